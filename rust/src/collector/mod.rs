@@ -1,0 +1,1 @@
+//! Playing episodes for training, in parallel and reproducibly.

@@ -1,0 +1,3 @@
+//! The environments that come with the crate; one file each.
+
+pub mod puzzle;

@@ -1,0 +1,42 @@
+//! The one error type of the crate. Each variant says what was expected and what came.
+
+/// Everything that can go wrong in the core.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A value from outside does not fit.
+    #[error("{name}: expected {expected}, got {got}")]
+    Invalid {
+        name: String,
+        expected: String,
+        got: String,
+    },
+    /// The policy cannot be used on this input (non-finite output, no legal action, ...).
+    #[error("policy: {0}")]
+    Policy(String),
+    /// An environment's own failure; the source survives unchanged (a Python exception, say).
+    #[error("environment: {0}")]
+    Environment(Box<dyn std::error::Error + Send + Sync>),
+    /// The caller asked to stop (Ctrl-C).
+    #[error("interrupted")]
+    Interrupted,
+    /// A worker panicked: a bug in an environment or in this crate.
+    #[error("a worker panicked: {0}")]
+    Panic(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An [`Error::Invalid`] for the argument `name`.
+    pub fn invalid(
+        name: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl std::fmt::Display,
+    ) -> Self {
+        Error::Invalid {
+            name: name.into(),
+            expected: expected.into(),
+            got: got.to_string(),
+        }
+    }
+}

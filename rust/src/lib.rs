@@ -1,0 +1,23 @@
+//! Reinforcement learning for puzzle-like decision problems.
+//!
+//! [`rl::env::Env`] is what an environment implements; [`nn::Policy`] evaluates batches of
+//! observations; [`collector`] plays episodes for training, [`rl::evaluate`] for judging and
+//! solving. Every random draw comes from a stream named by (seed, iteration, lane), so results
+//! do not depend on the number of threads.
+
+pub mod collector;
+pub mod envs;
+pub mod error;
+pub mod nn;
+pub mod obs;
+pub mod rl;
+pub mod rng;
+
+#[cfg(feature = "python_bindings")]
+pub mod python_interface;
+
+/// The pyo3 that this crate was built with, so that an environment crate cannot mix two versions.
+#[cfg(feature = "python_bindings")]
+pub use pyo3;
+
+pub use error::{Error, Result};

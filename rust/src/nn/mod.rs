@@ -1,0 +1,1 @@
+//! Inference: the policy network over batches of sparse observations.

@@ -1,0 +1,162 @@
+//! The environment: what a puzzle must tell and do.
+//!
+//! An environment implements the first group of methods of [`Env`]. The second group is what the
+//! engine calls; its defaults are built on the first, and an environment overrides them where it
+//! can answer without allocating, from a given random stream, or with an error.
+
+use std::any::Any;
+
+use super::vec_env::{Lanes, VecEnv};
+use crate::error::{Error, Result};
+use crate::rng::Rng;
+
+/// What a state is worth and whether the episode ends there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Reward of being in this state.
+    pub reward: f32,
+    pub is_final: bool,
+    pub success: bool,
+    /// Final only because the steps are used up: there is a future, it was cut off.
+    pub truncated: bool,
+}
+
+/// Pairs of permutations `(obs_perms [P, F], act_perms [P, A])` that leave the problem as it is:
+/// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
+pub type Twists = (Vec<Vec<usize>>, Vec<Vec<usize>>);
+
+/// A single-player environment with `A` discrete actions and sparse binary observations.
+///
+/// ```
+/// use twisterl::envs::puzzle::Puzzle;
+/// use twisterl::rl::env::Env;
+/// let mut env = Puzzle::new(3, 3, 1, 2, 256).unwrap();
+/// env.set_state(vec![1, 0, 2, 3, 4, 5, 6, 7, 8]);
+/// env.step(0);
+/// assert!(env.success());
+/// ```
+pub trait Env: EnvObject + Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+
+    /// Number of actions `A`.
+    fn num_actions(&self) -> usize;
+    /// Shape of the observation; its product is the number of features `F`.
+    fn obs_shape(&self) -> Vec<usize>;
+    fn set_difficulty(&mut self, _difficulty: usize) {}
+    fn get_difficulty(&self) -> usize {
+        1
+    }
+    /// Puts the environment into `state`, with all its steps left.
+    fn set_state(&mut self, state: Vec<i64>);
+    /// Starts an episode in a random state of the current difficulty.
+    fn reset(&mut self);
+    fn step(&mut self, action: usize);
+    /// `[A]`, true where the action may be taken.
+    fn masks(&self) -> Vec<bool> {
+        vec![true; self.num_actions()]
+    }
+    fn is_final(&self) -> bool;
+    fn success(&self) -> bool;
+    /// Reward of being in the current state.
+    fn reward(&self) -> f32;
+    /// Active features, each in `0..F`.
+    fn observe(&self) -> Vec<usize>;
+    fn twists(&self) -> Twists {
+        (Vec::new(), Vec::new())
+    }
+    /// True if [`Env::solution`] is the answer rather than the actions played.
+    fn track_solution(&self) -> bool {
+        false
+    }
+    fn solution(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    // What the engine calls.
+
+    /// [`Env::reset`] drawing from `rng` only.
+    fn try_reset(&mut self, _rng: &mut Rng) -> Result<()> {
+        self.reset();
+        Ok(())
+    }
+    /// Starts an episode in a state drawn uniformly from all solvable ones.
+    fn try_reset_uniform(&mut self, _rng: &mut Rng) -> Result<()> {
+        Err(Error::invalid("start", "\"reset\" (this environment cannot draw uniformly)", "\"uniform\""))
+    }
+    /// [`Env::set_state`] that refuses a state that is none; a refused call changes nothing.
+    fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
+        self.set_state(state.to_vec());
+        Ok(())
+    }
+    /// [`Env::step`]; `action` is in `0..A`.
+    fn try_step(&mut self, action: usize) -> Result<()> {
+        self.step(action);
+        Ok(())
+    }
+    /// Appends the active features to `indices`.
+    ///
+    /// Called once per decision; the next step is the answer to this very observation.
+    fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
+        indices.extend(self.observe().into_iter().map(|index| index as i32));
+        Ok(())
+    }
+    /// Writes the masks to `masks [A]`.
+    fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
+        copy_masks(&self.masks(), masks)
+    }
+    fn try_status(&self) -> Result<Status> {
+        Ok(Status {
+            reward: self.reward(),
+            is_final: self.is_final(),
+            success: self.success(),
+            truncated: false,
+        })
+    }
+    fn try_solution(&self) -> Result<Option<Vec<i64>>> {
+        let to_i64 = |steps: Vec<usize>| steps.into_iter().map(|step| step as i64).collect();
+        Ok(self.track_solution().then(|| to_i64(self.solution())))
+    }
+    /// A copy of this environment; fails where copying runs foreign code.
+    fn try_clone(&self) -> Result<Box<dyn Env>> {
+        Ok(self.clone_box())
+    }
+    /// A batched form that is faster than stepping copies one by one.
+    fn vectorize(&self, _num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
+        None
+    }
+}
+
+fn copy_masks(from: &[bool], to: &mut [bool]) -> Result<()> {
+    if from.len() != to.len() {
+        return Err(Error::invalid("masks", format!("{} entries", to.len()), from.len()));
+    }
+    to.copy_from_slice(from);
+    Ok(())
+}
+
+/// What every `Env` that is `Clone` gets for free: the one place where its type is erased.
+pub trait EnvObject {
+    fn clone_box(&self) -> Box<dyn Env>;
+    /// `num_lanes` copies stepped together; the loop over them is compiled for this environment.
+    fn lanes(&self, num_lanes: usize) -> Result<Box<dyn VecEnv>>;
+}
+
+impl<E: Env + Clone + 'static> EnvObject for E {
+    fn clone_box(&self) -> Box<dyn Env> {
+        Box::new(self.clone())
+    }
+
+    fn lanes(&self, num_lanes: usize) -> Result<Box<dyn VecEnv>> {
+        match self.vectorize(num_lanes) {
+            Some(lanes) => lanes,
+            None => Ok(Box::new(Lanes::new(self, num_lanes))),
+        }
+    }
+}
+
+impl Clone for Box<dyn Env> {
+    fn clone(&self) -> Self {
+        (**self).clone_box()
+    }
+}

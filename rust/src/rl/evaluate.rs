@@ -1,0 +1,1 @@
+//! Playing episodes to judge a policy or to solve a state.

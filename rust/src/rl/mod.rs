@@ -1,0 +1,5 @@
+//! Environments and what is played with them.
+
+pub mod env;
+pub mod evaluate;
+pub mod vec_env;
