@@ -89,6 +89,10 @@ pub trait Env: EnvObject + Send + Sync {
         self.set_state(state.to_vec());
         Ok(())
     }
+    /// Refuses a state from which success is known to be out of reach.
+    fn check_solvable(&self) -> Result<()> {
+        Ok(())
+    }
     /// [`Env::step`]; `action` is in `0..A`.
     fn try_step(&mut self, action: usize) -> Result<()> {
         self.step(action);
