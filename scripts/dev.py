@@ -1,0 +1,268 @@
+"""The project's commands: python scripts/dev.py {train,test,check,bench,build,doctor}.
+
+`make` calls this file, so the same steps work where there is no make. It needs Python and
+Rust, no package: it owns .venv, installs the pinned requirements and builds the extension,
+each only when what it depends on has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+OLDEST_PYTHON = (3, 11)
+OLDEST_RUST = (1, 86)
+TORCH = "torch==2.13.0"
+OLDEST_TORCH = (2, 6)
+CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a CPU build: about
+2.5 GB to download, 5 GB on disk. For the CPU alone (0.2 GB), stop and run
+  make build TORCH_ARGS="{TORCH} --index-url https://download.pytorch.org/whl/cpu\""""
+REQUIREMENTS = ROOT / "requirements"
+
+CHECK = [
+    "cargo fmt --all --check",
+    "cargo clippy --workspace --all-targets --all-features -- -D warnings",
+    "ruff check .",
+    "ruff format --check .",
+    "mypy",
+]
+
+# pixi.toml has the same commands; tests/python/test_setup.py compares them.
+TASKS = {
+    "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --overwrite"],
+    "check": CHECK,
+    "test": [
+        *CHECK,
+        "cargo test -p twisterl",
+        "cargo test -p twisterl --features python_bindings",
+        "python -m pytest",
+    ],
+    "bench": [
+        "cargo run --release --bin benchmark",
+        "python -m pytest tests/python -o python_files=bench_*.py",
+    ],
+    "build": [],
+    "doctor": [],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__)
+    parser.add_argument("task", choices=TASKS)
+    task = parser.parse_args().task
+    if task == "doctor":
+        return doctor()
+    try:
+        set_up(["run", "test"] if task in ("test", "check", "bench") else ["run"])
+        for command in TASKS[task]:
+            run(shlex.split(command))
+    except subprocess.CalledProcessError as error:
+        print(f"\nfailed ({error.returncode}): {shlex.join(map(str, error.cmd))}", file=sys.stderr)
+        return error.returncode if 0 < error.returncode < 256 else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def run(command: list[str]) -> None:
+    """Runs `command` at the root inside .venv; raises CalledProcessError when it fails."""
+    print("+", shlex.join(command), flush=True)
+    program = shutil.which(command[0], path=environment()["PATH"]) or command[0]
+    child = subprocess.Popen([program, *command[1:]], cwd=ROOT, env=environment())
+    while True:
+        try:
+            code = child.wait()
+            break
+        except KeyboardInterrupt:
+            continue  # The child got the same signal and ends by itself, saving its work.
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def environment() -> dict[str, str]:
+    """The environment of every command: .venv first, and libpython where Rust tests find it."""
+    found = dict(os.environ, VIRTUAL_ENV=str(VENV), PYO3_PYTHON=str(PYTHON))
+    found["PATH"] = os.pathsep.join([str(BIN), found.get("PATH", "")])
+    library = Path(sys.base_prefix) / "lib"
+    if sys.platform == "linux" and any(library.glob("libpython3*.so*")):
+        paths = [str(library), found.get("LD_LIBRARY_PATH", "")]
+        found["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, paths))
+    found.pop("PYTHONHOME", None)
+    return found
+
+
+# Set-up: each step leaves a stamp that names what it was made from.
+
+
+def set_up(requirements: list[str]) -> None:
+    problems = [fix for found, _, fix in needs() if not found]
+    if problems:
+        sys.exit("\n".join(f"missing: {fix}" for fix in problems))
+    if not PYTHON.exists():
+        run([sys.executable, "-m", "venv", str(VENV)])
+    install_torch()
+    for name in requirements:
+        pins = REQUIREMENTS / f"{name}.txt"
+        with Stamp(f"requirements-{name}", [pins]) as stamp:
+            if stamp.is_stale:
+                run([str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(pins)])
+    with Stamp("extension", rust_sources()) as stamp:
+        if stamp.is_stale or not extension():
+            run(["maturin", "develop", "--release", "--quiet"])
+
+
+class Stamp:
+    """Says whether a step is stale; written when the step inside the `with` block succeeds."""
+
+    def __init__(self, name: str, inputs: Iterable[Path]) -> None:
+        self._path = VENV / f"{name}.stamp"
+        digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+        for path in sorted(inputs):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+        self._digest = digest.hexdigest()
+        self.is_stale = not self._path.exists() or self._path.read_text() != self._digest
+
+    def __enter__(self) -> Stamp:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None and self.is_stale:
+            self._path.write_text(self._digest)
+
+
+def rust_sources() -> list[Path]:
+    files = [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml")]
+    folders = (ROOT / "rust" / "src", ROOT / "rust" / "extension")
+    found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return [*files, ROOT / "rust" / "Cargo.toml", *found]
+
+
+def extension() -> list[str]:
+    return glob.glob(str(ROOT / "python" / "twisterl" / "twisterl.*"))
+
+
+# Torch: a working one is kept; its size is said before it is downloaded.
+
+
+def install_torch() -> None:
+    chosen = os.environ.get("TORCH_ARGS", "")
+    stamp = VENV / "torch.stamp"
+    if stamp.exists() and chosen in ("", stamp.read_text()):
+        return
+    if chosen or not (torch_version(PYTHON) or borrow_torch()):
+        if not chosen and sys.platform == "linux" and platform.machine() == "x86_64":
+            print(CUDA_NOTICE, flush=True)
+        run([str(PYTHON), "-m", "pip", "install", "--quiet", *shlex.split(chosen or TORCH)])
+    stamp.write_text(chosen)
+
+
+def borrow_torch() -> bool:
+    """Makes the torch of the interpreter that runs this file importable in .venv, if it has one."""
+    found = torch_version(Path(sys.executable))
+    if not found or tuple(map(int, found[0].split(".")[:2])) < OLDEST_TORCH:
+        return False
+    print(f"using torch {found[0]} of {sys.executable}")
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.check_output([str(PYTHON), "-c", code], text=True).strip()
+    (Path(packages) / "base_torch.pth").write_text(found[1] + "\n")
+    return True
+
+
+def torch_version(python: Path) -> tuple[str, str] | None:
+    """(version, folder) of the torch that `python` imports, None without a working one."""
+    code = (
+        "import os, torch; print(torch.__version__, os.path.dirname(torch.__path__[0]), sep='\\n')"
+    )
+    result = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    if result.returncode:
+        return None
+    version, folder = result.stdout.splitlines()[-2:]
+    return version, folder
+
+
+# Doctor.
+
+Need = tuple[bool, str, str]
+
+
+def needs() -> list[Need]:
+    """What set-up cannot install by itself: (found, what it is, how to get it)."""
+    rust = output("rustc", "--version")
+    rust_version = tuple(map(int, re.findall(r"\d+", rust)[:2]))
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    oldest_rust = ".".join(map(str, OLDEST_RUST))
+    here = f"Python {platform.python_version()} at {sys.executable}"
+    compilers = ("cc", "gcc", "clang", "link", "cl")
+    room = shutil.disk_usage(ROOT).free / 1e9
+    return [
+        (
+            sys.version_info >= OLDEST_PYTHON,
+            here,
+            f"Python {oldest} or newer; name it by make PYTHON=python{oldest} ...",
+        ),
+        (
+            importlib.util.find_spec("ensurepip") is not None,
+            "venv and pip for it",
+            "Debian and Ubuntu: apt install python3-venv",
+        ),
+        (
+            rust_version >= OLDEST_RUST,
+            rust or "Rust",
+            f"Rust {oldest_rust} or newer: https://rustup.rs, or rustup update",
+        ),
+        (bool(shutil.which("cargo")), "cargo", "https://rustup.rs"),
+        (
+            any(map(shutil.which, compilers)),
+            "a linker for Rust",
+            "apt install gcc; xcode-select --install; or the Visual Studio build tools",
+        ),
+        (
+            PYTHON.exists() or room > 2,
+            f"{room:.0f} GB of free disk",
+            "2 GB of disk (8 GB if torch comes with CUDA)",
+        ),
+    ]
+
+
+def doctor() -> int:
+    checks = needs()
+    torch = torch_version(PYTHON)
+    later = "make build installs it"
+    for tool, component in (("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")):
+        checks.append((bool(shutil.which(tool)), component, f"rustup component add {component}"))
+    checks += [
+        (PYTHON.exists(), ".venv", later),
+        (torch is not None, f"torch {torch[0]}" if torch else "torch in .venv", later),
+        (bool(extension()), "the compiled extension", later),
+        (bool(output(str(PYTHON), "-c", "import twisterl; print(1)")), "import twisterl", later),
+    ]
+    for found, what, fix in checks:
+        print(f"ok       {what}" if found else f"missing  {what}\n         fix: {fix}")
+    return 0 if all(found for found, _, _ in checks) else 1
+
+
+def output(*command: str) -> str:
+    """What `command` prints, empty when it fails or is not there."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
