@@ -1,0 +1,40 @@
+"""Reinforcement learning for puzzle-like decision problems.
+
+Importing the package is cheap: a part is loaded when it is first used, and torch only by the
+parts that train.
+
+    >>> import twisterl
+    >>> twisterl.defaults.PPO_CONFIG["training"]["num_epochs"]
+    10
+"""
+
+import importlib
+from typing import Any
+
+_PARTS = (
+    "checkpoint",
+    "config",
+    "defaults",
+    "envs",
+    "nn",
+    "rl",
+    "train",
+    "twisterl",
+    "utils",
+)
+
+__all__ = ["__version__", *_PARTS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("twisterl")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,260 @@
+"""The run config: what each key means, its default and its range.
+
+A config is JSON with the sections `env_cls`, `env`, `policy_cls`, `policy`, `algorithm_cls` and
+`algorithm`. The models below are the one place that says what `algorithm` may hold, and what
+`env` and `policy` may hold for the classes of this package; for other classes these two are
+passed to the constructor as they are. `specs/config.schema.json` is written from here:
+
+    python -m twisterl.config_schema --write specs/config.schema.json
+
+A missing key takes its default, at every level; an unknown one is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Cores = Annotated[int, Field(ge=1, le=4096)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Side = Annotated[int, Field(ge=2, le=16)]
+Steps = Annotated[int, Field(ge=1, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+# Callers in Python write (256,) where JSON has [256].
+Widths = Annotated[list[Width], BeforeValidator(lambda v: list(v) if isinstance(v, tuple) else v)]
+
+
+class Section(BaseModel):
+    """A JSON object: types are strict (`true` is not 1, `3.0` is no integer), keys are known."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, validate_by_name=False
+    )
+
+
+class PuzzleArguments(Section):
+    """The sliding puzzle."""
+
+    width: Side = 3
+    height: Side = 3
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved board"
+    )
+    depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")
+    max_depth: Steps = Field(256, description="steps left after set_state")
+
+
+class PyEnvArguments(Section):
+    """An environment written in Python; the other keys are arguments of its class."""
+
+    model_config = ConfigDict(extra="allow")
+    pyenv_cls: str = Field(description="dotted path of the class")
+
+
+class BasicPolicyArguments(Section):
+    """Embedding bag, common layers, then one stack for the policy and one for the value."""
+
+    embedding_size: Width = 512
+    common_layers: Widths = [256]
+    policy_layers: Widths = []
+    value_layers: Widths = []
+
+
+class Conv1dPolicyArguments(BasicPolicyArguments):
+    """As BasicPolicy, with weights shared along one axis of a two-dimensional observation."""
+
+    conv_dim: Annotated[int, Field(ge=0, le=1)] = 0
+
+
+class PPOCollecting(Section):
+    num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
+    num_episodes: Count = 512 * 32
+    gae_lambda: Fraction = Field(0.995, alias="lambda")
+    gamma: Fraction = 0.995
+    truncation: Literal["terminal", "bootstrap"] = Field(
+        "terminal",
+        description="a used-up depth ends the episode, or is cut off and bootstrapped",
+    )
+    difficulty_distribution: Literal["fixed", "uniform"] = Field(
+        "fixed", description="each episode at the difficulty, or drawn from 1 to it"
+    )
+    cache: bool = Field(True, description="evaluate each state once per collection")
+
+
+class AZCollecting(Section):
+    num_cores: Cores = 32
+    num_episodes: Count = 512
+    num_mcts_searches: Count = 1000
+    exploration: NotNegative = Field(1.41, alias="C")
+    max_expand_depth: Steps = 1
+    seed: Seed = 123
+
+
+class LrSchedule(Section):
+    """Learning rate over the iterations, from `optimizer.lr` to `final_ratio` times it."""
+
+    kind: Literal["constant", "linear", "cosine"] = "constant"
+    num_iterations: Count | None = Field(None, description="null: the length of the run")
+    final_ratio: Fraction = 0.0
+
+
+class AZTraining(Section):
+    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    lr: Positive | None = Field(None, description="another name of optimizer.lr", exclude=True)
+
+
+class PPOTraining(AZTraining):
+    vf_coef: NotNegative = 0.8
+    ent_coef: NotNegative = 0.01
+    ent_coef_final: NotNegative | None = Field(
+        None, description="ent_coef at the end of the lr_schedule; null: constant"
+    )
+    clip_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    normalize_advantage: bool = False
+    minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        None, description="samples; null: the whole batch"
+    )
+    target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
+    max_grad_norm: Positive | None = None
+    lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
+
+
+class Learning(Section):
+    """The curriculum: the difficulty rises when `diff_metric` reaches `diff_threshold`."""
+
+    diff_threshold: Fraction = 0.85
+    diff_max: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000_000
+    diff_metric: str = Field("ppo_deterministic", description="a key of evals")
+    diff_step: Steps = 1
+    num_steps: Annotated[int, Field(ge=0, le=10**10)] | None = Field(
+        None, description="iterations of a run that --num_steps does not name"
+    )
+
+
+class Optimizer(Section):
+    """Adam."""
+
+    lr: Positive = 3e-4
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), strict=False
+    )
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
+    amsgrad: bool = False
+
+
+class Evaluation(Section):
+    """`num_episodes` episodes; each is solved if one of `num_searches` tries solves it."""
+
+    num_episodes: Count = 100
+    deterministic: bool = True
+    num_searches: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    num_mcts_searches: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    seed: Seed = 0
+    num_cores: Cores = 32
+    exploration: NotNegative = Field(1.41, alias="C")
+    max_expand_depth: Steps = 1
+    start: Literal["reset", "uniform"] = Field(
+        "reset", description="scrambled by the difficulty, or any solvable state"
+    )
+    freq: Steps = Field(1, description="every that many iterations")
+
+
+class Logging(Section):
+    log_freq: Annotated[int, Field(ge=0, le=10**9)] = Field(1, description="0: never")
+    checkpoint_freq: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        10, description="0: at the end only"
+    )
+
+
+def _device_name(device: object) -> object:
+    # Callers in Python may pass a torch.device, whose text is the name.
+    return str(device) if type(device).__module__ == "torch" else device
+
+
+class _Algorithm(Section):
+    device: Annotated[str, BeforeValidator(_device_name)] | None = Field(
+        None, description="null: cuda where there is one, else cpu"
+    )
+    seed: Seed = 0
+    policy: dict[str, Any] = Field(default_factory=dict, description="kept, not read")
+    evals: dict[Annotated[str, Field(pattern=r"^[\w .+-]{1,64}$")], Evaluation] = Field(
+        default_factory=dict
+    )
+    learning: Learning = Field(default_factory=Learning)
+    logging: Logging = Field(default_factory=Logging)
+
+
+class PPOAlgorithm(_Algorithm):
+    collecting: PPOCollecting = Field(default_factory=PPOCollecting)
+    training: PPOTraining = Field(default_factory=PPOTraining)
+    optimizer: Optimizer = Field(default_factory=Optimizer)
+
+
+class AZAlgorithm(_Algorithm):
+    collecting: AZCollecting = Field(default_factory=AZCollecting)
+    training: AZTraining = Field(default_factory=AZTraining)
+    optimizer: Optimizer = Field(default_factory=Optimizer)
+
+
+class Run(BaseModel):
+    """A run config."""
+
+    model_config = ConfigDict(strict=True)
+
+    env_cls: str = Field(description="dotted path of the environment class, or its short name")
+    env: dict[str, Any] = Field(default_factory=dict, description="its constructor arguments")
+    policy_cls: str = Field(description="dotted path of the policy class, or its short name")
+    policy: dict[str, Any] = Field(default_factory=dict, description="its constructor arguments")
+    algorithm_cls: str = Field(description="dotted path of the algorithm class, or its short name")
+    algorithm: dict[str, Any] = Field(default_factory=dict)
+
+
+ALGORITHMS: dict[str, type[_Algorithm]] = {"PPO": PPOAlgorithm, "AZ": AZAlgorithm}
+
+# The evaluations that a config may name without describing them.
+PRESETS: dict[str, dict[str, Any]] = {
+    "ppo_deterministic": {"deterministic": True, "num_searches": 1},
+    "ppo_1": {"deterministic": False, "num_searches": 1},
+    "ppo_10": {"deterministic": False, "num_searches": 10},
+    "mcts_100": {"deterministic": True, "num_searches": 1, "num_mcts_searches": 100},
+}
+# Evaluating PPO by search is slow and is done only where a config asks for it.
+DEFAULT_EVALS = {
+    "PPO": ["ppo_deterministic", "ppo_1", "ppo_10"],
+    "AZ": ["ppo_deterministic", "ppo_1", "ppo_10", "mcts_100"],
+}
+
+# The classes of this package: short name, kind, where it is, what its constructor takes.
+REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
+    "env_cls": {
+        "Puzzle": ("twisterl.envs.Puzzle", PuzzleArguments),
+        "PyEnv": ("twisterl.envs.PyEnv", PyEnvArguments),
+    },
+    "policy_cls": {
+        "BasicPolicy": ("twisterl.nn.BasicPolicy", BasicPolicyArguments),
+        "Conv1dPolicy": ("twisterl.nn.Conv1dPolicy", Conv1dPolicyArguments),
+    },
+    "algorithm_cls": {
+        "PPO": ("twisterl.rl.PPO", PPOAlgorithm),
+        "AZ": ("twisterl.rl.AZ", AZAlgorithm),
+    },
+}
+
+
+def registered(kind: str, path: str) -> str | None:
+    """The short name under which `path` is registered as a `kind`, or None.
+
+    >>> registered("policy_cls", "twisterl.nn.policy.BasicPolicy")
+    'BasicPolicy'
+    """
+    name = path.rsplit(".", 1)[-1]
+    if name not in REGISTRY[kind]:
+        return None
+    package = REGISTRY[kind][name][0].rsplit(".", 1)[0]
+    return name if path == name or path.startswith(f"{package}.") else None

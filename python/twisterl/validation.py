@@ -1,0 +1,238 @@
+"""Checking a config before any work starts: every fault at once, each with its JSON path."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from twisterl import config as models
+from twisterl.faults import ConfigError, Fault, joined, nearest, shown, unknown
+
+_logger = logging.getLogger("twisterl")
+
+
+def resolve_run(raw: Any, source: str = "config") -> dict[str, Any]:
+    """The run config `raw` with every default filled in; `raw` is left as it is.
+
+    `algorithm` stays as given where `algorithm_cls` is not of this package, because only that
+    class knows its keys; `env` and `policy` likewise.
+
+    Raises `ConfigError` with every fault.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError([Fault("", f"got {shown(raw)}; expected a JSON object")], source)
+    raw = plain(raw)
+    faults: list[Fault] = []
+    known = list(models.Run.model_fields)
+    for key in [key for key in raw if key not in known and key != "$schema"]:
+        match = nearest(key, known, cutoff=0.75)
+        if match is not None:
+            faults.append(Fault(key, f"unknown key; did you mean {match}?"))
+        else:
+            _logger.warning("%s: %s is not read; the keys are %s", source, key, ", ".join(known))
+    run = _validated(models.Run, raw, "", faults)
+    resolved = {key: raw[key] for key in known if key in raw}
+    for kind in models.REGISTRY:
+        section = kind.removesuffix("_cls")
+        path, arguments = raw.get(kind), raw.get(section, {})
+        resolved[section] = arguments
+        if not isinstance(path, str) or not isinstance(arguments, dict):
+            continue
+        name = models.registered(kind, path)
+        if name is None:
+            if "." not in path:
+                faults.append(Fault(kind, unknown(path, list(models.REGISTRY[kind]), "class")))
+            continue
+        if kind == "algorithm_cls":
+            resolved[section] = _resolve_algorithm(name, arguments, section, faults, False)
+            continue
+        model = models.REGISTRY[kind][name][1]
+        assert model is not None
+        checked = _validated(model, arguments, section, faults)
+        if checked is not None:
+            resolved[section] = checked.model_dump(by_alias=True)
+    if faults or run is None:
+        raise ConfigError(faults, source)
+    return resolved
+
+
+def resolve_algorithm(
+    name: str, raw: Any, *, keep_unknown: bool = False, source: str = "config"
+) -> dict[str, Any]:
+    """The `algorithm` section `raw` of algorithm `name` ("PPO", "AZ") with its defaults.
+
+    With `keep_unknown`, keys that the models do not know are kept instead of refused; they belong
+    to an algorithm that is not of this package. `device` stays None if it is not given.
+    """
+    if name not in models.ALGORITHMS:
+        raise ConfigError([Fault("", f"{name}: {unknown(name, list(models.ALGORITHMS))}")], source)
+    if not isinstance(raw, Mapping):
+        raise ConfigError([Fault("", f"got {shown(raw)}; expected an object")], source)
+    faults: list[Fault] = []
+    resolved = _resolve_algorithm(name, plain(raw), "algorithm", faults, keep_unknown)
+    if faults:
+        raise ConfigError(faults, source)
+    return resolved
+
+
+def plain(value: Any) -> Any:
+    """A copy of nested dicts and lists, with numpy scalars as Python numbers."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value) if type(value) in (list, tuple) else value
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return value
+
+
+def known_paths() -> list[str]:
+    """The dotted path of every key that a config of this package's classes may hold."""
+    paths = list(models.Run.model_fields)
+    for kind, classes in models.REGISTRY.items():
+        for _, model in classes.values():
+            paths += _paths(model, kind.removesuffix("_cls"))
+    return list(dict.fromkeys(paths))
+
+
+def nearest_path(path: str) -> str | None:
+    """The known path that a mistaken `path` most likely means, by its last name first."""
+    paths = known_paths()
+    last = path.rsplit(".", 1)[-1]
+    same = [known for known in paths if known.rsplit(".", 1)[-1] == last]
+    return nearest(path, same, cutoff=0.0) or nearest(path, paths)
+
+
+def _paths(model: Any, prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        path = joined(prefix, field.alias or name)
+        yield path
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _paths(field.annotation, path)
+
+
+def _resolve_algorithm(
+    name: str, raw: dict[str, Any], path: str, faults: list[Fault], keep_unknown: bool
+) -> dict[str, Any]:
+    raw = dict(raw)
+    raw["policy"] = _with_defaults(raw.get("policy", {}), models.BasicPolicyArguments())
+    learning = raw.get("learning", {})
+    metric = learning.get("diff_metric") if isinstance(learning, dict) else None
+    if metric is None:
+        metric = models.Learning().diff_metric
+    evals = raw.get("evals")
+    if evals is None:
+        evals = {preset: {} for preset in models.DEFAULT_EVALS[name]}
+    if isinstance(evals, dict):
+        wanted = [metric] if metric in models.PRESETS and metric not in evals else []
+        evals = {**evals, **{preset: {} for preset in wanted}}
+        raw["evals"] = {
+            key: {**models.PRESETS.get(key, {}), **value} if isinstance(value, dict) else value
+            for key, value in evals.items()
+        }
+        if isinstance(metric, str) and metric not in evals:
+            problem = f"got {shown(metric)}; expected a key of evals: {', '.join(evals) or 'none'}"
+            faults.append(Fault(joined(path, "learning.diff_metric"), problem))
+    checked = _validated(models.ALGORITHMS[name], raw, path, faults, keep_unknown)
+    if checked is None:
+        return raw
+    resolved = checked.model_dump(by_alias=True)
+    training = checked.training  # type: ignore[attr-defined]
+    optimizer = checked.optimizer  # type: ignore[attr-defined]
+    # Given keys only, beside lr: a subclass may choose an optimizer without betas.
+    given = optimizer.model_fields_set
+    resolved["optimizer"] = {
+        key: value
+        for key, value in resolved["optimizer"].items()
+        if key == "lr" or key in given
+    }
+    if training.lr is not None:
+        if "lr" in given and optimizer.lr != training.lr:
+            problem = f"got {training.lr}, and optimizer.lr is {optimizer.lr}; give one of them"
+            faults.append(Fault(joined(path, "training.lr"), problem))
+        resolved["optimizer"]["lr"] = training.lr
+    return _kept(resolved, raw) if keep_unknown else resolved
+
+
+def _with_defaults(given: Any, defaults: BaseModel) -> Any:
+    return {**defaults.model_dump(), **given} if isinstance(given, dict) else given
+
+
+def _kept(resolved: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
+    """`resolved` with the keys of `raw` that it lacks, at every level."""
+    for key, value in raw.items():
+        if key not in resolved:
+            resolved[key] = value
+        elif isinstance(value, dict) and isinstance(resolved[key], dict):
+            _kept(resolved[key], value)
+    return resolved
+
+
+def _without(raw: dict[str, Any], loc: tuple[int | str, ...]) -> dict[str, Any]:
+    first, *rest = loc
+    if not rest:
+        return {key: value for key, value in raw.items() if key != first}
+    return {**raw, first: _without(raw[first], tuple(rest))}  # type: ignore[index]
+
+
+def _validated(
+    model: type[BaseModel],
+    raw: dict[str, Any],
+    path: str,
+    faults: list[Fault],
+    keep_unknown: bool = False,
+) -> Any:
+    """`raw` as a `model`, or None with what is wrong appended to `faults`."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+    if keep_unknown and all(detail["type"] == "extra_forbidden" for detail in details):
+        for detail in details:
+            raw = _without(raw, detail["loc"])
+        return _validated(model, raw, path, faults)
+    for detail in details:
+        loc = [part for part in detail["loc"] if part != "[key]"]
+        faults.append(Fault(joined(path, *loc), _problem(model, path, loc, detail)))
+    return None
+
+
+def _problem(model: type[BaseModel], path: str, loc: list[int | str], detail: Any) -> str:
+    if detail["type"] == "missing":
+        return "is missing"
+    if detail["type"] == "extra_forbidden":
+        return _unknown_key(model, path, loc)
+    message = detail["msg"]
+    if message.startswith("Input should be "):
+        expected = message.removeprefix("Input should be ").replace("dictionary", "object")
+        expected = expected.replace(" or instance of Evaluation", "")
+        return f"got {shown(detail['input'])}; expected {expected}"
+    return f"got {shown(detail['input'])}: {message}"
+
+
+def _unknown_key(model: type[BaseModel], path: str, loc: list[int | str]) -> str:
+    section: Any = model
+    for part in loc[:-1]:
+        if section is models.Evaluation or section is None:
+            break
+        field = next(
+            (f for n, f in section.model_fields.items() if part in (n, f.alias)), None
+        )
+        if field is None:
+            # A name that the user chose: the members of `evals`.
+            section = models.Evaluation
+        else:
+            kind = field.annotation
+            section = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else models.Evaluation
+    key = str(loc[-1])
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    match = nearest(key, known)
+    if match is not None:
+        return f"unknown key; did you mean {joined(path, *loc[:-1], match)}?"
+    elsewhere = nearest_path(joined(path, *loc)) if issubclass(model, models._Algorithm) else None
+    if elsewhere is not None and elsewhere.rsplit(".", 1)[-1] == key:
+        return f"unknown key; did you mean {elsewhere}?"
+    return unknown(key, known)
