@@ -1,0 +1,298 @@
+"""Policies: observation to action logits and a value.
+
+Observations are binary. A dense one is `[B, *obs_shape]`; a sparse batch names the active
+features of row n as `indices[offsets[n]:offsets[n + 1]]`, the layout the collectors give.
+
+A twist is a symmetry of the environment, given as a pair of permutations: feature k of an
+observation moves to `obs_perm[k]`, and `logits'[a] = logits[act_perm[a]]` leads the logits of the
+moved observation back. Row n takes the twist `perm_indices[n]`, -1 for none; where a policy has
+twists and none are named, each row draws one at random.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from twisterl import twisterl
+from twisterl.nn.sparse import row_numbers, sparse_linear
+from twisterl.nn.utils import embeddingbag_to_rust, make_sequential, sequential_to_rust
+
+
+class BasicPolicy(torch.nn.Module):
+    """Embedding, ReLU, shared layers, then one head for the logits and one for the value.
+
+    Args:
+        obs_shape: of an observation; F is its product.
+        num_actions: A.
+        embedding_size: width of the first layer.
+        common_layers, policy_layers, value_layers: widths of the layers that both heads share and
+            of those of each head alone.
+        obs_perms: one permutation of 0..F a twist.
+        act_perms: A actions in 0..A a twist, not necessarily a permutation; none: unchanged.
+        device: where to put the parameters; None leaves them where torch makes them.
+    """
+
+    def __init__(
+        self,
+        obs_shape: Sequence[int],
+        num_actions: int,
+        embedding_size: int,
+        common_layers: Sequence[int] = (256,),
+        policy_layers: Sequence[int] = (),
+        value_layers: Sequence[int] = (),
+        obs_perms: Sequence[Sequence[int]] = (),
+        act_perms: Sequence[Sequence[int]] | None = (),
+        device: str | torch.device | None = None,
+    ):
+        super().__init__()
+        self.obs_shape = [int(n) for n in obs_shape]
+        self.obs_size = math.prod(self.obs_shape)
+        self.num_actions = int(num_actions)
+        self.embeddings = self._make_embeddings(int(embedding_size))
+        self.common = make_sequential(embedding_size, common_layers)
+        width = common_layers[-1] if len(common_layers) else embedding_size
+        self.action = make_sequential(width, (*policy_layers, self.num_actions), final_relu=False)
+        self.value = make_sequential(width, (*value_layers, 1), final_relu=False)
+        # Row t belongs to twist t, the last row to "none", which is also what -1 selects.
+        self.register_buffer("_obs_table", torch.empty(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("_inverse_table", torch.empty(0, dtype=torch.int64), persistent=False)
+        self.register_buffer("_act_table", torch.empty(0, dtype=torch.int64), persistent=False)
+        self.set_permutations(obs_perms, act_perms)
+        if device is not None:
+            self.to(device)
+
+    def _make_embeddings(self, embedding_size: int) -> torch.nn.Module:
+        return torch.nn.Linear(self.obs_size, embedding_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are; assigning moves them."""
+        return next(self.parameters()).device
+
+    @device.setter
+    def device(self, device: str | torch.device) -> None:
+        self.to(device)
+
+    @property
+    def num_twists(self) -> int:
+        return len(self.obs_perms)
+
+    def set_permutations(
+        self,
+        obs_perms: Sequence[Sequence[int]],
+        act_perms: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        """Replaces the twists; see the module's documentation for what they mean.
+
+        Raises:
+            ValueError: counts or lengths do not fit, an entry is out of range, or an observation
+                permutation is not one.
+        """
+        obs_lists = [[int(k) for k in perm] for perm in obs_perms]
+        act_lists = [[int(a) for a in perm] for perm in (() if act_perms is None else act_perms)]
+        if obs_lists and not act_lists:
+            act_lists = [list(range(self.num_actions)) for _ in obs_lists]
+        if len(obs_lists) != len(act_lists):
+            raise ValueError(
+                f"act_perms: expected {len(obs_lists)} entries as in obs_perms, got {len(act_lists)}"
+            )
+        features, actions = list(range(self.obs_size)), range(self.num_actions)
+        for twist, (obs_perm, act_perm) in enumerate(zip(obs_lists, act_lists, strict=True)):
+            if sorted(obs_perm) != features:
+                raise ValueError(f"obs_perms[{twist}]: expected a permutation of 0..{self.obs_size}")
+            if len(act_perm) != self.num_actions or any(a not in actions for a in act_perm):
+                raise ValueError(
+                    f"act_perms[{twist}]: expected {self.num_actions} actions in "
+                    f"0..{self.num_actions}, got {act_perm}"
+                )
+        self.obs_perms, self.act_perms = obs_lists, act_lists
+        device = self._obs_table.device
+        self._obs_table = torch.tensor([*obs_lists, features], device=device)
+        self._inverse_table = self._obs_table.argsort(dim=1)
+        self._act_table = torch.tensor([*act_lists, list(actions)], device=device)
+
+    def _twists_of(self, perm_indices: torch.Tensor | None, num_rows: int) -> torch.Tensor | None:
+        """Rows of the tables [N], drawn where None is given; None if there are no twists."""
+        if not self.num_twists:
+            return None
+        device = self._obs_table.device
+        if perm_indices is None:
+            return torch.randint(self.num_twists, (num_rows,), device=device)
+        return perm_indices.to(device, torch.int64).remainder(self.num_twists + 1)
+
+    def _heads(
+        self, embedded: torch.Tensor, twists: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        common = self.common(torch.relu(embedded))
+        logits, values = self.action(common), self.value(common)
+        if twists is not None:
+            logits = logits.gather(1, self._act_table[twists])
+        return logits, values
+
+    def forward(
+        self, x: torch.Tensor, perm_indices: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [B, A] before any mask and values [B, 1] of dense observations.
+
+        Args:
+            x: [B, *obs_shape], or flattened to [B, F] or [F].
+            perm_indices: int [B], the twist of each row, -1 for none; None draws them.
+        """
+        x = x.reshape(-1, self.obs_size)
+        twists = self._twists_of(perm_indices, x.shape[0])
+        if twists is not None:
+            x = x.gather(1, self._inverse_table[twists])
+        return self._heads(self._embed_dense(x), twists)
+
+    def forward_sparse(
+        self,
+        indices: torch.Tensor,
+        offsets: torch.Tensor,
+        perm_indices: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, A] before any mask and values [N, 1] of sparse observations.
+
+        Args:
+            indices: int32 or int64 [K], each in 0..F.
+            offsets: int64 [N + 1], from 0 to K.
+            perm_indices: int [N], the twist of each row, -1 for none; None draws them.
+        """
+        twists = self._twists_of(perm_indices, offsets.shape[0] - 1)
+        if twists is not None:
+            rows = row_numbers(offsets, indices.shape[0])
+            indices = self._obs_table[twists[rows], indices.to(torch.int64)]
+        return self._heads(self._embed_sparse(indices, offsets), twists)
+
+    def _embed_dense(self, x: torch.Tensor) -> torch.Tensor:
+        return self.embeddings(x)
+
+    def _embed_sparse(self, indices: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        return sparse_linear(self.embeddings.weight, self.embeddings.bias, indices, offsets)
+
+    def predict(self, obs) -> tuple[np.ndarray, np.ndarray]:
+        """Action probabilities [A] and value [1] of one dense observation; all actions legal."""
+        x = torch.as_tensor(np.asarray(obs), dtype=torch.float32, device=self.device)
+        with torch.no_grad():
+            logits, values = self.forward(x.reshape(1, -1))
+        return torch.softmax(logits, dim=1)[0].cpu().numpy(), values[0].cpu().numpy()
+
+    def to_rust(self):
+        """The engine's policy with the weights as they are now."""
+        return twisterl.nn.Policy(
+            self._embeddings_to_rust(),
+            sequential_to_rust(self.common),
+            sequential_to_rust(self.action),
+            sequential_to_rust(self.value),
+            self.obs_perms,
+            self.act_perms,
+        )
+
+    def _embeddings_to_rust(self):
+        return embeddingbag_to_rust(self.embeddings, [self.obs_size], 0)
+
+
+class Transpose(torch.nn.Module):
+    """Swaps the last two axes of [B, X, Y]."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.transpose(1, 2)
+
+
+class Conv1dPolicy(BasicPolicy):
+    """A BasicPolicy whose first layer is a convolution of kernel size 1 over one axis.
+
+    Each position of the other axis has `embedding_size / positions` outputs of its own, from
+    weights that all positions share. The weight appears in the state dict as `conv_layer.weight`
+    and as `embeddings.{0|1}.weight`; either one is enough to load it.
+
+    Args:
+        obs_shape: two numbers.
+        embedding_size: a multiple of the number of positions, `obs_shape[1 - conv_dim]`.
+        conv_dim: the axis of the observation that is the convolution's channels.
+        Others: as in BasicPolicy.
+
+    Raises:
+        ValueError: `obs_shape`, `conv_dim` or `embedding_size` do not fit.
+    """
+
+    def __init__(
+        self,
+        obs_shape: Sequence[int],
+        num_actions: int,
+        embedding_size: int,
+        conv_dim: int = 0,
+        common_layers: Sequence[int] = (256,),
+        policy_layers: Sequence[int] = (),
+        value_layers: Sequence[int] = (),
+        obs_perms: Sequence[Sequence[int]] = (),
+        act_perms: Sequence[Sequence[int]] | None = (),
+        device: str | torch.device | None = None,
+    ):
+        if len(obs_shape) != 2:
+            raise ValueError(f"obs_shape: expected two numbers, got {list(obs_shape)}")
+        if conv_dim not in (0, 1):
+            raise ValueError(f"conv_dim: expected 0 or 1, got {conv_dim!r}")
+        positions = obs_shape[1 - conv_dim]
+        if embedding_size % positions:
+            raise ValueError(
+                f"embedding_size: expected a multiple of {positions}, got {embedding_size}"
+            )
+        self.conv_dim = conv_dim  # _make_embeddings needs it
+        super().__init__(
+            obs_shape,
+            num_actions,
+            embedding_size,
+            common_layers,
+            policy_layers,
+            value_layers,
+            obs_perms,
+            act_perms,
+            device,
+        )
+        self.conv_layer = self.embeddings[self.conv_dim]
+        self.register_state_dict_post_hook(_give_the_copy_its_own_storage)
+        self.register_load_state_dict_pre_hook(_fill_in_the_copy)
+
+    def _make_embeddings(self, embedding_size: int) -> torch.nn.Module:
+        channels, positions = self.obs_shape[self.conv_dim], self.obs_shape[1 - self.conv_dim]
+        conv = torch.nn.Conv1d(channels, embedding_size // positions, kernel_size=1, bias=False)
+        before = [Transpose()] if self.conv_dim == 1 else []
+        return torch.nn.Sequential(*before, conv, Transpose(), torch.nn.Flatten())
+
+    def _embed_dense(self, x: torch.Tensor) -> torch.Tensor:
+        return self.embeddings(x.reshape(-1, *self.obs_shape))
+
+    def _embed_sparse(self, indices: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        num_rows, positions = offsets.shape[0] - 1, self.obs_shape[1 - self.conv_dim]
+        axes = (indices // self.obs_shape[1], indices % self.obs_shape[1])
+        channel, position = axes[self.conv_dim], axes[1 - self.conv_dim]
+        # One bag for each position of each row, most of them with a single channel.
+        bag, order = torch.sort(row_numbers(offsets, indices.shape[0]) * positions + position)
+        edges = torch.arange(num_rows * positions + 1, device=indices.device)
+        bags = torch.searchsorted(bag, edges)
+        weight = self.conv_layer.weight.squeeze(2)
+        return sparse_linear(weight, None, channel[order], bags).reshape(num_rows, -1)
+
+    def _embeddings_to_rust(self):
+        return embeddingbag_to_rust(self.conv_layer, self.obs_shape, self.conv_dim)
+
+
+def _give_the_copy_its_own_storage(policy, state_dict, prefix, local_metadata) -> None:
+    """safetensors refuses entries that share storage; a copy costs a few kilobytes."""
+    key = f"{prefix}conv_layer.weight"
+    if not state_dict[key].requires_grad:
+        state_dict[key] = state_dict[key].clone()
+
+
+def _fill_in_the_copy(
+    policy, state_dict, prefix, local_metadata, strict, missing, unexpected, errors
+) -> None:
+    """A file that holds the shared weight once is complete; two that differ are not one policy."""
+    keys = [f"{prefix}conv_layer.weight", f"{prefix}embeddings.{policy.conv_dim}.weight"]
+    present = [key for key in keys if key in state_dict]
+    if len(present) == 1:
+        state_dict.update({key: state_dict[present[0]] for key in keys})
+    elif len(present) == 2 and not torch.equal(*(state_dict[key] for key in keys)):
+        errors.append(f"{keys[0]} and {keys[1]} are one weight but have different values")
