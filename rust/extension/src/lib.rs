@@ -1,9 +1,26 @@
 //! The compiled Python module `twisterl.twisterl`: names only, no logic.
 
 use pyo3::prelude::*;
+use twisterl::python_interface::{env, puzzle};
 
 #[pymodule]
 #[pyo3(name = "twisterl")]
-fn twisterl_module(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let env_module = submodule(module, "env")?;
+    env_module.add_class::<env::PyBaseEnv>()?;
+    env_module.add_class::<puzzle::PyPuzzle>()?;
+
+    submodule(module, "nn")?;
+    submodule(module, "collector")?;
     Ok(())
+}
+
+/// A submodule that `import twisterl.twisterl.<name>` finds as well.
+fn submodule<'py>(parent: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'py, PyModule>> {
+    let py = parent.py();
+    let module = PyModule::new(py, name)?;
+    parent.add_submodule(&module)?;
+    let modules = py.import("sys")?.getattr("modules")?;
+    modules.set_item(format!("{}.{name}", parent.name()?), &module)?;
+    Ok(module)
 }

@@ -1,0 +1,9 @@
+//! The crate as Python sees it: conversions only, no decisions.
+//!
+//! There is no `#[pymodule]` here, so that other crates can extend [`env::PyBaseEnv`] and build
+//! a module of their own.
+
+pub mod args;
+pub mod env;
+pub mod error;
+pub mod puzzle;

@@ -1,0 +1,54 @@
+//! Arguments from Python, checked: each error names the argument, what was expected, what came.
+
+use std::ops::RangeInclusive;
+
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+
+use super::error::wrong_type;
+use crate::error::{Error, Result};
+
+/// The integer `value` of any type with `__index__`, inside `range`.
+///
+/// # Errors
+/// TypeError if it is no integer, ValueError if it is outside.
+pub fn integer(name: &str, value: &Bound<'_, PyAny>, range: RangeInclusive<i64>) -> PyResult<i64> {
+    let outside = |got: String| {
+        Error::invalid(name, format!("an integer in {}..={}", range.start(), range.end()), got)
+    };
+    match value.extract::<i64>() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        Ok(number) => Err(outside(number.to_string()).into()),
+        Err(raised) if raised.is_instance_of::<PyOverflowError>(value.py()) => {
+            Err(outside(value.str()?.to_string()).into())
+        }
+        Err(_) => Err(wrong_type(name, "an integer", value)),
+    }
+}
+
+/// A count in `range`; see [`integer`].
+pub fn count(name: &str, value: &Bound<'_, PyAny>, range: RangeInclusive<u32>) -> PyResult<usize> {
+    let range = i64::from(*range.start())..=i64::from(*range.end());
+    Ok(integer(name, value, range)? as usize)
+}
+
+/// A sequence of integers: list, tuple or integer array.
+pub fn integers(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+    if let Ok(numbers) = value.extract::<Vec<i64>>() {
+        return Ok(numbers);
+    }
+    // Slow path, only to name the entry that does not fit.
+    let items = value.try_iter().map_err(|_| wrong_type(name, "a sequence of integers", value))?;
+    let entry = |(i, item): (usize, PyResult<Bound<'_, PyAny>>)| {
+        integer(&format!("{name}[{i}]"), &item?, i64::MIN..=i64::MAX)
+    };
+    items.enumerate().map(entry).collect()
+}
+
+/// Refuses an action that the environment does not have.
+pub fn check_action(action: i64, num_actions: usize) -> Result<usize> {
+    match usize::try_from(action) {
+        Ok(action) if action < num_actions => Ok(action),
+        _ => Err(Error::invalid("action", format!("an integer in 0..{num_actions}"), action)),
+    }
+}

@@ -1,0 +1,189 @@
+//! `PyBaseEnv`: what every environment written in Rust is in Python.
+//!
+//! A crate of its own shows its environment like this:
+//!
+//! ```no_run
+//! use twisterl::pyo3::{self, prelude::*};
+//! use twisterl::python_interface::env::{get_env_ref, PyBaseEnv};
+//! # use twisterl::envs::puzzle::Puzzle as Board;
+//!
+//! #[pyclass(extends = PyBaseEnv)]
+//! struct MyBoard;
+//!
+//! #[pymethods]
+//! impl MyBoard {
+//!     #[new]
+//!     fn new(size: usize) -> PyResult<PyClassInitializer<Self>> {
+//!         let env = Box::new(Board::new(size, size, 1, 2, 64)?);
+//!         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(Self))
+//!     }
+//!
+//!     fn solved(slf: PyRef<'_, Self>) -> PyResult<bool> {
+//!         Ok(get_env_ref::<Board>(slf.as_super())?.solved())
+//!     }
+//! }
+//! ```
+
+use std::any::{type_name, Any};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use super::args::{check_action, count, integer, integers};
+use super::error::caught;
+use crate::rl::env::{Env, Status, Twists};
+use crate::rng::Rng;
+
+/// An environment implemented in Rust; extend it to show your own.
+#[pyclass(subclass, module = "twisterl.twisterl.env")]
+pub struct PyBaseEnv {
+    pub env: Box<dyn Env>,
+}
+
+/// The environment inside `base`, if it is a `T`.
+///
+/// # Errors
+/// TypeError if it is of another type.
+pub fn get_env_ref<T: Any>(base: &PyBaseEnv) -> PyResult<&T> {
+    base.env.as_any().downcast_ref().ok_or_else(other_type::<T>)
+}
+
+/// See [`get_env_ref`].
+pub fn get_env_mut<T: Any>(base: &mut PyBaseEnv) -> PyResult<&mut T> {
+    base.env.as_any_mut().downcast_mut().ok_or_else(other_type::<T>)
+}
+
+fn other_type<T>() -> PyErr {
+    PyTypeError::new_err(format!("expected an environment of type {}", type_name::<T>()))
+}
+
+/// A generator named by `seed`, or by a draw from Python's own `random` module if there is none.
+pub(crate) fn generator(py: Python<'_>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<Rng> {
+    let seed = match seed {
+        Some(seed) => integer("seed", seed, 0..=i64::MAX)? as u64,
+        None => py.import("random")?.call_method1("getrandbits", (64,))?.extract()?,
+    };
+    Ok(Rng::new(seed))
+}
+
+impl PyBaseEnv {
+    fn status(&self) -> PyResult<Status> {
+        Ok(caught(|| self.env.try_status())?)
+    }
+}
+
+#[pymethods]
+impl PyBaseEnv {
+    /// Number of actions `A`.
+    fn num_actions(&self) -> PyResult<usize> {
+        Ok(caught(|| Ok(self.env.num_actions()))?)
+    }
+
+    /// Shape of the observation; its product is the number of features `F`.
+    fn obs_shape(&self) -> PyResult<Vec<usize>> {
+        Ok(caught(|| Ok(self.env.obs_shape()))?)
+    }
+
+    /// How far from solved `reset` starts.
+    #[getter]
+    fn difficulty(&self) -> PyResult<usize> {
+        Ok(caught(|| Ok(self.env.get_difficulty()))?)
+    }
+
+    #[setter]
+    fn set_difficulty(&mut self, difficulty: &Bound<'_, PyAny>) -> PyResult<()> {
+        let difficulty = count("difficulty", difficulty, 0..=u32::MAX)?;
+        caught(|| {
+            self.env.set_difficulty(difficulty);
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Puts the environment into `state`, a sequence of integers; a refused call changes nothing.
+    fn set_state(&mut self, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let state = integers("state", state)?;
+        Ok(caught(|| self.env.try_set_state(&state))?)
+    }
+
+    /// Starts an episode. Without `seed`, Python's `random` module names the random stream.
+    #[pyo3(signature = (seed=None))]
+    fn reset(&mut self, py: Python<'_>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let mut rng = generator(py, seed)?;
+        Ok(caught(|| self.env.try_reset(&mut rng))?)
+    }
+
+    /// Plays `action`, an integer in `0..num_actions()`.
+    fn step(&mut self, action: &Bound<'_, PyAny>) -> PyResult<()> {
+        let action = integer("action", action, i64::MIN..=i64::MAX)?;
+        Ok(caught(|| {
+            let action = check_action(action, self.env.num_actions())?;
+            self.env.try_step(action)
+        })?)
+    }
+
+    /// A list of `A` booleans, true where the action may be taken.
+    fn masks(&self) -> PyResult<Vec<bool>> {
+        Ok(caught(|| {
+            let mut masks = vec![false; self.env.num_actions()];
+            self.env.try_masks(&mut masks)?;
+            Ok(masks)
+        })?)
+    }
+
+    /// Whether the episode is over.
+    fn is_final(&self) -> PyResult<bool> {
+        Ok(self.status()?.is_final)
+    }
+
+    /// Whether the goal is reached.
+    fn success(&self) -> PyResult<bool> {
+        Ok(self.status()?.success)
+    }
+
+    /// Reward of being in the current state.
+    fn reward(&self) -> PyResult<f32> {
+        Ok(self.status()?.reward)
+    }
+
+    /// The active features, a list of integers in `0..F`.
+    fn observe(&self) -> PyResult<Vec<i32>> {
+        Ok(caught(|| {
+            let mut indices = Vec::new();
+            self.env.try_observe(&mut indices)?;
+            Ok(indices)
+        })?)
+    }
+
+    /// Pairs of permutations `(obs_perms, act_perms)` that leave the problem as it is.
+    fn twists(&self) -> PyResult<Twists> {
+        Ok(caught(|| Ok(self.env.twists()))?)
+    }
+
+    /// Whether `solution()` is the answer rather than the actions played.
+    fn track_solution(&self) -> PyResult<bool> {
+        Ok(caught(|| Ok(self.env.track_solution()))?)
+    }
+
+    /// The solution that the environment tracked, or an empty list.
+    fn solution(&self) -> PyResult<Vec<i64>> {
+        Ok(caught(|| self.env.try_solution())?.unwrap_or_default())
+    }
+
+    /// An independent copy, as a plain `PyBaseEnv`.
+    fn copy(&self) -> PyResult<PyBaseEnv> {
+        Ok(PyBaseEnv { env: caught(|| self.env.try_clone())? })
+    }
+}
+
+/// A copy of the environment that `object` is; whoever holds `object` goes on undisturbed.
+///
+/// # Errors
+/// TypeError if `object` is no environment; whatever copying it raises.
+pub fn get_env(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
+    if let Ok(base) = object.cast::<PyBaseEnv>() {
+        let base = base.try_borrow()?;
+        return Ok(caught(|| base.env.try_clone())?);
+    }
+    Err(super::error::wrong_type("env", "an environment", object))
+}

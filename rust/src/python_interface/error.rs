@@ -1,0 +1,65 @@
+//! Rust errors as Python exceptions: the one place where they are converted.
+
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::error::{Error, Result};
+
+impl From<Error> for PyErr {
+    /// An exception that a callback raised comes back as that very object, traceback included.
+    fn from(error: Error) -> PyErr {
+        match error {
+            Error::Invalid { .. } | Error::Policy(_) => PyValueError::new_err(error.to_string()),
+            Error::Environment(source) => match source.downcast::<PyErr>() {
+                Ok(raised) => *raised,
+                Err(source) => PyRuntimeError::new_err(source.to_string()),
+            },
+            Error::Interrupted => pending_interrupt(),
+            Error::Panic(message) => panic_error(&message),
+        }
+    }
+}
+
+impl From<PyErr> for Error {
+    fn from(raised: PyErr) -> Error {
+        Error::Environment(Box::new(raised))
+    }
+}
+
+fn pending_interrupt() -> PyErr {
+    Python::attach(|py| match py.check_signals() {
+        Err(raised) => raised,
+        Ok(()) => PyKeyboardInterrupt::new_err(()),
+    })
+}
+
+fn panic_error(message: &str) -> PyErr {
+    PyRuntimeError::new_err(format!("a panic in native code (a bug, please report it): {message}"))
+}
+
+/// What a panic said.
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Runs `work`; a panic in it becomes [`Error::Panic`] instead of crossing into Python.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic left half done is an environment, which stays usable memory; its state is
+    // set anew by the next reset or set_state.
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(payload) => Err(Error::Panic(panic_message(payload.as_ref()))),
+    }
+}
+
+/// A TypeError about the argument `name`.
+pub fn wrong_type(name: &str, expected: &str, got: &Bound<'_, PyAny>) -> PyErr {
+    let kind = got.get_type().name().map(|name| name.to_string());
+    let kind = kind.unwrap_or_else(|_| "an object".to_owned());
+    PyTypeError::new_err(format!("{name}: expected {expected}, got {kind}"))
+}

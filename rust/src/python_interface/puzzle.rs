@@ -1,0 +1,104 @@
+//! `Puzzle`, the sliding puzzle in Python.
+
+use pyo3::prelude::*;
+
+use super::args::{count, integer};
+use super::env::{generator, get_env_mut, get_env_ref, PyBaseEnv};
+use crate::envs::puzzle::Puzzle;
+use crate::error::Error;
+
+/// Larger numbers of moves are surely mistakes: a reset would take seconds.
+const MOST_MOVES: u32 = 1_000_000;
+
+/// The sliding puzzle on a board of `width` x `height`, 2 to 16 each.
+///
+/// `reset()` makes `difficulty` random moves and leaves `depth_slope * difficulty` steps;
+/// `set_state()` leaves `max_depth`. Actions move the blank: 0 left, 1 up, 2 right, 3 down.
+#[pyclass(name = "Puzzle", extends = PyBaseEnv, subclass, module = "twisterl.twisterl.env")]
+pub struct PyPuzzle;
+
+#[pymethods]
+impl PyPuzzle {
+    #[new]
+    fn new(
+        width: &Bound<'_, PyAny>,
+        height: &Bound<'_, PyAny>,
+        difficulty: &Bound<'_, PyAny>,
+        depth_slope: &Bound<'_, PyAny>,
+        max_depth: &Bound<'_, PyAny>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let puzzle = Puzzle::new(
+            count("width", width, 2..=16)?,
+            count("height", height, 2..=16)?,
+            count("difficulty", difficulty, 1..=MOST_MOVES)?,
+            count("depth_slope", depth_slope, 1..=MOST_MOVES)?,
+            count("max_depth", max_depth, 1..=MOST_MOVES)?,
+        )?;
+        let base = PyBaseEnv { env: Box::new(puzzle) };
+        Ok(PyClassInitializer::from(base).add_subclass(PyPuzzle))
+    }
+
+    /// Whether tile `i` is at cell `i`, for all of them.
+    fn solved(slf: PyRef<'_, Self>) -> PyResult<bool> {
+        Ok(get_env_ref::<Puzzle>(slf.as_super())?.solved())
+    }
+
+    /// The tile at every cell, row by row; 0 is the blank.
+    fn get_state(slf: PyRef<'_, Self>) -> PyResult<Vec<usize>> {
+        Ok(get_env_ref::<Puzzle>(slf.as_super())?.get_state())
+    }
+
+    /// The tile in column `x`, row `y`.
+    fn get_position(
+        slf: PyRef<'_, Self>,
+        x: &Bound<'_, PyAny>,
+        y: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        let puzzle = get_env_ref::<Puzzle>(slf.as_super())?;
+        let (x, y) = (column(puzzle, x)?, row(puzzle, y)?);
+        puzzle
+            .get_position(x, y)
+            .ok_or_else(|| Error::invalid("x", "a column of the board", x).into())
+    }
+
+    /// Writes `val` in column `x`, row `y`, for building a board tile by tile.
+    fn set_position(
+        mut slf: PyRefMut<'_, Self>,
+        x: &Bound<'_, PyAny>,
+        y: &Bound<'_, PyAny>,
+        val: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let puzzle = get_env_mut::<Puzzle>(slf.as_super())?;
+        let last_tile = (puzzle.width() * puzzle.height() - 1) as i64;
+        let (x, y) = (column(puzzle, x)?, row(puzzle, y)?);
+        puzzle.set_position(x, y, integer("val", val, 0..=last_tile)? as usize)?;
+        Ok(())
+    }
+
+    /// Prints the board.
+    fn display(slf: PyRef<'_, Self>) -> PyResult<()> {
+        let board = get_env_ref::<Puzzle>(slf.as_super())?.render();
+        // Through Python's own print, so that notebooks and capture see it.
+        slf.py().import("builtins")?.call_method1("print", (board.trim_end_matches('\n'),))?;
+        Ok(())
+    }
+
+    fn __str__(slf: PyRef<'_, Self>) -> PyResult<String> {
+        Ok(get_env_ref::<Puzzle>(slf.as_super())?.render())
+    }
+
+    /// A board drawn uniformly from all solvable ones, named by `seed`.
+    #[pyo3(signature = (seed=None))]
+    fn random_state(slf: PyRef<'_, Self>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<i64>> {
+        let mut rng = generator(slf.py(), seed)?;
+        Ok(get_env_ref::<Puzzle>(slf.as_super())?.random_state(&mut rng))
+    }
+}
+
+fn column(puzzle: &Puzzle, x: &Bound<'_, PyAny>) -> PyResult<usize> {
+    Ok(integer("x", x, 0..=puzzle.width() as i64 - 1)? as usize)
+}
+
+fn row(puzzle: &Puzzle, y: &Bound<'_, PyAny>) -> PyResult<usize> {
+    Ok(integer("y", y, 0..=puzzle.height() as i64 - 1)? as usize)
+}
