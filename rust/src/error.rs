@@ -5,7 +5,11 @@
 pub enum Error {
     /// A value from outside does not fit.
     #[error("{name}: expected {expected}, got {got}")]
-    Invalid { name: String, expected: String, got: String },
+    Invalid {
+        name: String,
+        expected: String,
+        got: String,
+    },
     /// The policy cannot be used on this input (non-finite output, no legal action, ...).
     #[error("policy: {0}")]
     Policy(String),
@@ -29,6 +33,10 @@ impl Error {
         expected: impl Into<String>,
         got: impl std::fmt::Display,
     ) -> Self {
-        Error::Invalid { name: name.into(), expected: expected.into(), got: got.to_string() }
+        Error::Invalid {
+            name: name.into(),
+            expected: expected.into(),
+            got: got.to_string(),
+        }
     }
 }

@@ -19,8 +19,7 @@ impl Default for SparseRows {
 impl SparseRows {
     /// Rows from their parts; `offsets` must start at 0, rise, and end at `indices.len()`.
     pub fn from_parts(indices: Vec<i32>, offsets: Vec<i64>) -> Option<Self> {
-        let ends_match =
-            offsets.first() == Some(&0) && offsets.last() == Some(&(indices.len() as i64));
+        let ends_match = offsets.first() == Some(&0) && offsets.last() == Some(&(indices.len() as i64));
         let rises = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
         (ends_match && rises).then_some(Self { indices, offsets })
     }
