@@ -1,0 +1,245 @@
+"""The folder of a run, written so that no crash leaves a torn or missing file.
+
+    base_config.json                the config of the run, as it was given
+    full_algorithm_config.json      its `algorithm` section with every default
+    checkpoint_last.safetensors     the weights of the last commit
+    checkpoint_best.safetensors     the weights of the best evaluation
+    metrics.jsonl                   one line per iteration
+    resume/<serial>/                the last commit: weights, optimizer, state, manifest
+
+A commit counts once its folder has its name, which is the last step of writing it; its manifest
+holds a SHA-256 per file, so a flipped bit is an error on load.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+BASE_CONFIG = "base_config.json"
+FULL_CONFIG = "full_algorithm_config.json"
+LAST = "checkpoint_last.safetensors"
+BEST = "checkpoint_best.safetensors"
+METRICS = "metrics.jsonl"
+CURVE = "learning_curve.png"
+
+_RESUME = "resume"
+_MANIFEST = "manifest.json"
+_TEMPORARY = re.compile(r".*\.tmp-\d+$")
+# What TensorBoard's writer leaves in a run folder.
+_EVENTS = re.compile(r"events\.out\.tfevents\..*|(Benchmark_Detail|Losses|Times)[\w. +-]*_.*")
+
+
+class RunFolderError(Exception):
+    """A run folder that cannot be used as asked; the text says what to do."""
+
+
+def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replaces the file at `path` by `content`, wholly or not at all.
+
+    Written aside, flushed to the disk, renamed, and the folder flushed. On any error the old file
+    stays and the temporary one goes.
+    """
+    target = Path(path)
+    aside = target.with_name(f"{target.name}.tmp-{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(aside)
+    try:
+        with os.fdopen(os.open(aside, flags, 0o666), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass
+class Commit:
+    """Everything that continues a run.
+
+    `weights` is the policy's state dict; `optimizer` the tensors of the optimizer and of the
+    random generators; `state` the rest, as JSON.
+    """
+
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, torch.Tensor]
+    state: dict[str, Any]
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def holds_run(self) -> bool:
+        """True if a run has left anything here that a fresh one would overwrite."""
+        names = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, _RESUME)
+        return any((self.path / name).exists() for name in names)
+
+    def require_usable(self, *, resume: bool, overwrite: bool) -> None:
+        """Raises `RunFolderError` if a run cannot start here; changes nothing."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(f"{self.path}: is a file; expected a folder for the run")
+        if resume and overwrite:
+            raise RunFolderError("--resume continues the run and --overwrite drops it; give one")
+        if resume and not list(self._commits()):
+            raise RunFolderError(f"{self.path}: holds no run to resume")
+        if not resume and not overwrite and self.holds_run():
+            raise RunFolderError(
+                f"{self.path}: already holds a run; --resume continues it, --overwrite drops it"
+            )
+
+    def prepare(self, *, overwrite: bool = False) -> None:
+        """Makes the folder, drops what a killed run left half written, and with `overwrite` the run."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for entry in [*self.path.iterdir(), *(self.path / _RESUME).glob("*")]:
+            if _TEMPORARY.match(entry.name):
+                _remove(entry)
+        if not overwrite:
+            return
+        for entry in list(self.path.iterdir()):
+            ours = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, _RESUME)
+            if entry.name in ours or _EVENTS.match(entry.name):
+                _remove(entry)
+
+    def write_json(self, name: str, value: Any) -> None:
+        write_atomic(self.path / name, (json.dumps(value, indent=4) + "\n").encode())
+
+    def commit(self, commit: Commit) -> None:
+        """Writes `commit` and `checkpoint_last`, then drops the commits before it.
+
+        Raises `CheckpointError` if a weight or moment is not finite; nothing is replaced then.
+        """
+        from twisterl import tensors
+
+        tensors.require_finite(commit.weights, LAST)
+        tensors.require_finite(commit.optimizer, "optimizer.safetensors")
+        weights = tensors.encode(commit.weights)
+        files = {
+            "weights.safetensors": weights,
+            "optimizer.safetensors": tensors.encode(commit.optimizer),
+            "state.json": (json.dumps(commit.state, indent=2) + "\n").encode(),
+        }
+        files[_MANIFEST] = (json.dumps(_hashes(files), indent=2) + "\n").encode()
+        resume = self.path / _RESUME
+        resume.mkdir(parents=True, exist_ok=True)
+        earlier = list(self._commits())
+        serial = 1 + max((int(folder.name) for folder in earlier), default=0)
+        aside = resume / f"{serial:08d}.tmp-{os.getpid()}"
+        try:
+            aside.mkdir()
+            for name, content in files.items():
+                write_atomic(aside / name, content)
+            os.rename(aside, resume / f"{serial:08d}")
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        _sync_folder(resume)
+        write_atomic(self.path / LAST, weights)
+        for folder in earlier:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def save_best(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Replaces `checkpoint_best`; `CheckpointError` if a weight is not finite."""
+        from twisterl import tensors
+
+        tensors.require_finite(weights, BEST)
+        write_atomic(self.path / BEST, tensors.encode(weights))
+
+    def load_commit(self) -> Commit:
+        """The newest commit whose files are what its manifest says.
+
+        Raises `RunFolderError` if there is none.
+        """
+        from twisterl import tensors
+
+        problems = []
+        for folder in sorted(self._commits(), reverse=True):
+            problem = _damage(folder)
+            if problem is None:
+                return Commit(
+                    tensors.read(folder / "weights.safetensors")[0],
+                    tensors.read(folder / "optimizer.safetensors")[0],
+                    json.loads((folder / "state.json").read_text(encoding="utf-8")),
+                )
+            problems.append(problem)
+        detail = "; ".join(problems) or "no commit was written"
+        raise RunFolderError(f"{self.path}: cannot be resumed: {detail}")
+
+    def weights_path(self, which: str = "best") -> Path:
+        """The checkpoint `which` ("best" or "last"), or the other one where it is missing."""
+        order = [BEST, LAST] if which == "best" else [LAST, BEST]
+        for name in order:
+            if (self.path / name).is_file():
+                return self.path / name
+        raise RunFolderError(f"{self.path}: holds no checkpoint; expected {order[0]}")
+
+    def keep_metrics(self, num_iterations: int) -> None:
+        """Drops the lines of `metrics.jsonl` after the first `num_iterations` iterations."""
+        path = self.path / METRICS
+        if not path.is_file():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if json.loads(line)["iteration"] < num_iterations:
+                    kept.append(line)
+        write_atomic(path, "".join(f"{line}\n" for line in kept).encode())
+
+    def _commits(self) -> Iterator[Path]:
+        resume = self.path / _RESUME
+        if resume.is_dir():
+            for folder in resume.iterdir():
+                if folder.name.isdigit() and folder.is_dir():
+                    yield folder
+
+
+def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with a commit, or None."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        for name, digest in manifest.items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+                return f"{folder / name} is not what was written (SHA-256 differs)"
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{folder}: {error}"
+    wanted = {"weights.safetensors", "optimizer.safetensors", "state.json"}
+    return None if set(manifest) == wanted else f"{folder / _MANIFEST} lists other files"
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()

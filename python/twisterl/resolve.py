@@ -1,0 +1,74 @@
+"""From the dotted paths of a config to classes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from twisterl.config import REGISTRY, registered
+from twisterl.faults import ConfigError, Fault, unknown
+
+# What an environment class must offer to be one.
+_ENV_METHODS = ("num_actions", "obs_shape", "reset", "set_state", "step", "masks", "observe")
+
+
+def import_attribute(path: str) -> Any:
+    """What the dotted `path` names; `ImportError` saying which part of it is not there."""
+    module_name, _, name = path.rpartition(".")
+    if not module_name or not name:
+        raise ImportError(f"Could not import '{path}': expected a dotted path, as package.Class")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ImportError(f"Could not import '{path}': {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ImportError(f"Could not import '{path}': {error}") from None
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        names = [known for known in dir(module) if not known.startswith("_")]
+        hint = unknown(name, names, "name") if len(names) < 20 else unknown(name, names).split("; k")[0]
+        raise ImportError(f"Could not import '{path}': {module_name} has an {hint}") from None
+
+
+def import_class(kind: str, path: str, *, registered_only: bool = False) -> type:
+    """The class that a config names under `kind` ("env_cls", "policy_cls", "algorithm_cls").
+
+    A config is data: it may name a class of the right kind, never a function. With
+    `registered_only`, for configs from elsewhere, only the classes of this package.
+
+    Raises `ConfigError`.
+    """
+
+    def refuse(problem: str) -> ConfigError:
+        return ConfigError([Fault(kind, problem)])
+
+    name = registered(kind, path)
+    if name is not None:
+        path = REGISTRY[kind][name][0] if path == name else path
+    elif registered_only:
+        raise refuse(f"got {path!r}; expected one of {', '.join(REGISTRY[kind])}")
+    try:
+        target = import_attribute(path)
+    except ImportError as error:
+        raise refuse(str(error)) from error
+    if not isinstance(target, type):
+        raise refuse(f"{path!r} is no class but a {type(target).__name__}")
+    problem = _mismatch(kind, target)
+    if problem is not None:
+        raise refuse(f"{path!r} {problem}")
+    return target
+
+
+def _mismatch(kind: str, target: type) -> str | None:
+    """Why `target` cannot be the class of a config's `kind`, or None."""
+    if kind == "env_cls":
+        missing = [name for name in _ENV_METHODS if not hasattr(target, name)]
+        return f"is no environment: it lacks {', '.join(missing)}" if missing else None
+    if kind == "policy_cls":
+        from torch.nn import Module
+
+        return None if issubclass(target, Module) else "is no torch.nn.Module"
+    from twisterl.rl.algorithm import Algorithm
+
+    return None if issubclass(target, Algorithm) else "is no twisterl.rl.algorithm.Algorithm"

@@ -1,0 +1,230 @@
+"""Named tensors as safetensors bytes: written once per storage, read as data nobody vouches for."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import torch
+from safetensors.torch import save
+
+MAX_HEADER_BYTES = 16 << 20
+MAX_TENSORS = 10_000
+MAX_RANK = 8
+# Metadata of ours: a JSON object {name: name of the tensor that it shares}.
+TIED = "twisterl.tied"
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used or must not be written; the text names file and tensor."""
+
+
+def require_finite(tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raises `CheckpointError` naming the first tensor that holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        # The sum of finite values may overflow, so a suspicious one is looked at closely.
+        if tensor.is_floating_point() and not math.isfinite(float(tensor.detach().sum())):
+            bad = int((~torch.isfinite(tensor)).sum())
+            if bad:
+                raise CheckpointError(
+                    f"{where}: tensor {name} has {bad} of {tensor.numel()} values "
+                    "that are NaN or infinite; expected finite ones"
+                )
+
+
+def encode(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """`tensors` as safetensors bytes; names that share one tensor are written once.
+
+    The shared names go into the metadata, where `read` finds them.
+    """
+    unique: dict[str, torch.Tensor] = {}
+    tied: dict[str, str] = {}
+    seen: dict[tuple[Any, ...], str] = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach()
+        identity = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
+        if tensor.numel() and identity in seen:
+            tied[name] = seen[identity]
+            continue
+        seen[identity] = name
+        unique[name] = tensor.cpu()
+    storages: set[int] = set()
+    for name, tensor in unique.items():
+        storage = tensor.untyped_storage().data_ptr()
+        shares = storage in storages and tensor.numel() > 0
+        storages.add(storage)
+        unique[name] = tensor.clone() if shares else tensor.contiguous()
+    notes = dict(metadata or {})
+    if tied:
+        notes[TIED] = json.dumps(tied, sort_keys=True)
+    return save(unique, notes or None)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors, on the CPU, and the metadata of the safetensors file at `path`.
+
+    Everything is checked before a tensor is made: a regular file, a header within the file and
+    16 MiB, no duplicate names, no holes or overlaps, at most 10,000 tensors of rank 8, no NaN.
+
+    Raises `CheckpointError` naming the file and the tensor.
+    """
+    source = os.fspath(path)
+    try:
+        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        raise CheckpointError(f"{source}: no such file") from None
+    except OSError as error:
+        raise CheckpointError(f"{source}: cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{source}: is not a regular file")
+        header, data_bytes = _header(file, status.st_size, source)
+        metadata = _metadata(header, source)
+        layout = _layout(header, data_bytes, source)
+        start = status.st_size - data_bytes
+        tensors = {}
+        for name, (dtype, shape, begin, end) in layout.items():
+            buffer = torch.empty(end - begin, dtype=torch.uint8)
+            file.seek(start + begin)
+            if end > begin and file.readinto(buffer.numpy()) != end - begin:  # type: ignore[attr-defined]
+                raise CheckpointError(f"{source}: tensor {name} is cut off")
+            tensors[name] = buffer.view(dtype).reshape(shape)
+    require_finite(tensors, source)
+    return _with_tied(tensors, metadata, source), metadata
+
+
+def _header(file: BinaryIO, size: int, source: str) -> tuple[dict[str, Any], int]:
+    start = file.read(8)
+    if len(start) < 8:
+        raise CheckpointError(f"{source}: is cut off: {size} bytes, too short for a header")
+    length = int.from_bytes(start, "little")
+    if length > MAX_HEADER_BYTES or 8 + length > size:
+        raise CheckpointError(
+            f"{source}: is cut off or no safetensors file: its header claims {length} bytes, "
+            f"the file has {size}"
+        )
+    raw = file.read(length)
+    if raw[:1] != b"{":
+        raise CheckpointError(f"{source}: is no safetensors file: its header is no JSON object")
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in result if names.count(name) > 1)
+            raise CheckpointError(f"{source}: {twice} is given more than once in the header")
+        return result
+
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=members)
+    except CheckpointError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{source}: its header is not JSON: {error}") from None
+    return header, size - 8 - length
+
+
+def _metadata(header: dict[str, Any], source: str) -> dict[str, str]:
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise CheckpointError(f"{source}: __metadata__ is no object of strings")
+    return metadata
+
+
+def _layout(
+    header: dict[str, Any], data_bytes: int, source: str
+) -> dict[str, tuple[torch.dtype, list[int], int, int]]:
+    if len(header) > MAX_TENSORS:
+        raise CheckpointError(f"{source}: {len(header)} tensors; at most {MAX_TENSORS} are read")
+    layout = {}
+    for name, entry in header.items():
+        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+            raise CheckpointError(f"{source}: tensor {name} needs dtype, shape and data_offsets")
+        dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+        shape, offsets = entry["shape"], entry["data_offsets"]
+        if dtype is None:
+            raise CheckpointError(
+                f"{source}: tensor {name} has dtype {entry['dtype']!r}; "
+                f"expected one of {', '.join(_DTYPES)}"
+            )
+        if not _naturals(shape) or len(shape) > MAX_RANK:
+            raise CheckpointError(f"{source}: tensor {name} has the shape {shape!r}")
+        if not _naturals(offsets) or len(offsets) != 2:
+            raise CheckpointError(f"{source}: tensor {name} has the data_offsets {offsets!r}")
+        begin, end = offsets
+        if end > data_bytes:
+            raise CheckpointError(
+                f"{source}: is cut off: tensor {name} ends at byte {end}, "
+                f"the data has {data_bytes}"
+            )
+        if end - begin != math.prod(shape) * dtype.itemsize:
+            raise CheckpointError(
+                f"{source}: tensor {name} of shape {shape} needs "
+                f"{math.prod(shape) * dtype.itemsize} bytes, its data_offsets give {end - begin}"
+            )
+        layout[name] = (dtype, shape, begin, end)
+    position = 0
+    for name, (_, _, begin, end) in sorted(layout.items(), key=lambda item: item[1][2:]):
+        if begin != position:
+            raise CheckpointError(f"{source}: a hole or overlap before tensor {name}")
+        position = end
+    if position != data_bytes:
+        raise CheckpointError(f"{source}: {data_bytes - position} bytes belong to no tensor")
+    return layout
+
+
+def _naturals(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        type(value) is int and 0 <= value < 1 << 62 for value in values
+    )
+
+
+def _with_tied(
+    tensors: dict[str, torch.Tensor], metadata: dict[str, str], source: str
+) -> dict[str, torch.Tensor]:
+    if TIED not in metadata:
+        return tensors
+    try:
+        tied = json.loads(metadata[TIED])
+        shared = {str(name): tensors[target] for name, target in tied.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise CheckpointError(f"{source}: metadata {TIED} names no tensor of the file") from None
+    twice = shared.keys() & tensors.keys()
+    if twice or len(shared) > MAX_TENSORS:
+        raise CheckpointError(f"{source}: metadata {TIED} repeats {', '.join(sorted(twice)[:3])}")
+    return {**tensors, **shared}
+
+
+def require_match(
+    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str
+) -> None:
+    """Raises `CheckpointError` listing every tensor that is missing, too many, or of another kind."""
+    problems = [f"{name} is missing" for name in expected if name not in state]
+    problems += [f"{name} is not part of the policy" for name in state if name not in expected]
+    for name in state.keys() & expected.keys():
+        got, wanted = state[name], expected[name]
+        if got.shape != wanted.shape:
+            problems.append(f"{name} has shape {list(got.shape)}; expected {list(wanted.shape)}")
+        elif got.is_floating_point() != wanted.is_floating_point():
+            problems.append(f"{name} has dtype {got.dtype}; expected {wanted.dtype}")
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in sorted(problems))
+        raise CheckpointError(f"{source}: does not fit the policy:{lines}")

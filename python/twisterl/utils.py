@@ -1,0 +1,227 @@
+"""The helpers that programs built on TwisteRL call: configs, checkpoints, the model hub.
+
+`HfApi` and `snapshot_download` are attributes of this module, taken from huggingface_hub when they
+are first used, so that tests can replace them here.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisterl.resolve import import_attribute, import_class
+from twisterl.strict_json import json_load_tuples, read_json
+from twisterl.validation import resolve_run
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "HfApi",
+    "convert_pt_to_safetensors",
+    "dynamic_import",
+    "json_load_tuples",
+    "load_checkpoint",
+    "load_config",
+    "prepare_algorithm",
+    "pull_hub_algorithm",
+    "snapshot_download",
+    "validate_algorithm_from_hub",
+]
+
+_logger = logging.getLogger("twisterl")
+_HUB_NAMES = ("HfApi", "snapshot_download")
+# Older versions run code or corrupt memory while reading "weights only" pickles.
+_SAFE_PICKLE_TORCH = (2, 10)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HUB_NAMES:
+        import huggingface_hub
+
+        return getattr(huggingface_hub, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _hub(name: str) -> Any:
+    """`name` of this module, replaced by a test or not."""
+    return getattr(sys.modules[__name__], name)
+
+
+def dynamic_import(path: str) -> Any:
+    """What the dotted `path` names; `ImportError` saying which part of it is not there.
+
+    >>> dynamic_import("json.loads")("3")
+    3
+    """
+    return import_attribute(path)
+
+
+def load_config(config_path: str | os.PathLike[str]) -> Any:
+    """The JSON value in the file at `config_path`, with its tuple lists read as such.
+
+    Raises `ConfigError` (a `ValueError`) for a file that is no JSON, is larger than 1 MiB, or holds
+    duplicate keys, NaN or Infinity.
+    """
+    return read_json(config_path)
+
+
+def load_checkpoint(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """The state dict in a `.safetensors` or legacy `.pt` file, on the CPU.
+
+    Raises `CheckpointError` (a `ValueError`) naming the file and the tensor for a file that is cut
+    off, is no such file, or holds NaN or infinity.
+    """
+    from twisterl import tensors
+
+    path = os.fspath(checkpoint_path)
+    if path.endswith(".safetensors"):
+        return tensors.read(path)[0]
+    if path.endswith(".pt"):
+        _logger.warning(
+            "%s is a legacy checkpoint; convert_pt_to_safetensors makes a safe one of it", path
+        )
+        return _load_pt(path)
+    raise tensors.CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt")
+
+
+def convert_pt_to_safetensors(
+    pt_path: str | os.PathLike[str], output_path: str | os.PathLike[str] | None = None
+) -> str:
+    """Writes the state dict of a `.pt` file as safetensors and returns the path of the new file.
+
+    `output_path` defaults to the same name with the ending `.safetensors`.
+    """
+    from twisterl import tensors
+    from twisterl.checkpoint import write_atomic
+
+    source = os.fspath(pt_path)
+    target = os.fspath(output_path or f"{source.removesuffix('.pt')}.safetensors")
+    write_atomic(target, tensors.encode(_load_pt(source)))
+    return target
+
+
+def _load_pt(path: str) -> dict[str, torch.Tensor]:
+    import torch
+
+    from twisterl import tensors
+
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _SAFE_PICKLE_TORCH:
+        needed = ".".join(map(str, _SAFE_PICKLE_TORCH))
+        raise tensors.CheckpointError(
+            f"{path}: reading .pt files safely needs torch {needed} or later; "
+            f"this is {torch.__version__}"
+        )
+    if not Path(path).is_file():
+        raise tensors.CheckpointError(f"{path}: no such file, or no regular one")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch names neither the file nor, for a damaged one, a common type of error.
+        raise tensors.CheckpointError(f"{path}: is no checkpoint of weights: {error}") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    ):
+        raise tensors.CheckpointError(f"{path}: holds no state dict; expected names and tensors")
+    tensors.require_finite(state, path)
+    return dict(state)
+
+
+def prepare_algorithm(
+    config: dict[str, Any],
+    run_path: str | os.PathLike[str] | None = None,
+    load_checkpoint_path: str | os.PathLike[str] | None = None,
+    *,
+    registered_only: bool = False,
+) -> Any:
+    """The algorithm that a run config describes, with its environment and policy.
+
+    Torch is seeded from `algorithm.seed` first, so that equal configs start from equal weights.
+    With `registered_only`, for configs from elsewhere, no class outside this package is imported.
+
+    Raises `ConfigError` or `CheckpointError` before anything is built or written.
+    """
+    resolved = resolve_run(config)
+    env_cls = import_class("env_cls", resolved["env_cls"], registered_only=registered_only)
+    policy_cls = import_class("policy_cls", resolved["policy_cls"], registered_only=registered_only)
+    algorithm_cls = import_class(
+        "algorithm_cls", resolved["algorithm_cls"], registered_only=registered_only
+    )
+    weights = None if load_checkpoint_path is None else load_checkpoint(load_checkpoint_path)
+    import torch
+
+    env = env_cls(**resolved["env"])
+    obs_perms, act_perms = env.twists()
+    torch.manual_seed(resolved["algorithm"].get("seed", 0))
+    policy = policy_cls(
+        env.obs_shape(),
+        env.num_actions(),
+        **resolved["policy"],
+        obs_perms=obs_perms,
+        act_perms=act_perms,
+    )
+    if weights is not None:
+        from twisterl import tensors
+
+        tensors.require_match(weights, policy.state_dict(), os.fspath(load_checkpoint_path))  # type: ignore[arg-type]
+        policy.load_state_dict(weights)
+    # The section as given: a class of another package fills in its own defaults.
+    return algorithm_cls(env, policy, config.get("algorithm", {}), run_path)
+
+
+def validate_algorithm_from_hub(repo_id: str, revision: str = "main") -> dict[str, Any]:
+    """Whether the hub repository `repo_id` holds a config and a checkpoint.
+
+    Returns `{"is_valid": bool, "missing": [pattern]}`; `["<repo not found>"]` if it cannot be
+    asked.
+    """
+    try:
+        files = _hub("HfApi")().list_repo_files(repo_id, revision=revision)
+    except Exception as error:
+        _logger.warning("%s at %s cannot be asked: %s", repo_id, revision, error)
+        return {"is_valid": False, "missing": ["<repo not found>"]}
+    missing = []
+    if not fnmatch.filter(files, "*.json"):
+        missing.append("*.json")
+    if not fnmatch.filter(files, "*.safetensors") and not fnmatch.filter(files, "*.pt"):
+        missing.append("*.safetensors or *.pt")
+    return {"is_valid": not missing, "missing": missing}
+
+
+def pull_hub_algorithm(
+    repo_id: str,
+    model_path: str | os.PathLike[str] = "../models/",
+    revision: str = "main",
+    validate: bool = False,
+    *,
+    allow_pickle: bool = False,
+) -> str | bool:
+    """Downloads the configs and checkpoints of `repo_id` and returns their folder, or False.
+
+    `revision` is checked and downloaded alike. `.pt` files come only with `allow_pickle`. The cause
+    of a failure is logged.
+    """
+    if validate:
+        report = validate_algorithm_from_hub(repo_id, revision=revision)
+        if not report["is_valid"]:
+            _logger.warning("%s at %s lacks %s", repo_id, revision, ", ".join(report["missing"]))
+            return False
+    patterns = ["*.json", "*.safetensors"] + (["*.pt"] if allow_pickle else [])
+    try:
+        folder = _hub("snapshot_download")(
+            repo_id,
+            cache_dir=model_path,
+            allow_patterns=patterns,
+            revision=revision,
+            force_download=False,
+        )
+    except Exception as error:
+        _logger.warning("%s at %s could not be downloaded: %s", repo_id, revision, error)
+        return False
+    _logger.info("the files of %s are in %s", repo_id, folder)
+    return folder
