@@ -42,7 +42,7 @@ class PuzzleArguments(Section):
 
     width: Side = 3
     height: Side = 3
-    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+    difficulty: Steps = Field(
         1, description="random actions that scramble a solved board"
     )
     depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")

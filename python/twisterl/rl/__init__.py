@@ -1,0 +1,26 @@
+"""The algorithms; torch is imported when one of them is first used.
+
+>>> from twisterl.rl import PPO
+>>> PPO.__mro__[1].__name__
+'Algorithm'
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twisterl.rl.az import AZ
+    from twisterl.rl.ppo import PPO
+
+__all__ = ["AZ", "PPO"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "PPO":
+        from twisterl.rl.ppo import PPO
+
+        return PPO
+    if name == "AZ":
+        from twisterl.rl.az import AZ
+
+        return AZ
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

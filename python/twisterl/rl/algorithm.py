@@ -1,0 +1,462 @@
+"""The training loop that every algorithm shares.
+
+    collect -> data_to_torch -> train -> sync_rs_policy -> evaluate -> curriculum -> save
+
+An iteration counts wholly or not at all: if it fails or is interrupted, weights, optimizer and
+difficulty are those from before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, TypeVar
+
+import torch
+
+from twisterl import twisterl
+from twisterl.checkpoint import Commit, RunFolder
+from twisterl.defaults import ALGO_CONFIG, make_config
+from twisterl.rl import recorder, snapshot
+from twisterl.rl.adam import make_adam
+from twisterl.rl.evaluation import Evaluation, evaluate
+from twisterl.rl.progress import Progress
+from twisterl.tensors import CheckpointError, require_finite, require_match
+
+_logger = logging.getLogger("twisterl")
+_Result = TypeVar("_Result")
+_NOT_SET: Any = object()
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on; the text names the iteration and the number."""
+
+
+def timed(func: Callable[..., _Result]) -> Callable[..., tuple[_Result, float]]:
+    """Makes a call return `(result, seconds)`."""
+
+    @wraps(func)
+    def wrapper(*args: Any, **kwargs: Any) -> tuple[_Result, float]:
+        start = time.perf_counter()
+        result = func(*args, **kwargs)
+        return result, time.perf_counter() - start
+
+    return wrapper
+
+
+class Algorithm:
+    """Trains `policy` on `env` as `config`, the `algorithm` section of a run config, says.
+
+    A subclass gives `self.collector`, `data_to_torch` and `train_step` (or `train`).
+
+    Args:
+        env: the environment; it is never stepped, `solve` alone sets its state.
+        policy: a `twisterl.nn` policy, or any module with `to_rust()`.
+        config: missing keys take their defaults; the dictionary is not changed.
+        run_path: folder for checkpoints and metrics, or None. May be assigned later.
+
+    Raises:
+        ConfigError: the config has faults. NotImplementedError: it asks for tree search.
+    """
+
+    def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
+        cls = type(self)
+        names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGO_CONFIG]
+        foreign = not cls.__module__.startswith("twisterl.")
+        self.config = make_config(names[0] if names else "PPO", config, keep_unknown=foreign)
+        _refuse_search(self.config)
+        self.env = env
+        self.num_actions = env.num_actions()
+        self.obs_size = policy.obs_size
+        self.policy = policy.to(self.config["device"])
+        self.policy.device = self.config["device"]
+        self.optimizer = make_adam(self.policy.parameters(), self.config["optimizer"])
+
+        self.run_path = run_path
+        self.iteration = 0
+        self.total_iterations: int | None = None
+        self.total_steps = 0
+        self.elapsed_s = 0.0
+        self.best_metrics: tuple[float, ...] | None = None
+        self._tb_writer: Any = _NOT_SET
+        self._tb_path: Any = None
+        self._subscribers: list[Callable[[Progress], None]] = []
+        self._stop = threading.Event()
+        self._updating = False
+        self._engine_lock = threading.Lock()
+        self._env_lock = threading.Lock()
+        self._solve_seeds = itertools.count(self.config["seed"])
+        self.sync_rs_policy()
+
+    # What a subclass does.
+
+    @timed
+    def data_to_torch(self, data: Any) -> Any:
+        """The collected `data` as the tensors that `train` takes."""
+        raise NotImplementedError(f"{type(self).__name__} has no data_to_torch")
+
+    @timed
+    def train_step(self, torch_data: Any) -> dict[str, float]:
+        """One step of gradient descent; its losses by name."""
+        raise NotImplementedError(f"{type(self).__name__} has no train_step")
+
+    @timed
+    def train(self, torch_data: Any) -> dict[str, float]:
+        """All steps of one iteration; the losses of the last one by name."""
+        losses: dict[str, float] = {}
+        for _ in range(self.config["training"]["num_epochs"]):
+            losses, _ = self.train_step(torch_data)
+        return losses
+
+    # The parts of an iteration.
+
+    @timed
+    def sync_rs_policy(self) -> None:
+        """Gives the engine the weights as they are now."""
+        with self._engine_lock:
+            self._sync()
+
+    @timed
+    def collect(self) -> Any:
+        """Plays episodes with the engine; equal for equal seed and iteration."""
+        if isinstance(self.collector, twisterl.collector.PPOCollector):
+            return self.collector.collect(self.env, self.rs_pol, iteration=self.iteration)
+        return self.collector.collect(self.env, self.rs_pol)
+
+    @timed
+    def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
+        """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
+        return evaluate(self.env, self.rs_pol, kwargs)
+
+    @timed
+    def learn_step(self) -> tuple[dict[str, float], dict[str, Any], dict[str, float]]:
+        """One iteration without curriculum and saving: times, benchmarks and losses by name."""
+        times: dict[str, float] = {}
+        self._current_policy()
+        data, times["collect"] = self.collect()
+        torch_data, times["data_to_torch"] = self.data_to_torch(data)
+        num_steps = len(data.actions)
+        del data
+        self.policy.train()
+        self._updating = True
+        try:
+            losses, times["train"] = self.train(torch_data)
+            _require_finite(self.iteration, losses, self.policy)
+            _, times["to_rust"] = self.sync_rs_policy()
+        finally:
+            self._updating = False
+        del torch_data
+        results: dict[str, Evaluation] = {}
+        for name, arguments in self.config["evals"].items():
+            if self._is_due(arguments["freq"]):
+                results[name], times[f"eval_{name}"] = self.evaluate(arguments)
+        metric = results.get(self.config["learning"]["diff_metric"])
+        benchmarks = {
+            "evaluations": results,
+            "successes": {name: result[0] for name, result in results.items()},
+            "rewards": {name: result[1] for name, result in results.items()},
+            "difficulty": self.env.difficulty,
+            "success": None if metric is None else metric[0],
+            "reward": None if metric is None else metric[1],
+            "num_steps": num_steps,
+        }
+        return times, benchmarks, losses
+
+    # The loop.
+
+    def learn(self, num_steps: int, best_metrics: tuple[float, ...] | None = None) -> None:
+        """Trains for `num_steps` iterations more.
+
+        With a run path, saves as the config says and at the end. `KeyboardInterrupt` drops the
+        running iteration, saves, and goes on to the caller; `request_stop` ends after it.
+
+        Raises:
+            TrainingError: a loss or weight is not finite; the iteration before it is saved.
+        """
+        if num_steps != int(num_steps) or num_steps < 0:
+            raise ValueError(f"num_steps: got {num_steps!r}; expected a count of iterations")
+        self._stop.clear()
+        self.total_iterations = self.iteration + int(num_steps)
+        if best_metrics is not None:
+            self.best_metrics = tuple(best_metrics)
+        lines = self._open_run()
+        committed = self.iteration if lines is not None else None
+        try:
+            while self.iteration < self.total_iterations and not self._stop.is_set():
+                progress = self._iterate()
+                if lines is not None:
+                    lines.write(progress)
+                    frequency = self.config["logging"]["checkpoint_freq"]
+                    if progress.improved:
+                        self._folder().save_best(self.policy.state_dict())
+                    if frequency and progress.iteration % frequency == 0:
+                        self.save()
+                        committed = self.iteration
+                self._report(progress)
+        except BaseException:
+            if lines is not None and committed != self.iteration:
+                # The first failure is the one to report.
+                try:
+                    self.save()
+                except (OSError, CheckpointError) as error:
+                    _logger.error("the run could not be saved: %s", error)
+            raise
+        else:
+            if lines is not None and (committed != self.iteration or self.iteration == 0):
+                self.save()
+        finally:
+            if lines is not None:
+                lines.close()
+            if self._tb_writer not in (_NOT_SET, None):
+                self._tb_writer.flush()
+
+    def request_stop(self) -> None:
+        """Makes `learn`, running in another thread, end after its iteration."""
+        self._stop.set()
+
+    def subscribe(self, watcher: Callable[[Progress], None]) -> None:
+        """Calls `watcher` after every iteration, in the thread of `learn`."""
+        self._subscribers.append(watcher)
+
+    def solve(
+        self,
+        state: Any,
+        deterministic: bool = False,
+        num_searches: int = 1,
+        num_mcts_searches: int = 0,
+        C: float = 2**0.5,
+        max_expand_depth: int = 1,
+    ) -> list[int] | None:
+        """The actions that solve `state`, `[]` if it is solved, None if no search found any.
+
+        Plays with the current weights; while `learn` runs, with those of its last iteration. May
+        be called from many threads.
+
+        Raises:
+            ValueError: `state` is no state of the environment.
+            NotImplementedError: `num_mcts_searches` is not 0.
+        """
+        arguments = {
+            "deterministic": deterministic,
+            "num_searches": num_searches,
+            "num_mcts_searches": num_mcts_searches,
+            "C": C,
+            "max_expand_depth": max_expand_depth,
+            "seed": next(self._solve_seeds),
+        }
+        policy = self._current_policy()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._env_lock)
+            self.env.set_state(state)
+            if hasattr(self.env, "copy"):
+                env = self.env.copy()
+                stack.close()
+            else:
+                # Only an environment that can be copied lets other threads in meanwhile.
+                env = self.env
+            (success, _), actions = twisterl.collector.solve(env, policy, **arguments)
+        return list(actions) if success else None
+
+    # Saving and resuming.
+
+    def save(self) -> None:
+        """Commits the run to `run_path`, so that `resume` continues it.
+
+        Raises `CheckpointError` for weights that are not finite; nothing is replaced then.
+        """
+        tensors, notes = snapshot.flatten(self.optimizer, self.config["device"])
+        state = {
+            "iteration": self.iteration,
+            "difficulty": self.env.difficulty,
+            "best_metrics": self.best_metrics,
+            "total_steps": self.total_steps,
+            "elapsed_s": self.elapsed_s,
+            "seed": self.config["seed"],
+            "config_sha256": self._config_hash(),
+            "torch_threads": torch.get_num_threads(),
+            "versions": _versions(),
+            "optimizer": notes,
+        }
+        self._folder().commit(Commit(self.policy.state_dict(), tensors, state))
+
+    def resume(self) -> None:
+        """Continues the run in `run_path`: weights, optimizer, difficulty, counters, generators.
+
+        Raises `RunFolderError` or `CheckpointError` before anything is changed.
+        """
+        folder = self._folder()
+        commit = folder.load_commit()
+        state = commit.state
+        require_match(commit.weights, self.policy.state_dict(), os.fspath(self.run_path))
+        if state["config_sha256"] != self._config_hash():
+            _logger.warning("%s is continued with another config", self.run_path)
+        if state["torch_threads"] != torch.get_num_threads():
+            torch.set_num_threads(state["torch_threads"])
+        self.policy.load_state_dict(commit.weights)
+        device = self.config["device"]
+        snapshot.unflatten(commit.optimizer, state["optimizer"], self.optimizer, device)
+        self.iteration = state["iteration"]
+        self.env.difficulty = state["difficulty"]
+        best = state["best_metrics"]
+        self.best_metrics = None if best is None else tuple(best)
+        self.total_steps = state["total_steps"]
+        self.elapsed_s = state["elapsed_s"]
+        folder.keep_metrics(self.iteration)
+        self.sync_rs_policy()
+
+    @property
+    def tb_writer(self) -> Any:
+        """The TensorBoard writer, made at first use if there is a run path; may be assigned."""
+        if self._tb_writer is _NOT_SET or self._tb_path not in (None, self.run_path):
+            if self.run_path is None:
+                return None
+            self._tb_writer = recorder.make_writer(os.fspath(self.run_path))
+            self._tb_path = self.run_path
+        return self._tb_writer
+
+    @tb_writer.setter
+    def tb_writer(self, writer: Any) -> None:
+        self._tb_writer, self._tb_path = writer, None
+
+    # Inside.
+
+    def _folder(self) -> RunFolder:
+        if self.run_path is None:
+            raise ValueError("run_path: got None; expected the folder of the run")
+        return RunFolder(self.run_path)
+
+    def _open_run(self) -> recorder.Recorder | None:
+        if self.run_path is None:
+            return None
+        os.makedirs(self.run_path, exist_ok=True)
+        return recorder.Recorder(os.fspath(self.run_path))
+
+    def _iterate(self) -> Progress:
+        with self._all_or_nothing():
+            (times, benchmarks, losses), seconds = self.learn_step()
+            times["total"] = seconds
+            difficulty = benchmarks["difficulty"]
+            improved = False
+            if benchmarks["success"] is not None:
+                metrics = (difficulty, benchmarks["success"], benchmarks["reward"])
+                improved = self.best_metrics is None or metrics >= self.best_metrics
+                if improved:
+                    self.best_metrics = metrics
+                self._maybe_harder(benchmarks["success"])
+            num_steps = benchmarks.get("num_steps", 0)
+            self.total_steps += num_steps
+            self.elapsed_s += times["total"]
+            self.iteration += 1
+        assert self.total_iterations is not None
+        return Progress(
+            iteration=self.iteration - 1,
+            total_iterations=self.total_iterations,
+            difficulty=difficulty,
+            next_difficulty=self.env.difficulty,
+            success=benchmarks["success"],
+            reward=benchmarks["reward"],
+            evaluations=benchmarks.get("evaluations", {}),
+            losses=losses,
+            times=times,
+            num_steps=num_steps,
+            total_steps=self.total_steps,
+            elapsed_s=self.elapsed_s,
+            improved=improved,
+        )
+
+    @contextlib.contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        device = self.config["device"]
+        before = snapshot.take(self.policy, self.optimizer, device)
+        counters = (self.iteration, self.total_steps, self.elapsed_s, self.best_metrics)
+        difficulty = self.env.difficulty
+        try:
+            yield
+        except BaseException:
+            snapshot.restore(before, self.policy, self.optimizer, device)
+            self.iteration, self.total_steps, self.elapsed_s, self.best_metrics = counters
+            self.env.difficulty = difficulty
+            self.sync_rs_policy()
+            raise
+
+    def _maybe_harder(self, success: float) -> None:
+        learning = self.config["learning"]
+        difficulty = self.env.difficulty
+        if success >= learning["diff_threshold"] and difficulty < learning["diff_max"]:
+            self.env.difficulty = min(difficulty + learning["diff_step"], learning["diff_max"])
+
+    def _is_due(self, frequency: int) -> bool:
+        last = self.total_iterations is not None and self.iteration + 1 == self.total_iterations
+        return last or (self.iteration + 1) % frequency == 0
+
+    def _report(self, progress: Progress) -> None:
+        frequency = self.config["logging"]["log_freq"]
+        if frequency and progress.iteration % frequency == 0:
+            _logger.info("%s", progress.as_dict())
+            writer = self.tb_writer
+            if writer is not None:
+                recorder.write_scalars(writer, progress)
+        for watcher in self._subscribers:
+            watcher(progress)
+
+    def _sync(self) -> None:
+        signature = self._weights_signature()
+        self.rs_pol = self.policy.to_rust()
+        self._synced = signature
+
+    def _current_policy(self) -> Any:
+        """The engine's policy, renewed if someone has changed the weights since."""
+        if not self._updating and self._weights_signature() != self._synced:
+            with self._engine_lock:
+                if not self._updating and self._weights_signature() != self._synced:
+                    self._sync()
+        return self.rs_pol
+
+    def _weights_signature(self) -> list[tuple[int, int]]:
+        # torch counts the changes of a tensor in place in _version.
+        return [(value.data_ptr(), value._version) for value in self.policy.parameters()]
+
+    def _config_hash(self) -> str:
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+    import platform
+
+    try:
+        ours = importlib.metadata.version("twisterl")
+    except importlib.metadata.PackageNotFoundError:
+        ours = "not installed"
+    return {"twisterl": ours, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def _require_finite(iteration: int, losses: dict[str, float], policy: torch.nn.Module) -> None:
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"iteration {iteration}: the loss {name} is {value}; training stops, "
+                "the weights are those of the iteration before"
+            )
+    try:
+        require_finite(dict(policy.named_parameters()), f"iteration {iteration}")
+    except CheckpointError as error:
+        raise TrainingError(f"{error}; the weights are those of the iteration before") from None
+
+
+def _refuse_search(config: dict[str, Any]) -> None:
+    for name, arguments in config["evals"].items():
+        if arguments["num_mcts_searches"]:
+            raise NotImplementedError(
+                f"algorithm.evals.{name}.num_mcts_searches: got {arguments['num_mcts_searches']}; "
+                "expected 0: tree search comes with AlphaZero and is not built yet"
+            )

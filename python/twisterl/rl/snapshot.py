@@ -1,0 +1,82 @@
+"""Everything of an algorithm that an iteration changes: to undo it, or to continue another day."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+_MOMENTS = "optimizer"
+_RANDOM = "random"
+
+
+@dataclass
+class Snapshot:
+    """Copies of the weights, the optimizer's state and torch's generators."""
+
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    random: dict[str, torch.Tensor]
+
+
+def generators(device: str) -> dict[str, torch.Tensor]:
+    """The states of torch's generators, uint8 each."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.startswith("cuda"):
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_generators(states: dict[str, torch.Tensor], device: str) -> None:
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "cuda" in states and device.startswith("cuda"):
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
+def take(policy: torch.nn.Module, optimizer: Any, device: str) -> Snapshot:
+    weights = {name: value.detach().clone() for name, value in policy.state_dict().items()}
+    return Snapshot(weights, copy.deepcopy(optimizer.state_dict()), generators(device))
+
+
+def restore(snapshot: Snapshot, policy: torch.nn.Module, optimizer: Any, device: str) -> None:
+    policy.load_state_dict(snapshot.weights)
+    optimizer.load_state_dict(snapshot.optimizer)
+    set_generators(snapshot.random, device)
+
+
+def flatten(optimizer: Any, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The optimizer and the generators as named tensors and JSON, without pickle."""
+    state = optimizer.state_dict()
+    tensors = {f"{_RANDOM}.{name}": value for name, value in generators(device).items()}
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{_MOMENTS}.{index}.{name}"] = value
+            else:
+                scalars.setdefault(str(index), {})[name] = value
+    return tensors, {"scalars": scalars, "param_groups": state["param_groups"]}
+
+
+def unflatten(
+    tensors: dict[str, torch.Tensor], notes: dict[str, Any], optimizer: Any, device: str
+) -> None:
+    """Puts what `flatten` gave back into the optimizer and the generators.
+
+    The learning rate and its siblings stay those of `optimizer`: they belong to the config.
+    """
+    moments: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        kind, _, rest = key.partition(".")
+        if kind == _MOMENTS:
+            index, _, name = rest.partition(".")
+            moments.setdefault(int(index), {})[name] = value
+    for index_text, entries in notes["scalars"].items():
+        moments.setdefault(int(index_text), {}).update(entries)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    random = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(f"{_RANDOM}.")}
+    set_generators(random, device)
