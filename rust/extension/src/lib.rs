@@ -1,7 +1,7 @@
 //! The compiled Python module `twisterl.twisterl`: names only, no logic.
 
 use pyo3::prelude::*;
-use twisterl::python_interface::{env, puzzle};
+use twisterl::python_interface::{env, puzzle, pyenv};
 
 #[pymodule]
 #[pyo3(name = "twisterl")]
@@ -9,6 +9,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let env_module = submodule(module, "env")?;
     env_module.add_class::<env::PyBaseEnv>()?;
     env_module.add_class::<puzzle::PyPuzzle>()?;
+    env_module.add_class::<pyenv::PyEnv>()?;
 
     submodule(module, "nn")?;
     submodule(module, "collector")?;

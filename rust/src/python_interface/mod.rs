@@ -7,3 +7,6 @@ pub mod args;
 pub mod env;
 pub mod error;
 pub mod puzzle;
+pub mod pyenv;
+mod python_lanes;
+mod python_object;

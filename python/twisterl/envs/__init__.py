@@ -1,0 +1,104 @@
+"""Environments: the sliding puzzle, and your own written in Python.
+
+An environment for [PyEnv][] is any class with these methods. ``A`` is the number of actions,
+``F`` the product of the shape of the observation.
+
+===========================  =====================================================================
+``num_actions()``            ``A``, an integer of at least 1
+``obs_shape()``              one or two positive integers
+``reset(difficulty)``        start an episode in a random state of this difficulty
+``next(action)``             play ``action``, in ``0..A``
+``masks()``                  ``A`` booleans, true where the action may be taken
+``is_final()``               whether the episode is over
+``value()``                  reward of being in this state, a finite number
+``success()``                whether the goal is reached
+``observe()``                the active features: integers in ``0..F``
+``set_state(state)``         go to ``state``, a list of integers; raise ValueError if it is none
+``copy()``                   an independent copy
+===========================  =====================================================================
+
+It may also have these:
+
+===========================  =====================================================================
+``twists()``                 ``(obs_perms, act_perms)``: lists of ``P`` permutations ``[F]`` and
+                             ``[A]`` that leave the problem as it is
+``track_solution()``         true if ``solution()`` is the answer rather than the actions played
+``solution()``               list of integers
+``truncated()``              true if the episode is over only because the steps are used up
+``reseed(seed)``             called before each reset with a fresh number, so that a run with the
+                             same seed is the same run; without it your own generator decides
+``reset_uniform()``          start in a state drawn from all of them (evaluation's "uniform")
+``check_solvable()``         raise ValueError if no actions solve the current state
+``vectorize(num_lanes)``     the batched form below, or None
+===========================  =====================================================================
+
+``observe`` is called exactly once per decision, and the next ``next`` answers that observation,
+so an environment may draw a random symmetry in ``observe`` and undo it in ``next``. Nothing is
+ever replayed: a search keeps copies. An exception in any method ends the collection, evaluation
+or solve and comes out unchanged; everything stays usable afterwards.
+
+**Batched form.** Python is slow mostly because it is entered so often. If the class has
+``vectorize(num_lanes)`` and it does not return None, the object it returns plays all episodes of
+a worker thread at once:
+
+``advance(lanes, kinds, values, seeds)``
+    Moves lane ``lanes[i]`` for every ``i`` in ``0..B`` (each lane at most once, ``B`` at most
+    ``num_lanes``): ``kinds[i]`` is 0 to reset with difficulty ``values[i]``, 1 to play action
+    ``values[i]``, 2 to do nothing (the lane was just loaded), 3 to reset to a uniformly random
+    state. ``seeds[i]`` is a fresh random number for a reset and 0 otherwise. ``lanes``,
+    ``values`` and ``seeds`` are int64 arrays ``[B]``, ``kinds`` is int8 ``[B]``.
+    Returns numpy arrays ``(indices, offsets, masks, rewards, finals, successes)`` and optionally
+    a seventh, ``truncated``: the active features of row ``i`` are
+    ``indices[offsets[i]:offsets[i + 1]]``, with ``indices [K]`` and ``offsets [B + 1]`` of
+    int32 or int64; ``masks [B, A]``, ``finals``, ``successes`` and ``truncated`` ``[B]`` of
+    bool; ``rewards [B]`` of float32 or float64.
+``load(lane, env)``
+    Puts the state of ``env``, an object of the class, into ``lane``. Keep nothing of ``env``.
+``solution(lane)``
+    Optional: the tracked solution of ``lane``, or None.
+
+With ``num_cores`` above 1 several threads hold a batch each; a batch is never called from two
+threads at a time.
+
+>>> from twisterl.envs import Puzzle
+>>> env = Puzzle(3, 3, difficulty=1, depth_slope=2, max_depth=256)
+>>> env.set_state([1, 0, 2, 3, 4, 5, 6, 7, 8])
+>>> env.step(0)
+>>> env.solved()
+True
+"""
+
+from typing import Any
+
+from twisterl import twisterl as _extension
+
+Puzzle = _extension.env.Puzzle
+
+
+class PyEnv(_extension.env.PyEnv):
+    """An environment written in Python, ready for collecting, evaluating and solving.
+
+    ``pyenv_cls`` is a class, its dotted path, or an object that is an environment already;
+    ``env_config`` are the arguments of the class.
+
+    Raises TypeError naming the methods that are missing, and ValueError if the number of
+    actions, the shape of the observation or a twist is wrong.
+    """
+
+    def __new__(cls, pyenv_cls: Any, **env_config: Any) -> "PyEnv":
+        if isinstance(pyenv_cls, str):
+            from twisterl.utils import dynamic_import
+
+            pyenv_cls = dynamic_import(pyenv_cls)
+        if isinstance(pyenv_cls, type):
+            return super().__new__(cls, pyenv_cls(**env_config))
+        if env_config:
+            names = ", ".join(sorted(env_config))
+            raise TypeError(
+                f"pyenv_cls: expected a class to give {names} to, "
+                f"got an object of type {type(pyenv_cls).__name__}"
+            )
+        return super().__new__(cls, pyenv_cls)
+
+
+__all__ = ["Puzzle", "PyEnv"]

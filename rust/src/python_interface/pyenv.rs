@@ -1,0 +1,250 @@
+//! `PyEnv`: an environment written in Python, played by the engine.
+//!
+//! The methods that the class has are documented in `twisterl.envs`. Worker threads enter the
+//! interpreter inside these calls only; whoever starts them must have left it.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::env::PyBaseEnv;
+use super::python_lanes;
+use super::python_object::{self as object, Kind};
+use crate::error::Result;
+use crate::rl::env::{Env, Status, Twists};
+use crate::rl::vec_env::VecEnv;
+use crate::rng::Rng;
+
+/// An environment that is a Python object.
+pub struct PythonEnv {
+    object: Py<PyAny>,
+    kind: Arc<Kind>,
+    difficulty: usize,
+    /// Why `object` is not this environment's own: its `copy` raised.
+    broken: Option<PyErr>,
+    /// What a method raised that cannot report it; the next one that can does.
+    deferred: Mutex<Option<PyErr>>,
+}
+
+impl PythonEnv {
+    /// # Errors
+    /// TypeError naming the methods that are missing; ValueError if a size or twist is wrong.
+    pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self::around(object.clone().unbind(), Arc::new(Kind::of(object)?), 1))
+    }
+
+    fn around(object: Py<PyAny>, kind: Arc<Kind>, difficulty: usize) -> Self {
+        Self { object, kind, difficulty, broken: None, deferred: Mutex::new(None) }
+    }
+
+    pub(super) fn kind(&self) -> &Arc<Kind> {
+        &self.kind
+    }
+
+    /// The Python object, or what went wrong earlier.
+    pub(super) fn object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(raised) = &self.broken {
+            return Err(raised.clone_ref(py));
+        }
+        let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
+        match deferred.take() {
+            Some(raised) => Err(raised),
+            None => Ok(self.object.bind(py).clone()),
+        }
+    }
+
+    /// What `copy()` of the object returns.
+    pub(super) fn copy_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.object(py)?.call_method0(intern!(py, "copy"))
+    }
+
+    fn call<T>(
+        &self,
+        work: impl for<'py> FnOnce(&Kind, &Bound<'py, PyAny>) -> PyResult<T>,
+    ) -> Result<T> {
+        Ok(Python::attach(|py| work(&self.kind, &self.object(py)?))?)
+    }
+
+    /// For methods without a Result: keeps the exception for the next method that has one.
+    fn call_or<T>(
+        &self,
+        otherwise: T,
+        work: impl for<'py> FnOnce(&Kind, &Bound<'py, PyAny>) -> PyResult<T>,
+    ) -> T {
+        Python::attach(|py| {
+            let done = self.object(py).and_then(|env| work(&self.kind, &env));
+            done.unwrap_or_else(|raised| {
+                *self.deferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);
+                otherwise
+            })
+        })
+    }
+}
+
+impl Clone for PythonEnv {
+    fn clone(&self) -> Self {
+        Python::attach(|py| match self.copy_object(py) {
+            Ok(copy) => Self::around(copy.unbind(), self.kind.clone(), self.difficulty),
+            Err(raised) => Self {
+                broken: Some(raised),
+                ..Self::around(self.object.clone_ref(py), self.kind.clone(), self.difficulty)
+            },
+        })
+    }
+}
+
+/// `reset(difficulty)`, after `reseed` if the class can be seeded.
+pub(super) fn reset(
+    kind: &Kind,
+    env: &Bound<'_, PyAny>,
+    difficulty: usize,
+    rng: &mut Rng,
+) -> PyResult<()> {
+    reseed(kind, env, rng)?;
+    env.call_method1(intern!(env.py(), "reset"), (difficulty,))?;
+    Ok(())
+}
+
+/// `reset_uniform()` where the class has it.
+pub(super) fn reset_uniform(
+    kind: &Kind,
+    env: &Bound<'_, PyAny>,
+    rng: &mut Rng,
+) -> PyResult<()> {
+    if !kind.has_reset_uniform {
+        return Err(super::error::no_uniform_start(&kind.class));
+    }
+    reseed(kind, env, rng)?;
+    env.call_method0(intern!(env.py(), "reset_uniform"))?;
+    Ok(())
+}
+
+fn reseed(kind: &Kind, env: &Bound<'_, PyAny>, rng: &mut Rng) -> PyResult<()> {
+    if kind.has_reseed {
+        env.call_method1(intern!(env.py(), "reseed"), (rng.next_u64() >> 1,))?;
+    }
+    Ok(())
+}
+
+impl Env for PythonEnv {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        self.kind.num_actions
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        self.kind.obs_shape.clone()
+    }
+    fn set_difficulty(&mut self, difficulty: usize) {
+        self.difficulty = difficulty;
+    }
+    fn get_difficulty(&self) -> usize {
+        self.difficulty
+    }
+    fn twists(&self) -> Twists {
+        self.kind.twists.clone()
+    }
+
+    fn set_state(&mut self, state: Vec<i64>) {
+        self.call_or((), |_, env| env.call_method1("set_state", (state,)).map(drop));
+    }
+    fn reset(&mut self) {
+        let difficulty = self.difficulty;
+        self.call_or((), |_, env| env.call_method1("reset", (difficulty,)).map(drop));
+    }
+    fn step(&mut self, action: usize) {
+        self.call_or((), |_, env| env.call_method1("next", (action,)).map(drop));
+    }
+    fn masks(&self) -> Vec<bool> {
+        let mut masks = vec![true; self.kind.num_actions];
+        self.call_or((), |kind, env| object::masks(kind, env, &mut masks));
+        masks
+    }
+    fn is_final(&self) -> bool {
+        self.call_or(true, |kind, env| Ok(object::status(kind, env)?.is_final))
+    }
+    fn success(&self) -> bool {
+        self.call_or(false, |kind, env| Ok(object::status(kind, env)?.success))
+    }
+    fn reward(&self) -> f32 {
+        self.call_or(0.0, |kind, env| Ok(object::status(kind, env)?.reward))
+    }
+    fn observe(&self) -> Vec<usize> {
+        let mut indices = Vec::new();
+        self.call_or((), |kind, env| object::observe(kind, env, &mut indices));
+        indices.into_iter().map(|index| index as usize).collect()
+    }
+    fn track_solution(&self) -> bool {
+        self.call_or(false, |kind, env| Ok(object::solution(kind, env)?.is_some()))
+    }
+    fn solution(&self) -> Vec<usize> {
+        let steps = self.call_or(None, object::solution).unwrap_or_default();
+        steps.into_iter().map(|step| step as usize).collect()
+    }
+
+    fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
+        self.call(|kind, env| reset(kind, env, self.difficulty, rng))
+    }
+    fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
+        self.call(|kind, env| reset_uniform(kind, env, rng))
+    }
+    fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
+        self.call(|_, env| env.call_method1(intern!(env.py(), "set_state"), (state,)).map(drop))
+    }
+    fn check_solvable(&self) -> Result<()> {
+        self.call(|kind, env| match kind.has_check_solvable {
+            true => env.call_method0(intern!(env.py(), "check_solvable")).map(drop),
+            false => Ok(()),
+        })
+    }
+    fn try_step(&mut self, action: usize) -> Result<()> {
+        self.call(|_, env| env.call_method1(intern!(env.py(), "next"), (action,)).map(drop))
+    }
+    fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
+        self.call(|kind, env| object::observe(kind, env, indices))
+    }
+    fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
+        self.call(|kind, env| object::masks(kind, env, masks))
+    }
+    fn try_status(&self) -> Result<Status> {
+        self.call(object::status)
+    }
+    fn try_solution(&self) -> Result<Option<Vec<i64>>> {
+        self.call(object::solution)
+    }
+    fn try_clone(&self) -> Result<Box<dyn Env>> {
+        let copy = Python::attach(|py| self.copy_object(py).map(Bound::unbind))?;
+        Ok(Box::new(Self::around(copy, self.kind.clone(), self.difficulty)))
+    }
+    fn vectorize(&self, num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
+        Some(python_lanes::lanes(self, num_lanes))
+    }
+}
+
+/// An environment written in Python, as the engine and the collectors take it.
+///
+/// `PyEnv(env)` takes an object with the methods that `twisterl.envs` lists.
+#[pyclass(subclass, extends = PyBaseEnv, module = "twisterl.twisterl.env")]
+pub struct PyEnv;
+
+#[pymethods]
+impl PyEnv {
+    #[new]
+    fn new(py_env: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
+        let base = PyBaseEnv { env: Box::new(PythonEnv::new(py_env)?) };
+        Ok(PyClassInitializer::from(base).add_subclass(PyEnv))
+    }
+
+    /// The object that plays.
+    #[getter]
+    fn python_env(slf: PyRef<'_, Self>) -> PyResult<Py<PyAny>> {
+        let env = super::env::get_env_ref::<PythonEnv>(slf.as_super())?;
+        Ok(env.object.clone_ref(slf.py()))
+    }
+}

@@ -1,0 +1,260 @@
+//! Many episodes of a Python environment: the interpreter is entered once for all lanes.
+
+use std::sync::Arc;
+
+use numpy::{
+    Element, PyArray1, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::error::wrong_type;
+use super::python_object::{self as object, has_method, Kind};
+use super::pyenv::{self, PythonEnv};
+use crate::error::{Error, Result};
+use crate::rl::env::{Env, Status};
+use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
+use crate::rng::Rng;
+
+/// What the batched form is told a lane does; the numbers are part of the protocol.
+const RESET: i8 = 0;
+const STEP: i8 = 1;
+const OBSERVE: i8 = 2;
+const RESET_UNIFORM: i8 = 3;
+
+/// The batched form of `env` if its class offers one, else copies that are played in turn.
+pub(super) fn lanes(env: &PythonEnv, num_lanes: usize) -> Result<Box<dyn VecEnv>> {
+    Ok(Python::attach(|py| -> PyResult<Box<dyn VecEnv>> {
+        let kind = env.kind().clone();
+        if kind.has_vectorize {
+            let batch = env.object(py)?.call_method1(intern!(py, "vectorize"), (num_lanes,))?;
+            if !batch.is_none() {
+                return Ok(Box::new(Batch::new(batch, kind, num_lanes)?));
+            }
+        }
+        let copy = |_| env.copy_object(py).map(Bound::unbind);
+        let envs = (0..num_lanes).map(copy).collect::<PyResult<Vec<_>>>()?;
+        Ok(Box::new(Copies { envs, kind }))
+    })?)
+}
+
+fn python_env(env: &dyn Env) -> Result<&PythonEnv> {
+    let other = || Error::invalid("env", "a Python environment", "one of another kind");
+    env.as_any().downcast_ref().ok_or_else(other)
+}
+
+/// One object a lane.
+struct Copies {
+    envs: Vec<Py<PyAny>>,
+    kind: Arc<Kind>,
+}
+
+impl VecEnv for Copies {
+    fn num_lanes(&self) -> usize {
+        self.envs.len()
+    }
+
+    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+        let num_actions = self.kind.num_actions;
+        let first_mask = views.masks.len();
+        views.masks.resize(first_mask + moves.len() * num_actions, false);
+        let masks = views.masks[first_mask..].chunks_exact_mut(num_actions);
+        let (kind, envs) = (&*self.kind, &self.envs);
+        Ok(Python::attach(|py| -> PyResult<()> {
+            for (LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
+                let env = envs[*lane].bind(py);
+                match *action {
+                    Move::Step { action } => {
+                        env.call_method1(intern!(py, "next"), (action,))?;
+                    }
+                    Move::Reset { difficulty } => {
+                        pyenv::reset(kind, env, difficulty, &mut rngs[*lane])?;
+                    }
+                    Move::ResetUniform => pyenv::reset_uniform(kind, env, &mut rngs[*lane])?,
+                    Move::Observe => {}
+                }
+                views.rows.push_with(|indices| object::observe(kind, env, indices))?;
+                object::masks(kind, env, masks)?;
+                views.status.push(object::status(kind, env)?);
+            }
+            Ok(())
+        })?)
+    }
+
+    fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()> {
+        let env = python_env(env)?;
+        let copy = Python::attach(|py| env.copy_object(py).map(Bound::unbind))?;
+        self.envs[lane] = copy;
+        Ok(())
+    }
+
+    fn solution(&self, lane: usize) -> Result<Option<Vec<i64>>> {
+        Ok(Python::attach(|py| object::solution(&self.kind, self.envs[lane].bind(py)))?)
+    }
+}
+
+/// All lanes in one object: one Python call advances them.
+struct Batch {
+    object: Py<PyAny>,
+    class: String,
+    kind: Arc<Kind>,
+    num_lanes: usize,
+    has_solution: bool,
+}
+
+impl Batch {
+    fn new(batch: Bound<'_, PyAny>, kind: Arc<Kind>, num_lanes: usize) -> PyResult<Self> {
+        let class = batch.get_type().name()?.to_string();
+        let missing: Vec<_> =
+            ["advance", "load"].into_iter().filter(|name| !has_method(&batch, name)).collect();
+        if !missing.is_empty() {
+            return Err(PyTypeError::new_err(format!(
+                "vectorize() of {}: expected None or an object with the methods advance and \
+                 load, got {class} without {}",
+                kind.class,
+                missing.join(", ")
+            )));
+        }
+        let has_solution = has_method(&batch, "solution");
+        Ok(Self { object: batch.unbind(), class, kind, num_lanes, has_solution })
+    }
+
+    fn name(&self, result: &str) -> String {
+        format!("{result} of advance() of {}", self.class)
+    }
+
+    /// The numbers of an array of type `T` or `U` and the expected shape.
+    fn numbers<T, U, V>(&self, result: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<V>>
+    where
+        T: Element + Copy + Into<V>,
+        U: Element + Copy + Into<V>,
+    {
+        let numbers = read::<T, V>(value).or_else(|| read::<U, V>(value));
+        numbers.ok_or_else(|| {
+            let (first, second) = (std::any::type_name::<T>(), std::any::type_name::<U>());
+            let name = self.name(result);
+            match value.cast::<PyUntypedArray>() {
+                Ok(array) => PyTypeError::new_err(format!(
+                    "{name}: expected an array of {first} or {second}, got {}",
+                    array.dtype()
+                )),
+                Err(_) => wrong_type(&name, "a numpy array", value),
+            }
+        })
+    }
+
+    fn check_len(&self, result: &str, got: usize, expected: usize) -> PyResult<()> {
+        if got == expected {
+            return Ok(());
+        }
+        let name = self.name(result);
+        Err(Error::invalid(name, format!("{expected} entries"), got).into())
+    }
+
+    fn flags(&self, result: &str, value: &Bound<'_, PyAny>, len: usize) -> PyResult<Vec<bool>> {
+        let flags = self.numbers::<bool, bool, bool>(result, value)?;
+        self.check_len(result, flags.len(), len)?;
+        Ok(flags)
+    }
+
+    fn read(&self, results: &Bound<'_, PyAny>, count: usize, views: &mut Views) -> PyResult<()> {
+        let fields: Vec<Bound<'_, PyAny>> = results.extract().unwrap_or_default();
+        let [indices, offsets, masks, rewards, finals, successes, rest @ ..] = fields.as_slice()
+        else {
+            let expected = "a tuple (indices, offsets, masks, rewards, finals, successes)";
+            return Err(wrong_type(&format!("advance() of {}", self.class), expected, results));
+        };
+        let indices = self.numbers::<i32, i64, i64>("indices", indices)?;
+        let offsets = self.numbers::<i32, i64, i64>("offsets", offsets)?;
+        self.check_len("offsets", offsets.len(), count + 1)?;
+        let ends = (offsets.first() == Some(&0), offsets.last() == Some(&(indices.len() as i64)));
+        if ends != (true, true) || offsets.windows(2).any(|pair| pair[0] > pair[1]) {
+            let expected = format!("rising from 0 to {}", indices.len());
+            let name = self.name("offsets");
+            return Err(Error::invalid(name, expected, format!("{offsets:?}")).into());
+        }
+        for row in offsets.windows(2) {
+            views.rows.push_with(|out| -> PyResult<()> {
+                for &index in &indices[row[0] as usize..row[1] as usize] {
+                    out.push(self.kind.feature("advance", index)?);
+                }
+                Ok(())
+            })?;
+        }
+        views.masks.extend(self.flags("masks", masks, count * self.kind.num_actions)?);
+        let rewards = self.numbers::<f32, f64, f64>("rewards", rewards)?;
+        self.check_len("rewards", rewards.len(), count)?;
+        let finals = self.flags("finals", finals, count)?;
+        let successes = self.flags("successes", successes, count)?;
+        let truncated = match rest.first() {
+            Some(truncated) => self.flags("truncated", truncated, count)?,
+            None => vec![false; count],
+        };
+        for i in 0..count {
+            views.status.push(Status {
+                reward: self.kind.reward("advance", rewards[i])?,
+                is_final: finals[i],
+                success: successes[i],
+                truncated: truncated[i],
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The elements of `value` in row-major order, if it is an array of `T`.
+fn read<T: Element + Copy + Into<V>, V>(value: &Bound<'_, PyAny>) -> Option<Vec<V>> {
+    let array = value.extract::<PyReadonlyArray<'_, T, numpy::IxDyn>>().ok()?;
+    Some(array.as_array().iter().map(|&number| number.into()).collect())
+}
+
+impl VecEnv for Batch {
+    fn num_lanes(&self) -> usize {
+        self.num_lanes
+    }
+
+    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+        let mut seed = |lane: usize| (rngs[lane].next_u64() >> 1) as i64;
+        let told = |&LaneMove { lane, action }: &LaneMove| match action {
+            Move::Reset { difficulty } => (RESET, difficulty as i64, seed(lane)),
+            Move::ResetUniform => (RESET_UNIFORM, 0, seed(lane)),
+            Move::Step { action } => (STEP, action as i64, 0),
+            Move::Observe => (OBSERVE, 0, 0),
+        };
+        let told: Vec<(i8, i64, i64)> = moves.iter().map(told).collect();
+        Ok(Python::attach(|py| {
+            let lanes = PyArray1::from_iter(py, moves.iter().map(|lane_move| lane_move.lane as i64));
+            let kinds = PyArray1::from_iter(py, told.iter().map(|told| told.0));
+            let values = PyArray1::from_iter(py, told.iter().map(|told| told.1));
+            let seeds = PyArray1::from_iter(py, told.iter().map(|told| told.2));
+            let batch = self.object.bind(py);
+            let results =
+                batch.call_method1(intern!(py, "advance"), (lanes, kinds, values, seeds))?;
+            self.read(&results, moves.len(), views)
+        })?)
+    }
+
+    fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()> {
+        let env = python_env(env)?;
+        Ok(Python::attach(|py| -> PyResult<()> {
+            let batch = self.object.bind(py);
+            batch.call_method1(intern!(py, "load"), (lane, env.object(py)?))?;
+            Ok(())
+        })?)
+    }
+
+    fn solution(&self, lane: usize) -> Result<Option<Vec<i64>>> {
+        if !self.has_solution {
+            return Ok(None);
+        }
+        Ok(Python::attach(|py| -> PyResult<Option<Vec<i64>>> {
+            let steps = self.object.bind(py).call_method1(intern!(py, "solution"), (lane,))?;
+            if steps.is_none() {
+                return Ok(None);
+            }
+            let name = format!("solution() of {}", self.class);
+            super::args::integers(&name, &steps).map(Some)
+        })?)
+    }
+}
