@@ -108,11 +108,7 @@ pub(super) fn reset(
 }
 
 /// `reset_uniform()` where the class has it.
-pub(super) fn reset_uniform(
-    kind: &Kind,
-    env: &Bound<'_, PyAny>,
-    rng: &mut Rng,
-) -> PyResult<()> {
+pub(super) fn reset_uniform(kind: &Kind, env: &Bound<'_, PyAny>, rng: &mut Rng) -> PyResult<()> {
     if !kind.has_reset_uniform {
         return Err(super::error::no_uniform_start(&kind.class));
     }

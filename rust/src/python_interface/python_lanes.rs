@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use numpy::{
-    Element, PyArray1, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods,
-};
+use numpy::{Element, PyArray1, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::error::wrong_type;
-use super::python_object::{self as object, has_method, Kind};
 use super::pyenv::{self, PythonEnv};
+use super::python_object::{self as object, has_method, Kind};
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
@@ -224,7 +222,8 @@ impl VecEnv for Batch {
         };
         let told: Vec<(i8, i64, i64)> = moves.iter().map(told).collect();
         Ok(Python::attach(|py| {
-            let lanes = PyArray1::from_iter(py, moves.iter().map(|lane_move| lane_move.lane as i64));
+            let lanes =
+                PyArray1::from_iter(py, moves.iter().map(|lane_move| lane_move.lane as i64));
             let kinds = PyArray1::from_iter(py, told.iter().map(|told| told.0));
             let values = PyArray1::from_iter(py, told.iter().map(|told| told.1));
             let seeds = PyArray1::from_iter(py, told.iter().map(|told| told.2));
