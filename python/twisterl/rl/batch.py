@@ -1,0 +1,143 @@
+"""Samples of a rollout as tensors, each distinct observation kept once."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+# Logits of illegal actions are set to it; a logit below half of it means "illegal" in old data.
+MASKED_LOGIT = -1e10
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N samples of U distinct rows; a row is an observation together with its twist.
+
+    Attributes:
+        indices: int64 [K], active features of all rows, row after row.
+        offsets: int64 [U + 1], where each row starts in `indices`.
+        perms: int64 [U], twist of each row, -1 for none.
+        rows: int64 [N], the row of each sample.
+        illegal: bool [N, A], True where an action must not be played; None if all may be.
+        actions: int64 [N].
+        log_probs: float32 [N], of the action when it was drawn.
+        advantages, returns: float32 [N].
+    """
+
+    indices: torch.Tensor
+    offsets: torch.Tensor
+    perms: torch.Tensor
+    rows: torch.Tensor
+    illegal: torch.Tensor | None
+    actions: torch.Tensor
+    log_probs: torch.Tensor
+    advantages: torch.Tensor
+    returns: torch.Tensor
+
+    @property
+    def num_samples(self) -> int:
+        return self.rows.shape[0]
+
+    @property
+    def num_rows(self) -> int:
+        return self.perms.shape[0]
+
+    def to(self, device: torch.device) -> "Batch":
+        tensors = {k: v.to(device) for k, v in vars(self).items() if v is not None}
+        return replace(self, **tensors)
+
+    def take(self, samples: torch.Tensor) -> "Batch":
+        """The samples of the given numbers (int64 [M]), with just the rows that they need."""
+        rows = self.rows[samples]
+        needed = torch.zeros(self.num_rows, dtype=torch.bool, device=rows.device)
+        needed[rows] = True
+        kept = needed.nonzero()[:, 0]
+        renumbered = torch.empty(self.num_rows, dtype=torch.int64, device=rows.device)
+        renumbered[kept] = torch.arange(kept.shape[0], device=rows.device)
+        indices, offsets = take_rows(self.indices, self.offsets, kept)
+        return Batch(
+            indices,
+            offsets,
+            self.perms[kept],
+            renumbered[rows],
+            None if self.illegal is None else self.illegal[samples],
+            self.actions[samples],
+            self.log_probs[samples],
+            self.advantages[samples],
+            self.returns[samples],
+        )
+
+    def split(self, max_rows: int) -> list["Batch"]:
+        """Parts of at most `max_rows` rows that hold each sample once and share no row."""
+        if self.num_rows <= max_rows:
+            return [self]
+        rows, order = torch.sort(self.rows, stable=True)
+        num_parts = -(-self.num_rows // max_rows)
+        starts = torch.arange(1, num_parts, device=rows.device) * self.num_rows // num_parts
+        sizes = torch.searchsorted(rows, starts).cpu()
+        return [self.take(samples) for samples in torch.tensor_split(order, sizes)]
+
+
+def take_rows(
+    indices: torch.Tensor, offsets: torch.Tensor, rows: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The given rows (int64 [M]) of a sparse batch: indices and offsets [M + 1]."""
+    starts = offsets[rows]
+    lengths = offsets[rows + 1] - starts
+    taken = torch.zeros(rows.shape[0] + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(lengths, 0, out=taken[1:])
+    total = int(taken[-1])
+    within = torch.arange(total, device=rows.device)
+    shift = torch.repeat_interleave(starts - taken[:-1], lengths, output_size=total)
+    return indices[within + shift], taken
+
+
+def from_collected(data) -> Batch:
+    """The samples of a `CollectedData`, advantages as they are, on the CPU.
+
+    Reads the arrays that our collectors give without a copy. Of any other object it reads what
+    TwisteRL 0.5 had: lists `obs`, `logits`, `actions`, `perms` (optional) and `additional_data`
+    with `advs` and `rets`.
+    """
+    extra = data.additional_data
+    actions = _tensor(data.actions, torch.int64)
+    targets = (_tensor(extra["advs"], torch.float32), _tensor(extra["rets"], torch.float32))
+    if _has(data, "indices", "offsets", "distinct_rows", "distinct_index", "masks", "log_probs"):
+        kept = _tensor(data.distinct_rows, torch.int64)
+        rows = _tensor(data.distinct_index, torch.int64)
+        indices, offsets = take_rows(
+            _tensor(data.indices, torch.int64), _tensor(data.offsets, torch.int64), kept
+        )
+        perms = _tensor(data.perms, torch.int64)[kept]
+        legal = _tensor(data.masks, torch.bool)
+        log_probs = _tensor(data.log_probs, torch.float32)
+    else:
+        indices, offsets, perms, rows = _distinct(data.obs, getattr(data, "perms", None))
+        logits = _tensor(data.logits, torch.float32)
+        legal = logits > MASKED_LOGIT / 2
+        log_probs = logits.log_softmax(1).gather(1, actions[:, None])[:, 0]
+    illegal = None if legal.all() else ~legal
+    return Batch(indices, offsets, perms, rows, illegal, actions, log_probs, *targets)
+
+
+def _has(data, *names: str) -> bool:
+    return all(getattr(data, name, None) is not None for name in names)
+
+
+def _tensor(values, dtype: torch.dtype) -> torch.Tensor:
+    """Shares the memory of an array of that type; converts everything else."""
+    return torch.as_tensor(np.asarray(values)).to(dtype)
+
+
+def _distinct(observations, perms) -> tuple[torch.Tensor, ...]:
+    """Distinct rows of a list of lists of features and the row of each sample."""
+    twists = [-1] * len(observations) if perms is None or len(perms) == 0 else perms
+    known: dict[tuple, int] = {}
+    rows = [
+        known.setdefault((int(twist), *features), len(known))
+        for features, twist in zip(observations, twists, strict=True)
+    ]
+    indices = [feature for key in known for feature in key[1:]]
+    offsets = np.cumsum([0] + [len(key) - 1 for key in known])
+    kept = [key[0] for key in known]
+    return tuple(_tensor(values, torch.int64) for values in (indices, offsets, kept, rows))
