@@ -5,11 +5,7 @@
 pub enum Error {
     /// A value from outside does not fit.
     #[error("{name}: expected {expected}, got {got}")]
-    Invalid {
-        name: String,
-        expected: String,
-        got: String,
-    },
+    Invalid { name: String, expected: String, got: String },
     /// The policy cannot be used on this input (non-finite output, no legal action, ...).
     #[error("policy: {0}")]
     Policy(String),
@@ -33,10 +29,16 @@ impl Error {
         expected: impl Into<String>,
         got: impl std::fmt::Display,
     ) -> Self {
-        Error::Invalid {
-            name: name.into(),
-            expected: expected.into(),
-            got: got.to_string(),
+        Error::Invalid { name: name.into(), expected: expected.into(), got: got.to_string() }
+    }
+
+    /// The same error, with the place of the bad value in front of its name.
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Error::Invalid { name, expected, got } => {
+                Error::Invalid { name: format!("{place}: {name}"), expected, got }
+            }
+            other => other,
         }
     }
 }

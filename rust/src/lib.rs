@@ -6,6 +6,7 @@
 //! do not depend on the number of threads.
 
 pub mod collector;
+pub mod engine;
 pub mod envs;
 pub mod error;
 pub mod nn;

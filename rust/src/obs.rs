@@ -19,7 +19,8 @@ impl Default for SparseRows {
 impl SparseRows {
     /// Rows from their parts; `offsets` must start at 0, rise, and end at `indices.len()`.
     pub fn from_parts(indices: Vec<i32>, offsets: Vec<i64>) -> Option<Self> {
-        let ends_match = offsets.first() == Some(&0) && offsets.last() == Some(&(indices.len() as i64));
+        let ends_match =
+            offsets.first() == Some(&0) && offsets.last() == Some(&(indices.len() as i64));
         let rises = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
         (ends_match && rises).then_some(Self { indices, offsets })
     }
@@ -54,6 +55,14 @@ impl SparseRows {
         let result = write(&mut self.indices);
         self.offsets.push(self.indices.len() as i64);
         result
+    }
+
+    /// Appends rows `from..to` of `other`.
+    pub fn extend_from(&mut self, other: &SparseRows, from: usize, to: usize) {
+        let (first, last) = (other.offsets[from], other.offsets[to]);
+        let shift = self.indices.len() as i64 - first;
+        self.indices.extend_from_slice(&other.indices[first as usize..last as usize]);
+        self.offsets.extend(other.offsets[from + 1..=to].iter().map(|offset| offset + shift));
     }
 
     /// Removes all rows and keeps the memory.

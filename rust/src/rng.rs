@@ -29,9 +29,10 @@ pub struct Rng {
 impl Rng {
     /// The stream whose state is the first four SplitMix64 outputs of `seed`.
     pub fn new(seed: u64) -> Self {
-        let state = std::array::from_fn(|i| {
-            mix(seed.wrapping_add(GOLDEN_GAMMA.wrapping_mul(i as u64 + 1)))
-        });
+        let state =
+            std::array::from_fn(
+                |i| mix(seed.wrapping_add(GOLDEN_GAMMA.wrapping_mul(i as u64 + 1))),
+            );
         Self { state }
     }
 

@@ -1,7 +1,7 @@
 //! The compiled Python module `twisterl.twisterl`: names only, no logic.
 
 use pyo3::prelude::*;
-use twisterl::python_interface::{env, puzzle, pyenv};
+use twisterl::python_interface::{collector, env, nn, puzzle, pyenv};
 
 #[pymodule]
 #[pyo3(name = "twisterl")]
@@ -11,9 +11,8 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     env_module.add_class::<puzzle::PyPuzzle>()?;
     env_module.add_class::<pyenv::PyEnv>()?;
 
-    submodule(module, "nn")?;
-    submodule(module, "collector")?;
-    Ok(())
+    nn::register(&submodule(module, "nn")?)?;
+    collector::register(&submodule(module, "collector")?)
 }
 
 /// A submodule that `import twisterl.twisterl.<name>` finds as well.

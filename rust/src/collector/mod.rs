@@ -1,1 +1,7 @@
 //! Playing episodes for training, in parallel and reproducibly.
+
+pub mod ppo;
+mod rollout;
+
+pub use crate::engine::cache::distinct_rows;
+pub use rollout::Rollout;

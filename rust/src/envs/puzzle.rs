@@ -46,7 +46,8 @@ impl Board {
         let targets: Vec<_> = cells
             .map(|cell| {
                 let (x, y) = (cell % width, cell / width);
-                let target = |possible: bool, to: usize| if possible { to as u8 } else { cell as u8 };
+                let target =
+                    |possible: bool, to: usize| if possible { to as u8 } else { cell as u8 };
                 [
                     target(x > 0, cell.wrapping_sub(1)),
                     target(y > 0, cell.wrapping_sub(width)),
@@ -83,7 +84,9 @@ impl Puzzle {
         }
         let max_depth = match u32::try_from(max_depth) {
             Ok(depth) if depth > 0 => depth,
-            _ => return Err(Error::invalid("max_depth", "an integer in 1..=4294967295", max_depth)),
+            _ => {
+                return Err(Error::invalid("max_depth", "an integer in 1..=4294967295", max_depth))
+            }
         };
         Ok(Self {
             tiles: (0..width * height).map(|tile| tile as u8).collect(),
@@ -154,7 +157,8 @@ impl Puzzle {
             0 => " ".repeat(digits),
             tile => format!("{tile:>digits$}"),
         };
-        let row = |row: &[u8]| format!("|{}|\n", row.iter().map(cell).collect::<Vec<_>>().join("|"));
+        let row =
+            |row: &[u8]| format!("|{}|\n", row.iter().map(cell).collect::<Vec<_>>().join("|"));
         self.tiles.chunks(self.width()).map(row).collect()
     }
 
@@ -244,9 +248,8 @@ impl Puzzle {
         let tile = self.tiles[target];
         let off = |cell: usize, tile: u8| u16::from(cell != usize::from(tile));
         // For an impossible action both cells are the same and every term cancels.
-        self.misplaced = self.misplaced + off(blank, tile) + off(target, 0)
-            - off(blank, 0)
-            - off(target, tile);
+        self.misplaced =
+            self.misplaced + off(blank, tile) + off(target, 0) - off(blank, 0) - off(target, tile);
         self.tiles[blank] = tile;
         self.tiles[target] = 0;
         self.blank = target as u8;
@@ -267,7 +270,11 @@ impl Puzzle {
                     return Err(Error::invalid("state", expected(), format!("{tile} twice")));
                 }
                 _ => {
-                    return Err(Error::invalid("state", expected(), format!("{tile} at cell {cell}")));
+                    return Err(Error::invalid(
+                        "state",
+                        expected(),
+                        format!("{tile} at cell {cell}"),
+                    ));
                 }
             }
         }
@@ -327,7 +334,11 @@ impl Env for Puzzle {
     }
     fn observe(&self) -> Vec<usize> {
         let cells = self.tiles.len();
-        self.tiles.iter().enumerate().map(|(cell, &tile)| cell * cells + usize::from(tile)).collect()
+        self.tiles
+            .iter()
+            .enumerate()
+            .map(|(cell, &tile)| cell * cells + usize::from(tile))
+            .collect()
     }
 
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
@@ -349,7 +360,11 @@ impl Env for Puzzle {
         if self.is_solvable(&tiles) {
             return Ok(());
         }
-        Err(Error::invalid("state", "a solvable board", format!("{tiles:?}, whose parity is odd: no moves solve it")))
+        Err(Error::invalid(
+            "state",
+            "a solvable board",
+            format!("{tiles:?}, whose parity is odd: no moves solve it"),
+        ))
     }
     #[inline]
     fn try_step(&mut self, action: usize) -> Result<()> {
@@ -422,7 +437,10 @@ mod tests {
     #[test]
     fn bad_input_is_named() {
         assert!(Puzzle::new(1, 3, 1, 2, 256).unwrap_err().to_string().starts_with("width"));
-        assert!(Puzzle::new(3, 1_000_000_000, 1, 2, 256).unwrap_err().to_string().starts_with("height"));
+        assert!(Puzzle::new(3, 1_000_000_000, 1, 2, 256)
+            .unwrap_err()
+            .to_string()
+            .starts_with("height"));
         let mut env = Puzzle::new(2, 2, 1, 2, 256).unwrap();
         for state in [vec![0, 1, 2], vec![0, 1, 1, 2], vec![0, 1, 2, 4], vec![0, 1, 2, -1]] {
             assert!(env.try_set_state(&state).is_err());

@@ -4,8 +4,11 @@
 //! a module of their own.
 
 pub mod args;
+mod collected;
+pub mod collector;
 pub mod env;
 pub mod error;
+pub mod nn;
 pub mod puzzle;
 pub mod pyenv;
 mod python_lanes;

@@ -82,7 +82,11 @@ pub trait Env: EnvObject + Send + Sync {
     }
     /// Starts an episode in a state drawn uniformly from all solvable ones.
     fn try_reset_uniform(&mut self, _rng: &mut Rng) -> Result<()> {
-        Err(Error::invalid("start", "\"reset\" (this environment cannot draw uniformly)", "\"uniform\""))
+        Err(Error::invalid(
+            "start",
+            "\"reset\" (this environment cannot draw uniformly)",
+            "\"uniform\"",
+        ))
     }
     /// [`Env::set_state`] that refuses a state that is none; a refused call changes nothing.
     fn try_set_state(&mut self, state: &[i64]) -> Result<()> {

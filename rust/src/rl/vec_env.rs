@@ -9,10 +9,14 @@ use crate::rng::Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// Starts an episode of this difficulty.
-    Reset { difficulty: usize },
+    Reset {
+        difficulty: usize,
+    },
     /// Starts an episode in a uniformly random state.
     ResetUniform,
-    Step { action: usize },
+    Step {
+        action: usize,
+    },
     /// Nothing: the lane was just loaded.
     Observe,
 }

@@ -1,0 +1,239 @@
+//! Episodes for proximal policy optimization: sampled actions, advantages by GAE.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::rollout::Rollout;
+use crate::engine::lockstep::{check_fit, play, Choice, Episodes, Rules, Visit};
+use crate::engine::pool::{num_workers, run, Poll};
+use crate::error::{Error, Result};
+use crate::nn::Policy;
+use crate::rl::env::{Env, Status};
+use crate::rl::vec_env::{Move, VecEnv};
+use crate::rng::Rng;
+
+pub use crate::engine::lockstep::MASKED_LOGIT;
+
+/// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache.
+const LANES: usize = 96;
+/// With the evaluation cache only few lanes of a step reach the network.
+const LANES_WITH_CACHE: usize = 384;
+
+/// What an episode that ran out of steps is worth at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Truncation {
+    /// Its last reward, as if it had failed.
+    #[default]
+    Terminal,
+    /// The value that the policy gives its last state.
+    Bootstrap,
+}
+
+/// How difficult each episode is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DifficultyDistribution {
+    /// As difficult as the environment says.
+    #[default]
+    Fixed,
+    /// Uniform from 1 to what the environment says.
+    Uniform,
+}
+
+/// What to collect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PpoConfig {
+    pub num_episodes: usize,
+    /// Discount, in [0, 1].
+    pub gamma: f32,
+    /// Lambda of GAE, in [0, 1].
+    pub gae_lambda: f32,
+    /// Capped at what the machine has.
+    pub num_cores: usize,
+    pub truncation: Truncation,
+    pub difficulty_distribution: DifficultyDistribution,
+    /// Evaluate each distinct observation once; changes nothing but the time.
+    pub cache: bool,
+}
+
+impl PpoConfig {
+    /// Refuses a configuration that is out of range.
+    pub fn check(&self) -> Result<()> {
+        if self.num_episodes == 0 {
+            return Err(Error::invalid("num_episodes", "at least 1", 0));
+        }
+        for (name, value) in [("gamma", self.gamma), ("lambda", self.gae_lambda)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::invalid(name, "a number in [0, 1]", value));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Plays `num_episodes` episodes from `env.reset()` on with actions sampled from `policy`.
+///
+/// Episode `e` draws from the stream (`seed`, `iteration`, `e`) alone, and episodes come back in
+/// their order, so the result does not depend on `num_cores` or `cache`. `env` stays as it is.
+///
+/// # Errors
+/// If the configuration is out of range, the policy does not fit the environment, no action is
+/// legal in a state that is not final, an environment fails, or `poll` does.
+pub fn collect(
+    env: &dyn Env,
+    policy: &Policy,
+    config: &PpoConfig,
+    seed: u64,
+    iteration: u64,
+    poll: Poll<'_>,
+) -> Result<Rollout> {
+    config.check()?;
+    check_fit(env, policy)?;
+    let workers = num_workers(config.num_cores).min(config.num_episodes);
+    let lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
+    let lanes = lanes.min(config.num_episodes.div_ceil(workers));
+    let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
+    let next_episode = AtomicUsize::new(0);
+    let difficulty = env.get_difficulty();
+    let parts = run(workers, poll, |_, poll| {
+        let mut envs = env.lanes(lanes)?;
+        let mut recorder = Recorder {
+            config,
+            seed,
+            iteration,
+            difficulty,
+            num_actions: policy.num_actions(),
+            next_episode: &next_episode,
+            lanes: (0..lanes).map(|_| Recording::default()).collect(),
+            done: Part::default(),
+        };
+        play(&mut *envs, policy, rules, &mut recorder, poll)?;
+        Ok(recorder.done)
+    })?;
+    Ok(merge(parts, policy.num_actions()))
+}
+
+/// Finished episodes of one worker, in the order they ended.
+#[derive(Default)]
+struct Part {
+    rows: Rollout,
+    /// Number of each episode, in the order of `rows.episode_starts`.
+    episodes: Vec<usize>,
+}
+
+/// The episode that a lane is playing.
+#[derive(Default)]
+struct Recording {
+    episode: usize,
+    rows: Rollout,
+}
+
+struct Recorder<'a> {
+    config: &'a PpoConfig,
+    seed: u64,
+    iteration: u64,
+    difficulty: usize,
+    num_actions: usize,
+    next_episode: &'a AtomicUsize,
+    lanes: Vec<Recording>,
+    done: Part,
+}
+
+impl Episodes for Recorder<'_> {
+    fn start(&mut self, lane: usize, _: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
+        let episode = self.next_episode.fetch_add(1, Ordering::Relaxed);
+        if episode >= self.config.num_episodes {
+            return Ok(None);
+        }
+        *rng = Rng::stream(self.seed, self.iteration, episode as u64);
+        let difficulty = match self.config.difficulty_distribution {
+            DifficultyDistribution::Fixed => self.difficulty,
+            DifficultyDistribution::Uniform => {
+                let most = u32::try_from(self.difficulty).unwrap_or(u32::MAX);
+                1 + rng.below(most) as usize
+            }
+        };
+        self.lanes[lane].episode = episode;
+        self.lanes[lane].rows.clear();
+        Ok(Some(Move::Reset { difficulty }))
+    }
+
+    #[inline]
+    fn visit(&mut self, lane: usize, visit: &Visit<'_>) -> Result<()> {
+        self.lanes[lane].rows.push(visit);
+        Ok(())
+    }
+
+    fn finish(&mut self, lane: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
+        let Recording { episode, rows } = &mut self.lanes[lane];
+        let bootstrap = status.truncated && self.config.truncation == Truncation::Bootstrap;
+        estimate_advantages(rows, self.config.gamma, self.config.gae_lambda, bootstrap);
+        self.done.rows.append(rows, 0, rows.len(), self.num_actions);
+        self.done.episodes.push(*episode);
+        Ok(())
+    }
+}
+
+/// Generalized advantage estimation (Schulman et al. 2016, equation 16) over one episode whose
+/// reward `r_t` belongs to being in state `t`:
+/// `R_t = r_t + gamma * (V_{t+1} + lambda * A_{t+1})`, `A_t = R_t - V_t`, and `R = r` at the end,
+/// or `R = V` where the episode was cut off and `bootstrap` is set.
+fn estimate_advantages(rows: &mut Rollout, gamma: f32, gae_lambda: f32, bootstrap: bool) {
+    let Rollout { values, rewards, advantages, returns, .. } = rows;
+    advantages.resize(values.len(), 0.0);
+    returns.resize(values.len(), 0.0);
+    let mut following = None;
+    for t in (0..values.len()).rev() {
+        let target = match following {
+            Some((value, advantage)) => rewards[t] + gamma * (value + gae_lambda * advantage),
+            None if bootstrap => values[t],
+            None => rewards[t],
+        };
+        returns[t] = target;
+        advantages[t] = target - values[t];
+        following = Some((values[t], advantages[t]));
+    }
+}
+
+/// All episodes in the order of their numbers.
+fn merge(parts: Vec<Part>, num_actions: usize) -> Rollout {
+    let episodes: usize = parts.iter().map(|part| part.episodes.len()).sum();
+    let mut homes = vec![(0, 0); episodes];
+    for (index, part) in parts.iter().enumerate() {
+        for (place, &episode) in part.episodes.iter().enumerate() {
+            homes[episode] = (index, place);
+        }
+    }
+    let mut merged = Rollout::default();
+    let total = |count: fn(&Rollout) -> usize| parts.iter().map(|part| count(&part.rows)).sum();
+    merged.reserve(total(Rollout::len), total(|rows| rows.rows.indices().len()), num_actions);
+    for (index, place) in homes {
+        let rows = &parts[index].rows;
+        let from = rows.episode_starts[place] as usize;
+        let to = rows.episode_starts.get(place + 1).map_or(rows.len(), |&next| next as usize);
+        merged.append(rows, from, to, num_actions);
+    }
+    merged.episode_starts.push(merged.len() as i64);
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By hand: gamma 0.5, lambda 0.5, rewards 1 2 3, values 0.5 1 2.
+    #[test]
+    fn advantages_by_hand() {
+        let recorded = || Rollout {
+            rewards: vec![1.0, 2.0, 3.0],
+            values: vec![0.5, 1.0, 2.0],
+            ..Rollout::default()
+        };
+        let mut rows = recorded();
+        estimate_advantages(&mut rows, 0.5, 0.5, false);
+        assert_eq!(rows.returns, [2.0625, 3.25, 3.0]);
+        assert_eq!(rows.advantages, [1.5625, 2.25, 1.0]);
+        let mut rows = recorded();
+        estimate_advantages(&mut rows, 0.5, 0.5, true);
+        assert_eq!(rows.returns, [2.0, 3.0, 2.0]);
+        assert_eq!(rows.advantages, [1.5, 2.0, 0.0]);
+    }
+}

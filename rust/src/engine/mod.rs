@@ -1,0 +1,5 @@
+//! Playing many episodes in lock step: one network batch per step of all lanes.
+
+pub(crate) mod cache;
+pub(crate) mod lockstep;
+pub mod pool;

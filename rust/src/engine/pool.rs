@@ -1,0 +1,150 @@
+//! One thread pool per process, kept; the caller stays free to notice Ctrl-C.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// How often the calling thread looks for a reason to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Asked from time to time on the calling thread; an error ends the work.
+pub type Poll<'a> = &'a mut dyn FnMut() -> Result<()>;
+
+/// A pool remembers its process: after a fork its threads are gone.
+struct Kept {
+    process: u32,
+    pool: Arc<rayon::ThreadPool>,
+}
+
+static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
+
+/// How many workers `num_cores` means on this machine: never more than it has, at least one.
+pub fn num_workers(num_cores: usize) -> usize {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    num_cores.clamp(1, available)
+}
+
+fn kept_pool() -> Result<Arc<rayon::ThreadPool>> {
+    let process = std::process::id();
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Kept { pool, .. }) = kept.as_ref().filter(|kept| kept.process == process) {
+        return Ok(pool.clone());
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(num_workers(usize::MAX))
+        .thread_name(|index| format!("twisterl-{index}"))
+        .build()
+        .map_err(|error| Error::invalid("num_cores", "threads that can be started", error))?;
+    let pool = Arc::new(pool);
+    // The pool of a parent process is leaked: its threads cannot be joined from here.
+    std::mem::forget(kept.replace(Kept { process, pool: pool.clone() }));
+    Ok(pool)
+}
+
+/// Runs `work`; a panic in it becomes [`Error::Panic`].
+pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Error::Panic(text.unwrap_or("no message").to_string()))
+    })
+}
+
+/// Runs `work(worker, stop)` for every worker and returns the results in the order of workers.
+///
+/// `work` calls `stop` often and returns its error. One worker runs on the calling thread.
+///
+/// # Errors
+/// The error of the lowest worker that failed by itself; a panic becomes [`Error::Panic`].
+pub fn run<T: Send>(
+    num_workers: usize,
+    poll: Poll<'_>,
+    work: impl Fn(usize, Poll<'_>) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    if num_workers <= 1 {
+        return guarded(|| work(0, poll)).map(|result| vec![result]);
+    }
+    let pool = kept_pool()?;
+    let stopped = AtomicBool::new(false);
+    let (sender, receiver) = channel();
+    let mut results: Vec<Option<Result<T>>> = (0..num_workers).map(|_| None).collect();
+    let mut cause = Ok(());
+    pool.in_place_scope(|scope| {
+        for worker in 0..num_workers {
+            let (sender, stopped, work) = (sender.clone(), &stopped, &work);
+            scope.spawn(move |_| {
+                let mut stop = || match stopped.load(Ordering::Relaxed) {
+                    true => Err(Error::Interrupted),
+                    false => Ok(()),
+                };
+                // The receiver outlives the scope, so this cannot fail.
+                let _ = sender.send((worker, guarded(|| work(worker, &mut stop))));
+            });
+        }
+        drop(sender);
+        loop {
+            match receiver.recv_timeout(POLL_INTERVAL) {
+                Ok((worker, result)) => {
+                    stopped.fetch_or(result.is_err(), Ordering::Relaxed);
+                    results[worker] = Some(result);
+                }
+                Err(RecvTimeoutError::Timeout) if cause.is_ok() => {
+                    cause = poll();
+                    stopped.fetch_or(cause.is_err(), Ordering::Relaxed);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    });
+    cause?;
+    let mut all = Vec::with_capacity(num_workers);
+    let mut interrupted = Ok(());
+    for result in results.into_iter().flatten() {
+        match result {
+            Ok(result) => all.push(result),
+            Err(Error::Interrupted) => interrupted = Err(Error::Interrupted),
+            Err(error) => return Err(error),
+        }
+    }
+    interrupted.map(|()| all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_errors_stop_all() {
+        let squares = run(2, &mut || Ok(()), |worker, _| Ok(worker * worker)).unwrap();
+        assert_eq!(squares, [0, 1]);
+        let forever = |worker: usize, stop: Poll<'_>| -> Result<()> {
+            if worker == 1 {
+                return Err(Error::invalid("worker", "0", worker));
+            }
+            loop {
+                stop()?;
+            }
+        };
+        let error = run(2, &mut || Ok(()), forever).unwrap_err();
+        assert!(error.to_string().starts_with("worker"), "{error}");
+        let error = run(2, &mut || Err(Error::Interrupted), |_, stop| -> Result<()> {
+            loop {
+                stop()?;
+            }
+        });
+        assert!(matches!(error, Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn a_panic_is_an_error() {
+        for workers in [1, 2] {
+            let error = run(workers, &mut || Ok(()), |_, _| -> Result<()> { panic!("boom") });
+            assert!(error.unwrap_err().to_string().contains("boom"));
+        }
+    }
+}

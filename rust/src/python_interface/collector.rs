@@ -1,0 +1,267 @@
+//! Collecting, evaluating and solving from Python: conversions only, the work is elsewhere.
+
+use std::time::{Duration, Instant};
+
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyNotImplementedError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::collected::PyCollectedData;
+use super::env::get_env;
+use super::nn::PyPolicy;
+use crate::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
+use crate::error::{Error, Result};
+use crate::rl::evaluate::{evaluate, solve, Episode, EvalConfig, Starts};
+
+/// How often a long call looks for Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A poll that raises what Python's signal handlers raise; it enters Python 50 times a second.
+pub(super) fn signal_poll() -> impl FnMut() -> Result<()> {
+    let mut last = Instant::now();
+    let mut calls = 0u32;
+    move || {
+        calls = calls.wrapping_add(1);
+        if calls % 8 != 0 || last.elapsed() < SIGNAL_INTERVAL {
+            return Ok(());
+        }
+        last = Instant::now();
+        Python::attach(|py| py.check_signals())?;
+        Ok(())
+    }
+}
+
+fn no_search_yet(num_mcts_searches: usize) -> PyResult<()> {
+    if num_mcts_searches == 0 {
+        return Ok(());
+    }
+    Err(PyNotImplementedError::new_err(format!(
+        "num_mcts_searches: expected 0 (tree search comes with AlphaZero), got {num_mcts_searches}"
+    )))
+}
+
+/// Collects PPO episodes; one object for a run, so that iterations are counted.
+#[pyclass(name = "PPOCollector", module = "twisterl.twisterl.collector", subclass)]
+pub struct PyPpoCollector {
+    config: PpoConfig,
+    seed: u64,
+    iteration: u64,
+}
+
+#[pymethods]
+impl PyPpoCollector {
+    #[new]
+    #[pyo3(signature = (num_episodes, gamma, lambda, num_cores, seed=0, truncation="terminal",
+                        difficulty_distribution="fixed", cache=true))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        num_episodes: i64,
+        gamma: f32,
+        lambda: f32,
+        num_cores: i64,
+        seed: u64,
+        truncation: &str,
+        difficulty_distribution: &str,
+        cache: bool,
+    ) -> PyResult<Self> {
+        let truncation = match truncation {
+            "terminal" => Truncation::Terminal,
+            "bootstrap" => Truncation::Bootstrap,
+            other => return Err(not_one_of("truncation", "\"terminal\" or \"bootstrap\"", other)),
+        };
+        let difficulty_distribution = match difficulty_distribution {
+            "fixed" => DifficultyDistribution::Fixed,
+            "uniform" => DifficultyDistribution::Uniform,
+            other => {
+                return Err(not_one_of(
+                    "difficulty_distribution",
+                    "\"fixed\" or \"uniform\"",
+                    other,
+                ))
+            }
+        };
+        let config = PpoConfig {
+            num_episodes: count("num_episodes", num_episodes)?,
+            gamma,
+            gae_lambda: lambda,
+            num_cores: count("num_cores", num_cores)?,
+            truncation,
+            difficulty_distribution,
+            cache,
+        };
+        config.check()?;
+        Ok(Self { config, seed, iteration: 0 })
+    }
+
+    /// The iteration whose streams the next `collect` draws from.
+    #[getter]
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    #[setter]
+    fn set_iteration(&mut self, iteration: u64) {
+        self.iteration = iteration;
+    }
+
+    /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
+    #[pyo3(signature = (env, policy, iteration=None))]
+    fn collect(
+        slf: &Bound<'_, Self>,
+        env: &Bound<'_, PyAny>,
+        policy: &Bound<'_, PyPolicy>,
+        iteration: Option<u64>,
+    ) -> PyResult<PyCollectedData> {
+        let py = slf.py();
+        let env = get_env(env)?;
+        let policy = policy.get().policy.clone();
+        let (config, seed, iteration) = {
+            let this = slf.borrow();
+            (this.config.clone(), this.seed, iteration.unwrap_or(this.iteration))
+        };
+        let rollout =
+            py.detach(|| collect(&*env, &policy, &config, seed, iteration, &mut signal_poll()))?;
+        slf.borrow_mut().iteration = iteration + 1;
+        PyCollectedData::from_rollout(py, rollout)
+    }
+}
+
+fn not_one_of(name: &str, expected: &str, got: &str) -> PyErr {
+    PyErr::from(Error::invalid(name, expected, format!("{got:?}")))
+}
+
+/// A count from Python: at least 1.
+fn count(name: &str, value: i64) -> PyResult<usize> {
+    match usize::try_from(value) {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(PyErr::from(Error::invalid(name, "at least 1", value))),
+    }
+}
+
+/// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.
+#[pyfunction(name = "evaluate")]
+#[pyo3(signature = (env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
+                    seed=0, C=1.41, max_expand_depth=1, num_cores=1))]
+#[allow(clippy::too_many_arguments, non_snake_case, unused_variables)]
+fn evaluate_py(
+    py: Python<'_>,
+    env: &Bound<'_, PyAny>,
+    policy: &Bound<'_, PyPolicy>,
+    num_episodes: i64,
+    deterministic: bool,
+    num_searches: i64,
+    num_mcts_searches: usize,
+    seed: u64,
+    C: f32,
+    max_expand_depth: usize,
+    num_cores: i64,
+) -> PyResult<(f32, f32)> {
+    no_search_yet(num_mcts_searches)?;
+    let config = eval_config(deterministic, num_searches, num_cores)?;
+    let starts = Starts::Reset(count("num_episodes", num_episodes)?);
+    let env = get_env(env)?;
+    let policy = policy.get().policy.clone();
+    let episodes =
+        py.detach(|| evaluate(&*env, &policy, starts, &config, seed, &mut signal_poll()))?;
+    let mean = |value: fn(&Episode) -> f64| {
+        (episodes.iter().map(value).sum::<f64>() / episodes.len() as f64) as f32
+    };
+    Ok((
+        mean(|episode| f64::from(u8::from(episode.success))),
+        mean(|episode| f64::from(episode.reward)),
+    ))
+}
+
+fn eval_config(deterministic: bool, num_searches: i64, num_cores: i64) -> PyResult<EvalConfig> {
+    Ok(EvalConfig {
+        deterministic,
+        num_searches: count("num_searches", num_searches)?,
+        num_cores: count("num_cores", num_cores)?,
+    })
+}
+
+/// The best try of every episode: `success` bool [N], `reward` f32 [N], `length` int64 [N] and,
+/// if asked for, `actions`, a list of int64 arrays. `states` [N, S] replaces `num_episodes` starts.
+#[pyfunction]
+#[pyo3(signature = (env, policy, num_episodes=100, deterministic=false, num_searches=1, seed=0,
+                    num_cores=1, start="reset", states=None, actions=false))]
+#[allow(clippy::too_many_arguments)]
+fn evaluate_episodes<'py>(
+    py: Python<'py>,
+    env: &Bound<'py, PyAny>,
+    policy: &Bound<'py, PyPolicy>,
+    num_episodes: i64,
+    deterministic: bool,
+    num_searches: i64,
+    seed: u64,
+    num_cores: i64,
+    start: &str,
+    states: Option<PyReadonlyArray2<'py, i64>>,
+    actions: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let config = eval_config(deterministic, num_searches, num_cores)?;
+    let states: Option<Vec<Vec<i64>>> =
+        states.map(|states| states.as_array().outer_iter().map(|row| row.to_vec()).collect());
+    let starts = match (&states, start) {
+        (Some(states), _) => Starts::States(states),
+        (None, "reset") => Starts::Reset(count("num_episodes", num_episodes)?),
+        (None, "uniform") => Starts::Uniform(count("num_episodes", num_episodes)?),
+        (None, other) => return Err(not_one_of("start", "\"reset\" or \"uniform\"", other)),
+    };
+    let env = get_env(env)?;
+    let policy = policy.get().policy.clone();
+    let episodes =
+        py.detach(|| evaluate(&*env, &policy, starts, &config, seed, &mut signal_poll()))?;
+    let result = PyDict::new(py);
+    result.set_item("success", array(py, &episodes, |episode| episode.success))?;
+    result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
+    result.set_item("length", array(py, &episodes, |episode| episode.actions.len() as i64))?;
+    if actions {
+        let lists = episodes.into_iter().map(|episode| episode.actions.into_pyarray(py));
+        result.set_item("actions", lists.collect::<Vec<_>>())?;
+    }
+    Ok(result)
+}
+
+fn array<'py, T: numpy::Element>(
+    py: Python<'py>,
+    episodes: &[Episode],
+    value: fn(&Episode) -> T,
+) -> Bound<'py, PyArray1<T>> {
+    episodes.iter().map(value).collect::<Vec<T>>().into_pyarray(py)
+}
+
+/// `((success, reward), actions)` of the best try from the state that `env` is in.
+#[pyfunction(name = "solve")]
+#[pyo3(signature = (env, policy, deterministic=false, num_searches=1, num_mcts_searches=0, C=1.41,
+                    max_expand_depth=1, seed=0, num_cores=1))]
+#[allow(clippy::too_many_arguments, non_snake_case, unused_variables)]
+fn solve_py(
+    py: Python<'_>,
+    env: &Bound<'_, PyAny>,
+    policy: &Bound<'_, PyPolicy>,
+    deterministic: bool,
+    num_searches: i64,
+    num_mcts_searches: usize,
+    C: f32,
+    max_expand_depth: usize,
+    seed: u64,
+    num_cores: i64,
+) -> PyResult<((f32, f32), Vec<i64>)> {
+    no_search_yet(num_mcts_searches)?;
+    let config = eval_config(deterministic, num_searches, num_cores)?;
+    let env = get_env(env)?;
+    let policy = policy.get().policy.clone();
+    let episode = py.detach(|| solve(&*env, &policy, &config, seed, &mut signal_poll()))?;
+    Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
+}
+
+/// Adds this module's names to the submodule `collector`.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyPpoCollector>()?;
+    module.add_class::<PyCollectedData>()?;
+    module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
+    module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;
+    module.add_function(wrap_pyfunction!(solve_py, module)?)
+}

@@ -1,0 +1,233 @@
+//! The policy network from Python: numpy arrays are read in place, outputs are moved out.
+
+use std::sync::Arc;
+
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods, TypeMustMatch,
+};
+use pyo3::prelude::*;
+
+use super::error::wrong_type;
+use crate::error::Error;
+use crate::nn::{masked_softmax, EmbeddingBag, Linear, Policy, Scratch, Sequential};
+use crate::obs::SparseRows;
+
+type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
+type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
+
+/// A dense layer. `weights_vector` is `[in, out]` row by row: torch's `weight.T.flatten()`.
+#[pyclass(name = "Linear", module = "twisterl.twisterl.nn", frozen)]
+pub struct PyLinear {
+    inner: Linear,
+}
+
+#[pymethods]
+impl PyLinear {
+    #[new]
+    fn new(
+        weights_vector: Floats1<'_>,
+        bias_vector: Floats1<'_>,
+        apply_relu: bool,
+    ) -> PyResult<Self> {
+        let weights = weights_vector.as_array().to_vec();
+        let inner = Linear::new(weights, bias_vector.as_array().to_vec(), apply_relu)?;
+        Ok(Self { inner })
+    }
+}
+
+/// The first layer: the sum of the vectors of the active features.
+#[pyclass(name = "EmbeddingBag", module = "twisterl.twisterl.nn", frozen)]
+pub struct PyEmbeddingBag {
+    inner: EmbeddingBag,
+}
+
+#[pymethods]
+impl PyEmbeddingBag {
+    /// `vec_vectors` `[R, dim]`; an `obs_shape` of two axes makes a 1-d convolution of width 1.
+    #[new]
+    fn new(
+        vec_vectors: Floats2<'_>,
+        bias_vector: Floats1<'_>,
+        apply_relu: bool,
+        obs_shape: Vec<usize>,
+        conv_dim: usize,
+    ) -> PyResult<Self> {
+        let vectors = vec_vectors.as_array();
+        let inner = EmbeddingBag::new(
+            vectors.iter().copied().collect(),
+            vectors.ncols(),
+            bias_vector.as_array().to_vec(),
+            apply_relu,
+            obs_shape,
+            conv_dim,
+        )?;
+        Ok(Self { inner })
+    }
+}
+
+/// Dense layers one after another.
+#[pyclass(name = "Sequential", module = "twisterl.twisterl.nn", frozen)]
+pub struct PySequential {
+    inner: Sequential,
+}
+
+#[pymethods]
+impl PySequential {
+    #[new]
+    fn new(layers: Vec<Py<PyLinear>>) -> PyResult<Self> {
+        let layers = layers.iter().map(|layer| layer.get().inner.clone()).collect();
+        Ok(Self { inner: Sequential::new(layers)? })
+    }
+}
+
+/// The policy network; it does not change, so threads may share it.
+#[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
+pub struct PyPolicy {
+    pub(super) policy: Arc<Policy>,
+}
+
+impl PyPolicy {
+    /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
+    fn evaluate(&self, obs: &[i32], twist: i32) -> PyResult<(Vec<f32>, f32)> {
+        let mut rows = SparseRows::default();
+        rows.push(obs);
+        let (mut logits, mut value) = (vec![0.0; self.policy.num_actions()], [0.0]);
+        let twists = (twist >= 0).then_some([twist]);
+        let twists = twists.as_ref().map(|twist| &twist[..]);
+        self.policy.forward_batch(
+            &rows,
+            twists,
+            &mut Scratch::default(),
+            &mut logits,
+            &mut value,
+        )?;
+        Ok((logits, value[0]))
+    }
+
+    /// One permutation drawn by Python's `random`, -1 if there is none.
+    fn draw_twist(&self, py: Python<'_>) -> PyResult<i32> {
+        match self.policy.num_twists() {
+            0 => Ok(-1),
+            count => py.import("random")?.call_method1("randrange", (count,))?.extract(),
+        }
+    }
+
+    fn check_mask(&self, masks: &[bool]) -> PyResult<()> {
+        let expected = self.policy.num_actions();
+        if masks.len() == expected {
+            return Ok(());
+        }
+        Err(Error::invalid("masks", format!("{expected} entries"), masks.len()).into())
+    }
+
+    fn probabilities(&self, logits: &[f32], masks: &[bool]) -> PyResult<Vec<f32>> {
+        let mut probs = vec![0.0; logits.len()];
+        masked_softmax(logits, masks, &mut probs)?;
+        Ok(probs)
+    }
+}
+
+#[pymethods]
+impl PyPolicy {
+    #[new]
+    fn new(
+        embeddings: &PyEmbeddingBag,
+        common: &PySequential,
+        action_net: &PySequential,
+        value_net: &PySequential,
+        obs_perms: Vec<Vec<usize>>,
+        act_perms: Vec<Vec<usize>>,
+    ) -> PyResult<Self> {
+        let policy = Policy::new(
+            embeddings.inner.clone(),
+            common.inner.clone(),
+            action_net.inner.clone(),
+            value_net.inner.clone(),
+            obs_perms,
+            act_perms,
+        )?;
+        Ok(Self { policy: Arc::new(policy) })
+    }
+
+    /// Probabilities `[A]` of the legal actions and the value, through one permutation at random.
+    fn predict(
+        &self,
+        py: Python<'_>,
+        obs: Vec<i32>,
+        masks: Vec<bool>,
+    ) -> PyResult<(Vec<f32>, f32)> {
+        self.check_mask(&masks)?;
+        let (logits, value) = self.evaluate(&obs, self.draw_twist(py)?)?;
+        Ok((self.probabilities(&logits, &masks)?, value))
+    }
+
+    /// Logits `[A]`, -1e10 where masked, and the value, through one permutation at random.
+    fn forward(
+        &self,
+        py: Python<'_>,
+        obs: Vec<i32>,
+        masks: Vec<bool>,
+    ) -> PyResult<(Vec<f32>, f32)> {
+        self.check_mask(&masks)?;
+        let (mut logits, value) = self.evaluate(&obs, self.draw_twist(py)?)?;
+        for (logit, legal) in logits.iter_mut().zip(masks) {
+            if !legal {
+                *logit = crate::collector::ppo::MASKED_LOGIT;
+            }
+        }
+        Ok((logits, value))
+    }
+
+    /// Probabilities `[A]` and value from logits and values averaged over all permutations.
+    fn full_predict(&self, obs: Vec<i32>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
+        self.check_mask(&masks)?;
+        let twists = match self.policy.num_twists() as i32 {
+            0 => -1..0,
+            count => 0..count,
+        };
+        let share = 1.0 / twists.len() as f32;
+        let (mut mean, mut mean_value) = (vec![0.0; self.policy.num_actions()], 0.0);
+        for twist in twists {
+            let (logits, value) = self.evaluate(&obs, twist)?;
+            mean.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += share * logit);
+            mean_value += share * value;
+        }
+        Ok((self.probabilities(&mean, &masks)?, mean_value))
+    }
+
+    /// Raw logits float32 `[N, A]` and values float32 `[N]` of a batch.
+    ///
+    /// `indices` int32 `[K]`, `offsets` int64 `[N + 1]`, `perms` int32 `[N]`, -1 for none.
+    #[pyo3(signature = (indices, offsets, perms=None))]
+    fn forward_batch<'py>(
+        &self,
+        py: Python<'py>,
+        indices: PyArrayLike1<'py, i32, TypeMustMatch>,
+        offsets: PyArrayLike1<'py, i64, TypeMustMatch>,
+        perms: Option<PyArrayLike1<'py, i32, TypeMustMatch>>,
+    ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>)> {
+        let parts = (indices.as_array().to_vec(), offsets.as_array().to_vec());
+        let rows = SparseRows::from_parts(parts.0, parts.1).ok_or_else(|| {
+            let expected = "int64 that starts at 0, rises and ends at len(indices)";
+            wrong_type("offsets", expected, offsets.as_any())
+        })?;
+        let perms = perms.map(|perms| perms.as_array().to_vec());
+        let num_actions = self.policy.num_actions();
+        let mut logits = vec![0.0; rows.len() * num_actions];
+        let mut values = vec![0.0; rows.len()];
+        py.detach(|| {
+            let scratch = &mut Scratch::default();
+            self.policy.forward_batch(&rows, perms.as_deref(), scratch, &mut logits, &mut values)
+        })?;
+        let logits = logits.into_pyarray(py).reshape([rows.len(), num_actions])?;
+        Ok((logits, values.into_pyarray(py)))
+    }
+}
+
+/// Adds this module's names to the submodule `nn`.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyLinear>()?;
+    module.add_class::<PyEmbeddingBag>()?;
+    module.add_class::<PySequential>()?;
+    module.add_class::<PyPolicy>()
+}
