@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisterl.strict_json import to_json
+
 if TYPE_CHECKING:
     import torch
 
@@ -130,7 +132,7 @@ class RunFolder:
                 _remove(entry)
 
     def write_json(self, name: str, value: Any) -> None:
-        write_atomic(self.path / name, (json.dumps(value, indent=4) + "\n").encode())
+        write_atomic(self.path / name, to_json(value).encode())
 
     def commit(self, commit: Commit) -> None:
         """Writes `commit` and `checkpoint_last`, then drops the commits before it.

@@ -108,6 +108,21 @@ def parse_json(content: bytes | str, source: str = "JSON") -> Any:
     return value
 
 
+def to_json(value: Any) -> str:
+    """`value` as JSON that `parse_json` reads back equal, lists of tuples included."""
+    return json.dumps(_marked(value), indent=4) + "\n"
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _marked(item) for key, item in value.items()}
+    if isinstance(value, list) and value and all(isinstance(item, tuple) for item in value):
+        return {_TUPLE_LIST: True, "list": [_marked(list(item)) for item in value]}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item) for item in value]
+    return value
+
+
 def _finite(token: str) -> Any:
     value = float(token)
     return value if math.isfinite(value) else _Unusable(f"{shown(token)} overflows to infinity")

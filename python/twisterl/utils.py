@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twisterl.resolve import import_attribute, import_class
+from twisterl.build import import_config_classes, make_policy
+from twisterl.resolve import import_attribute
 from twisterl.strict_json import json_load_tuples, read_json
 from twisterl.validation import resolve_run
 
@@ -147,29 +148,10 @@ def prepare_algorithm(
     Raises `ConfigError` or `CheckpointError` before anything is built or written.
     """
     resolved = resolve_run(config)
-    env_cls = import_class("env_cls", resolved["env_cls"], registered_only=registered_only)
-    policy_cls = import_class("policy_cls", resolved["policy_cls"], registered_only=registered_only)
-    algorithm_cls = import_class(
-        "algorithm_cls", resolved["algorithm_cls"], registered_only=registered_only
-    )
+    env_cls, policy_cls, algorithm_cls = import_config_classes(resolved, registered_only)
     weights = None if load_checkpoint_path is None else load_checkpoint(load_checkpoint_path)
-    import torch
-
     env = env_cls(**resolved["env"])
-    obs_perms, act_perms = env.twists()
-    torch.manual_seed(resolved["algorithm"].get("seed", 0))
-    policy = policy_cls(
-        env.obs_shape(),
-        env.num_actions(),
-        **resolved["policy"],
-        obs_perms=obs_perms,
-        act_perms=act_perms,
-    )
-    if weights is not None:
-        from twisterl import tensors
-
-        tensors.require_match(weights, policy.state_dict(), os.fspath(load_checkpoint_path))  # type: ignore[arg-type]
-        policy.load_state_dict(weights)
+    policy = make_policy(policy_cls, env, resolved, weights, load_checkpoint_path)
     # The section as given: a class of another package fills in its own defaults.
     return algorithm_cls(env, policy, config.get("algorithm", {}), run_path)
 

@@ -189,7 +189,7 @@ class Algorithm:
         if best_metrics is not None:
             self.best_metrics = tuple(best_metrics)
         lines = self._open_run()
-        committed = self.iteration if lines is not None else None
+        committed: int | None = None
         try:
             while self.iteration < self.total_iterations and not self._stop.is_set():
                 progress = self._iterate()
@@ -211,7 +211,7 @@ class Algorithm:
                     _logger.error("the run could not be saved: %s", error)
             raise
         else:
-            if lines is not None and (committed != self.iteration or self.iteration == 0):
+            if lines is not None and committed != self.iteration:
                 self.save()
         finally:
             if lines is not None:

@@ -1,0 +1,106 @@
+"""From a checked config to an environment and a policy."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from twisterl.faults import ConfigError, Fault
+from twisterl.resolve import import_class
+from twisterl.validation import resolve_run
+
+if TYPE_CHECKING:
+    import torch
+
+# Weights, gradients, two moments, a snapshot of three of them, and the engine's packed copies.
+_COPIES_OF_A_PARAMETER = 10
+_FLOAT_BYTES = 4
+
+
+def import_config_classes(resolved: dict[str, Any], registered_only: bool = False) -> list[type]:
+    """The environment, policy and algorithm class of a config; `ConfigError` with every fault."""
+    classes, faults = [], []
+    for kind in ("env_cls", "policy_cls", "algorithm_cls"):
+        try:
+            classes.append(import_class(kind, resolved[kind], registered_only=registered_only))
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return classes
+
+
+def make_policy(
+    policy_cls: type,
+    env: Any,
+    resolved: dict[str, Any],
+    weights: dict[str, torch.Tensor] | None = None,
+    source: str | os.PathLike[str] | None = None,
+) -> Any:
+    """The policy of `resolved` for `env`, seeded by its algorithm, or with `weights` from `source`.
+
+    Raises `ConfigError` for a policy that does not fit into memory, `CheckpointError` for weights
+    that do not fit the policy.
+    """
+    _require_memory(env, resolved)
+    import torch
+
+    obs_perms, act_perms = env.twists()
+    torch.manual_seed(resolved["algorithm"].get("seed") or 0)
+    policy = policy_cls(
+        env.obs_shape(),
+        env.num_actions(),
+        **resolved["policy"],
+        obs_perms=obs_perms,
+        act_perms=act_perms,
+    )
+    if weights is not None:
+        from twisterl.tensors import require_match
+
+        require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
+        policy.load_state_dict(weights)
+    return policy
+
+
+def load_player(
+    config: dict[str, Any], checkpoint: str | os.PathLike[str]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Environment, policy and resolved config of a trained model, without its algorithm."""
+    from twisterl import tensors
+
+    resolved = resolve_run(config)
+    weights, _ = tensors.read(checkpoint)
+    env = import_class("env_cls", resolved["env_cls"])(**resolved["env"])
+    policy_cls = import_class("policy_cls", resolved["policy_cls"])
+    return env, make_policy(policy_cls, env, resolved, weights, checkpoint), resolved
+
+
+def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
+    sizes = resolved["policy"]
+    widths = [sizes.get("embedding_size"), *(sizes.get("common_layers") or [])]
+    available = _physical_bytes()
+    if available is None or not all(isinstance(width, int) for width in widths):
+        return
+    num_features = 1
+    for side in env.obs_shape():
+        num_features *= int(side)
+    parameters = num_features * widths[0] + sum(
+        previous * width for previous, width in zip(widths, widths[1:], strict=False)
+    )
+    for key, outputs in (("policy_layers", env.num_actions()), ("value_layers", 1)):
+        head = [widths[-1], *(sizes.get(key) or []), outputs]
+        parameters += sum(a * b for a, b in zip(head, head[1:], strict=False))
+    needed = parameters * _FLOAT_BYTES * _COPIES_OF_A_PARAMETER
+    if needed > available:
+        problem = (
+            f"{parameters:,} parameters need about {needed / 2**30:.0f} GiB to train; "
+            f"this machine has {available / 2**30:.0f} GiB; expected smaller layers"
+        )
+        raise ConfigError([Fault("policy", problem)])
+
+
+def _physical_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None

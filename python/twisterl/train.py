@@ -1,0 +1,158 @@
+"""Training from a config file: `python -m twisterl.train --config C`.
+
+    >>> from twisterl.train import main
+    >>> main("examples/ppo_puzzle8_v1.json", num_steps=2)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisterl.checkpoint import BASE_CONFIG, FULL_CONFIG, RunFolder, write_atomic
+from twisterl.faults import ConfigError, Fault
+from twisterl.overrides import apply_overrides
+from twisterl.strict_json import parse_json, read_bytes, to_json
+
+if TYPE_CHECKING:
+    from twisterl.rl.progress import Progress
+
+# The predecessor's length of a run that nothing bounds.
+_ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a training run is asked to do; `config_path` may be None when resuming."""
+
+    config_path: str | None
+    run_path: str | None = None
+    load_checkpoint_path: str | None = None
+    num_steps: int | None = None
+    seed: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    overrides: Sequence[tuple[str, Any]] = ()
+
+
+class Training:
+    """A run that is checked and built, and has written nothing yet.
+
+    Attributes:
+        config: the run config, overrides included.
+        algorithm: built from it, without a run path.
+        total_iterations: where the run ends, resumed iterations included; None if nothing says.
+
+    Raises:
+        ConfigError, CheckpointError, RunFolderError: the run cannot start as asked.
+    """
+
+    def __init__(self, options: Options) -> None:
+        from twisterl.utils import prepare_algorithm
+        from twisterl.validation import resolve_run
+
+        self.options = options
+        self._config_bytes, self.config = _read_config(options)
+        source = _config_path(options)
+        resolve_run(self.config, source)
+        self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
+        self.folder.require_usable(resume=options.resume, overwrite=options.overwrite)
+        if options.resume and options.load_checkpoint_path:
+            problem = "--resume brings its own weights; leave --load_checkpoint_path out"
+            raise ConfigError([Fault("", problem)], "command line")
+        if options.num_steps is not None and options.num_steps < 0:
+            problem = f"got {options.num_steps}; expected a count of iterations, 0 or more"
+            raise ConfigError([Fault("--num_steps", problem)], "command line")
+        self.algorithm = prepare_algorithm(self.config, None, options.load_checkpoint_path)
+        learning = self.algorithm.config["learning"]
+        self.total_iterations: int | None = (
+            learning.get("num_steps") if options.num_steps is None else options.num_steps
+        )
+
+    @property
+    def has_end(self) -> bool:
+        return self.total_iterations is not None
+
+    def start(self) -> None:
+        """Writes the configs into the run folder and, when resuming, loads what is there."""
+        algorithm, folder = self.algorithm, self.folder
+        folder.prepare(overwrite=self.options.overwrite)
+        algorithm.run_path = os.fspath(folder.path)
+        if self.options.resume:
+            algorithm.resume()
+        write_atomic(folder.path / BASE_CONFIG, self._config_bytes)
+        folder.write_json(FULL_CONFIG, algorithm.config)
+
+    def learn(self, watch: Callable[[Progress], None] | None = None) -> None:
+        """Trains to the end of the run; `watch` is called after every iteration."""
+        total = _ENDLESS if self.total_iterations is None else self.total_iterations
+        if watch is not None:
+            self.algorithm.subscribe(watch)
+        self.algorithm.learn(max(0, total - self.algorithm.iteration))
+
+
+def main(
+    config_path: str | os.PathLike[str],
+    run_path: str | os.PathLike[str] | None = None,
+    load_checkpoint_path: str | os.PathLike[str] | None = None,
+    num_steps: int | None = None,
+) -> None:
+    """Trains as the config file says, into `run_path` (default: `runs/<config name>`).
+
+    Raises `RunFolderError` if the folder holds a run already.
+    """
+    training = Training(
+        Options(
+            os.fspath(config_path),
+            None if run_path is None else os.fspath(run_path),
+            None if load_checkpoint_path is None else os.fspath(load_checkpoint_path),
+            num_steps,
+        )
+    )
+    training.start()
+    training.learn()
+    draw_curve(training.folder.path)
+
+
+def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
+    """Draws the learning curve in a process of its own, whose memory is not the run's."""
+    command = [sys.executable, "-m", "twisterl.plot", os.fspath(run_path)]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    child = subprocess.Popen(command, **streams, start_new_session=True)  # type: ignore[call-overload]
+    if wait:
+        child.wait()
+
+
+def _config_path(options: Options) -> str:
+    if options.config_path is not None:
+        return options.config_path
+    if not options.resume or options.run_path is None:
+        problem = "--config is missing; only --resume with --run_path finds it in the run"
+        raise ConfigError([Fault("", problem)], "command line")
+    return os.fspath(Path(options.run_path) / BASE_CONFIG)
+
+
+def _read_config(options: Options) -> tuple[bytes, dict[str, Any]]:
+    path = _config_path(options)
+    content = read_bytes(path)
+    config = parse_json(content, path)
+    if not isinstance(config, dict):
+        raise ConfigError([Fault("", "holds no JSON object")], path)
+    pairs = list(options.overrides)
+    if options.seed is not None:
+        pairs.append(("algorithm.seed", options.seed))
+    if pairs:
+        config = apply_overrides(config, pairs)
+        content = to_json(config).encode()
+    return content, config
+
+
+if __name__ == "__main__":
+    from twisterl import cli
+
+    sys.exit(cli.main(["train", *sys.argv[1:]], program="python -m twisterl.train"))
