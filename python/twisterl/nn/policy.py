@@ -125,7 +125,7 @@ class BasicPolicy(torch.nn.Module):
     def _heads(
         self, embedded: torch.Tensor, twists: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        common = self.common(torch.relu(embedded))
+        common = self.common(embedded.relu_())
         logits, values = self.action(common), self.value(common)
         if twists is not None:
             logits = logits.gather(1, self._act_table[twists])

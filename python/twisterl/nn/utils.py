@@ -20,7 +20,7 @@ def make_sequential(
     """
     layers: list[torch.nn.Module] = []
     for out_size in layer_sizes:
-        layers += [torch.nn.Linear(in_size, out_size), torch.nn.ReLU()]
+        layers += [torch.nn.Linear(in_size, out_size), torch.nn.ReLU(inplace=True)]
         in_size = out_size
     if layers and not final_relu:
         layers.pop()

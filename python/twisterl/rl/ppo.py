@@ -71,14 +71,14 @@ class PPO(Algorithm):
                 losses, within = self._epoch(updates)
                 if not within:
                     break
-        return self._report(losses)
+        return self._named(losses)
 
     @timed
     def train_step(self, torch_data: Batch) -> dict[str, float]:
         """One update from all samples at once, whatever the minibatch size."""
         self._set_rates()
         with torch_threads(self.num_threads):
-            return self._report(self._epoch([self._parts(torch_data)])[0])
+            return self._named(self._epoch([self._parts(torch_data)])[0])
 
     def _minibatch_size(self, batch: Batch) -> int | None:
         """None: the whole batch."""
@@ -166,19 +166,19 @@ class PPO(Algorithm):
     def _set_rates(self) -> None:
         """The learning rate and the entropy's weight of this iteration."""
         training, schedule = self.config["training"], self.config["training"]["lr_schedule"]
-        progress = self._progress(schedule)
+        progress = self._share_done(schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config["optimizer"]["lr"] * schedule_factor(schedule, progress)
         self.ent_coef = training["ent_coef"]
         if training["ent_coef_final"] is not None:
             self.ent_coef += progress * (training["ent_coef_final"] - self.ent_coef)
 
-    def _progress(self, schedule: dict) -> float:
+    def _share_done(self, schedule: dict) -> float:
         """The share of the schedule that is over, 0 in the first iteration, at most 1."""
-        length = schedule["num_iterations"] or self.num_iterations
+        length = schedule["num_iterations"] or self.total_iterations
         return min(self.iteration / length, 1.0) if length else 0.0
 
-    def _report(self, losses: torch.Tensor) -> dict[str, float]:
+    def _named(self, losses: torch.Tensor) -> dict[str, float]:
         report = dict(zip(LOSSES, losses.tolist(), strict=True))
         for name, loss in report.items():
             if not math.isfinite(loss):
