@@ -6,8 +6,8 @@
 /// with 0. Without its last entry it is the `offsets` argument of torch's `embedding_bag`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SparseRows {
-    indices: Vec<i32>,
-    offsets: Vec<i64>,
+    pub(crate) indices: Vec<i32>,
+    pub(crate) offsets: Vec<i64>,
 }
 
 impl Default for SparseRows {
@@ -57,12 +57,11 @@ impl SparseRows {
         result
     }
 
-    /// Appends rows `from..to` of `other`.
-    pub fn extend_from(&mut self, other: &SparseRows, from: usize, to: usize) {
-        let (first, last) = (other.offsets[from], other.offsets[to]);
-        let shift = self.indices.len() as i64 - first;
-        self.indices.extend_from_slice(&other.indices[first as usize..last as usize]);
-        self.offsets.extend(other.offsets[from + 1..=to].iter().map(|offset| offset + shift));
+    /// Appends the rows of `other`.
+    pub fn extend_from(&mut self, other: &SparseRows) {
+        let shift = self.indices.len() as i64;
+        self.indices.extend_from_slice(&other.indices);
+        self.offsets.extend(other.offsets[1..].iter().map(|offset| offset + shift));
     }
 
     /// Removes all rows and keeps the memory.
@@ -70,11 +69,6 @@ impl SparseRows {
     pub fn clear(&mut self) {
         self.indices.clear();
         self.offsets.truncate(1);
-    }
-
-    pub fn reserve(&mut self, rows: usize, indices: usize) {
-        self.offsets.reserve(rows);
-        self.indices.reserve(indices);
     }
 
     pub fn indices(&self) -> &[i32] {

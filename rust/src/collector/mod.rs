@@ -1,5 +1,6 @@
 //! Playing episodes for training, in parallel and reproducibly.
 
+mod merge;
 pub mod ppo;
 mod rollout;
 

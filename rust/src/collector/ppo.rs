@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::merge::{merge, Part};
 use super::rollout::Rollout;
 use crate::engine::lockstep::{check_fit, play, Choice, Episodes, Rules, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
@@ -93,14 +94,13 @@ pub fn collect(
     let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
     let next_episode = AtomicUsize::new(0);
     let difficulty = env.get_difficulty();
-    let parts = run(workers, poll, |_, poll| {
+    let parts = run(workers, &mut *poll, |_, poll| {
         let mut envs = env.lanes(lanes)?;
         let mut recorder = Recorder {
             config,
             seed,
             iteration,
             difficulty,
-            num_actions: policy.num_actions(),
             next_episode: &next_episode,
             lanes: (0..lanes).map(|_| Recording::default()).collect(),
             done: Part::default(),
@@ -108,15 +108,7 @@ pub fn collect(
         play(&mut *envs, policy, rules, &mut recorder, poll)?;
         Ok(recorder.done)
     })?;
-    Ok(merge(parts, policy.num_actions()))
-}
-
-/// Finished episodes of one worker, in the order they ended.
-#[derive(Default)]
-struct Part {
-    rows: Rollout,
-    /// Number of each episode, in the order of `rows.episode_starts`.
-    episodes: Vec<usize>,
+    merge(parts, policy.num_actions(), workers, poll)
 }
 
 /// The episode that a lane is playing.
@@ -131,7 +123,6 @@ struct Recorder<'a> {
     seed: u64,
     iteration: u64,
     difficulty: usize,
-    num_actions: usize,
     next_episode: &'a AtomicUsize,
     lanes: Vec<Recording>,
     done: Part,
@@ -166,8 +157,7 @@ impl Episodes for Recorder<'_> {
         let Recording { episode, rows } = &mut self.lanes[lane];
         let bootstrap = status.truncated && self.config.truncation == Truncation::Bootstrap;
         estimate_advantages(rows, self.config.gamma, self.config.gae_lambda, bootstrap);
-        self.done.rows.append(rows, 0, rows.len(), self.num_actions);
-        self.done.episodes.push(*episode);
+        self.done.push(*episode, rows);
         Ok(())
     }
 }
@@ -191,28 +181,6 @@ fn estimate_advantages(rows: &mut Rollout, gamma: f32, gae_lambda: f32, bootstra
         advantages[t] = target - values[t];
         following = Some((values[t], advantages[t]));
     }
-}
-
-/// All episodes in the order of their numbers.
-fn merge(parts: Vec<Part>, num_actions: usize) -> Rollout {
-    let episodes: usize = parts.iter().map(|part| part.episodes.len()).sum();
-    let mut homes = vec![(0, 0); episodes];
-    for (index, part) in parts.iter().enumerate() {
-        for (place, &episode) in part.episodes.iter().enumerate() {
-            homes[episode] = (index, place);
-        }
-    }
-    let mut merged = Rollout::default();
-    let total = |count: fn(&Rollout) -> usize| parts.iter().map(|part| count(&part.rows)).sum();
-    merged.reserve(total(Rollout::len), total(|rows| rows.rows.indices().len()), num_actions);
-    for (index, place) in homes {
-        let rows = &parts[index].rows;
-        let from = rows.episode_starts[place] as usize;
-        let to = rows.episode_starts.get(place + 1).map_or(rows.len(), |&next| next as usize);
-        merged.append(rows, from, to, num_actions);
-    }
-    merged.episode_starts.push(merged.len() as i64);
-    merged
 }
 
 #[cfg(test)]

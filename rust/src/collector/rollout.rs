@@ -67,33 +67,18 @@ impl Rollout {
         self.episode_starts.clear();
     }
 
-    /// Room for `rows` more rows like those of `like`.
-    pub(crate) fn reserve(&mut self, rows: usize, indices: usize, num_actions: usize) {
-        self.rows.reserve(rows, indices);
-        self.masks.reserve(rows * num_actions);
-        self.twists.reserve(rows);
-        self.logits.reserve(rows * num_actions);
-        self.log_probs.reserve(rows);
-        self.values.reserve(rows);
-        self.rewards.reserve(rows);
-        self.actions.reserve(rows);
-        self.advantages.reserve(rows);
-        self.returns.reserve(rows);
-    }
-
-    /// Appends rows `from..to` of `other` as one episode.
-    pub(crate) fn append(&mut self, other: &Rollout, from: usize, to: usize, num_actions: usize) {
-        let wide = from * num_actions..to * num_actions;
+    /// Appends `other` as one episode.
+    pub(crate) fn append(&mut self, other: &Rollout) {
         self.episode_starts.push(self.len() as i64);
-        self.rows.extend_from(&other.rows, from, to);
-        self.masks.extend_from_slice(&other.masks[wide.clone()]);
-        self.logits.extend_from_slice(&other.logits[wide]);
-        self.twists.extend_from_slice(&other.twists[from..to]);
-        self.log_probs.extend_from_slice(&other.log_probs[from..to]);
-        self.values.extend_from_slice(&other.values[from..to]);
-        self.rewards.extend_from_slice(&other.rewards[from..to]);
-        self.actions.extend_from_slice(&other.actions[from..to]);
-        self.advantages.extend_from_slice(&other.advantages[from..to]);
-        self.returns.extend_from_slice(&other.returns[from..to]);
+        self.rows.extend_from(&other.rows);
+        self.masks.extend_from_slice(&other.masks);
+        self.twists.extend_from_slice(&other.twists);
+        self.logits.extend_from_slice(&other.logits);
+        self.log_probs.extend_from_slice(&other.log_probs);
+        self.values.extend_from_slice(&other.values);
+        self.rewards.extend_from_slice(&other.rewards);
+        self.actions.extend_from_slice(&other.actions);
+        self.advantages.extend_from_slice(&other.advantages);
+        self.returns.extend_from_slice(&other.returns);
     }
 }

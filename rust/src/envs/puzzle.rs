@@ -377,8 +377,8 @@ impl Env for Puzzle {
     #[inline]
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         let cells = self.tiles.len() as i32;
-        let feature = |(tile, first): (&u8, i32)| first + i32::from(*tile);
-        indices.extend(self.tiles.iter().zip((0..).step_by(cells as usize)).map(feature));
+        let feature = |(cell, &tile): (usize, &u8)| cell as i32 * cells + i32::from(tile);
+        indices.extend(self.tiles.iter().enumerate().map(feature));
         Ok(())
     }
     #[inline]
