@@ -37,7 +37,7 @@ _Result = TypeVar("_Result")
 _NOT_SET: Any = object()
 
 
-class TrainingError(RuntimeError):
+class TrainingError(FloatingPointError):
     """Training that cannot go on; the text names the iteration and the number."""
 
 
@@ -83,7 +83,8 @@ class Algorithm:
 
         self.run_path = run_path
         self.iteration = 0
-        self.total_iterations: int | None = None
+        # Where `learn` will end, iterations of earlier calls included.
+        self.num_iterations: int | None = None
         self.total_steps = 0
         self.elapsed_s = 0.0
         self.best_metrics: tuple[float, ...] | None = None
@@ -185,13 +186,13 @@ class Algorithm:
         if num_steps != int(num_steps) or num_steps < 0:
             raise ValueError(f"num_steps: got {num_steps!r}; expected a count of iterations")
         self._stop.clear()
-        self.total_iterations = self.iteration + int(num_steps)
+        self.num_iterations = self.iteration + int(num_steps)
         if best_metrics is not None:
             self.best_metrics = tuple(best_metrics)
         lines = self._open_run()
         committed: int | None = None
         try:
-            while self.iteration < self.total_iterations and not self._stop.is_set():
+            while self.iteration < self.num_iterations and not self._stop.is_set():
                 progress = self._iterate()
                 if lines is not None:
                     lines.write(progress)
@@ -201,7 +202,7 @@ class Algorithm:
                     if frequency and progress.iteration % frequency == 0:
                         self.save()
                         committed = self.iteration
-                self._report(progress)
+                self._publish(progress)
         except BaseException:
             if lines is not None and committed != self.iteration:
                 # The first failure is the one to report.
@@ -282,7 +283,7 @@ class Algorithm:
             "elapsed_s": self.elapsed_s,
             "seed": self.config["seed"],
             "config_sha256": self._config_hash(),
-            "torch_threads": torch.get_num_threads(),
+            "torch_threads": self._torch_threads(),
             "versions": _versions(),
             "optimizer": notes,
         }
@@ -299,8 +300,13 @@ class Algorithm:
         require_match(commit.weights, self.policy.state_dict(), os.fspath(self.run_path))
         if state["config_sha256"] != self._config_hash():
             _logger.warning("%s is continued with another config", self.run_path)
-        if state["torch_threads"] != torch.get_num_threads():
-            torch.set_num_threads(state["torch_threads"])
+        if state["torch_threads"] != self._torch_threads():
+            _logger.warning(
+                "%s was trained with %s torch threads and goes on with %s: not bit for bit",
+                self.run_path,
+                state["torch_threads"],
+                self._torch_threads(),
+            )
         self.policy.load_state_dict(commit.weights)
         device = self.config["device"]
         snapshot.unflatten(commit.optimizer, state["optimizer"], self.optimizer, device)
@@ -356,10 +362,10 @@ class Algorithm:
             self.total_steps += num_steps
             self.elapsed_s += times["total"]
             self.iteration += 1
-        assert self.total_iterations is not None
+        assert self.num_iterations is not None
         return Progress(
             iteration=self.iteration - 1,
-            total_iterations=self.total_iterations,
+            total_iterations=self.num_iterations,
             difficulty=difficulty,
             next_difficulty=self.env.difficulty,
             success=benchmarks["success"],
@@ -395,10 +401,10 @@ class Algorithm:
             self.env.difficulty = min(difficulty + learning["diff_step"], learning["diff_max"])
 
     def _is_due(self, frequency: int) -> bool:
-        last = self.total_iterations is not None and self.iteration + 1 == self.total_iterations
+        last = self.num_iterations is not None and self.iteration + 1 == self.num_iterations
         return last or (self.iteration + 1) % frequency == 0
 
-    def _report(self, progress: Progress) -> None:
+    def _publish(self, progress: Progress) -> None:
         frequency = self.config["logging"]["log_freq"]
         if frequency and progress.iteration % frequency == 0:
             _logger.info("%s", progress.as_dict())
@@ -424,6 +430,9 @@ class Algorithm:
     def _weights_signature(self) -> list[tuple[int, int]]:
         # torch counts the changes of a tensor in place in _version.
         return [(value.data_ptr(), value._version) for value in self.policy.parameters()]
+
+    def _torch_threads(self) -> int:
+        return getattr(self, "num_threads", torch.get_num_threads())
 
     def _config_hash(self) -> str:
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
