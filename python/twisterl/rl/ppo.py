@@ -175,7 +175,7 @@ class PPO(Algorithm):
 
     def _share_done(self, schedule: dict) -> float:
         """The share of the schedule that is over, 0 in the first iteration, at most 1."""
-        length = schedule["num_iterations"] or self.total_iterations
+        length = schedule["num_iterations"] or self.num_iterations
         return min(self.iteration / length, 1.0) if length else 0.0
 
     def _named(self, losses: torch.Tensor) -> dict[str, float]:
