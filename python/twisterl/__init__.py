@@ -30,9 +30,8 @@ def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("twisterl")
+        # Its one source is Cargo.toml: the wheel and the compiled module carry the same.
+        return importlib.import_module(f"{__name__}.twisterl").__version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -78,6 +78,16 @@ def resolve_algorithm(
     return resolved
 
 
+def check_section(
+    model: type[BaseModel], given: dict[str, Any], prefix: str, source: str
+) -> None:
+    """Raises `ConfigError` if a value of `given` is not what `model` takes under that key."""
+    faults: list[Fault] = []
+    _validated(model, given, "", faults)
+    if faults:
+        raise ConfigError([Fault(f"{prefix}{f.path}", f.problem) for f in faults], source)
+
+
 def plain(value: Any) -> Any:
     """A copy of nested dicts and lists, with numpy scalars as Python numbers."""
     if isinstance(value, Mapping):

@@ -439,14 +439,13 @@ class Algorithm:
 
 
 def _versions() -> dict[str, str]:
-    import importlib.metadata
     import platform
 
-    try:
-        ours = importlib.metadata.version("twisterl")
-    except importlib.metadata.PackageNotFoundError:
-        ours = "not installed"
-    return {"twisterl": ours, "torch": torch.__version__, "python": platform.python_version()}
+    return {
+        "twisterl": twisterl.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def _require_finite(iteration: int, losses: dict[str, float], policy: torch.nn.Module) -> None:

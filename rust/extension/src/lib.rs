@@ -6,6 +6,7 @@ use twisterl::python_interface::{collector, env, nn, puzzle, pyenv};
 #[pymodule]
 #[pyo3(name = "twisterl")]
 fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     let env_module = submodule(module, "env")?;
     env_module.add_class::<env::PyBaseEnv>()?;
     env_module.add_class::<puzzle::PyPuzzle>()?;

@@ -1,0 +1,139 @@
+"""The command line: `twisterl train|eval|solve|play|bench`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from twisterl.faults import ConfigError, nearest
+
+EPILOG = """\
+start here:
+  twisterl train --config examples/ppo_puzzle8_v1.json    train the 8-puzzle
+  twisterl eval runs/ppo_puzzle8_v1                       how many boards does it solve?
+  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1"  solve one
+  twisterl play runs/ppo_puzzle8_v1                       play yourself, 'h' gives a hint
+  twisterl <command> --help                               more examples
+
+A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebacks."""
+
+COMMANDS = ("train", "eval", "solve", "play", "bench")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line that guess what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        start = "argument command: invalid choice: "
+        if message.startswith(start):
+            name = message.removeprefix(start).split("'")[1]
+            match = nearest(name, COMMANDS)
+            hint = f"did you mean {match}?" if match else f"the commands are {', '.join(COMMANDS)}"
+            message = f"unknown command {name}; {hint}"
+        self.exit(2, f"error: {message}\n")
+
+
+def _module(command: str) -> Any:
+    from importlib import import_module
+
+    return import_module(f"twisterl.commands.{command}")
+
+
+def _parser(program: str, command: str | None) -> argparse.ArgumentParser:
+    if command is None:
+        from twisterl.twisterl import __version__
+
+        parser = _Parser(
+            prog=program,
+            description="Reinforcement learning for puzzle-like decision problems.",
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("--version", action="version", version=f"twisterl {__version__}")
+        subparsers = parser.add_subparsers(dest="command", metavar="command", required=True)
+        for name in COMMANDS:
+            subparsers.add_parser(name, help=_module(name).DESCRIPTION)
+        return parser
+    module = _module(command)
+    parser = _Parser(
+        prog=program,
+        description=module.DESCRIPTION,
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_options(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Runs a command line; the exit status is 2 for wrong input, 1 for a failure at work."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] not in COMMANDS:
+        _parser("twisterl", None).parse_args(words or ["--help"])
+        return 0
+    command = words[0]
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        status = _run(command, words[1:], program or f"twisterl {command}")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = 0
+    except KeyboardInterrupt as interrupt:
+        status = getattr(interrupt, "exit_status", 130)
+    except Exception as error:
+        status = _failure(error)
+    _silence_closed_stdout()
+    return status
+
+
+def _run(command: str, words: list[str], program: str) -> int:
+    parser = _parser(program, command)
+    known, rest = parser.parse_known_args(words)
+    module = _module(command)
+    options = [option for action in parser._actions for option in action.option_strings]
+    if getattr(module, "TAKES_OVERRIDES", command == "train"):
+        from twisterl.overrides import parse_overrides
+
+        return module.run(known, parse_overrides(rest, options))
+    if rest:
+        match = nearest(rest[0].partition("=")[0], options)
+        hint = f"; did you mean {match}?" if match else ""
+        parser.error(f"unexpected {rest[0]}{hint}")
+    return module.run(known)
+
+
+def _failure(error: Exception) -> int:
+    """Says what is wrong in one line, or lets an unforeseen error show its traceback."""
+    if os.environ.get("TWISTERL_DEBUG"):
+        raise error
+    from twisterl.checkpoint import RunFolderError
+
+    text = str(error)
+    if isinstance(error, OSError):
+        text = f"{error.filename or 'writing'}: {error.strerror or error}"
+        status = 1
+    elif isinstance(error, (FloatingPointError, MemoryError)):
+        text, status = text or "out of memory", 1
+    elif isinstance(error, (ConfigError, RunFolderError, NotImplementedError, ValueError)):
+        status = 2
+    else:
+        raise error
+    print(f"error: {text}", file=sys.stderr)
+    return status
+
+
+def _silence_closed_stdout() -> None:
+    """Keeps Python from complaining at exit that nobody reads stdout any more."""
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

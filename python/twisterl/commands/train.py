@@ -1,0 +1,105 @@
+"""`twisterl train`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from twisterl.signals import interruptible
+
+DESCRIPTION = "Train a policy as a config file says, into a run folder."
+EPILOG = """\
+examples:
+  twisterl train --config examples/ppo_puzzle8_v1.json
+      trains into runs/ppo_puzzle8_v1 until the config's end or Ctrl-C, which saves
+  twisterl train --config examples/ppo_puzzle8_v1.json --run_path runs/try --seed 1 \\
+      algorithm.training.num_epochs=4 --algorithm.optimizer.lr 1e-3
+      any key of the config can be set, as key.path=value or --key.path value
+  twisterl train --resume --run_path runs/try --num_steps 200
+      goes on to iteration 200 with the weights, optimizer, difficulty and counters of the run
+  twisterl train --config examples/ppo_puzzle8_v1.json --dry-run env.width=4
+      checks everything and prints the whole config, defaults included; writes nothing
+
+The run folder holds the configs, checkpoint_last and checkpoint_best (safetensors),
+metrics.jsonl, TensorBoard events, learning_curve.png and what --resume needs.
+algorithm.training.lr is another name of algorithm.optimizer.lr.
+
+exit status: 0 done, 1 failed while running, 2 wrong input (nothing was written),
+130 ended by Ctrl-C, 143 by SIGTERM (both saved)."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config", metavar="FILE", help="the run config, JSON; with --resume taken from the run")
+    add("--run_path", "--run-path", metavar="DIR", help="run folder (default: runs/<config name>)")
+    add(
+        "--load_checkpoint_path",
+        "--load-checkpoint-path",
+        metavar="FILE",
+        help="start from these weights (.safetensors or .pt)",
+    )
+    add(
+        "--num_steps",
+        "--num-steps",
+        type=int,
+        metavar="N",
+        help="iterations of the run, resumed ones included (default: learning.num_steps, or endless)",
+    )
+    add("--seed", type=int, metavar="S", help="algorithm.seed: equal seeds give equal runs")
+    add("--resume", action="store_true", help="go on with the run in the run folder")
+    add("--overwrite", action="store_true", help="drop the run in the run folder and start anew")
+    add("--dry-run", "--dry_run", action="store_true", help="check, print the config, write nothing")
+
+
+def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
+    from twisterl.train import Options, Training, draw_curve
+
+    with interruptible() as signals:
+        training = Training(
+            Options(
+                arguments.config,
+                arguments.run_path,
+                arguments.load_checkpoint_path,
+                arguments.num_steps,
+                arguments.seed,
+                arguments.resume,
+                arguments.overwrite,
+                overrides,
+            )
+        )
+        algorithm, folder = training.algorithm, training.folder.path
+        if arguments.dry_run:
+            resolved = {**training.config, "algorithm": algorithm.config}
+            print(json.dumps(resolved, indent=2))
+            return 0
+        from twisterl.display import make_display
+
+        training.start()
+        display = make_display(
+            training.has_end, str(folder), algorithm.config["logging"]["log_freq"]
+        )
+        try:
+            with display:
+                training.learn(display)
+        except KeyboardInterrupt:
+            display.say(
+                f"ended by {signals.name} after {algorithm.iteration} iterations; saved in "
+                f"{folder}; go on with: twisterl train --resume --run_path {folder}"
+            )
+            draw_curve(folder, wait=False)
+            raise
+        display.say(_summary(training))
+        draw_curve(folder)
+    return 0
+
+
+def _summary(training: Any) -> str:
+    algorithm, folder = training.algorithm, training.folder.path
+    best = algorithm.best_metrics
+    text = f"done: {algorithm.iteration} iterations, {algorithm.total_steps:,} steps"
+    if best is not None:
+        text += f"; best at difficulty {best[0]}: success {best[1]:.2f}"
+    return f"{text}\nsaved in {folder}; try: twisterl eval {folder}"
+
+
