@@ -1,4 +1,4 @@
-"""The project's commands: python scripts/dev.py {train,test,check,bench,build,doctor}.
+"""The project's commands: python scripts/dev.py TASK.
 
 `make` calls this file, so the same steps work where there is no make. It needs Python and
 Rust, no package: it owns .venv, installs the pinned requirements and builds the extension,
@@ -52,13 +52,21 @@ TASKS = {
         "cargo test -p twisterl --features python_bindings",
         "python -m pytest",
     ],
+    "parity": [
+        "python tests/reference/write_golden.py --check",
+        "cargo test -p twisterl --test golden",
+        "python -m pytest tests/parity",
+    ],
     "bench": [
         "cargo run --release --bin benchmark",
-        "python -m pytest tests/python -o python_files=bench_*.py",
+        "python -m pytest tests/python -o python_files=bench_*.py --benchmark-enable",
     ],
+    "wheel": ["maturin build --release --out dist"],
     "build": [],
     "doctor": [],
 }
+
+TESTING = {"test", "check", "parity", "bench"}
 
 
 def main() -> int:
@@ -68,7 +76,7 @@ def main() -> int:
     if task == "doctor":
         return doctor()
     try:
-        set_up(["run", "test"] if task in ("test", "check", "bench") else ["run"])
+        set_up(["run", "test"] if task in TESTING else ["run"])
         for command in TASKS[task]:
             run(shlex.split(command))
     except subprocess.CalledProcessError as error:
@@ -96,7 +104,7 @@ def run(command: list[str]) -> None:
 
 def environment() -> dict[str, str]:
     """The environment of every command: .venv first, and libpython where Rust tests find it."""
-    found = dict(os.environ, VIRTUAL_ENV=str(VENV), PYO3_PYTHON=str(PYTHON))
+    found = dict(os.environ, VIRTUAL_ENV=str(VENV), PYO3_PYTHON=str(PYTHON), PIP_QUIET="1")
     found["PATH"] = os.pathsep.join([str(BIN), found.get("PATH", "")])
     library = Path(sys.base_prefix) / "lib"
     if sys.platform == "linux" and any(library.glob("libpython3*.so*")):
@@ -120,7 +128,7 @@ def set_up(requirements: list[str]) -> None:
         pins = REQUIREMENTS / f"{name}.txt"
         with Stamp(f"requirements-{name}", [pins]) as stamp:
             if stamp.is_stale:
-                run([str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(pins)])
+                run([str(PYTHON), "-m", "pip", "install", "-r", str(pins)])
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
             run(["maturin", "develop", "--release", "--quiet"])
@@ -167,7 +175,7 @@ def install_torch() -> None:
     if chosen or not (torch_version(PYTHON) or borrow_torch()):
         if not chosen and sys.platform == "linux" and platform.machine() == "x86_64":
             print(CUDA_NOTICE, flush=True)
-        run([str(PYTHON), "-m", "pip", "install", "--quiet", *shlex.split(chosen or TORCH)])
+        run([str(PYTHON), "-m", "pip", "install", *shlex.split(chosen or TORCH)])
     stamp.write_text(chosen)
 
 

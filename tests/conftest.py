@@ -1,0 +1,13 @@
+"""What all tests share."""
+
+import importlib.util
+import os
+
+# Pictures are drawn without a display.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_configure(config):
+    # Tests that need torch skip where it is missing; CI may not be such a place.
+    if os.environ.get("REQUIRE_TORCH") == "1" and not importlib.util.find_spec("torch"):
+        raise RuntimeError("REQUIRE_TORCH=1, but torch cannot be imported")

@@ -1,0 +1,149 @@
+"""The set-up: make, pixi and CI run the same commands, versions agree, stamps save work."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import dev  # noqa: E402
+
+
+def toml(name):
+    return tomllib.loads((ROOT / name).read_text())
+
+
+@pytest.fixture(scope="module")
+def pixi():
+    return toml("pixi.toml")
+
+
+def pixi_tasks(pixi):
+    tasks = {}
+    for feature in pixi["feature"].values():
+        tasks |= feature.get("tasks", {})
+    return tasks
+
+
+def test_pixi_runs_the_commands_of_make(pixi):
+    names = {name.replace("train-python", "train"): task for name, task in pixi_tasks(pixi).items()}
+    assert set(names) == set(dev.TASKS)
+    for name, commands in dev.TASKS.items():
+        if commands:
+            assert names[name]["cmd"].split(" && ") == commands, name
+            assert names[name]["depends-on"] == ["build"], name
+
+
+def test_make_has_the_tasks():
+    listed = re.search(r"^TASKS = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(listed[1].split()) == set(dev.TASKS)
+
+
+def test_pixi_refers_to_what_exists(pixi):
+    tasks = pixi_tasks(pixi)
+    for task in tasks.values():
+        assert set(task.get("depends-on", ())) <= set(tasks)
+    for environment in pixi["environments"].values():
+        assert set(environment["features"]) <= set(pixi["feature"])
+    for path in tasks["build"]["inputs"]:
+        assert list(ROOT.glob(path)), path
+
+
+def test_pixi_fits_its_schema(pixi):
+    schema = ROOT.parent / "shared" / "pixi-schema.json"
+    if not schema.exists():
+        pytest.skip("the schema of pixi.toml is not beside this checkout")
+    import jsonschema
+
+    jsonschema.validate(pixi, json.loads(schema.read_text()))
+
+
+def test_versions_agree(pixi):
+    version = toml("Cargo.toml")["workspace"]["package"]["version"]
+    assert pixi["workspace"]["version"] == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == version
+    assert tuple(map(int, version.split("."))) >= (0, 5, 10)
+    assert "version" in toml("pyproject.toml")["project"]["dynamic"]
+
+
+def test_oldest_versions_agree():
+    rust = toml("Cargo.toml")["workspace"]["package"]["rust-version"]
+    assert tuple(map(int, rust.split("."))) == dev.OLDEST_RUST
+    torch = next(d for d in toml("pyproject.toml")["project"]["dependencies"] if "torch>" in d)
+    assert torch == "torch>=" + ".".join(map(str, dev.OLDEST_TORCH))
+
+
+def test_every_dependency_is_pinned_and_in_pixi(pixi):
+    project = toml("pyproject.toml")["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], "maturin"]
+    pins = (ROOT / "requirements" / "run.txt").read_text()
+    pins += (ROOT / "requirements" / "test.txt").read_text()
+    aliases = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+    for requirement in wanted:
+        name = re.match(r"[\w-]+", requirement)[0]
+        assert aliases.get(name, name) in pixi["feature"]["py"]["dependencies"], name
+        assert name == "torch" or re.search(rf"^{name}==", pins, re.MULTILINE), name
+
+
+def test_the_installed_package_has_the_version():
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("twisterl")
+    except PackageNotFoundError:
+        pytest.skip("twisterl is on the path, not installed")
+    assert installed == toml("Cargo.toml")["workspace"]["package"]["version"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")))
+def test_workflows_call_our_commands_and_pin_actions(path):
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.search(r"@[0-9a-f]{40}$", step["uses"]), step["uses"]
+            assert "${{" not in step.get("run", ""), "an expression in a script is an injection"
+
+
+def test_ci_runs_make_test():
+    assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+def test_stamps_save_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(dev, "VENV", tmp_path)
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    source = tmp_path / "source"
+    source.write_text("one")
+    with dev.Stamp("step", [source]) as stamp:
+        assert stamp.is_stale
+    assert not dev.Stamp("step", [source]).is_stale
+    source.write_text("two")
+    with pytest.raises(ZeroDivisionError), dev.Stamp("step", [source]):
+        _ = 1 // 0
+    assert dev.Stamp("step", [source]).is_stale
+
+
+def test_doctor_names_what_is_missing(tmp_path):
+    path = os.pathsep.join([str(tmp_path), "/usr/bin", "/bin"])
+    result = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "dev.py", "doctor"],
+        env={"PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not any(Path(folder, "cargo").exists() for folder in path.split(os.pathsep)):
+        assert result.returncode == 1
+        assert re.search(r"missing  cargo\n +fix: https://rustup.rs", result.stdout)
+    assert "Traceback" not in result.stderr
