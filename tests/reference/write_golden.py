@@ -77,7 +77,7 @@ def puzzle() -> dict[str, Any]:
         "traces": [
             trace(width, height, difficulty, start, seed)
             for seed, (width, height) in enumerate(sizes)
-            for start, difficulty in [("reset", 0), ("reset", 6), ("reset", 71), ("uniform", 3)]
+            for start, difficulty in [("reset", 1), ("reset", 6), ("reset", 71), ("uniform", 3)]
         ],
         "layers": [
             {"width": 2, "height": 2, "boards": layers(2, 2, 100)},
