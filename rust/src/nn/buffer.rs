@@ -1,0 +1,99 @@
+//! Floats on cache line boundaries, so that no vector load crosses one.
+
+use std::ops::{Deref, DerefMut};
+
+const LINE: usize = 16;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+/// Floats whose first lies on a 64-byte boundary.
+#[derive(Clone, Default)]
+pub(super) struct Aligned {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl Aligned {
+    pub(super) fn zeros(len: usize) -> Self {
+        let mut buffer = Self::default();
+        buffer.grow(len);
+        buffer
+    }
+
+    /// Makes room for at least `len` floats; what is there keeps its value.
+    pub(super) fn grow(&mut self, len: usize) {
+        if len > self.len {
+            self.lines.resize(len.div_ceil(LINE), Line([0.0; LINE]));
+            self.len = len;
+        }
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `lines` holds at least `len` consecutive, initialised f32 (`Line` is repr(C),
+        // 64 bytes in size and alignment, so there is no padding between lines).
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`; the borrow of `self` is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+/// A row-major matrix of activations whose rows start on 64-byte boundaries.
+#[derive(Default)]
+pub(super) struct Matrix {
+    data: Aligned,
+    num_rows: usize,
+    num_columns: usize,
+}
+
+impl Matrix {
+    /// Becomes `[num_rows, num_columns]` with unspecified values; allocates only to grow.
+    ///
+    /// `num_columns` is a multiple of 16.
+    pub(super) fn reshape(&mut self, num_rows: usize, num_columns: usize) {
+        debug_assert_eq!(num_columns % LINE, 0);
+        (self.num_rows, self.num_columns) = (num_rows, num_columns);
+        self.data.grow(num_rows * self.stride());
+    }
+
+    pub(super) fn num_rows(&self) -> usize {
+        self.num_rows
+    }
+
+    pub(super) fn num_columns(&self) -> usize {
+        self.num_columns
+    }
+
+    /// Distance of two rows: one line more than the columns, since powers of two would put all
+    /// rows into the same sets of the cache.
+    pub(super) fn stride(&self) -> usize {
+        self.num_columns + LINE
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[f32] {
+        &self.data[row * self.stride()..][..self.num_columns]
+    }
+
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        let stride = self.stride();
+        &mut self.data[row * stride..][..self.num_columns]
+    }
+
+    pub(super) fn as_ptr(&self) -> *const f32 {
+        self.data.as_ptr()
+    }
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.data.as_mut_ptr()
+    }
+}

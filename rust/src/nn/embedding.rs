@@ -1,0 +1,162 @@
+//! The first layer: sums of the vectors of the active features, never a one-hot product.
+
+use super::buffer::{Aligned, Matrix};
+use super::kernels::Kernels;
+use super::linear::{check_finite, pad, Packed};
+use crate::error::{Error, Result};
+
+/// The first layer of a network over binary features.
+#[derive(Clone)]
+pub struct EmbeddingBag {
+    vectors: Vec<f32>,
+    dim: usize,
+    bias: Vec<f32>,
+    relu: bool,
+    /// `[F]`: vector of a feature and the output where it is added; `None` for features = vectors.
+    places: Option<Vec<Place>>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// First value of the vector.
+    pub(super) vector: u32,
+    pub(super) output: u32,
+}
+
+impl EmbeddingBag {
+    /// A layer from `vectors [R, dim]`, row-major.
+    ///
+    /// `obs_shape` of one number `[R]`: the output `[dim]` is `bias` plus the vectors of the active
+    /// features. Of two numbers: a convolution with kernel 1 along the axis that is not `conv_dim`.
+    /// Feature `i` lies at `(i / obs_shape[1], i % obs_shape[1])`; its place on axis `conv_dim`
+    /// names the vector, its place `p` on the other one where it is added: `output[p * dim..]`.
+    ///
+    /// Errors: lengths that do not fit, a value that is not finite.
+    pub fn new(
+        vectors: Vec<f32>,
+        dim: usize,
+        bias: Vec<f32>,
+        apply_relu: bool,
+        obs_shape: Vec<usize>,
+        conv_dim: usize,
+    ) -> Result<Self> {
+        let invalid = |part: &str, expected: String, got: String| {
+            Err(Error::invalid(format!("EmbeddingBag: {part}"), expected, got))
+        };
+        if dim == 0 || vectors.is_empty() || vectors.len() % dim != 0 {
+            let expected = format!("features x dim values, dim = {dim}");
+            return invalid("vectors", expected, vectors.len().to_string());
+        }
+        let num_vectors = vectors.len() / dim;
+        let (expected_vectors, num_positions) = match (obs_shape.as_slice(), conv_dim) {
+            (&[features], _) => (features, 1),
+            (&[channels, positions], 0) | (&[positions, channels], 1) => (channels, positions),
+            (&[_, _], _) => return invalid("conv_dim", "0 or 1".into(), conv_dim.to_string()),
+            _ => {
+                return invalid("obs_shape", "one or two numbers".into(), format!("{obs_shape:?}"))
+            }
+        };
+        if num_vectors != expected_vectors {
+            let expected = format!("{expected_vectors} of length {dim} (obs_shape {obs_shape:?})");
+            return invalid("vectors", expected, num_vectors.to_string());
+        }
+        let num_outputs =
+            num_positions.checked_mul(dim).filter(|outputs| u32::try_from(*outputs).is_ok());
+        if num_outputs != Some(bias.len()) || bias.is_empty() {
+            let expected = format!("{num_positions} x {dim} values");
+            return invalid("bias", expected, bias.len().to_string());
+        }
+        let num_features = num_vectors.checked_mul(num_positions).unwrap_or(usize::MAX);
+        if i32::try_from(num_features).is_err() || u32::try_from(vectors.len()).is_err() {
+            return invalid("obs_shape", "at most 2^31 features".into(), format!("{obs_shape:?}"));
+        }
+        check_finite("EmbeddingBag: vectors", &vectors)?;
+        check_finite("EmbeddingBag: bias", &bias)?;
+        let places = (obs_shape.len() == 2).then(|| {
+            let place = |feature: usize| {
+                let axes = [feature / obs_shape[1], feature % obs_shape[1]];
+                let output = axes[1 - conv_dim] * dim;
+                Place { vector: (axes[conv_dim] * dim) as u32, output: output as u32 }
+            };
+            (0..num_features).map(place).collect()
+        });
+        Ok(Self { vectors, dim, bias, relu: apply_relu, places })
+    }
+
+    /// Number of features `F`.
+    pub fn num_features(&self) -> usize {
+        self.places.as_ref().map_or(self.vectors.len() / self.dim, Vec::len)
+    }
+
+    pub fn num_outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    pub(super) fn pack(self, kernels: Kernels) -> PackedEmbedding {
+        let bias = pad(&self.bias);
+        let vectors = match self.places {
+            None => Vectors::Bag(Packed::new(&self.vectors, self.dim, kernels)),
+            Some(places) => Vectors::Conv(Conv { vectors: self.vectors, dim: self.dim, places }),
+        };
+        PackedEmbedding { vectors, bias, relu: self.relu }
+    }
+}
+
+/// An [`EmbeddingBag`] as the kernels read it.
+#[derive(Clone)]
+pub(super) struct PackedEmbedding {
+    vectors: Vectors,
+    bias: Aligned,
+    relu: bool,
+}
+
+#[derive(Clone)]
+enum Vectors {
+    Bag(Packed),
+    Conv(Conv),
+}
+
+/// Vectors `[R, dim]` that are added at one of several places of the output.
+#[derive(Clone)]
+pub(super) struct Conv {
+    pub(super) vectors: Vec<f32>,
+    pub(super) dim: usize,
+    pub(super) places: Vec<Place>,
+}
+
+impl PackedEmbedding {
+    /// Writes one row of `output` per bag; all features are below F.
+    pub(super) fn forward(&self, kernels: Kernels, bags: &Bags, output: &mut Matrix) {
+        match &self.vectors {
+            Vectors::Bag(vectors) => kernels.sum_bags(vectors, &self.bias, self.relu, bags, output),
+            Vectors::Conv(conv) => kernels.sum_placed(conv, &self.bias, self.relu, bags, output),
+        }
+    }
+}
+
+/// Checked features of some rows: `features[ends[i - 1]..ends[i]]` are those of row `i`.
+#[derive(Default)]
+pub(super) struct Bags {
+    pub(super) features: Vec<u32>,
+    pub(super) ends: Vec<u32>,
+}
+
+impl Bags {
+    pub(super) fn clear(&mut self) {
+        self.features.clear();
+        self.ends.clear();
+    }
+
+    pub(super) fn end_row(&mut self) {
+        self.ends.push(self.features.len() as u32);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn row(&self, row: usize) -> &[u32] {
+        let first = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.features[first as usize..self.ends[row] as usize]
+    }
+}

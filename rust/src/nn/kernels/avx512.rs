@@ -1,0 +1,70 @@
+//! 512-bit vectors: tiles of 6 rows x 64 columns, 24 sums in the 32 registers.
+
+use std::arch::x86_64::*;
+
+use super::simd::{self, BagPanel, Panel, Simd};
+use crate::nn::embedding::{Bags, Conv};
+
+struct Avx512;
+
+impl Simd for Avx512 {
+    type Vector = __m512;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m512 {
+        _mm512_set1_ps(value)
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        _mm512_loadu_ps(from)
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, vector: __m512) {
+        _mm512_storeu_ps(to, vector)
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        _mm512_add_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+        _mm512_fmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn relu(a: __m512) -> __m512 {
+        // The second operand is the result where one is NaN.
+        _mm512_max_ps(_mm512_setzero_ps(), a)
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512F; the panel's pointers are good for its sizes; `columns` is 16 to 64.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn multiply(panel: &Panel) {
+    match panel.columns {
+        64 => simd::multiply::<Avx512, 6, 4>(panel),
+        48 => simd::multiply::<Avx512, 8, 3>(panel),
+        32 => simd::multiply::<Avx512, 12, 2>(panel),
+        _ => simd::multiply::<Avx512, 12, 1>(panel),
+    }
+}
+
+/// # Safety
+/// As for [`multiply`]; every feature names a vector of the panel, every bag a row of its output.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
+    match panel.columns {
+        64 => simd::sum_bags::<Avx512, 4>(panel, bags),
+        48 => simd::sum_bags::<Avx512, 3>(panel, bags),
+        32 => simd::sum_bags::<Avx512, 2>(panel, bags),
+        _ => simd::sum_bags::<Avx512, 1>(panel, bags),
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn sum_placed(conv: &Conv, features: &[u32], relu: bool, output: &mut [f32]) {
+    simd::sum_placed::<Avx512>(conv, features, relu, output)
+}

@@ -1,0 +1,188 @@
+//! The inner loops, for the processor at hand.
+//!
+//! `simd.rs` has each loop once, over a vector type; `avx512.rs`, `avx2.rs` and `portable.rs`
+//! give the vector type and compile the loops for it.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+mod simd;
+
+use super::buffer::{Aligned, Matrix};
+use super::embedding::{Bags, Conv};
+use super::linear::{Packed, PackedLinear};
+use crate::error::{Error, Result};
+
+/// Columns are padded to a multiple of this: the widest vector.
+pub(super) const LANES: usize = 16;
+
+/// Rows of a tile, at which batches are best cut.
+pub(super) const TILE_ROWS: usize = 6;
+
+/// Bytes of a block of weights that stays in the first-level cache while all rows pass over it.
+const BLOCK_BYTES: usize = 32 * 1024;
+
+/// What a processor offers, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuLevel {
+    /// 512-bit vectors.
+    Avx512,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// Whatever the compiler makes of plain arithmetic; without fused multiply-add on x86-64.
+    Portable,
+}
+
+impl CpuLevel {
+    const ALL: [CpuLevel; 3] = [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable];
+
+    /// The best level of this processor.
+    pub fn detect() -> Self {
+        Self::ALL.into_iter().find(|level| level.is_available()).unwrap_or(CpuLevel::Portable)
+    }
+
+    /// True if this processor can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            CpuLevel::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            CpuLevel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            CpuLevel::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+}
+
+/// The loops of one level that this processor has.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels {
+    /// Only ever an available level: every call of a loop below relies on it.
+    level: CpuLevel,
+}
+
+/// Calls a function of the level's module.
+macro_rules! dispatch {
+    ($kernels:expr, $function:ident($($argument:expr),*)) => {
+        match $kernels.level {
+            #[cfg(target_arch = "x86_64")]
+            CpuLevel::Avx512 => avx512::$function($($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            CpuLevel::Avx2 => avx2::$function($($argument),*),
+            _ => portable::$function($($argument),*),
+        }
+    };
+}
+
+impl Kernels {
+    pub(super) fn new(level: CpuLevel) -> Result<Self> {
+        match level.is_available() {
+            true => Ok(Self { level }),
+            false => {
+                let expected = format!("{:?} or below", CpuLevel::detect());
+                Err(Error::invalid("CPU level", expected, format!("{level:?}")))
+            }
+        }
+    }
+
+    pub(super) fn level(self) -> CpuLevel {
+        self.level
+    }
+
+    /// Columns of a panel of packed weights: those of a tile.
+    pub(super) fn panel_columns(self) -> usize {
+        match self.level {
+            CpuLevel::Avx512 => 64,
+            CpuLevel::Avx2 | CpuLevel::Portable => 16,
+        }
+    }
+
+    /// `output = input x weights + bias` for all rows of `input`; reshapes `output`.
+    pub(super) fn multiply(self, layer: &PackedLinear, input: &Matrix, output: &mut Matrix) {
+        let Packed { data, num_rows: depth, padded_columns } = &layer.weights;
+        let (depth, rows) = (*depth, input.num_rows());
+        assert!(input.num_columns() >= depth && layer.bias.len() == *padded_columns);
+        assert!(data.len() == depth * padded_columns);
+        output.reshape(rows, *padded_columns);
+        for first in (0..*padded_columns).step_by(self.panel_columns()) {
+            let columns = self.panel_columns().min(padded_columns - first);
+            let block = BLOCK_BYTES / (4 * columns);
+            for start in (0..depth).step_by(block) {
+                let end = depth.min(start + block);
+                // SAFETY: the panel of columns `first..first + columns` starts at `first * depth`
+                // and has `depth` rows of `columns`; `input` and `output` have `rows` rows of at
+                // least `depth` and `padded_columns` columns; `bias` has `padded_columns` values.
+                // The level is available.
+                unsafe {
+                    let panel = simd::Panel {
+                        input: input.as_ptr().add(start),
+                        input_stride: input.stride(),
+                        weights: data.as_ptr().add(first * depth + start * columns),
+                        depth: end - start,
+                        bias: (start == 0).then(|| layer.bias.as_ptr().add(first)),
+                        output: output.as_mut_ptr().add(first),
+                        output_stride: output.stride(),
+                        finish: (end == depth).then_some(layer.relu),
+                        rows,
+                        columns,
+                    };
+                    dispatch!(self, multiply(&panel));
+                }
+            }
+        }
+    }
+
+    /// `output[row] = bias + sum of vectors[feature]` over the features of each bag; reshapes
+    /// `output`. Panics if a feature is out of range.
+    pub(super) fn sum_bags(
+        self,
+        vectors: &Packed,
+        bias: &Aligned,
+        relu: bool,
+        bags: &Bags,
+        output: &mut Matrix,
+    ) {
+        let Packed { data, num_rows, padded_columns } = vectors;
+        assert!(bias.len() == *padded_columns && data.len() == num_rows * padded_columns);
+        assert!(bags.features.iter().all(|&feature| (feature as usize) < *num_rows));
+        output.reshape(bags.len(), *padded_columns);
+        for first in (0..*padded_columns).step_by(self.panel_columns()) {
+            let columns = self.panel_columns().min(padded_columns - first);
+            // SAFETY: as in `multiply`; features are below `num_rows` (checked above), `output` has
+            // a row for each bag. The level is available.
+            unsafe {
+                let panel = simd::BagPanel {
+                    vectors: data.as_ptr().add(first * num_rows),
+                    bias: bias.as_ptr().add(first),
+                    output: output.as_mut_ptr().add(first),
+                    output_stride: output.stride(),
+                    columns,
+                    relu,
+                };
+                dispatch!(self, sum_bags(&panel, bags));
+            }
+        }
+    }
+
+    /// `output[row] = bias + sum of the vectors of its features, each at its place`; reshapes
+    /// `output`. Panics if a feature is out of range.
+    pub(super) fn sum_placed(
+        self,
+        conv: &Conv,
+        bias: &Aligned,
+        relu: bool,
+        bags: &Bags,
+        output: &mut Matrix,
+    ) {
+        output.reshape(bags.len(), bias.len());
+        for row in 0..bags.len() {
+            let (features, output) = (bags.row(row), output.row_mut(row));
+            output.copy_from_slice(bias);
+            // SAFETY: the level is available.
+            unsafe { dispatch!(self, sum_placed(conv, features, relu, output)) };
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Plain arithmetic for every other processor: tiles of 2 rows x 16 columns.
+
+use super::simd::{self, BagPanel, Panel, Simd};
+use crate::nn::embedding::{Bags, Conv};
+
+struct Portable;
+
+const LANES: usize = 4;
+
+/// `a * b + c`, rounded once where that is an instruction: the library call is 30 times slower.
+#[inline(always)]
+fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
+    }
+}
+
+impl Simd for Portable {
+    type Vector = [f32; LANES];
+    const LANES: usize = LANES;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> [f32; LANES] {
+        [value; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [f32; LANES] {
+        from.cast::<[f32; LANES]>().read()
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, vector: [f32; LANES]) {
+        to.cast::<[f32; LANES]>().write(vector)
+    }
+    #[inline(always)]
+    unsafe fn add(a: [f32; LANES], b: [f32; LANES]) -> [f32; LANES] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(a: [f32; LANES], b: [f32; LANES], c: [f32; LANES]) -> [f32; LANES] {
+        std::array::from_fn(|i| multiply_add(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    unsafe fn relu(a: [f32; LANES]) -> [f32; LANES] {
+        a.map(|value| if value < 0.0 { 0.0 } else { value })
+    }
+}
+
+/// # Safety
+/// The panel's pointers are good for its sizes; `columns` is 16.
+pub(super) unsafe fn multiply(panel: &Panel) {
+    simd::multiply::<Portable, 2, 4>(panel)
+}
+
+/// # Safety
+/// As for [`multiply`]; every feature names a vector of the panel, every bag a row of its output.
+pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
+    simd::sum_bags::<Portable, 4>(panel, bags)
+}
+
+/// # Safety
+/// None: all is checked.
+pub(super) unsafe fn sum_placed(conv: &Conv, features: &[u32], relu: bool, output: &mut [f32]) {
+    simd::sum_placed::<Portable>(conv, features, relu, output)
+}

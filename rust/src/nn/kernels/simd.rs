@@ -1,0 +1,173 @@
+//! The loops over a vector type. All of it is inlined into functions that enable the processor's
+//! features; nothing here may be called from elsewhere.
+
+use crate::nn::embedding::{Bags, Conv, Place};
+
+/// A vector of `LANES` f32.
+///
+/// # Safety
+/// The methods are called only on processors that have the instructions, and inlined into a
+/// function that enables them; pointers are good for `LANES` floats.
+pub(super) trait Simd {
+    type Vector: Copy;
+    const LANES: usize;
+    unsafe fn splat(value: f32) -> Self::Vector;
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    unsafe fn store(to: *mut f32, vector: Self::Vector);
+    unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b + c`
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The larger of `a` and 0; NaN stays NaN.
+    unsafe fn relu(a: Self::Vector) -> Self::Vector;
+}
+
+/// A block of one panel of a matrix product.
+pub(super) struct Panel {
+    /// `[rows, depth]`
+    pub(super) input: *const f32,
+    pub(super) input_stride: usize,
+    /// `[depth, columns]`
+    pub(super) weights: *const f32,
+    pub(super) depth: usize,
+    /// `[columns]`, where the sums start; none: they start at what is in `output`.
+    pub(super) bias: Option<*const f32>,
+    /// `[rows, columns]`
+    pub(super) output: *mut f32,
+    pub(super) output_stride: usize,
+    /// The last block of its panel: sums are final, with ReLU if true.
+    pub(super) finish: Option<bool>,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+/// One panel of the sums of vectors.
+pub(super) struct BagPanel {
+    /// `[R, columns]`
+    pub(super) vectors: *const f32,
+    /// `[columns]`
+    pub(super) bias: *const f32,
+    /// `[bags, columns]`
+    pub(super) output: *mut f32,
+    pub(super) output_stride: usize,
+    pub(super) columns: usize,
+    pub(super) relu: bool,
+}
+
+/// The value as it is stored: -0 becomes +0, so that skipped zeros cannot be told from added ones.
+#[inline(always)]
+unsafe fn finished<S: Simd>(value: S::Vector, relu: bool) -> S::Vector {
+    let value = S::add(value, S::splat(0.0));
+    if relu {
+        S::relu(value)
+    } else {
+        value
+    }
+}
+
+/// `R` rows from `row` on, times all `V` vectors of columns of the panel.
+#[inline(always)]
+pub(super) unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usize) {
+    let input = panel.input.add(row * panel.input_stride);
+    let output = panel.output.add(row * panel.output_stride);
+    let mut sums = [[S::splat(0.0); V]; R];
+    for r in 0..R {
+        let start = panel.bias.unwrap_or(output.add(r * panel.output_stride).cast_const());
+        for v in 0..V {
+            sums[r][v] = S::load(start.add(v * S::LANES));
+        }
+    }
+    let mut weights = panel.weights;
+    for k in 0..panel.depth {
+        let mut columns = [S::splat(0.0); V];
+        for v in 0..V {
+            columns[v] = S::load(weights.add(v * S::LANES));
+        }
+        for r in 0..R {
+            let factor = S::splat(*input.add(r * panel.input_stride + k));
+            for v in 0..V {
+                sums[r][v] = S::multiply_add(factor, columns[v], sums[r][v]);
+            }
+        }
+        weights = weights.add(V * S::LANES);
+    }
+    if let Some(relu) = panel.finish {
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = finished::<S>(sums[r][v], relu);
+            }
+        }
+    }
+    for r in 0..R {
+        for v in 0..V {
+            S::store(output.add(r * panel.output_stride + v * S::LANES), sums[r][v]);
+        }
+    }
+}
+
+/// All rows of a panel of `V` vectors, `R` rows at a time and the rest at once.
+#[inline(always)]
+pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &Panel) {
+    let mut row = 0;
+    while row + R <= panel.rows {
+        tile::<S, R, V>(panel, row);
+        row += R;
+    }
+    while row < panel.rows {
+        match panel.rows - row {
+            1 => tile::<S, 1, V>(panel, row),
+            2 => tile::<S, 2, V>(panel, row),
+            3 => tile::<S, 3, V>(panel, row),
+            4 => tile::<S, 4, V>(panel, row),
+            5 => tile::<S, 5, V>(panel, row),
+            _ => tile::<S, 6, V>(panel, row),
+        }
+        row += 6;
+    }
+}
+
+/// One panel of `V` vectors of the sums of all bags.
+#[inline(always)]
+pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &Bags) {
+    let mut output = panel.output;
+    let mut features = bags.features.as_ptr();
+    let mut start = 0;
+    for &end in &bags.ends {
+        let mut sums = [S::splat(0.0); V];
+        for v in 0..V {
+            sums[v] = S::load(panel.bias.add(v * S::LANES));
+        }
+        for _ in start..end {
+            let vector = panel.vectors.add(*features as usize * (V * S::LANES));
+            for v in 0..V {
+                sums[v] = S::add(sums[v], S::load(vector.add(v * S::LANES)));
+            }
+            features = features.add(1);
+        }
+        for v in 0..V {
+            S::store(output.add(v * S::LANES), finished::<S>(sums[v], panel.relu));
+        }
+        start = end;
+        output = output.add(panel.output_stride);
+    }
+}
+
+/// Adds the vectors of `features` to `output [columns]`, each at its place.
+#[inline(always)]
+pub(super) unsafe fn sum_placed<S: Simd>(
+    conv: &Conv,
+    features: &[u32],
+    relu: bool,
+    output: &mut [f32],
+) {
+    for &feature in features {
+        let Place { vector, output: first } = conv.places[feature as usize];
+        let vector = &conv.vectors[vector as usize..][..conv.dim];
+        for (sum, value) in output[first as usize..][..conv.dim].iter_mut().zip(vector) {
+            *sum += value;
+        }
+    }
+    for vector in output.chunks_exact_mut(S::LANES) {
+        let vector = vector.as_mut_ptr();
+        S::store(vector, finished::<S>(S::load(vector), relu));
+    }
+}
