@@ -28,8 +28,10 @@ use std::any::{type_name, Any};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
 
 use super::args::{check_action, count, integer, integers};
+use super::capsule::export;
 use super::error::caught;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rng::Rng;
@@ -170,20 +172,15 @@ impl PyBaseEnv {
         Ok(caught(|| self.env.try_solution())?.unwrap_or_default())
     }
 
+    /// The capsule that other libraries play this environment through.
+    fn __twisterl_env__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        export::capsule(py, self.env.as_ref())
+    }
+
     /// An independent copy, as a plain `PyBaseEnv`.
     fn copy(&self) -> PyResult<PyBaseEnv> {
         Ok(PyBaseEnv { env: caught(|| self.env.try_clone())? })
     }
 }
 
-/// A copy of the environment that `object` is; whoever holds `object` goes on undisturbed.
-///
-/// # Errors
-/// TypeError if `object` is no environment; whatever copying it raises.
-pub fn get_env(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
-    if let Ok(base) = object.cast::<PyBaseEnv>() {
-        let base = base.try_borrow()?;
-        return Ok(caught(|| base.env.try_clone())?);
-    }
-    Err(super::error::wrong_type("env", "an environment", object))
-}
+pub use super::get_env::get_env;

@@ -6,6 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::capsule::import::ForeignError;
 use crate::error::{Error, Result};
 
 impl From<Error> for PyErr {
@@ -15,7 +16,10 @@ impl From<Error> for PyErr {
             Error::Invalid { .. } | Error::Policy(_) => PyValueError::new_err(error.to_string()),
             Error::Environment(source) => match source.downcast::<PyErr>() {
                 Ok(raised) => *raised,
-                Err(source) => PyRuntimeError::new_err(source.to_string()),
+                Err(source) => match source.downcast_ref::<ForeignError>() {
+                    Some(foreign) if foreign.invalid => PyValueError::new_err(source.to_string()),
+                    _ => PyRuntimeError::new_err(source.to_string()),
+                },
             },
             Error::Interrupted => pending_interrupt(),
             Error::Panic(message) => panic_error(&message),

@@ -4,10 +4,15 @@
 //! a module of their own.
 
 pub mod args;
+pub mod capsule;
 mod collected;
 pub mod collector;
+mod described;
 pub mod env;
 pub mod error;
+pub mod get_env;
+mod legacy;
+mod memory_map;
 pub mod nn;
 pub mod puzzle;
 pub mod pyenv;

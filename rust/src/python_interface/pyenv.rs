@@ -110,7 +110,7 @@ pub(super) fn reset(
 /// `reset_uniform()` where the class has it.
 pub(super) fn reset_uniform(kind: &Kind, env: &Bound<'_, PyAny>, rng: &mut Rng) -> PyResult<()> {
     if !kind.has_reset_uniform {
-        return Err(super::error::no_uniform_start(&kind.class));
+        return Err(super::error::no_uniform_start(&kind.described.class));
     }
     reseed(kind, env, rng)?;
     env.call_method0(intern!(env.py(), "reset_uniform"))?;
@@ -132,10 +132,10 @@ impl Env for PythonEnv {
         self
     }
     fn num_actions(&self) -> usize {
-        self.kind.num_actions
+        self.kind.described.num_actions
     }
     fn obs_shape(&self) -> Vec<usize> {
-        self.kind.obs_shape.clone()
+        self.kind.described.obs_shape.clone()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.difficulty = difficulty;
@@ -144,7 +144,7 @@ impl Env for PythonEnv {
         self.difficulty
     }
     fn twists(&self) -> Twists {
-        self.kind.twists.clone()
+        self.kind.described.twists.clone()
     }
 
     fn set_state(&mut self, state: Vec<i64>) {
@@ -158,7 +158,7 @@ impl Env for PythonEnv {
         self.call_or((), |_, env| env.call_method1("next", (action,)).map(drop));
     }
     fn masks(&self) -> Vec<bool> {
-        let mut masks = vec![true; self.kind.num_actions];
+        let mut masks = vec![true; self.kind.described.num_actions];
         self.call_or((), |kind, env| object::masks(kind, env, &mut masks));
         masks
     }

@@ -54,7 +54,7 @@ impl VecEnv for Copies {
     }
 
     fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
-        let num_actions = self.kind.num_actions;
+        let num_actions = self.kind.described.num_actions;
         let first_mask = views.masks.len();
         views.masks.resize(first_mask + moves.len() * num_actions, false);
         let masks = views.masks[first_mask..].chunks_exact_mut(num_actions);
@@ -110,7 +110,7 @@ impl Batch {
             return Err(PyTypeError::new_err(format!(
                 "vectorize() of {}: expected None or an object with the methods advance and \
                  load, got {class} without {}",
-                kind.class,
+                kind.described.class,
                 missing.join(", ")
             )));
         }
@@ -175,12 +175,12 @@ impl Batch {
         for row in offsets.windows(2) {
             views.rows.push_with(|out| -> PyResult<()> {
                 for &index in &indices[row[0] as usize..row[1] as usize] {
-                    out.push(self.kind.feature("advance", index)?);
+                    out.push(self.kind.described.feature("advance", index)?);
                 }
                 Ok(())
             })?;
         }
-        views.masks.extend(self.flags("masks", masks, count * self.kind.num_actions)?);
+        views.masks.extend(self.flags("masks", masks, count * self.kind.described.num_actions)?);
         let rewards = self.numbers::<f32, f64, f64>("rewards", rewards)?;
         self.check_len("rewards", rewards.len(), count)?;
         let finals = self.flags("finals", finals, count)?;
@@ -191,7 +191,7 @@ impl Batch {
         };
         for i in 0..count {
             views.status.push(Status {
-                reward: self.kind.reward("advance", rewards[i])?,
+                reward: self.kind.described.reward("advance", rewards[i])?,
                 is_final: finals[i],
                 success: successes[i],
                 truncated: truncated[i],

@@ -1,0 +1,130 @@
+//! The C interface. Any language can offer it; fields are only ever appended.
+//!
+//! Rules. Every function returns a [`Code`] and never unwinds. A context is used by one thread
+//! at a time, any thread; different contexts of one table by several threads at once, and
+//! without the interpreter lock. Outputs go to buffers of the caller. After a code other than
+//! `OK` and `TOO_SMALL`, `last_error` of the same context tells what happened, and the context
+//! stays usable.
+
+use std::ffi::{c_void, CStr};
+
+pub const NAME: &CStr = c"twisterl.env.v1";
+pub const ABI_VERSION: u32 = 1;
+
+/// What a call came to.
+pub type Code = i32;
+pub const OK: Code = 0;
+/// An argument does not fit.
+pub const INVALID: Code = 1;
+/// The environment failed.
+pub const FAILED: Code = 2;
+pub const INTERRUPTED: Code = 3;
+/// The environment panicked; a bug in it.
+pub const PANICKED: Code = 4;
+/// The buffer is too small; the length that is needed was written. Calling again with a larger
+/// one continues: nothing is observed or moved twice.
+pub const TOO_SMALL: Code = 5;
+
+/// Number of actions, of dimensions of the observation, of twists, and of features.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    pub num_actions: u64,
+    pub num_dims: u64,
+    pub num_twists: u64,
+    pub num_features: u64,
+}
+
+/// State of an episode; the flags are 0 or 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EpisodeStatus {
+    pub reward: f32,
+    pub is_final: u8,
+    pub success: u8,
+    pub truncated: u8,
+    pub reserved: u8,
+}
+
+pub const RESET: u32 = 0;
+pub const STEP: u32 = 1;
+pub const OBSERVE: u32 = 2;
+pub const RESET_UNIFORM: u32 = 3;
+
+/// One context's move in a batch: `RESET` with difficulty `value` and seed `seed`, `STEP` with
+/// action `value`, `OBSERVE` for none, `RESET_UNIFORM` with seed `seed`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct BatchMove {
+    pub ctx: *mut c_void,
+    pub kind: u32,
+    pub reserved: u32,
+    pub value: u64,
+    pub seed: u64,
+}
+
+/// Where a batch writes what it sees.
+#[repr(C)]
+#[derive(Debug)]
+pub struct BatchViews {
+    /// Active features of all rows, one after another.
+    pub indices: *mut i32,
+    pub indices_capacity: usize,
+    /// `[count]`, where each row ends in `indices`.
+    pub ends: *mut usize,
+    /// `[count, num_actions]`, 0 or 1.
+    pub masks: *mut u8,
+    /// `[count]`
+    pub status: *mut EpisodeStatus,
+}
+
+type Ctx = *mut c_void;
+
+/// The environment: `ctx` and what can be done with it. All functions but `advance` are required.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct EnvTable {
+    pub abi_version: u32,
+    /// Size of this struct where it was built; fields beyond it are absent.
+    pub struct_size: u32,
+    /// No bit has a meaning yet.
+    pub flags: u64,
+    pub ctx: Ctx,
+    /// Writes a new context that is an independent copy.
+    pub clone: Option<unsafe extern "C" fn(Ctx, *mut Ctx) -> Code>,
+    /// Frees the context.
+    pub drop: Option<unsafe extern "C" fn(Ctx) -> Code>,
+    /// Copies the message of the last failure, UTF-8: (buffer, capacity, needed length).
+    pub last_error: Option<unsafe extern "C" fn(Ctx, *mut u8, usize, *mut usize) -> Code>,
+    /// Moves out the Python exception behind the last failure, an owned PyObject* or null; the
+    /// caller holds the interpreter lock.
+    pub take_exception: Option<unsafe extern "C" fn(Ctx, *mut *mut c_void) -> Code>,
+    pub sizes: Option<unsafe extern "C" fn(Ctx, *mut Sizes) -> Code>,
+    /// `[num_dims]`
+    pub obs_shape: Option<unsafe extern "C" fn(Ctx, *mut u64, usize) -> Code>,
+    /// `[num_twists, num_features]` and `[num_twists, num_actions]`, each with its capacity.
+    pub twists: Option<unsafe extern "C" fn(Ctx, *mut u64, usize, *mut u64, usize) -> Code>,
+    pub get_difficulty: Option<unsafe extern "C" fn(Ctx, *mut u64) -> Code>,
+    pub set_difficulty: Option<unsafe extern "C" fn(Ctx, u64) -> Code>,
+    /// Names the random stream of the resets that follow.
+    pub seed: Option<unsafe extern "C" fn(Ctx, u64) -> Code>,
+    pub reset: Option<unsafe extern "C" fn(Ctx) -> Code>,
+    pub reset_uniform: Option<unsafe extern "C" fn(Ctx) -> Code>,
+    /// A refused state changes nothing.
+    pub set_state: Option<unsafe extern "C" fn(Ctx, *const i64, usize) -> Code>,
+    pub step: Option<unsafe extern "C" fn(Ctx, u64) -> Code>,
+    /// Active features: (buffer, capacity, length). Once per decision; the next step answers it.
+    pub observe: Option<unsafe extern "C" fn(Ctx, *mut i32, usize, *mut usize) -> Code>,
+    /// `[num_actions]`, 0 or 1.
+    pub masks: Option<unsafe extern "C" fn(Ctx, *mut u8, usize) -> Code>,
+    pub status: Option<unsafe extern "C" fn(Ctx, *mut EpisodeStatus) -> Code>,
+    pub check_solvable: Option<unsafe extern "C" fn(Ctx) -> Code>,
+    /// The tracked solution: (buffer, capacity, length, 1 if there is one).
+    pub solution: Option<unsafe extern "C" fn(Ctx, *mut i64, usize, *mut usize, *mut u8) -> Code>,
+    /// Moves and observes `count` different contexts of this table and writes how many it
+    /// finished. `TOO_SMALL`: the context that follows has moved; go on with it by `OBSERVE` and
+    /// more room. Another failure belongs to the context that follows.
+    pub advance: Option<
+        unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code,
+    >,
+}

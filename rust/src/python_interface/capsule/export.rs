@@ -1,0 +1,389 @@
+//! Our environments as capsules: extern "C" functions over a boxed [`Handle`].
+//!
+//! A panic is caught here, on the environment's own side.
+
+use std::ffi::c_void;
+use std::slice;
+
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use super::abi::*;
+use crate::error::{Error, Result};
+use crate::python_interface::error::caught;
+use crate::rl::env::Env;
+use crate::rng::Rng;
+
+/// What a context points to.
+struct Handle {
+    env: Box<dyn Env>,
+    rng: Rng,
+    /// The observation; kept until it is fetched or the environment moves.
+    row: Vec<i32>,
+    has_row: bool,
+    message: String,
+    exception: Option<PyErr>,
+}
+
+impl Handle {
+    fn new(env: Box<dyn Env>, rng: Rng) -> Self {
+        Self {
+            env,
+            rng,
+            row: Vec::new(),
+            has_row: false,
+            message: String::new(),
+            exception: None,
+        }
+    }
+
+    fn into_ctx(self) -> *mut c_void {
+        Box::into_raw(Box::new(self)).cast()
+    }
+
+    fn fail(&mut self, error: Error) -> Code {
+        self.message = error.to_string();
+        match error {
+            Error::Invalid { .. } | Error::Policy(_) => INVALID,
+            Error::Interrupted => INTERRUPTED,
+            Error::Panic(message) => {
+                self.message = message;
+                PANICKED
+            }
+            Error::Environment(source) => {
+                self.exception = source.downcast::<PyErr>().ok().map(|raised| *raised);
+                FAILED
+            }
+        }
+    }
+
+    /// The environment, about to move: what was observed before is void.
+    fn moving(&mut self) -> &mut dyn Env {
+        self.has_row = false;
+        self.env.as_mut()
+    }
+
+    fn observe(&mut self) -> Result<&[i32]> {
+        if !self.has_row {
+            self.row.clear();
+            self.env.try_observe(&mut self.row)?;
+            self.has_row = true;
+        }
+        Ok(&self.row)
+    }
+}
+
+/// Runs `work` on the handle of `ctx`; errors and panics become a code.
+///
+/// # Safety
+/// `ctx` came from [`Handle::into_ctx`], was not dropped, and no other thread uses it now.
+unsafe fn with(ctx: *mut c_void, work: impl FnOnce(&mut Handle) -> Result<Code>) -> Code {
+    // SAFETY: as above; null is refused.
+    let Some(handle) = (unsafe { ctx.cast::<Handle>().as_mut() }) else {
+        return INVALID;
+    };
+    handle.exception = None;
+    match caught(|| work(handle)) {
+        Ok(code) => code,
+        Err(error) => handle.fail(error),
+    }
+}
+
+/// Writes `values` to a buffer of the caller, and how many there are.
+///
+/// # Safety
+/// `buffer` has room for `capacity` elements (it may be null if that is 0); `len` is writable.
+unsafe fn write<T: Copy>(values: &[T], buffer: *mut T, capacity: usize, len: *mut usize) -> Code {
+    // SAFETY: as above, and nothing is written beyond `capacity`.
+    unsafe {
+        *len = values.len();
+        if values.len() > capacity {
+            return TOO_SMALL;
+        }
+        if !values.is_empty() {
+            buffer.copy_from_nonoverlapping(values.as_ptr(), values.len());
+        }
+    }
+    OK
+}
+
+/// Makes an `unsafe extern "C" fn(ctx, ...) -> Code` whose body sees the handle.
+///
+/// SAFETY of all of them: the rules of [`super::abi`], which their callers keep; `with` checks
+/// null, and buffers are written only inside the capacity that the caller gave.
+macro_rules! entry {
+    (|$handle:ident $(, $name:ident: $kind:ty)*| $body:block) => {{
+        unsafe extern "C" fn entry(ctx: *mut c_void $(, $name: $kind)*) -> Code {
+            // SAFETY: see the macro.
+            #[allow(unused_unsafe)]
+            unsafe { with(ctx, |$handle| unsafe { $body }) }
+        }
+        Some(entry)
+    }};
+}
+
+unsafe extern "C" fn drop_ctx(ctx: *mut c_void) -> Code {
+    if ctx.is_null() {
+        return INVALID;
+    }
+    // SAFETY: the caller gives the context back; it came from `into_ctx`.
+    let drop_handle = || drop(unsafe { Box::from_raw(ctx.cast::<Handle>()) });
+    match caught(|| {
+        drop_handle();
+        Ok(OK)
+    }) {
+        Ok(code) => code,
+        Err(_) => PANICKED,
+    }
+}
+
+unsafe extern "C" fn last_error(
+    ctx: *mut c_void,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+) -> Code {
+    // SAFETY: the rules of the interface; this one leaves the exception where it is.
+    unsafe {
+        match ctx.cast::<Handle>().as_ref() {
+            Some(handle) => write(handle.message.as_bytes(), buffer, capacity, len),
+            None => INVALID,
+        }
+    }
+}
+
+unsafe extern "C" fn take_exception(ctx: *mut c_void, out: *mut *mut c_void) -> Code {
+    // SAFETY: the rules of the interface; the caller holds the interpreter lock.
+    unsafe {
+        let Some(handle) = ctx.cast::<Handle>().as_mut() else {
+            return INVALID;
+        };
+        let into_pointer = |raised: PyErr| Python::attach(|py| raised.into_value(py).into_ptr());
+        *out = handle.exception.take().map_or(std::ptr::null_mut(), into_pointer).cast();
+    }
+    OK
+}
+
+/// # Safety
+/// `moves` has `count` entries of different contexts, the buffers of `views` the sizes that
+/// [`BatchViews`] states; `done` is writable.
+unsafe extern "C" fn advance(
+    moves: *const BatchMove,
+    count: usize,
+    views: *mut BatchViews,
+    done: *mut usize,
+) -> Code {
+    if count == 0 {
+        // SAFETY: `done` is writable.
+        unsafe { *done = 0 };
+        return OK;
+    }
+    // SAFETY: as above.
+    let (moves, views) = unsafe { (slice::from_raw_parts(moves, count), &*views) };
+    let mut end = 0;
+    for (i, batch_move) in moves.iter().enumerate() {
+        // SAFETY: as above; row `i` of every buffer is inside it, indices are checked by `write`.
+        let code = unsafe {
+            *done = i;
+            with(batch_move.ctx, |handle| {
+                make(handle, batch_move)?;
+                let mut len = 0;
+                let room = views.indices_capacity - end;
+                let row = handle.observe()?;
+                if write(row, views.indices.add(end), room, &mut len) == TOO_SMALL {
+                    return Ok(TOO_SMALL);
+                }
+                handle.has_row = false;
+                end += len;
+                *views.ends.add(i) = end;
+                let num_actions = handle.env.num_actions();
+                masks(handle, views.masks.add(i * num_actions), num_actions)?;
+                *views.status.add(i) = status(handle)?;
+                Ok(OK)
+            })
+        };
+        if code != OK {
+            return code;
+        }
+    }
+    // SAFETY: `done` is writable.
+    unsafe { *done = count };
+    OK
+}
+
+fn make(handle: &mut Handle, batch_move: &BatchMove) -> Result<()> {
+    if batch_move.kind == OBSERVE {
+        return Ok(());
+    }
+    let env = handle.moving();
+    match batch_move.kind {
+        STEP => {
+            let action = action(env, batch_move.value)?;
+            env.try_step(action)
+        }
+        RESET => {
+            env.set_difficulty(batch_move.value as usize);
+            env.try_reset(&mut Rng::new(batch_move.seed))
+        }
+        RESET_UNIFORM => env.try_reset_uniform(&mut Rng::new(batch_move.seed)),
+        kind => Err(Error::invalid("kind", "an integer in 0..4", kind)),
+    }
+}
+
+fn action(env: &dyn Env, action: u64) -> Result<usize> {
+    let num_actions = env.num_actions();
+    let known = usize::try_from(action).ok().filter(|&action| action < num_actions);
+    known.ok_or_else(|| {
+        Error::invalid("action", format!("an integer in 0..{num_actions}"), action)
+    })
+}
+
+/// # Safety
+/// `buffer` has room for `num_actions` bytes.
+unsafe fn masks(handle: &mut Handle, buffer: *mut u8, num_actions: usize) -> Result<()> {
+    // SAFETY: zeroed bytes are valid booleans, and a boolean is a byte that is 0 or 1.
+    let masks = unsafe {
+        buffer.write_bytes(0, num_actions);
+        slice::from_raw_parts_mut(buffer.cast::<bool>(), num_actions)
+    };
+    handle.env.try_masks(masks)
+}
+
+fn status(handle: &Handle) -> Result<EpisodeStatus> {
+    let status = handle.env.try_status()?;
+    Ok(EpisodeStatus {
+        reward: status.reward,
+        is_final: status.is_final.into(),
+        success: status.success.into(),
+        truncated: status.truncated.into(),
+        reserved: 0,
+    })
+}
+
+/// Rows of equal length written one after another, if they fit exactly.
+///
+/// # Safety
+/// `buffer` has room for `capacity` elements.
+unsafe fn write_rows(rows: &[Vec<usize>], buffer: *mut u64, capacity: usize) -> Code {
+    let flat: Vec<u64> = rows.iter().flatten().map(|&entry| entry as u64).collect();
+    // SAFETY: as above.
+    unsafe { write(&flat, buffer, capacity, &mut 0) }
+}
+
+fn table(ctx: *mut c_void) -> EnvTable {
+    EnvTable {
+        abi_version: ABI_VERSION,
+        struct_size: size_of::<EnvTable>() as u32,
+        flags: 0,
+        ctx,
+        clone: entry!(|handle, out: *mut *mut c_void| {
+            let copy = Handle::new(handle.env.try_clone()?, handle.rng.clone());
+            *out = Handle { row: handle.row.clone(), has_row: handle.has_row, ..copy }.into_ctx();
+            Ok(OK)
+        }),
+        drop: Some(drop_ctx),
+        last_error: Some(last_error),
+        take_exception: Some(take_exception),
+        sizes: entry!(|handle, out: *mut Sizes| {
+            let shape = handle.env.obs_shape();
+            *out = Sizes {
+                num_actions: handle.env.num_actions() as u64,
+                num_dims: shape.len() as u64,
+                num_twists: handle.env.twists().0.len() as u64,
+                num_features: shape.iter().product::<usize>() as u64,
+            };
+            Ok(OK)
+        }),
+        obs_shape: entry!(|handle, buffer: *mut u64, capacity: usize| {
+            Ok(write_rows(&[handle.env.obs_shape()], buffer, capacity))
+        }),
+        twists: entry!(|handle,
+                        obs_perms: *mut u64,
+                        obs_capacity: usize,
+                        act_perms: *mut u64,
+                        act_capacity: usize| {
+            let (obs, act) = handle.env.twists();
+            match write_rows(&obs, obs_perms, obs_capacity) {
+                OK => Ok(write_rows(&act, act_perms, act_capacity)),
+                code => Ok(code),
+            }
+        }),
+        get_difficulty: entry!(|handle, out: *mut u64| {
+            *out = handle.env.get_difficulty() as u64;
+            Ok(OK)
+        }),
+        set_difficulty: entry!(|handle, difficulty: u64| {
+            handle.env.set_difficulty(difficulty as usize);
+            Ok(OK)
+        }),
+        seed: entry!(|handle, seed: u64| {
+            handle.rng = Rng::new(seed);
+            Ok(OK)
+        }),
+        reset: entry!(|handle| {
+            handle.has_row = false;
+            handle.env.try_reset(&mut handle.rng).map(|()| OK)
+        }),
+        reset_uniform: entry!(|handle| {
+            handle.has_row = false;
+            handle.env.try_reset_uniform(&mut handle.rng).map(|()| OK)
+        }),
+        set_state: entry!(|handle, state: *const i64, len: usize| {
+            let state = if len == 0 { &[] } else { slice::from_raw_parts(state, len) };
+            handle.moving().try_set_state(state).map(|()| OK)
+        }),
+        step: entry!(|handle, value: u64| {
+            let action = action(handle.env.as_ref(), value)?;
+            handle.moving().try_step(action).map(|()| OK)
+        }),
+        observe: entry!(|handle, buffer: *mut i32, capacity: usize, len: *mut usize| {
+            let code = write(handle.observe()?, buffer, capacity, len);
+            // Fetched: the next call observes anew, as it does without the capsule.
+            handle.has_row = code == TOO_SMALL;
+            Ok(code)
+        }),
+        masks: entry!(|handle, buffer: *mut u8, capacity: usize| {
+            let num_actions = handle.env.num_actions();
+            if capacity != num_actions {
+                return Err(Error::invalid("masks", format!("{num_actions} entries"), capacity));
+            }
+            masks(handle, buffer, num_actions).map(|()| OK)
+        }),
+        status: entry!(|handle, out: *mut EpisodeStatus| {
+            *out = status(handle)?;
+            Ok(OK)
+        }),
+        check_solvable: entry!(|handle| { handle.env.check_solvable().map(|()| OK) }),
+        solution: entry!(|handle,
+                          buffer: *mut i64,
+                          capacity: usize,
+                          len: *mut usize,
+                          tracked: *mut u8| {
+            let solution = handle.env.try_solution()?;
+            *tracked = solution.is_some().into();
+            Ok(write(&solution.unwrap_or_default(), buffer, capacity, len))
+        }),
+        advance: Some(advance),
+    }
+}
+
+/// A table that frees its context.
+#[repr(transparent)]
+struct Owned(EnvTable);
+
+// SAFETY: the handle behind the context is Send, and the table is only read.
+unsafe impl Send for Owned {}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: the context is this table's own; users of the capsule copy it before use.
+        unsafe { drop_ctx(self.0.ctx) };
+    }
+}
+
+/// The capsule of a copy of `env`.
+pub fn capsule<'py>(py: Python<'py>, env: &dyn Env) -> PyResult<Bound<'py, PyCapsule>> {
+    let env = caught(|| env.try_clone())?;
+    let owned = Owned(table(Handle::new(env, Rng::new(0)).into_ctx()));
+    PyCapsule::new_with_value(py, owned, NAME)
+}

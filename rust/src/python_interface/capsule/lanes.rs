@@ -1,0 +1,162 @@
+//! Many episodes of an environment of another library, advanced by one call where it can.
+
+use std::sync::Arc;
+
+use super::abi::*;
+use super::import::{check_features, status_of, CapsuleEnv, Foreign};
+use crate::error::{Error, Result};
+use crate::python_interface::described::Described;
+use crate::rl::env::Env;
+use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
+use crate::rng::Rng;
+
+type Advance =
+    unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code;
+
+pub(super) struct ForeignLanes {
+    lanes: Vec<Foreign>,
+    described: Arc<Described>,
+    moves: Vec<BatchMove>,
+    indices: Vec<i32>,
+    ends: Vec<usize>,
+    masks: Vec<u8>,
+    status: Vec<EpisodeStatus>,
+}
+
+// SAFETY: the pointers in `moves` are those of `lanes`, which are Send.
+unsafe impl Send for ForeignLanes {}
+
+impl ForeignLanes {
+    pub(super) fn new(
+        env: &CapsuleEnv,
+        described: Arc<Described>,
+        num_lanes: usize,
+    ) -> Result<Self> {
+        let lanes = (0..num_lanes).map(|_| env.copy_foreign()).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            lanes,
+            described,
+            moves: Vec::new(),
+            indices: Vec::new(),
+            ends: Vec::new(),
+            masks: Vec::new(),
+            status: Vec::new(),
+        })
+    }
+
+    fn tell(&mut self, moves: &[LaneMove], rngs: &mut [Rng]) {
+        self.moves.clear();
+        for &LaneMove { lane, action } in moves {
+            let (kind, value, seed) = match action {
+                Move::Reset { difficulty } => (RESET, difficulty, rngs[lane].next_u64()),
+                Move::ResetUniform => (RESET_UNIFORM, 0, rngs[lane].next_u64()),
+                Move::Step { action } => (STEP, action, 0),
+                Move::Observe => (OBSERVE, 0, 0),
+            };
+            let ctx = self.lanes[lane].table().ctx;
+            self.moves.push(BatchMove { ctx, kind, reserved: 0, value: value as u64, seed });
+        }
+    }
+
+    /// Makes `self.moves` one by one, for a library without the batched call.
+    fn make_in_turn(&self, moves: &[LaneMove], views: &mut Views) -> Result<()> {
+        for (batch_move, lane_move) in self.moves.iter().zip(moves) {
+            let lane = &self.lanes[lane_move.lane];
+            lane.make(batch_move)?;
+            views.rows.push_with(|indices| lane.observe(&self.described, indices))?;
+            let first_mask = views.masks.len();
+            views.masks.resize(first_mask + self.described.num_actions, false);
+            lane.masks(&mut views.masks[first_mask..])?;
+            views.status.push(lane.status(&self.described)?);
+        }
+        Ok(())
+    }
+
+    /// Makes `self.moves` and appends what they led to; a full buffer is emptied in between.
+    fn make(
+        &mut self,
+        advance: Advance,
+        moves: &[LaneMove],
+        views: &mut Views,
+    ) -> Result<()> {
+        let num_actions = self.described.num_actions;
+        let mut first = 0;
+        self.indices.resize(self.indices.len().max(moves.len() * 16), 0);
+        self.ends.resize(moves.len(), 0);
+        self.masks.resize(moves.len() * num_actions, 0);
+        self.status.resize(moves.len(), EpisodeStatus::default());
+        while first < moves.len() {
+            let left = &self.moves[first..];
+            let mut out = BatchViews {
+                indices: self.indices.as_mut_ptr(),
+                indices_capacity: self.indices.len(),
+                ends: self.ends.as_mut_ptr(),
+                masks: self.masks.as_mut_ptr(),
+                status: self.status.as_mut_ptr(),
+            };
+            let mut done = 0;
+            // SAFETY: the contexts are this batch's own, and different, since a lane moves at
+            // most once; the buffers have room for all that is left.
+            let code = unsafe { advance(left.as_ptr(), left.len(), &mut out, &mut done) };
+            done = done.min(left.len());
+            self.take(done, views)?;
+            first += done;
+            match code {
+                OK if first == moves.len() => {}
+                TOO_SMALL if first < moves.len() => {
+                    self.moves[first].kind = OBSERVE;
+                    if done == 0 {
+                        self.indices.resize(self.indices.len() * 2, 0);
+                    }
+                }
+                OK => return Err(Error::invalid("advance", moves.len().to_string(), first)),
+                code => {
+                    let failed = moves.get(first).map_or(0, |failed| failed.lane);
+                    return self.lanes[failed].check(code);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the first `count` rows of the buffers.
+    fn take(&self, count: usize, views: &mut Views) -> Result<()> {
+        let mut start = 0;
+        for i in 0..count {
+            let end = self.ends[i].clamp(start, self.indices.len());
+            let row = &self.indices[start..end];
+            check_features(&self.described, row)?;
+            views.rows.push(row);
+            views.status.push(status_of(&self.described, &self.status[i])?);
+            start = end;
+        }
+        let masks = &self.masks[..count * self.described.num_actions];
+        views.masks.extend(masks.iter().map(|&mask| mask != 0));
+        Ok(())
+    }
+}
+
+impl VecEnv for ForeignLanes {
+    fn num_lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+        self.tell(moves, rngs);
+        match self.lanes.first().and_then(|lane| lane.table().advance) {
+            Some(advance) => self.make(advance, moves, views),
+            None => self.make_in_turn(moves, views),
+        }
+    }
+
+    fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()> {
+        let env = env.as_any().downcast_ref::<CapsuleEnv>();
+        let other = || Error::invalid("env", "an environment of the capsule", "another kind");
+        self.lanes[lane] = env.ok_or_else(other)?.copy_foreign()?;
+        Ok(())
+    }
+
+    fn solution(&self, lane: usize) -> Result<Option<Vec<i64>>> {
+        self.lanes[lane].solution()
+    }
+}

@@ -1,0 +1,81 @@
+//! What an environment from outside says about itself, checked once, and the checks of what it
+//! returns later. Messages name the environment, the method and the value.
+
+use std::fmt::Display;
+
+use crate::error::{Error, Result};
+use crate::rl::env::Twists;
+
+const MOST_ACTIONS: usize = 1 << 24;
+
+/// Sizes and symmetries, the same for all copies of an environment.
+pub struct Described {
+    /// Name of the environment, for messages.
+    pub class: String,
+    pub num_actions: usize,
+    pub obs_shape: Vec<usize>,
+    pub num_features: i64,
+    pub twists: Twists,
+}
+
+impl Described {
+    /// Action permutations need not be bijective, since real environments have some that are not.
+    pub fn new(
+        class: String,
+        num_actions: usize,
+        obs_shape: Vec<usize>,
+        twists: Twists,
+    ) -> Result<Self> {
+        let name = |method: &str| format!("{method}() of {class}");
+        if !(1..=MOST_ACTIONS).contains(&num_actions) {
+            let expected = format!("an integer in 1..={MOST_ACTIONS}");
+            return Err(Error::invalid(name("num_actions"), expected, num_actions));
+        }
+        let product = obs_shape.iter().try_fold(1usize, |product, &side| {
+            product.checked_mul(side).filter(|product| (1..=i32::MAX as usize).contains(product))
+        });
+        let Some(num_features) = product.filter(|_| !obs_shape.is_empty()) else {
+            let expected = "positive integers whose product is below 2^31";
+            return Err(Error::invalid(name("obs_shape"), expected, format!("{obs_shape:?}")));
+        };
+        let (obs_perms, act_perms) = &twists;
+        if obs_perms.len() != act_perms.len() {
+            let expected = format!("{} act_perms, one for each obs_perm", obs_perms.len());
+            return Err(Error::invalid(name("twists"), expected, act_perms.len()));
+        }
+        for (part, perms, size) in
+            [("obs_perms", obs_perms, num_features), ("act_perms", act_perms, num_actions)]
+        {
+            let fits = |perm: &&Vec<usize>| perm.len() == size && perm.iter().all(|&i| i < size);
+            if let Some(perm) = perms.iter().find(|perm| !fits(perm)) {
+                let expected = format!("{part} with {size} entries in 0..{size}");
+                return Err(Error::invalid(name("twists"), expected, format!("{perm:?}")));
+            }
+        }
+        Ok(Self { num_actions, num_features: num_features as i64, obs_shape, twists, class })
+    }
+
+    /// `method` of this environment, as messages call it.
+    pub fn name(&self, method: impl Display) -> String {
+        format!("{method}() of {}", self.class)
+    }
+
+    /// An active feature.
+    #[inline]
+    pub fn feature(&self, method: &str, index: i64) -> Result<i32> {
+        if (0..self.num_features).contains(&index) {
+            return Ok(index as i32);
+        }
+        let expected = format!("indices in 0..{}", self.num_features);
+        Err(Error::invalid(self.name(method), expected, index))
+    }
+
+    /// A finite reward.
+    #[inline]
+    pub fn reward(&self, method: &str, reward: f64) -> Result<f32> {
+        if (reward as f32).is_finite() {
+            return Ok(reward as f32);
+        }
+        Err(Error::invalid(self.name(method), "a finite number", reward))
+    }
+}
