@@ -6,7 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::capsule::import::ForeignError;
+use super::capsule::foreign::ForeignError;
 use crate::error::{Error, Result};
 
 impl From<Error> for PyErr {

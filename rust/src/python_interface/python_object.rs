@@ -114,7 +114,8 @@ fn as_list<'py>(
             return Ok(array.call_method0(intern!(value.py(), "tolist"))?.cast_into()?);
         }
     }
-    let items = value.try_iter().map_err(|_| wrong_type(&kind.described.name(method), expected, &value))?;
+    let items =
+        value.try_iter().map_err(|_| wrong_type(&kind.described.name(method), expected, &value))?;
     PyList::new(value.py(), items.collect::<PyResult<Vec<_>>>()?)
 }
 
@@ -123,9 +124,9 @@ pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, indices: &mut Vec<i32>) -> P
     let method = intern!(env.py(), "observe");
     let features = as_list(kind, method, "a list of integers", env.call_method0(method)?)?;
     for feature in features {
-        let index: i64 = feature
-            .extract()
-            .map_err(|_| wrong_type(&kind.described.name(method), "a list of integers", &feature))?;
+        let index: i64 = feature.extract().map_err(|_| {
+            wrong_type(&kind.described.name(method), "a list of integers", &feature)
+        })?;
         indices.push(kind.described.feature("observe", index)?);
     }
     Ok(())

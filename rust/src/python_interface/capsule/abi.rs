@@ -124,7 +124,6 @@ pub struct EnvTable {
     /// Moves and observes `count` different contexts of this table and writes how many it
     /// finished. `TOO_SMALL`: the context that follows has moved; go on with it by `OBSERVE` and
     /// more room. Another failure belongs to the context that follows.
-    pub advance: Option<
-        unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code,
-    >,
+    pub advance:
+        Option<unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code>,
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::abi::*;
-use super::import::{check_features, status_of, CapsuleEnv, Foreign};
+use super::foreign::{check_features, status_of, Foreign};
+use super::import::CapsuleEnv;
 use crate::error::{Error, Result};
 use crate::python_interface::described::Described;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
 
-type Advance =
-    unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code;
+type Advance = unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code;
 
 pub(super) struct ForeignLanes {
     lanes: Vec<Foreign>,
@@ -73,12 +73,7 @@ impl ForeignLanes {
     }
 
     /// Makes `self.moves` and appends what they led to; a full buffer is emptied in between.
-    fn make(
-        &mut self,
-        advance: Advance,
-        moves: &[LaneMove],
-        views: &mut Views,
-    ) -> Result<()> {
+    fn make(&mut self, advance: Advance, moves: &[LaneMove], views: &mut Views) -> Result<()> {
         let num_actions = self.described.num_actions;
         let mut first = 0;
         self.indices.resize(self.indices.len().max(moves.len() * 16), 0);

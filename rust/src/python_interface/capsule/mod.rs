@@ -7,5 +7,7 @@
 
 pub mod abi;
 pub mod export;
+pub mod foreign;
+mod handle;
 pub mod import;
 mod lanes;

@@ -1,0 +1,273 @@
+//! A context of another library, its functions called and its answers checked.
+
+use std::ffi::c_void;
+use std::fmt;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyCapsuleMethods};
+
+use super::abi::*;
+use crate::error::{Error, Result};
+use crate::python_interface::described::Described;
+use crate::rl::env::Status;
+
+/// A failure told by an environment of another library.
+#[derive(Clone, Debug)]
+pub struct ForeignError {
+    /// Whether an argument was at fault.
+    pub invalid: bool,
+    pub message: String,
+}
+
+impl fmt::Display for ForeignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ForeignError {}
+
+/// A context of another library and the functions for it.
+pub(super) struct Foreign {
+    pub(super) table: EnvTable,
+}
+
+// SAFETY: the interface lets a context move between threads; `Foreign` is not Sync, and every
+// method that enters the context is called by one thread at a time.
+unsafe impl Send for Foreign {}
+
+/// Calls a function of the table; the fields were checked to be there.
+macro_rules! call {
+    ($foreign:expr, $function:ident $(, $argument:expr)*) => {{
+        let foreign: &Foreign = $foreign;
+        match foreign.table.$function {
+            // SAFETY: the context is this table's own and used by this thread alone; buffers are
+            // valid for the capacities that are passed with them.
+            Some(function) => unsafe { function(foreign.table.ctx $(, $argument)*) },
+            None => FAILED,
+        }
+    }};
+}
+
+pub(super) use call;
+
+impl Foreign {
+    /// A context of its own, copied from that of `table`.
+    pub(super) fn copy_of(table: &EnvTable) -> Result<Self> {
+        let original = std::mem::ManuallyDrop::new(Self { table: *table });
+        let mut ctx = std::ptr::null_mut::<c_void>();
+        original.check(call!(&original, clone, &mut ctx))?;
+        if ctx.is_null() {
+            return Err(Error::invalid("clone of the capsule", "a context", "null"));
+        }
+        Ok(Self { table: EnvTable { ctx, ..*table } })
+    }
+
+    pub(super) fn copy(&self) -> Result<Self> {
+        Self::copy_of(&self.table)
+    }
+
+    pub(super) fn table(&self) -> &EnvTable {
+        &self.table
+    }
+
+    /// The error that `code` means, with the message or the exception of this context.
+    pub(super) fn check(&self, code: Code) -> Result<()> {
+        if code == OK {
+            return Ok(());
+        }
+        let mut message = vec![0u8; 4096];
+        let mut len = 0;
+        let told = call!(self, last_error, message.as_mut_ptr(), message.len(), &mut len);
+        message.truncate(if told == OK { len } else { 0 });
+        let message = match String::from_utf8_lossy(&message) {
+            text if text.is_empty() => format!("code {code}"),
+            text => text.into_owned(),
+        };
+        match code {
+            INTERRUPTED => Err(Error::Interrupted),
+            PANICKED => Err(Error::Panic(message)),
+            _ => Err(match self.exception() {
+                Some(raised) => raised.into(),
+                None => {
+                    Error::Environment(Box::new(ForeignError { invalid: code == INVALID, message }))
+                }
+            }),
+        }
+    }
+
+    fn exception(&self) -> Option<PyErr> {
+        Python::attach(|py| {
+            let mut raised = std::ptr::null_mut::<c_void>();
+            if call!(self, take_exception, &mut raised) != OK {
+                return None;
+            }
+            // SAFETY: an owned reference or null, by the interface.
+            let raised = unsafe { Bound::from_owned_ptr_or_opt(py, raised.cast()) };
+            raised.map(PyErr::from_value)
+        })
+    }
+
+    pub(super) fn describe(&self, class: String) -> Result<Described> {
+        let mut sizes = Sizes::default();
+        self.check(call!(self, sizes, &mut sizes))?;
+        let too_large = |what: &str, size: u64| {
+            Error::invalid(format!("{what} of {class}"), "a size that fits memory", size)
+        };
+        if sizes.num_dims > 16 {
+            return Err(too_large("obs_shape", sizes.num_dims));
+        }
+        let mut shape = vec![0u64; sizes.num_dims as usize];
+        self.check(call!(self, obs_shape, shape.as_mut_ptr(), shape.len()))?;
+        let entries = |width: u64| {
+            let entries = sizes.num_twists.checked_mul(width).filter(|&entries| entries < 1 << 28);
+            entries.ok_or_else(|| too_large("twists", sizes.num_twists))
+        };
+        let mut obs_perms = vec![0u64; entries(sizes.num_features)? as usize];
+        let mut act_perms = vec![0u64; entries(sizes.num_actions)? as usize];
+        let (obs_len, act_len) = (obs_perms.len(), act_perms.len());
+        let (obs, act) = (obs_perms.as_mut_ptr(), act_perms.as_mut_ptr());
+        self.check(call!(self, twists, obs, obs_len, act, act_len))?;
+        let twists = (rows(&obs_perms, sizes.num_features), rows(&act_perms, sizes.num_actions));
+        let shape = shape.into_iter().map(|side| side as usize).collect();
+        Described::new(class, sizes.num_actions as usize, shape, twists)
+    }
+
+    /// Makes a move of this context; `batch_move.ctx` is not looked at.
+    pub(super) fn make(&self, batch_move: &BatchMove) -> Result<()> {
+        match batch_move.kind {
+            STEP => self.check(call!(self, step, batch_move.value)),
+            RESET => {
+                self.check(call!(self, set_difficulty, batch_move.value))?;
+                self.check(call!(self, seed, batch_move.seed))?;
+                self.check(call!(self, reset))
+            }
+            RESET_UNIFORM => {
+                self.check(call!(self, seed, batch_move.seed))?;
+                self.check(call!(self, reset_uniform))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn observe(&self, described: &Described, indices: &mut Vec<i32>) -> Result<()> {
+        let first = indices.len();
+        let mut room = 64;
+        loop {
+            indices.resize(first + room, 0);
+            let mut len = 0;
+            let buffer = indices[first..].as_mut_ptr();
+            match call!(self, observe, buffer, room, &mut len) {
+                TOO_SMALL if len > room => room = len,
+                OK => {
+                    indices.truncate(first + len.min(room));
+                    break;
+                }
+                code => {
+                    indices.truncate(first);
+                    return self.check(code);
+                }
+            }
+        }
+        check_features(described, &indices[first..])
+    }
+
+    pub(super) fn masks(&self, masks: &mut [bool]) -> Result<()> {
+        let mut bytes = vec![0u8; masks.len()];
+        self.check(call!(self, masks, bytes.as_mut_ptr(), bytes.len()))?;
+        masks.iter_mut().zip(bytes).for_each(|(mask, byte)| *mask = byte != 0);
+        Ok(())
+    }
+
+    pub(super) fn status(&self, described: &Described) -> Result<Status> {
+        let mut status = EpisodeStatus::default();
+        self.check(call!(self, status, &mut status))?;
+        status_of(described, &status)
+    }
+
+    pub(super) fn solution(&self) -> Result<Option<Vec<i64>>> {
+        let mut steps = vec![0i64; 256];
+        loop {
+            let (mut len, mut tracked) = (0, 0);
+            let (buffer, room) = (steps.as_mut_ptr(), steps.len());
+            match call!(self, solution, buffer, room, &mut len, &mut tracked) {
+                TOO_SMALL if len > room => steps.resize(len, 0),
+                code => {
+                    self.check(code)?;
+                    steps.truncate(len);
+                    return Ok((tracked != 0).then_some(steps));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        call!(self, drop);
+    }
+}
+
+fn rows(flat: &[u64], width: u64) -> Vec<Vec<usize>> {
+    let row = |row: &[u64]| row.iter().map(|&entry| entry as usize).collect();
+    flat.chunks(width.max(1) as usize).map(row).collect()
+}
+
+pub(super) fn check_features(described: &Described, indices: &[i32]) -> Result<()> {
+    indices.iter().try_for_each(|&index| described.feature("observe", index.into()).map(drop))
+}
+
+pub(super) fn status_of(described: &Described, status: &EpisodeStatus) -> Result<Status> {
+    Ok(Status {
+        reward: described.reward("reward", status.reward.into())?,
+        is_final: status.is_final != 0,
+        success: status.success != 0,
+        truncated: status.truncated != 0,
+    })
+}
+
+/// The table in `capsule`, its required functions checked to be there.
+pub(super) fn read_table(capsule: &Bound<'_, PyAny>, class: &str) -> PyResult<EnvTable> {
+    let refuse = |got: String| {
+        let name = NAME.to_string_lossy();
+        PyTypeError::new_err(format!(
+            "__twisterl_env__() of {class}: expected a capsule {name}, got {got}"
+        ))
+    };
+    let capsule =
+        capsule.cast::<PyCapsule>().map_err(|_| refuse(capsule.get_type().to_string()))?;
+    let pointer = capsule
+        .pointer_checked(Some(NAME))
+        .map_err(|_| refuse("one of another name".to_owned()))?;
+    let head = pointer.cast::<[u32; 2]>();
+    // SAFETY: a capsule of this name points to a table, whose first words never change. It may
+    // be shorter or longer than ours: no more than its own size is read.
+    let (version, size) = unsafe { (head.read()[0], head.read()[1] as usize) };
+    let needed = std::mem::offset_of!(EnvTable, advance);
+    if version != ABI_VERSION || size < needed {
+        return Err(refuse(format!("version {version} of {size} bytes; rebuild its package")));
+    }
+    let mut table = std::mem::MaybeUninit::<EnvTable>::zeroed();
+    let shared = size.min(size_of::<EnvTable>());
+    // SAFETY: both are valid for `shared` bytes; all zeros is a table without functions.
+    let table = unsafe {
+        table.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(pointer.cast().as_ptr(), shared);
+        table.assume_init()
+    };
+    match missing_function(&table) {
+        Some(name) => Err(refuse(format!("one without the function {name}"))),
+        None => Ok(table),
+    }
+}
+
+fn missing_function(table: &EnvTable) -> Option<&'static str> {
+    macro_rules! missing {
+        ($($name:ident)*) => { [$((stringify!($name), table.$name.is_none())),*] };
+    }
+    let missing = missing!(
+        clone drop last_error take_exception sizes obs_shape twists get_difficulty set_difficulty
+        seed reset reset_uniform set_state step observe masks status check_solvable solution
+    );
+    missing.into_iter().find(|(_, missing)| *missing).map(|(name, _)| name)
+}
