@@ -77,6 +77,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         _parser("twisterl", None).parse_args(words or ["--help"])
         return 0
     command = words[0]
+    # Idle OpenMP threads that spin slow every other thread tenfold once the cores are all taken.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         status = _run(command, words[1:], program or f"twisterl {command}")
