@@ -56,11 +56,12 @@ def _parser(program: str, command: str | None) -> argparse.ArgumentParser:
         parser.add_argument("--version", action="version", version=f"twisterl {__version__}")
         subparsers = parser.add_subparsers(dest="command", metavar="command", required=True)
         for name in COMMANDS:
-            subparsers.add_parser(name, help=_module(name).DESCRIPTION)
+            subparsers.add_parser(name, help=_module(name).DESCRIPTION.replace("%", "%%"))
         return parser
     module = _module(command)
     parser = _Parser(
         prog=program,
+        usage=getattr(module, "USAGE", None),
         description=module.DESCRIPTION,
         epilog=module.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -98,7 +99,7 @@ def _run(command: str, words: list[str], program: str) -> int:
     known, rest = parser.parse_known_args(words)
     module = _module(command)
     options = [option for action in parser._actions for option in action.option_strings]
-    if getattr(module, "TAKES_OVERRIDES", command == "train"):
+    if command == "train":
         from twisterl.overrides import parse_overrides
 
         return module.run(known, parse_overrides(rest, options))

@@ -58,10 +58,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise refuse(f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise refuse(f"cannot be read: {error}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise refuse("is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise refuse("is not a regular file")
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise refuse(f"has {status.st_size} bytes; at most {MAX_BYTES} are read")

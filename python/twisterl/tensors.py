@@ -92,10 +92,11 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
         raise CheckpointError(f"{source}: no such file") from None
     except OSError as error:
         raise CheckpointError(f"{source}: cannot be read: {error.strerror}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise CheckpointError(f"{source}: is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise CheckpointError(f"{source}: is not a regular file")
         header, data_bytes = _header(file, status.st_size, source)
         metadata = _metadata(header, source)
         layout = _layout(header, data_bytes, source)

@@ -9,6 +9,7 @@ from typing import Any
 from twisterl.signals import interruptible
 
 DESCRIPTION = "Train a policy as a config file says, into a run folder."
+USAGE = "%(prog)s --config FILE [options] [key.path=value ...]"
 EPILOG = """\
 examples:
   twisterl train --config examples/ppo_puzzle8_v1.json

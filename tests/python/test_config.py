@@ -1,0 +1,304 @@
+"""Configs: defaults, what is refused and how it is said."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from twisterl import config_schema, defaults
+from twisterl.faults import ConfigError
+from twisterl.overrides import apply_overrides, parse_overrides
+from twisterl.strict_json import parse_json, read_json, to_json
+from twisterl.validation import known_paths, nearest_path, resolve_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def problems(run):
+    """The faults of a run config by path."""
+    with pytest.raises(ConfigError) as caught:
+        resolve_run(run)
+    return {fault.path: fault.problem for fault in caught.value.faults}
+
+
+def at(config, path, value):
+    *sections, last = path.split(".")
+    for section in sections:
+        config = config.setdefault(section, {})
+    config[last] = value
+
+
+def test_defaults_have_the_documented_names():
+    assert defaults.POLICY_CONFIG == {
+        "embedding_size": 512,
+        "common_layers": [256],
+        "policy_layers": [],
+        "value_layers": [],
+    }
+    assert set(defaults.EVALS_CONFIG) == {"ppo_deterministic", "ppo_1", "ppo_10", "mcts_100"}
+    assert defaults.BASE_EVAL_CONFIG["C"] == 1.41
+    assert defaults.PPO_CONFIG["collecting"]["lambda"] == 0.995
+    assert defaults.AZ_CONFIG["collecting"]["seed"] == 123
+    assert defaults.ALGO_CONFIG == {"PPO": defaults.PPO_CONFIG, "AZ": defaults.AZ_CONFIG}
+    assert defaults.LEARNING_CONFIG["diff_threshold"] == 0.85
+    assert defaults.LOGGING_CONFIG == {"log_freq": 1, "checkpoint_freq": 10}
+
+
+def test_missing_keys_take_their_defaults_one_by_one():
+    given = {"device": "cpu", "training": {"num_epochs": 3}, "evals": {"mine": {"seed": 5}}}
+    given["learning"] = {"diff_metric": "mine"}
+    before = copy.deepcopy(given)
+    made = defaults.make_config("PPO", given)
+    assert given == before
+    assert made["training"]["num_epochs"] == 3
+    assert made["training"]["clip_ratio"] == 0.1
+    assert made["evals"] == {"mine": {**defaults.BASE_EVAL_CONFIG, "seed": 5}}
+    assert made["learning"]["diff_threshold"] == 0.85
+    made["training"]["num_epochs"] = 99
+    assert defaults.make_config("PPO", {"device": "cpu"})["training"]["num_epochs"] == 10
+
+
+def test_a_named_evaluation_keeps_what_its_name_says():
+    made = defaults.make_config("PPO", {"device": "cpu", "evals": {"ppo_10": {"seed": 1}}})
+    assert made["evals"]["ppo_10"]["num_searches"] == 10
+    assert made["evals"]["ppo_10"]["deterministic"] is False
+    # The default metric is there although the config did not list it.
+    assert "ppo_deterministic" in made["evals"]
+
+
+def test_learning_rate_has_a_second_name():
+    made = defaults.make_config("PPO", {"device": "cpu", "training": {"lr": 0.5}})
+    assert made["optimizer"]["lr"] == 0.5
+    assert "lr" not in made["training"]
+    with pytest.raises(ConfigError, match=r"training\.lr.*give one of them"):
+        defaults.make_config("PPO", {"training": {"lr": 0.5}, "optimizer": {"lr": 0.1}})
+
+
+def test_values_of_python_callers():
+    import numpy
+
+    made = defaults.make_config(
+        "PPO",
+        {"device": "cpu", "training": {"num_epochs": numpy.int64(4)}, "optimizer": {"betas": (0.8, 0.9)}},
+    )
+    assert made["training"]["num_epochs"] == 4
+    assert made["optimizer"] == {"lr": 3e-4, "betas": (0.8, 0.9)}
+
+
+def test_keys_of_other_algorithms_are_kept_on_request():
+    with pytest.raises(ConfigError, match="algorithm.training.mine"):
+        defaults.make_config("PPO", {"training": {"mine": 1}})
+    made = defaults.make_config("PPO", {"device": "cpu", "training": {"mine": 1}}, keep_unknown=True)
+    assert made["training"]["mine"] == 1
+    assert made["training"]["num_epochs"] == 10
+    with pytest.raises(ConfigError, match="num_epochs"):
+        defaults.make_config("PPO", {"training": {"mine": 1, "num_epochs": 0}}, keep_unknown=True)
+
+
+def test_predecessor_configs_load():
+    az = {
+        "collecting": {
+            "num_cores": 32, "num_episodes": 512, "num_mcts_searches": 1000, "C": 1.41,
+            "max_expand_depth": 1, "seed": 123,
+        },
+        "training": {"num_epochs": 10},
+        "learning": {"diff_threshold": 0.85, "diff_max": 32, "diff_metric": "mcts_100"},
+        "optimizer": {"lr": 0.0003},
+        "evals": {"mcts_100": {"num_mcts_searches": 100, "C": 1.41, "max_expand_depth": 1}},
+        "logging": {"log_freq": 1, "checkpoint_freq": 10},
+    }  # fmt: skip
+    assert defaults.make_config("AZ", az)["collecting"] == az["collecting"]
+    for path in sorted((ROOT / "benchmarks" / "configs").glob("ppo_*.json")):
+        resolve_run(read_json(path))
+    for path in sorted((ROOT / "examples").glob("*.json")):
+        resolve_run(read_json(path))
+
+
+def test_all_faults_are_reported_at_once(small):
+    small["algoritm"] = {}
+    small["env"]["hight"] = 3
+    small["policy"]["common_layers"] = [0, 3.0]
+    training = small["algorithm"]["training"]
+    training.update(clip_rato=1, num_epochs=True, vf_coef="3", ent_coef=-1)
+    small["algorithm"]["collecting"]["lambda"] = 2
+    small["algorithm"]["evals"]["ppo_1"]["sed"] = 3
+    found = problems(small)
+    assert found["algoritm"] == "unknown key; did you mean algorithm?"
+    assert found["env.hight"] == "unknown key; did you mean env.height?"
+    assert found["policy.common_layers[0]"].startswith("got 0; expected")
+    assert found["policy.common_layers[1]"].startswith("got 3.0; expected a valid integer")
+    assert found["algorithm.training.clip_rato"].endswith("algorithm.training.clip_ratio?")
+    assert found["algorithm.training.num_epochs"] == "got true; expected a valid integer"
+    assert found["algorithm.training.vf_coef"] == 'got "3"; expected a valid number'
+    assert found["algorithm.collecting.lambda"].startswith("got 2; expected less than or equal")
+    assert found["algorithm.evals.ppo_1.sed"].endswith("algorithm.evals.ppo_1.seed?")
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**9, "3", 3.5, True, None, [3]])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "env.width",
+        "env.height",
+        "env.difficulty",
+        "env.depth_slope",
+        "env.max_depth",
+        "policy.embedding_size",
+        "algorithm.collecting.num_cores",
+        "algorithm.collecting.num_episodes",
+        "algorithm.training.num_epochs",
+        "algorithm.evals.ppo_1.num_episodes",
+        "algorithm.evals.ppo_1.num_searches",
+    ],
+)
+def test_impossible_sizes_are_refused(small, path, value):
+    at(small, path, value)
+    assert list(problems(small)) == [path]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("algorithm.optimizer.lr", 0),
+        ("algorithm.optimizer.lr", float("nan")),
+        ("algorithm.optimizer.lr", float("inf")),
+        ("algorithm.training.clip_ratio", 1),
+        ("algorithm.collecting.gamma", 1.01),
+        ("algorithm.collecting.truncation", "never"),
+        ("algorithm.training.lr_schedule.kind", "step"),
+        ("algorithm.learning.diff_metric", "nothing"),
+        ("algorithm.seed", -1),
+        ("algorithm.evals.ppo_1", 3),
+        ("algorithm.logging", []),
+        ("env_cls", 3),
+        ("policy_cls", "NoPolicy"),
+    ],
+)
+def test_wrong_values_are_named(small, path, value):
+    at(small, path, value)
+    assert list(problems(small)) == [path]
+
+
+@pytest.mark.parametrize("key", ["env_cls", "policy_cls", "algorithm_cls"])
+def test_missing_classes_are_named(small, key):
+    del small[key]
+    assert problems(small) == {key: "is missing"}
+
+
+def test_arguments_of_foreign_classes_are_free(small):
+    small["env_cls"] = "somewhere.else.Board"
+    small["env"] = {"anything": [1, {"goes": True}]}
+    assert resolve_run(small)["env"] == small["env"]
+    small["env_cls"] = "twisterl.envs.PyEnv"
+    small["env"] = {"pyenv_cls": "a.B", "size": 3}
+    assert resolve_run(small)["env"] == small["env"]
+    del small["env"]["pyenv_cls"]
+    assert problems(small) == {"env.pyenv_cls": "is missing"}
+
+
+@pytest.mark.parametrize("value", [[], 3, "text", None])
+def test_a_config_is_an_object(value):
+    assert list(problems(value)) == [""]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "line 1 column 2"),
+        (b'{"a": 1} x', "is not JSON: extra data"),
+        (b'{"a": "\xff"}', "is not UTF-8"),
+        (b'{"a": {"b": 1, "b": 2}}', "a.b: is given more than once"),
+        (b'{"a": [1, NaN]}', r"a\[1\]: NaN is not JSON"),
+        (b'{"a": -Infinity}', "a: -Infinity is not JSON"),
+        (b'{"a": 1e999}', "overflows"),
+        (b'{"a": 99999999999999999999}', "expected an integer from"),
+        (b"[" * 65 + b"]" * 65, "deeper than 64"),
+        (b"[" * 100_000, "deeper than 64"),
+        (b" " * ((1 << 20) + 1), "at most 1048576"),
+        (b'{"__tuple_list__": true, "list": [3]}', "expected"),
+    ],
+)
+def test_broken_files_are_refused(tmp_path, content, said):
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        read_json(tmp_path / "nothing.json")
+    with pytest.raises(ConfigError, match="not a regular file|cannot be read"):
+        read_json(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ConfigError, match="not a regular file"):
+            read_json(tmp_path / "pipe")
+
+
+def test_tuple_lists_survive_writing():
+    text = '{"twists": {"__tuple_list__": true, "list": [[0, 1], [1, 0]]}, "plain": [[1]]}'
+    value = parse_json(text)
+    assert value == {"twists": [(0, 1), (1, 0)], "plain": [[1]]}
+    assert parse_json(to_json(value)) == value
+
+
+def test_schema_is_current():
+    path = ROOT / "specs" / "config.schema.json"
+    assert path.read_text(encoding="utf-8") == config_schema.text(), (
+        "run python -m twisterl.config_schema --write specs/config.schema.json"
+    )
+    assert config_schema.main(["--check", str(path)]) == 0
+
+
+def test_overrides(small):
+    pairs = parse_overrides(
+        ["algorithm.training.lr=1e-3", "--env.width", "3", "--policy.common_layers=[4, 4]"]
+    )
+    made = apply_overrides(small, pairs)
+    assert made["algorithm"]["optimizer"]["lr"] == 1e-3
+    assert made["env"]["width"] == 3
+    assert made["policy"]["common_layers"] == [4, 4]
+    assert small["env"]["width"] == 2
+    resolve_run(made)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (["--num_step", "3"], "unknown option --num_step; did you mean --num_steps?"),
+        (["nonsense"], "expected key.path=value"),
+        (["training.lr=3"], "did you mean algorithm.training.lr?"),
+        (["optimiser.lr=3"], "did you mean algorithm"),
+        (["--algorithm.seed"], "has no value"),
+    ],
+)
+def test_wrong_overrides(tokens, said):
+    with pytest.raises(ConfigError) as caught:
+        parse_overrides(tokens, ["--num_steps", "--config"])
+    assert said in str(caught.value)
+
+
+def test_nearest_path_prefers_the_same_name():
+    assert nearest_path("algorithm.lr") in ("algorithm.optimizer.lr", "algorithm.training.lr")
+    assert nearest_path("algorithm.learning.num_epochs") == "algorithm.training.num_epochs"
+    assert "algorithm.training.lr_schedule.kind" in known_paths()
+
+
+def test_import_is_cheap_and_without_torch():
+    code = (
+        "import sys, time; start = time.process_time(); import twisterl; "
+        "import twisterl.envs, twisterl.defaults, twisterl.utils, twisterl.cli; "
+        "used = time.process_time() - start; "
+        "heavy = {'torch', 'matplotlib', 'tensorboard', 'huggingface_hub', 'rich'}; "
+        "import json; print(json.dumps([used, sorted(heavy & set(sys.modules))]))"
+    )
+    runs = [json.loads(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
+    assert all(heavy == [] for _, heavy in runs)
+    assert min(used for used, _ in runs) < 0.3
