@@ -82,8 +82,7 @@ fn twisted() -> Reference {
     let multiplied = (0..81).map(|i| i * 2 % 81).collect();
     reference.obs_perms = vec![(0..81).collect(), (0..81).rev().collect(), multiplied];
     // The second is no bijection.
-    reference.act_perms =
-        vec![(0..6).collect(), vec![1, 1, 3, 3, 5, 5], vec![5, 4, 3, 2, 1, 0]];
+    reference.act_perms = vec![(0..6).collect(), vec![1, 1, 3, 3, 5, 5], vec![5, 4, 3, 2, 1, 0]];
     reference
 }
 
@@ -229,9 +228,8 @@ fn layers_that_do_not_fit_are_named() {
         message(Sequential::new(vec![linear(3, 4), linear(5, 2)])),
         "Sequential: inputs of layer 1: expected 4, the outputs of layer 0, got 5"
     );
-    let build = |common, action, value| {
-        message(Policy::new(bag(), common, action, value, vec![], vec![]))
-    };
+    let build =
+        |common, action, value| message(Policy::new(bag(), common, action, value, vec![], vec![]));
     assert_eq!(
         build(net(4, 5), net(5, 2), net(5, 1)),
         "Policy: inputs of common: expected 3, got 4"

@@ -7,103 +7,156 @@ use crate::obs::SparseRows;
 
 /// Above this many rows nothing more is kept: about 60 MB with 16 features a row.
 const MAX_ROWS: usize = 1 << 19;
-const EMPTY: u32 = u32::MAX;
+/// A record's words before its features: the twist and their number.
+const HEAD: usize = 2;
 
 /// What [`Cache::find`] says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Its output is, or will be, in this slot.
-    Known(u32),
-    /// It was given this slot; the caller fills it.
-    New(u32),
+    /// Its output is, or will be, in this record.
+    Known(Record),
+    /// It was given this record; the caller fills it.
+    New(Record),
     /// No room for it.
     Full,
 }
 
-/// Open addressing over exact keys: the observation's indices and the twist.
+/// Where the output of a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    output: u32,
+}
+
+/// A bucket of the table: a record and the upper half of its hash.
+#[derive(Clone, Copy)]
+struct Bucket {
+    tag: u32,
+    record: u32,
+}
+
+const EMPTY: Bucket = Bucket { tag: 0, record: u32::MAX };
+
+/// Open addressing over exact keys: the observation's features and the twist.
+///
+/// A record is one run of 32-bit words (twist, number of features, features, output), so that a
+/// hit costs two cache misses: its bucket and its record.
 pub(crate) struct Cache {
-    table: Vec<u32>,
-    hashes: Vec<u64>,
-    keys: SparseRows,
-    twists: Vec<i32>,
+    buckets: Vec<Bucket>,
+    words: Vec<u32>,
+    len: usize,
+    output_len: usize,
 }
 
 impl Cache {
-    pub(crate) fn new() -> Self {
-        Self {
-            table: vec![EMPTY; 64],
-            hashes: Vec::new(),
-            keys: SparseRows::default(),
-            twists: Vec::new(),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.hashes.len()
+    /// A cache of outputs of `output_len` numbers.
+    pub(crate) fn new(output_len: usize) -> Self {
+        Self { buckets: vec![EMPTY; 64], words: Vec::new(), len: 0, output_len }
     }
 
     /// Finds or inserts `row` seen through `twist`.
+    #[inline]
     pub(crate) fn find(&mut self, row: &[i32], twist: i32) -> Found {
         let hash = hash_row(row, twist);
-        let mask = self.table.len() - 1;
+        let mask = self.buckets.len() - 1;
         let mut place = hash as usize & mask;
         loop {
-            let slot = self.table[place];
-            if slot == EMPTY {
+            let bucket = self.buckets[place];
+            if bucket.record == EMPTY.record {
                 break;
             }
-            let known = slot as usize;
-            if self.hashes[known] == hash
-                && self.twists[known] == twist
-                && self.keys.row(known) == row
-            {
-                return Found::Known(slot);
+            if bucket.tag == tag(hash) && self.is(bucket.record as usize, row, twist) {
+                return Found::Known(self.record(bucket.record, row.len()));
             }
             place = (place + 1) & mask;
         }
-        if self.len() >= MAX_ROWS {
-            return Found::Full;
+        match u32::try_from(self.words.len()) {
+            Ok(record) if self.len < MAX_ROWS => {
+                self.buckets[place] = Bucket { tag: tag(hash), record };
+                self.insert(row, twist);
+                Found::New(self.record(record, row.len()))
+            }
+            _ => Found::Full,
         }
-        let slot = self.len() as u32;
-        self.table[place] = slot;
-        self.hashes.push(hash);
-        self.keys.push(row);
-        self.twists.push(twist);
-        if self.len() * 2 > self.table.len() {
+    }
+
+    #[inline]
+    fn is(&self, record: usize, row: &[i32], twist: i32) -> bool {
+        let words = &self.words[record..];
+        words[0] == twist as u32
+            && words[1] == row.len() as u32
+            && words[HEAD..HEAD + row.len()].iter().zip(row).all(|(&word, &k)| word == k as u32)
+    }
+
+    fn record(&self, record: u32, row_len: usize) -> Record {
+        Record { output: record + (HEAD + row_len) as u32 }
+    }
+
+    fn insert(&mut self, row: &[i32], twist: i32) {
+        self.words.extend([twist as u32, row.len() as u32]);
+        self.words.extend(row.iter().map(|&k| k as u32));
+        self.words.resize(self.words.len() + self.output_len, 0);
+        self.len += 1;
+        if self.len * 2 > self.buckets.len() {
             self.grow();
         }
-        Found::New(slot)
     }
 
     fn grow(&mut self) {
-        let mask = self.table.len() * 4 - 1;
-        self.table.clear();
-        self.table.resize(mask + 1, EMPTY);
-        for (slot, &hash) in self.hashes.iter().enumerate() {
-            let mut place = hash as usize & mask;
-            while self.table[place] != EMPTY {
+        let mask = self.buckets.len() * 4 - 1;
+        let old = std::mem::replace(&mut self.buckets, vec![EMPTY; mask + 1]);
+        for bucket in old.into_iter().filter(|bucket| bucket.record != EMPTY.record) {
+            let mut place = self.hash_of(bucket.record as usize) as usize & mask;
+            while self.buckets[place].record != EMPTY.record {
                 place = (place + 1) & mask;
             }
-            self.table[place] = slot as u32;
+            self.buckets[place] = bucket;
         }
+    }
+
+    fn hash_of(&self, record: usize) -> u64 {
+        let (twist, len) = (self.words[record], self.words[record + 1] as usize);
+        hash_words(&self.words[record + HEAD..][..len], twist)
+    }
+
+    /// The output in `record`, as last written.
+    #[inline]
+    pub(crate) fn output(&self, record: Record) -> impl Iterator<Item = f32> + '_ {
+        let words = &self.words[record.output as usize..][..self.output_len];
+        words.iter().map(|&word| f32::from_bits(word))
+    }
+
+    /// Writes the output of `record`.
+    pub(crate) fn fill(&mut self, record: Record, output: impl Iterator<Item = f32>) {
+        let words = &mut self.words[record.output as usize..][..self.output_len];
+        words.iter_mut().zip(output).for_each(|(word, number)| *word = number.to_bits());
     }
 }
 
-/// A multiply-xorshift hash of two indices a round.
+/// The bits of a hash that do not choose the bucket.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
 #[inline]
 fn hash_row(row: &[i32], twist: i32) -> u64 {
+    hash(row.len(), row.iter().map(|&k| k as u32), twist as u32)
+}
+
+fn hash_words(row: &[u32], twist: u32) -> u64 {
+    hash(row.len(), row.iter().copied(), twist)
+}
+
+/// A multiply-xorshift hash, two features a round.
+#[inline]
+fn hash(len: usize, mut row: impl Iterator<Item = u32>, twist: u32) -> u64 {
     const MULTIPLIER: u64 = 0xD6E8_FEB8_6659_FD93;
-    let mut hash = (twist as u32 as u64) ^ ((row.len() as u64) << 32);
-    let mut round = |word: u64| {
-        hash = (hash ^ word).wrapping_mul(MULTIPLIER);
+    let mut hash = u64::from(twist) ^ ((len as u64) << 32);
+    for _ in 0..len.div_ceil(2) {
+        let (first, second) = (row.next().unwrap_or(0), row.next().unwrap_or(0));
+        hash ^= u64::from(first) | u64::from(second) << 32;
+        hash = hash.wrapping_mul(MULTIPLIER);
         hash ^= hash >> 32;
-    };
-    let mut pairs = row.chunks_exact(2);
-    for pair in &mut pairs {
-        round(pair[0] as u32 as u64 | (pair[1] as u32 as u64) << 32);
-    }
-    if let [last] = pairs.remainder() {
-        round(*last as u32 as u64);
     }
     hash
 }
@@ -111,6 +164,7 @@ fn hash_row(row: &[i32], twist: i32) -> u64 {
 /// The distinct rows of a batch: `(first [U], index [N])`, where `first[u]` is the first row equal
 /// to distinct row `u` and `index[n]` the distinct row that row `n` equals.
 pub fn distinct_rows(rows: &SparseRows, twists: &[i32]) -> (Vec<i64>, Vec<i64>) {
+    const EMPTY: u32 = u32::MAX;
     let mut table = vec![EMPTY; (rows.len() * 2).next_power_of_two().max(64)];
     let mask = table.len() - 1;
     let (mut first, mut hashes) = (Vec::new(), Vec::new());
@@ -146,20 +200,25 @@ mod tests {
     #[test]
     fn finds_what_was_inserted_and_nothing_else() {
         let mut rng = Rng::new(3);
-        let mut cache = Cache::new();
+        let mut cache = Cache::new(2);
         let mut known = std::collections::HashMap::new();
         for _ in 0..20_000 {
             let row: Vec<i32> = (0..rng.below(5)).map(|_| rng.below(6) as i32).collect();
             let twist = rng.below(3) as i32 - 1;
-            let next = known.len() as u32;
-            let found = match known.get(&(row.clone(), twist)) {
-                Some(&slot) => Found::Known(slot),
-                None => Found::New(next),
-            };
-            assert_eq!(cache.find(&row, twist), found);
-            known.entry((row, twist)).or_insert(next);
+            let number = known.len() as f32;
+            match cache.find(&row, twist) {
+                Found::Known(record) => {
+                    let expected: f32 = known[&(row, twist)];
+                    assert!(cache.output(record).eq([expected, -expected]));
+                }
+                Found::New(record) => {
+                    cache.fill(record, [number, -number].into_iter());
+                    assert_eq!(known.insert((row, twist), number), None);
+                }
+                Found::Full => panic!("full after {number} rows"),
+            }
         }
-        assert_eq!(cache.len(), known.len());
+        assert_eq!(cache.len, known.len());
     }
 
     #[test]

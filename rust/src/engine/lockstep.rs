@@ -1,6 +1,6 @@
 //! The loop that plays: observe all lanes, evaluate them in one batch, choose, move.
 
-use super::cache::{Cache, Found};
+use super::cache::{Cache, Found, Record};
 use super::pool::Poll;
 use crate::error::{Error, Result};
 use crate::nn::{Policy, Scratch};
@@ -88,14 +88,13 @@ pub(crate) fn play(
         for (i, &LaneMove { lane, .. }) in moves.iter().enumerate() {
             let status = views.status[i];
             let mask = &views.masks[i * num_actions..][..num_actions];
-            let (raw, value, twist) = evaluator.output(i);
-            let (action, log_prob) = match raw {
-                Some(raw) => {
-                    mask_logits(raw, mask, status.is_final, &mut logits)?;
-                    choose(&logits, rules.choice, &mut weights, &mut rngs[lane])
-                }
-                None => (0, 0.0),
-            };
+            let twist = evaluator.twists[i];
+            let (mut action, mut log_prob, mut value) = (0, 0.0, 0.0);
+            if let Some(output) = evaluator.output(i, &mut logits) {
+                value = output;
+                mask_logits(mask, status.is_final, &mut logits)?;
+                (action, log_prob) = choose(&logits, rules.choice, &mut weights, &mut rngs[lane]);
+            }
             let row = views.rows.row(i);
             episodes.visit(
                 lane,
@@ -141,12 +140,12 @@ fn check(views: &Views, expected: usize, num_actions: usize) -> Result<()> {
     Ok(())
 }
 
-/// Writes `raw` with [`MASKED_LOGIT`] where masked; a final state may have no legal action.
+/// Writes [`MASKED_LOGIT`] where masked; a final state may have no legal action.
 #[inline]
-fn mask_logits(raw: &[f32], mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> {
+fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> {
     let mut any = false;
-    for ((logit, &raw), &legal) in logits.iter_mut().zip(raw).zip(mask) {
-        *logit = if legal { raw } else { MASKED_LOGIT };
+    for (logit, &legal) in logits.iter_mut().zip(mask) {
+        *logit = if legal { *logit } else { MASKED_LOGIT };
         any |= legal;
     }
     if any || is_final {
@@ -195,8 +194,7 @@ enum Place {
     None,
     /// Row of this step's batch.
     Batch(u32),
-    /// Slot of the cache.
-    Cached(u32),
+    Cached(Record),
 }
 
 /// Network outputs for the views of a step, through the cache or not.
@@ -205,15 +203,12 @@ struct Evaluator<'a> {
     rules: Rules,
     scratch: Scratch,
     cache: Cache,
-    /// Outputs by cache slot: `[S, A]` and `[S]`.
-    cached_logits: Vec<f32>,
-    cached_values: Vec<f32>,
-    /// What the network is asked in this step, and the slot each answer goes to.
+    /// What the network is asked in this step, and the record each answer goes to.
     batch: SparseRows,
     batch_twists: Vec<i32>,
     batch_logits: Vec<f32>,
     batch_values: Vec<f32>,
-    slots: Vec<Option<u32>>,
+    records: Vec<Option<Record>>,
     twists: Vec<i32>,
     places: Vec<Place>,
 }
@@ -224,14 +219,12 @@ impl<'a> Evaluator<'a> {
             policy,
             rules,
             scratch: Scratch::default(),
-            cache: Cache::new(),
-            cached_logits: Vec::new(),
-            cached_values: Vec::new(),
+            cache: Cache::new(policy.num_actions() + 1),
             batch: SparseRows::default(),
             batch_twists: Vec::new(),
             batch_logits: Vec::new(),
             batch_values: Vec::new(),
-            slots: Vec::new(),
+            records: Vec::new(),
             twists: Vec::new(),
             places: Vec::new(),
         }
@@ -240,7 +233,7 @@ impl<'a> Evaluator<'a> {
     fn evaluate(&mut self, moves: &[LaneMove], views: &Views, rngs: &mut [Rng]) -> Result<()> {
         self.batch.clear();
         self.batch_twists.clear();
-        self.slots.clear();
+        self.records.clear();
         self.twists.clear();
         self.places.clear();
         let num_twists = self.policy.num_twists() as u32;
@@ -266,15 +259,15 @@ impl<'a> Evaluator<'a> {
             true => self.cache.find(row, twist),
             false => Found::Full,
         };
-        let slot = match found {
-            Found::Known(slot) => return Place::Cached(slot),
-            Found::New(slot) => Some(slot),
+        let record = match found {
+            Found::Known(record) => return Place::Cached(record),
+            Found::New(record) => Some(record),
             Found::Full => None,
         };
         self.batch.push(row);
         self.batch_twists.push(twist);
-        self.slots.push(slot);
-        slot.map_or(Place::Batch(self.slots.len() as u32 - 1), Place::Cached)
+        self.records.push(record);
+        record.map_or(Place::Batch(self.records.len() as u32 - 1), Place::Cached)
     }
 
     fn run_network(&mut self) -> Result<()> {
@@ -299,28 +292,30 @@ impl<'a> Evaluator<'a> {
     }
 
     fn keep(&mut self) {
-        let num_actions = self.policy.num_actions();
-        self.cached_logits.resize(self.cache.len() * num_actions, 0.0);
-        self.cached_values.resize(self.cache.len(), 0.0);
-        for (row, slot) in self.slots.iter().enumerate() {
-            if let Some(slot) = *slot {
-                let slot = slot as usize;
-                self.cached_logits[slot * num_actions..][..num_actions]
-                    .copy_from_slice(&self.batch_logits[row * num_actions..][..num_actions]);
-                self.cached_values[slot] = self.batch_values[row];
+        let outputs = self.batch_logits.chunks_exact(self.policy.num_actions());
+        let outputs = outputs.zip(&self.batch_values);
+        for (record, (logits, &value)) in self.records.iter().zip(outputs) {
+            if let Some(record) = *record {
+                self.cache.fill(record, logits.iter().copied().chain([value]));
             }
         }
     }
 
-    /// Raw logits (if evaluated), value and twist of view `i`.
+    /// Writes the raw logits of view `i` and returns its value, if it was evaluated.
     #[inline]
-    fn output(&self, i: usize) -> (Option<&[f32]>, f32, i32) {
-        let num_actions = self.policy.num_actions();
-        let (logits, values, at) = match self.places[i] {
-            Place::None => return (None, 0.0, self.twists[i]),
-            Place::Batch(row) => (&self.batch_logits, &self.batch_values, row as usize),
-            Place::Cached(slot) => (&self.cached_logits, &self.cached_values, slot as usize),
-        };
-        (Some(&logits[at * num_actions..][..num_actions]), values[at], self.twists[i])
+    fn output(&self, i: usize, logits: &mut [f32]) -> Option<f32> {
+        match self.places[i] {
+            Place::None => None,
+            Place::Batch(row) => {
+                let row = row as usize;
+                logits.copy_from_slice(&self.batch_logits[row * logits.len()..][..logits.len()]);
+                Some(self.batch_values[row])
+            }
+            Place::Cached(record) => {
+                let mut output = self.cache.output(record);
+                logits.iter_mut().zip(&mut output).for_each(|(logit, number)| *logit = number);
+                output.next()
+            }
+        }
     }
 }

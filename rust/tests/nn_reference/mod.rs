@@ -21,7 +21,8 @@ impl Layer {
 
     fn chain(rng: &mut Rng, sizes: &[usize], final_relu: bool) -> Vec<Self> {
         let last = sizes.len().saturating_sub(2);
-        let layer = |(i, s): (usize, &[usize])| Self::random(rng, s[0], s[1], i < last || final_relu);
+        let layer =
+            |(i, s): (usize, &[usize])| Self::random(rng, s[0], s[1], i < last || final_relu);
         sizes.windows(2).enumerate().map(layer).collect()
     }
 
@@ -96,8 +97,7 @@ impl Reference {
     }
 
     pub fn policy(&self, level: CpuLevel) -> Policy {
-        let linear =
-            |l: &Layer| Linear::new(l.weights.clone(), l.bias.clone(), l.relu).unwrap();
+        let linear = |l: &Layer| Linear::new(l.weights.clone(), l.bias.clone(), l.relu).unwrap();
         let net = |layers: &[Layer]| Sequential::new(layers.iter().map(linear).collect()).unwrap();
         let (vectors, bias) = (self.vectors.clone(), self.bias.clone());
         let obs_shape = self.obs_shape.clone();
