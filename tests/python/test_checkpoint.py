@@ -1,0 +1,296 @@
+"""Checkpoints: what is read, what is refused, and that nothing is ever half written."""
+
+import json
+import os
+import struct
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from twisterl import tensors  # noqa: E402
+from twisterl.checkpoint import (  # noqa: E402
+    BEST,
+    LAST,
+    Commit,
+    RunFolder,
+    RunFolderError,
+    write_atomic,
+)
+from twisterl.tensors import CheckpointError  # noqa: E402
+
+
+def raw(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(shape=(2,), begin=0, end=8, dtype="F32"):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+
+
+def commit(value=1.0, iteration=3):
+    state = {"iteration": iteration}
+    return Commit({"w": torch.full((2,), value)}, {"m": torch.zeros(2)}, state)
+
+
+def test_what_is_written_is_read(tmp_path):
+    given = {
+        "a.weight": torch.randn(3, 4),
+        "b": torch.arange(5),
+        "c": torch.tensor(True),
+        "empty": torch.empty(0, 3),
+        "transposed": torch.randn(3, 4).t(),
+    }
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(tensors.encode(given, {"note": "x"}))
+    got, metadata = tensors.read(path)
+    assert metadata == {"note": "x"}
+    assert got.keys() == given.keys()
+    for name, value in given.items():
+        assert torch.equal(got[name], value) and got[name].dtype == value.dtype
+
+
+def test_the_library_reads_ours(tmp_path):
+    from safetensors.torch import load_file
+
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(tensors.encode({"w": torch.ones(2)}))
+    assert torch.equal(load_file(path)["w"], torch.ones(2))
+
+
+def test_tied_tensors_are_written_once(tmp_path):
+    weight = torch.randn(100, 10)
+    content = tensors.encode({"a": weight, "b": weight, "row": weight[3]})
+    assert len(content) < 1.5 * weight.numel() * 4
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    got, _ = tensors.read(path)
+    assert torch.equal(got["b"], weight) and torch.equal(got["row"], weight[3])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "too short"),
+        (b"1234567", "too short"),
+        (struct.pack("<Q", 1 << 60), "claims"),
+        (struct.pack("<Q", 100) + b"{}", "claims"),
+        (raw(b" {}"), "no JSON object"),
+        (raw(b"{"), "not JSON"),
+        (raw(b"{" + b'"a":[' * 100_000), "not JSON"),
+        (raw(b'{"\xff": 1}'), "not JSON"),
+        (raw(b'{"w": {}, "w": {}}'), "w is given more than once"),
+        (raw({"w": 3}), "tensor w needs"),
+        (raw({"w": entry(dtype="F31")}, b"\0" * 8), "tensor w has dtype"),
+        (raw({"w": entry(dtype=["F32"])}, b"\0" * 8), "tensor w has dtype"),
+        (raw({"w": entry(shape=[-2])}, b"\0" * 8), "tensor w has the shape"),
+        (raw({"w": entry(shape=[1] * 9, end=4)}, b"\0" * 4), "tensor w has the shape"),
+        (raw({"w": entry(shape=[True, 2])}, b"\0" * 8), "tensor w has the shape"),
+        (raw({"w": entry(shape=[1 << 61, 1 << 61])}, b"\0" * 8), "needs"),
+        (raw({"w": entry(end=12)}, b"\0" * 12), "tensor w of shape"),
+        (raw({"w": entry()}, b"\0" * 7), "cut off: tensor w"),
+        (raw({"w": entry()}, b"\0" * 9), "1 bytes belong to no tensor"),
+        (raw({"w": entry(), "v": entry()}, b"\0" * 8), "hole or overlap"),
+        (raw({"w": entry(begin=8, end=16)}, b"\0" * 16), "hole or overlap"),
+        (raw({"__metadata__": {"a": 3}}), "__metadata__"),
+        (raw({"__metadata__": {tensors.TIED: '{"a": "b"}'}}), "names no tensor"),
+        (raw({"w": entry()}, struct.pack("<ff", 1, float("nan"))), "tensor w has 1 of 2 values"),
+        (raw({"w": entry()}, struct.pack("<ff", 1, float("inf"))), "tensor w has 1 of 2 values"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, content, said):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=said) as caught:
+        tensors.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_finite_values_whose_sum_overflows_are_fine(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(tensors.encode({"w": torch.full((4,), 3e38)}))
+    tensors.read(path)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        tensors.read(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="regular file"):
+        tensors.read(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(CheckpointError, match="regular file"):
+            tensors.read(tmp_path / "pipe")
+
+
+def test_mutated_files_never_do_more_than_raise(tmp_path):
+    import random
+
+    content = tensors.encode({"a": torch.ones(3, 2), "b": torch.arange(4)}, {"k": "v"})
+    path = tmp_path / "x.safetensors"
+    rng = random.Random(0)
+    for _ in range(500):
+        mutated = bytearray(content)
+        for _ in range(rng.randint(1, 4)):
+            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+        path.write_bytes(bytes(mutated[: rng.randint(0, len(mutated))] if rng.random() < 0.3 else mutated))
+        try:
+            tensors.read(path)
+        except CheckpointError:
+            pass
+
+
+def test_every_mismatch_is_listed():
+    got = {"a": torch.ones(2), "b": torch.ones(3), "c": torch.ones(1).long(), "x": torch.ones(1)}
+    wanted = {"a": torch.ones(2), "b": torch.ones(4), "c": torch.ones(1), "d": torch.ones(1)}
+    with pytest.raises(CheckpointError) as caught:
+        tensors.require_match(got, wanted, "file")
+    text = str(caught.value)
+    assert "b has shape [3]; expected [4]" in text
+    assert "c has dtype torch.int64; expected torch.float32" in text
+    assert "d is missing" in text
+    assert "x is not part of the policy" in text
+    assert "a " not in text.replace("a is", "")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+    for name in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+
+            def fail(*_):
+                raise OSError(28, "No space left on device")
+
+            patch.setattr(os, name, fail)
+            with pytest.raises(OSError, match="No space"):
+                write_atomic(path, b"new")
+        assert path.read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_planted_link_is_not_followed(tmp_path):
+    victim, path = tmp_path / "victim", tmp_path / "file"
+    victim.write_bytes(b"precious")
+    path.symlink_to(victim)
+    (tmp_path / f"file.tmp-{os.getpid()}").symlink_to(victim)
+    write_atomic(path, b"new")
+    assert victim.read_bytes() == b"precious"
+    assert path.read_bytes() == b"new" and not path.is_symlink()
+
+
+def test_commits(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.holds_run()
+    folder.prepare()
+    with pytest.raises(RunFolderError, match="no commit was written"):
+        folder.load_commit()
+    folder.commit(commit(1.0, 3))
+    folder.commit(commit(2.0, 4))
+    assert folder.holds_run()
+    loaded = folder.load_commit()
+    assert loaded.state == {"iteration": 4}
+    assert torch.equal(loaded.weights["w"], torch.full((2,), 2.0))
+    assert torch.equal(tensors.read(folder.path / LAST)[0]["w"], loaded.weights["w"])
+    assert len(list((folder.path / "resume").iterdir())) == 1
+
+
+def test_a_commit_that_fails_anywhere_leaves_the_one_before(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.prepare()
+    folder.commit(commit(1.0, 1))
+    real = {name: getattr(os, name) for name in ("fsync", "replace", "rename", "mkdir")}
+    fail_at, failed = 0, True
+    while failed:
+        fail_at += 1
+        calls = 0
+        failed = False
+
+        def make(name):
+            def call(*arguments, **keywords):
+                nonlocal calls, failed
+                calls += 1
+                if calls == fail_at:
+                    failed = True
+                    raise OSError(5, "Input/output error")
+                return real[name](*arguments, **keywords)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for name in real:
+                patch.setattr(os, name, make(name))
+            try:
+                folder.commit(commit(float(fail_at), fail_at))
+            except OSError:
+                assert failed
+        loaded = folder.load_commit()
+        assert loaded.state["iteration"] == loaded.weights["w"][0]
+        tensors.read(folder.path / LAST)
+    assert fail_at > 10
+    assert folder.load_commit().state["iteration"] == fail_at
+
+
+def test_flipped_bits_are_found(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.prepare()
+    folder.commit(commit())
+    path = tmp_path / "resume" / "00000001" / "optimizer.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(RunFolderError, match="SHA-256"):
+        folder.load_commit()
+
+
+def test_nan_never_replaces_numbers(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.prepare()
+    folder.commit(commit(1.0))
+    folder.save_best(commit(1.0).weights)
+    before = {name: (tmp_path / name).read_bytes() for name in (LAST, BEST)}
+    with pytest.raises(CheckpointError, match="tensor w"):
+        folder.commit(commit(float("nan")))
+    with pytest.raises(CheckpointError, match="tensor w"):
+        folder.save_best(commit(float("inf")).weights)
+    assert before == {name: (tmp_path / name).read_bytes() for name in (LAST, BEST)}
+    assert folder.load_commit().weights["w"][0] == 1.0
+
+
+def test_a_run_is_not_overwritten_by_accident(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.require_usable(resume=False, overwrite=False)
+    with pytest.raises(RunFolderError, match="no run to resume"):
+        folder.require_usable(resume=True, overwrite=False)
+    folder.prepare()
+    folder.commit(commit())
+    (tmp_path / "mine.txt").write_text("kept")
+    (tmp_path / "events.out.tfevents.1").write_text("")
+    (tmp_path / "Losses_policy").mkdir()
+    with pytest.raises(RunFolderError, match="--resume continues it, --overwrite drops it"):
+        folder.require_usable(resume=False, overwrite=False)
+    folder.require_usable(resume=True, overwrite=False)
+    folder.require_usable(resume=False, overwrite=True)
+    folder.prepare(overwrite=True)
+    assert os.listdir(tmp_path) == ["mine.txt"]
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.prepare()
+    folder.commit(commit())
+    (tmp_path / f"{LAST}.tmp-123").write_text("half")
+    (tmp_path / "resume" / "00000002.tmp-123").mkdir()
+    folder.prepare()
+    assert not [name for name in os.listdir(tmp_path) if ".tmp-" in name]
+    assert os.listdir(tmp_path / "resume") == ["00000001"]
+
+
+def test_metrics_after_the_commit_are_dropped(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.prepare()
+    lines = [json.dumps({"iteration": i}) for i in range(4)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"iteration": 4, "cut')
+    folder.keep_metrics(2)
+    assert (tmp_path / "metrics.jsonl").read_text() == "\n".join(lines[:2]) + "\n"

@@ -1,0 +1,193 @@
+"""The helpers that programs built on TwisteRL call."""
+
+import copy
+import json
+import os
+from unittest.mock import MagicMock, patch
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import twisterl  # noqa: E402
+from twisterl import utils  # noqa: E402
+from twisterl.faults import ConfigError  # noqa: E402
+from twisterl.tensors import CheckpointError  # noqa: E402
+
+
+def test_public_names():
+    for name in (
+        "dynamic_import", "load_checkpoint", "convert_pt_to_safetensors", "load_config",
+        "json_load_tuples", "prepare_algorithm", "pull_hub_algorithm",
+        "validate_algorithm_from_hub", "HfApi", "snapshot_download",
+    ):  # fmt: skip
+        assert callable(getattr(utils, name))
+    assert twisterl.rl.PPO is utils.dynamic_import("twisterl.rl.ppo.PPO")
+    assert twisterl.rl.AZ is utils.dynamic_import("twisterl.rl.az.AZ")
+    assert twisterl.__version__.startswith("0.5.")
+    with pytest.raises(AttributeError):
+        _ = twisterl.nothing
+
+
+def test_dynamic_import_says_what_is_missing():
+    assert utils.dynamic_import("os.path.join") is os.path.join
+    for path, said in [
+        ("nothing", "expected a dotted path"),
+        ("no_such_module.X", "No module named 'no_such_module'"),
+        ("twisterl.rl.PP0", "twisterl.rl has an unknown name"),
+        ("twisterl.envs.Puzle", "did you mean Puzzle?"),
+    ]:
+        with pytest.raises(ImportError, match="Could not import") as caught:
+            utils.dynamic_import(path)
+        assert said in str(caught.value)
+
+
+def test_tuples():
+    marked = {"__tuple_list__": True, "list": [[1, 2]]}
+    assert utils.json_load_tuples(marked) == [(1, 2)]
+    assert utils.json_load_tuples({"a": 1}) == {"a": 1}
+    assert json.loads(json.dumps({"x": marked}), object_hook=utils.json_load_tuples) == {"x": [(1, 2)]}
+
+
+def test_prepare_algorithm(small):
+    before = copy.deepcopy(small)
+    first, second = utils.prepare_algorithm(small), utils.prepare_algorithm(small)
+    assert small == before
+    assert isinstance(first, twisterl.rl.PPO)
+    assert first.run_path is None and first.tb_writer is None
+    for name, value in first.policy.state_dict().items():
+        assert torch.equal(value, second.policy.state_dict()[name]), name
+    small["algorithm"]["seed"] = 1
+    other = utils.prepare_algorithm(small).policy.state_dict()
+    assert not torch.equal(other["common.0.weight"], first.policy.state_dict()["common.0.weight"])
+
+
+def test_short_names_and_missing_sections(small):
+    for kind in ("env_cls", "policy_cls", "algorithm_cls"):
+        small[kind] = small[kind].rsplit(".", 1)[-1]
+    del small["policy"]
+    algorithm = utils.prepare_algorithm(small)
+    assert algorithm.policy.state_dict()["common.0.weight"].shape == (256, 512)
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "said"),
+    [
+        ("env_cls", "os.system", "no class"),
+        ("env_cls", "subprocess.Popen", "is no environment"),
+        ("env_cls", "no_such_package.Env", "No module named"),
+        ("policy_cls", "twisterl.utils.load_config", "no class"),
+        ("policy_cls", "builtins.dict", "no torch.nn.Module"),
+        ("algorithm_cls", "torch.nn.Linear", "no twisterl.rl.algorithm.Algorithm"),
+        ("algorithm_cls", "twisterl.rl.PPOO", "could not import|Could not import"),
+    ],
+)
+def test_configs_name_classes_of_the_right_kind(small, key, path, said):
+    small[key] = path
+    with pytest.raises(ConfigError, match=said) as caught:
+        utils.prepare_algorithm(small)
+    assert caught.value.faults[0].path == key
+
+
+def test_configs_from_elsewhere_import_nothing_of_others(small):
+    utils.prepare_algorithm(small, registered_only=True)
+    small["env_cls"] = "json.JSONDecoder"
+    with pytest.raises(ConfigError, match="expected one of Puzzle, PyEnv"):
+        utils.prepare_algorithm(small, registered_only=True)
+
+
+def test_a_policy_larger_than_the_machine_is_refused(small):
+    small["policy"] = {"embedding_size": 65536, "common_layers": [65536] * 8}
+    with pytest.raises(ConfigError, match="GiB"):
+        utils.prepare_algorithm(small)
+
+
+def test_az_loads_its_config_and_says_that_it_is_not_built(small):
+    small["algorithm_cls"] = "twisterl.rl.AZ"
+    small["algorithm"] = {"device": "cpu", "collecting": {"C": 1.0}}
+    with pytest.raises(NotImplementedError, match="AlphaZero is not built yet"):
+        utils.prepare_algorithm(small)
+    small["algorithm"]["collecting"] = {"gamma": 1.0}
+    with pytest.raises(ConfigError, match="gamma"):
+        utils.prepare_algorithm(small)
+
+
+def test_checkpoints_by_path(small, tmp_path):
+    algorithm = utils.prepare_algorithm(small)
+    state = algorithm.policy.state_dict()
+    pt = tmp_path / "model.pt"
+    torch.save(state, pt)
+    target = utils.convert_pt_to_safetensors(str(pt))
+    assert target == str(tmp_path / "model.safetensors")
+    assert utils.convert_pt_to_safetensors(pt, tmp_path / "other.safetensors").endswith("other.safetensors")
+    for path in (pt, target, tmp_path / "other.safetensors"):
+        loaded = utils.load_checkpoint(path)
+        algorithm.policy.load_state_dict(loaded)
+        small["algorithm"]["seed"] = 5
+        again = utils.prepare_algorithm(small, load_checkpoint_path=path)
+        assert torch.equal(again.policy.state_dict()["value.0.weight"], state["value.0.weight"])
+
+
+def test_bad_checkpoints(small, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "pwned"),))
+
+    torch.save({"w": Evil()}, tmp_path / "evil.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    torch.save({"w": torch.tensor([float("nan")])}, tmp_path / "nan.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    for name in ("evil.pt", "list.pt", "nan.pt", "text.pt", "none.pt", "none.safetensors", "x.bin"):
+        with pytest.raises(CheckpointError, match=name):
+            utils.load_checkpoint(tmp_path / name)
+    assert not (tmp_path / "pwned").exists()
+
+    from twisterl import tensors
+
+    path = tmp_path / "shape.safetensors"
+    path.write_bytes(tensors.encode({"common.0.weight": torch.ones(3, 3)}))
+    with pytest.raises(CheckpointError, match=r"common\.0\.weight has shape \[3, 3\]; expected \[8, 16\]"):
+        utils.prepare_algorithm(small, load_checkpoint_path=path)
+
+
+def test_conv1d_survives_its_checkpoint(small, tmp_path):
+    small["policy_cls"] = "twisterl.nn.Conv1dPolicy"
+    small["policy"]["conv_dim"] = 1
+    small["algorithm"]["logging"]["checkpoint_freq"] = 1
+    algorithm = utils.prepare_algorithm(small, tmp_path / "run")
+    algorithm.learn(1)
+    loaded = utils.load_checkpoint(tmp_path / "run" / "checkpoint_last.safetensors")
+    algorithm.policy.load_state_dict(loaded)
+    assert "conv_layer.weight" in loaded
+
+
+def test_hub_validation():
+    api = MagicMock()
+    with patch("twisterl.utils.HfApi", return_value=api):
+        api.list_repo_files.return_value = ["a.json", "b.safetensors"]
+        assert utils.validate_algorithm_from_hub("me/model") == {"is_valid": True, "missing": []}
+        api.list_repo_files.assert_called_with("me/model", revision="main")
+        api.list_repo_files.return_value = ["b.pt"]
+        assert utils.validate_algorithm_from_hub("me/model")["missing"] == ["*.json"]
+        api.list_repo_files.return_value = ["a.json"]
+        report = utils.validate_algorithm_from_hub("me/model")
+        assert report == {"is_valid": False, "missing": ["*.safetensors or *.pt"]}
+        api.list_repo_files.side_effect = RuntimeError("offline")
+        assert utils.validate_algorithm_from_hub("me/model")["missing"] == ["<repo not found>"]
+
+
+def test_hub_download():
+    with patch("twisterl.utils.snapshot_download", return_value="/models/x") as download:
+        assert utils.pull_hub_algorithm("me/model", "/models", "abc") == "/models/x"
+        assert download.call_args.kwargs["revision"] == "abc"
+        assert "*.pt" not in download.call_args.kwargs["allow_patterns"]
+        download.side_effect = OSError("gone")
+        assert utils.pull_hub_algorithm("me/model") is False
+    with (
+        patch("twisterl.utils.snapshot_download") as download,
+        patch("twisterl.utils.validate_algorithm_from_hub") as validate,
+    ):
+        validate.return_value = {"is_valid": False, "missing": ["*.json"]}
+        assert utils.pull_hub_algorithm("me/model", validate=True, revision="abc") is False
+        validate.assert_called_with("me/model", revision="abc")
+        download.assert_not_called()
