@@ -1,0 +1,53 @@
+//! What tests and benchmarks need for any environment.
+//!
+//! ```
+//! use twisterl::envs::puzzle::Puzzle;
+//! use twisterl::testing::{random_policy, Widths};
+//! let env = Puzzle::new(3, 3, 5, 2, 64).unwrap();
+//! let policy = random_policy(&env, Widths { embedding: 64, common: 32 }, 0).unwrap();
+//! assert_eq!((policy.num_features(), policy.num_actions()), (81, 4));
+//! ```
+
+use crate::error::Result;
+use crate::nn::{EmbeddingBag, Linear, Policy, Sequential};
+use crate::rl::env::Env;
+use crate::rng::Rng;
+
+/// Outputs of the two hidden layers of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Widths {
+    pub embedding: usize,
+    pub common: usize,
+}
+
+impl Widths {
+    /// The network of the example configs, on which all throughput is measured.
+    pub const REFERENCE: Self = Self { embedding: 512, common: 256 };
+}
+
+/// `F -> embedding -> common -> (A, 1)` with weights drawn from `seed`, through `env`'s twists.
+///
+/// # Errors
+/// If the environment's shape or twists do not make a policy.
+pub fn random_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy> {
+    let Widths { embedding, common } = widths;
+    let mut rng = Rng::new(seed);
+    let features: usize = env.obs_shape().iter().product();
+    let vectors = weights(features * embedding, 0.5, &mut rng);
+    let bias = weights(embedding, 0.1, &mut rng);
+    let embeddings = EmbeddingBag::new(vectors, embedding, bias, true, vec![features], 0)?;
+    let hidden = Sequential::new(vec![linear(embedding, common, true, &mut rng)?])?;
+    let action_net = Sequential::new(vec![linear(common, env.num_actions(), false, &mut rng)?])?;
+    let value_net = Sequential::new(vec![linear(common, 1, false, &mut rng)?])?;
+    let (obs_perms, act_perms) = env.twists();
+    Policy::new(embeddings, hidden, action_net, value_net, obs_perms, act_perms)
+}
+
+fn linear(inputs: usize, outputs: usize, apply_relu: bool, rng: &mut Rng) -> Result<Linear> {
+    let scale = (6.0 / inputs as f32).sqrt();
+    Linear::new(weights(inputs * outputs, scale, rng), weights(outputs, 0.1, rng), apply_relu)
+}
+
+fn weights(count: usize, scale: f32, rng: &mut Rng) -> Vec<f32> {
+    (0..count).map(|_| (rng.unit() * 2.0 - 1.0) * scale).collect()
+}

@@ -1,0 +1,138 @@
+//! Nothing is allocated per step: counted by an allocator that exists in this test alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use twisterl::collector::ppo::{collect, PpoConfig};
+use twisterl::envs::puzzle::Puzzle;
+use twisterl::rl::env::{Env, EnvObject};
+use twisterl::rl::vec_env::{LaneMove, Move, Views};
+use twisterl::rng::Rng;
+use twisterl::testing::{random_policy, Widths};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator; counts what each thread asks of it.
+struct Counting;
+
+fn count() {
+    // A thread that is ending has no counter any more.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        System.alloc(layout)
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        System.alloc_zeroed(layout)
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        System.realloc(pointer, layout, size)
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        System.dealloc(pointer, layout);
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How often this thread allocates in `work`.
+fn allocations<T>(work: impl FnOnce() -> T) -> usize {
+    let before = ALLOCATIONS.get();
+    std::hint::black_box(work());
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(|| vec![1u8; 100]) >= 1);
+    assert_eq!(allocations(|| 1 + 1), 0);
+}
+
+#[test]
+fn an_environment_steps_without_allocating() {
+    for (width, height) in [(3, 3), (4, 4), (16, 16)] {
+        let mut env = Puzzle::new(width, height, 32, 2, 64).unwrap();
+        let mut rng = Rng::new(1);
+        let mut indices = Vec::with_capacity(width * height);
+        let mut masks = [false; 4];
+        let counted = allocations(|| {
+            for step in 0..10_000 {
+                if step % 50 == 0 {
+                    env.try_reset(&mut rng).unwrap();
+                }
+                indices.clear();
+                env.try_observe(&mut indices).unwrap();
+                env.try_masks(&mut masks).unwrap();
+                std::hint::black_box(env.try_status().unwrap());
+                env.try_step(rng.below(4) as usize).unwrap();
+            }
+        });
+        assert_eq!(counted, 0, "{width}x{height}");
+    }
+}
+
+#[test]
+fn lanes_advance_without_allocating() {
+    let env = Puzzle::new(3, 3, 32, 2, 64).unwrap();
+    let num_lanes = 64;
+    let mut lanes = env.lanes(num_lanes).unwrap();
+    let mut rngs: Vec<Rng> = (0..num_lanes as u64).map(Rng::new).collect();
+    let mut views = Views::default();
+    let mut moves: Vec<LaneMove> = (0..num_lanes)
+        .map(|lane| LaneMove { lane, action: Move::Reset { difficulty: 32 } })
+        .collect();
+    let mut draw = Rng::new(9);
+    let mut advance = |steps: usize| {
+        for _ in 0..steps {
+            views.clear();
+            lanes.advance(&moves, &mut rngs, &mut views).unwrap();
+            for (LaneMove { action, .. }, status) in moves.iter_mut().zip(&views.status) {
+                *action = match status.is_final {
+                    true => Move::Reset { difficulty: 32 },
+                    false => Move::Step { action: draw.below(4) as usize },
+                };
+            }
+        }
+    };
+    advance(2);
+    assert_eq!(allocations(|| advance(1000)), 0);
+}
+
+/// Sixteen times the episodes take sixteen times the steps. Buffers that hold the result double
+/// now and then, and that alone: a vector of 2^20 elements has grown 20 times.
+#[test]
+fn collection_allocates_for_its_result_alone() {
+    let env = Puzzle::new(3, 3, 32, 2, 256).unwrap();
+    let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 3).unwrap();
+    for cache in [false, true] {
+        let run = |num_episodes: usize| {
+            let config = PpoConfig {
+                num_episodes,
+                gamma: 0.99,
+                gae_lambda: 0.95,
+                num_cores: 1,
+                truncation: Default::default(),
+                difficulty_distribution: Default::default(),
+                cache,
+            };
+            let mut steps = 0;
+            let counted = allocations(|| {
+                steps = collect(&env, &policy, &config, 0, 0, &mut || Ok(())).unwrap().len();
+            });
+            (steps, counted)
+        };
+        let (few_steps, few) = run(128);
+        let (many_steps, many) = run(128 * 16);
+        assert!(many_steps > few_steps + 50_000, "{few_steps} and {many_steps} steps");
+        assert!(many < few + 200, "cache {cache}: {few} allocations, then {many}");
+    }
+}
