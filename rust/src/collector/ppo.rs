@@ -15,7 +15,7 @@ use crate::rng::Rng;
 pub use crate::engine::lockstep::MASKED_LOGIT;
 
 /// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache.
-const LANES: usize = 96;
+const LANES: usize = 48;
 /// With the evaluation cache only few lanes of a step reach the network.
 const LANES_WITH_CACHE: usize = 384;
 
