@@ -23,3 +23,7 @@ pub mod python_interface;
 pub use pyo3;
 
 pub use error::{Error, Result};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/add-an-environment.md")]
+struct AddAnEnvironment;
