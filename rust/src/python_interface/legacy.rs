@@ -191,6 +191,43 @@ pub struct LegacyEnv {
 unsafe impl Send for LegacyEnv {}
 unsafe impl Sync for LegacyEnv {}
 
+/// A box of the known shape, not yet compared with what its object says.
+struct Candidate {
+    raw: RawBox,
+    methods: Methods,
+    num_actions: usize,
+    difficulty: usize,
+    obs_shape: Vec<usize>,
+}
+
+impl Candidate {
+    /// What lies at `address`, whose owner lives and is not in use.
+    fn at(address: usize) -> std::result::Result<Self, String> {
+        let raw = box_at(address)?;
+        // SAFETY: the vtable was just found mapped and of the known shape, and these three
+        // methods only read.
+        unsafe {
+            let methods = Methods::of(&*raw.vtable);
+            let mut shape = EMPTY;
+            let num_actions = (methods.num_actions)(raw.data);
+            let difficulty = (methods.get_difficulty)(raw.data);
+            (methods.obs_shape)(&mut shape, raw.data);
+            Ok(Self { raw, methods, num_actions, difficulty, obs_shape: shape.take() })
+        }
+    }
+
+    /// A copy to play.
+    fn accept(self, class: String) -> Result<LegacyEnv> {
+        let Self { raw, methods, num_actions, obs_shape, .. } = self;
+        // SAFETY: as in `at`.
+        let twists = unsafe { twists(&methods, raw) };
+        let described = Arc::new(Described::new(class, num_actions, obs_shape, twists)?);
+        // SAFETY: as in `at`; the copy is ours.
+        let copy = unsafe { (methods.clone_box)(raw.data) };
+        Ok(LegacyEnv { data: copy.data, methods, described })
+    }
+}
+
 impl LegacyEnv {
     /// A copy of the environment of `object`, whose `__extract_env__()` gave `address`.
     ///
@@ -204,31 +241,17 @@ impl LegacyEnv {
                  twisterl 0.5.10 or later, whose environments come as __twisterl_env__()"
             ))
         };
-        let raw = box_at(address).map_err(refuse)?;
-        // SAFETY: the vtable was just found mapped and of the known shape.
-        let methods = unsafe { Methods::of(&*raw.vtable) };
-        // SAFETY: `data` belongs to `object`, which lives, and whose methods do not run now, as
-        // this thread holds the interpreter lock; these three only read.
-        let (num_actions, difficulty, shape) = unsafe {
-            let mut shape = EMPTY;
-            let counts = ((methods.num_actions)(raw.data), (methods.get_difficulty)(raw.data));
-            (methods.obs_shape)(&mut shape, raw.data);
-            (counts.0, counts.1, shape.take::<usize>())
-        };
+        // The object lives, and its methods do not run now: this thread holds the lock.
+        let candidate = Candidate::at(address).map_err(refuse)?;
         let told = (
             object.call_method0("num_actions")?.extract::<usize>()?,
             object.getattr("difficulty")?.extract::<usize>()?,
             sizes("obs_shape", &object.call_method0("obs_shape")?)?,
         );
-        if told != (num_actions, difficulty, shape.clone()) {
+        if told != (candidate.num_actions, candidate.difficulty, candidate.obs_shape.clone()) {
             return Err(refuse("an environment that disagrees with its own methods".to_owned()));
         }
-        // SAFETY: as above.
-        let twists = unsafe { twists(&methods, raw) };
-        let described = Arc::new(Described::new(class, num_actions, shape, twists)?);
-        // SAFETY: as above; the copy is ours.
-        let copy = unsafe { (methods.clone_box)(raw.data) };
-        Ok(Self { data: copy.data, methods, described })
+        Ok(candidate.accept(class)?)
     }
 
     fn read<T: Copy>(&self, method: GetVec) -> Vec<T> {
@@ -356,3 +379,6 @@ impl Env for LegacyEnv {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

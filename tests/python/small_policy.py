@@ -1,0 +1,40 @@
+"""Policies with random weights, for tests of what is played rather than how well."""
+
+import numpy as np
+
+from twisterl import twisterl
+
+_nn = twisterl.nn
+
+
+def small_policy(env, seed=0, width=8):
+    """A policy for ``env`` that sees its twists."""
+    num_features, num_actions = int(np.prod(env.obs_shape())), env.num_actions()
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    return _nn.Policy(
+        _nn.EmbeddingBag(normal(num_features, width), normal(width), True, [num_features], 0),
+        _nn.Sequential([]),
+        _nn.Sequential([_nn.Linear(normal(width * num_actions), normal(num_actions), False)]),
+        _nn.Sequential([_nn.Linear(normal(width), normal(1), False)]),
+        *(env.twists() if hasattr(env, "twists") else ([], [])),
+    )
+
+
+def collector(num_episodes=64, num_cores=1, **options):
+    """A PPO collector; ``num_cores`` decides the speed only."""
+    return twisterl.collector.PPOCollector(
+        num_episodes=num_episodes,
+        gamma=0.99,
+        num_cores=num_cores,
+        **{"lambda": 0.95, "seed": 3, **options},
+    )
+
+
+def everything(data):
+    """The bytes of a collection, to compare two."""
+    arrays = (data.indices, data.offsets, data.masks, data.actions, data.rewards, data.values)
+    return b"".join(array.tobytes() for array in arrays)
