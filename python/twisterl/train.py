@@ -122,8 +122,12 @@ def main(
 def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
     """Draws the learning curve in a process of its own, whose memory is not the run's."""
     command = [sys.executable, "-m", "twisterl.plot", os.fspath(run_path)]
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    child = subprocess.Popen(command, **streams, start_new_session=True)  # type: ignore[call-overload]
+    nothing = subprocess.DEVNULL
+    # What is not waited for must not keep the streams of the run open.
+    errors = None if wait else nothing
+    child = subprocess.Popen(
+        command, stdin=nothing, stdout=nothing, stderr=errors, start_new_session=True
+    )
     if wait:
         child.wait()
 
@@ -155,4 +159,4 @@ def _read_config(options: Options) -> tuple[bytes, dict[str, Any]]:
 if __name__ == "__main__":
     from twisterl import cli
 
-    sys.exit(cli.main(["train", *sys.argv[1:]], program="python -m twisterl.train"))
+    cli.entry(["train", *sys.argv[1:]], program="python -m twisterl.train")

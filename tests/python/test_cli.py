@@ -1,0 +1,393 @@
+"""The command line: what it does, what it says, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from twisterl import cli, tensors  # noqa: E402
+from twisterl.checkpoint import RunFolder  # noqa: E402
+from twisterl.train import main  # noqa: E402
+
+MODULE = [sys.executable, "-m", "twisterl.train"]
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """Commands take over the signals; pytest wants them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run_dir(config_file, tmp_path):
+    """A trained run."""
+    path = tmp_path / "run"
+    assert cli.main(["train", "--config", str(config_file), "--run_path", str(path), "--num_steps", "3"]) == 0
+    return path
+
+
+def refused(capsys, *words):
+    """The error of a command that must end with status 2 and no traceback."""
+    assert cli.main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    assert err.startswith("error: ")
+    return err
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_training_leaves_a_run(config_file, tmp_path, capsys):
+    status = cli.main(
+        ["train", "--config", str(config_file), "--run_path", str(tmp_path / "run"),
+         "--num_steps", "3", "--seed", "4", "algorithm.training.lr=1e-3", "--env.max_depth", "40"]
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert status == 0
+    assert "iteration 0  difficulty 1  ppo_1" in out and "left" in out and "steps/s" in out
+    run = tmp_path / "run"
+    assert {
+        "base_config.json", "full_algorithm_config.json", "checkpoint_last.safetensors",
+        "checkpoint_best.safetensors", "metrics.jsonl", "learning_curve.png",
+    } <= set(os.listdir(run))  # fmt: skip
+    assert any(name.startswith("events.out.tfevents") for name in os.listdir(run))
+    base = json.loads((run / "base_config.json").read_text())
+    full = json.loads((run / "full_algorithm_config.json").read_text())
+    assert base["env"]["max_depth"] == 40 and base["algorithm"]["seed"] == 4
+    assert full["optimizer"]["lr"] == 1e-3 and full["training"]["clip_ratio"] == 0.1
+    assert (run / "learning_curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_documented_calls(config_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main(str(config_file), None, None, 2)
+    run = tmp_path / "runs" / "small"
+    assert (run / "base_config.json").read_bytes() == config_file.read_bytes()
+    checkpoint = run / "checkpoint_last.safetensors"
+    main(config_path=str(config_file), run_path="again", load_checkpoint_path=str(checkpoint), num_steps=0)
+    assert (tmp_path / "again" / "checkpoint_last.safetensors").exists()
+    done = subprocess.run(
+        [*MODULE, "--config", str(config_file), "--run_path", "third", "--num_steps", "1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "iteration 0" in done.stdout
+
+
+def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
+    before = files(tmp_path)
+    run = tmp_path / "run"
+    words = ["train", "--config", str(config_file), "--run_path", str(run), "--dry-run"]
+    assert cli.main([*words, "algorithm.training.num_epochs=7"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["algorithm"]["training"]["num_epochs"] == 7
+    assert shown["algorithm"]["collecting"]["gamma"] == 0.995
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["algorithm.training.lr_=1e-3"], "algorithm.training.lr_: unknown key; did you mean algorithm.training.lr?"),
+        (["algoritm.seed=1"], "did you mean algorithm.seed?"),
+        (["algorithm.collecting.num_episodes=0"], "algorithm.collecting.num_episodes: got 0"),
+        (["algorithm.collecting.num_episodes=-1"], "num_episodes: got -1"),
+        (["algorithm.collecting.num_episodes=1000000000"], "num_episodes: got 1000000000"),
+        (["env.width=1000000000"], "env.width: got 1000000000; expected less than or equal to 16"),
+        (["policy.embedding_size=1e9"], "policy.embedding_size: got 1000000000.0"),
+        (["--num_stepz", "3"], "unknown option --num_stepz; did you mean --num_steps?"),
+        (["--num_steps", "-1"], "--num_steps: got -1"),
+        (["--num_steps", "many"], "invalid int value: 'many'"),
+        (["--seed", "-1"], "algorithm.seed: got -1"),
+        (["--resume"], "holds no run to resume"),
+        (["--resume", "--overwrite"], "give one"),
+        (["--load_checkpoint_path", "nothing.safetensors"], "nothing.safetensors: no such file"),
+        (["env_cls=os.system"], "env_cls: 'os.system' is no class"),
+        (["env_cls=no.such.Env"], "No module named 'no'"),
+        (["algorithm_cls=twisterl.rl.AZ", "algorithm={}"], "AlphaZero is not built yet"),
+        (["algorithm.evals.mcts_100={}"], "tree search comes with AlphaZero"),
+        (["env=3"], "env: got 3; expected a valid object"),
+    ],
+)  # fmt: skip
+def test_wrong_input_ends_before_the_work(config_file, tmp_path, capsys, words, said):
+    before = files(tmp_path)
+    run = tmp_path / "run"
+    arguments = ["train", "--config", str(config_file), "--run_path", str(run), *words]
+    try:
+        err = refused(capsys, *arguments)
+    except SystemExit as ended:
+        assert ended.code == 2
+        err = capsys.readouterr().err
+    assert said in err
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b"3", b'{"a": 1, "a": 2}', b'{"env_cls": NaN}'])
+def test_broken_config_files(tmp_path, capsys, content):
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    assert str(path) in refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    assert os.listdir(tmp_path) == ["broken.json"]
+
+
+def test_no_traceback_from_the_process(tmp_path):
+    done = subprocess.run(
+        [*MODULE, "--config", str(tmp_path / "none.json")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "No such file" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["truncated", "nan", "shape"])
+def test_bad_checkpoints(config_file, run_dir, tmp_path, capsys, kind):
+    good = (run_dir / "checkpoint_last.safetensors").read_bytes()
+    state, _ = tensors.read(run_dir / "checkpoint_last.safetensors")
+    if kind == "truncated":
+        content, said = good[:-100], "cut off"
+    elif kind == "shape":
+        content = tensors.encode({**state, "value.0.bias": torch.zeros(2)})
+        said = "value.0.bias has shape [2]; expected [1]"
+    else:
+        content = tensors.encode({**state, "value.0.bias": torch.tensor([float("nan")])})
+        said = "tensor value.0.bias has 1 of 1 values"
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(content)
+    run = tmp_path / "new"
+    err = refused(capsys, "train", "--config", config_file, "--run_path", run, "--load_checkpoint_path", bad)
+    assert str(bad) in err and said in err
+    assert not run.exists()
+    assert said in refused(capsys, "eval", run_dir, "--checkpoint", bad)
+
+
+def test_a_run_is_kept_unless_asked(config_file, run_dir, capsys):
+    before = {name: (run_dir / name).read_bytes() for name in ("metrics.jsonl", "base_config.json")}
+    arguments = ["train", "--config", config_file, "--run_path", run_dir, "--num_steps", "1"]
+    assert "already holds a run; --resume" in refused(capsys, *arguments)
+    refused(capsys, *arguments, "--overwrite", "env.width=99")
+    assert before == {name: (run_dir / name).read_bytes() for name in before}
+    assert cli.main([str(word) for word in [*arguments, "--overwrite"]]) == 0
+    assert len((run_dir / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_resume_goes_on_to_the_total(config_file, run_dir, tmp_path, capsys):
+    assert cli.main(["train", "--resume", "--run_path", str(run_dir), "--num_steps", "5"]) == 0
+    assert "iteration 3 " in capsys.readouterr().out
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows] == [0, 1, 2, 3, 4]
+    whole = tmp_path / "whole"
+    assert cli.main(["train", "--config", str(config_file), "--run_path", str(whole), "--num_steps", "5"]) == 0
+    weights = [(run / "checkpoint_last.safetensors").read_bytes() for run in (run_dir, whole)]
+    assert weights[0] == weights[1]
+    # Nothing is left to do, and nothing is harmed.
+    assert cli.main(["train", "--resume", "--run_path", str(run_dir), "--num_steps", "2"]) == 0
+    assert (run_dir / "checkpoint_last.safetensors").read_bytes() == weights[0]
+
+
+def test_resume_of_a_damaged_run(run_dir, capsys):
+    (path,) = (run_dir / "resume").glob("*/optimizer.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    assert "SHA-256" in refused(capsys, "train", "--resume", "--run_path", run_dir, "--num_steps", "9")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_end(small, tmp_path, number, status):
+    small["env"].update(width=3, height=3, difficulty=8)
+    small["algorithm"]["collecting"]["num_episodes"] = 256
+    config = tmp_path / "endless.json"
+    config.write_text(json.dumps(small))
+    run = tmp_path / "run"
+    child = subprocess.Popen(
+        [*MODULE, "--config", str(config), "--run_path", str(run)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for _ in range(3):
+        assert child.stdout.readline().startswith("iteration")
+    child.send_signal(number)
+    start = time.monotonic()
+    out, err = child.communicate(timeout=30)
+    seconds = time.monotonic() - start
+    assert child.returncode == status, err
+    assert "saved in" in out and "Traceback" not in err
+    assert seconds < 2
+    commit = RunFolder(run).load_commit()
+    assert commit.state["iteration"] >= 3
+    assert not [name for name in os.listdir(run) if ".tmp-" in name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_kill_leaves_the_last_commit(small, tmp_path):
+    small["algorithm"]["logging"]["checkpoint_freq"] = 1
+    config = tmp_path / "endless.json"
+    config.write_text(json.dumps(small))
+    run = tmp_path / "run"
+    command = [*MODULE, "--config", str(config), "--run_path", str(run)]
+    for attempt in range(2):
+        resume = ["--resume"] if attempt else []
+        child = subprocess.Popen([*command, *resume], stdout=subprocess.PIPE, text=True)
+        for _ in range(4):
+            child.stdout.readline()
+        child.kill()
+        child.communicate()
+        before = RunFolder(run).load_commit().state["iteration"]
+        assert before >= 4 * (attempt + 1) - 1
+    last = tensors.read(run / "checkpoint_last.safetensors")[0]
+    assert last.keys() == RunFolder(run).load_commit().weights.keys()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_closed_stdout(config_file, tmp_path):
+    run = tmp_path / "run"
+    child = subprocess.Popen(
+        [*MODULE, "--config", str(config_file), "--run_path", str(run), "--num_steps", "20"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    child.stdout.close()
+    err = child.stderr.read()
+    child.wait(60)
+    assert child.returncode == 0 and err == ""
+    assert RunFolder(run).load_commit().state["iteration"] == 20
+
+
+def test_a_folder_that_cannot_be_written(config_file, tmp_path, capsys):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    err = refused(capsys, "train", "--config", config_file, "--run_path", blocker)
+    assert "is a file; expected a folder" in err
+    assert cli.main(["train", "--config", str(config_file), "--run_path", str(blocker / "run")]) == 1
+    assert str(blocker / "run") in capsys.readouterr().err
+
+
+def test_eval(run_dir, capsys):
+    assert cli.main(["eval", str(run_dir), "--num_episodes", "50", "--num_searches", "10"]) == 0
+    out = capsys.readouterr().out
+    assert "solved" in out and "95 %" in out and "shortest" in out
+    words = ["eval", str(run_dir), "--num_episodes", "50", "--start", "reset", "--difficulty", "3"]
+    assert cli.main([*words, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert cli.main([*words, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    del first["seconds"], again["seconds"]
+    assert first == again
+    assert first["difficulty"] == 3 and first["interval"][0] <= first["success"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--num_episodes", "0"], "--num_episodes: got 0"),
+        (["--num_searches", "-1"], "--num_searches: got -1"),
+        (["--num_episodes", "1000000000"], "--num_episodes: got 1000000000"),
+        (["--difficulty", "3"], "belongs to --start reset"),
+        (["--checkpoint", "none.safetensors"], "none.safetensors: no such file"),
+    ],
+)
+def test_wrong_eval(run_dir, capsys, words, said):
+    assert said in refused(capsys, "eval", run_dir, *words)
+
+
+def test_commands_need_a_run(tmp_path, capsys):
+    for words in (["eval", tmp_path], ["solve", tmp_path, "1 0 2 3"], ["play", tmp_path]):
+        assert "base_config.json" in refused(capsys, *words)
+
+
+def test_solve(run_dir, capsys):
+    words = ["solve", str(run_dir), "1 0 2 3"]
+    assert cli.main(words) == 0
+    out = capsys.readouterr().out
+    assert "moves of the blank" in out and "the shortest solution has 1" in out
+    assert cli.main([*words, "--show"]) == 0
+    assert "│   │ 1 │" in capsys.readouterr().out
+    assert cli.main(["solve", str(run_dir), "1", "0", "2", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["solved"] is True
+    assert cli.main(["solve", str(run_dir), "0 1 2 3"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("board", "said"),
+    [
+        ("0 2 1 3", "parity"),
+        ("0 1 2", "got 3 numbers; expected 4"),
+        ("0 1 2 2", "2 more than once"),
+        ("0 1 2 4", "got 4; expected the numbers 0 to 3"),
+        ("a b c d", "expected integers"),
+    ],
+)
+def test_wrong_boards(run_dir, capsys, board, said):
+    assert said in refused(capsys, "solve", run_dir, board)
+
+
+def test_play(run_dir):
+    answers = "h\np\nx\nu\nu\nn\nd\nq\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "twisterl.cli", "play", str(run_dir), "--seed", "1"],
+        input=answers, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the policy would go" in done.stdout and "nothing to undo" in done.stdout
+    alone = subprocess.run(
+        [sys.executable, "-m", "twisterl.cli", "play", "--width", "2", "--height", "2"],
+        input="h\n", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert alone.returncode == 0 and "no policy to ask" in alone.stdout
+
+
+def test_bench(capsys):
+    words = ["bench", "--width", "2", "--height", "2", "--num_episodes", "16", "--difficulty", "2"]
+    assert cli.main([*words, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert {"step_us", "solve_greedy_us", "train_sample_epochs_per_second"} <= set(figures)
+    assert all(value > 0 for value in figures.values())
+    assert "--width: got 99" in refused(capsys, "bench", "--width", "99")
+
+
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert "twisterl train --config" in out or f"twisterl {command} " in out
+
+
+def test_unknown_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["trian"])
+    assert ended.value.code == 2
+    assert "did you mean train?" in capsys.readouterr().err
+
+
+def test_live_display_draws():
+    from rich.console import Console
+
+    from twisterl.display import LiveDisplay
+    from twisterl.rl.evaluation import Evaluation
+    from twisterl.rl.progress import Progress
+
+    console = Console(force_terminal=True, width=100, record=True)
+    display = LiveDisplay(console, True, "title")
+    display(
+        Progress(
+            iteration=4, total_iterations=10, difficulty=3, next_difficulty=4, success=0.8,
+            reward=0.5, evaluations={"ppo_1": Evaluation(0.8, 0.5, 100, 7.0)},
+            losses={"policy": 0.1}, times={"total": 2.0}, num_steps=1000, total_steps=5000,
+            elapsed_s=10.0, improved=True,
+        )
+    )  # fmt: skip
+    console.print(display)
+    text = console.export_text()
+    assert "5 of 10" in text and "500/s" in text and "time left" in text and "80.0%" in text
