@@ -11,7 +11,8 @@ parts that train.
 import importlib
 from typing import Any
 
-_PARTS = (
+__all__ = [
+    "__version__",
     "checkpoint",
     "config",
     "defaults",
@@ -21,17 +22,15 @@ _PARTS = (
     "train",
     "twisterl",
     "utils",
-)
-
-__all__ = ["__version__", *_PARTS]
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PARTS:
-        return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":
         # Its one source is Cargo.toml: the wheel and the compiled module carry the same.
         return importlib.import_module(f"{__name__}.twisterl").__version__
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from twisterl.faults import ConfigError, Fault
@@ -85,11 +86,11 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
     for side in env.obs_shape():
         num_features *= int(side)
     parameters = num_features * widths[0] + sum(
-        previous * width for previous, width in zip(widths, widths[1:], strict=False)
+        previous * width for previous, width in pairwise(widths)
     )
     for key, outputs in (("policy_layers", env.num_actions()), ("value_layers", 1)):
         head = [widths[-1], *(sizes.get(key) or []), outputs]
-        parameters += sum(a * b for a, b in zip(head, head[1:], strict=False))
+        parameters += sum(a * b for a, b in pairwise(head))
     needed = parameters * _FLOAT_BYTES * _COPIES_OF_A_PARAMETER
     if needed > available:
         problem = (

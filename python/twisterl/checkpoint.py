@@ -119,7 +119,7 @@ class RunFolder:
             )
 
     def prepare(self, *, overwrite: bool = False) -> None:
-        """Makes the folder, drops what a killed run left half written, and with `overwrite` the run."""
+        """Makes the folder; drops what a killed run left, and with `overwrite` the whole run."""
         self.path.mkdir(parents=True, exist_ok=True)
         for entry in [*self.path.iterdir(), *(self.path / _RESUME).glob("*")]:
             if _TEMPORARY.match(entry.name):

@@ -42,9 +42,7 @@ class PuzzleArguments(Section):
 
     width: Side = 3
     height: Side = 3
-    difficulty: Steps = Field(
-        1, description="random actions that scramble a solved board"
-    )
+    difficulty: Steps = Field(1, description="random actions that scramble a solved board")
     depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")
     max_depth: Steps = Field(256, description="steps left after set_state")
 

@@ -1,7 +1,7 @@
 """The JSON schema of a run config, written from the models of `twisterl.config`.
 
-    python -m twisterl.config_schema --write specs/config.schema.json
-    python -m twisterl.config_schema --check specs/config.schema.json
+python -m twisterl.config_schema --write specs/config.schema.json
+python -m twisterl.config_schema --check specs/config.schema.json
 """
 
 from __future__ import annotations

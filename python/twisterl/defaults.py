@@ -1,7 +1,7 @@
 """The defaults as plain dictionaries, derived from `twisterl.config`.
 
-    >>> make_config("PPO", {"device": "cpu", "training": {"num_epochs": 3}})["training"]["vf_coef"]
-    0.8
+>>> make_config("PPO", {"device": "cpu", "training": {"num_epochs": 3}})["training"]["vf_coef"]
+0.8
 """
 
 from __future__ import annotations

@@ -48,8 +48,9 @@ def parse_overrides(tokens: Sequence[str], options: Sequence[str] = ()) -> list[
             text = waiting.pop()
         if key.split(".")[0] not in Run.model_fields:
             match = nearest_path(key)
-            hint = f"; did you mean {match}?" if match else f"; known: {', '.join(Run.model_fields)}"
-            faults.append(Fault(key, f"unknown key{hint}"))
+            sections = ", ".join(Run.model_fields)
+            hint = f"did you mean {match}?" if match else f"known: {sections}"
+            faults.append(Fault(key, f"unknown key; {hint}"))
             continue
         pairs.append((key, _value(text)))
     if faults:

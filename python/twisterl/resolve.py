@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from twisterl.config import REGISTRY, registered
-from twisterl.faults import ConfigError, Fault, unknown
+from twisterl.faults import ConfigError, Fault, nearest
 
 # What an environment class must offer to be one.
 _ENV_METHODS = ("num_actions", "obs_shape", "reset", "set_state", "step", "masks", "observe")
@@ -26,9 +26,9 @@ def import_attribute(path: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        names = [known for known in dir(module) if not known.startswith("_")]
-        hint = unknown(name, names, "name") if len(names) < 20 else unknown(name, names).split("; k")[0]
-        raise ImportError(f"Could not import '{path}': {module_name} has an {hint}") from None
+        match = nearest(name, [known for known in dir(module) if not known.startswith("_")])
+        hint = f"; did you mean {match}?" if match else ""
+        raise ImportError(f"Could not import '{path}': {module_name} has no {name}{hint}") from None
 
 
 def import_class(kind: str, path: str, *, registered_only: bool = False) -> type:

@@ -93,7 +93,7 @@ def parse_json(content: bytes | str, source: str = "JSON") -> Any:
         raw = json.loads(
             content,
             object_pairs_hook=_Pairs,
-            parse_constant=lambda token: _Unusable(f"{token} is not JSON; expected a finite number"),
+            parse_constant=_not_json,
             parse_float=_finite,
             parse_int=_bounded,
         )
@@ -122,6 +122,10 @@ def _marked(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_marked(item) for item in value]
     return value
+
+
+def _not_json(token: str) -> Any:
+    return _Unusable(f"{token} is not JSON; expected a finite number")
 
 
 def _finite(token: str) -> Any:

@@ -7,7 +7,8 @@ import math
 import os
 import stat
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -105,14 +106,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
         for name, (dtype, shape, begin, end) in layout.items():
             buffer = torch.empty(end - begin, dtype=torch.uint8)
             file.seek(start + begin)
-            if end > begin and file.readinto(buffer.numpy()) != end - begin:  # type: ignore[attr-defined]
+            if end > begin and file.readinto(buffer.numpy().data) != end - begin:
                 raise CheckpointError(f"{source}: tensor {name} is cut off")
             tensors[name] = buffer.view(dtype).reshape(shape)
     require_finite(tensors, source)
     return _with_tied(tensors, metadata, source), metadata
 
 
-def _header(file: BinaryIO, size: int, source: str) -> tuple[dict[str, Any], int]:
+def _header(file: BufferedReader, size: int, source: str) -> tuple[dict[str, Any], int]:
     start = file.read(8)
     if len(start) < 8:
         raise CheckpointError(f"{source}: is cut off: {size} bytes, too short for a header")
@@ -173,8 +174,7 @@ def _layout(
         begin, end = offsets
         if end > data_bytes:
             raise CheckpointError(
-                f"{source}: is cut off: tensor {name} ends at byte {end}, "
-                f"the data has {data_bytes}"
+                f"{source}: is cut off: tensor {name} ends at byte {end}, the data has {data_bytes}"
             )
         if end - begin != math.prod(shape) * dtype.itemsize:
             raise CheckpointError(
@@ -217,7 +217,7 @@ def _with_tied(
 def require_match(
     state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str
 ) -> None:
-    """Raises `CheckpointError` listing every tensor that is missing, too many, or of another kind."""
+    """Raises `CheckpointError` listing every tensor that is missing, foreign or of another kind."""
     problems = [f"{name} is missing" for name in expected if name not in state]
     problems += [f"{name} is not part of the policy" for name in state if name not in expected]
     for name in state.keys() & expected.keys():

@@ -1,7 +1,7 @@
 """Training from a config file: `python -m twisterl.train --config C`.
 
-    >>> from twisterl.train import main
-    >>> main("examples/ppo_puzzle8_v1.json", num_steps=2)  # doctest: +SKIP
+>>> from twisterl.train import main
+>>> main("examples/ppo_puzzle8_v1.json", num_steps=2)  # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from twisterl.validation import resolve_run
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
+__all__ = [  # noqa: F822 - HfApi and snapshot_download are made by __getattr__
     "HfApi",
     "convert_pt_to_safetensors",
     "dynamic_import",

@@ -78,9 +78,7 @@ def resolve_algorithm(
     return resolved
 
 
-def check_section(
-    model: type[BaseModel], given: dict[str, Any], prefix: str, source: str
-) -> None:
+def check_section(model: type[BaseModel], given: dict[str, Any], prefix: str, source: str) -> None:
     """Raises `ConfigError` if a value of `given` is not what `model` takes under that key."""
     faults: list[Fault] = []
     _validated(model, given, "", faults)
@@ -150,14 +148,11 @@ def _resolve_algorithm(
     if checked is None:
         return raw
     resolved = checked.model_dump(by_alias=True)
-    training = checked.training  # type: ignore[attr-defined]
-    optimizer = checked.optimizer  # type: ignore[attr-defined]
+    training, optimizer = checked.training, checked.optimizer
     # Given keys only, beside lr: a subclass may choose an optimizer without betas.
     given = optimizer.model_fields_set
     resolved["optimizer"] = {
-        key: value
-        for key, value in resolved["optimizer"].items()
-        if key == "lr" or key in given
+        key: value for key, value in resolved["optimizer"].items() if key == "lr" or key in given
     }
     if training.lr is not None:
         if "lr" in given and optimizer.lr != training.lr:
@@ -181,11 +176,11 @@ def _kept(resolved: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def _without(raw: dict[str, Any], loc: tuple[int | str, ...]) -> dict[str, Any]:
+def _without(raw: dict[str, Any], loc: list[Any]) -> dict[str, Any]:
     first, *rest = loc
     if not rest:
         return {key: value for key, value in raw.items() if key != first}
-    return {**raw, first: _without(raw[first], tuple(rest))}  # type: ignore[index]
+    return {**raw, first: _without(raw[first], rest)}
 
 
 def _validated(
@@ -202,7 +197,7 @@ def _validated(
         details = error.errors(include_url=False, include_context=False)
     if keep_unknown and all(detail["type"] == "extra_forbidden" for detail in details):
         for detail in details:
-            raw = _without(raw, detail["loc"])
+            raw = _without(raw, list(detail["loc"]))
         return _validated(model, raw, path, faults)
     for detail in details:
         loc = [part for part in detail["loc"] if part != "[key]"]
@@ -228,15 +223,14 @@ def _unknown_key(model: type[BaseModel], path: str, loc: list[int | str]) -> str
     for part in loc[:-1]:
         if section is models.Evaluation or section is None:
             break
-        field = next(
-            (f for n, f in section.model_fields.items() if part in (n, f.alias)), None
-        )
+        field = next((f for n, f in section.model_fields.items() if part in (n, f.alias)), None)
         if field is None:
             # A name that the user chose: the members of `evals`.
             section = models.Evaluation
         else:
-            kind = field.annotation
-            section = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else models.Evaluation
+            section = field.annotation
+            if not (isinstance(section, type) and issubclass(section, BaseModel)):
+                section = models.Evaluation
     key = str(loc[-1])
     known = [field.alias or name for name, field in section.model_fields.items()]
     match = nearest(key, known)

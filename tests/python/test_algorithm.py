@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 
 from twisterl import rl, utils  # noqa: E402
 from twisterl.checkpoint import RunFolder, RunFolderError  # noqa: E402
-from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.envs import Puzzle  # noqa: E402
+from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.rl.algorithm import Algorithm, TrainingError, timed  # noqa: E402
 from twisterl.rl.evaluation import Evaluation, wilson  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -287,7 +287,9 @@ def test_resume_of_another_policy_changes_nothing(small, tmp_path):
     small["policy"]["common_layers"] = [4]
     other = prepare_algorithm(small, tmp_path)
     before = weights(other)
-    with pytest.raises(ValueError, match=r"common\.0\.weight has shape \[8, 16\]; expected \[4, 16\]"):
+    with pytest.raises(
+        ValueError, match=r"common\.0\.weight has shape \[8, 16\]; expected \[4, 16\]"
+    ):
         other.resume()
     assert equal(before, weights(other)) and other.iteration == 0
 

@@ -134,7 +134,9 @@ def test_mutated_files_never_do_more_than_raise(tmp_path):
         mutated = bytearray(content)
         for _ in range(rng.randint(1, 4)):
             mutated[rng.randrange(len(mutated))] = rng.randrange(256)
-        path.write_bytes(bytes(mutated[: rng.randint(0, len(mutated))] if rng.random() < 0.3 else mutated))
+        path.write_bytes(
+            bytes(mutated[: rng.randint(0, len(mutated))] if rng.random() < 0.3 else mutated)
+        )
         try:
             tensors.read(path)
         except CheckpointError:
@@ -207,7 +209,7 @@ def test_a_commit_that_fails_anywhere_leaves_the_one_before(tmp_path, monkeypatc
         calls = 0
         failed = False
 
-        def make(name):
+        def make(name, fail_at=fail_at):
             def call(*arguments, **keywords):
                 nonlocal calls, failed
                 calls += 1

@@ -31,7 +31,12 @@ def own_signals():
 def run_dir(config_file, tmp_path):
     """A trained run."""
     path = tmp_path / "run"
-    assert cli.main(["train", "--config", str(config_file), "--run_path", str(path), "--num_steps", "3"]) == 0
+    assert (
+        cli.main(
+            ["train", "--config", str(config_file), "--run_path", str(path), "--num_steps", "3"]
+        )
+        == 0
+    )
     return path
 
 
@@ -75,7 +80,12 @@ def test_the_documented_calls(config_file, tmp_path, monkeypatch):
     run = tmp_path / "runs" / "small"
     assert (run / "base_config.json").read_bytes() == config_file.read_bytes()
     checkpoint = run / "checkpoint_last.safetensors"
-    main(config_path=str(config_file), run_path="again", load_checkpoint_path=str(checkpoint), num_steps=0)
+    main(
+        config_path=str(config_file),
+        run_path="again",
+        load_checkpoint_path=str(checkpoint),
+        num_steps=0,
+    )
     assert (tmp_path / "again" / "checkpoint_last.safetensors").exists()
     done = subprocess.run(
         [*MODULE, "--config", str(config_file), "--run_path", "third", "--num_steps", "1"],
@@ -99,7 +109,7 @@ def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["algorithm.training.lr_=1e-3"], "algorithm.training.lr_: unknown key; did you mean algorithm.training.lr?"),
+        (["algorithm.training.lr_=1e-3"], "lr_: unknown key; did you mean algorithm.training.lr?"),
         (["algoritm.seed=1"], "did you mean algorithm.seed?"),
         (["algorithm.collecting.num_episodes=0"], "algorithm.collecting.num_episodes: got 0"),
         (["algorithm.collecting.num_episodes=-1"], "num_episodes: got -1"),
@@ -133,7 +143,9 @@ def test_wrong_input_ends_before_the_work(config_file, tmp_path, capsys, words, 
     assert files(tmp_path) == before
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[]", b"3", b'{"a": 1, "a": 2}', b'{"env_cls": NaN}'])
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff\xfe", b"[]", b"3", b'{"a": 1, "a": 2}', b'{"env_cls": NaN}']
+)
 def test_broken_config_files(tmp_path, capsys, content):
     path = tmp_path / "broken.json"
     path.write_bytes(content)
@@ -143,7 +155,10 @@ def test_broken_config_files(tmp_path, capsys, content):
 
 def test_no_traceback_from_the_process(tmp_path):
     done = subprocess.run(
-        [*MODULE, "--config", str(tmp_path / "none.json")], capture_output=True, text=True, check=False
+        [*MODULE, "--config", str(tmp_path / "none.json")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "No such file" in done.stderr
@@ -164,7 +179,9 @@ def test_bad_checkpoints(config_file, run_dir, tmp_path, capsys, kind):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(content)
     run = tmp_path / "new"
-    err = refused(capsys, "train", "--config", config_file, "--run_path", run, "--load_checkpoint_path", bad)
+    err = refused(
+        capsys, "train", "--config", config_file, "--run_path", run, "--load_checkpoint_path", bad
+    )
     assert str(bad) in err and said in err
     assert not run.exists()
     assert said in refused(capsys, "eval", run_dir, "--checkpoint", bad)
@@ -186,7 +203,12 @@ def test_resume_goes_on_to_the_total(config_file, run_dir, tmp_path, capsys):
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in rows] == [0, 1, 2, 3, 4]
     whole = tmp_path / "whole"
-    assert cli.main(["train", "--config", str(config_file), "--run_path", str(whole), "--num_steps", "5"]) == 0
+    assert (
+        cli.main(
+            ["train", "--config", str(config_file), "--run_path", str(whole), "--num_steps", "5"]
+        )
+        == 0
+    )
     weights = [(run / "checkpoint_last.safetensors").read_bytes() for run in (run_dir, whole)]
     assert weights[0] == weights[1]
     # Nothing is left to do, and nothing is harmed.
@@ -199,7 +221,9 @@ def test_resume_of_a_damaged_run(run_dir, capsys):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
-    assert "SHA-256" in refused(capsys, "train", "--resume", "--run_path", run_dir, "--num_steps", "9")
+    assert "SHA-256" in refused(
+        capsys, "train", "--resume", "--run_path", run_dir, "--num_steps", "9"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -267,7 +291,9 @@ def test_a_folder_that_cannot_be_written(config_file, tmp_path, capsys):
     blocker.write_text("")
     err = refused(capsys, "train", "--config", config_file, "--run_path", blocker)
     assert "is a file; expected a folder" in err
-    assert cli.main(["train", "--config", str(config_file), "--run_path", str(blocker / "run")]) == 1
+    assert (
+        cli.main(["train", "--config", str(config_file), "--run_path", str(blocker / "run")]) == 1
+    )
     assert str(blocker / "run") in capsys.readouterr().err
 
 
@@ -373,7 +399,6 @@ def test_unknown_command(capsys):
 
 def test_live_display_draws():
     from rich.console import Console
-
     from twisterl.display import LiveDisplay
     from twisterl.rl.evaluation import Evaluation
     from twisterl.rl.progress import Progress

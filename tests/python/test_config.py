@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from twisterl import config_schema, defaults
 from twisterl.faults import ConfigError
 from twisterl.overrides import apply_overrides, parse_overrides
@@ -83,16 +82,22 @@ def test_values_of_python_callers():
 
     made = defaults.make_config(
         "PPO",
-        {"device": "cpu", "training": {"num_epochs": numpy.int64(4)}, "optimizer": {"betas": (0.8, 0.9)}},
+        {
+            "device": "cpu",
+            "training": {"num_epochs": numpy.int64(4)},
+            "optimizer": {"betas": (0.8, 0.9)},
+        },
     )
     assert made["training"]["num_epochs"] == 4
     assert made["optimizer"] == {"lr": 3e-4, "betas": (0.8, 0.9)}
 
 
 def test_keys_of_other_algorithms_are_kept_on_request():
-    with pytest.raises(ConfigError, match="algorithm.training.mine"):
+    with pytest.raises(ConfigError, match=r"algorithm\.training\.mine"):
         defaults.make_config("PPO", {"training": {"mine": 1}})
-    made = defaults.make_config("PPO", {"device": "cpu", "training": {"mine": 1}}, keep_unknown=True)
+    made = defaults.make_config(
+        "PPO", {"device": "cpu", "training": {"mine": 1}}, keep_unknown=True
+    )
     assert made["training"]["mine"] == 1
     assert made["training"]["num_epochs"] == 10
     with pytest.raises(ConfigError, match="num_epochs"):
@@ -234,7 +239,7 @@ def test_broken_files_are_refused(tmp_path, content, said):
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         read_json(tmp_path / "nothing.json")
-    with pytest.raises(ConfigError, match="not a regular file|cannot be read"):
+    with pytest.raises(ConfigError, match=r"not a regular file|cannot be read"):
         read_json(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")

@@ -34,7 +34,7 @@ def test_dynamic_import_says_what_is_missing():
     for path, said in [
         ("nothing", "expected a dotted path"),
         ("no_such_module.X", "No module named 'no_such_module'"),
-        ("twisterl.rl.PP0", "twisterl.rl has an unknown name"),
+        ("twisterl.rl.PP0", "twisterl.rl has no PP0"),
         ("twisterl.envs.Puzle", "did you mean Puzzle?"),
     ]:
         with pytest.raises(ImportError, match="Could not import") as caught:
@@ -46,7 +46,9 @@ def test_tuples():
     marked = {"__tuple_list__": True, "list": [[1, 2]]}
     assert utils.json_load_tuples(marked) == [(1, 2)]
     assert utils.json_load_tuples({"a": 1}) == {"a": 1}
-    assert json.loads(json.dumps({"x": marked}), object_hook=utils.json_load_tuples) == {"x": [(1, 2)]}
+    assert json.loads(json.dumps({"x": marked}), object_hook=utils.json_load_tuples) == {
+        "x": [(1, 2)]
+    }
 
 
 def test_prepare_algorithm(small):
@@ -119,7 +121,9 @@ def test_checkpoints_by_path(small, tmp_path):
     torch.save(state, pt)
     target = utils.convert_pt_to_safetensors(str(pt))
     assert target == str(tmp_path / "model.safetensors")
-    assert utils.convert_pt_to_safetensors(pt, tmp_path / "other.safetensors").endswith("other.safetensors")
+    assert utils.convert_pt_to_safetensors(pt, tmp_path / "other.safetensors").endswith(
+        "other.safetensors"
+    )
     for path in (pt, target, tmp_path / "other.safetensors"):
         loaded = utils.load_checkpoint(path)
         algorithm.policy.load_state_dict(loaded)
@@ -146,7 +150,9 @@ def test_bad_checkpoints(small, tmp_path):
 
     path = tmp_path / "shape.safetensors"
     path.write_bytes(tensors.encode({"common.0.weight": torch.ones(3, 3)}))
-    with pytest.raises(CheckpointError, match=r"common\.0\.weight has shape \[3, 3\]; expected \[8, 16\]"):
+    with pytest.raises(
+        CheckpointError, match=r"common\.0\.weight has shape \[3, 3\]; expected \[8, 16\]"
+    ):
         utils.prepare_algorithm(small, load_checkpoint_path=path)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 DESCRIPTION = "Measure this machine: environment, collection, evaluation, solving, training."
@@ -82,7 +83,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
             }
             engine = collector.PPOCollector(**settings)
             name = f"collect_{num_cores}_threads{'_cached' if cache else ''}_steps_per_second"
-            figures[name] = _rate(lambda engine=engine: len(engine.collect(env, policy).actions))
+            figures[name] = _rate(partial(_collect, engine, env, policy))
     figures["evaluate_episodes_per_second"] = _rate(
         lambda: len(collector.evaluate_episodes(env, policy, num_episodes=1000)["success"])
     )
@@ -102,6 +103,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
 
         figures["train_sample_epochs_per_second"] = _rate(train)
     return figures
+
+
+def _collect(engine: Any, env: Any, policy: Any) -> int:
+    return len(engine.collect(env, policy).actions)
 
 
 def _repeat(call: Callable[[], object], times: int) -> int:

@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--difficulty", type=int, metavar="D", help="of --start reset (default: the config's)")
     add("--num_episodes", "--num-episodes", type=int, default=1000, metavar="N")
     add("--num_searches", "--num-searches", type=int, default=1, metavar="N", help="tries a board")
-    add("--deterministic", action="store_true", help="the most likely move instead of a sampled one")
+    add("--deterministic", action="store_true", help="the most likely move each time")
     add("--seed", type=int, default=0, metavar="S")
     add("--num_cores", "--num-cores", type=int, default=32, metavar="N")
     add("--json", action="store_true", help="print the result as JSON")
@@ -102,7 +102,7 @@ def _play(loaded: Any, start: str, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _optimum(states: Any, size: tuple[int, int]) -> Any:
-    """The shortest solution lengths [N] of `states` [N, cells], None if there are too many cells."""
+    """The shortest lengths [N] for `states` [N, cells], None if there are too many cells."""
     import numpy
 
     from twisterl.board import MAX_SEARCHED_CELLS, distances

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -152,7 +152,7 @@ def _print(text: str) -> None:
 
 
 @contextmanager
-def _keys():  # type: ignore[no-untyped-def]
+def _keys() -> Iterator[Callable[[], str]]:
     """Reads single keys from a terminal, or lines where there is none."""
     try:
         import termios

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     player.add_options(parser)
     add = parser.add_argument
     add("state", metavar="BOARD", nargs="+", help="the state, as integers")
-    add("--num_searches", "--num-searches", type=int, default=100, metavar="N", help="sampled tries")
+    add("--num_searches", "--num-searches", type=int, default=100, metavar="N", help="tries")
     add("--deterministic", action="store_true", help="one try, the most likely move each time")
     add("--seed", type=int, default=0, metavar="S")
     add("--show", action="store_true", help="print the boards on the way")
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.board import draw, parse_board
+    from twisterl.board import parse_board
     from twisterl.commands import player
     from twisterl.config import Evaluation
     from twisterl.faults import ConfigError, Fault, shown
@@ -83,12 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     if size is None:
         print(f"solved in {len(actions)} actions: {' '.join(map(str, actions))}")
         return 0
-    print(_report(state, list(actions), size, arguments.show, draw))
+    print(_report(state, list(actions), size, arguments.show))
     return 0
 
 
-def _report(state, actions, size, show, draw) -> str:  # type: ignore[no-untyped-def]
-    from twisterl.board import MAX_SEARCHED_CELLS, MOVES, distances, neighbour
+def _report(state: list[int], actions: list[int], size: tuple[int, int], show: bool) -> str:
+    from twisterl.board import MAX_SEARCHED_CELLS, MOVES, distances, draw, neighbour
 
     width, height = size
     lines = []

@@ -45,12 +45,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--num-steps",
         type=int,
         metavar="N",
-        help="iterations of the run, resumed ones included (default: learning.num_steps, or endless)",
+        help="iterations in all, resumed ones included (default: learning.num_steps, or endless)",
     )
     add("--seed", type=int, metavar="S", help="algorithm.seed: equal seeds give equal runs")
     add("--resume", action="store_true", help="go on with the run in the run folder")
     add("--overwrite", action="store_true", help="drop the run in the run folder and start anew")
-    add("--dry-run", "--dry_run", action="store_true", help="check, print the config, write nothing")
+    add("--dry-run", "--dry_run", action="store_true", help="check and print the config only")
 
 
 def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
@@ -102,5 +102,3 @@ def _summary(training: Any) -> str:
     if best is not None:
         text += f"; best at difficulty {best[0]}: success {best[1]:.2f}"
     return f"{text}\nsaved in {folder}; try: twisterl eval {folder}"
-
-

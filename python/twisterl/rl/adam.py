@@ -16,7 +16,7 @@ _MARK = "__dynamo_disable"
 class Adam(torch.optim.Adam):
     """`torch.optim.Adam`, step for step."""
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         with torch.no_grad():
             return inspect.unwrap(torch.optim.Adam.step)(self, closure)
 

@@ -68,6 +68,8 @@ class Algorithm:
         ConfigError: the config has faults. NotImplementedError: it asks for tree search.
     """
 
+    collector: Any
+
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         cls = type(self)
         names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGO_CONFIG]

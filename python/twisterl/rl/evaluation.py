@@ -44,7 +44,9 @@ class Evaluation(tuple[float, float]):
         self = super().__new__(cls, (success, reward))
         self.num_episodes = num_episodes
         self.mean_length = mean_length
-        self.interval = num_episodes and wilson(round(success * num_episodes), num_episodes) or None
+        self.interval = None
+        if num_episodes:
+            self.interval = wilson(round(success * num_episodes), num_episodes)
         return self
 
     @property
