@@ -1,0 +1,178 @@
+"""One learning run of whichever twisterl the interpreter has, watched from outside.
+
+    learner.py reach CONFIG SEED DIFFICULTY LIMIT_S REPORT     until the curriculum gets there
+    learner.py quality CONFIG SEED REPORT                      the whole run, with its curve
+
+`reach` runs with both versions. The clock runs in `learn` alone: set-up and, for `quality`, the
+judging of the curve are not part of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BOARDS = 1000
+SAMPLED_GOAL = 0.95
+ALWAYS = 10**9
+
+
+class Done(Exception):
+    """The run has got where it should."""
+
+
+class Watch:
+    """Seconds and processor seconds since it was made, without its pauses."""
+
+    def __init__(self) -> None:
+        self._start = (time.perf_counter(), time.process_time())
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._start[0], time.process_time() - self._start[1]
+
+    def pause(self, work: Callable[[], Any]) -> Any:
+        before = self.read()
+        result = work()
+        after = self.read()
+        self._start = tuple(  # type: ignore[assignment]
+            start + b - a for start, a, b in zip(self._start, before, after, strict=True)
+        )
+        return result
+
+
+def prepare(config_path: str, seed: int) -> Any:
+    import torch
+    from twisterl.utils import load_config, prepare_algorithm
+
+    config = load_config(config_path)
+    if hasattr(__import__("twisterl"), "__version__"):
+        config["algorithm"]["seed"] = seed
+    config["algorithm"]["device"] = "cpu"
+    torch.manual_seed(seed)  # The peer's episodes have no seed; its weights get one.
+    return prepare_algorithm(config)
+
+
+def after_each_step(algorithm: Any, watcher: Callable[[int], None]) -> None:
+    """Calls `watcher(num_steps)` before the next iteration of `learn`."""
+    learn_step, collect = algorithm.learn_step, algorithm.collect
+    counts: list[int] = []
+
+    def counting() -> Any:
+        data, seconds = collect()
+        counts.append(len(data.actions))
+        return data, seconds
+
+    def watched() -> Any:
+        if counts:
+            watcher(sum(counts))
+        return learn_step()
+
+    algorithm.collect, algorithm.learn_step = counting, watched
+
+
+def reach(config_path: str, seed: int, difficulty: int, limit_s: float) -> dict[str, Any]:
+    algorithm = prepare(config_path, seed)
+    curve: list[tuple[float, int]] = []
+    report: dict[str, Any] = {}
+    watch = Watch()
+
+    def watcher(num_steps: int) -> None:
+        seconds, cpu_s = watch.read()
+        now = algorithm.env.difficulty
+        if not curve or now > curve[-1][1]:
+            curve.append((round(seconds, 2), now))
+        report.update(seconds=seconds, cpu_s=cpu_s, steps=num_steps, difficulty=now)
+        if now >= difficulty or seconds > limit_s:
+            raise Done
+
+    after_each_step(algorithm, watcher)
+    try:
+        algorithm.learn(ALWAYS)
+    except Done:
+        pass
+    return {**report, "reached": report["difficulty"] >= difficulty, "curve": curve}
+
+
+def quality(config_path: str, seed: int) -> dict[str, Any]:
+    import numpy as np
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "reference"))
+    import optimum
+    from twisterl.twisterl.collector import evaluate_episodes
+
+    algorithm = prepare(config_path, seed)
+    boards = uniform_boards(np.random.default_rng(12345))
+    shortest = optimum.optimal_lengths(boards)
+    cores = algorithm.config["collecting"]["num_cores"]
+
+    def judge(deterministic: bool = False, tries: int = 1) -> dict[str, Any]:
+        # Through to_rust, so that the run's own state is not touched.
+        return evaluate_episodes(
+            algorithm.env,
+            algorithm.policy.to_rust(),
+            states=boards,
+            deterministic=deterministic,
+            num_searches=tries,
+            seed=987,
+            num_cores=cores,
+        )
+
+    curve: list[dict[str, float]] = []
+    watch = Watch()
+
+    def record(num_steps: int) -> None:
+        seconds, cpu_s = watch.read()
+        success = float(watch.pause(judge)["success"].mean())
+        curve.append({"seconds": seconds, "cpu_s": cpu_s, "steps": num_steps, "sampled": success})
+
+    after_each_step(algorithm, record)
+    algorithm.learn(algorithm.config["learning"]["num_steps"])
+    total = algorithm.total_steps
+    record(total)
+    reached = [point["seconds"] for point in curve if point["sampled"] >= SAMPLED_GOAL]
+    best = judge(tries=10)
+    solved = best["success"]
+    return {
+        "seconds": curve[-1]["seconds"],
+        "cpu_s": curve[-1]["cpu_s"],
+        "steps": total,
+        "reached_s": reached[0] if reached else None,
+        "sampled": curve[-1]["sampled"],
+        "greedy": float(judge(deterministic=True)["success"].mean()),
+        "best_of_10": float(solved.mean()),
+        "mean_length": float(best["length"][solved].mean()),
+        "mean_optimum": float(shortest[solved].mean()),
+        "length_ratio": float(best["length"][solved].mean() / shortest[solved].mean()),
+        "curve": curve,
+    }
+
+
+def uniform_boards(rng: Any) -> Any:
+    """`[1000, 9]` uniformly random solvable boards, independent of the code under test."""
+    import numpy as np
+
+    boards = []
+    while len(boards) < BOARDS:
+        board = rng.permutation(9)
+        tiles = board[board != 0]
+        inversions = sum(int(a > b) for i, a in enumerate(tiles) for b in tiles[i + 1 :])
+        if inversions % 2 == 0:
+            boards.append(board)
+    return np.array(boards, np.int64)
+
+
+def main() -> None:
+    mode, config_path, seed, *rest = sys.argv[1:]
+    if mode == "reach":
+        report = reach(config_path, int(seed), int(rest[0]), float(rest[1]))
+    else:
+        report = quality(config_path, int(seed))
+    Path(rest[-1]).write_text(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

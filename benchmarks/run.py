@@ -1,0 +1,391 @@
+"""Measures TwisteRL, side by side with the peer twisterl 0.5.1 where it has the same function.
+
+    python benchmarks/run.py collect          one benchmark
+    python benchmarks/run.py quick            all that take less than a few minutes
+    python benchmarks/run.py --no-peer env    without the peer
+
+Each writes benchmarks/results/<name>.json with the machine, the commit and the command; `python
+benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
+and weights; rounds alternate between them, and a ratio is the median over rounds. `reach` and
+`quality` take many minutes, see learning.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import dense_ppo
+import learning
+import peer
+import results
+import sides
+from results import row
+from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
+
+EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
+DIFFICULTY = 32
+EPISODES = 1024
+
+
+def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """PPO collection of 1,024 episodes with the reference network."""
+    rows = []
+    with Bench(options.repeats, options.peer) as bench:
+        for side in (3, 4):
+            request = {
+                "task": "collect",
+                "side": side,
+                "difficulty": DIFFICULTY,
+                "episodes": EPISODES,
+            }
+            for cache in (False, True):
+                for threads in (1, 2):
+                    figures = bench.compare(
+                        {**request, "threads": threads}, threads, {"cache": cache}
+                    )
+                    kind = "evaluation cache" if cache else "exact f32, no cache"
+                    name = (
+                        f"collection {side}×{side}, {kind}, {threads} thread{'s' * (threads > 1)}"
+                    )
+                    goal = {"ratio": 30 if cache else 4.5} if not cache or side == 3 else {}
+                    rows.append(row(name, "steps/s", figures, **goal))
+            rows.append(scaling(bench, request))
+    return rows
+
+
+def scaling(bench: Bench, request: dict[str, Any]) -> dict[str, Any]:
+    """How much faster two threads are than one; rounds alternate."""
+    rates: list[dict[int, float]] = []
+    for _ in range(bench.repeats):
+        found = {}
+        for threads in (1, 2):
+            asked = {**request, "threads": threads, "cache": False}
+            measured = bench.measure(OURS, threads, asked)
+            found[threads] = measured["count"] / measured["seconds"]
+        rates.append(found)
+    figures = {OURS: spread(rate[2] / rate[1] for rate in rates)}
+    side = request["side"]
+    return row(f"collection {side}×{side}, 1 → 2 threads", "times", figures, at_least=1.9)
+
+
+def evaluate(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Evaluation of 1,000 episodes, sampled and greedy."""
+    rows = []
+    with Bench(options.repeats, options.peer) as bench:
+        for threads in (1, 2):
+            for deterministic in (False, True):
+                request = {
+                    "task": "evaluate",
+                    "side": 3,
+                    "difficulty": DIFFICULTY,
+                    "threads": threads,
+                    "episodes": 1000,
+                    "deterministic": deterministic,
+                }
+                how = "greedy" if deterministic else "sampled"
+                name = f"evaluate 1,000 episodes {how}, {threads} thread{'s' * (threads > 1)}"
+                rows.append(row(name, "episodes/s", bench.compare(request, threads), ratio=10))
+    return rows
+
+
+def solve(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Greedy solution of one board by `Algorithm.solve`, with a trained network."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = options.checkpoint or train(Path(folder) / "run")
+        boards = solvable_boards(checkpoint, 100)
+        request = {
+            "task": "solve",
+            "checkpoint": str(checkpoint),
+            "boards": boards,
+            "repeats": 5,
+        }
+        with Bench(options.repeats, options.peer) as bench:
+            figures = per_call(bench.compare(request))
+    return [row("solve one board, greedy, from Python", "µs", figures, at_most=100)]
+
+
+def train(run: Path) -> Path:
+    """Trains the example config; the path of its weights."""
+    command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
+    subprocess.run(
+        [*command, "--run_path", str(run)],
+        env=sides.environment(OURS, 2),
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return run / "checkpoint_last.safetensors"
+
+
+def solvable_boards(checkpoint: Path, count: int) -> list[list[int]]:
+    """Uniformly random boards that the network of `checkpoint` solves greedily."""
+    sys.path.insert(0, str(ROOT / "python"))
+    from twisterl.rl import PPO
+    from worker import make_env, make_policy
+
+    env = make_env(3, 1)
+    algorithm = PPO(env, make_policy(env, str(checkpoint)), {"device": "cpu"})
+    source = random.Random(0)
+    boards: list[list[int]] = []
+    while len(boards) < count:
+        board = list(range(9))
+        source.shuffle(board)
+        try:
+            if algorithm.solve(board, True):
+                boards.append(board)
+        except ValueError:
+            continue  # Half of all boards cannot be solved.
+    return boards
+
+
+def per_call(figures: dict[str, Any]) -> dict[str, Any]:
+    """Microseconds a call instead of calls a second; ratios stay rates."""
+
+    def invert(spread: dict[str, float]) -> dict[str, float]:
+        low, high = 1e6 / spread["high"], 1e6 / spread["low"]
+        return {**spread, "median": 1e6 / spread["median"], "low": low, "high": high}
+
+    return {
+        key: value if key.startswith("ratio") else invert(value) for key, value in figures.items()
+    }
+
+
+def env(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The environment called from Python."""
+    calls: list[tuple[str, list[int]]] = [
+        ("reset", []),
+        ("step", [1]),
+        ("observe", []),
+        ("masks", []),
+    ]
+    rows = []
+    with Bench(options.repeats, options.peer) as bench:
+        for method, arguments in calls:
+            request = {
+                "task": "env_calls",
+                "side": 3,
+                "difficulty": DIFFICULTY,
+                "method": method,
+                "arguments": arguments,
+            }
+            name = f"{method} from Python" + (" (32 moves)" if method == "reset" else "")
+            rows.append(row(name, "µs", per_call(bench.compare(request))))
+    return rows
+
+
+IMPORT = """
+import sys, time
+start = time.perf_counter()
+import twisterl
+print(time.perf_counter() - start, int("torch" in sys.modules))
+"""
+
+
+def imports(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Seconds that `import twisterl` takes, and whether it imports torch."""
+    figures: dict[str, Any] = {}
+    torch = {}
+    seconds: dict[str, list[float]] = {}
+    for _ in range(options.repeats):
+        for side in [OURS, PEER] if options.peer else [OURS]:
+            done = subprocess.run(
+                [sides.interpreter(side), "-c", IMPORT],
+                env=sides.environment(side, 2),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            taken, with_torch = done.stdout.split()
+            seconds.setdefault(side, []).append(float(taken))
+            torch[side] = bool(int(with_torch))
+    figures = {side: spread(values) for side, values in seconds.items()}
+    return [
+        {**row("import twisterl", "s", figures, at_most=0.3), "imports_torch": torch},
+    ]
+
+
+def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Peak resident memory of the training run of the example config."""
+    peaks = []
+    for _ in range(min(options.repeats, 3)):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
+            child = subprocess.Popen(
+                [*command, "--run_path", f"{folder}/run"],
+                env=without_thread_choice(),
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+            )
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode:
+                raise sides.MeasurementError(f"training ended with status {child.returncode}")
+            # Kilobytes on Linux, bytes on macOS.
+            peaks.append(usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+    return [row("peak memory of `make train`", "MiB", {OURS: spread(peaks)}, at_most=500)]
+
+
+def without_thread_choice() -> dict[str, str]:
+    """The environment of a user who has chosen no number of threads."""
+    found = sides.environment(OURS, 1)
+    del found["OMP_NUM_THREADS"]
+    return found
+
+
+def train_step(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Full-batch PPO updates on the same data (benchmarks/train_step.py)."""
+    rows = []
+    for side in (3, 4):
+        command = [sys.executable, "benchmarks/train_step.py", "--json", "--width", str(side)]
+        command += ["--repeats", str(options.repeats)]
+        if options.peer:
+            command += ["--peer-python", str(peer.ensure())]
+        done = subprocess.run(
+            command,
+            env=sides.environment(OURS, 2),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        report = json.loads(done.stdout)
+        figures: dict[str, Any] = {}
+        for clock, suffix in (("seconds", ""), ("cpu_s", "_cpu")):
+            for who in [OURS, PEER] if options.peer else [OURS]:
+                rate = report[f"{who}_sample_epochs_per_{clock}"]
+                figures[who + suffix] = {"median": rate, "rounds": options.repeats}
+            if options.peer:
+                figures["ratio" + suffix] = {"median": report[f"ratio_{clock}"]}
+        name = f"training step {side}×{side}, {report['threads']} threads"
+        rows.append(
+            {
+                **row(name, "sample-epochs/s", figures, ratio=1.5),
+                "samples": report["samples"],
+                "distinct": report["distinct"],
+                "largest_loss_difference": report.get("largest_loss_difference"),
+            }
+        )
+    return rows
+
+
+def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The Rust engine alone: cargo run --release --bin benchmark -- --json."""
+    goals = {"reset (32 moves)": 70, "step": 5, "combined step": 12}
+    rows = []
+    for side in (3, 4):
+        done = subprocess.run(
+            ["cargo", "run", "--quiet", "--release", "--bin", "benchmark", "--", "--json"]
+            + ["--width", str(side), "--height", str(side)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for figure in json.loads(done.stdout)["figures"]:
+            value = {key: figure[key] for key in ("median", "low", "high")}
+            goal = (
+                {"at_most": goals[figure["name"]]} if side == 3 and figure["name"] in goals else {}
+            )
+            unit = "ns" if figure["unit"] == "ns" else "steps/s"
+            rows.append(row(f"{figure['name']}, {side}×{side}", unit, {OURS: value}, **goal))
+    return rows
+
+
+def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A plain PPO in dense PyTorch on a batched numpy environment, its parts against ours."""
+    rounds = {"collection": [], "whole iteration": []}
+    with Bench(options.repeats, with_peer=False) as bench:
+        dense_run = dense_ppo.DensePPO(3, DIFFICULTY, EPISODES, threads=2)
+        dense_run.iterate()
+        for _ in range(options.repeats):
+            measured = dense_run.iterate()
+            request = {"side": 3, "difficulty": DIFFICULTY, "threads": 2}
+            collected = bench.measure(OURS, 2, {"task": "collect", "episodes": EPISODES, **request})
+            iterated = bench.measure(OURS, 2, {"task": "iterate", **request})
+            rounds["collection"].append({OURS: collected, PEER: measured["collect"]})
+            rounds["whole iteration"].append({OURS: iterated, PEER: measured["total"]})
+    rows = []
+    for name, measured in rounds.items():
+        figures = compare_rounds(measured)
+        rows.append(row(f"{name} against dense PyTorch, 2 threads", "steps/s", figures))
+    return rows
+
+
+# name: (function, its goals are within "quick")
+BENCHMARKS = {
+    "engine": engine,
+    "collect": collect,
+    "evaluate": evaluate,
+    "solve": solve,
+    "env": env,
+    "imports": imports,
+    "memory": memory,
+    "train_step": train_step,
+    "dense": dense,
+    "reach": learning.reach,
+    "quality": learning.quality,
+}
+LONG = ("reach", "quality")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=7, help="rounds of each figure (7)")
+    parser.add_argument("--no-peer", dest="peer", action="store_false", help="ours alone")
+    commands = parser.add_subparsers(dest="benchmark", required=True, metavar="benchmark")
+    commands.add_parser("quick", help="all but " + " and ".join(LONG))
+    for name, function in BENCHMARKS.items():
+        command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        if name == "solve":
+            command.add_argument("--checkpoint", type=Path, help="weights of the example config")
+        if name in LONG:
+            learning.add_options(name, command)
+    options = parser.parse_args()
+    if options.peer:
+        try:
+            peer.ensure()
+        except peer.PeerUnavailable as error:
+            print(f"{error}\nThe peer is left out.", file=sys.stderr)
+            options.peer = False
+    chosen = [options.benchmark]
+    if options.benchmark == "quick":
+        chosen = [name for name in BENCHMARKS if name not in LONG]
+        options.checkpoint = None
+    for name in chosen:
+        flags = "".join([" --no-peer"] if not options.peer else [])
+        command = f"python benchmarks/run.py --repeats {options.repeats}{flags} {name}"
+        rows = BENCHMARKS[name](options)
+        path = results.write(name, command, rows)
+        print(f"{path.relative_to(ROOT)}")
+        for each in rows:
+            print(f"  {describe(each)}", flush=True)
+    return 0
+
+
+def describe(each: dict[str, Any]) -> str:
+    """A row as a line of text."""
+    parts = [f"{each['name']}:"]
+    for key in (OURS, PEER):
+        if key in each:
+            parts.append(f"{key} {each[key]['median']:,.4g} {each['unit']}")
+    for key, label in (("ratio", "ratio"), ("ratio_cpu", "by CPU time")):
+        if key in each:
+            parts.append(f"{label} {each[key]['median']:.2f}")
+    if "goal" in each:
+        kind, value = next(iter(each["goal"].items()))
+        parts.append(f"(goal {kind} {value}: {'met' if each['goal']['met'] else 'MISSED'})")
+    return " ".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

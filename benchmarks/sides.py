@@ -1,0 +1,129 @@
+"""Ours and the peer side by side: kept worker processes, measured in turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import peer
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKER = Path(__file__).resolve().parent / "worker.py"
+OURS = "ours"
+PEER = "peer"
+
+
+class MeasurementError(RuntimeError):
+    """A worker failed; the text is its traceback."""
+
+
+def interpreter(side: str) -> str:
+    return sys.executable if side == OURS else str(peer.ensure())
+
+
+def environment(side: str, threads: int) -> dict[str, str]:
+    """Of a child process: `threads` for numerics, our package from this checkout."""
+    found = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    found.update(OMP_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false")
+    if side == OURS:
+        found["PYTHONPATH"] = str(ROOT / "python")
+    return found
+
+
+class Worker:
+    """A process of one side, pinned to `threads` processors."""
+
+    def __init__(self, side: str, threads: int) -> None:
+        available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+        cpus = ",".join(map(str, available[-threads:]))
+        self._process = subprocess.Popen(
+            [interpreter(side), str(WORKER), cpus],
+            env=environment(side, threads),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def measure(self, request: dict[str, Any]) -> dict[str, float]:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline() or '{"error": "the worker ended"}')
+        if "error" in answer:
+            raise MeasurementError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+class Bench:
+    """Keeps the workers of all sides and measures workloads in turn.
+
+    `with_peer` False leaves the peer out.
+    """
+
+    def __init__(self, repeats: int, with_peer: bool) -> None:
+        self.repeats = repeats
+        self.sides = [OURS, PEER] if with_peer else [OURS]
+        self._workers: dict[tuple[str, int], Worker] = {}
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            worker.close()
+
+    def measure(self, side: str, threads: int, request: dict[str, Any]) -> dict[str, float]:
+        if (side, threads) not in self._workers:
+            self._workers[side, threads] = Worker(side, threads)
+        return self._workers[side, threads].measure(request)
+
+    def compare(
+        self,
+        request: dict[str, Any],
+        threads: int = 1,
+        only_ours: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Rates of both sides on `request` and their ratio, by wall and by processor time.
+
+        `only_ours` are parameters that the peer does not have. Each round measures the sides one
+        after the other; the ratio is the median over rounds.
+        """
+        requests = {OURS: {**request, **(only_ours or {})}, PEER: request}
+        rounds = [
+            {side: self.measure(side, threads, requests[side]) for side in self.sides}
+            for _ in range(self.repeats)
+        ]
+        return compare_rounds(rounds)
+
+
+def compare_rounds(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Rates by side and, with both sides, ratios; from rounds of {side: seconds, cpu_s, count}."""
+    result: dict[str, Any] = {}
+    for clock, suffix in (("seconds", ""), ("cpu_s", "_cpu")):
+        rates = [{side: m["count"] / m[clock] for side, m in r.items()} for r in rounds]
+        for side in rounds[0]:
+            result[side + suffix] = spread(rate[side] for rate in rates)
+        if PEER in rounds[0]:
+            result["ratio" + suffix] = spread(rate[OURS] / rate[PEER] for rate in rates)
+    return result
+
+
+def spread(values: Any) -> dict[str, float]:
+    """Median, lowest and highest."""
+    numbers = list(values)
+    return {
+        "median": statistics.median(numbers),
+        "low": min(numbers),
+        "high": max(numbers),
+        "rounds": len(numbers),
+    }

@@ -1,0 +1,171 @@
+"""One side of a comparison: measures workloads with whichever twisterl its interpreter has.
+
+Started by sides.py. Reads one JSON request a line, {"task": name, ...parameters}, and answers with
+{"seconds", "cpu_s", "count"} of one timed round, or {"error"}. What a workload needs is made, and
+run once to warm up, at its first request. Both twisterl versions run this same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+NETWORK = {"embedding_size": 512, "common_layers": [256], "policy_layers": [], "value_layers": []}
+REFERENCE = "configs/ppo_puzzle{cells}_reference.json"
+EXPLORATION = 1.41
+CALLS = 20_000
+
+# A round: the timed part, and what counts its work afterwards.
+Round = tuple[Callable[[], Any], Callable[[Any], int]]
+
+
+def main() -> None:
+    cpus = {int(cpu) for cpu in sys.argv[1].split(",")}
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus)
+    import torch
+
+    torch.set_num_threads(len(cpus))
+    answers, sys.stdout = sys.stdout, sys.stderr  # Whatever is printed must not mix with answers.
+    prepared: dict[str, Round] = {}
+    for line in sys.stdin:
+        try:
+            if line not in prepared:
+                request = json.loads(line)
+                prepared[line] = TASKS[request.pop("task")](**request)
+                prepared[line][0]()
+            answer = measure(*prepared[line])
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def measure(work: Callable[[], Any], count: Callable[[Any], int]) -> dict[str, float]:
+    start, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+    return {"seconds": seconds, "cpu_s": cpu_s, "count": count(result)}
+
+
+def make_env(side: int, difficulty: int) -> Any:
+    from twisterl.envs import Puzzle
+
+    return Puzzle(side, side, difficulty, 2, 256)
+
+
+def make_policy(env: Any, checkpoint: str | None = None) -> Any:
+    """The reference network with the weights of `checkpoint`, or of one seed."""
+    import torch
+    from twisterl.nn import BasicPolicy
+    from twisterl.utils import load_checkpoint
+
+    torch.manual_seed(0)
+    policy = BasicPolicy(env.obs_shape(), env.num_actions(), **NETWORK)
+    if checkpoint:
+        policy.load_state_dict(load_checkpoint(checkpoint))
+    return policy
+
+
+def collect(
+    side: int,
+    difficulty: int,
+    threads: int,
+    episodes: int,
+    checkpoint: str | None = None,
+    **ours: Any,
+) -> Round:
+    """Steps of one collection; the number of steps is read after the clock has stopped."""
+    from twisterl import twisterl
+
+    env = make_env(side, difficulty)
+    policy = make_policy(env, checkpoint).to_rust()
+    discounts = {"gamma": 0.995, "lambda": 0.995}
+    collector = twisterl.collector.PPOCollector(
+        num_episodes=episodes, num_cores=threads, **discounts, **ours
+    )
+    return lambda: collector.collect(env, policy), lambda data: len(data.values)
+
+
+def evaluate(
+    side: int,
+    difficulty: int,
+    threads: int,
+    episodes: int,
+    deterministic: bool,
+    checkpoint: str | None = None,
+) -> Round:
+    from twisterl import twisterl
+
+    env = make_env(side, difficulty)
+    policy = make_policy(env, checkpoint).to_rust()
+    arguments = (episodes, deterministic, 1, 0, 0, EXPLORATION, 1, threads)
+    return lambda: twisterl.collector.evaluate(env, policy, *arguments), lambda _: episodes
+
+
+def solve(checkpoint: str, boards: list[list[int]], repeats: int) -> Round:
+    """Greedy solutions of one board at a time by `Algorithm.solve`."""
+    from twisterl.rl import PPO
+
+    env = make_env(3, 1)
+    algorithm = PPO(env, make_policy(env, checkpoint), {"device": "cpu"})
+
+    def work() -> None:
+        for _ in range(repeats):
+            for board in boards:
+                if algorithm.solve(board, True) is None:
+                    raise RuntimeError(f"{board} is not solved")
+
+    return work, lambda _: repeats * len(boards)
+
+
+def env_calls(side: int, difficulty: int, method: str, arguments: list[int]) -> Round:
+    """Calls of one method of the environment from Python."""
+    call = getattr(make_env(side, difficulty), method)
+
+    def work() -> None:
+        for _ in range(CALLS):
+            call(*arguments)
+
+    return work, lambda _: CALLS
+
+
+def iterate(side: int, difficulty: int, threads: int) -> Round:
+    """Whole learning iterations with the settings of the reference config, one tiny evaluation."""
+    from twisterl.utils import load_config, prepare_algorithm
+
+    config = load_config(
+        os.path.join(os.path.dirname(__file__), REFERENCE.format(cells=side**2 - 1))
+    )
+    config["env"]["difficulty"] = difficulty
+    metric = config["algorithm"]["learning"]["diff_metric"]
+    one = {"num_episodes": 1, "deterministic": False, "num_searches": 1, "num_mcts_searches": 0}
+    config["algorithm"].update(evals={metric: {**one, "num_cores": 1}}, device="cpu")
+    config["algorithm"]["collecting"]["num_cores"] = threads
+    algorithm = prepare_algorithm(config)
+    counts: list[int] = []
+    collect = algorithm.collect
+
+    def counting() -> Any:
+        data, seconds = collect()
+        counts.append(len(data.actions))
+        return data, seconds
+
+    algorithm.collect = counting
+    return algorithm.learn_step, lambda _: counts[-1]
+
+
+TASKS = {
+    "collect": collect,
+    "evaluate": evaluate,
+    "solve": solve,
+    "env_calls": env_calls,
+    "iterate": iterate,
+}
+
+if __name__ == "__main__":
+    main()
