@@ -13,7 +13,6 @@ episodes of a thread by one Python call with numpy, about twice as fast here.
 import argparse
 
 import numpy as np
-
 from twisterl.envs import PyEnv
 
 
@@ -109,9 +108,7 @@ class PancakeLanes:
             started = lanes[resets]
             self.stacks[started] = np.arange(self.size)
             self.steps_left[started] = self.max_steps
-            for lane, difficulty, seed in zip(
-                started, values[resets], seeds[resets], strict=True
-            ):
+            for lane, difficulty, seed in zip(started, values[resets], seeds[resets], strict=True):
                 draws = np.random.default_rng(seed)
                 for action in draws.integers(self.size - 1, size=difficulty):
                     self.stacks[lane] = self.stacks[lane, self.flips[action]]

@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Line:
-    """Walk left (0) or right (1) on ``size`` cells until cell 0; starts at most ``difficulty`` away."""
+    """Walk left (0) or right (1) of ``size`` cells to cell 0, from ``difficulty`` away or less."""
 
     def __init__(self, size=6, max_steps=20):
         self.size = size

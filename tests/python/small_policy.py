@@ -1,7 +1,6 @@
 """Policies with random weights, for tests of what is played rather than how well."""
 
 import numpy as np
-
 from twisterl import twisterl
 
 _nn = twisterl.nn
@@ -13,7 +12,7 @@ def small_policy(env, seed=0, width=8):
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
-        return rng.normal(size=shape).astype(np.float32)
+        return rng.normal(scale=0.3, size=shape).astype(np.float32)
 
     return _nn.Policy(
         _nn.EmbeddingBag(normal(num_features, width), normal(width), True, [num_features], 0),

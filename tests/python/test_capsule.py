@@ -20,9 +20,8 @@ import numpy as np
 import pytest
 from python_envs import BatchedLine, Line
 from small_policy import collector, everything, small_policy
-
 from twisterl import twisterl
-from twisterl.envs import Puzzle, PyEnv
+from twisterl.envs import Puzzle
 
 CHECKED_PLATFORM = platform.machine() == "x86_64" and sys.platform == "linux"
 LEGACY = [path for path in os.environ.get("TWISTERL_LEGACY_EXTENSIONS", "").split(":") if path]
@@ -131,7 +130,7 @@ def test_errors_cross_with_their_type_and_traceback(other):
         collector(num_cores=2).collect(env, small_policy(Line()))
     assert caught.value is raised
     puzzle = other.env.Puzzle(3, 3, 8, 2, 256)
-    with pytest.raises(ValueError, match="state: expected each of 0..9 once, got 1 twice"):
+    with pytest.raises(ValueError, match=r"state: expected each of 0..9 once, got 1 twice"):
         twisterl.collector.evaluate_episodes(
             puzzle, small_policy(puzzle), states=np.array([[1, 1, 2, 3, 4, 5, 6, 7, 8]])
         )

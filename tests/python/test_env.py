@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-
 from twisterl import twisterl
 from twisterl.envs import Puzzle
 
@@ -46,7 +45,7 @@ def test_sizes_out_of_range_are_named(field, value):
 
 @pytest.mark.parametrize("value", [3.0, "3", None, [3]])
 def test_sizes_of_another_type_are_named(value):
-    with pytest.raises(TypeError, match="^width: expected an integer, got"):
+    with pytest.raises(TypeError, match=r"^width: expected an integer, got"):
         Puzzle(value, 3, 1, 2, 9)
 
 
@@ -103,7 +102,7 @@ def test_actions_out_of_range_are_named(puzzle, action):
 def test_difficulty_is_checked(puzzle):
     puzzle.difficulty = 7
     assert puzzle.difficulty == 7
-    with pytest.raises(ValueError, match="difficulty: expected an integer in 0..=.*, got -1"):
+    with pytest.raises(ValueError, match=r"difficulty: expected an integer in 0..=.*, got -1"):
         puzzle.difficulty = -1
     assert puzzle.difficulty == 7
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from python_envs import BatchedLine, Line, LineBatch
 from small_policy import collector, everything, small_policy
-
 from twisterl import twisterl
 from twisterl.envs import PyEnv
 
@@ -296,7 +295,9 @@ def test_a_batch_without_its_methods_is_refused():
         def vectorize(self, num_lanes):
             return object()
 
-    with pytest.raises(TypeError, match=r"vectorize\(\) of Bad: .* got object without advance, load"):
+    with pytest.raises(
+        TypeError, match=r"vectorize\(\) of Bad: .* got object without advance, load"
+    ):
         collector().collect(PyEnv(Bad), small_policy(Line()))
 
 

@@ -1,0 +1,126 @@
+"""The example crate: it is built, played and trained as somebody else's package would be."""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_policy import collector, everything, small_policy
+from twisterl import twisterl
+
+ROOT = Path(__file__).resolve().parents[2]
+CRATE = ROOT / "examples" / "grid_world"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("cargo"), reason="cargo builds the example"),
+]
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """A folder with the built module ``grid_world``."""
+    target = ROOT / "target" / "grid_world"
+    environment = {
+        **os.environ,
+        "CARGO_TARGET_DIR": str(target),
+        "PYO3_BUILD_EXTENSION_MODULE": "1",
+        "PYO3_PYTHON": sys.executable,
+    }
+    command = ["cargo", "build", "--release", "--locked", "--manifest-path"]
+    command.append(str(CRATE / "Cargo.toml"))
+    # Its crates are those of the workspace, so nothing has to be fetched as a rule.
+    for options in (["--offline"], []):
+        built = subprocess.run(
+            [*command, *options], env=environment, capture_output=True, text=True
+        )
+        if built.returncode == 0:
+            break
+    assert built.returncode == 0, built.stderr[-3000:]
+    names = {"linux": "libgrid_world.so", "darwin": "libgrid_world.dylib"}
+    library = target / "release" / names.get(sys.platform, "grid_world.dll")
+    folder = tmp_path_factory.mktemp("grid_world")
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    shutil.copy(library, folder / f"grid_world{suffix}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grid_world(package):
+    spec = importlib.util.spec_from_file_location("grid_world", next(package.iterdir()))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_shares_no_type_with_the_engine(grid_world):
+    env = grid_world.GridWorld(5, 3, 20)
+    assert not isinstance(env, twisterl.env.PyBaseEnv)
+    assert env.num_actions() == 4 and env.obs_shape() == [50]
+
+
+def test_arguments_are_checked(grid_world):
+    with pytest.raises(ValueError, match=r"size: expected an integer in 2..=32, got 1"):
+        grid_world.GridWorld(1)
+    with pytest.raises(ValueError, match=r"state: expected \[walker, goal\], .*got \[25, 0\]"):
+        grid_world.GridWorld(5).set_state([25, 0])
+
+
+def test_twists_are_symmetries(grid_world):
+    env, mirrored = grid_world.GridWorld(4), grid_world.GridWorld(4)
+    cells = 16
+    for obs_perm, act_perm in zip(*env.twists(), strict=True):
+        for walker, goal in [(0, 5), (7, 12), (15, 3)]:
+            env.set_state([walker, goal])
+            mirrored.set_state([obs_perm[walker], obs_perm[cells + goal] - cells])
+            assert sorted(obs_perm[feature] for feature in env.observe()) == mirrored.observe()
+            for action in range(4):
+                assert env.masks()[action] == mirrored.masks()[act_perm[action]]
+            for action in [0, 1, 3, 2]:
+                env.step(action)
+                mirrored.step(act_perm[action])
+                assert sorted(obs_perm[feature] for feature in env.observe()) == mirrored.observe()
+
+
+def test_threads_change_nothing(grid_world):
+    env = grid_world.GridWorld(5, 3, 20)
+    policy = small_policy(env)
+    runs = {everything(collector(num_cores=cores).collect(env, policy)) for cores in (1, 2, 4)}
+    assert len(runs) == 1
+
+
+def test_it_solves_from_a_state(grid_world):
+    env = grid_world.GridWorld(4, 1, 20)
+    env.set_state([0, 1])
+    (success, _), actions = twisterl.collector.solve(env, small_policy(env), False, 200)
+    assert success and len(actions) % 2 == 1
+    assert env.get_state() == (0, 1)
+    uniform = twisterl.collector.evaluate_episodes(env, small_policy(env), 30, start="uniform")
+    assert np.isfinite(uniform["reward"]).all()
+
+
+def test_its_config_trains(package, tmp_path):
+    pytest.importorskip("torch")
+    config = json.loads((CRATE / "grid_world.json").read_text())
+    paths = [str(package), str(Path(twisterl.__file__).parents[1])]
+    command = [sys.executable, "-m", "twisterl.train", "--config", str(CRATE / "grid_world.json")]
+    command += ["--run_path", str(tmp_path / "run"), "--num_steps", "25"]
+    trained = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    saved = json.loads((tmp_path / "run" / "base_config.json").read_text())
+    assert saved["env_cls"] == config["env_cls"] == "grid_world.GridWorld"
+    metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert len(metrics) == 25
+    assert metrics[-1]["evals"]["uniform"]["success"] > 0.5
