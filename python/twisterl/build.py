@@ -6,6 +6,7 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from twisterl.config import registered
 from twisterl.faults import ConfigError, Fault
 from twisterl.resolve import import_class
 from twisterl.validation import resolve_run
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 # Weights, gradients, two moments, a snapshot of three of them, and the engine's packed copies.
 _COPIES_OF_A_PARAMETER = 10
 _FLOAT_BYTES = 4
+# What a collected step holds besides its active features.
+_STEP_BYTES = 64
 
 
 def import_config_classes(resolved: dict[str, Any], registered_only: bool = False) -> list[type]:
@@ -44,6 +47,7 @@ def make_policy(
     that do not fit the policy.
     """
     _require_memory(env, resolved)
+    _require_rollout_memory(resolved)
     import torch
 
     obs_perms, act_perms = env.twists()
@@ -98,6 +102,24 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
             f"this machine has {available / 2**30:.0f} GiB; expected smaller layers"
         )
         raise ConfigError([Fault("policy", problem)])
+
+
+def _require_rollout_memory(resolved: dict[str, Any]) -> None:
+    """Refuses a first collection that cannot fit, where the environment's size is known."""
+    num_episodes = (resolved["algorithm"].get("collecting") or {}).get("num_episodes")
+    available = _physical_bytes()
+    if registered("env_cls", resolved["env_cls"]) != "Puzzle" or not num_episodes or not available:
+        return
+    env = resolved["env"]
+    num_steps = num_episodes * env["depth_slope"] * env["difficulty"]
+    needed = num_steps * (env["width"] * env["height"] * _FLOAT_BYTES + _STEP_BYTES)
+    if needed > available:
+        problem = (
+            f"{num_episodes:,} episodes of up to "
+            f"{env['depth_slope'] * env['difficulty']:,} steps need {needed / 2**30:.0f} GiB; "
+            f"this machine has {available / 2**30:.0f} GiB; expected fewer or shorter ones"
+        )
+        raise ConfigError([Fault("algorithm.collecting.num_episodes", problem)])
 
 
 def _physical_bytes() -> int | None:

@@ -69,6 +69,7 @@ class Training:
             problem = f"got {options.num_steps}; expected a count of iterations, 0 or more"
             raise ConfigError([Fault("--num_steps", problem)], "command line")
         self.algorithm = prepare_algorithm(self.config, None, options.load_checkpoint_path)
+        _require_starts(self.algorithm)
         learning = self.algorithm.config["learning"]
         self.total_iterations: int | None = (
             learning.get("num_steps") if options.num_steps is None else options.num_steps
@@ -130,6 +131,17 @@ def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
     )
     if wait:
         child.wait()
+
+
+def _require_starts(algorithm: Any) -> None:
+    """Raises `ConfigError` for an evaluation that the environment cannot start."""
+    for name, arguments in algorithm.config["evals"].items():
+        if arguments["start"] == "uniform":
+            try:
+                algorithm.evaluate({**arguments, "num_episodes": 1, "num_searches": 1})
+            except ValueError as error:
+                path = f"algorithm.evals.{name}.start"
+                raise ConfigError([Fault(path, str(error))]) from error
 
 
 def _config_path(options: Options) -> str:

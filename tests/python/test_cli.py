@@ -252,6 +252,23 @@ def test_signals_save_and_end(small, tmp_path, number, status):
     assert not [name for name in os.listdir(run) if ".tmp-" in name]
 
 
+def test_a_second_signal_ends_at_once(monkeypatch):
+    from twisterl.signals import Interrupted, interruptible
+
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with interruptible() as signals:
+        with pytest.raises(Interrupted):
+            signals.handle(signal.SIGTERM, None)
+        assert (signals.exit_status, signals.name, ended) == (143, "SIGTERM", [])
+        signals.number = signal.SIGTERM
+        try:
+            signals.handle(signal.SIGINT, None)
+        except Interrupted:
+            pass
+        assert ended == [130]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_kill_leaves_the_last_commit(small, tmp_path):
     small["algorithm"]["logging"]["checkpoint_freq"] = 1

@@ -104,6 +104,19 @@ def test_a_policy_larger_than_the_machine_is_refused(small):
         utils.prepare_algorithm(small)
 
 
+def test_episodes_beyond_the_machine_are_refused(small):
+    small["env"].update(difficulty=1_000_000, depth_slope=100)
+    small["algorithm"]["collecting"]["num_episodes"] = 10_000_000
+    with pytest.raises(ConfigError, match="10,000,000 episodes of up to 100,000,000 steps"):
+        utils.prepare_algorithm(small)
+
+
+def test_a_device_that_is_not_there(small):
+    small["algorithm"]["device"] = "nonsense"
+    with pytest.raises(ConfigError, match=r"algorithm\.device: got 'nonsense'"):
+        utils.prepare_algorithm(small)
+
+
 def test_az_loads_its_config_and_says_that_it_is_not_built(small):
     small["algorithm_cls"] = "twisterl.rl.AZ"
     small["algorithm"] = {"device": "cpu", "collecting": {"C": 1.0}}

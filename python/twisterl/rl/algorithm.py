@@ -9,9 +9,7 @@ difficulty are those from before it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
-import json
 import logging
 import math
 import os
@@ -24,13 +22,14 @@ from typing import Any, TypeVar
 import torch
 
 from twisterl import twisterl
-from twisterl.checkpoint import Commit, RunFolder
+from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
-from twisterl.rl import recorder, snapshot
+from twisterl.faults import ConfigError, Fault
+from twisterl.rl import recorder, resume, snapshot
 from twisterl.rl.adam import make_adam
 from twisterl.rl.evaluation import Evaluation, evaluate
 from twisterl.rl.progress import Progress
-from twisterl.tensors import CheckpointError, require_finite, require_match
+from twisterl.tensors import CheckpointError, require_finite
 
 _logger = logging.getLogger("twisterl")
 _Result = TypeVar("_Result")
@@ -76,6 +75,7 @@ class Algorithm:
         foreign = not cls.__module__.startswith("twisterl.")
         self.config = make_config(names[0] if names else "PPO", config, keep_unknown=foreign)
         _refuse_search(self.config)
+        _require_device(self.config["device"])
         self.env = env
         self.num_actions = env.num_actions()
         self.obs_size = policy.obs_size
@@ -276,20 +276,7 @@ class Algorithm:
 
         Raises `CheckpointError` for weights that are not finite; nothing is replaced then.
         """
-        tensors, notes = snapshot.flatten(self.optimizer, self.config["device"])
-        state = {
-            "iteration": self.iteration,
-            "difficulty": self.env.difficulty,
-            "best_metrics": self.best_metrics,
-            "total_steps": self.total_steps,
-            "elapsed_s": self.elapsed_s,
-            "seed": self.config["seed"],
-            "config_sha256": self._config_hash(),
-            "torch_threads": self._torch_threads(),
-            "versions": _versions(),
-            "optimizer": notes,
-        }
-        self._folder().commit(Commit(self.policy.state_dict(), tensors, state))
+        self._folder().commit(resume.commit_of(self))
 
     def resume(self) -> None:
         """Continues the run in `run_path`: weights, optimizer, difficulty, counters, generators.
@@ -297,27 +284,7 @@ class Algorithm:
         Raises `RunFolderError` or `CheckpointError` before anything is changed.
         """
         folder = self._folder()
-        commit = folder.load_commit()
-        state = commit.state
-        require_match(commit.weights, self.policy.state_dict(), os.fspath(self.run_path))
-        if state["config_sha256"] != self._config_hash():
-            _logger.warning("%s is continued with another config", self.run_path)
-        if state["torch_threads"] != self._torch_threads():
-            _logger.warning(
-                "%s was trained with %s torch threads and goes on with %s: not bit for bit",
-                self.run_path,
-                state["torch_threads"],
-                self._torch_threads(),
-            )
-        self.policy.load_state_dict(commit.weights)
-        device = self.config["device"]
-        snapshot.unflatten(commit.optimizer, state["optimizer"], self.optimizer, device)
-        self.iteration = state["iteration"]
-        self.env.difficulty = state["difficulty"]
-        best = state["best_metrics"]
-        self.best_metrics = None if best is None else tuple(best)
-        self.total_steps = state["total_steps"]
-        self.elapsed_s = state["elapsed_s"]
+        resume.restore(self, folder.load_commit())
         folder.keep_metrics(self.iteration)
         self.sync_rs_policy()
 
@@ -433,22 +400,6 @@ class Algorithm:
         # torch counts the changes of a tensor in place in _version.
         return [(value.data_ptr(), value._version) for value in self.policy.parameters()]
 
-    def _torch_threads(self) -> int:
-        return getattr(self, "num_threads", torch.get_num_threads())
-
-    def _config_hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    import platform
-
-    return {
-        "twisterl": twisterl.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
 
 def _require_finite(iteration: int, losses: dict[str, float], policy: torch.nn.Module) -> None:
     for name, value in losses.items():
@@ -470,3 +421,11 @@ def _refuse_search(config: dict[str, Any]) -> None:
                 f"algorithm.evals.{name}.num_mcts_searches: got {arguments['num_mcts_searches']}; "
                 "expected 0: tree search comes with AlphaZero and is not built yet"
             )
+
+
+def _require_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        problem = f"got {device!r}; expected a device of this machine: {str(error).splitlines()[0]}"
+        raise ConfigError([Fault("algorithm.device", problem)]) from None
