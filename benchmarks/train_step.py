@@ -106,11 +106,8 @@ def worker(side: str, folder: Path, options: argparse.Namespace) -> None:
         unset = dict.fromkeys(("minibatch_size", "target_kl", "max_grad_norm", "ent_coef_final"))
         training.update(unset, lr_schedule=constant)
         algorithm.config.update(seed=0, optimizer={"lr": 1.5e-4})
-        algorithm.num_threads, algorithm.iteration, algorithm.total_iterations = (
-            options.threads,
-            0,
-            0,
-        )
+        algorithm.num_threads, algorithm.iteration = options.threads, 0
+        algorithm.total_iterations = None
     data = dict(np.load(folder / "data.npz"))
     batch, prepare_s = algorithm.data_to_torch(as_collected(data))
     weights = {k: v.clone() for k, v in policy.state_dict().items()}
@@ -190,11 +187,7 @@ def main() -> None:
         print(json.dumps(report))
     else:
         for name, value in report.items():
-            print(
-                f"{name:40s} {value:>14,.6g}"
-                if isinstance(value, float)
-                else f"{name:40s} {value:>14,}"
-            )
+            print(f"{name:40s} {value:>14,.6g}")
 
 
 if __name__ == "__main__":

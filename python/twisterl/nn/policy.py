@@ -11,6 +11,7 @@ twists and none are named, each row draws one at random.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,12 @@ class BasicPolicy(torch.nn.Module):
         act_perms: A actions in 0..A a twist, not necessarily a permutation; none: unchanged.
         device: where to put the parameters; None leaves them where torch makes them.
     """
+
+    # Linear here, a Sequential in Conv1dPolicy.
+    embeddings: Any
+    _obs_table: torch.Tensor
+    _inverse_table: torch.Tensor
+    _act_table: torch.Tensor
 
     def __init__(
         self,
@@ -96,12 +103,15 @@ class BasicPolicy(torch.nn.Module):
             act_lists = [list(range(self.num_actions)) for _ in obs_lists]
         if len(obs_lists) != len(act_lists):
             raise ValueError(
-                f"act_perms: expected {len(obs_lists)} entries as in obs_perms, got {len(act_lists)}"
+                f"act_perms: expected {len(obs_lists)} entries, one for each of obs_perms, "
+                f"got {len(act_lists)}"
             )
         features, actions = list(range(self.obs_size)), range(self.num_actions)
         for twist, (obs_perm, act_perm) in enumerate(zip(obs_lists, act_lists, strict=True)):
             if sorted(obs_perm) != features:
-                raise ValueError(f"obs_perms[{twist}]: expected a permutation of 0..{self.obs_size}")
+                raise ValueError(
+                    f"obs_perms[{twist}]: expected a permutation of 0..{self.obs_size}"
+                )
             if len(act_perm) != self.num_actions or any(a not in actions for a in act_perm):
                 raise ValueError(
                     f"act_perms[{twist}]: expected {self.num_actions} actions in "

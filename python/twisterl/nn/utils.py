@@ -32,6 +32,10 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
 
 
+def _bias(bias: torch.Tensor | None, size: int) -> np.ndarray:
+    return np.zeros(size, np.float32) if bias is None else _array(bias)
+
+
 def sequential_to_rust(module: torch.nn.Sequential):
     """The engine's `Sequential` of a stack of Linear layers, each with or without a ReLU after it.
 
@@ -49,7 +53,9 @@ def sequential_to_rust(module: torch.nn.Sequential):
             raise TypeError(
                 f"layer {position}: expected Linear or ReLU, got {type(layer).__name__}"
             )
-        bias = np.zeros(layer.out_features, np.float32) if layer.bias is None else _array(layer.bias)
+        bias = (
+            np.zeros(layer.out_features, np.float32) if layer.bias is None else _array(layer.bias)
+        )
         relu = position + 1 < len(layers) and isinstance(layers[position + 1], torch.nn.ReLU)
         linears.append(twisterl.nn.Linear(_array(layer.weight.t()).reshape(-1), bias, relu))
     return twisterl.nn.Sequential(linears)
@@ -77,5 +83,5 @@ def embeddingbag_to_rust(module: torch.nn.Module, shape: Sequence[int], dim: int
         width = module.out_channels * shape[1 - dim]
     else:
         raise TypeError(f"expected Linear, EmbeddingBag or Conv1d, got {type(module).__name__}")
-    biases = np.zeros(width, np.float32) if bias is None else _array(bias)
-    return twisterl.nn.EmbeddingBag(_array(vectors), biases, True, [int(n) for n in shape], dim)
+    sizes = [int(n) for n in shape]
+    return twisterl.nn.EmbeddingBag(_array(vectors), _bias(bias, width), True, sizes, dim)

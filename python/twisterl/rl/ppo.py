@@ -28,6 +28,8 @@ from twisterl.rl.batch import MASKED_LOGIT, Batch, from_collected
 # Distinct rows in one pass of the network. Larger minibatches are accumulated from parts, which
 # bounds the memory and keeps the activations in a CPU's cache.
 ROWS_PER_PASS = {"cpu": 2048, "cuda": 65536}
+# Floating-point operations of an update that are worth a thread: about a millisecond.
+WORK_PER_THREAD = 100_000_000
 # Beyond this many threads the layers of these networks are too small to share.
 MAX_THREADS = 16
 
@@ -57,17 +59,16 @@ class PPO(Algorithm):
 
         Returns:
             Means over the last pass: see LOSSES for the keys, and the rate "lr".
-
-        Raises:
-            FloatingPointError: a loss is not finite.
         """
         self._set_rates()
         seed = np.random.SeedSequence([self.config["seed"], self.iteration])
         shuffles = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0]))
-        with torch_threads(self.num_threads):
-            whole = None if self._minibatch_size(torch_data) else self._parts(torch_data)
+        size = self.config["training"]["minibatch_size"] or torch_data.num_samples
+        split = size < torch_data.num_samples
+        with torch_threads(self._useful_threads(min(size, torch_data.num_rows))):
+            whole = [] if split else [self._parts(torch_data)]
             for _ in range(self.config["training"]["num_epochs"]):
-                updates = [whole] if whole else self._minibatches(torch_data, shuffles)
+                updates = self._minibatches(torch_data, size, shuffles) if split else whole
                 losses, within = self._epoch(updates)
                 if not within:
                     break
@@ -77,19 +78,15 @@ class PPO(Algorithm):
     def train_step(self, torch_data: Batch) -> dict[str, float]:
         """One update from all samples at once, whatever the minibatch size."""
         self._set_rates()
-        with torch_threads(self.num_threads):
+        with torch_threads(self._useful_threads(torch_data.num_rows)):
             return self._named(self._epoch([self._parts(torch_data)])[0])
 
-    def _minibatch_size(self, batch: Batch) -> int | None:
-        """None: the whole batch."""
-        size = self.config["training"]["minibatch_size"]
-        return size if size is not None and size < batch.num_samples else None
-
-    def _minibatches(self, batch: Batch, shuffles: torch.Generator) -> Iterator[list[Batch]]:
+    def _minibatches(
+        self, batch: Batch, size: int, shuffles: torch.Generator
+    ) -> Iterator[list[Batch]]:
         """Each sample once, in a new order, in minibatches of (nearly) equal size."""
         order = torch.randperm(batch.num_samples, generator=shuffles).to(batch.rows.device)
-        num_minibatches = -(-batch.num_samples // self._minibatch_size(batch))
-        for samples in order.tensor_split(num_minibatches):
+        for samples in order.tensor_split(-(-batch.num_samples // size)):
             yield self._parts(batch.take(samples))
 
     def _parts(self, batch: Batch) -> list[Batch]:
@@ -97,20 +94,21 @@ class PPO(Algorithm):
 
     def _epoch(self, updates: Iterable[list[Batch]]) -> tuple[torch.Tensor, bool]:
         """One update after the other: mean losses, and False if one was refused by `target_kl`."""
-        sums, seen = 0.0, 0
+        sums, seen, within = [], 0, True
         for parts in updates:
             size = sum(part.num_samples for part in parts)
             losses, within = self._update(parts, size)
-            sums, seen = sums + losses * size, seen + size
+            sums.append(losses * size)
+            seen += size
             if not within:
-                return sums / seen, False
-        return sums / seen, True
+                break
+        return torch.stack(sums).sum(0) / seen, within
 
     def _update(self, parts: list[Batch], size: int) -> tuple[torch.Tensor, bool]:
         """One step of Adam; skipped, with False, if the policy is already beyond `target_kl`."""
         training = self.config["training"]
         self.optimizer.zero_grad(set_to_none=True)
-        losses = 0.0
+        losses = torch.zeros(len(LOSSES), device=parts[0].rows.device)
         for part in parts:
             terms = self.losses(part)
             share = part.num_samples / size
@@ -178,12 +176,15 @@ class PPO(Algorithm):
         length = schedule["num_iterations"] or self.num_iterations
         return min(self.iteration / length, 1.0) if length else 0.0
 
+    def _useful_threads(self, num_rows: int) -> int:
+        """Fewer than `num_threads` for an update of so few rows that sharing them costs more."""
+        num_weights = sum(parameter.numel() for parameter in self.policy.parameters())
+        work = 6 * num_weights * num_rows
+        return max(1, min(self.num_threads, work // WORK_PER_THREAD))
+
     def _named(self, losses: torch.Tensor) -> dict[str, float]:
-        report = dict(zip(LOSSES, losses.tolist(), strict=True))
-        for name, loss in report.items():
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"iteration {self.iteration}: the loss {name!r} is {loss}")
-        return {**report, "lr": self.optimizer.param_groups[0]["lr"]}
+        named = dict(zip(LOSSES, losses.tolist(), strict=True))
+        return {**named, "lr": self.optimizer.param_groups[0]["lr"]}
 
 
 def schedule_factor(schedule: dict, progress: float) -> float:
