@@ -107,7 +107,7 @@ def worker(side: str, folder: Path, options: argparse.Namespace) -> None:
         training.update(unset, lr_schedule=constant)
         algorithm.config.update(seed=0, optimizer={"lr": 1.5e-4})
         algorithm.num_threads, algorithm.iteration = options.threads, 0
-        algorithm.total_iterations = None
+        algorithm.num_iterations = None
     data = dict(np.load(folder / "data.npz"))
     batch, prepare_s = algorithm.data_to_torch(as_collected(data))
     weights = {k: v.clone() for k, v in policy.state_dict().items()}

@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
-
 from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
 from twisterl.nn.policy import Transpose  # noqa: E402
 from twisterl.nn.sparse import sparse_linear  # noqa: E402
