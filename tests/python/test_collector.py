@@ -123,7 +123,7 @@ def test_given_states_are_solved_in_order(policy):
 def test_solve_leaves_the_environment_alone(policy):
     env = puzzle()
     env.set_state([1, 0, 2, 3, 4, 5, 6, 7, 8])
-    (success, _), actions = solve(env, policy, False, 50, 0, 1.41, 1)
+    (success, _), _ = solve(env, policy, False, 50, 0, 1.41, 1)
     assert success == 1.0 and env.get_state() == [1, 0, 2, 3, 4, 5, 6, 7, 8]
     env.set_state([0, 1, 2, 3, 4, 5, 6, 7, 8])
     assert solve(env, policy, True, 1, 0, 1.41, 1)[1] == []

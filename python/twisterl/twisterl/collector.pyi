@@ -1,0 +1,89 @@
+from collections.abc import Sequence
+from typing import Any, Self, final
+
+import numpy as np
+import numpy.typing as npt
+from twisterl.twisterl.nn import Policy
+
+__all__ = ["CollectedData", "PPOCollector", "evaluate", "evaluate_episodes", "solve"]
+
+_Floats = npt.NDArray[np.float32]
+_Ints = npt.NDArray[np.int64]
+
+class PPOCollector:
+    iteration: int
+    # num_episodes, gamma, lambda (no name that a stub could write), num_cores, seed=0,
+    # truncation="terminal", difficulty_distribution="fixed", cache=True
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
+
+@final
+class CollectedData:
+    @property
+    def indices(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def offsets(self) -> _Ints: ...
+    @property
+    def episode_starts(self) -> _Ints: ...
+    @property
+    def distinct_rows(self) -> _Ints: ...
+    @property
+    def distinct_index(self) -> _Ints: ...
+    obs: list[list[int]]
+    logits: _Floats
+    masks: npt.NDArray[np.bool_]
+    log_probs: _Floats
+    values: _Floats
+    rewards: _Floats
+    actions: _Ints
+    perms: _Ints
+    additional_data: dict[str, Any]
+    def __new__(
+        cls,
+        obs: Sequence[Sequence[int]],
+        logits: Sequence[Sequence[float]],
+        values: Sequence[float],
+        rewards: Sequence[float],
+        actions: Sequence[int],
+        perms: Sequence[int | None] | None = None,
+    ) -> Self: ...
+    def __len__(self) -> int: ...
+    def get_additional_data_item(self, key: str) -> Any: ...
+    def set_additional_data_item(self, key: str, value: Any) -> None: ...
+    def merge(self, other: CollectedData) -> None: ...
+
+def evaluate(
+    env: Any,
+    policy: Policy,
+    num_episodes: int,
+    deterministic: bool,
+    num_searches: int,
+    num_mcts_searches: int = 0,
+    seed: int = 0,
+    C: float = 1.41,
+    max_expand_depth: int = 1,
+    num_cores: int = 1,
+) -> tuple[float, float]: ...
+def evaluate_episodes(
+    env: Any,
+    policy: Policy,
+    num_episodes: int = 100,
+    deterministic: bool = False,
+    num_searches: int = 1,
+    seed: int = 0,
+    num_cores: int = 1,
+    start: str = "reset",
+    states: _Ints | None = None,
+    actions: bool = False,
+) -> dict[str, Any]: ...
+def solve(
+    env: Any,
+    policy: Policy,
+    deterministic: bool = False,
+    num_searches: int = 1,
+    num_mcts_searches: int = 0,
+    C: float = 1.41,
+    max_expand_depth: int = 1,
+    seed: int = 0,
+    num_cores: int = 1,
+) -> tuple[tuple[float, float], list[int]]: ...

@@ -1,0 +1,51 @@
+from collections.abc import Sequence
+from typing import Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EmbeddingBag", "Linear", "Policy", "Sequential"]
+
+@final
+class Linear:
+    def __new__(
+        cls, weights_vector: npt.ArrayLike, bias_vector: npt.ArrayLike, apply_relu: bool
+    ) -> Self: ...
+
+@final
+class EmbeddingBag:
+    def __new__(
+        cls,
+        vec_vectors: npt.ArrayLike,
+        bias_vector: npt.ArrayLike,
+        apply_relu: bool,
+        obs_shape: Sequence[int],
+        conv_dim: int,
+    ) -> Self: ...
+
+@final
+class Sequential:
+    def __new__(cls, layers: Sequence[Linear]) -> Self: ...
+
+@final
+class Policy:
+    def __new__(
+        cls,
+        embeddings: EmbeddingBag,
+        common: Sequential,
+        action_net: Sequential,
+        value_net: Sequential,
+        obs_perms: Sequence[Sequence[int]],
+        act_perms: Sequence[Sequence[int]],
+    ) -> Self: ...
+    def predict(self, obs: Sequence[int], masks: Sequence[bool]) -> tuple[list[float], float]: ...
+    def forward(self, obs: Sequence[int], masks: Sequence[bool]) -> tuple[list[float], float]: ...
+    def full_predict(
+        self, obs: Sequence[int], masks: Sequence[bool]
+    ) -> tuple[list[float], float]: ...
+    def forward_batch(
+        self,
+        indices: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        perms: npt.NDArray[np.int32] | None = None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
