@@ -26,7 +26,6 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST_PYTHON = (3, 11)
-OLDEST_RUST = (1, 86)
 TORCH = "torch==2.13.0"
 OLDEST_TORCH = (2, 6)
 CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a CPU build: about
@@ -212,8 +211,9 @@ def needs() -> list[Need]:
     """What set-up cannot install by itself: (found, what it is, how to get it)."""
     rust = output("rustc", "--version")
     rust_version = tuple(map(int, re.findall(r"\d+", rust)[:2]))
+    cargo = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    oldest_rust = re.findall(r'^rust-version = "(.*)"$', cargo, re.MULTILINE)[0]
     oldest = ".".join(map(str, OLDEST_PYTHON))
-    oldest_rust = ".".join(map(str, OLDEST_RUST))
     here = f"Python {platform.python_version()} at {sys.executable}"
     compilers = ("cc", "gcc", "clang", "link", "cl")
     room = shutil.disk_usage(ROOT).free / 1e9
@@ -229,7 +229,7 @@ def needs() -> list[Need]:
             "Debian and Ubuntu: apt install python3-venv",
         ),
         (
-            rust_version >= OLDEST_RUST,
+            rust_version >= tuple(map(int, oldest_rust.split("."))),
             rust or "Rust",
             f"Rust {oldest_rust} or newer: https://rustup.rs, or rustup update",
         ),

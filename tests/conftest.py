@@ -5,6 +5,8 @@ import os
 
 # Pictures are drawn without a display.
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Idle OpenMP threads that spin slow every other process on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_configure(config):
