@@ -20,10 +20,8 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
 /// A poll that raises what Python's signal handlers raise; it enters Python 50 times a second.
 pub(super) fn signal_poll() -> impl FnMut() -> Result<()> {
     let mut last = Instant::now();
-    let mut calls = 0u32;
     move || {
-        calls = calls.wrapping_add(1);
-        if calls % 8 != 0 || last.elapsed() < SIGNAL_INTERVAL {
+        if last.elapsed() < SIGNAL_INTERVAL {
             return Ok(());
         }
         last = Instant::now();

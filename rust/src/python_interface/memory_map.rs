@@ -45,7 +45,7 @@ impl MemoryMap {
 
     /// The `N` words at `address`, if it is aligned and they may be read.
     pub fn words<const N: usize>(&self, address: usize) -> Option<[usize; N]> {
-        let aligned = address != 0 && address % size_of::<usize>() == 0;
+        let aligned = address != 0 && address.is_multiple_of(size_of::<usize>());
         if !aligned || !self.is_readable(address, N * size_of::<usize>()) {
             return None;
         }

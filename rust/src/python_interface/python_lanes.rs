@@ -21,6 +21,10 @@ const STEP: i8 = 1;
 const OBSERVE: i8 = 2;
 const RESET_UNIFORM: i8 = 3;
 
+/// Fewer lanes than asked for: a step of all of them is what Ctrl-C waits for, and Python's own
+/// time dwarfs what larger batches would save in the network.
+const MOST_COPIES: usize = 16;
+
 /// The batched form of `env` if its class offers one, else copies that are played in turn.
 pub(super) fn lanes(env: &PythonEnv, num_lanes: usize) -> Result<Box<dyn VecEnv>> {
     Ok(Python::attach(|py| -> PyResult<Box<dyn VecEnv>> {
@@ -31,6 +35,7 @@ pub(super) fn lanes(env: &PythonEnv, num_lanes: usize) -> Result<Box<dyn VecEnv>
                 return Ok(Box::new(Batch::new(batch, kind, num_lanes)?));
             }
         }
+        let num_lanes = num_lanes.min(MOST_COPIES);
         let copy = |_| env.copy_object(py).map(Bound::unbind);
         let envs = (0..num_lanes).map(copy).collect::<PyResult<Vec<_>>>()?;
         Ok(Box::new(Copies { envs, kind }))

@@ -78,6 +78,7 @@ impl OldEnv for Old {
     }
 }
 
+#[allow(clippy::borrowed_box)] // The address of the box itself is what those wheels hand out.
 fn address_of<T: ?Sized>(boxed: &Box<T>) -> usize {
     boxed as *const Box<T> as usize
 }
