@@ -147,7 +147,7 @@ class LiveDisplay:
         if self._curve:
             table.add_row("success", "".join(_BARS[round(s * 7)] for s in self._curve))
         for name, value in progress.losses.items():
-            table.add_row(f"loss {name}", f"{value:.4f}")
+            table.add_row(f"loss {name}", f"{value:.4g}")
         steps = f"{count(progress.steps_per_second)}/s, {count(progress.total_steps)} so far"
         table.add_row("steps", steps)
         table.add_row("elapsed", duration(progress.elapsed_s + since))

@@ -395,3 +395,47 @@ def test_solving_is_fast(small):
             algorithm.solve(state, True)
         best = min(best, (time.perf_counter() - start) / 20)
     assert best < 1e-3
+
+
+def test_an_environment_without_copy_is_solved_from_many_threads(small):
+    """Wheels built elsewhere have environments that Python cannot copy."""
+    algorithm = prepare_algorithm(small)
+
+    class Foreign:
+        def __init__(self, env):
+            self._env = env
+
+        def __twisterl_env__(self):
+            return self._env.__twisterl_env__()
+
+        def __getattr__(self, name):
+            if name == "copy":
+                raise AttributeError(name)
+            return getattr(self._env, name)
+
+    algorithm.env = Foreign(algorithm.env)
+    states = {(1, 0, 2, 3): None, (0, 1, 2, 3): [], (2, 1, 0, 3): None}
+    answers = []
+
+    def solve(state):
+        answers.extend((state, algorithm.solve(list(state), False, 50)) for _ in range(20))
+
+    threads = [threading.Thread(target=solve, args=(state,)) for state in states]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 60
+    for state, actions in answers:
+        env = Puzzle(2, 2, 1, 2, 32)
+        env.set_state(state)
+        for action in actions:
+            assert type(action) is int
+            env.step(action)
+        assert env.solved()
+
+
+def test_a_new_run_in_an_old_folder_starts_its_metrics_anew(small, tmp_path):
+    prepare_algorithm(small, tmp_path).learn(3)
+    prepare_algorithm(small, tmp_path).learn(1)
+    assert [row["iteration"] for row in metrics(tmp_path)] == [0]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import math
 import os
 import threading
 import time
@@ -19,25 +18,23 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
-import torch
+import numpy as np
 
 from twisterl import twisterl
 from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
-from twisterl.faults import ConfigError, Fault
 from twisterl.rl import recorder, resume, snapshot
 from twisterl.rl.adam import make_adam
+from twisterl.rl.checks import TrainingError, refuse_search, require_device, require_finite_update
 from twisterl.rl.evaluation import Evaluation, evaluate
 from twisterl.rl.progress import Progress
-from twisterl.tensors import CheckpointError, require_finite
+from twisterl.tensors import CheckpointError
 
 _logger = logging.getLogger("twisterl")
 _Result = TypeVar("_Result")
 _NOT_SET: Any = object()
 
-
-class TrainingError(FloatingPointError):
-    """Training that cannot go on; the text names the iteration and the number."""
+__all__ = ["Algorithm", "TrainingError", "timed"]
 
 
 def timed(func: Callable[..., _Result]) -> Callable[..., tuple[_Result, float]]:
@@ -74,8 +71,8 @@ class Algorithm:
         names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGO_CONFIG]
         foreign = not cls.__module__.startswith("twisterl.")
         self.config = make_config(names[0] if names else "PPO", config, keep_unknown=foreign)
-        _refuse_search(self.config)
-        _require_device(self.config["device"])
+        refuse_search(self.config)
+        require_device(self.config["device"])
         self.env = env
         self.num_actions = env.num_actions()
         self.obs_size = policy.obs_size
@@ -153,7 +150,7 @@ class Algorithm:
         self._updating = True
         try:
             losses, times["train"] = self.train(torch_data)
-            _require_finite(self.iteration, losses, self.policy)
+            require_finite_update(self.iteration, losses, self.policy)
             _, times["to_rust"] = self.sync_rs_policy()
         finally:
             self._updating = False
@@ -248,25 +245,28 @@ class Algorithm:
             ValueError: `state` is no state of the environment.
             NotImplementedError: `num_mcts_searches` is not 0.
         """
-        arguments = {
-            "deterministic": deterministic,
-            "num_searches": num_searches,
-            "num_mcts_searches": num_mcts_searches,
-            "C": C,
-            "max_expand_depth": max_expand_depth,
-            "seed": next(self._solve_seeds),
-        }
+        seed = next(self._solve_seeds)
         policy = self._current_policy()
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self._env_lock)
+        searches: dict[str, Any] = {"deterministic": deterministic, "num_searches": num_searches}
+        with self._env_lock:
             self.env.set_state(state)
-            if hasattr(self.env, "copy"):
-                env = self.env.copy()
-                stack.close()
-            else:
-                # Only an environment that can be copied lets other threads in meanwhile.
-                env = self.env
-            (success, _), actions = twisterl.collector.solve(env, policy, **arguments)
+            env = self.env.copy() if hasattr(self.env, "copy") else None
+        if env is None and not num_mcts_searches:
+            # The engine copies such an environment; its own state may be another thread's by now.
+            states = np.array([state], np.int64)
+            found = twisterl.collector.evaluate_episodes(
+                self.env, policy, **searches, states=states, seed=seed, actions=True
+            )
+            return found["actions"][0].tolist() if found["success"][0] else None
+        (success, _), actions = twisterl.collector.solve(
+            env or self.env,
+            policy,
+            **searches,
+            num_mcts_searches=num_mcts_searches,
+            C=C,
+            max_expand_depth=max_expand_depth,
+            seed=seed,
+        )
         return list(actions) if success else None
 
     # Saving and resuming.
@@ -313,6 +313,7 @@ class Algorithm:
         if self.run_path is None:
             return None
         os.makedirs(self.run_path, exist_ok=True)
+        self._folder().keep_metrics(self.iteration)
         return recorder.Recorder(os.fspath(self.run_path))
 
     def _iterate(self) -> Progress:
@@ -399,33 +400,3 @@ class Algorithm:
     def _weights_signature(self) -> list[tuple[int, int]]:
         # torch counts the changes of a tensor in place in _version.
         return [(value.data_ptr(), value._version) for value in self.policy.parameters()]
-
-
-def _require_finite(iteration: int, losses: dict[str, float], policy: torch.nn.Module) -> None:
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"iteration {iteration}: the loss {name} is {value}; training stops, "
-                "the weights are those of the iteration before"
-            )
-    try:
-        require_finite(dict(policy.named_parameters()), f"iteration {iteration}")
-    except CheckpointError as error:
-        raise TrainingError(f"{error}; the weights are those of the iteration before") from None
-
-
-def _refuse_search(config: dict[str, Any]) -> None:
-    for name, arguments in config["evals"].items():
-        if arguments["num_mcts_searches"]:
-            raise NotImplementedError(
-                f"algorithm.evals.{name}.num_mcts_searches: got {arguments['num_mcts_searches']}; "
-                "expected 0: tree search comes with AlphaZero and is not built yet"
-            )
-
-
-def _require_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        problem = f"got {device!r}; expected a device of this machine: {str(error).splitlines()[0]}"
-        raise ConfigError([Fault("algorithm.device", problem)]) from None

@@ -1,0 +1,50 @@
+"""What stops a run: before it starts, or as soon as a number is none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from twisterl.faults import ConfigError, Fault
+from twisterl.tensors import CheckpointError, require_finite
+
+
+class TrainingError(FloatingPointError):
+    """Training that cannot go on; the text names the iteration and the number."""
+
+
+def require_finite_update(
+    iteration: int, losses: dict[str, float], policy: torch.nn.Module
+) -> None:
+    """Raises `TrainingError` if a loss or a weight after an update is not finite."""
+    for name, value in losses.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"iteration {iteration}: the loss {name} is {value}; training stops, "
+                "the weights are those of the iteration before"
+            )
+    try:
+        require_finite(dict(policy.named_parameters()), f"iteration {iteration}")
+    except CheckpointError as error:
+        raise TrainingError(f"{error}; the weights are those of the iteration before") from None
+
+
+def refuse_search(config: dict[str, Any]) -> None:
+    """Raises NotImplementedError for an evaluation by tree search, before any work."""
+    for name, arguments in config["evals"].items():
+        if arguments["num_mcts_searches"]:
+            raise NotImplementedError(
+                f"algorithm.evals.{name}.num_mcts_searches: got {arguments['num_mcts_searches']}; "
+                "expected 0: tree search comes with AlphaZero and is not built yet"
+            )
+
+
+def require_device(device: str) -> None:
+    """Raises `ConfigError` for a device that this machine or this torch does not have."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        problem = f"got {device!r}; expected a device of this machine: {str(error).splitlines()[0]}"
+        raise ConfigError([Fault("algorithm.device", problem)]) from None
