@@ -282,7 +282,9 @@ fn weights_that_are_no_layer_are_refused() {
     assert!(linear(vec![], vec![0.0; 2]).starts_with("Linear: weights:"));
     assert!(linear(vec![], vec![]).starts_with("Linear: bias:"));
 
-    let cases: [(&str, usize, usize, usize, &[usize], usize); 10] = [
+    // What is wrong; then values, dim, biases, obs_shape and conv_dim.
+    type Case<'a> = (&'a str, usize, usize, usize, &'a [usize], usize);
+    let cases: [Case; 10] = [
         ("vectors:", 5, 2, 2, &[2], 0),
         ("vectors:", 0, 2, 2, &[2], 0),
         ("vectors:", 4, 0, 2, &[2], 0),

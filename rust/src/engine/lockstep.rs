@@ -67,8 +67,8 @@ pub(crate) fn play(
     let num_lanes = envs.num_lanes();
     let mut rngs = vec![Rng::new(0); num_lanes];
     let mut moves = Vec::with_capacity(num_lanes);
-    for lane in 0..num_lanes {
-        if let Some(action) = episodes.start(lane, envs, &mut rngs[lane])? {
+    for (lane, rng) in rngs.iter_mut().enumerate() {
+        if let Some(action) = episodes.start(lane, envs, rng)? {
             moves.push(LaneMove { lane, action });
         }
     }

@@ -43,7 +43,7 @@ impl EmbeddingBag {
         let invalid = |part: &str, expected: String, got: String| {
             Err(Error::invalid(format!("EmbeddingBag: {part}"), expected, got))
         };
-        if dim == 0 || vectors.is_empty() || vectors.len() % dim != 0 {
+        if dim == 0 || vectors.is_empty() || !vectors.len().is_multiple_of(dim) {
             let expected = format!("features x dim values, dim = {dim}");
             return invalid("vectors", expected, vectors.len().to_string());
         }
@@ -66,7 +66,7 @@ impl EmbeddingBag {
             let expected = format!("{num_positions} x {dim} values");
             return invalid("bias", expected, bias.len().to_string());
         }
-        let num_features = num_vectors.checked_mul(num_positions).unwrap_or(usize::MAX);
+        let num_features = num_vectors.saturating_mul(num_positions);
         if i32::try_from(num_features).is_err() || u32::try_from(vectors.len()).is_err() {
             return invalid("obs_shape", "at most 2^31 features".into(), format!("{obs_shape:?}"));
         }

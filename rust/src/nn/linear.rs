@@ -20,7 +20,7 @@ impl Linear {
         if bias.is_empty() {
             return Err(Error::invalid("Linear: bias", "at least one value", "none"));
         }
-        if weights.is_empty() || weights.len() % bias.len() != 0 {
+        if weights.is_empty() || !weights.len().is_multiple_of(bias.len()) {
             let expected = format!("inputs x {} values, one output per bias", bias.len());
             return Err(Error::invalid("Linear: weights", expected, weights.len()));
         }

@@ -14,6 +14,8 @@ use crate::obs::SparseRows;
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
+/// Logits `[N, A]` and values `[N]`.
+type Outputs<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>);
 
 /// A dense layer. `weights_vector` is `[in, out]` row by row: torch's `weight.T.flatten()`.
 #[pyclass(name = "Linear", module = "twisterl.twisterl.nn", frozen)]
@@ -205,7 +207,7 @@ impl PyPolicy {
         indices: PyArrayLike1<'py, i32, TypeMustMatch>,
         offsets: PyArrayLike1<'py, i64, TypeMustMatch>,
         perms: Option<PyArrayLike1<'py, i32, TypeMustMatch>>,
-    ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>)> {
+    ) -> PyResult<Outputs<'py>> {
         let parts = (indices.as_array().to_vec(), offsets.as_array().to_vec());
         let rows = SparseRows::from_parts(parts.0, parts.1).ok_or_else(|| {
             let expected = "int64 that starts at 0, rises and ends at len(indices)";
