@@ -60,6 +60,8 @@ a worker thread at once:
 With ``num_cores`` above 1 several threads hold a batch each; a batch is never called from two
 threads at a time.
 
+``check_env`` plays an environment and lists which of these promises it breaks.
+
 >>> from twisterl.envs import Puzzle
 >>> env = Puzzle(3, 3, difficulty=1, depth_slope=2, max_depth=256)
 >>> env.set_state([1, 0, 2, 3, 4, 5, 6, 7, 8])
@@ -71,6 +73,7 @@ True
 from typing import Any
 
 from twisterl import twisterl as _extension
+from twisterl.envs.check import check_env
 
 Puzzle = _extension.env.Puzzle
 
@@ -101,4 +104,4 @@ class PyEnv(_extension.env.PyEnv):
         return super().__new__(cls, pyenv_cls)
 
 
-__all__ = ["Puzzle", "PyEnv"]
+__all__ = ["Puzzle", "PyEnv", "check_env"]

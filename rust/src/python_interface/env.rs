@@ -1,16 +1,17 @@
 //! `PyBaseEnv`: what every environment written in Rust is in Python.
 //!
-//! A crate of its own shows its environment like this:
+//! A crate of its own shows its environment like this. The paths of `crate = ...` are there so
+//! that it needs no pyo3 besides the one that comes with this crate.
 //!
 //! ```no_run
-//! use twisterl::pyo3::{self, prelude::*};
+//! use twisterl::pyo3::prelude::*;
 //! use twisterl::python_interface::env::{get_env_ref, PyBaseEnv};
 //! # use twisterl::envs::puzzle::Puzzle as Board;
 //!
-//! #[pyclass(extends = PyBaseEnv)]
+//! #[pyclass(extends = PyBaseEnv, crate = "twisterl::pyo3")]
 //! struct MyBoard;
 //!
-//! #[pymethods]
+//! #[pymethods(crate = "twisterl::pyo3")]
 //! impl MyBoard {
 //!     #[new]
 //!     fn new(size: usize) -> PyResult<PyClassInitializer<Self>> {
