@@ -131,12 +131,10 @@ def _resolve_algorithm(
     metric = learning.get("diff_metric") if isinstance(learning, dict) else None
     if metric is None:
         metric = models.Learning().diff_metric
-    evals = raw.get("evals")
-    if evals is None:
-        evals = {preset: {} for preset in models.DEFAULT_EVALS[name]}
+    evals = raw.get("evals", {preset: {} for preset in models.DEFAULT_EVALS[name]})
     if isinstance(evals, dict):
-        wanted = [metric] if metric in models.PRESETS and metric not in evals else []
-        evals = {**evals, **{preset: {} for preset in wanted}}
+        if isinstance(metric, str) and metric in models.PRESETS:
+            evals = {**evals, metric: evals.get(metric, {})}
         raw["evals"] = {
             key: {**models.PRESETS.get(key, {}), **value} if isinstance(value, dict) else value
             for key, value in evals.items()

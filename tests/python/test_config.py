@@ -307,3 +307,43 @@ def test_import_is_cheap_and_without_torch():
     runs = [json.loads(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
     assert all(heavy == [] for _, heavy in runs)
     assert min(used for used, _ in runs) < 0.3
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "specs" / "cases").glob("*.json")), ids=lambda p: p.stem
+)
+def test_cases_that_every_loader_must_agree_on(path):
+    case = read_json(path)
+    if case["faults"]:
+        assert sorted(problems(case["config"])) == case["faults"], case["why"]
+    else:
+        resolve_run(case["config"])
+
+
+def test_mutated_configs_never_do_more_than_raise(small):
+    import random
+
+    rng = random.Random(7)
+    values = [None, True, 0, -1, 2.5, 1e308, 10**30, "", "x" * 300, [], [[]], {}, {"a": {}}, ["a"]]
+
+    def places(node):
+        pairs = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in list(pairs):
+            yield node, key
+            if isinstance(value, (dict, list)):
+                yield from places(value)
+
+    accepted = 0
+    for _ in range(300):
+        run = copy.deepcopy(small)
+        for _ in range(rng.randint(1, 3)):
+            node, key = rng.choice(list(places(run)))
+            node[key] = rng.choice(values)
+            if isinstance(node, dict) and rng.random() < 0.3:
+                node[rng.choice(["", "lr", "a.b", "\0"])] = rng.choice(values)
+        try:
+            resolve_run(run)
+            accepted += 1
+        except ConfigError as error:
+            assert error.faults and all(fault.problem for fault in error.faults)
+    assert accepted < 100
