@@ -1,6 +1,7 @@
 """Environments written in Python, played alone, in threads and in batches."""
 
 import threading
+import time
 import traceback
 
 import numpy as np
@@ -334,3 +335,35 @@ def test_other_python_threads_run_meanwhile():
     done.set()
     thread.join()
     assert beats
+
+
+def test_threads_may_use_one_object_at_the_same_time():
+    class Yielding(Line):
+        def set_state(self, state):
+            time.sleep(0)
+            super().set_state(state)
+            time.sleep(0)
+
+        def copy(self):
+            time.sleep(0)
+            return super().copy()
+
+    env = make(Yielding)
+    policy = small_policy(env)
+    errors = []
+
+    def work():
+        try:
+            for i in range(50):
+                env.set_state([i % 6])
+                twisterl.collector.solve(env, policy, False, 2)
+                env.difficulty = 1 + env.difficulty % 5
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors

@@ -34,6 +34,8 @@ use pyo3::types::PyCapsule;
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
 use super::error::caught;
+use super::pyenv::PythonEnv;
+use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rng::Rng;
 
@@ -70,21 +72,39 @@ pub(crate) fn generator(py: Python<'_>, seed: Option<&Bound<'_, PyAny>>) -> PyRe
 }
 
 impl PyBaseEnv {
-    fn status(&self) -> PyResult<Status> {
-        Ok(caught(|| self.env.try_status())?)
+    /// Runs `work` on the environment.
+    ///
+    /// One in Python is let go of first: its methods may let other threads run, which must be
+    /// able to read the difficulty or to copy it meanwhile.
+    pub(crate) fn with<T>(
+        slf: &Bound<'_, Self>,
+        work: impl FnOnce(&mut dyn Env) -> Result<T>,
+    ) -> PyResult<T> {
+        let python_env = slf.try_borrow()?.env.as_any().downcast_ref().map(PythonEnv::share);
+        match python_env {
+            Some(mut env) => Ok(caught(|| work(&mut env))?),
+            None => {
+                let mut base = slf.try_borrow_mut()?;
+                Ok(caught(|| work(base.env.as_mut()))?)
+            }
+        }
+    }
+
+    fn status(slf: &Bound<'_, Self>) -> PyResult<Status> {
+        Self::with(slf, |env| env.try_status())
     }
 }
 
 #[pymethods]
 impl PyBaseEnv {
     /// Number of actions `A`.
-    fn num_actions(&self) -> PyResult<usize> {
-        Ok(caught(|| Ok(self.env.num_actions()))?)
+    fn num_actions(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        Self::with(slf, |env| Ok(env.num_actions()))
     }
 
     /// Shape of the observation; its product is the number of features `F`.
-    fn obs_shape(&self) -> PyResult<Vec<usize>> {
-        Ok(caught(|| Ok(self.env.obs_shape()))?)
+    fn obs_shape(slf: &Bound<'_, Self>) -> PyResult<Vec<usize>> {
+        Self::with(slf, |env| Ok(env.obs_shape()))
     }
 
     /// How far from solved `reset` starts.
@@ -104,83 +124,83 @@ impl PyBaseEnv {
     }
 
     /// Puts the environment into `state`, a sequence of integers; a refused call changes nothing.
-    fn set_state(&mut self, state: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn set_state(slf: &Bound<'_, Self>, state: &Bound<'_, PyAny>) -> PyResult<()> {
         let state = integers("state", state)?;
-        Ok(caught(|| self.env.try_set_state(&state))?)
+        Self::with(slf, |env| env.try_set_state(&state))
     }
 
     /// Starts an episode. Without `seed`, Python's `random` module names the random stream.
     #[pyo3(signature = (seed=None))]
-    fn reset(&mut self, py: Python<'_>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let mut rng = generator(py, seed)?;
-        Ok(caught(|| self.env.try_reset(&mut rng))?)
+    fn reset(slf: &Bound<'_, Self>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let mut rng = generator(slf.py(), seed)?;
+        Self::with(slf, |env| env.try_reset(&mut rng))
     }
 
     /// Plays `action`, an integer in `0..num_actions()`.
-    fn step(&mut self, action: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn step(slf: &Bound<'_, Self>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         let action = integer("action", action, i64::MIN..=i64::MAX)?;
-        Ok(caught(|| {
-            let action = check_action(action, self.env.num_actions())?;
-            self.env.try_step(action)
-        })?)
+        Self::with(slf, |env| {
+            let action = check_action(action, env.num_actions())?;
+            env.try_step(action)
+        })
     }
 
     /// A list of `A` booleans, true where the action may be taken.
-    fn masks(&self) -> PyResult<Vec<bool>> {
-        Ok(caught(|| {
-            let mut masks = vec![false; self.env.num_actions()];
-            self.env.try_masks(&mut masks)?;
+    fn masks(slf: &Bound<'_, Self>) -> PyResult<Vec<bool>> {
+        Self::with(slf, |env| {
+            let mut masks = vec![false; env.num_actions()];
+            env.try_masks(&mut masks)?;
             Ok(masks)
-        })?)
+        })
     }
 
     /// Whether the episode is over.
-    fn is_final(&self) -> PyResult<bool> {
-        Ok(self.status()?.is_final)
+    fn is_final(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Self::status(slf)?.is_final)
     }
 
     /// Whether the goal is reached.
-    fn success(&self) -> PyResult<bool> {
-        Ok(self.status()?.success)
+    fn success(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Self::status(slf)?.success)
     }
 
     /// Reward of being in the current state.
-    fn reward(&self) -> PyResult<f32> {
-        Ok(self.status()?.reward)
+    fn reward(slf: &Bound<'_, Self>) -> PyResult<f32> {
+        Ok(Self::status(slf)?.reward)
     }
 
     /// The active features, a list of integers in `0..F`.
-    fn observe(&self) -> PyResult<Vec<i32>> {
-        Ok(caught(|| {
+    fn observe(slf: &Bound<'_, Self>) -> PyResult<Vec<i32>> {
+        Self::with(slf, |env| {
             let mut indices = Vec::new();
-            self.env.try_observe(&mut indices)?;
+            env.try_observe(&mut indices)?;
             Ok(indices)
-        })?)
+        })
     }
 
     /// Pairs of permutations `(obs_perms, act_perms)` that leave the problem as it is.
-    fn twists(&self) -> PyResult<Twists> {
-        Ok(caught(|| Ok(self.env.twists()))?)
+    fn twists(slf: &Bound<'_, Self>) -> PyResult<Twists> {
+        Self::with(slf, |env| Ok(env.twists()))
     }
 
     /// Whether `solution()` is the answer rather than the actions played.
-    fn track_solution(&self) -> PyResult<bool> {
-        Ok(caught(|| Ok(self.env.track_solution()))?)
+    fn track_solution(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Self::with(slf, |env| env.try_solution())?.is_some())
     }
 
     /// The solution that the environment tracked, or an empty list.
-    fn solution(&self) -> PyResult<Vec<i64>> {
-        Ok(caught(|| self.env.try_solution())?.unwrap_or_default())
+    fn solution(slf: &Bound<'_, Self>) -> PyResult<Vec<i64>> {
+        Ok(Self::with(slf, |env| env.try_solution())?.unwrap_or_default())
     }
 
     /// The capsule that other libraries play this environment through.
-    fn __twisterl_env__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        export::capsule(py, self.env.as_ref())
+    fn __twisterl_env__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyCapsule>> {
+        export::capsule(slf.py(), Self::with(slf, |env| env.try_clone())?)
     }
 
     /// An independent copy, as a plain `PyBaseEnv`.
-    fn copy(&self) -> PyResult<PyBaseEnv> {
-        Ok(PyBaseEnv { env: caught(|| self.env.try_clone())? })
+    fn copy(slf: &Bound<'_, Self>) -> PyResult<PyBaseEnv> {
+        Ok(PyBaseEnv { env: Self::with(slf, |env| env.try_clone())? })
     }
 }
 

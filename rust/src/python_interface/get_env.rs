@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::capsule::import::CapsuleEnv;
 use super::env::PyBaseEnv;
-use super::error::{caught, wrong_type};
+use super::error::wrong_type;
 use super::pyenv::PythonEnv;
 use super::python_object::has_method;
 use crate::rl::env::Env;
@@ -22,8 +22,7 @@ use crate::rl::env::Env;
 /// TypeError if `object` is none of them; whatever copying it raises.
 pub fn get_env(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
     if let Ok(base) = object.cast::<PyBaseEnv>() {
-        let base = base.try_borrow()?;
-        return Ok(caught(|| base.env.try_clone())?);
+        return PyBaseEnv::with(base, |env| env.try_clone());
     }
     if has_method(object, "__twisterl_env__") {
         let class = object.get_type().name()?.to_string();

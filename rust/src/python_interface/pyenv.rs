@@ -39,6 +39,17 @@ impl PythonEnv {
         Self { object, kind, difficulty, broken: None, deferred: Mutex::new(None) }
     }
 
+    /// Another handle on the very same object.
+    pub(super) fn share(&self) -> Self {
+        Python::attach(|py| Self {
+            broken: self.broken.as_ref().map(|raised| raised.clone_ref(py)),
+            deferred: Mutex::new(
+                self.deferred.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            ),
+            ..Self::around(self.object.clone_ref(py), self.kind.clone(), self.difficulty)
+        })
+    }
+
     pub(super) fn kind(&self) -> &Arc<Kind> {
         &self.kind
     }

@@ -191,9 +191,8 @@ impl Drop for Owned {
     }
 }
 
-/// The capsule of a copy of `env`.
-pub fn capsule<'py>(py: Python<'py>, env: &dyn Env) -> PyResult<Bound<'py, PyCapsule>> {
-    let env = caught(|| env.try_clone())?;
+/// The capsule of `env`.
+pub fn capsule(py: Python<'_>, env: Box<dyn Env>) -> PyResult<Bound<'_, PyCapsule>> {
     let owned = Owned(table(Handle::new(env, Rng::new(0)).into_ctx()));
     PyCapsule::new_with_value(py, owned, NAME)
 }
