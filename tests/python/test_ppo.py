@@ -323,3 +323,27 @@ def test_all_legal_needs_no_mask(algorithm):
     losses = algorithm_losses(algorithm, unmasked)
     assert losses == algorithm_losses(algorithm, ppo.replace(batch, illegal=None))
     assert isinstance(unmasked, Batch)
+
+
+@pytest.mark.parametrize("minibatch_size", [None, 256])
+def test_it_learns_the_two_by_two_board(small, minibatch_size):
+    """Uniform over its 12 boards, the farthest 6 moves from solved, with 12 moves to solve it."""
+    small["env"].update(difficulty=12, max_depth=12)
+    small["algorithm"].update(
+        collecting={"num_cores": 1, "num_episodes": 64, "gamma": 0.97, "lambda": 0.95},
+        training={
+            "minibatch_size": minibatch_size,
+            "num_epochs": 4 if minibatch_size else 10,
+            "normalize_advantage": True,
+            "max_grad_norm": 0.5,
+        },
+        optimizer={"lr": 0.01},
+        evals={"ppo_1": {"num_episodes": 200, "num_cores": 1, "start": "uniform"}},
+    )
+    torch.manual_seed(0)
+    algorithm = prepare_algorithm(small)
+    before, _ = algorithm.evaluate(algorithm.config["evals"]["ppo_1"])
+    algorithm.learn(100)
+    after, _ = algorithm.evaluate(algorithm.config["evals"]["ppo_1"])
+    assert before[0] < 0.8
+    assert after[0] == 1.0
