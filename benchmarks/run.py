@@ -33,10 +33,11 @@ from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
 EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
 DIFFICULTY = 32
 EPISODES = 1024
+DEFAULT_EPISODES = 512 * 32
 
 
 def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """PPO collection of 1,024 episodes with the reference network."""
+    """PPO collection with the reference network, without and with the evaluation cache."""
     rows = []
     with Bench(options.repeats, options.peer) as bench:
         for side in (3, 4):
@@ -46,19 +47,30 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "difficulty": DIFFICULTY,
                 "episodes": EPISODES,
             }
-            for cache in (False, True):
+            kinds: list[tuple[str, dict[str, Any], bool]] = [
+                ("exact f32, no cache", request, False),
+                ("cache", request, True),
+            ]
+            if side == 3:
+                # The cache begins empty in every collection, so it depends on what is collected.
+                many = {**request, "episodes": DEFAULT_EPISODES}
+                kinds.append(("cache, 16,384 episodes (the default)", many, True))
+                trained = {**request, "checkpoint": str(trained_weights(options))}
+                kinds.append(("cache, trained weights", trained, True))
+            for kind, asked, cache in kinds:
                 for threads in (1, 2):
                     figures = bench.compare(
-                        {**request, "threads": threads}, threads, {"cache": cache}
+                        {**asked, "threads": threads}, threads, {"cache": cache}
                     )
-                    kind = "evaluation cache" if cache else "exact f32, no cache"
-                    name = (
-                        f"collection {side}×{side}, {kind}, {threads} thread{'s' * (threads > 1)}"
-                    )
-                    goal = {"ratio": 30 if cache else 4.5} if not cache or side == 3 else {}
+                    name = f"collection {side}×{side}, {kind}, {plural(threads)}"
+                    goal = {"ratio": 30 if cache else 4.5} if side == 3 or not cache else {}
                     rows.append(row(name, "steps/s", figures, **goal))
             rows.append(scaling(bench, request))
     return rows
+
+
+def plural(threads: int) -> str:
+    return f"{plural(threads)}"
 
 
 def scaling(bench: Bench, request: dict[str, Any]) -> dict[str, Any]:
@@ -91,38 +103,36 @@ def evaluate(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "deterministic": deterministic,
                 }
                 how = "greedy" if deterministic else "sampled"
-                name = f"evaluate 1,000 episodes {how}, {threads} thread{'s' * (threads > 1)}"
+                name = f"evaluate 1,000 episodes {how}, {plural(threads)}"
                 rows.append(row(name, "episodes/s", bench.compare(request, threads), ratio=10))
     return rows
 
 
 def solve(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Greedy solution of one board by `Algorithm.solve`, with a trained network."""
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = options.checkpoint or train(Path(folder) / "run")
-        boards = solvable_boards(checkpoint, 100)
-        request = {
-            "task": "solve",
-            "checkpoint": str(checkpoint),
-            "boards": boards,
-            "repeats": 5,
-        }
-        with Bench(options.repeats, options.peer) as bench:
-            figures = per_call(bench.compare(request))
+    checkpoint = trained_weights(options)
+    boards = solvable_boards(checkpoint, 100)
+    request = {"task": "solve", "checkpoint": str(checkpoint), "boards": boards, "repeats": 5}
+    with Bench(options.repeats, options.peer) as bench:
+        figures = per_call(bench.compare(request))
     return [row("solve one board, greedy, from Python", "µs", figures, at_most=100)]
 
 
-def train(run: Path) -> Path:
-    """Trains the example config; the path of its weights."""
-    command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
-    subprocess.run(
-        [*command, "--run_path", str(run)],
-        env=sides.environment(OURS, 2),
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return run / "checkpoint_last.safetensors"
+def trained_weights(options: argparse.Namespace) -> Path:
+    """The weights given by --checkpoint, or those of the example config, trained once."""
+    if options.checkpoint is None:
+        options.folder = tempfile.TemporaryDirectory()
+        run = Path(options.folder.name) / "run"
+        command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
+        subprocess.run(
+            [*command, "--run_path", str(run)],
+            env=without_thread_choice(),
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        options.checkpoint = run / "checkpoint_last.safetensors"
+    return options.checkpoint
 
 
 def solvable_boards(checkpoint: Path, count: int) -> list[list[int]]:
@@ -168,7 +178,7 @@ def env(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
     rows = []
     with Bench(options.repeats, options.peer) as bench:
-        for method, arguments in calls:
+        for method, arguments in calls.items():
             request = {
                 "task": "env_calls",
                 "side": 3,
@@ -281,9 +291,9 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     goals = {"reset (32 moves)": 70, "step": 5, "combined step": 12}
     rows = []
     for side in (3, 4):
+        command = "cargo run --quiet --release --bin benchmark -- --json"
         done = subprocess.run(
-            ["cargo", "run", "--quiet", "--release", "--bin", "benchmark", "--", "--json"]
-            + ["--width", str(side), "--height", str(side)],
+            [*command.split(), "--width", str(side), "--height", str(side)],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -291,35 +301,48 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
         )
         for figure in json.loads(done.stdout)["figures"]:
             value = {key: figure[key] for key in ("median", "low", "high")}
-            goal = (
-                {"at_most": goals[figure["name"]]} if side == 3 and figure["name"] in goals else {}
-            )
+            name = figure["name"]
+            goal = {"at_most": goals[name]} if side == 3 and name in goals else {}
             unit = "ns" if figure["unit"] == "ns" else "steps/s"
-            rows.append(row(f"{figure['name']}, {side}×{side}", unit, {OURS: value}, **goal))
+            rows.append(row(f"{name}, {side}×{side}", unit, {OURS: value}, **goal))
     return rows
 
 
 def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A plain PPO in dense PyTorch on a batched numpy environment, its parts against ours."""
-    rounds = {"collection": [], "whole iteration": []}
-    with Bench(options.repeats, with_peer=False) as bench:
-        dense_run = dense_ppo.DensePPO(3, DIFFICULTY, EPISODES, threads=2)
-        dense_run.iterate()
-        for _ in range(options.repeats):
-            measured = dense_run.iterate()
-            request = {"side": 3, "difficulty": DIFFICULTY, "threads": 2}
-            collected = bench.measure(OURS, 2, {"task": "collect", "episodes": EPISODES, **request})
-            iterated = bench.measure(OURS, 2, {"task": "iterate", **request})
-            rounds["collection"].append({OURS: collected, PEER: measured["collect"]})
-            rounds["whole iteration"].append({OURS: iterated, PEER: measured["total"]})
     rows = []
-    for name, measured in rounds.items():
-        figures = compare_rounds(measured)
-        rows.append(row(f"{name} against dense PyTorch, 2 threads", "steps/s", figures))
+    for threads in (1, 2):
+        rounds: dict[str, list[dict[str, Any]]] = {"collection": [], "whole iteration": []}
+        plain = dense_ppo.DensePPO(3, DIFFICULTY, EPISODES, threads)
+        plain.iterate()
+        request = {"side": 3, "difficulty": DIFFICULTY, "threads": threads}
+        with Bench(options.repeats, with_peer=False) as bench:
+            for _ in range(min(options.repeats, 3)):
+                measured = plain.iterate()
+                collecting = {"task": "collect", "episodes": EPISODES, **request}
+                collected = bench.measure(OURS, threads, collecting)
+                iterated = bench.measure(OURS, threads, {"task": "iterate", **request})
+                rounds["collection"].append({OURS: collected, PEER: measured["collect"]})
+                rounds["whole iteration"].append({OURS: iterated, PEER: measured["total"]})
+        for name, found in rounds.items():
+            title = f"{name} against dense PyTorch, {plural(threads)}"
+            rows.append(
+                {**row(title, "steps/s", compare_rounds(found)), "peer_is": "dense PyTorch"}
+            )
     return rows
 
 
-# name: (function, its goals are within "quick")
+def iterate(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Whole learning iterations with the settings of the reference config, no evaluation."""
+    rows = []
+    with Bench(min(options.repeats, 3), options.peer) as bench:
+        for threads in (1, 2):
+            request = {"task": "iterate", "side": 3, "difficulty": DIFFICULTY, "threads": threads}
+            figures = bench.compare(request, threads)
+            rows.append(row(f"learning iteration 3×3, {plural(threads)}", "steps/s", figures))
+    return rows
+
+
 BENCHMARKS = {
     "engine": engine,
     "collect": collect,
@@ -329,6 +352,7 @@ BENCHMARKS = {
     "imports": imports,
     "memory": memory,
     "train_step": train_step,
+    "iterate": iterate,
     "dense": dense,
     "reach": learning.reach,
     "quality": learning.quality,
@@ -342,12 +366,13 @@ def main() -> int:
     )
     parser.add_argument("--repeats", type=int, default=7, help="rounds of each figure (7)")
     parser.add_argument("--no-peer", dest="peer", action="store_false", help="ours alone")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="trained weights of the example config; else trained anew"
+    )
     commands = parser.add_subparsers(dest="benchmark", required=True, metavar="benchmark")
     commands.add_parser("quick", help="all but " + " and ".join(LONG))
     for name, function in BENCHMARKS.items():
         command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
-        if name == "solve":
-            command.add_argument("--checkpoint", type=Path, help="weights of the example config")
         if name in LONG:
             learning.add_options(name, command)
     options = parser.parse_args()
@@ -360,7 +385,6 @@ def main() -> int:
     chosen = [options.benchmark]
     if options.benchmark == "quick":
         chosen = [name for name in BENCHMARKS if name not in LONG]
-        options.checkpoint = None
     for name in chosen:
         flags = "".join([" --no-peer"] if not options.peer else [])
         command = f"python benchmarks/run.py --repeats {options.repeats}{flags} {name}"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 NETWORK = {"embedding_size": 512, "common_layers": [256], "policy_layers": [], "value_layers": []}
-REFERENCE = "configs/ppo_puzzle{cells}_reference.json"
+REFERENCE = os.path.join(os.path.dirname(__file__), "configs", "ppo_puzzle{}_reference.json")
 EXPLORATION = 1.41
 CALLS = 20_000
 
@@ -84,10 +84,8 @@ def collect(
 
     env = make_env(side, difficulty)
     policy = make_policy(env, checkpoint).to_rust()
-    discounts = {"gamma": 0.995, "lambda": 0.995}
-    collector = twisterl.collector.PPOCollector(
-        num_episodes=episodes, num_cores=threads, **discounts, **ours
-    )
+    settings = {"num_cores": threads, "gamma": 0.995, "lambda": 0.995, **ours}
+    collector = twisterl.collector.PPOCollector(num_episodes=episodes, **settings)
     return lambda: collector.collect(env, policy), lambda data: len(data.values)
 
 

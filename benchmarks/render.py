@@ -1,0 +1,133 @@
+"""Writes the results table of README.md from benchmarks/results.
+
+    python benchmarks/render.py            between <!-- results:start --> and <!-- results:end -->
+    python benchmarks/render.py --check    exits with 1 when README.md differs
+
+Every number of the table is a committed result with the command that made it. benchmarks/README.md
+gets all rows; README.md those that people ask for first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+START, END = "<!-- results:start -->", "<!-- results:end -->"
+# Result file: names of its rows in README.md, by their beginnings.
+CHOSEN = {
+    "quality": (
+        "sampled success 0.95",
+        "sampled success on",
+        "best of 10",
+        "training time",
+    ),
+    "reach": ("8-puzzle to difficulty",),
+    "collect": ("collection",),
+    "train_step": ("training step",),
+    "iterate": ("learning iteration",),
+    "evaluate": ("evaluate",),
+    "solve": ("solve",),
+    "engine": ("reset", "step", "combined step, 3", "combined step with policy, batch 96, 3"),
+    "imports": ("import",),
+    "memory": ("peak memory",),
+    "dense": ("collection", "whole iteration"),
+}
+
+
+def main() -> int:
+    pages = {
+        ROOT / "README.md": table(chosen=True),
+        ROOT / "benchmarks" / "README.md": table(chosen=False),
+    }
+    stale = []
+    for path, text in pages.items():
+        before, rest = path.read_text(encoding="utf-8").split(START)
+        _, after = rest.split(END)
+        page = f"{before}{START}\n{text}{END}{after}"
+        if page != path.read_text(encoding="utf-8"):
+            stale.append(path.relative_to(ROOT))
+            if "--check" not in sys.argv:
+                path.write_text(page, encoding="utf-8")
+    for path in stale:
+        print(f"{path}: {'differs from the results' if '--check' in sys.argv else 'written'}")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+def table(chosen: bool) -> str:
+    """The table in Markdown with the machine below; empty without results."""
+    contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    order = list(CHOSEN)
+    contents.sort(key=lambda c: order.index(c["benchmark"]) if c["benchmark"] in order else 99)
+    lines = []
+    for content in contents:
+        wanted = CHOSEN.get(content["benchmark"], ()) if chosen else ("",)
+        for row in content["rows"]:
+            if row["name"].startswith(wanted):
+                lines.append(line(row, content["benchmark"]))
+    if not lines:
+        return ""
+    head = "| what | TwisteRL | peer | ratio | benchmark |\n| --- | ---: | ---: | ---: | --- |\n"
+    return head + "".join(lines) + "\n" + notes(contents)
+
+
+def line(row: dict[str, Any], benchmark: str) -> str:
+    cells = [row["name"], *(figure(row, side) for side in ("ours", "peer")), ratio(row), benchmark]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def figure(row: dict[str, Any], side: str) -> str:
+    if side not in row:
+        return ""
+    return f"{readable(row[side]['median'])} {row['unit']}".strip()
+
+
+def readable(value: float) -> str:
+    if value == float("inf"):
+        return "never"
+    for size, letter in ((1e6, "M"), (1e4, "k")):
+        if value >= size:
+            return f"{value / (1e6 if letter == 'M' else 1e3):.3g} {letter}"
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def ratio(row: dict[str, Any]) -> str:
+    """The ratio and, where it has one, the goal that it or our figure was set."""
+    text = f"**{row['ratio']['median']:.3g}×**" if "ratio" in row else ""
+    if "goal" in row:
+        (kind, value), *_ = row["goal"].items()
+        sign = "≤" if kind == "at_most" else "≥"
+        mark = "" if row["goal"]["met"] else ", missed"
+        text += f" (goal {sign} {value:g}{'×' if kind == 'ratio' else ''}{mark})"
+    return text.strip()
+
+
+def notes(contents: list[dict[str, Any]]) -> str:
+    """Where and how: machines, commits and commands."""
+    machines: dict[str, list[str]] = {}
+    for content in contents:
+        machine = content["machine"]
+        rust = machine["rust"].split(" (")[0]
+        text = (
+            f"{machine['processor']}; {machine['cores']} cores, {machine['memory_gib']} GiB; "
+            f"Python {machine['python']}, torch {machine['torch']}, {rust}"
+        )
+        machines.setdefault(text, []).append(content["benchmark"])
+    text = (
+        "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
+        "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
+        "Commands: `python benchmarks/run.py <benchmark>`, for `engine` also "
+        "`cargo run --release --bin benchmark`; spread, load and commit are in "
+        "`benchmarks/results/`.\n\n"
+    )
+    for machine, names in machines.items():
+        which = "" if len(machines) == 1 else f" ({', '.join(names)})"
+        text += f"Machine{which}: {machine}.\n"
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
