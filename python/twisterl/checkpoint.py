@@ -64,9 +64,12 @@ def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(aside)
+        if isinstance(error, OSError) and error.filename is None:
+            # A full disk is reported without the file that did not fit.
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         raise
     _sync_folder(target.parent)
 

@@ -310,6 +310,23 @@ def test_closed_stdout(config_file, tmp_path):
     assert RunFolder(run).load_commit().state["iteration"] == 20
 
 
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_full_disk_is_said_and_harms_nothing(run_dir):
+    import resource
+
+    before = (run_dir / "checkpoint_last.safetensors").read_bytes()
+    done = subprocess.run(
+        [*MODULE, "--resume", "--run_path", str(run_dir), "--num_steps", "9"],
+        capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "File too large" in done.stderr and str(run_dir) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (run_dir / "checkpoint_last.safetensors").read_bytes() == before
+    assert RunFolder(run_dir).load_commit().state["iteration"] == 3
+
+
 def test_a_folder_that_cannot_be_written(config_file, tmp_path, capsys):
     blocker = tmp_path / "file"
     blocker.write_text("")
