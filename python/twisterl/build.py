@@ -29,6 +29,9 @@ def import_config_classes(resolved: dict[str, Any], registered_only: bool = Fals
             classes.append(import_class(kind, resolved[kind], registered_only=registered_only))
         except ConfigError as error:
             faults += error.faults
+    if registered_only and "pyenv_cls" in resolved["env"]:
+        problem = f"got {resolved['env']['pyenv_cls']!r}, which is no class of this package"
+        faults.append(Fault("env.pyenv_cls", problem))
     if faults:
         raise ConfigError(faults)
     return classes

@@ -130,6 +130,7 @@ def test_a_copy_is_independent(puzzle):
     puzzle.set_state(NEAR)
     copy = puzzle.copy()
     copy.step(0)
+    assert copy.solved() and type(copy) is type(puzzle)
     assert copy.is_final() and not puzzle.is_final()
 
 

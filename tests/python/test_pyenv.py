@@ -65,6 +65,26 @@ def test_missing_methods_are_named():
         PyEnv(Half)
 
 
+@pytest.mark.parametrize("path", ["os.system", "subprocess.Popen", "collections.OrderedDict"])
+def test_a_path_names_environments_only(path, tmp_path):
+    with pytest.raises(TypeError, match=r"^pyenv_cls: expected a class"):
+        PyEnv(path, args=["touch", str(tmp_path / "called")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_config_from_elsewhere_names_no_python_class():
+    from twisterl.utils import prepare_algorithm
+
+    config = {
+        "env_cls": "twisterl.envs.PyEnv",
+        "env": {"pyenv_cls": "python_envs.Line"},
+        "policy_cls": "twisterl.nn.BasicPolicy",
+        "algorithm_cls": "twisterl.rl.PPO",
+    }
+    with pytest.raises(ValueError, match=r"env\.pyenv_cls: got 'python_envs\.Line', which is no"):
+        prepare_algorithm(config, registered_only=True)
+
+
 def test_methods_reach_the_object():
     env = make(Line)
     env.set_state([3])

@@ -78,6 +78,19 @@ from twisterl.envs.check import check_env
 Puzzle = _extension.env.Puzzle
 
 
+def _environment_class(path: str, target: Any) -> type:
+    """``target`` if it is a class of environments: a config may name those, and nothing to call."""
+    if not isinstance(target, type):
+        raise TypeError(f"pyenv_cls: expected a class, got {path!r}, a {type(target).__name__}")
+    missing = [name for name in _extension.env.PyEnv.METHODS if not hasattr(target, name)]
+    if missing:
+        raise TypeError(
+            f"pyenv_cls: expected a class of environments, got {path!r} without "
+            + ", ".join(missing)
+        )
+    return target
+
+
 class PyEnv(_extension.env.PyEnv):
     """An environment written in Python, ready for collecting, evaluating and solving.
 
@@ -92,7 +105,7 @@ class PyEnv(_extension.env.PyEnv):
         if isinstance(pyenv_cls, str):
             from twisterl.utils import dynamic_import
 
-            pyenv_cls = dynamic_import(pyenv_cls)
+            pyenv_cls = _environment_class(pyenv_cls, dynamic_import(pyenv_cls))
         if isinstance(pyenv_cls, type):
             return super().__new__(cls, pyenv_cls(**env_config))
         if env_config:

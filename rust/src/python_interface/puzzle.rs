@@ -38,6 +38,12 @@ impl PyPuzzle {
         Ok(PyClassInitializer::from(base).add_subclass(PyPuzzle))
     }
 
+    /// An independent copy.
+    fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
+        let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
+        Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
+    }
+
     /// Whether tile `i` is at cell `i`, for all of them.
     fn solved(slf: PyRef<'_, Self>) -> PyResult<bool> {
         Ok(get_env_ref::<Puzzle>(slf.as_super())?.solved())

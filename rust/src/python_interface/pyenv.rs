@@ -248,6 +248,19 @@ impl PyEnv {
         Ok(PyClassInitializer::from(base).add_subclass(PyEnv))
     }
 
+    /// An independent copy around the object's own `copy()`.
+    fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
+        let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
+        Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyEnv))
+    }
+
+    /// The methods that the object must have.
+    #[classattr]
+    #[pyo3(name = "METHODS")]
+    fn methods() -> [&'static str; object::REQUIRED.len()] {
+        object::REQUIRED
+    }
+
     /// The object that plays.
     #[getter]
     fn python_env(slf: PyRef<'_, Self>) -> PyResult<Py<PyAny>> {

@@ -14,7 +14,8 @@ use super::error::wrong_type;
 use crate::error::Error;
 use crate::rl::env::{Status, Twists};
 
-const REQUIRED: [&str; 11] = [
+/// The methods that every Python environment has.
+pub const REQUIRED: [&str; 11] = [
     "num_actions",
     "obs_shape",
     "reset",
