@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,38 @@ def import_config_classes(resolved: dict[str, Any], registered_only: bool = Fals
     return classes
 
 
+def make_env(env_cls: type, resolved: dict[str, Any], registered_only: bool = False) -> Any:
+    """The environment of `resolved`; `ConfigError` if its constructor does not take `env`."""
+    arguments = dict(resolved["env"])
+    if registered("env_cls", resolved["env_cls"]) == "PyEnv":
+        path = arguments["pyenv_cls"]
+        inner = import_class("env.pyenv_cls", path, registered_only=registered_only)
+        arguments["pyenv_cls"] = inner
+    with _arguments_of("env"):
+        return env_cls(**arguments)
+
+
+@contextmanager
+def _arguments_of(section: str) -> Iterator[None]:
+    """Reports arguments that a constructor refuses as faults of the config's `section`.
+
+    What goes wrong deeper inside a class of another package keeps its traceback.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        where = last.tb_frame.f_globals.get("__name__", "") if last is not None else ""
+        if where.partition(".")[0] != "twisterl":
+            raise
+        problem = str(error).removeprefix(f"{section}: ")
+        raise ConfigError([Fault(section, problem)]) from error
+
+
 def make_policy(
     policy_cls: type,
     env: Any,
@@ -55,13 +89,14 @@ def make_policy(
 
     obs_perms, act_perms = env.twists()
     torch.manual_seed(resolved["algorithm"].get("seed") or 0)
-    policy = policy_cls(
-        env.obs_shape(),
-        env.num_actions(),
-        **resolved["policy"],
-        obs_perms=obs_perms,
-        act_perms=act_perms,
-    )
+    with _arguments_of("policy"):
+        policy = policy_cls(
+            env.obs_shape(),
+            env.num_actions(),
+            **resolved["policy"],
+            obs_perms=obs_perms,
+            act_perms=act_perms,
+        )
     if weights is not None:
         from twisterl.tensors import require_match
 
@@ -78,7 +113,7 @@ def load_player(
 
     resolved = resolve_run(config)
     weights, _ = tensors.read(checkpoint)
-    env = import_class("env_cls", resolved["env_cls"])(**resolved["env"])
+    env = make_env(import_class("env_cls", resolved["env_cls"]), resolved)
     policy_cls = import_class("policy_cls", resolved["policy_cls"])
     return env, make_policy(policy_cls, env, resolved, weights, checkpoint), resolved
 

@@ -82,6 +82,9 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     command = words[0]
     # Idle OpenMP threads that spin slow every other thread tenfold once the cores are all taken.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A config may name a class beside it; last, so that nothing installed is replaced.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         status = _run(command, words[1:], program or f"twisterl {command}")

@@ -34,6 +34,8 @@ def import_attribute(path: str) -> Any:
 def import_class(kind: str, path: str, *, registered_only: bool = False) -> type:
     """The class that a config names under `kind` ("env_cls", "policy_cls", "algorithm_cls").
 
+    `kind` may also be "env.pyenv_cls", the class that `PyEnv` wraps and checks itself.
+
     A config is data: it may name a class of the right kind, never a function. With
     `registered_only`, for configs from elsewhere, only the classes of this package.
 
@@ -43,11 +45,12 @@ def import_class(kind: str, path: str, *, registered_only: bool = False) -> type
     def refuse(problem: str) -> ConfigError:
         return ConfigError([Fault(kind, problem)])
 
-    name = registered(kind, path)
+    name = registered(kind, path) if kind in REGISTRY else None
     if name is not None:
         path = REGISTRY[kind][name][0] if path == name else path
     elif registered_only:
-        raise refuse(f"got {path!r}; expected one of {', '.join(REGISTRY[kind])}")
+        known = ", ".join(REGISTRY.get(kind, [])) or "no class of another package"
+        raise refuse(f"got {path!r}; expected one of {known}")
     try:
         target = import_attribute(path)
     except ImportError as error:
@@ -69,6 +72,8 @@ def _mismatch(kind: str, target: type) -> str | None:
         from torch.nn import Module
 
         return None if issubclass(target, Module) else "is no torch.nn.Module"
+    if kind != "algorithm_cls":
+        return None
     from twisterl.rl.algorithm import Algorithm
 
     return None if issubclass(target, Algorithm) else "is no twisterl.rl.algorithm.Algorithm"

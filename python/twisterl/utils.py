@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twisterl.build import import_config_classes, make_policy
+from twisterl.build import import_config_classes, make_env, make_policy
 from twisterl.resolve import import_attribute
 from twisterl.strict_json import json_load_tuples, read_json
 from twisterl.validation import resolve_run
@@ -150,7 +150,7 @@ def prepare_algorithm(
     resolved = resolve_run(config)
     env_cls, policy_cls, algorithm_cls = import_config_classes(resolved, registered_only)
     weights = None if load_checkpoint_path is None else load_checkpoint(load_checkpoint_path)
-    env = env_cls(**resolved["env"])
+    env = make_env(env_cls, resolved, registered_only)
     policy = make_policy(policy_cls, env, resolved, weights, load_checkpoint_path)
     # The section as given: a class of another package fills in its own defaults.
     return algorithm_cls(env, policy, config.get("algorithm", {}), run_path)

@@ -95,6 +95,33 @@ def test_the_documented_calls(config_file, tmp_path, monkeypatch):
     assert "iteration 0" in done.stdout
 
 
+def test_an_environment_beside_the_config(small, tmp_path, monkeypatch):
+    (tmp_path / "own_countdown.py").write_text(
+        "class Countdown:\n"
+        "    def __init__(self, most=8, left=0): self.most, self.left = most, left\n"
+        "    def num_actions(self): return 2\n"
+        "    def obs_shape(self): return [self.most + 1]\n"
+        "    def reset(self, difficulty): self.left = min(self.most, 1 + difficulty)\n"
+        "    def next(self, action): self.left -= action + 1\n"
+        "    def masks(self): return [self.left >= 1, self.left >= 2]\n"
+        "    def is_final(self): return self.left == 0\n"
+        "    def success(self): return self.left == 0\n"
+        "    def value(self): return 1.0 if self.left == 0 else -0.1\n"
+        "    def observe(self): return [self.left]\n"
+        "    def set_state(self, state): self.left = state[0]\n"
+        "    def copy(self): return Countdown(self.most, self.left)\n"
+    )
+    small["env_cls"] = "twisterl.envs.PyEnv"
+    small["env"] = {"pyenv_cls": "own_countdown.Countdown", "most": 6}
+    config = tmp_path / "countdown.json"
+    config.write_text(json.dumps(small))
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "--config", "countdown.json", "--run_path", "run", "--num_steps", "2"]
+    assert cli.main(words) == 0
+    assert cli.main(["eval", "run", "--num_episodes", "10"]) == 0
+    assert cli.main(["solve", "run", "5", "--json"]) == 0
+
+
 def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
     before = files(tmp_path)
     run = tmp_path / "run"

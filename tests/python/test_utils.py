@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import types
 from unittest.mock import MagicMock, patch
 
 import pytest
@@ -95,6 +96,36 @@ def test_configs_from_elsewhere_import_nothing_of_others(small):
     utils.prepare_algorithm(small, registered_only=True)
     small["env_cls"] = "json.JSONDecoder"
     with pytest.raises(ConfigError, match="expected one of Puzzle, PyEnv"):
+        utils.prepare_algorithm(small, registered_only=True)
+
+
+@pytest.mark.parametrize(
+    ("section", "arguments", "said"),
+    [
+        ("env", {"pyenv_cls": "os.getcwd"}, "env.pyenv_cls: 'os.getcwd' is no class"),
+        ("env", {"pyenv_cls": "nothing.X"}, "No module named 'nothing'"),
+        ("env", {"pyenv_cls": "json.JSONDecoder"}, "env: expected an object with the methods"),
+        ("policy", {"depth": 3}, "policy: .*unexpected keyword argument 'depth'"),
+    ],
+)
+def test_arguments_that_a_constructor_refuses(small, section, arguments, said):
+    small["env_cls" if section == "env" else "policy_cls"] = (
+        "twisterl.envs.PyEnv" if section == "env" else "test_utils_policy.Net"
+    )
+    small[section] = arguments
+    module = types.ModuleType("test_utils_policy")
+    module.Net = type(
+        "Net", (torch.nn.Module,), {"__init__": lambda self, *a, obs_perms=0, act_perms=0: None}
+    )
+    with patch.dict("sys.modules", {"test_utils_policy": module}):
+        with pytest.raises(ConfigError, match=said):
+            utils.prepare_algorithm(small)
+
+
+def test_a_class_from_elsewhere_may_not_hide_in_pyenv(small):
+    small["env_cls"] = "twisterl.envs.PyEnv"
+    small["env"] = {"pyenv_cls": "json.JSONDecoder"}
+    with pytest.raises(ConfigError, match=r"env\.pyenv_cls: got 'json.JSONDecoder'"):
         utils.prepare_algorithm(small, registered_only=True)
 
 
