@@ -45,8 +45,8 @@ pub(super) unsafe fn multiply(panel: &Panel) {
     match panel.columns {
         64 => simd::multiply::<Avx512, 6, 4>(panel),
         48 => simd::multiply::<Avx512, 8, 3>(panel),
-        32 => simd::multiply::<Avx512, 12, 2>(panel),
-        _ => simd::multiply::<Avx512, 12, 1>(panel),
+        32 => simd::multiply::<Avx512, 8, 2>(panel),
+        _ => simd::multiply::<Avx512, 8, 1>(panel),
     }
 }
 

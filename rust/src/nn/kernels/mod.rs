@@ -10,6 +10,8 @@ mod avx512;
 mod portable;
 mod simd;
 
+use std::ops::Range;
+
 use super::buffer::{Aligned, Matrix};
 use super::embedding::{Bags, Conv};
 use super::linear::{Packed, PackedLinear};
@@ -21,8 +23,13 @@ pub(super) const LANES: usize = 16;
 /// Rows of a tile, at which batches are best cut.
 pub(super) const TILE_ROWS: usize = 6;
 
-/// Bytes of a block of weights that stays in the first-level cache while all rows pass over it.
-const BLOCK_BYTES: usize = 32 * 1024;
+/// Rows of the weights that all rows of the input pass over before the next ones: a panel of that
+/// many fits the second-level cache. Shorter blocks cost more in loading and storing sums.
+const BLOCK_DEPTH: usize = 512;
+
+/// Up to so many rows of input, inputs that are zero in all of them are skipped: half of the
+/// weights behind a ReLU, which for so few rows take longer to load than to multiply.
+const MAX_SPARSE_ROWS: usize = 3;
 
 /// What a processor offers, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,21 +114,24 @@ impl Kernels {
         assert!(input.num_columns() >= depth && layer.bias.len() == *padded_columns);
         assert!(data.len() == depth * padded_columns);
         output.reshape(rows, *padded_columns);
-        for first in (0..*padded_columns).step_by(self.panel_columns()) {
-            let columns = self.panel_columns().min(padded_columns - first);
-            let block = BLOCK_BYTES / (4 * columns);
-            for start in (0..depth).step_by(block) {
-                let end = depth.min(start + block);
+        let mut nonzero = [0; BLOCK_DEPTH];
+        for start in (0..depth).step_by(BLOCK_DEPTH) {
+            let end = depth.min(start + BLOCK_DEPTH);
+            let nonzero =
+                (rows <= MAX_SPARSE_ROWS).then(|| find_nonzero(input, start..end, &mut nonzero));
+            for first in (0..*padded_columns).step_by(self.panel_columns()) {
+                let columns = self.panel_columns().min(padded_columns - first);
                 // SAFETY: the panel of columns `first..first + columns` starts at `first * depth`
                 // and has `depth` rows of `columns`; `input` and `output` have `rows` rows of at
-                // least `depth` and `padded_columns` columns; `bias` has `padded_columns` values.
-                // The level is available.
+                // least `depth` and `padded_columns` columns; `bias` has `padded_columns` values;
+                // `nonzero` is below `end - start`. The level is available.
                 unsafe {
                     let panel = simd::Panel {
                         input: input.as_ptr().add(start),
                         input_stride: input.stride(),
                         weights: data.as_ptr().add(first * depth + start * columns),
                         depth: end - start,
+                        nonzero,
                         bias: (start == 0).then(|| layer.bias.as_ptr().add(first)),
                         output: output.as_mut_ptr().add(first),
                         output_stride: output.stride(),
@@ -185,4 +195,21 @@ impl Kernels {
             unsafe { dispatch!(self, sum_placed(conv, features, relu, output)) };
         }
     }
+}
+
+/// The columns among `columns` where any row is not zero, counted from the first; in `found`.
+fn find_nonzero<'a>(input: &Matrix, columns: Range<usize>, found: &'a mut [u16]) -> &'a [u16] {
+    let mut any = [0u32; BLOCK_DEPTH];
+    for row in 0..input.num_rows() {
+        for (any, value) in any.iter_mut().zip(&input.row(row)[columns.clone()]) {
+            // Without the sign: -0 is zero, too.
+            *any |= value.to_bits() << 1;
+        }
+    }
+    let mut num_found = 0;
+    for (column, any) in any[..columns.len()].iter().enumerate() {
+        found[num_found] = column as u16;
+        num_found += usize::from(*any != 0);
+    }
+    &found[..num_found]
 }

@@ -1,6 +1,9 @@
 //! The loops over a vector type. All of it is inlined into functions that enable the processor's
 //! features; nothing here may be called from elsewhere.
 
+// Rows, columns and vectors of a tile are told apart by their letters.
+#![allow(clippy::needless_range_loop)]
+
 use crate::nn::embedding::{Bags, Conv, Place};
 
 /// A vector of `LANES` f32.
@@ -22,13 +25,15 @@ pub(super) trait Simd {
 }
 
 /// A block of one panel of a matrix product.
-pub(super) struct Panel {
+pub(super) struct Panel<'a> {
     /// `[rows, depth]`
     pub(super) input: *const f32,
     pub(super) input_stride: usize,
     /// `[depth, columns]`
     pub(super) weights: *const f32,
     pub(super) depth: usize,
+    /// The inputs that are not zero in all rows, ascending, below `depth`; none: not known.
+    pub(super) nonzero: Option<&'a [u16]>,
     /// `[columns]`, where the sums start; none: they start at what is in `output`.
     pub(super) bias: Option<*const f32>,
     /// `[rows, columns]`
@@ -64,11 +69,37 @@ unsafe fn finished<S: Simd>(value: S::Vector, relu: bool) -> S::Vector {
     }
 }
 
+/// Steps of the inner loop between updates of its pointers. These take the ports that multiply.
+const UNROLL: usize = 4;
+
+type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::Vector; V]; R];
+
+/// `sums[r] += input[r] * weights` for one input of each row.
+#[inline(always)]
+unsafe fn step<S: Simd, const R: usize, const V: usize>(
+    sums: &mut Sums<S, R, V>,
+    inputs: [*const f32; R],
+    weights: *const f32,
+) {
+    let mut columns = [S::splat(0.0); V];
+    for v in 0..V {
+        columns[v] = S::load(weights.add(v * S::LANES));
+    }
+    for r in 0..R {
+        let factor = S::splat(*inputs[r]);
+        for v in 0..V {
+            sums[r][v] = S::multiply_add(factor, columns[v], sums[r][v]);
+        }
+    }
+}
+
 /// `R` rows from `row` on, times all `V` vectors of columns of the panel.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usize) {
-    let input = panel.input.add(row * panel.input_stride);
+unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usize) {
+    let width = V * S::LANES;
     let output = panel.output.add(row * panel.output_stride);
+    let inputs: [*const f32; R] =
+        std::array::from_fn(|r| panel.input.wrapping_add((row + r) * panel.input_stride));
     let mut sums = [[S::splat(0.0); V]; R];
     for r in 0..R {
         let start = panel.bias.unwrap_or(output.add(r * panel.output_stride).cast_const());
@@ -76,44 +107,54 @@ pub(super) unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel
             sums[r][v] = S::load(start.add(v * S::LANES));
         }
     }
-    let mut weights = panel.weights;
-    for k in 0..panel.depth {
-        let mut columns = [S::splat(0.0); V];
-        for v in 0..V {
-            columns[v] = S::load(weights.add(v * S::LANES));
+    if let (Some(nonzero), true) = (panel.nonzero, R <= 3) {
+        for &k in nonzero {
+            let k = usize::from(k);
+            let weights = panel.weights.add(k * width);
+            step::<S, R, V>(&mut sums, inputs.map(|input| input.add(k)), weights);
         }
-        for r in 0..R {
-            let factor = S::splat(*input.add(r * panel.input_stride + k));
-            for v in 0..V {
-                sums[r][v] = S::multiply_add(factor, columns[v], sums[r][v]);
+    } else {
+        let mut k = 0;
+        while k + UNROLL <= panel.depth {
+            let (inputs, weights) =
+                (inputs.map(|input| input.add(k)), panel.weights.add(k * width));
+            for u in 0..UNROLL {
+                step::<S, R, V>(
+                    &mut sums,
+                    inputs.map(|input| input.add(u)),
+                    weights.add(u * width),
+                );
             }
+            k += UNROLL;
         }
-        weights = weights.add(V * S::LANES);
-    }
-    if let Some(relu) = panel.finish {
-        for r in 0..R {
-            for v in 0..V {
-                sums[r][v] = finished::<S>(sums[r][v], relu);
-            }
+        while k < panel.depth {
+            let weights = panel.weights.add(k * width);
+            step::<S, R, V>(&mut sums, inputs.map(|input| input.add(k)), weights);
+            k += 1;
         }
     }
     for r in 0..R {
         for v in 0..V {
+            if let Some(relu) = panel.finish {
+                sums[r][v] = finished::<S>(sums[r][v], relu);
+            }
             S::store(output.add(r * panel.output_stride + v * S::LANES), sums[r][v]);
         }
     }
 }
 
-/// All rows of a panel of `V` vectors, `R` rows at a time and the rest at once.
+/// All rows of a panel of `V` vectors, `R` rows at a time while there are, then in halves.
 #[inline(always)]
 pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &Panel) {
     let mut row = 0;
-    while row + R <= panel.rows {
+    while row + R <= panel.rows && (R > 6 || panel.rows - row == R || panel.rows - row >= 2 * R) {
         tile::<S, R, V>(panel, row);
         row += R;
     }
     while row < panel.rows {
-        match panel.rows - row {
+        let rest = panel.rows - row;
+        let rows = if rest > 6 { rest.div_ceil(2).min(6) } else { rest };
+        match rows {
             1 => tile::<S, 1, V>(panel, row),
             2 => tile::<S, 2, V>(panel, row),
             3 => tile::<S, 3, V>(panel, row),
@@ -121,7 +162,7 @@ pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &P
             5 => tile::<S, 5, V>(panel, row),
             _ => tile::<S, 6, V>(panel, row),
         }
-        row += 6;
+        row += rows;
     }
 }
 
