@@ -33,7 +33,7 @@ def package(tmp_path_factory):
         "PYO3_BUILD_EXTENSION_MODULE": "1",
         "PYO3_PYTHON": sys.executable,
     }
-    command = ["cargo", "build", "--release", "--locked", "--manifest-path"]
+    command = ["cargo", "build", "--release", "--manifest-path"]
     command.append(str(CRATE / "Cargo.toml"))
     # Its crates are those of the workspace, so nothing has to be fetched as a rule.
     for options in (["--offline"], []):
