@@ -28,8 +28,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST_PYTHON = (3, 11)
 TORCH = "torch==2.13.0"
 OLDEST_TORCH = (2, 6)
-CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a CPU build: about
-2.5 GB to download, 5 GB on disk. For the CPU alone (0.2 GB), stop and run
+CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a CPU build:
+2 to 3 GB to download, 5 GB on disk. For the CPU alone (0.2 GB), stop and run
   make build TORCH_ARGS="{TORCH} --index-url https://download.pytorch.org/whl/cpu\""""
 REQUIREMENTS = ROOT / "requirements"
 
