@@ -58,7 +58,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                 trained = {**request, "checkpoint": str(trained_weights(options))}
                 kinds.append(("cache, trained weights", trained, True))
             for kind, asked, cache in kinds:
-                for threads in (1, 2):
+                for threads in (1, 2) if asked["episodes"] == EPISODES else (1,):
                     figures = bench.compare(
                         {**asked, "threads": threads}, threads, {"cache": cache}
                     )

@@ -28,9 +28,13 @@ def interpreter(side: str) -> str:
 
 
 def environment(side: str, threads: int) -> dict[str, str]:
-    """Of a child process: `threads` for numerics, our package from this checkout."""
+    """Of a child process: `threads` for numerics, our package from this checkout.
+
+    torch's threads sleep while they wait, on both sides, as they do in our command line: threads
+    that spin measure what else runs on the machine.
+    """
     found = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    found.update(OMP_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false")
+    found.update(OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="PASSIVE")
     if side == OURS:
         found["PYTHONPATH"] = str(ROOT / "python")
     return found

@@ -136,9 +136,7 @@ def iterate(side: int, difficulty: int, threads: int) -> Round:
     """Whole learning iterations with the settings of the reference config, one tiny evaluation."""
     from twisterl.utils import load_config, prepare_algorithm
 
-    config = load_config(
-        os.path.join(os.path.dirname(__file__), REFERENCE.format(cells=side**2 - 1))
-    )
+    config = load_config(REFERENCE.format(side**2 - 1))
     config["env"]["difficulty"] = difficulty
     metric = config["algorithm"]["learning"]["diff_metric"]
     one = {"num_episodes": 1, "deterministic": False, "num_searches": 1, "num_mcts_searches": 0}
