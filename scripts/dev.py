@@ -32,6 +32,7 @@ CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a
 2 to 3 GB to download, 5 GB on disk. For the CPU alone (0.2 GB), stop and run
   make build TORCH_ARGS="{TORCH} --index-url https://download.pytorch.org/whl/cpu\""""
 REQUIREMENTS = ROOT / "requirements"
+BORROWED = VENV / "torch.borrowed"
 
 CHECK = [
     "cargo fmt --all --check",
@@ -127,7 +128,9 @@ def set_up(requirements: list[str]) -> None:
         pins = REQUIREMENTS / f"{name}.txt"
         with Stamp(f"requirements-{name}", [pins]) as stamp:
             if stamp.is_stale:
-                run([str(PYTHON), "-m", "pip", "install", "-r", str(pins)])
+                # Where torch is borrowed its neighbours are seen too, but not their commands.
+                again = ["--force-reinstall"] if BORROWED.exists() else []
+                run([str(PYTHON), "-m", "pip", "install", *again, "-r", str(pins)])
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
             run(["maturin", "develop", "--release", "--quiet"])
@@ -186,7 +189,8 @@ def borrow_torch() -> bool:
     print(f"using torch {found[0]} of {sys.executable}")
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.check_output([str(PYTHON), "-c", code], text=True).strip()
-    (Path(packages) / "base_torch.pth").write_text(found[1] + "\n")
+    (Path(packages) / "borrowed_torch.pth").write_text(found[1] + "\n")
+    BORROWED.write_text(found[1])
     return True
 
 
