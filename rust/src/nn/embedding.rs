@@ -135,10 +135,12 @@ impl PackedEmbedding {
 }
 
 /// Checked features of some rows: `features[ends[i - 1]..ends[i]]` are those of row `i`.
+///
+/// The kernels rely on it that `ends` rises and stops at `features.len()`.
 #[derive(Default)]
 pub(super) struct Bags {
-    pub(super) features: Vec<u32>,
-    pub(super) ends: Vec<u32>,
+    features: Vec<u32>,
+    ends: Vec<usize>,
 }
 
 impl Bags {
@@ -147,16 +149,25 @@ impl Bags {
         self.ends.clear();
     }
 
-    pub(super) fn end_row(&mut self) {
-        self.ends.push(self.features.len() as u32);
+    pub(super) fn push(&mut self, features: impl Iterator<Item = u32>) {
+        self.features.extend(features);
+        self.ends.push(self.features.len());
     }
 
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
+    pub(super) fn features(&self) -> &[u32] {
+        &self.features
+    }
+
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.ends
+    }
+
     pub(super) fn row(&self, row: usize) -> &[u32] {
         let first = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.features[first as usize..self.ends[row] as usize]
+        &self.features[first..self.ends[row]]
     }
 }

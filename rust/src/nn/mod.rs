@@ -34,8 +34,6 @@
 
 mod buffer;
 mod embedding;
-// One index walks several arrays there.
-#[allow(clippy::needless_range_loop)]
 mod kernels;
 mod linear;
 mod policy;

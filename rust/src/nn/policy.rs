@@ -185,7 +185,7 @@ impl Policy {
                 ));
             }
             match twists.map_or(-1, |twists| twists[i]) {
-                -1 => bags.features.extend(features.iter().map(|&feature| feature as u32)),
+                -1 => bags.push(features.iter().map(|&feature| feature as u32)),
                 twist => {
                     let perm =
                         usize::try_from(twist).ok().and_then(|twist| self.obs_perms.get(twist));
@@ -193,10 +193,9 @@ impl Policy {
                         let expected = format!("-1 or 0..{}", self.num_twists());
                         Error::invalid(format!("twist of row {}", first + i), expected, twist)
                     })?;
-                    bags.features.extend(features.iter().map(|&feature| perm[feature as usize]));
+                    bags.push(features.iter().map(|&feature| perm[feature as usize]));
                 }
             }
-            bags.end_row();
         }
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! A policy network as plain data, evaluated by plain loops in f64.
 
+// Each test file uses its part.
+#![allow(dead_code)]
+
 use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Policy, PolicyParts, Sequential};
 use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;

@@ -157,7 +157,7 @@ impl Kernels {
     ) {
         let Packed { data, num_rows, padded_columns } = vectors;
         assert!(bias.len() == *padded_columns && data.len() == num_rows * padded_columns);
-        assert!(bags.features.iter().all(|&feature| (feature as usize) < *num_rows));
+        assert!(bags.features().iter().all(|&feature| (feature as usize) < *num_rows));
         output.reshape(bags.len(), *padded_columns);
         for first in (0..*padded_columns).step_by(self.panel_columns()) {
             let columns = self.panel_columns().min(padded_columns - first);

@@ -170,9 +170,9 @@ pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &P
 #[inline(always)]
 pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &Bags) {
     let mut output = panel.output;
-    let mut features = bags.features.as_ptr();
+    let mut features = bags.features().as_ptr();
     let mut start = 0;
-    for &end in &bags.ends {
+    for &end in bags.ends() {
         let mut sums = [S::splat(0.0); V];
         for v in 0..V {
             sums[v] = S::load(panel.bias.add(v * S::LANES));
