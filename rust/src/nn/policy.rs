@@ -2,8 +2,8 @@
 
 use super::buffer::Matrix;
 use super::embedding::{Bags, EmbeddingBag, PackedEmbedding};
-use super::kernels::{CpuLevel, Kernels, TILE_ROWS};
-use super::linear::{PackedLinear, Sequential};
+use super::kernels::{CpuLevel, Kernels, LANES, TILE_ROWS};
+use super::linear::{Linear, PackedLinear, Sequential};
 use crate::error::{Error, Result};
 use crate::obs::SparseRows;
 
@@ -35,6 +35,8 @@ pub struct Policy {
     heads: Heads,
     num_actions: usize,
     num_features: usize,
+    /// Columns of the widest activations.
+    max_columns: usize,
     obs_perms: Vec<Vec<u32>>,
     act_perms: Vec<Vec<u32>>,
 }
@@ -92,6 +94,9 @@ impl Policy {
             return Err(Error::invalid("Policy: number of act_perms", expected, act_perms.len()));
         }
         let pack = |net: &Sequential| net.layers.iter().map(|layer| layer.pack(kernels)).collect();
+        let layers = [&common, &action_net, &value_net].into_iter().flat_map(|net| &net.layers);
+        let max_outputs =
+            layers.map(Linear::num_outputs).fold(embeddings.num_outputs(), usize::max);
         let joined = match (action_net.layers.as_slice(), value_net.layers.as_slice()) {
             ([action], [value]) => action.beside(value),
             _ => None,
@@ -106,6 +111,8 @@ impl Policy {
             embeddings: embeddings.pack(kernels),
             num_actions,
             num_features,
+            // One more, for the value beside the logits.
+            max_columns: (max_outputs + 1).next_multiple_of(LANES),
             obs_perms: checked_perms("obs_perms", obs_perms, num_features)?,
             act_perms: checked_perms("act_perms", act_perms, num_actions)?,
         })
@@ -152,6 +159,10 @@ impl Policy {
         check_len("values", values.len(), num_rows)?;
         check_len("twists", twists.map_or(num_rows, <[i32]>::len), num_rows)?;
         let chunk_rows = chunk_rows(num_rows);
+        // Layers swap these, so each must have room for the widest.
+        for activations in &mut scratch.activations {
+            activations.reshape(chunk_rows, self.max_columns);
+        }
         for first in (0..num_rows).step_by(chunk_rows) {
             let chunk = first..num_rows.min(first + chunk_rows);
             let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
