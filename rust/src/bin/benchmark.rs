@@ -1,6 +1,9 @@
 //! Throughput of the engine on this machine, through the crate's public API.
 
+use std::fmt::Write as _;
 use std::hint::black_box;
+use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -42,21 +45,28 @@ const BATCH: usize = 96;
 fn main() -> ExitCode {
     let text: Vec<String> = std::env::args().skip(1).collect();
     if text.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{HELP}");
-        return ExitCode::SUCCESS;
+        return print(&format!("{HELP}\n"));
     }
     match Options::parse(&text).and_then(|options| Ok((measure(&options)?, options))) {
         Ok((figures, options)) => {
-            match options.json {
-                true => println!("{:#}", options.report(&figures)),
-                false => print_table(&options, &figures),
-            }
-            ExitCode::SUCCESS
+            let text = match options.json {
+                true => format!("{:#}\n", options.report(&figures)),
+                false => table(&options, &figures),
+            };
+            print(&text)
         }
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Fails quietly where nobody reads any more, as in `benchmark | head`.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -95,22 +105,23 @@ impl Options {
                 Error::invalid(name, "a value, or another option (see --help)", "nothing")
             });
             match name.as_str() {
-                "--width" => options.width = number(name, value?)?,
-                "--height" => options.height = number(name, value?)?,
-                "--difficulty" => options.difficulty = number(name, value?)?,
-                "--embedding" => options.widths.embedding = number(name, value?)?,
-                "--common" => options.widths.common = number(name, value?)?,
-                "--episodes" => options.episodes = number(name, value?)?,
+                "--width" => options.width = number(name, value?, 2..=16)?,
+                "--height" => options.height = number(name, value?, 2..=16)?,
+                "--difficulty" => options.difficulty = number(name, value?, 1..=1_000_000)?,
+                "--embedding" => options.widths.embedding = number(name, value?, 1..=16_384)?,
+                "--common" => options.widths.common = number(name, value?, 1..=16_384)?,
+                "--episodes" => options.episodes = number(name, value?, 1..=1_000_000)?,
                 "--threads" => {
-                    let counts = value?.split(',').map(|count| number(name, count));
+                    let counts = value?.split(',').map(|count| number(name, count, 1..=1024));
                     options.threads = counts.collect::<Result<_>>()?;
                 }
                 "--seconds" => {
-                    let expected = || Error::invalid(name, "a number of seconds", "another");
-                    let seconds: f64 = value?.parse().map_err(|_| expected())?;
+                    let text = value?;
+                    let expected = || Error::invalid(name, "a number of seconds", text);
+                    let seconds: f64 = text.parse().map_err(|_| expected())?;
                     options.time = Duration::try_from_secs_f64(seconds).map_err(|_| expected())?;
                 }
-                _ => return Err(Error::invalid("option", "one of --help", name)),
+                _ => return Err(Error::invalid("option", "one that --help lists", name)),
             }
         }
         Ok(options)
@@ -133,10 +144,10 @@ impl Options {
     }
 }
 
-fn number(name: &str, value: &str) -> Result<usize> {
+fn number(name: &str, value: &str, range: RangeInclusive<usize>) -> Result<usize> {
     match value.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(Error::invalid(name, "an integer of at least 1", value)),
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(Error::invalid(name, format!("an integer in {range:?}"), value)),
     }
 }
 
@@ -292,15 +303,12 @@ fn observe_and_step(board: &mut Puzzle, indices: &mut Vec<i32>, rng: &mut Rng) -
 fn random_legal(masks: &[bool; NUM_ACTIONS], rng: &mut Rng) -> usize {
     let legal: u32 = masks.iter().map(|&mask| u32::from(mask)).sum();
     let chosen = rng.below(legal);
-    let mut before = 0;
-    let mut action = 0;
-    for (index, &mask) in masks.iter().enumerate() {
-        if mask && before == chosen {
-            action = index;
-        }
-        before += u32::from(mask);
-    }
-    action
+    // As many actions come before the chosen one as have no more legal ones up to them.
+    let mut up_to = 0;
+    masks.iter().fold(0, |action, &mask| {
+        up_to += u32::from(mask);
+        action + usize::from(up_to <= chosen)
+    })
 }
 
 /// Combined steps whose actions are drawn from the policy: one board, then a batch of boards.
@@ -410,18 +418,24 @@ fn collection(
     })
 }
 
-fn print_table(options: &Options, figures: &[Figure]) {
+fn table(options: &Options, figures: &[Figure]) -> String {
     let Options { width, height, widths, episodes, .. } = options;
-    println!(
-        "{width} x {height} board, network {} -> {}, {episodes} episodes a collection\n",
-        widths.embedding, widths.common
+    let Widths { embedding, common } = widths;
+    let mut text = format!(
+        "{width} x {height} board, network {embedding} -> {common}, \
+         {episodes} episodes a collection\n\n{:<38} {:>12} {:>12} {:>12}\n",
+        "", "median", "lowest", "highest"
     );
-    println!("{:<38} {:>12} {:>12} {:>12}", "", "median", "lowest", "highest");
     for Figure { name, unit, median, low, high } in figures {
         let unit = if *unit == "ns" { "ns" } else { "steps/s" };
-        let text = |value: &f64| if unit == "ns" { format!("{value:.2}") } else { grouped(*value) };
-        println!("{name:<38} {:>12} {:>12} {:>12}  {unit}", text(median), text(low), text(high));
+        let [median, low, high] = [median, low, high].map(|&value| match unit {
+            "ns" => format!("{value:.2}"),
+            _ => grouped(value),
+        });
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{name:<38} {median:>12} {low:>12} {high:>12}  {unit}");
     }
+    text
 }
 
 /// A whole number with a comma every three digits.
