@@ -70,7 +70,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def plural(threads: int) -> str:
-    return f"{plural(threads)}"
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def scaling(bench: Bench, request: dict[str, Any]) -> dict[str, Any]:
@@ -170,12 +170,7 @@ def per_call(figures: dict[str, Any]) -> dict[str, Any]:
 
 def env(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The environment called from Python."""
-    calls: list[tuple[str, list[int]]] = [
-        ("reset", []),
-        ("step", [1]),
-        ("observe", []),
-        ("masks", []),
-    ]
+    calls: dict[str, list[int]] = {"reset": [], "step": [1], "observe": [], "masks": []}
     rows = []
     with Bench(options.repeats, options.peer) as bench:
         for method, arguments in calls.items():
@@ -291,7 +286,7 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     goals = {"reset (32 moves)": 70, "step": 5, "combined step": 12}
     rows = []
     for side in (3, 4):
-        command = "cargo run --quiet --release --bin benchmark -- --json"
+        command = "cargo run --quiet --release --bin benchmark -- --json --seconds 2"
         done = subprocess.run(
             [*command.split(), "--width", str(side), "--height", str(side)],
             cwd=ROOT,
