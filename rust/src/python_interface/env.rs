@@ -29,6 +29,7 @@ use std::any::{type_name, Any};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
 
 use super::args::{check_action, count, integer, integers};
@@ -64,9 +65,11 @@ fn other_type<T>() -> PyErr {
 
 /// A generator named by `seed`, or by a draw from Python's own `random` module if there is none.
 pub(crate) fn generator(py: Python<'_>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<Rng> {
+    // Looking the function up takes longer than a reset.
+    static GETRANDBITS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let seed = match seed {
         Some(seed) => integer("seed", seed, 0..=i64::MAX)? as u64,
-        None => py.import("random")?.call_method1("getrandbits", (64,))?.extract()?,
+        None => GETRANDBITS.import(py, "random", "getrandbits")?.call1((64,))?.extract()?,
     };
     Ok(Rng::new(seed))
 }
