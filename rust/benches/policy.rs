@@ -171,11 +171,11 @@ fn print_peak_table() {
                 (embedding * per_state, whole * per_state, deep * per_state);
             let wide = (2 * 512 * 512) as f64 / (deep - whole);
             let peak = 1e-9 * (2 * lanes * PEAK_SUMS * PEAK_ROUNDS) as f64 / peak;
+            let fraction = if lanes > 0 { format!("{:.2}", wide / peak) } else { "-".into() };
             println!(
-                "{:<9} {num_rows:5} {:9.0} {whole:9.0} {embedding:10.0} {wide:20.1} {peak:5.0} {:9.2}",
+                "{:<9} {num_rows:5} {:9.0} {whole:9.0} {embedding:10.0} {wide:20.1} {peak:5.0} {fraction:>9}",
                 format!("{level:?}"),
                 1e9 / whole,
-                wide / peak,
             );
         }
     }
