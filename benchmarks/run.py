@@ -286,7 +286,7 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     goals = {"reset (32 moves)": 70, "step": 5, "combined step": 12}
     rows = []
     for side in (3, 4):
-        command = "cargo run --quiet --release --bin benchmark -- --json --seconds 2"
+        command = "cargo run --quiet --release --bin benchmark -- --json"
         done = subprocess.run(
             [*command.split(), "--width", str(side), "--height", str(side)],
             cwd=ROOT,
