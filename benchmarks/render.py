@@ -126,6 +126,10 @@ def notes(contents: list[dict[str, Any]]) -> str:
     for machine, names in machines.items():
         which = "" if len(machines) == 1 else f" ({', '.join(names)})"
         text += f"Machine{which}: {machine}.\n"
+    loads = [content["machine"]["load_at_end"] for content in contents]
+    known = [load for load in loads if load is not None]
+    if known:
+        text += f"Load average when the benchmarks ended: {min(known):.1f} to {max(known):.1f}.\n"
     return text
 
 

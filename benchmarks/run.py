@@ -383,6 +383,9 @@ def main() -> int:
     for name in chosen:
         flags = "".join([" --no-peer"] if not options.peer else [])
         command = f"python benchmarks/run.py --repeats {options.repeats}{flags} {name}"
+        for option in ("seeds", "difficulty", "limit") if name in LONG else ():
+            if hasattr(options, option):
+                command += f" --{option} {getattr(options, option):g}"
         rows = BENCHMARKS[name](options)
         path = results.write(name, command, rows)
         print(f"{path.relative_to(ROOT)}")
