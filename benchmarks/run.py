@@ -56,7 +56,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                 many = {**request, "episodes": DEFAULT_EPISODES}
                 kinds.append(("cache, 16,384 episodes (the default)", many, True))
                 trained = {**request, "checkpoint": str(trained_weights(options))}
-                kinds.append(("cache, trained weights", trained, True))
+                kinds.append(("cache, trained example", trained, True))
             for kind, asked, cache in kinds:
                 for threads in (1, 2) if asked["episodes"] == EPISODES else (1,):
                     figures = bench.compare(

@@ -59,15 +59,19 @@ def make_env(side: int, difficulty: int) -> Any:
 
 
 def make_policy(env: Any, checkpoint: str | None = None) -> Any:
-    """The reference network with the weights of `checkpoint`, or of one seed."""
+    """The network of `checkpoint` with its weights, else the reference network of one seed."""
     import torch
     from twisterl.nn import BasicPolicy
     from twisterl.utils import load_checkpoint
 
     torch.manual_seed(0)
-    policy = BasicPolicy(env.obs_shape(), env.num_actions(), **NETWORK)
-    if checkpoint:
-        policy.load_state_dict(load_checkpoint(checkpoint))
+    if not checkpoint:
+        return BasicPolicy(env.obs_shape(), env.num_actions(), **NETWORK)
+    weights = load_checkpoint(checkpoint)
+    widths = [weights[name].shape[0] for name in ("embeddings.weight", "common.0.weight")]
+    network = {**NETWORK, "embedding_size": widths[0], "common_layers": widths[1:]}
+    policy = BasicPolicy(env.obs_shape(), env.num_actions(), **network)
+    policy.load_state_dict(weights)
     return policy
 
 
