@@ -3,7 +3,6 @@
 import copy
 import json
 import threading
-import time
 from unittest.mock import MagicMock
 
 import pytest
@@ -383,18 +382,6 @@ def test_threads_do_not_change_the_run(small):
     one.learn(3)
     four.learn(3)
     assert equal(weights(one), weights(four))
-
-
-def test_solving_is_fast(small):
-    algorithm = prepare_algorithm(small)
-    state = [1, 0, 2, 3]
-    best = float("inf")
-    for _ in range(20):
-        start = time.perf_counter()
-        for _ in range(20):
-            algorithm.solve(state, True)
-        best = min(best, (time.perf_counter() - start) / 20)
-    assert best < 1e-3
 
 
 def test_an_environment_without_copy_is_solved_from_many_threads(small):

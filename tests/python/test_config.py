@@ -296,17 +296,15 @@ def test_nearest_path_prefers_the_same_name():
     assert "algorithm.training.lr_schedule.kind" in known_paths()
 
 
-def test_import_is_cheap_and_without_torch():
+def test_import_brings_no_heavy_package():
+    # How long it takes is measured by `benchmarks/run.py imports`.
     code = (
-        "import sys, time; start = time.process_time(); import twisterl; "
+        "import json, sys, twisterl; "
         "import twisterl.envs, twisterl.defaults, twisterl.utils, twisterl.cli; "
-        "used = time.process_time() - start; "
         "heavy = {'torch', 'matplotlib', 'tensorboard', 'huggingface_hub', 'rich'}; "
-        "import json; print(json.dumps([used, sorted(heavy & set(sys.modules))]))"
+        "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
-    runs = [json.loads(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
-    assert all(heavy == [] for _, heavy in runs)
-    assert min(used for used, _ in runs) < 0.3
+    assert json.loads(subprocess.check_output([sys.executable, "-c", code])) == []
 
 
 @pytest.mark.parametrize(
