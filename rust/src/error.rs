@@ -1,5 +1,8 @@
 //! The one error type of the crate. Each variant says what was expected and what came.
 
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
 /// Everything that can go wrong in the core.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,5 +43,22 @@ impl Error {
             }
             other => other,
         }
+    }
+}
+
+/// What a panic said.
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Runs `work`; a panic in it becomes [`Error::Panic`] instead of unwinding on.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic leaves half done is a worker's own buffers, which are dropped, or an
+    // environment, which stays usable memory and is set anew by the next reset or set_state.
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
+        Err(payload) => Err(Error::Panic(panic_message(payload.as_ref()))),
     }
 }

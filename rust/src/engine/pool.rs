@@ -1,12 +1,11 @@
 //! One thread pool per process, kept; the caller stays free to notice Ctrl-C.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{channel, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{caught, Error, Result};
 
 /// How often the calling thread looks for a reason to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -45,15 +44,6 @@ fn kept_pool() -> Result<Arc<rayon::ThreadPool>> {
     Ok(pool)
 }
 
-/// Runs `work`; a panic in it becomes [`Error::Panic`].
-pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Error::Panic(text.unwrap_or("no message").to_string()))
-    })
-}
-
 /// Runs `work(worker, stop)` for every worker and returns the results in the order of workers.
 ///
 /// `work` calls `stop` often and returns its error. One worker runs on the calling thread.
@@ -66,7 +56,7 @@ pub fn run<T: Send>(
     work: impl Fn(usize, Poll<'_>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     if num_workers <= 1 {
-        return guarded(|| work(0, poll)).map(|result| vec![result]);
+        return caught(|| work(0, poll)).map(|result| vec![result]);
     }
     let pool = kept_pool()?;
     let stopped = AtomicBool::new(false);
@@ -82,7 +72,7 @@ pub fn run<T: Send>(
                     false => Ok(()),
                 };
                 // The receiver outlives the scope, so this cannot fail.
-                let _ = sender.send((worker, guarded(|| work(worker, &mut stop))));
+                let _ = sender.send((worker, caught(|| work(worker, &mut stop))));
             });
         }
         drop(sender);

@@ -34,9 +34,8 @@ use pyo3::types::PyCapsule;
 
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
-use super::error::caught;
 use super::pyenv::PythonEnv;
-use crate::error::Result;
+use crate::error::{caught, Result};
 use crate::rl::env::{Env, Status, Twists};
 use crate::rng::Rng;
 

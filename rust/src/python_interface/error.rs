@@ -1,13 +1,10 @@
 //! Rust errors as Python exceptions: the one place where they are converted.
 
-use std::any::Any;
-use std::panic::{catch_unwind, AssertUnwindSafe};
-
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::capsule::foreign::ForeignError;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 impl From<Error> for PyErr {
     /// An exception that a callback raised comes back as that very object, traceback included.
@@ -42,23 +39,6 @@ fn pending_interrupt() -> PyErr {
 
 fn panic_error(message: &str) -> PyErr {
     PyRuntimeError::new_err(format!("a panic in native code (a bug, please report it): {message}"))
-}
-
-/// What a panic said.
-pub fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
-}
-
-/// Runs `work`; a panic in it becomes [`Error::Panic`] instead of crossing into Python.
-pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What a panic left half done is an environment, which stays usable memory; its state is
-    // set anew by the next reset or set_state.
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result,
-        Err(payload) => Err(Error::Panic(panic_message(payload.as_ref()))),
-    }
 }
 
 /// A TypeError about the argument `name`.

@@ -8,8 +8,7 @@ use pyo3::types::PyCapsule;
 
 use super::abi::*;
 use super::handle::{action, advance, masks, status, with, write, Handle};
-use crate::error::Error;
-use crate::python_interface::error::caught;
+use crate::error::{caught, Error};
 use crate::rl::env::Env;
 use crate::rng::Rng;
 

@@ -8,8 +8,7 @@ use std::slice;
 use pyo3::prelude::*;
 
 use super::abi::*;
-use crate::error::{Error, Result};
-use crate::python_interface::error::caught;
+use crate::error::{caught, Error, Result};
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
