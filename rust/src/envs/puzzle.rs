@@ -16,7 +16,7 @@ const OUT_OF_STEPS: f32 = -0.5;
 ///
 /// An impossible action changes nothing but the remaining depth. Reward: 1 solved, -0.5 out of
 /// depth, else `-0.5 / max_depth`. Observation: feature `cell * cells + tile` for every cell.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Puzzle {
     tiles: Vec<u8>,
     blank: u8,
@@ -28,6 +28,33 @@ pub struct Puzzle {
     depth_slope: usize,
     max_depth: u32,
     rng: Rng,
+}
+
+impl Clone for Puzzle {
+    fn clone(&self) -> Self {
+        Self {
+            tiles: self.tiles.clone(),
+            board: self.board.clone(),
+            rng: self.rng.clone(),
+            ..*self
+        }
+    }
+
+    /// Without allocating: searches copy a state for every node.
+    #[inline]
+    fn clone_from(&mut self, other: &Self) {
+        let Self { tiles, blank, misplaced, depth, board, difficulty, depth_slope, max_depth, rng } =
+            self;
+        tiles.clone_from(&other.tiles);
+        // Counting references is shared between threads: not for a board that is there.
+        if !Arc::ptr_eq(board, &other.board) {
+            board.clone_from(&other.board);
+        }
+        rng.clone_from(&other.rng);
+        (*blank, *misplaced, *depth) = (other.blank, other.misplaced, other.depth);
+        (*difficulty, *depth_slope, *max_depth) =
+            (other.difficulty, other.depth_slope, other.max_depth);
+    }
 }
 
 /// What depends on the size of the board alone.
@@ -345,6 +372,22 @@ impl Env for Puzzle {
         self.scramble(rng);
         Ok(())
     }
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        Some(vec![2, 3, 0, 1])
+    }
+    fn try_reset_goal(&mut self, _: &mut Rng) -> Result<()> {
+        for (cell, tile) in self.tiles.iter_mut().enumerate() {
+            *tile = cell as u8;
+        }
+        (self.blank, self.misplaced, self.depth) = (0, 0, self.max_depth);
+        Ok(())
+    }
+    /// The tiles in as many bits as each needs, from 2x2 to 5x5.
+    fn state_key(&self) -> Option<u128> {
+        let bits = (self.tiles.len() - 1).ilog2() + 1;
+        let pack = |key: u128, &tile: &u8| key << bits | u128::from(tile);
+        (self.tiles.len() as u32 * bits <= u128::BITS).then(|| self.tiles.iter().fold(0, pack))
+    }
     fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
         let state = self.random_state(rng);
         self.place(&state);
@@ -432,6 +475,40 @@ mod tests {
                 assert!(env.check_solvable().is_err());
             }
         }
+    }
+
+    #[test]
+    fn a_copy_is_equal_and_independent() {
+        let mut rng = Rng::new(3);
+        let mut from = Puzzle::new(3, 3, 40, 2, 64).unwrap();
+        from.try_reset(&mut rng).unwrap();
+        let mut to = Puzzle::new(4, 3, 7, 3, 9).unwrap();
+        to.clone_from(&from);
+        assert_eq!(format!("{to:?}"), format!("{from:?}"));
+        to.step(if to.masks()[0] { 0 } else { 2 });
+        assert_ne!(to.state_key(), from.state_key());
+    }
+
+    #[test]
+    fn inverse_actions_undo() {
+        let mut rng = Rng::new(4);
+        let mut env = Puzzle::new(4, 3, 1, 2, 64).unwrap();
+        let inverse = env.inverse_actions().unwrap();
+        env.try_reset_goal(&mut rng).unwrap();
+        assert!(env.success());
+        for _ in 0..1000 {
+            let (key, action) = (env.state_key().unwrap(), rng.below(4) as usize);
+            let changes = env.masks()[action];
+            env.step(action);
+            assert_eq!(changes, env.state_key().unwrap() != key);
+            if changes {
+                env.step(inverse[action]);
+                assert_eq!(env.state_key().unwrap(), key);
+                env.step(action);
+            }
+        }
+        assert!(Puzzle::new(5, 5, 1, 2, 64).unwrap().state_key().is_some());
+        assert!(Puzzle::new(6, 6, 1, 2, 64).unwrap().state_key().is_none());
     }
 
     #[test]

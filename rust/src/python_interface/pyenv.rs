@@ -232,6 +232,10 @@ impl Env for PythonEnv {
     fn vectorize(&self, num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         Some(python_lanes::lanes(self, num_lanes))
     }
+
+    fn vectorize_nodes(&self, num_nodes: usize) -> Option<Result<Box<dyn VecEnv>>> {
+        Some(python_lanes::nodes(self, num_nodes))
+    }
 }
 
 /// An environment written in Python, as the engine and the collectors take it.

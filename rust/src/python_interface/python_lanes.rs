@@ -42,6 +42,15 @@ pub(super) fn lanes(env: &PythonEnv, num_lanes: usize) -> Result<Box<dyn VecEnv>
     })?)
 }
 
+/// Slots for the states of a search; all hold one copy until they are reached from another slot.
+pub(super) fn nodes(env: &PythonEnv, num_nodes: usize) -> Result<Box<dyn VecEnv>> {
+    Ok(Python::attach(|py| -> PyResult<Box<dyn VecEnv>> {
+        let root = env.copy_object(py)?.unbind();
+        let envs = (0..num_nodes).map(|_| root.clone_ref(py)).collect();
+        Ok(Box::new(Copies { envs, kind: env.kind().clone() }))
+    })?)
+}
+
 fn python_env(env: &dyn Env) -> Result<&PythonEnv> {
     let other = || Error::invalid("env", "a Python environment", "one of another kind");
     env.as_any().downcast_ref().ok_or_else(other)
@@ -63,12 +72,16 @@ impl VecEnv for Copies {
         let first_mask = views.masks.len();
         views.masks.resize(first_mask + moves.len() * num_actions, false);
         let masks = views.masks[first_mask..].chunks_exact_mut(num_actions);
-        let (kind, envs) = (&*self.kind, &self.envs);
+        let (kind, envs) = (&*self.kind, &mut self.envs);
         Ok(Python::attach(|py| -> PyResult<()> {
             for (LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
+                if let Move::StepFrom { parent, .. } = *action {
+                    let copy = envs[parent].bind(py).call_method0(intern!(py, "copy"))?;
+                    envs[*lane] = copy.unbind();
+                }
                 let env = envs[*lane].bind(py);
                 match *action {
-                    Move::Step { action } => {
+                    Move::Step { action } | Move::StepFrom { action, .. } => {
                         env.call_method1(intern!(py, "next"), (action,))?;
                     }
                     Move::Reset { difficulty } => {
@@ -218,11 +231,14 @@ impl VecEnv for Batch {
     }
 
     fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+        if moves.iter().any(|told| matches!(told.action, Move::StepFrom { .. })) {
+            return Err(Error::invalid("advance", "moves in place", "a step from another lane"));
+        }
         let mut seed = |lane: usize| (rngs[lane].next_u64() >> 1) as i64;
         let told = |&LaneMove { lane, action }: &LaneMove| match action {
             Move::Reset { difficulty } => (RESET, difficulty as i64, seed(lane)),
             Move::ResetUniform => (RESET_UNIFORM, 0, seed(lane)),
-            Move::Step { action } => (STEP, action as i64, 0),
+            Move::Step { action } | Move::StepFrom { action, .. } => (STEP, action as i64, 0),
             Move::Observe => (OBSERVE, 0, 0),
         };
         let told: Vec<(i8, i64, i64)> = moves.iter().map(told).collect();

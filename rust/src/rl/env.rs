@@ -125,6 +125,25 @@ pub trait Env: EnvObject + Send + Sync {
         let to_i64 = |steps: Vec<usize>| steps.into_iter().map(|step| step as i64).collect();
         Ok(self.track_solution().then(|| to_i64(self.solution())))
     }
+    /// The action that undoes each action `[A]`, if every action that changes the state can be
+    /// undone by one action whatever the state.
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        None
+    }
+    /// Puts the environment into a solved state, drawn from `rng` if there are many, with all its
+    /// steps left: where random walks begin.
+    fn try_reset_goal(&mut self, _rng: &mut Rng) -> Result<()> {
+        Err(Error::invalid(
+            "env",
+            "an environment that can be put into its goal",
+            "one that cannot",
+        ))
+    }
+    /// The state as a number: equal exactly if the futures are, steps left apart. `None` if it
+    /// does not fit.
+    fn state_key(&self) -> Option<u128> {
+        None
+    }
     /// A copy of this environment; fails where copying runs foreign code.
     fn try_clone(&self) -> Result<Box<dyn Env>> {
         Ok(self.clone_box())
@@ -132,6 +151,10 @@ pub trait Env: EnvObject + Send + Sync {
     /// A batched form that is faster than stepping copies one by one.
     fn vectorize(&self, _num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         None
+    }
+    /// [`Env::vectorize`] for lanes that make [`Move::StepFrom`](super::vec_env::Move::StepFrom).
+    fn vectorize_nodes(&self, num_nodes: usize) -> Option<Result<Box<dyn VecEnv>>> {
+        self.vectorize(num_nodes)
     }
 }
 
@@ -148,6 +171,8 @@ pub trait EnvObject {
     fn clone_box(&self) -> Box<dyn Env>;
     /// `num_lanes` copies stepped together; the loop over them is compiled for this environment.
     fn lanes(&self, num_lanes: usize) -> Result<Box<dyn VecEnv>>;
+    /// `num_nodes` slots for the states of a search, each reached from another slot.
+    fn nodes(&self, num_nodes: usize) -> Result<Box<dyn VecEnv>>;
 }
 
 impl<E: Env + Clone + 'static> EnvObject for E {
@@ -159,6 +184,13 @@ impl<E: Env + Clone + 'static> EnvObject for E {
         match self.vectorize(num_lanes) {
             Some(lanes) => lanes,
             None => Ok(Box::new(Lanes::new(self, num_lanes))),
+        }
+    }
+
+    fn nodes(&self, num_nodes: usize) -> Result<Box<dyn VecEnv>> {
+        match self.vectorize_nodes(num_nodes) {
+            Some(nodes) => nodes,
+            None => Ok(Box::new(Lanes::new(self, num_nodes))),
         }
     }
 }

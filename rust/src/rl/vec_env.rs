@@ -17,6 +17,11 @@ pub enum Move {
     Step {
         action: usize,
     },
+    /// Becomes a copy of the lane `parent`, which does not move in the same call, and steps.
+    StepFrom {
+        parent: usize,
+        action: usize,
+    },
     /// Nothing: the lane was just loaded.
     Observe,
 }
@@ -70,6 +75,18 @@ impl<E: Env + Clone> Lanes<E> {
     pub fn new(env: &E, num_lanes: usize) -> Self {
         Self { envs: vec![env.clone(); num_lanes], num_actions: env.num_actions() }
     }
+
+    #[inline]
+    fn copy(&mut self, from: usize, to: usize) -> Result<()> {
+        match self.envs.get_disjoint_mut([from, to]) {
+            Ok([from, to]) => to.clone_from(from),
+            Err(_) => {
+                let expected = format!("another lane in 0..{}", self.envs.len());
+                return Err(Error::invalid("parent", expected, from));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<E: Env + Clone + 'static> VecEnv for Lanes<E> {
@@ -82,9 +99,12 @@ impl<E: Env + Clone + 'static> VecEnv for Lanes<E> {
         views.masks.resize(first_mask + moves.len() * self.num_actions, false);
         let masks = views.masks[first_mask..].chunks_exact_mut(self.num_actions);
         for (LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
+            if let Move::StepFrom { parent, .. } = *action {
+                self.copy(parent, *lane)?;
+            }
             let env = &mut self.envs[*lane];
             match *action {
-                Move::Step { action } => env.try_step(action)?,
+                Move::Step { action } | Move::StepFrom { action, .. } => env.try_step(action)?,
                 Move::Reset { difficulty } => {
                     env.set_difficulty(difficulty);
                     env.try_reset(&mut rngs[*lane])?;

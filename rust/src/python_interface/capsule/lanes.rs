@@ -44,18 +44,22 @@ impl ForeignLanes {
         })
     }
 
-    fn tell(&mut self, moves: &[LaneMove], rngs: &mut [Rng]) {
+    fn tell(&mut self, moves: &[LaneMove], rngs: &mut [Rng]) -> Result<()> {
         self.moves.clear();
         for &LaneMove { lane, action } in moves {
+            if let Move::StepFrom { parent, .. } = action {
+                self.lanes[lane] = self.lanes[parent].copy()?;
+            }
             let (kind, value, seed) = match action {
                 Move::Reset { difficulty } => (RESET, difficulty, rngs[lane].next_u64()),
                 Move::ResetUniform => (RESET_UNIFORM, 0, rngs[lane].next_u64()),
-                Move::Step { action } => (STEP, action, 0),
+                Move::Step { action } | Move::StepFrom { action, .. } => (STEP, action, 0),
                 Move::Observe => (OBSERVE, 0, 0),
             };
             let ctx = self.lanes[lane].table().ctx;
             self.moves.push(BatchMove { ctx, kind, reserved: 0, value: value as u64, seed });
         }
+        Ok(())
     }
 
     /// Makes `self.moves` one by one, for a library without the batched call.
@@ -137,7 +141,7 @@ impl VecEnv for ForeignLanes {
     }
 
     fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
-        self.tell(moves, rngs);
+        self.tell(moves, rngs)?;
         match self.lanes.first().and_then(|lane| lane.table().advance) {
             Some(advance) => self.make(advance, moves, views),
             None => self.make_in_turn(moves, views),
