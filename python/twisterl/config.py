@@ -161,6 +161,19 @@ class Evaluation(Section):
         "reset", description="scrambled by the difficulty, or any solvable state"
     )
     freq: Steps = Field(1, description="every that many iterations")
+    strategy: Literal["greedy", "sample", "mcts", "beam"] | None = Field(
+        None, description="null: mcts with num_mcts_searches, else as deterministic says"
+    )
+    root_selection: Literal["puct", "gumbel"] = Field(
+        "puct", description="how mcts chooses at its root"
+    )
+    beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        64, description="states that beam keeps at every depth"
+    )
+    time_limit_s: Positive | None = Field(None, description="seconds for each start")
+    node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
+        None, description="states given to the policy for each start"
+    )
 
 
 class Logging(Section):

@@ -3,14 +3,15 @@
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
-use twisterl::rl::evaluate::{evaluate, solve, EvalConfig, Starts};
+use twisterl::rl::evaluate::{evaluate, solve, EvalConfig};
+use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
 use twisterl::testing::{random_policy, Widths};
 
 const EPISODES: usize = 1000;
 
 fn config(deterministic: bool, num_searches: usize) -> EvalConfig {
-    EvalConfig { deterministic, num_searches, num_cores: 1 }
+    EvalConfig { deterministic, num_searches, ..EvalConfig::default() }
 }
 
 fn thousand_episodes(criterion: &mut Criterion) {

@@ -13,6 +13,7 @@ pub mod nn;
 pub mod obs;
 pub mod rl;
 pub mod rng;
+pub mod search;
 pub mod testing;
 
 #[cfg(feature = "python_bindings")]

@@ -11,7 +11,8 @@ use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Trunc
 use twisterl::collector::Rollout;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::{Env, Twists};
-use twisterl::rl::evaluate::{evaluate, solve, EvalConfig, Starts};
+use twisterl::rl::evaluate::{evaluate, solve, EvalConfig};
+use twisterl::rl::starts::Starts;
 use twisterl::{Error, Result};
 
 fn config() -> PpoConfig {
@@ -94,7 +95,7 @@ fn evaluation_is_reproducible_and_more_tries_help() {
     let env = Puzzle::new(3, 3, 10, 2, 64).unwrap();
     let policy = random_policy(&env, 5);
     let play = |num_searches, num_cores, starts| {
-        let config = EvalConfig { deterministic: false, num_searches, num_cores };
+        let config = EvalConfig { num_searches, num_cores, ..EvalConfig::default() };
         evaluate(&env, &policy, starts, &config, 3, &mut || Ok(())).unwrap()
     };
     let once = play(1, 1, Starts::Reset(300));
@@ -116,7 +117,7 @@ fn evaluation_is_reproducible_and_more_tries_help() {
 fn a_solution_solves() {
     let mut env = Puzzle::new(2, 2, 4, 2, 200).unwrap();
     let policy = random_policy(&env, 9);
-    let config = EvalConfig { deterministic: false, num_searches: 50, num_cores: 1 };
+    let config = EvalConfig { num_searches: 50, ..EvalConfig::default() };
     for state in [[0, 1, 2, 3], [1, 0, 2, 3], [3, 2, 1, 0]] {
         env.set_state(state.map(i64::from).to_vec());
         let solution = solve(&env, &policy, &config, 0, &mut || Ok(()));
@@ -145,7 +146,7 @@ fn bad_input_is_refused_before_any_work() {
     let policy = random_policy(&other, 0);
     let error = collect(&env, &policy, &config(), 0, 0, &mut || Ok(())).unwrap_err();
     assert!(error.to_string().contains("features"), "{error}");
-    let eval = EvalConfig { deterministic: true, num_searches: 1, num_cores: 1 };
+    let eval = EvalConfig { deterministic: true, ..EvalConfig::default() };
     let states = [vec![0, 1, 2, 3, 4, 5, 6, 7, 8], vec![0, 2, 1, 3, 4, 5, 6, 7, 8]];
     let policy = random_policy(&env, 0);
     let error = evaluate(&env, &policy, Starts::States(&states), &eval, 0, &mut || Ok(()));
@@ -244,7 +245,7 @@ fn each_decision_observes_once_and_twists_are_recorded() {
 fn a_tracked_solution_is_returned_verbatim() {
     let env = mirrored();
     let policy = random_policy(&env, 1);
-    let config = EvalConfig { deterministic: false, num_searches: 4, num_cores: 1 };
+    let config = EvalConfig { num_searches: 4, ..EvalConfig::default() };
     let solution = solve(&env, &policy, &config, 0, &mut || Ok(())).unwrap();
     assert_eq!(solution.actions[0], 1 << 40);
 }

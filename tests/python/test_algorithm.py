@@ -93,8 +93,10 @@ def test_solve(small):
         algorithm.solve([0, 1, 2], True)
     with pytest.raises(ValueError, match="parity"):
         algorithm.solve([3, 1, 2, 0], True)
-    with pytest.raises(NotImplementedError, match="AlphaZero"):
-        algorithm.solve(state, True, 1, 100)
+    with pytest.raises(ValueError, match="strategy"):
+        algorithm.solve(state, True, strategy="guess")
+    with pytest.raises(TypeError, match="beam_widht"):
+        algorithm.solve(state, True, beam_widht=3)
 
 
 def test_solve_gives_none_when_no_search_finds_it(small):
@@ -359,12 +361,6 @@ def test_an_algorithm_of_another_package(small):
     assert equal(before, weights(algorithm))
     with pytest.raises(NotImplementedError, match="data_to_torch"):
         Algorithm(env, policy, {"device": "cpu"}).data_to_torch(None)
-
-
-def test_tree_search_is_refused_before_the_work(small):
-    small["algorithm"]["evals"]["mcts_100"] = {}
-    with pytest.raises(NotImplementedError, match=r"evals\.mcts_100\.num_mcts_searches: got 100"):
-        prepare_algorithm(small)
 
 
 @pytest.mark.parametrize("num_steps", [-1, 2.5])

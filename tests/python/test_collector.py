@@ -155,9 +155,37 @@ def test_policy_of_another_shape_is_refused(policy):
         collector().collect(other, policy)
 
 
-def test_search_is_refused_until_it_exists(policy):
-    with pytest.raises(NotImplementedError, match="num_mcts_searches"):
-        solve(puzzle(), policy, True, 1, 100, 1.41, 1)
+@pytest.mark.parametrize("node_limit", [1, 40, 10**6])
+def test_a_node_limit_ends_the_tries(policy, node_limit):
+    arguments = {"num_episodes": 50, "num_searches": 30, "seed": 3}
+    free = evaluate_episodes(puzzle(), policy, **arguments)
+    results = [
+        evaluate_episodes(puzzle(), policy, **arguments, node_limit=node_limit, num_cores=cores)
+        for cores in (1, 2)
+    ]
+    for limited in results:
+        assert (limited["nodes"] <= free["nodes"]).all()
+        assert (limited["success"] <= free["success"]).all()
+        assert all((limited[key] == results[0][key]).all() for key in limited)
+    longest_try = 2 * 8
+    assert (results[0]["nodes"] < node_limit + longest_try).all()
+    assert (results[0]["nodes"] == free["nodes"]).all() == (node_limit == 10**6)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"strategy": "guess"}, "strategy"),
+        ({"root_selection": "best"}, "root_selection"),
+        ({"beam_width": 0}, "beam_width"),
+        ({"node_limit": 0}, "node_limit"),
+        ({"time_limit_s": -1.0}, "time_limit_s"),
+        ({"num_mcts_searches": -1}, "num_mcts_searches"),
+    ],
+)
+def test_wrong_strategies_are_named(policy, options, name):
+    with pytest.raises(ValueError, match=name):
+        evaluate_episodes(puzzle(), policy, **options)
 
 
 @pytest.mark.parametrize("num_cores", [1, 2])

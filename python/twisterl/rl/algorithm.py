@@ -25,7 +25,7 @@ from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
 from twisterl.rl import recorder, resume, snapshot
 from twisterl.rl.adam import make_adam
-from twisterl.rl.checks import TrainingError, refuse_search, require_device, require_finite_update
+from twisterl.rl.checks import TrainingError, require_device, require_finite_update
 from twisterl.rl.evaluation import Evaluation, evaluate
 from twisterl.rl.progress import Progress
 from twisterl.tensors import CheckpointError
@@ -61,7 +61,7 @@ class Algorithm:
         run_path: folder for checkpoints and metrics, or None. May be assigned later.
 
     Raises:
-        ConfigError: the config has faults. NotImplementedError: it asks for tree search.
+        ConfigError: the config has faults.
     """
 
     collector: Any
@@ -71,7 +71,6 @@ class Algorithm:
         names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGO_CONFIG]
         foreign = not cls.__module__.startswith("twisterl.")
         self.config = make_config(names[0] if names else "PPO", config, keep_unknown=foreign)
-        refuse_search(self.config)
         require_device(self.config["device"])
         self.env = env
         self.num_actions = env.num_actions()
@@ -235,38 +234,41 @@ class Algorithm:
         num_mcts_searches: int = 0,
         C: float = 2**0.5,
         max_expand_depth: int = 1,
+        **options: Any,
     ) -> list[int] | None:
         """The actions that solve `state`, `[]` if it is solved, None if no search found any.
 
         Plays with the current weights; while `learn` runs, with those of its last iteration. May
         be called from many threads.
 
+        Args:
+            options: `strategy` ("greedy", "sample", "mcts" or "beam"), `root_selection`,
+                `beam_width`, `time_limit_s` and `node_limit`, as in an entry of `evals`.
+
         Raises:
-            ValueError: `state` is no state of the environment.
-            NotImplementedError: `num_mcts_searches` is not 0.
+            ValueError: `state` is no state of the environment, or an option is out of range.
         """
         seed = next(self._solve_seeds)
         policy = self._current_policy()
-        searches: dict[str, Any] = {"deterministic": deterministic, "num_searches": num_searches}
+        searches: dict[str, Any] = {
+            "deterministic": deterministic,
+            "num_searches": num_searches,
+            "num_mcts_searches": num_mcts_searches,
+            "C": C,
+            "max_expand_depth": max_expand_depth,
+            **options,
+        }
         with self._env_lock:
             self.env.set_state(state)
             env = self.env.copy() if hasattr(self.env, "copy") else None
-        if env is None and not num_mcts_searches:
+        if env is None:
             # The engine copies such an environment; its own state may be another thread's by now.
             states = np.array([state], np.int64)
             found = twisterl.collector.evaluate_episodes(
                 self.env, policy, **searches, states=states, seed=seed, actions=True
             )
             return found["actions"][0].tolist() if found["success"][0] else None
-        (success, _), actions = twisterl.collector.solve(
-            env or self.env,
-            policy,
-            **searches,
-            num_mcts_searches=num_mcts_searches,
-            C=C,
-            max_expand_depth=max_expand_depth,
-            seed=seed,
-        )
+        (success, _), actions = twisterl.collector.solve(env, policy, **searches, seed=seed)
         return list(actions) if success else None
 
     # Saving and resuming.

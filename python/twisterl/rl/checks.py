@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
@@ -29,16 +28,6 @@ def require_finite_update(
         require_finite(dict(policy.named_parameters()), f"iteration {iteration}")
     except CheckpointError as error:
         raise TrainingError(f"{error}; the weights are those of the iteration before") from None
-
-
-def refuse_search(config: dict[str, Any]) -> None:
-    """Raises NotImplementedError for an evaluation by tree search, before any work."""
-    for name, arguments in config["evals"].items():
-        if arguments["num_mcts_searches"]:
-            raise NotImplementedError(
-                f"algorithm.evals.{name}.num_mcts_searches: got {arguments['num_mcts_searches']}; "
-                "expected 0: tree search comes with AlphaZero and is not built yet"
-            )
 
 
 def require_device(device: str) -> None:

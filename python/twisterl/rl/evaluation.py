@@ -61,14 +61,9 @@ class Evaluation(tuple[float, float]):
 def evaluate(env: Any, policy: Any, arguments: dict[str, Any]) -> Evaluation:
     """Plays the episodes that one entry of a config's `evals` describes.
 
-    `env` is left as it is; `policy` is the engine's. Raises NotImplementedError for tree search.
+    `env` is left as it is; `policy` is the engine's.
     """
     arguments = {key: value for key, value in arguments.items() if key != "freq"}
-    if arguments.get("num_mcts_searches", 0) > 0:
-        arguments.pop("start", None)
-        return Evaluation(*twisterl.collector.evaluate(env, policy, **arguments))
-    for key in ("num_mcts_searches", "C", "max_expand_depth"):
-        arguments.pop(key, None)
     episodes = twisterl.collector.evaluate_episodes(env, policy, **arguments)
     solved = episodes["success"]
     lengths = episodes["length"][solved]

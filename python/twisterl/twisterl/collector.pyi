@@ -63,6 +63,7 @@ def evaluate(
     C: float = 1.41,
     max_expand_depth: int = 1,
     num_cores: int = 1,
+    **options: Any,
 ) -> tuple[float, float]: ...
 def evaluate_episodes(
     env: Any,
@@ -75,6 +76,10 @@ def evaluate_episodes(
     start: str = "reset",
     states: _Ints | None = None,
     actions: bool = False,
+    num_mcts_searches: int = 0,
+    C: float = 1.41,
+    max_expand_depth: int = 1,
+    **options: Any,
 ) -> dict[str, Any]: ...
 def solve(
     env: Any,
@@ -86,4 +91,5 @@ def solve(
     max_expand_depth: int = 1,
     seed: int = 0,
     num_cores: int = 1,
+    **options: Any,
 ) -> tuple[tuple[float, float], list[int]]: ...

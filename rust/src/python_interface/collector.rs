@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
-use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::collected::PyCollectedData;
 use super::env::get_env;
 use super::nn::PyPolicy;
+use super::strategy::{eval_config, Tries};
 use crate::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
 use crate::error::{Error, Result};
-use crate::rl::evaluate::{evaluate, solve, Episode, EvalConfig, Starts};
+use crate::rl::evaluate::{evaluate, solve, Episode};
+use crate::rl::starts::Starts;
 
 /// How often a long call looks for Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
@@ -28,15 +29,6 @@ pub(super) fn signal_poll() -> impl FnMut() -> Result<()> {
         Python::attach(|py| py.check_signals())?;
         Ok(())
     }
-}
-
-fn no_search_yet(num_mcts_searches: usize) -> PyResult<()> {
-    if num_mcts_searches == 0 {
-        return Ok(());
-    }
-    Err(PyNotImplementedError::new_err(format!(
-        "num_mcts_searches: expected 0 (tree search comes with AlphaZero), got {num_mcts_searches}"
-    )))
 }
 
 /// Collects PPO episodes; one object for a run, so that iterations are counted.
@@ -125,12 +117,12 @@ impl PyPpoCollector {
     }
 }
 
-fn not_one_of(name: &str, expected: &str, got: &str) -> PyErr {
+pub(super) fn not_one_of(name: &str, expected: &str, got: &str) -> PyErr {
     PyErr::from(Error::invalid(name, expected, format!("{got:?}")))
 }
 
 /// A count from Python: at least 1.
-fn count(name: &str, value: i64) -> PyResult<usize> {
+pub(super) fn count(name: &str, value: i64) -> PyResult<usize> {
     match usize::try_from(value) {
         Ok(count) if count > 0 => Ok(count),
         _ => Err(PyErr::from(Error::invalid(name, "at least 1", value))),
@@ -140,8 +132,8 @@ fn count(name: &str, value: i64) -> PyResult<usize> {
 /// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.
 #[pyfunction(name = "evaluate")]
 #[pyo3(signature = (env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
-                    seed=0, C=1.41, max_expand_depth=1, num_cores=1))]
-#[allow(clippy::too_many_arguments, non_snake_case, unused_variables)]
+                    seed=0, C=1.41, max_expand_depth=1, num_cores=1, **options))]
+#[allow(clippy::too_many_arguments, non_snake_case)]
 fn evaluate_py(
     py: Python<'_>,
     env: &Bound<'_, PyAny>,
@@ -149,14 +141,15 @@ fn evaluate_py(
     num_episodes: i64,
     deterministic: bool,
     num_searches: i64,
-    num_mcts_searches: usize,
+    num_mcts_searches: i64,
     seed: u64,
     C: f32,
-    max_expand_depth: usize,
+    max_expand_depth: i64,
     num_cores: i64,
+    options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<(f32, f32)> {
-    no_search_yet(num_mcts_searches)?;
-    let config = eval_config(deterministic, num_searches, num_cores)?;
+    let tries = Tries { deterministic, num_searches, num_cores };
+    let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
     let starts = Starts::Reset(count("num_episodes", num_episodes)?);
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
@@ -171,20 +164,14 @@ fn evaluate_py(
     ))
 }
 
-fn eval_config(deterministic: bool, num_searches: i64, num_cores: i64) -> PyResult<EvalConfig> {
-    Ok(EvalConfig {
-        deterministic,
-        num_searches: count("num_searches", num_searches)?,
-        num_cores: count("num_cores", num_cores)?,
-    })
-}
-
-/// The best try of every episode: `success` bool [N], `reward` f32 [N], `length` int64 [N] and,
-/// if asked for, `actions`, a list of int64 arrays. `states` [N, S] replaces `num_episodes` starts.
+/// The best try of every episode: `success` bool [N], `reward` f32 [N], `length` int64 [N],
+/// `nodes` int64 [N] (states given to the policy) and, if asked for, `actions`, a list of int64
+/// arrays. `states` [N, S] replaces `num_episodes` starts.
 #[pyfunction]
 #[pyo3(signature = (env, policy, num_episodes=100, deterministic=false, num_searches=1, seed=0,
-                    num_cores=1, start="reset", states=None, actions=false))]
-#[allow(clippy::too_many_arguments)]
+                    num_cores=1, start="reset", states=None, actions=false, num_mcts_searches=0,
+                    C=1.41, max_expand_depth=1, **options))]
+#[allow(clippy::too_many_arguments, non_snake_case)]
 fn evaluate_episodes<'py>(
     py: Python<'py>,
     env: &Bound<'py, PyAny>,
@@ -197,8 +184,13 @@ fn evaluate_episodes<'py>(
     start: &str,
     states: Option<PyReadonlyArray2<'py, i64>>,
     actions: bool,
+    num_mcts_searches: i64,
+    C: f32,
+    max_expand_depth: i64,
+    options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let config = eval_config(deterministic, num_searches, num_cores)?;
+    let tries = Tries { deterministic, num_searches, num_cores };
+    let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
     let states: Option<Vec<Vec<i64>>> =
         states.map(|states| states.as_array().outer_iter().map(|row| row.to_vec()).collect());
     let starts = match (&states, start) {
@@ -215,6 +207,7 @@ fn evaluate_episodes<'py>(
     result.set_item("success", array(py, &episodes, |episode| episode.success))?;
     result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
     result.set_item("length", array(py, &episodes, |episode| episode.actions.len() as i64))?;
+    result.set_item("nodes", array(py, &episodes, |episode| episode.nodes as i64))?;
     if actions {
         let lists = episodes.into_iter().map(|episode| episode.actions.into_pyarray(py));
         result.set_item("actions", lists.collect::<Vec<_>>())?;
@@ -233,22 +226,23 @@ fn array<'py, T: numpy::Element>(
 /// `((success, reward), actions)` of the best try from the state that `env` is in.
 #[pyfunction(name = "solve")]
 #[pyo3(signature = (env, policy, deterministic=false, num_searches=1, num_mcts_searches=0, C=1.41,
-                    max_expand_depth=1, seed=0, num_cores=1))]
-#[allow(clippy::too_many_arguments, non_snake_case, unused_variables)]
+                    max_expand_depth=1, seed=0, num_cores=1, **options))]
+#[allow(clippy::too_many_arguments, non_snake_case)]
 fn solve_py(
     py: Python<'_>,
     env: &Bound<'_, PyAny>,
     policy: &Bound<'_, PyPolicy>,
     deterministic: bool,
     num_searches: i64,
-    num_mcts_searches: usize,
+    num_mcts_searches: i64,
     C: f32,
-    max_expand_depth: usize,
+    max_expand_depth: i64,
     seed: u64,
     num_cores: i64,
+    options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<((f32, f32), Vec<i64>)> {
-    no_search_yet(num_mcts_searches)?;
-    let config = eval_config(deterministic, num_searches, num_cores)?;
+    let tries = Tries { deterministic, num_searches, num_cores };
+    let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
     let episode = py.detach(|| solve(&*env, &policy, &config, seed, &mut signal_poll()))?;

@@ -18,3 +18,4 @@ pub mod puzzle;
 pub mod pyenv;
 mod python_lanes;
 mod python_object;
+mod strategy;

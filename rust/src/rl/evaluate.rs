@@ -1,52 +1,56 @@
 //! Playing episodes to judge a policy or to solve a state.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::env::{Env, Status};
+use super::starts::Starts;
 use super::vec_env::{Move, VecEnv};
 use crate::engine::lockstep::{check_fit, play, Choice, Episodes, Rules, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rng::Rng;
+use crate::search::{Budget, TreeConfig};
 
 /// Lanes of a worker. Evaluation meets most states more than once, so most steps need no network.
 const LANES: usize = 256;
-/// Keeps the streams of evaluation apart from those of collection with the same seed.
-const STREAM_TAG: u64 = 0x6576_616C_7561_7465;
-
-/// Where the episodes begin.
-#[derive(Clone, Copy, Debug)]
-pub enum Starts<'a> {
-    /// `env.reset()` at its difficulty, this many times.
-    Reset(usize),
-    /// A uniformly random solvable state, this many times.
-    Uniform(usize),
-    /// These states, in this order.
-    States(&'a [Vec<i64>]),
-    /// The state that the environment is in.
-    Current,
-}
-
-impl Starts<'_> {
-    fn len(&self) -> usize {
-        match *self {
-            Starts::Reset(count) | Starts::Uniform(count) => count,
-            Starts::States(states) => states.len(),
-            Starts::Current => 1,
-        }
-    }
+/// How a start is solved.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Strategy {
+    /// The policy's own actions, sampled or the likeliest.
+    #[default]
+    Policy,
+    /// A tree search before every action.
+    Mcts(TreeConfig),
+    /// The best states of every depth, this many.
+    Beam { width: usize },
 }
 
 /// How episodes are played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EvalConfig {
+    pub strategy: Strategy,
     /// Take the likeliest action instead of sampling.
     pub deterministic: bool,
     /// Tries for each start; the best by (success, reward) counts.
     pub num_searches: usize,
     /// Capped at what the machine has.
     pub num_cores: usize,
+    /// Of each start.
+    pub budget: Budget,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Policy,
+            deterministic: false,
+            num_searches: 1,
+            num_cores: 1,
+            budget: Budget::default(),
+        }
+    }
 }
 
 /// The best try from one start.
@@ -57,6 +61,8 @@ pub struct Episode {
     pub reward: f32,
     /// The actions played, or what the environment says is its solution.
     pub actions: Vec<i64>,
+    /// States that were given to the policy for this start, by all tries.
+    pub nodes: u64,
 }
 
 /// Plays from every start and returns the best try of each, in order.
@@ -79,11 +85,26 @@ pub fn evaluate(
     if config.num_searches == 0 {
         return Err(Error::invalid("num_searches", "at least 1", 0));
     }
-    check_starts(env, starts)?;
-    let tries = starts.len().saturating_mul(config.num_searches);
-    if tries == 0 {
+    starts.check(env)?;
+    if starts.is_empty() {
         return Ok(Vec::new());
     }
+    match config.strategy {
+        Strategy::Policy => play_policy(env, policy, starts, config, seed, poll),
+        Strategy::Mcts(_) => Err(Error::invalid("strategy", "one that is built", "mcts")),
+        Strategy::Beam { .. } => Err(Error::invalid("strategy", "one that is built", "beam")),
+    }
+}
+
+fn play_policy(
+    env: &dyn Env,
+    policy: &Policy,
+    starts: Starts<'_>,
+    config: &EvalConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Episode>> {
+    let tries = starts.len().saturating_mul(config.num_searches);
     let workers = num_workers(config.num_cores).min(starts.len());
     let lanes = LANES.min(tries.div_ceil(workers));
     let choice = if config.deterministic { Choice::Greedy } else { Choice::Sample };
@@ -93,22 +114,23 @@ pub fn evaluate(
         let mut envs = env.lanes(lanes)?;
         let mut judge = Judge {
             starts,
-            num_searches: config.num_searches,
-            seed: seed ^ STREAM_TAG,
+            config,
+            seed,
             next_start: &next_start,
             root: env.try_clone()?,
             pending: 0..0,
             current: 0,
+            began: Instant::now(),
             lanes: vec![Try::default(); lanes],
-            best: vec![None; starts.len()],
+            results: vec![Vec::new(); starts.len()],
         };
         play(&mut *envs, policy, rules, &mut judge, poll)?;
-        Ok(judge.best)
+        Ok(judge.results)
     })?;
     let mut episodes = vec![Episode::default(); starts.len()];
     for part in parts {
-        for (episode, best) in episodes.iter_mut().zip(part) {
-            if let Some((_, best)) = best {
+        for (episode, tries) in episodes.iter_mut().zip(part) {
+            if let Some(best) = best_within(config.budget.nodes, tries) {
                 *episode = best;
             }
         }
@@ -131,22 +153,6 @@ pub fn solve(
     Ok(episodes.pop().unwrap_or_default())
 }
 
-/// Refuses bad starts before anything is played.
-fn check_starts(env: &dyn Env, starts: Starts<'_>) -> Result<()> {
-    match starts {
-        Starts::States(states) => {
-            let mut probe = env.try_clone()?;
-            for (index, state) in states.iter().enumerate() {
-                let fits = probe.try_set_state(state).and_then(|()| probe.check_solvable());
-                fits.map_err(|error| error.at(format!("states[{index}]")))?;
-            }
-            Ok(())
-        }
-        Starts::Current => env.check_solvable(),
-        Starts::Reset(_) | Starts::Uniform(_) => Ok(()),
-    }
-}
-
 /// A try that a lane is playing.
 #[derive(Clone, Default)]
 struct Try {
@@ -157,16 +163,18 @@ struct Try {
 
 struct Judge<'a> {
     starts: Starts<'a>,
-    num_searches: usize,
+    config: &'a EvalConfig,
     seed: u64,
     next_start: &'a AtomicUsize,
     /// The start that `pending` tries are still to be played from.
     root: Box<dyn Env>,
     pending: std::ops::Range<usize>,
     current: usize,
+    /// When `current` was begun.
+    began: Instant,
     lanes: Vec<Try>,
-    /// By start: the number of the best try, and the try.
-    best: Vec<Option<(usize, Episode)>>,
+    /// By start: the best try, or with a budget of nodes every try, with its number.
+    results: Vec<Vec<(usize, Episode)>>,
 }
 
 impl Judge<'_> {
@@ -176,26 +184,30 @@ impl Judge<'_> {
         if self.current >= self.starts.len() {
             return Ok(false);
         }
-        let mut rng = Rng::stream(self.seed, 0, self.current as u64);
-        match self.starts {
-            Starts::Reset(_) => self.root.try_reset(&mut rng)?,
-            Starts::Uniform(_) => self.root.try_reset_uniform(&mut rng)?,
-            Starts::States(states) => self.root.try_set_state(&states[self.current])?,
-            Starts::Current => {}
-        }
-        self.pending = 0..self.num_searches;
+        self.starts.place(self.current, &mut *self.root, self.seed)?;
+        self.began = Instant::now();
+        self.pending = 0..self.config.num_searches;
         Ok(true)
+    }
+
+    /// Whether the tries at `current` that have begun are all it gets.
+    fn is_spent(&self) -> bool {
+        let Budget { nodes, time } = self.config.budget;
+        let used = || self.results[self.current].iter().map(|(_, ended)| ended.nodes).sum::<u64>();
+        self.pending.start > 0
+            && (nodes.is_some_and(|most| used() >= most)
+                || time.is_some_and(|most| self.began.elapsed() >= most))
     }
 }
 
 impl Episodes for Judge<'_> {
     fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
-        if self.pending.is_empty() && !self.next_root()? {
+        if (self.pending.is_empty() || self.is_spent()) && !self.next_root()? {
             return Ok(None);
         }
         let number = self.pending.start;
         self.pending.start += 1;
-        *rng = Rng::stream(self.seed, 1 + number as u64, self.current as u64);
+        *rng = Starts::stream(self.seed, 1 + number, self.current);
         let slot = &mut self.lanes[lane];
         slot.start = self.current;
         slot.number = number;
@@ -210,6 +222,7 @@ impl Episodes for Judge<'_> {
         episode.reward += visit.status.reward;
         if !visit.status.is_final {
             episode.actions.push(visit.action as i64);
+            episode.nodes += 1;
         }
         Ok(())
     }
@@ -221,12 +234,35 @@ impl Episodes for Judge<'_> {
             episode.actions = solution;
         }
         let ended = (*number, std::mem::take(episode));
-        let best = &mut self.best[*start];
-        if best.as_ref().is_none_or(|best| beats(&ended, best)) {
-            *best = Some(ended);
+        match (self.config.budget.nodes, self.results[*start].first_mut()) {
+            (None, Some(best)) => keep_better(best, ended),
+            _ => self.results[*start].push(ended),
         }
         Ok(())
     }
+}
+
+/// The best of the first tries that use up `nodes`: which ended first does not matter.
+fn best_within(nodes: Option<u64>, mut tries: Vec<(usize, Episode)>) -> Option<Episode> {
+    tries.sort_by_key(|(number, _)| *number);
+    let mut tries = tries.into_iter();
+    let mut best = tries.next()?;
+    for ended in tries {
+        if nodes.is_some_and(|most| best.1.nodes >= most) {
+            break;
+        }
+        keep_better(&mut best, ended);
+    }
+    Some(best.1)
+}
+
+/// Makes `best` the better of the two; it counts the nodes of both.
+fn keep_better(best: &mut (usize, Episode), ended: (usize, Episode)) {
+    let nodes = best.1.nodes + ended.1.nodes;
+    if beats(&ended, best) {
+        *best = ended;
+    }
+    best.1.nodes = nodes;
 }
 
 /// Better by (success, reward); of equals the earlier try, whichever ended first.

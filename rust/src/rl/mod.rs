@@ -2,4 +2,5 @@
 
 pub mod env;
 pub mod evaluate;
+pub mod starts;
 pub mod vec_env;

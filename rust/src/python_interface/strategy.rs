@@ -1,0 +1,117 @@
+//! How Python says by what means states are solved.
+
+use std::time::Duration;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::collector::{count, not_one_of};
+use crate::error::Error;
+use crate::rl::evaluate::{EvalConfig, Strategy};
+use crate::search::{Budget, RootSelection, TreeConfig};
+
+/// Used by a beam search that names no width.
+const BEAM_WIDTH: usize = 64;
+
+/// The arguments that every strategy has.
+pub(super) struct Tries {
+    pub deterministic: bool,
+    pub num_searches: i64,
+    pub num_cores: i64,
+}
+
+/// What `**options` of `evaluate`, `evaluate_episodes` and `solve` may hold.
+#[derive(Default)]
+struct Options {
+    strategy: Option<String>,
+    root_selection: Option<String>,
+    beam_width: Option<i64>,
+    time_limit_s: Option<f64>,
+    node_limit: Option<i64>,
+}
+
+impl Options {
+    fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut read = Self::default();
+        for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
+            match name.extract::<String>()?.as_str() {
+                "strategy" => read.strategy = value.extract()?,
+                "root_selection" => read.root_selection = value.extract()?,
+                "beam_width" => read.beam_width = value.extract()?,
+                "time_limit_s" => read.time_limit_s = value.extract()?,
+                "node_limit" => read.node_limit = value.extract()?,
+                other => {
+                    return Err(PyTypeError::new_err(format!(
+                        "got an unexpected keyword argument {other:?}; expected strategy, \
+                         root_selection, beam_width, time_limit_s or node_limit"
+                    )))
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    fn budget(&self) -> PyResult<Budget> {
+        let nodes = self.node_limit.map(|most| count("node_limit", most)).transpose()?;
+        let seconds = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if !time.is_zero() => Ok(time),
+            _ => Err(Error::invalid("time_limit_s", "a positive number of seconds", seconds)),
+        };
+        let time = self.time_limit_s.map(seconds).transpose()?;
+        Ok(Budget { nodes: nodes.map(|most| most as u64), time })
+    }
+}
+
+/// The evaluation that the arguments describe: without a `strategy`, a tree search if
+/// `num_mcts_searches` is not 0, else the policy's own actions.
+pub(super) fn eval_config(
+    tries: Tries,
+    num_mcts_searches: i64,
+    exploration: f32,
+    max_expand_depth: i64,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<EvalConfig> {
+    let options = Options::read(options)?;
+    let searches = usize::try_from(num_mcts_searches)
+        .map_err(|_| Error::invalid("num_mcts_searches", "at least 0", num_mcts_searches))?;
+    let strategy = match options.strategy.as_deref() {
+        Some(strategy) => strategy,
+        None if searches > 0 => "mcts",
+        None if tries.deterministic => "greedy",
+        None => "sample",
+    };
+    let root_selection = match options.root_selection.as_deref() {
+        None | Some("puct") => RootSelection::Puct,
+        Some("gumbel") => RootSelection::Gumbel,
+        Some(other) => return Err(not_one_of("root_selection", "\"puct\" or \"gumbel\"", other)),
+    };
+    let tree = TreeConfig {
+        num_simulations: searches,
+        exploration,
+        max_expand_depth: count("max_expand_depth", max_expand_depth)?,
+        root_selection,
+        ..TreeConfig::default()
+    };
+    let width = count("beam_width", options.beam_width.unwrap_or(BEAM_WIDTH as i64))?;
+    let (strategy, deterministic) = match strategy {
+        "greedy" => (Strategy::Policy, true),
+        "sample" => (Strategy::Policy, false),
+        "mcts" => {
+            tree.check()?;
+            (Strategy::Mcts(tree), tries.deterministic)
+        }
+        "beam" => (Strategy::Beam { width }, true),
+        other => {
+            let known = "\"greedy\", \"sample\", \"mcts\" or \"beam\"";
+            return Err(not_one_of("strategy", known, other));
+        }
+    };
+    Ok(EvalConfig {
+        strategy,
+        deterministic,
+        num_searches: count("num_searches", tries.num_searches)?,
+        num_cores: count("num_cores", tries.num_cores)?,
+        budget: options.budget()?,
+    })
+}

@@ -1,0 +1,73 @@
+//! Where episodes that are judged begin.
+
+use super::env::Env;
+use crate::error::Result;
+use crate::rng::Rng;
+
+/// Keeps the streams of evaluation apart from those of collection with the same seed.
+const STREAM_TAG: u64 = 0x6576_616C_7561_7465;
+
+/// Where the episodes begin.
+#[derive(Clone, Copy, Debug)]
+pub enum Starts<'a> {
+    /// `env.reset()` at its difficulty, this many times.
+    Reset(usize),
+    /// A uniformly random solvable state, this many times.
+    Uniform(usize),
+    /// These states, in this order.
+    States(&'a [Vec<i64>]),
+    /// The state that the environment is in.
+    Current,
+}
+
+impl Starts<'_> {
+    pub fn len(&self) -> usize {
+        match *self {
+            Starts::Reset(count) | Starts::Uniform(count) => count,
+            Starts::States(states) => states.len(),
+            Starts::Current => 1,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Refuses bad starts before anything is played.
+    ///
+    /// # Errors
+    /// If a start is no state, or one that is known to have no solution.
+    pub fn check(&self, env: &dyn Env) -> Result<()> {
+        match *self {
+            Starts::States(states) => {
+                let mut probe = env.try_clone()?;
+                for (index, state) in states.iter().enumerate() {
+                    let fits = probe.try_set_state(state).and_then(|()| probe.check_solvable());
+                    fits.map_err(|error| error.at(format!("states[{index}]")))?;
+                }
+                Ok(())
+            }
+            Starts::Current => env.check_solvable(),
+            Starts::Reset(_) | Starts::Uniform(_) => Ok(()),
+        }
+    }
+
+    /// Puts `root`, a copy of the environment, into start `index`.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub fn place(&self, index: usize, root: &mut dyn Env, seed: u64) -> Result<()> {
+        let mut rng = Self::stream(seed, 0, index);
+        match *self {
+            Starts::Reset(_) => root.try_reset(&mut rng),
+            Starts::Uniform(_) => root.try_reset_uniform(&mut rng),
+            Starts::States(states) => root.try_set_state(&states[index]),
+            Starts::Current => Ok(()),
+        }
+    }
+
+    /// The stream of try `number`, from 1 on, at start `index`.
+    pub fn stream(seed: u64, number: usize, index: usize) -> Rng {
+        Rng::stream(seed ^ STREAM_TAG, number as u64, index as u64)
+    }
+}
