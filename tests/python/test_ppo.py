@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl.nn import BasicPolicy  # noqa: E402
-from twisterl.rl import ppo  # noqa: E402
-from twisterl.rl.batch import Batch, from_collected  # noqa: E402
+from twisterl.rl import descent, ppo  # noqa: E402
+from twisterl.rl.ppo import PPOBatch, from_collected  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
 TWO_BY_TWO = 16  # features of the 2x2 board
@@ -80,7 +80,7 @@ def by_definition(algorithm, data):
 @pytest.mark.parametrize("twisted", [False, True])
 @pytest.mark.parametrize("rows_per_pass", [1, 5, 10**6])
 def test_losses_and_gradients_by_definition(algorithm, monkeypatch, twisted, rows_per_pass):
-    monkeypatch.setitem(ppo.ROWS_PER_PASS, "cpu", rows_per_pass)
+    monkeypatch.setitem(descent.ROWS_PER_PASS, "cpu", rows_per_pass)
     if twisted:
         moved = [[(k + 3) % TWO_BY_TWO for k in range(TWO_BY_TWO)]]
         algorithm.policy.set_permutations(moved, [[1, 0, 2, 2]])
@@ -121,8 +121,8 @@ def test_a_masked_action_gets_no_probability_and_no_gradient(algorithm):
 def algorithm_losses(algorithm, batch):
     algorithm._set_rates()
     terms = algorithm.losses(batch)
-    terms[ppo.LOSSES.index("total")].backward()
-    return dict(zip(ppo.LOSSES, terms.tolist(), strict=True))
+    terms[ppo.PPO.LOSSES.index("total")].backward()
+    return dict(zip(ppo.PPO.LOSSES, terms.tolist(), strict=True))
 
 
 def test_taking_and_splitting_lose_nothing(algorithm):
@@ -201,7 +201,9 @@ def test_minibatches_are_shuffled_by_seed_and_iteration(algorithm):
 def test_each_sample_is_used_once_an_epoch(algorithm):
     batch = batch_of(algorithm, collect(algorithm))
     numbered = ppo.replace(batch, returns=torch.arange(batch.num_samples, dtype=torch.float32))
-    minibatches = list(algorithm._minibatches(numbered, 16, torch.Generator().manual_seed(0)))
+    minibatches = list(
+        algorithm._minibatches(numbered, numbered.num_samples, 16, torch.Generator().manual_seed(0))
+    )
     seen = torch.cat([part.returns for parts in minibatches for part in parts])
     assert sorted(seen.tolist()) == list(range(batch.num_samples))
     sizes = [sum(part.num_samples for part in parts) for parts in minibatches]
@@ -270,13 +272,13 @@ def test_advantages_are_normalized_over_the_rollout(algorithm):
 def test_threads_are_chosen_and_given_back(algorithm, monkeypatch):
     batch = batch_of(algorithm, collect(algorithm))
     before = torch.get_num_threads()
-    with pytest.raises(RuntimeError, match="stop"), ppo.torch_threads(before + 1):
+    with pytest.raises(RuntimeError, match="stop"), descent.torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
         raise RuntimeError("stop")
     algorithm.train(batch)
     assert torch.get_num_threads() == before
-    assert ppo.training_threads(1) == 1
-    assert 1 <= ppo.training_threads(10**6) <= ppo.MAX_THREADS
+    assert descent.training_threads(1) == 1
+    assert 1 <= descent.training_threads(10**6) <= descent.MAX_THREADS
     algorithm.num_threads = 4
     assert algorithm._useful_threads(1) == 1
     assert algorithm._useful_threads(10**9) == 4
@@ -310,7 +312,7 @@ def test_policies_that_read_dense_rows(algorithm):
     logits, values = algorithm._outputs(batch)
     inner = algorithm.policy
     algorithm.policy = DenseOnly(inner)
-    assert not ppo.reads_sparse(algorithm.policy) and ppo.reads_sparse(inner)
+    assert not descent.reads_sparse(algorithm.policy) and descent.reads_sparse(inner)
     torch.testing.assert_close(algorithm._outputs(batch), (logits, values))
     algorithm.policy = OwnForward([4, 4], 4, 16, (8,))
     algorithm.policy.load_state_dict(inner.state_dict())
@@ -322,7 +324,7 @@ def test_all_legal_needs_no_mask(algorithm):
     unmasked = ppo.replace(batch, illegal=torch.zeros_like(batch.illegal))
     losses = algorithm_losses(algorithm, unmasked)
     assert losses == algorithm_losses(algorithm, ppo.replace(batch, illegal=None))
-    assert isinstance(unmasked, Batch)
+    assert isinstance(unmasked, PPOBatch)
 
 
 @pytest.mark.parametrize("minibatch_size", [None, 256])

@@ -1,8 +1,8 @@
 """The algorithms; torch is imported when one of them is first used.
 
 >>> from twisterl.rl import PPO
->>> PPO.__mro__[1].__name__
-'Algorithm'
+>>> [cls.__name__ for cls in PPO.__mro__[:3]]
+['PPO', 'MinibatchDescent', 'Algorithm']
 """
 
 from typing import TYPE_CHECKING, Any

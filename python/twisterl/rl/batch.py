@@ -1,17 +1,27 @@
 """Samples of a rollout as tensors, each distinct observation kept once."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 # Logits of illegal actions are set to it; a logit below half of it means "illegal" in old data.
 MASKED_LOGIT = -1e10
+
+_ROW_FIELDS = ("indices", "offsets", "perms", "rows")
 
 
 @dataclass(frozen=True)
 class Batch:
     """N samples of U distinct rows; a row is an observation together with its twist.
+
+    An algorithm adds its targets as further fields, each [N] or [N, ...].
 
     Attributes:
         indices: int64 [K], active features of all rows, row after row.
@@ -19,9 +29,6 @@ class Batch:
         perms: int64 [U], twist of each row, -1 for none.
         rows: int64 [N], the row of each sample.
         illegal: bool [N, A], True where an action must not be played; None if all may be.
-        actions: int64 [N].
-        log_probs: float32 [N], of the action when it was drawn.
-        advantages, returns: float32 [N].
     """
 
     indices: torch.Tensor
@@ -29,10 +36,6 @@ class Batch:
     perms: torch.Tensor
     rows: torch.Tensor
     illegal: torch.Tensor | None
-    actions: torch.Tensor
-    log_probs: torch.Tensor
-    advantages: torch.Tensor
-    returns: torch.Tensor
 
     @property
     def num_samples(self) -> int:
@@ -42,11 +45,16 @@ class Batch:
     def num_rows(self) -> int:
         return self.perms.shape[0]
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> Self:
         tensors = {k: v.to(device) for k, v in vars(self).items() if v is not None}
         return replace(self, **tensors)
 
-    def take(self, samples: torch.Tensor) -> "Batch":
+    def columns(self) -> dict[str, torch.Tensor | None]:
+        """What belongs to a sample rather than to a row, by field."""
+        names = [field.name for field in fields(self) if field.name not in _ROW_FIELDS]
+        return {name: getattr(self, name) for name in names}
+
+    def take(self, samples: torch.Tensor) -> Self:
         """The samples of the given numbers (int64 [M]), with just the rows that they need."""
         rows = self.rows[samples]
         needed = torch.zeros(self.num_rows, dtype=torch.bool, device=rows.device)
@@ -55,19 +63,17 @@ class Batch:
         renumbered = torch.empty(self.num_rows, dtype=torch.int64, device=rows.device)
         renumbered[kept] = torch.arange(kept.shape[0], device=rows.device)
         indices, offsets = take_rows(self.indices, self.offsets, kept)
-        return Batch(
-            indices,
-            offsets,
-            self.perms[kept],
-            renumbered[rows],
-            None if self.illegal is None else self.illegal[samples],
-            self.actions[samples],
-            self.log_probs[samples],
-            self.advantages[samples],
-            self.returns[samples],
+        columns = self.columns().items()
+        return replace(
+            self,
+            indices=indices,
+            offsets=offsets,
+            perms=self.perms[kept],
+            rows=renumbered[rows],
+            **{name: None if column is None else column[samples] for name, column in columns},
         )
 
-    def split(self, max_rows: int) -> list["Batch"]:
+    def split(self, max_rows: int) -> list[Self]:
         """Parts of at most `max_rows` rows that hold each sample once and share no row."""
         if self.num_rows <= max_rows:
             return [self]
@@ -92,39 +98,33 @@ def take_rows(
     return indices[within + shift], taken
 
 
-def from_collected(data) -> Batch:
-    """The samples of a `CollectedData`, advantages as they are, on the CPU.
+def rows_from_collected(data) -> dict[str, Any]:
+    """The fields of `Batch` from a `CollectedData`, on the CPU.
 
     Reads the arrays that our collectors give without a copy. Of any other object it reads what
-    TwisteRL 0.5 had: lists `obs`, `logits`, `actions`, `perms` (optional) and `additional_data`
-    with `advs` and `rets`.
+    TwisteRL 0.5 had: lists `obs`, `logits` and `perms` (optional).
     """
-    extra = data.additional_data
-    actions = _tensor(data.actions, torch.int64)
-    targets = (_tensor(extra["advs"], torch.float32), _tensor(extra["rets"], torch.float32))
-    if _has(data, "indices", "offsets", "distinct_rows", "distinct_index", "masks", "log_probs"):
-        kept = _tensor(data.distinct_rows, torch.int64)
-        rows = _tensor(data.distinct_index, torch.int64)
+    if has(data, "indices", "offsets", "distinct_rows", "distinct_index", "masks"):
+        kept = tensor(data.distinct_rows, torch.int64)
+        rows = tensor(data.distinct_index, torch.int64)
         indices, offsets = take_rows(
-            _tensor(data.indices, torch.int64), _tensor(data.offsets, torch.int64), kept
+            tensor(data.indices, torch.int64), tensor(data.offsets, torch.int64), kept
         )
-        perms = _tensor(data.perms, torch.int64)[kept]
-        legal = _tensor(data.masks, torch.bool)
-        log_probs = _tensor(data.log_probs, torch.float32)
+        perms = tensor(data.perms, torch.int64)[kept]
+        legal = tensor(data.masks, torch.bool)
     else:
         indices, offsets, perms, rows = _distinct(data.obs, getattr(data, "perms", None))
-        logits = _tensor(data.logits, torch.float32)
-        legal = logits > MASKED_LOGIT / 2
-        log_probs = logits.log_softmax(1).gather(1, actions[:, None])[:, 0]
+        legal = tensor(data.logits, torch.float32) > MASKED_LOGIT / 2
     illegal = None if legal.all() else ~legal
-    return Batch(indices, offsets, perms, rows, illegal, actions, log_probs, *targets)
+    found = {"indices": indices, "offsets": offsets, "perms": perms, "rows": rows}
+    return {**found, "illegal": illegal}
 
 
-def _has(data, *names: str) -> bool:
+def has(data, *names: str) -> bool:
     return all(getattr(data, name, None) is not None for name in names)
 
 
-def _tensor(values, dtype: torch.dtype) -> torch.Tensor:
+def tensor(values, dtype: torch.dtype) -> torch.Tensor:
     """Shares the memory of an array of that type; converts everything else."""
     return torch.as_tensor(np.asarray(values)).to(dtype)
 
@@ -140,4 +140,4 @@ def _distinct(observations, perms) -> tuple[torch.Tensor, ...]:
     indices = [feature for key in known for feature in key[1:]]
     offsets = np.cumsum([0] + [len(key) - 1 for key in known])
     kept = [key[0] for key in known]
-    return tuple(_tensor(values, torch.int64) for values in (indices, offsets, kept, rows))
+    return tuple(tensor(values, torch.int64) for values in (indices, offsets, kept, rows))

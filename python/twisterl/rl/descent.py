@@ -1,0 +1,219 @@
+"""Gradient descent in minibatches: what the algorithms that learn from a rollout share.
+
+A sample's loss depends on the network only through its observation, so each distinct observation
+of a minibatch is computed once and its outputs are gathered: the gradient is the same.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from twisterl.nn.sparse import row_numbers
+from twisterl.rl.algorithm import Algorithm, timed
+from twisterl.rl.batch import MASKED_LOGIT, Batch
+
+# Distinct rows in one pass of the network. Larger minibatches are accumulated from parts, which
+# bounds the memory and keeps the activations in a CPU's cache.
+ROWS_PER_PASS = {"cpu": 2048, "cuda": 65536}
+# Floating-point operations of an update that are worth a thread: about a millisecond.
+WORK_PER_THREAD = 100_000_000
+# Beyond this many threads the layers of these networks are too small to share.
+MAX_THREADS = 16
+
+
+class MinibatchDescent(Algorithm):
+    """An algorithm whose update is Adam on the `losses` of a `Batch`.
+
+    A subclass names its losses in LOSSES, one of them "total", and gives `losses(batch)`.
+    """
+
+    LOSSES: tuple[str, ...]
+
+    def __init__(self, env, policy, config, run_path=None):
+        super().__init__(env, policy, config, run_path)
+        self.num_threads = training_threads(self.config["collecting"]["num_cores"])
+
+    def losses(self, batch: Any) -> torch.Tensor:
+        """The terms named by LOSSES, each a mean over the batch; "total" is what is minimized."""
+        raise NotImplementedError(f"{type(self).__name__} has no losses")
+
+    @timed
+    def train(self, torch_data: Batch) -> dict[str, float]:
+        """`num_epochs` passes over the batch.
+
+        Returns:
+            Means over the last pass: see LOSSES for the keys, and the rate "lr".
+        """
+        return self._descend(torch_data, torch_data.num_samples)
+
+    @timed
+    def train_step(self, torch_data: Batch) -> dict[str, float]:
+        """One update from all samples at once, whatever the minibatch size."""
+        self._set_rates()
+        with torch_threads(self._useful_threads(torch_data.num_rows)):
+            return self._named(self._epoch([self._parts(torch_data)])[0])
+
+    # What a subclass may refine.
+
+    def _set_rates(self) -> None:
+        """The learning rate of this iteration."""
+        schedule = self.config["training"]["lr_schedule"]
+        factor = schedule_factor(schedule, self._share_done(schedule))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config["optimizer"]["lr"] * factor
+
+    def _goes_too_far(self, losses: torch.Tensor) -> bool:
+        """Whether to refuse the update that has these losses, and all that would follow."""
+        return False
+
+    def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
+        """The samples as they are shown to the network in this pass."""
+        return batch
+
+    # Inside.
+
+    def _descend(self, batch: Batch, epoch_size: int) -> dict[str, float]:
+        """`num_epochs` times `epoch_size` samples of the batch, each at most once an epoch."""
+        self._set_rates()
+        seed = np.random.SeedSequence([self.config["seed"], self.iteration])
+        random = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0]))
+        size = self.config["training"]["minibatch_size"] or epoch_size
+        with torch_threads(self._useful_threads(min(size, batch.num_rows))):
+            whole = None
+            if size >= epoch_size == batch.num_samples:
+                whole = self._parts(batch)
+            for _ in range(self.config["training"]["num_epochs"]):
+                updates: Iterable[list[Batch]]
+                if whole is not None:
+                    updates = [[self._varied(part, random) for part in whole]]
+                else:
+                    updates = self._minibatches(batch, epoch_size, size, random)
+                losses, within = self._epoch(updates)
+                if not within:
+                    break
+        return self._named(losses)
+
+    def _minibatches(
+        self, batch: Batch, epoch_size: int, size: int, random: torch.Generator
+    ) -> Iterator[list[Batch]]:
+        """`epoch_size` samples in a new order, in minibatches of (nearly) equal size."""
+        order = torch.randperm(batch.num_samples, generator=random)[:epoch_size]
+        for samples in order.to(batch.rows.device).tensor_split(-(-epoch_size // size)):
+            yield self._parts(self._varied(batch.take(samples), random))
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        batch = batch.to(self.config["device"])
+        return batch.split(ROWS_PER_PASS[batch.rows.device.type])
+
+    def _epoch(self, updates: Iterable[list[Batch]]) -> tuple[torch.Tensor, bool]:
+        """One update after the other: mean losses, and False if one was refused."""
+        sums, seen, within = [], 0, True
+        for parts in updates:
+            size = sum(part.num_samples for part in parts)
+            losses, within = self._update(parts, size)
+            sums.append(losses * size)
+            seen += size
+            if not within:
+                break
+        return torch.stack(sums).sum(0) / seen, within
+
+    def _update(self, parts: list[Batch], size: int) -> tuple[torch.Tensor, bool]:
+        """One step of Adam; skipped, with False, if it is refused."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = torch.zeros(len(self.LOSSES), device=parts[0].rows.device)
+        for part in parts:
+            terms = self.losses(part)
+            share = part.num_samples / size
+            (terms[self.LOSSES.index("total")] * share).backward()
+            losses = losses + terms.detach() * share
+        if self._goes_too_far(losses):
+            return losses, False
+        most = self.config["training"]["max_grad_norm"]
+        if most is not None:
+            torch.nn.utils.clip_grad_norm_(self.policy.parameters(), most)
+        self.optimizer.step()
+        return losses, True
+
+    def _log_probs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities [N, A] of the legal actions and values [N]."""
+        logits, values = self._outputs(batch)
+        if batch.illegal is not None:
+            logits = logits.masked_fill(batch.illegal, MASKED_LOGIT)
+        return logits.log_softmax(1), values
+
+    def _outputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [N, A] and values [N] of the samples, each distinct row computed once."""
+        if reads_sparse(self.policy):
+            logits, values = self.policy.forward_sparse(batch.indices, batch.offsets, batch.perms)
+        else:
+            logits, values = self.policy(self._dense(batch), perm_indices=batch.perms)
+        outputs = torch.cat([logits, values], dim=1).index_select(0, batch.rows)
+        return outputs[:, :-1], outputs[:, -1]
+
+    def _dense(self, batch: Batch) -> torch.Tensor:
+        """Rows [U, F] of 0 and 1, for policies that know no other form."""
+        dense = torch.zeros(batch.num_rows, self.obs_size, device=batch.rows.device)
+        dense[row_numbers(batch.offsets, batch.indices.shape[0]), batch.indices] = 1.0
+        return dense
+
+    def _share_done(self, schedule: dict) -> float:
+        """The share of the schedule that is over, 0 in the first iteration, at most 1."""
+        length = schedule["num_iterations"] or self.num_iterations
+        return min(self.iteration / length, 1.0) if length else 0.0
+
+    def _useful_threads(self, num_rows: int) -> int:
+        """Fewer than `num_threads` for an update of so few rows that sharing them costs more."""
+        num_weights = sum(parameter.numel() for parameter in self.policy.parameters())
+        work = 6 * num_weights * num_rows
+        return max(1, min(self.num_threads, work // WORK_PER_THREAD))
+
+    def _named(self, losses: torch.Tensor) -> dict[str, float]:
+        named = dict(zip(self.LOSSES, losses.tolist(), strict=True))
+        return {**named, "lr": self.optimizer.param_groups[0]["lr"]}
+
+
+def schedule_factor(schedule: dict, progress: float) -> float:
+    """What the learning rate is multiplied by after a share `progress` of the schedule.
+
+    >>> schedule_factor({"kind": "linear", "final_ratio": 0.5}, 0.5)
+    0.75
+    """
+    final = schedule["final_ratio"]
+    shapes = {
+        "constant": 1.0,
+        "linear": final + (1.0 - final) * (1.0 - progress),
+        "cosine": final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress)),
+    }
+    return shapes[schedule["kind"]]
+
+
+def reads_sparse(policy: torch.nn.Module) -> bool:
+    """Whether `forward_sparse` is there and not older than an overridden `forward`."""
+    for cls in type(policy).__mro__:
+        if "forward_sparse" in vars(cls):
+            return True
+        if "forward" in vars(cls):
+            return False
+    return False
+
+
+def training_threads(num_cores: int) -> int:
+    """Threads for torch: as configured, at most those this process may use and the layers need."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(num_cores, usable or 1, MAX_THREADS))
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Gives torch `count` threads inside the block and its former number after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
