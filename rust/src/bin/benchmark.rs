@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
-use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
+use twisterl::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::{masked_softmax, Policy, Scratch};
 use twisterl::obs::SparseRows;
@@ -408,11 +408,13 @@ fn collection(
     let name =
         format!("collection, {num_cores} threads, {}", if cache { "cached" } else { "exact" });
     let mut iteration = 0;
+    let mut collector = Collector::default();
     time(name, Unit::PerSecond, options.time, |repeats| {
         let mut steps = 0;
         for _ in 0..repeats {
             iteration += 1;
-            steps += collect(env, policy, &config, 0, iteration, &mut || Ok(()))?.len();
+            let rollout = collector.collect(env, policy, &config, 0, iteration, &mut || Ok(()))?;
+            steps += rollout.len();
         }
         Ok(steps)
     })

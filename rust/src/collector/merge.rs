@@ -20,6 +20,12 @@ impl Part {
         self.rows.append(rows);
         self.episodes.push(episode);
     }
+
+    /// Forgets all episodes and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.episodes.clear();
+    }
 }
 
 /// Rows `from..to` of a part: one episode.
@@ -32,12 +38,12 @@ struct Home {
 
 /// All episodes in the order of their numbers, which are `0..E` without a gap.
 pub(super) fn merge(
-    parts: Vec<Part>,
+    parts: &[&Part],
     num_actions: usize,
     num_workers: usize,
     poll: Poll<'_>,
 ) -> Result<Rollout> {
-    let homes = find_homes(&parts);
+    let homes = find_homes(parts);
     let rows: usize = parts.iter().map(|part| part.rows.len()).sum();
     let features: usize = parts.iter().map(|part| part.rows.rows.indices().len()).sum();
     // Zeroed memory is not touched before it is written, by the worker that writes it.
@@ -73,7 +79,7 @@ pub(super) fn merge(
     let mut shares = Vec::with_capacity(num_workers);
     for homes in homes.chunks(homes.len().div_ceil(num_workers).max(1)) {
         let rows = homes.iter().map(|home| home.to - home.from).sum();
-        let features = homes.iter().map(|home| num_features(&parts, home)).sum();
+        let features = homes.iter().map(|home| num_features(parts, home)).sum();
         let share;
         (share, left) = left.split_at(rows, features, num_actions);
         shares.push(Mutex::new(Some((share, homes))));
@@ -83,7 +89,7 @@ pub(super) fn merge(
         if let Some((mut share, homes)) = share {
             for home in homes {
                 let rows = home.to - home.from;
-                let features = num_features(&parts, home);
+                let features = num_features(parts, home);
                 let episode;
                 (episode, share) = share.split_at(rows, features, num_actions);
                 episode.copy(&parts[home.part].rows, home, num_actions);
@@ -96,7 +102,7 @@ pub(super) fn merge(
     Ok(merged)
 }
 
-fn find_homes(parts: &[Part]) -> Vec<Home> {
+fn find_homes(parts: &[&Part]) -> Vec<Home> {
     let episodes = parts.iter().map(|part| part.episodes.len()).sum();
     let mut homes = vec![Home::default(); episodes];
     for (index, part) in parts.iter().enumerate() {
@@ -120,7 +126,7 @@ fn episode_starts(homes: &[Home]) -> Vec<i64> {
     starts
 }
 
-fn num_features(parts: &[Part], home: &Home) -> usize {
+fn num_features(parts: &[&Part], home: &Home) -> usize {
     let offsets = parts[home.part].rows.rows.offsets();
     (offsets[home.to] - offsets[home.from]) as usize
 }

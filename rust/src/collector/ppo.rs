@@ -1,10 +1,12 @@
 //! Episodes for proximal policy optimization: sampled actions, advantages by GAE.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::merge::{merge, Part};
 use super::rollout::Rollout;
-use crate::engine::lockstep::{check_fit, play, Choice, Episodes, Rules, Visit};
+use crate::engine::cache::Cache;
+use crate::engine::lockstep::{check_fit, Choice, Episodes, Memory, Player, Rules, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
@@ -86,29 +88,71 @@ pub fn collect(
     iteration: u64,
     poll: Poll<'_>,
 ) -> Result<Rollout> {
-    config.check()?;
-    check_fit(env, policy)?;
-    let workers = num_workers(config.num_cores).min(config.num_episodes);
-    let lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
-    let lanes = lanes.min(config.num_episodes.div_ceil(workers));
-    let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
-    let next_episode = AtomicUsize::new(0);
-    let difficulty = env.get_difficulty();
-    let parts = run(workers, &mut *poll, |_, poll| {
-        let mut envs = env.lanes(lanes)?;
-        let mut recorder = Recorder {
-            config,
-            seed,
-            iteration,
-            difficulty,
-            next_episode: &next_episode,
-            lanes: (0..lanes).map(|_| Recording::default()).collect(),
-            done: Part::default(),
-        };
-        play(&mut *envs, policy, rules, &mut recorder, poll)?;
-        Ok(recorder.done)
-    })?;
-    merge(parts, policy.num_actions(), workers, poll)
+    Collector::default().collect(env, policy, config, seed, iteration, poll)
+}
+
+/// [`collect`] again and again, in memory that is kept.
+#[derive(Default)]
+pub struct Collector {
+    workers: Vec<Mutex<Worker>>,
+    cache: RwLock<Cache>,
+}
+
+/// What a worker keeps.
+#[derive(Default)]
+struct Worker {
+    memory: Memory,
+    lanes: Vec<Recording>,
+    done: Part,
+}
+
+impl Collector {
+    /// See the function [`collect`].
+    pub fn collect(
+        &mut self,
+        env: &dyn Env,
+        policy: &Policy,
+        config: &PpoConfig,
+        seed: u64,
+        iteration: u64,
+        poll: Poll<'_>,
+    ) -> Result<Rollout> {
+        config.check()?;
+        check_fit(env, policy)?;
+        let num_workers = num_workers(config.num_cores).min(config.num_episodes);
+        let num_lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
+        let num_lanes = num_lanes.min(config.num_episodes.div_ceil(num_workers));
+        let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
+        let next_episode = AtomicUsize::new(0);
+        let difficulty = env.get_difficulty();
+        self.cache
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear(policy.num_actions() + 1);
+        self.workers.resize_with(num_workers, Mutex::default);
+        run(num_workers, &mut *poll, |worker, poll| {
+            let mut worker = self.workers[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            let Worker { memory, lanes, done } = &mut *worker;
+            lanes.resize_with(num_lanes, Recording::default);
+            done.clear();
+            let mut envs = env.lanes(num_lanes)?;
+            let mut recorder = Recorder {
+                config,
+                seed,
+                iteration,
+                difficulty,
+                next_episode: &next_episode,
+                lanes,
+                done,
+            };
+            let player = Player { policy, rules, cache: &self.cache, memory };
+            player.play(&mut *envs, &mut recorder, poll)
+        })?;
+        let workers = self.workers.iter_mut().map(Mutex::get_mut);
+        let parts = workers.map(|worker| &worker.unwrap_or_else(PoisonError::into_inner).done);
+        let parts: Vec<&Part> = parts.collect();
+        merge(&parts, policy.num_actions(), num_workers, poll)
+    }
 }
 
 /// The episode that a lane is playing.
@@ -124,8 +168,8 @@ struct Recorder<'a> {
     iteration: u64,
     difficulty: usize,
     next_episode: &'a AtomicUsize,
-    lanes: Vec<Recording>,
-    done: Part,
+    lanes: &'a mut [Recording],
+    done: &'a mut Part,
 }
 
 impl Episodes for Recorder<'_> {

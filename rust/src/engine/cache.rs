@@ -9,6 +9,8 @@ use crate::obs::SparseRows;
 const MAX_ROWS: usize = 1 << 19;
 /// A record's words before its features: the twist and their number.
 const HEAD: usize = 2;
+/// A word of an output that is not there yet: no network output, those are finite.
+const UNFILLED: u32 = u32::MAX;
 
 /// What [`Cache::find`] says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub(crate) enum Found {
 }
 
 /// Where the output of a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Record {
     output: u32,
 }
@@ -47,28 +49,35 @@ pub(crate) struct Cache {
     output_len: usize,
 }
 
+impl Default for Cache {
+    /// Of outputs of no numbers, until it is [`Cache::clear`]ed.
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl Cache {
     /// A cache of outputs of `output_len` numbers.
     pub(crate) fn new(output_len: usize) -> Self {
         Self { buckets: vec![EMPTY; 64], words: Vec::new(), len: 0, output_len }
     }
 
+    /// Becomes an empty cache of outputs of `output_len` numbers and keeps the memory.
+    pub(crate) fn clear(&mut self, output_len: usize) {
+        self.output_len = output_len;
+        self.buckets.fill(EMPTY);
+        self.words.clear();
+        self.len = 0;
+    }
+
     /// Finds or inserts `row` seen through `twist`.
     #[inline]
     pub(crate) fn find(&mut self, row: &[i32], twist: i32) -> Found {
         let hash = hash_row(row, twist);
-        let mask = self.buckets.len() - 1;
-        let mut place = hash as usize & mask;
-        loop {
-            let bucket = self.buckets[place];
-            if bucket.record == EMPTY.record {
-                break;
-            }
-            if bucket.tag == tag(hash) && self.is(bucket.record as usize, row, twist) {
-                return Found::Known(self.record(bucket.record, row.len()));
-            }
-            place = (place + 1) & mask;
-        }
+        let place = match self.look_up(hash, row, twist) {
+            Ok(record) => return Found::Known(record),
+            Err(place) => place,
+        };
         match u32::try_from(self.words.len()) {
             Ok(record) if self.len < MAX_ROWS => {
                 self.buckets[place] = Bucket { tag: tag(hash), record };
@@ -76,6 +85,29 @@ impl Cache {
                 Found::New(self.record(record, row.len()))
             }
             _ => Found::Full,
+        }
+    }
+
+    /// The record of `row` seen through `twist`, if it is there; `hash` is their [`hash_row`].
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, row: &[i32], twist: i32) -> Option<Record> {
+        self.look_up(hash, row, twist).ok()
+    }
+
+    /// The record, or the bucket where it belongs.
+    #[inline]
+    fn look_up(&self, hash: u64, row: &[i32], twist: i32) -> std::result::Result<Record, usize> {
+        let mask = self.buckets.len() - 1;
+        let mut place = hash as usize & mask;
+        loop {
+            let bucket = self.buckets[place];
+            if bucket.record == EMPTY.record {
+                return Err(place);
+            }
+            if bucket.tag == tag(hash) && self.is(bucket.record as usize, row, twist) {
+                return Ok(self.record(bucket.record, row.len()));
+            }
+            place = (place + 1) & mask;
         }
     }
 
@@ -94,7 +126,7 @@ impl Cache {
     fn insert(&mut self, row: &[i32], twist: i32) {
         self.words.extend([twist as u32, row.len() as u32]);
         self.words.extend(row.iter().map(|&k| k as u32));
-        self.words.resize(self.words.len() + self.output_len, 0);
+        self.words.resize(self.words.len() + self.output_len, UNFILLED);
         self.len += 1;
         if self.len * 2 > self.buckets.len() {
             self.grow();
@@ -118,6 +150,12 @@ impl Cache {
         hash_words(&self.words[record + HEAD..][..len], twist)
     }
 
+    /// Whether the output in `record` has been written.
+    #[inline]
+    pub(crate) fn is_filled(&self, record: Record) -> bool {
+        self.words[record.output as usize] != UNFILLED
+    }
+
     /// The output in `record`, as last written.
     #[inline]
     pub(crate) fn output(&self, record: Record) -> impl Iterator<Item = f32> + '_ {
@@ -138,8 +176,9 @@ fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
+/// What [`Cache::get`] is asked with.
 #[inline]
-fn hash_row(row: &[i32], twist: i32) -> u64 {
+pub(crate) fn hash_row(row: &[i32], twist: i32) -> u64 {
     hash(row.len(), row.iter().map(|&k| k as u32), twist as u32)
 }
 
@@ -219,6 +258,14 @@ mod tests {
             }
         }
         assert_eq!(cache.len, known.len());
+        for ((row, twist), _) in known {
+            let found = cache.get(hash_row(&row, twist), &row, twist);
+            assert!(found.is_some_and(|record| cache.is_filled(record)));
+        }
+        cache.clear(2);
+        assert_eq!(cache.get(hash_row(&[1], 0), &[1], 0), None);
+        let found = cache.find(&[1], 0);
+        assert!(matches!(found, Found::New(record) if !cache.is_filled(record)));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The loop that plays: observe all lanes, evaluate them in one batch, choose, move.
 
-use super::cache::{Cache, Found, Record};
+use std::sync::RwLock;
+
+use super::cache::Cache;
+use super::evaluator::Evaluator;
 use super::pool::Poll;
 use crate::error::{Error, Result};
-use crate::nn::{Policy, Scratch};
-use crate::obs::SparseRows;
+use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
@@ -29,6 +31,14 @@ pub(crate) struct Rules {
     pub cache: bool,
     /// Final states are evaluated too (their values and a nominal action).
     pub evaluate_final: bool,
+}
+
+impl Rules {
+    /// Whether a state is evaluated.
+    #[inline]
+    pub(crate) fn wants(self, status: Status) -> bool {
+        self.evaluate_final || !status.is_final
+    }
 }
 
 /// One decision of one lane.
@@ -64,53 +74,83 @@ pub(crate) fn play(
     episodes: &mut impl Episodes,
     poll: Poll<'_>,
 ) -> Result<()> {
-    let num_lanes = envs.num_lanes();
-    let mut rngs = vec![Rng::new(0); num_lanes];
-    let mut moves = Vec::with_capacity(num_lanes);
-    for (lane, rng) in rngs.iter_mut().enumerate() {
-        if let Some(action) = episodes.start(lane, envs, rng)? {
-            moves.push(LaneMove { lane, action });
-        }
-    }
-    let num_actions = policy.num_actions();
-    let mut next = Vec::with_capacity(num_lanes);
-    let mut views = Views::default();
-    let mut evaluator = Evaluator::new(policy, rules);
-    let mut logits = vec![0.0; num_actions];
-    let mut weights = vec![0.0; num_actions];
-    while !moves.is_empty() {
-        poll()?;
-        views.clear();
-        envs.advance(&moves, &mut rngs, &mut views)?;
-        check(&views, moves.len(), num_actions)?;
-        evaluator.evaluate(&moves, &views, &mut rngs)?;
-        next.clear();
-        for (i, &LaneMove { lane, .. }) in moves.iter().enumerate() {
-            let status = views.status[i];
-            let mask = &views.masks[i * num_actions..][..num_actions];
-            let twist = evaluator.twists[i];
-            let (mut action, mut log_prob, mut value) = (0, 0.0, 0.0);
-            if let Some(output) = evaluator.output(i, &mut logits) {
-                value = output;
-                mask_logits(mask, status.is_final, &mut logits)?;
-                (action, log_prob) = choose(&logits, rules.choice, &mut weights, &mut rngs[lane]);
+    let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
+    Player { policy, rules, cache: &cache, memory: &mut Memory::default() }
+        .play(envs, episodes, poll)
+}
+
+/// What [`Player::play`] works in; kept between calls, it is allocated only once.
+#[derive(Default)]
+pub(crate) struct Memory {
+    rngs: Vec<Rng>,
+    moves: Vec<LaneMove>,
+    next: Vec<LaneMove>,
+    views: Views,
+    evaluator: Evaluator,
+    weights: Vec<f32>,
+}
+
+/// Who plays: workers that play with the same policy may share a cache.
+pub(crate) struct Player<'a> {
+    pub policy: &'a Policy,
+    pub rules: Rules,
+    pub cache: &'a RwLock<Cache>,
+    pub memory: &'a mut Memory,
+}
+
+impl Player<'_> {
+    /// See [`play`].
+    pub(crate) fn play(
+        self,
+        envs: &mut dyn VecEnv,
+        episodes: &mut impl Episodes,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let Player { policy, rules, cache, memory } = self;
+        let Memory { rngs, moves, next, views, evaluator, weights } = memory;
+        let num_actions = policy.num_actions();
+        rngs.resize(envs.num_lanes(), Rng::new(0));
+        weights.resize(num_actions, 0.0);
+        moves.clear();
+        for (lane, rng) in rngs.iter_mut().enumerate() {
+            if let Some(action) = episodes.start(lane, envs, rng)? {
+                moves.push(LaneMove { lane, action });
             }
-            let row = views.rows.row(i);
-            episodes.visit(
-                lane,
-                &Visit { row, mask, twist, logits: &logits, log_prob, value, action, status },
-            )?;
-            let following = if status.is_final {
-                episodes.finish(lane, envs, status)?;
-                episodes.start(lane, envs, &mut rngs[lane])?
-            } else {
-                Some(Move::Step { action })
-            };
-            next.extend(following.map(|action| LaneMove { lane, action }));
         }
-        std::mem::swap(&mut moves, &mut next);
+        while !moves.is_empty() {
+            poll()?;
+            views.clear();
+            envs.advance(moves, rngs, views)?;
+            check(views, moves.len(), num_actions)?;
+            evaluator.evaluate(policy, rules, cache, (moves, views), rngs)?;
+            next.clear();
+            for (i, &LaneMove { lane, .. }) in moves.iter().enumerate() {
+                let status = views.status[i];
+                let mask = &views.masks[i * num_actions..][..num_actions];
+                let (twist, value) = (evaluator.twists[i], evaluator.values[i]);
+                let logits = &mut evaluator.logits[i * num_actions..][..num_actions];
+                let (mut action, mut log_prob) = (0, 0.0);
+                if rules.wants(status) {
+                    mask_logits(mask, status.is_final, logits)?;
+                    (action, log_prob) = choose(logits, rules.choice, weights, &mut rngs[lane]);
+                }
+                let row = views.rows.row(i);
+                episodes.visit(
+                    lane,
+                    &Visit { row, mask, twist, logits, log_prob, value, action, status },
+                )?;
+                let following = if status.is_final {
+                    episodes.finish(lane, envs, status)?;
+                    episodes.start(lane, envs, &mut rngs[lane])?
+                } else {
+                    Some(Move::Step { action })
+                };
+                next.extend(following.map(|action| LaneMove { lane, action }));
+            }
+            std::mem::swap(moves, next);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Refuses a policy for another environment before anything is played.
@@ -185,137 +225,4 @@ fn draw(weights: &[f32], sum: f32, rng: &mut Rng) -> usize {
         }
     }
     last
-}
-
-/// Where the output of a view is.
-#[derive(Clone, Copy)]
-enum Place {
-    /// Not evaluated.
-    None,
-    /// Row of this step's batch.
-    Batch(u32),
-    Cached(Record),
-}
-
-/// Network outputs for the views of a step, through the cache or not.
-struct Evaluator<'a> {
-    policy: &'a Policy,
-    rules: Rules,
-    scratch: Scratch,
-    cache: Cache,
-    /// What the network is asked in this step, and the record each answer goes to.
-    batch: SparseRows,
-    batch_twists: Vec<i32>,
-    batch_logits: Vec<f32>,
-    batch_values: Vec<f32>,
-    records: Vec<Option<Record>>,
-    twists: Vec<i32>,
-    places: Vec<Place>,
-}
-
-impl<'a> Evaluator<'a> {
-    fn new(policy: &'a Policy, rules: Rules) -> Self {
-        Self {
-            policy,
-            rules,
-            scratch: Scratch::default(),
-            cache: Cache::new(policy.num_actions() + 1),
-            batch: SparseRows::default(),
-            batch_twists: Vec::new(),
-            batch_logits: Vec::new(),
-            batch_values: Vec::new(),
-            records: Vec::new(),
-            twists: Vec::new(),
-            places: Vec::new(),
-        }
-    }
-
-    fn evaluate(&mut self, moves: &[LaneMove], views: &Views, rngs: &mut [Rng]) -> Result<()> {
-        self.batch.clear();
-        self.batch_twists.clear();
-        self.records.clear();
-        self.twists.clear();
-        self.places.clear();
-        let num_twists = self.policy.num_twists() as u32;
-        for (i, LaneMove { lane, .. }) in moves.iter().enumerate() {
-            let wanted = self.rules.evaluate_final || !views.status[i].is_final;
-            let twist = match wanted && num_twists > 0 {
-                true => rngs[*lane].below(num_twists) as i32,
-                false => -1,
-            };
-            let place = match wanted {
-                true => self.place(views.rows.row(i), twist),
-                false => Place::None,
-            };
-            self.twists.push(twist);
-            self.places.push(place);
-        }
-        self.run_network()
-    }
-
-    #[inline]
-    fn place(&mut self, row: &[i32], twist: i32) -> Place {
-        let found = match self.rules.cache {
-            true => self.cache.find(row, twist),
-            false => Found::Full,
-        };
-        let record = match found {
-            Found::Known(record) => return Place::Cached(record),
-            Found::New(record) => Some(record),
-            Found::Full => None,
-        };
-        self.batch.push(row);
-        self.batch_twists.push(twist);
-        self.records.push(record);
-        record.map_or(Place::Batch(self.records.len() as u32 - 1), Place::Cached)
-    }
-
-    fn run_network(&mut self) -> Result<()> {
-        let (rows, num_actions) = (self.batch.len(), self.policy.num_actions());
-        if rows == 0 {
-            return Ok(());
-        }
-        self.batch_logits.resize(rows * num_actions, 0.0);
-        self.batch_values.resize(rows, 0.0);
-        let twists = (self.policy.num_twists() > 0).then_some(&self.batch_twists[..]);
-        self.policy.forward_batch(
-            &self.batch,
-            twists,
-            &mut self.scratch,
-            &mut self.batch_logits,
-            &mut self.batch_values,
-        )?;
-        if self.rules.cache {
-            self.keep();
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self) {
-        let outputs = self.batch_logits.chunks_exact(self.policy.num_actions());
-        let outputs = outputs.zip(&self.batch_values);
-        for (record, (logits, &value)) in self.records.iter().zip(outputs) {
-            if let Some(record) = *record {
-                self.cache.fill(record, logits.iter().copied().chain([value]));
-            }
-        }
-    }
-
-    /// Writes the raw logits of view `i` and returns its value, if it was evaluated.
-    #[inline]
-    fn output(&self, i: usize, logits: &mut [f32]) -> Option<f32> {
-        match self.places[i] {
-            Place::None => None,
-            Place::Batch(row) => {
-                let row = row as usize;
-                logits.copy_from_slice(&self.batch_logits[row * logits.len()..][..logits.len()]);
-                Some(self.batch_values[row])
-            }
-            Place::Cached(record) => {
-                let mut output = self.cache.output(record);
-                logits.iter_mut().zip(&mut output).for_each(|(logit, number)| *logit = number);
-                output.next()
-            }
-        }
-    }
 }

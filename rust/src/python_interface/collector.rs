@@ -10,7 +10,7 @@ use super::collected::PyCollectedData;
 use super::env::get_env;
 use super::nn::PyPolicy;
 use super::strategy::{eval_config, Tries};
-use crate::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
+use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
 use crate::error::{Error, Result};
 use crate::rl::evaluate::{evaluate, solve, Episode};
 use crate::rl::starts::Starts;
@@ -37,6 +37,8 @@ pub struct PyPpoCollector {
     config: PpoConfig,
     seed: u64,
     iteration: u64,
+    /// Away while it collects: another thread that collects meanwhile gets a new one.
+    collector: Collector,
 }
 
 #[pymethods]
@@ -81,7 +83,7 @@ impl PyPpoCollector {
             cache,
         };
         config.check()?;
-        Ok(Self { config, seed, iteration: 0 })
+        Ok(Self { config, seed, iteration: 0, collector: Collector::default() })
     }
 
     /// The iteration whose streams the next `collect` draws from.
@@ -106,13 +108,18 @@ impl PyPpoCollector {
         let py = slf.py();
         let env = get_env(env)?;
         let policy = policy.get().policy.clone();
-        let (config, seed, iteration) = {
-            let this = slf.borrow();
-            (this.config.clone(), this.seed, iteration.unwrap_or(this.iteration))
+        let (config, seed, iteration, mut collector) = {
+            let mut this = slf.borrow_mut();
+            let iteration = iteration.unwrap_or(this.iteration);
+            (this.config.clone(), this.seed, iteration, std::mem::take(&mut this.collector))
         };
-        let rollout =
-            py.detach(|| collect(&*env, &policy, &config, seed, iteration, &mut signal_poll()))?;
-        slf.borrow_mut().iteration = iteration + 1;
+        let rollout = py.detach(|| {
+            collector.collect(&*env, &policy, &config, seed, iteration, &mut signal_poll())
+        })?;
+        let mut this = slf.borrow_mut();
+        this.collector = collector;
+        this.iteration = iteration + 1;
+        drop(this);
         PyCollectedData::from_rollout(py, rollout)
     }
 }

@@ -1,0 +1,180 @@
+//! Network outputs for the views of a step, through a cache that workers may share.
+
+use std::sync::{PoisonError, RwLock};
+
+use super::cache::{hash_row, Cache, Found, Record};
+use super::lockstep::Rules;
+use crate::error::Result;
+use crate::nn::{Policy, Scratch};
+use crate::obs::SparseRows;
+use crate::rl::vec_env::{LaneMove, Views};
+use crate::rng::Rng;
+
+/// Evaluates the views of one step after another.
+///
+/// Workers share a cache without waiting for each other's networks: it is locked to look the views
+/// of a step up, to enter the new ones, and to write their outputs. A view whose output another
+/// worker is still computing is computed twice, to the same bits.
+#[derive(Default)]
+pub(super) struct Evaluator {
+    /// Permutation that each view of the step was evaluated through, `[B]`, -1 for none.
+    pub(super) twists: Vec<i32>,
+    /// Raw, `[B, A]`; unspecified for a view that was not evaluated.
+    pub(super) logits: Vec<f32>,
+    /// `[B]`, 0 for a view that was not evaluated.
+    pub(super) values: Vec<f32>,
+    hashes: Vec<u64>,
+    /// Views whose output was not cached when the step began.
+    missed: Vec<usize>,
+    /// Views and the rows of the batch that answer them.
+    asked: Vec<(usize, usize)>,
+    /// New records and the rows of the batch that fill them, both rising.
+    records: Vec<(Record, usize)>,
+    batch: SparseRows,
+    batch_twists: Vec<i32>,
+    batch_logits: Vec<f32>,
+    batch_values: Vec<f32>,
+    scratch: Scratch,
+}
+
+impl Evaluator {
+    /// Evaluates `views`, which the lanes of `moves` see, as `rules` say.
+    pub(super) fn evaluate(
+        &mut self,
+        policy: &Policy,
+        rules: Rules,
+        cache: &RwLock<Cache>,
+        (moves, views): (&[LaneMove], &Views),
+        rngs: &mut [Rng],
+    ) -> Result<()> {
+        self.logits.resize(moves.len() * policy.num_actions(), 0.0);
+        self.values.clear();
+        self.values.resize(moves.len(), 0.0);
+        self.draw_twists(policy, rules, (moves, views), rngs);
+        self.missed.clear();
+        self.asked.clear();
+        self.records.clear();
+        self.batch.clear();
+        self.batch_twists.clear();
+        let wanted = (0..moves.len()).filter(|&i| rules.wants(views.status[i]));
+        if rules.cache {
+            let cached = cache.read().unwrap_or_else(PoisonError::into_inner);
+            self.look_up(&cached, views, wanted);
+            drop(cached);
+            if self.missed.is_empty() {
+                return Ok(());
+            }
+            self.enter(&mut cache.write().unwrap_or_else(PoisonError::into_inner), views);
+        } else {
+            wanted.for_each(|i| self.ask(i, views));
+        }
+        self.run_network(policy)?;
+        if !self.records.is_empty() {
+            self.keep(&mut cache.write().unwrap_or_else(PoisonError::into_inner));
+        }
+        self.answer(policy.num_actions());
+        Ok(())
+    }
+
+    fn draw_twists(
+        &mut self,
+        policy: &Policy,
+        rules: Rules,
+        (moves, views): (&[LaneMove], &Views),
+        rngs: &mut [Rng],
+    ) {
+        self.twists.clear();
+        self.twists.resize(moves.len(), -1);
+        let num_twists = policy.num_twists() as u32;
+        if num_twists == 0 {
+            return;
+        }
+        for ((twist, LaneMove { lane, .. }), &status) in
+            self.twists.iter_mut().zip(moves).zip(&views.status)
+        {
+            if rules.wants(status) {
+                *twist = rngs[*lane].below(num_twists) as i32;
+            }
+        }
+    }
+
+    /// Copies the outputs that are known, and notes which are not.
+    fn look_up(&mut self, cache: &Cache, views: &Views, wanted: impl Iterator<Item = usize>) {
+        self.hashes.clear();
+        let rows = (0..views.rows.len()).map(|i| views.rows.row(i)).zip(&self.twists);
+        self.hashes.extend(rows.map(|(row, &twist)| hash_row(row, twist)));
+        for i in wanted {
+            match cache.get(self.hashes[i], views.rows.row(i), self.twists[i]) {
+                Some(record) if cache.is_filled(record) => self.copy(cache, record, i),
+                _ => self.missed.push(i),
+            }
+        }
+    }
+
+    #[inline]
+    fn copy(&mut self, cache: &Cache, record: Record, i: usize) {
+        let num_actions = self.logits.len() / self.values.len();
+        let logits = &mut self.logits[i * num_actions..][..num_actions];
+        let mut output = cache.output(record);
+        logits.iter_mut().zip(&mut output).for_each(|(logit, number)| *logit = number);
+        self.values[i] = output.next().unwrap_or_default();
+    }
+
+    /// Gives records to the views that have none, and asks the network for all that it must tell.
+    fn enter(&mut self, cache: &mut Cache, views: &Views) {
+        let missed = std::mem::take(&mut self.missed);
+        for &i in &missed {
+            match cache.find(views.rows.row(i), self.twists[i]) {
+                Found::New(record) => {
+                    self.records.push((record, self.batch.len()));
+                    self.ask(i, views);
+                }
+                Found::Known(record) if cache.is_filled(record) => self.copy(cache, record, i),
+                Found::Known(record) => {
+                    match self.records.binary_search_by_key(&record, |&(record, _)| record) {
+                        Ok(known) => self.asked.push((i, self.records[known].1)),
+                        Err(_) => self.ask(i, views),
+                    }
+                }
+                Found::Full => self.ask(i, views),
+            }
+        }
+        self.missed = missed;
+    }
+
+    fn ask(&mut self, i: usize, views: &Views) {
+        self.asked.push((i, self.batch.len()));
+        self.batch.push(views.rows.row(i));
+        self.batch_twists.push(self.twists[i]);
+    }
+
+    fn run_network(&mut self, policy: &Policy) -> Result<()> {
+        let rows = self.batch.len();
+        self.batch_logits.resize(rows * policy.num_actions(), 0.0);
+        self.batch_values.resize(rows, 0.0);
+        let twists = (policy.num_twists() > 0).then_some(&self.batch_twists[..]);
+        policy.forward_batch(
+            &self.batch,
+            twists,
+            &mut self.scratch,
+            &mut self.batch_logits,
+            &mut self.batch_values,
+        )
+    }
+
+    fn keep(&self, cache: &mut Cache) {
+        let num_actions = self.batch_logits.len() / self.batch_values.len();
+        for &(record, row) in &self.records {
+            let logits = &self.batch_logits[row * num_actions..][..num_actions];
+            cache.fill(record, logits.iter().copied().chain([self.batch_values[row]]));
+        }
+    }
+
+    fn answer(&mut self, num_actions: usize) {
+        for &(i, row) in &self.asked {
+            let logits = &self.batch_logits[row * num_actions..][..num_actions];
+            self.logits[i * num_actions..][..num_actions].copy_from_slice(logits);
+            self.values[i] = self.batch_values[row];
+        }
+    }
+}
