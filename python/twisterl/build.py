@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 # Weights, gradients, two moments, a snapshot of three of them, and the engine's packed copies.
 _COPIES_OF_A_PARAMETER = 10
 _FLOAT_BYTES = 4
-# What a collected step holds besides its active features.
+# What a collected step holds besides its active features, and for each action of those.
 _STEP_BYTES = 64
+_ACTION_BYTES = 5
 
 
 def import_config_classes(resolved: dict[str, Any], registered_only: bool = False) -> list[type]:
@@ -84,7 +85,7 @@ def make_policy(
     that do not fit the policy.
     """
     _require_memory(env, resolved)
-    _require_rollout_memory(resolved)
+    _require_rollout_memory(env, resolved)
     import torch
 
     obs_perms, act_perms = env.twists()
@@ -142,19 +143,24 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
         raise ConfigError([Fault("policy", problem)])
 
 
-def _require_rollout_memory(resolved: dict[str, Any]) -> None:
-    """Refuses a first collection that cannot fit, where the environment's size is known."""
+def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
+    """Refuses a first collection that cannot fit, where the length of episodes is known."""
     num_episodes = (resolved["algorithm"].get("collecting") or {}).get("num_episodes")
     available = _physical_bytes()
-    if registered("env_cls", resolved["env_cls"]) != "Puzzle" or not num_episodes or not available:
+    if registered("env_cls", resolved["env_cls"]) in (None, "PyEnv"):
         return
-    env = resolved["env"]
-    num_steps = num_episodes * env["depth_slope"] * env["difficulty"]
-    needed = num_steps * (env["width"] * env["height"] * _FLOAT_BYTES + _STEP_BYTES)
+    if not num_episodes or not available:
+        return
+    arguments = resolved["env"]
+    longest = arguments["depth_slope"] * arguments["difficulty"]
+    probe = env.copy()
+    probe.reset(seed=0)
+    step_bytes = len(probe.observe()) * _FLOAT_BYTES + _STEP_BYTES
+    step_bytes += env.num_actions() * _ACTION_BYTES
+    needed = num_episodes * longest * step_bytes
     if needed > available:
         problem = (
-            f"{num_episodes:,} episodes of up to "
-            f"{env['depth_slope'] * env['difficulty']:,} steps need {needed / 2**30:.0f} GiB; "
+            f"{num_episodes:,} episodes of up to {longest:,} steps need {needed / 2**30:.0f} GiB; "
             f"this machine has {available / 2**30:.0f} GiB; expected fewer or shorter ones"
         )
         raise ConfigError([Fault("algorithm.collecting.num_episodes", problem)])

@@ -37,14 +37,26 @@ class Section(BaseModel):
     )
 
 
-class PuzzleArguments(Section):
+class _EnvArguments(Section):
+    """What every environment of this package takes."""
+
+    difficulty: Steps = Field(1, description="random actions that scramble a solved state")
+    depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")
+    max_depth: Steps = Field(256, description="steps left after set_state")
+
+
+class PuzzleArguments(_EnvArguments):
     """The sliding puzzle."""
 
     width: Side = 3
     height: Side = 3
-    difficulty: Steps = Field(1, description="random actions that scramble a solved board")
-    depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")
-    max_depth: Steps = Field(256, description="steps left after set_state")
+
+
+class LightsOutArguments(_EnvArguments):
+    """Lights Out: a press flips a lamp and its neighbours."""
+
+    width: Side = 5
+    height: Side = 5
 
 
 class PyEnvArguments(Section):
@@ -245,6 +257,7 @@ DEFAULT_EVALS = {
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
     "env_cls": {
         "Puzzle": ("twisterl.envs.Puzzle", PuzzleArguments),
+        "LightsOut": ("twisterl.envs.LightsOut", LightsOutArguments),
         "PyEnv": ("twisterl.envs.PyEnv", PyEnvArguments),
     },
     "policy_cls": {

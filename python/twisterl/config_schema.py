@@ -51,6 +51,9 @@ def text() -> str:
 
 
 def main(arguments: list[str]) -> int:
+    if "--help" in arguments:
+        print(__doc__)
+        return 0
     if len(arguments) != 2 or arguments[0] not in ("--write", "--check"):
         print("usage: python -m twisterl.config_schema --write|--check FILE", file=sys.stderr)
         return 2

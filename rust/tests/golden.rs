@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde_json::Value;
-use twisterl::envs::puzzle::Puzzle;
+use serde_json::{json, Map, Value};
+use twisterl::envs::parameters::Kind;
+use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 
@@ -66,87 +67,140 @@ fn bounded_draws_floats_and_shuffles() {
     }
 }
 
-fn puzzle(config: &Value) -> Puzzle {
-    let size = |key: &str| number(&config[key]) as usize;
-    let [width, height, difficulty] = ["width", "height", "difficulty"].map(size);
-    Puzzle::new(width, height, difficulty, size("depth_slope"), size("max_depth")).unwrap()
+fn object(value: &Value) -> &Map<String, Value> {
+    value.as_object().unwrap()
 }
 
-fn state(value: &Value) -> Vec<usize> {
-    items(value).iter().map(|tile| number(tile) as usize).collect()
+fn numbers(value: &Value) -> Vec<i64> {
+    items(value).iter().map(|number| number.as_i64().unwrap()).collect()
 }
 
 #[test]
-fn puzzle_traces() {
-    for case in items(&spec("golden/puzzle.json")["traces"]) {
-        let mut env = puzzle(&case["config"]);
-        let stream = |lane| Rng::stream(number(&case["seed"]), 0, lane);
-        let mut play = stream(2);
-        match case["start"].as_str().unwrap() {
-            "uniform" => env.try_reset_uniform(&mut stream(1)).unwrap(),
-            _ => env.try_reset(&mut stream(1)).unwrap(),
+fn every_environment_has_a_spec_and_every_spec_an_environment() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/envs");
+    let mut specs: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let mut names: Vec<_> = ENVIRONMENTS.iter().map(|entry| entry.name.to_owned()).collect();
+    specs.sort();
+    names.sort();
+    assert_eq!(specs, names);
+}
+
+/// Parameters, their bounds and defaults.
+#[test]
+fn specs_are_what_is_built() {
+    for entry in ENVIRONMENTS {
+        let spec = spec(&format!("envs/{}.json", entry.name));
+        assert_eq!(spec["name"], entry.name);
+        let declared: Map<String, Value> =
+            entry.parameters().iter().map(|p| (p.name.to_owned(), declaration(p.kind))).collect();
+        let mut specified = object(&spec["parameters"]).clone();
+        for parameter in specified.values_mut() {
+            parameter.as_object_mut().unwrap().remove("meaning");
         }
-        let actions = items(&case["actions"]);
-        for t in 0..=actions.len() {
-            if let Some(states) = case["states"].as_array() {
-                assert_eq!(env.get_state(), state(&states[t]), "state {t} of {case}");
-            }
-            let mut masks = [false; 4];
-            env.try_masks(&mut masks).unwrap();
-            let digits: String = masks.iter().map(|&mask| if mask { '1' } else { '0' }).collect();
-            assert_eq!(digits, case["masks"][t].as_str().unwrap(), "masks {t} of {case}");
-            let status = env.try_status().unwrap();
-            let reward = case["rewards"][t].as_f64().unwrap() as f32;
-            let [is_final, success] = ["final", "success"].map(|k| case[k][t].as_bool().unwrap());
-            assert_eq!(status.reward, reward, "reward {t} of {case}");
-            assert_eq!((status.is_final, status.success), (is_final, success), "{t} of {case}");
-            assert_eq!(status.truncated, is_final && !success, "{t} of {case}");
-            if let Some(action) = actions.get(t) {
-                assert_eq!(u64::from(play.below(4)), number(action));
-                env.try_step(number(action) as usize).unwrap();
-            }
+        assert_eq!(specified, declared, "{}", entry.name);
+        let env = entry.make(&Map::new()).unwrap();
+        if let Some(names) = spec["actions"].as_array() {
+            assert_eq!(env.action_names(), *names, "{}", entry.name);
         }
-        assert_eq!(env.get_state(), state(&case["last_state"]), "{case}");
-        assert_eq!(env.observe(), state(&case["last_observation"]), "{case}");
     }
 }
 
-/// The number of boards at each distance from solved (for 3x3: 181,440 boards, 31 moves at most).
+/// A parameter as a spec describes it.
+fn declaration(kind: Kind) -> Value {
+    match kind {
+        Kind::Integer { min, max, default } => {
+            json!({"type": "int", "min": min, "max": max, "default": default})
+        }
+        Kind::Fraction { max, default } => {
+            json!({"type": "float", "min": 0, "max": max, "default": default})
+        }
+        Kind::Choice { names, default } => {
+            json!({"type": "choice", "names": names, "default": default})
+        }
+        Kind::Numbers => json!({"type": "numbers", "default": null}),
+        Kind::Pairs => json!({"type": "pairs", "default": null}),
+    }
+}
+
 #[test]
-fn puzzle_layers() {
-    for case in items(&spec("golden/puzzle.json")["layers"]) {
-        let [width, height] = ["width", "height"].map(|key| number(&case[key]) as usize);
-        let mut env = Puzzle::new(width, height, 1, 1, 1).unwrap();
-        let mut seen = HashSet::from([env.get_state()]);
-        let mut frontier = vec![env.get_state()];
-        for (distance, boards) in items(&case["boards"]).iter().enumerate() {
-            assert_eq!(frontier.len() as u64, number(boards), "{width}x{height} at {distance}");
-            let mut next = Vec::new();
-            for board in &frontier {
-                let board: Vec<i64> = board.iter().map(|&tile| tile as i64).collect();
-                for action in 0..4 {
-                    env.try_set_state(&board).unwrap();
-                    env.try_step(action).unwrap();
-                    if seen.insert(env.get_state()) {
-                        next.push(env.get_state());
+fn descriptions() {
+    for entry in ENVIRONMENTS {
+        let golden = spec(&format!("golden/{}.json", entry.name));
+        for case in items(&golden["descriptions"]) {
+            let env = entry.make(object(&case["config"])).unwrap();
+            assert_eq!(json!(env.obs_shape()), case["obs_shape"], "{case}");
+            assert_eq!(json!(env.action_names()), case["action_names"], "{case}");
+        }
+    }
+}
+
+#[test]
+fn traces() {
+    for entry in ENVIRONMENTS {
+        for case in items(&spec(&format!("golden/{}.json", entry.name))["traces"]) {
+            replay(&mut *entry.make(object(&case["config"])).unwrap(), case);
+        }
+    }
+}
+
+fn replay(env: &mut dyn Env, case: &Value) {
+    let stream = |lane| Rng::stream(number(&case["seed"]), 0, lane);
+    let mut play = stream(2);
+    match case["start"].as_str().unwrap() {
+        "uniform" => env.try_reset_uniform(&mut stream(1)).unwrap(),
+        _ => env.try_reset(&mut stream(1)).unwrap(),
+    }
+    let mut masks = vec![false; env.num_actions()];
+    let actions = items(&case["actions"]);
+    for t in 0..=actions.len() {
+        if let Some(states) = case["states"].as_array() {
+            assert_eq!(env.state(), Some(numbers(&states[t])), "state {t} of {case}");
+        }
+        env.try_masks(&mut masks).unwrap();
+        let digits: String = masks.iter().map(|&mask| if mask { '1' } else { '0' }).collect();
+        assert_eq!(digits, case["masks"][t].as_str().unwrap(), "masks {t} of {case}");
+        let status = env.try_status().unwrap();
+        let reward = case["rewards"][t].as_f64().unwrap() as f32;
+        let [is_final, success] = ["final", "success"].map(|k| case[k][t].as_bool().unwrap());
+        assert_eq!(status.reward, reward, "reward {t} of {case}");
+        assert_eq!((status.is_final, status.success), (is_final, success), "{t} of {case}");
+        assert_eq!(status.truncated, is_final && !success, "{t} of {case}");
+        if let Some(action) = actions.get(t) {
+            assert_eq!(u64::from(play.below(masks.len() as u32)), number(action));
+            env.try_step(number(action) as usize).unwrap();
+        }
+    }
+    assert_eq!(env.state(), Some(numbers(&case["last_state"])), "{case}");
+    assert_eq!(json!(env.observe()), case["last_observation"], "{case}");
+}
+
+/// The number of states at each distance from the goal.
+#[test]
+fn layers() {
+    for entry in ENVIRONMENTS {
+        for case in items(&spec(&format!("golden/{}.json", entry.name))["layers"]) {
+            let mut env = entry.make(object(&case["config"])).unwrap();
+            env.try_reset_goal(&mut Rng::new(0)).unwrap();
+            let mut frontier = vec![env.state().unwrap()];
+            let mut seen: HashSet<_> = frontier.iter().cloned().collect();
+            for (distance, states) in items(&case["states"]).iter().enumerate() {
+                assert_eq!(frontier.len() as u64, number(states), "{case} at {distance}");
+                let mut next = Vec::new();
+                for state in &frontier {
+                    for action in 0..env.num_actions() {
+                        env.try_set_state(state).unwrap();
+                        env.try_step(action).unwrap();
+                        let reached = env.state().unwrap();
+                        if seen.insert(reached.clone()) {
+                            next.push(reached);
+                        }
                     }
                 }
+                frontier = next;
             }
-            frontier = next;
         }
     }
-}
-
-#[test]
-fn puzzle_sizes() {
-    let spec = spec("envs/puzzle.json");
-    let side = &spec["parameters"]["width"];
-    let [min, max] = ["min", "max"].map(|key| number(&side[key]) as usize);
-    for (size, fits) in [(min - 1, false), (min, true), (max, true), (max + 1, false)] {
-        assert_eq!(Puzzle::new(size, min, 1, 2, 256).is_ok(), fits, "width {size}");
-        assert_eq!(Puzzle::new(min, size, 1, 2, 256).is_ok(), fits, "height {size}");
-    }
-    let env = Puzzle::new(min, max, 1, 2, 256).unwrap();
-    assert_eq!(items(&spec["actions"]).len(), env.num_actions());
-    assert_eq!(env.obs_shape(), [min * max; 2]);
 }

@@ -6,63 +6,86 @@ import sys
 from pathlib import Path
 
 import pytest
-from twisterl.board import MOVES
-from twisterl.config import PuzzleArguments
-from twisterl.envs import Puzzle
+from twisterl import envs
+from twisterl.config import REGISTRY
+from twisterl.twisterl.env import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = json.loads((ROOT / "specs" / "golden" / "puzzle.json").read_text())
 
 
-def name(case):
-    return "{width}x{height}-{difficulty}".format_map(case["config"]) + "-" + case["start"]
+def read(folder, name):
+    return json.loads((ROOT / "specs" / folder / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("case", GOLDEN["traces"], ids=name)
-def test_puzzle_trace(case):
-    env = Puzzle(**case["config"])
-    assert env.num_actions() == 4
-    assert list(env.obs_shape()) == [len(case["last_state"])] * 2
+def traces():
+    for class_name, name in ENVIRONMENTS.items():
+        for case in read("golden", name)["traces"]:
+            values = "-".join(str(value) for value in case["config"].values())
+            yield pytest.param(class_name, case, id=f"{name}-{values}-{case['start']}")
+
+
+@pytest.mark.parametrize(("class_name", "case"), list(traces()))
+def test_trace(class_name, case):
+    env = getattr(envs, class_name)(**case["config"])
+    assert env.num_actions() == len(case["masks"][0])
     if case["states"] is None:
         env.set_state(case["last_state"])
-        assert list(env.observe()) == case["last_observation"]
+        assert env.observe() == case["last_observation"]
         return
     env.set_state(case["states"][0])
     # set_state leaves max_depth steps, as a uniform start does; a reset leaves fewer or more.
     same_depth = case["start"] == "uniform"
     for t, state in enumerate(case["states"]):
-        assert list(env.get_state()) == state
+        assert env.get_state() == state
         assert "".join(str(int(mask)) for mask in env.masks()) == case["masks"][t]
-        assert env.solved() == case["success"][t]
+        assert env.success() == case["success"][t]
         if same_depth:
             assert env.reward() == case["rewards"][t]
             assert env.is_final() == case["final"][t]
         if t < len(case["actions"]):
             env.step(case["actions"][t])
-    assert list(env.observe()) == case["last_observation"]
+    assert env.observe() == case["last_observation"]
 
 
-def test_puzzle_spec_is_what_python_accepts():
-    spec = json.loads((ROOT / "specs" / "envs" / "puzzle.json").read_text())
-    schema = PuzzleArguments.model_json_schema()["properties"]
+@pytest.mark.parametrize("class_name", ENVIRONMENTS)
+def test_description(class_name):
+    for case in read("golden", ENVIRONMENTS[class_name])["descriptions"]:
+        env = getattr(envs, class_name)(**case["config"], difficulty=1, depth_slope=1, max_depth=1)
+        assert env.obs_shape() == case["obs_shape"]
+        assert env.action_names() == case["action_names"]
+
+
+def test_every_environment_has_a_python_class_and_a_section():
+    registered = {name for name in REGISTRY["env_cls"] if name != "PyEnv"}
+    assert registered == set(ENVIRONMENTS)
+    for name in ENVIRONMENTS:
+        assert REGISTRY["env_cls"][name][0] == f"twisterl.envs.{name}"
+        assert name in envs.__all__
+        assert issubclass(getattr(envs, name), envs.Puzzle.__base__)
+
+
+@pytest.mark.parametrize("class_name", ENVIRONMENTS)
+def test_spec_is_what_a_config_accepts(class_name):
+    spec = read("envs", ENVIRONMENTS[class_name])
+    model = REGISTRY["env_cls"][class_name][1]
+    schema = model.model_json_schema()["properties"]
     assert set(schema) == set(spec["parameters"])
-    for key, bounds in spec["parameters"].items():
+    make = getattr(envs, class_name)
+    defaults = model().model_dump()
+    assert make(**defaults).num_actions() > 0
+    for key, declared in spec["parameters"].items():
         found = schema[key]
-        limits = (found["minimum"], found["maximum"], found["default"])
-        assert limits == (bounds["min"], bounds["max"], bounds["default"]), key
-        least = {name: p["min"] for name, p in spec["parameters"].items()}
-        with pytest.raises(ValueError, match=key):
-            Puzzle(**least | {key: bounds["min"] - 1})
-        with pytest.raises(ValueError, match=key):
-            Puzzle(**least | {key: bounds["max"] + 1})
-    assert list(MOVES) == spec["actions"]
-    env = Puzzle(width=3, height=2, difficulty=1, depth_slope=1, max_depth=10)
-    assert env.num_actions() == len(spec["actions"])
-    rewards = spec["rewards"]
-    env.set_state([1, 0, 2, 3, 4, 5])
-    assert env.reward() == pytest.approx(rewards["out_of_steps"] / 10, rel=1e-6)
-    env.step(0)
-    assert env.reward() == rewards["solved"]
+        assert found["default"] == declared["default"], key
+        if "min" in declared:
+            limits = (found["minimum"], found["maximum"])
+            assert limits == (declared["min"], declared["max"]), key
+            for outside in (declared["min"] - 1, declared["max"] + 1):
+                with pytest.raises(ValueError, match=key):
+                    make(**{**defaults, key: outside})
+        if "names" in declared:
+            assert found["enum"] == declared["names"], key
+            with pytest.raises(ValueError, match=key):
+                make(**{**defaults, key: "nothing"})
 
 
 def test_golden_files_are_those_of_the_reference():

@@ -25,6 +25,9 @@ class Puzzle:
         self.difficulty, self.depth_slope, self.max_depth = difficulty, depth_slope, max_depth
         self.solve()
 
+    def goal(self, _: Rng) -> None:
+        self.solve()
+
     def solve(self) -> None:
         self.state = list(range(self.width * self.height))
         self.depth = self.max_depth
@@ -35,7 +38,7 @@ class Puzzle:
         for i in range(self.difficulty):
             if i % 32 == 0:
                 word = rng.word()
-            self.move(word >> 2 * (i % 32) & 3)
+            self.act(word >> 2 * (i % 32) & 3)
         self.depth = self.depth_slope * self.difficulty
 
     def reset_uniform(self, rng: Rng) -> None:
@@ -57,6 +60,12 @@ class Puzzle:
         row = self.state.index(0) // self.width
         return (inversions + row * (self.width - 1)) % 2 == 0
 
+    def action_names(self) -> list[str]:
+        return ["left", "up", "right", "down"]
+
+    def obs_shape(self) -> list[int]:
+        return [len(self.state)] * 2
+
     def target(self, action: int) -> int | None:
         """The cell that the blank goes to, None where the action is impossible."""
         blank = self.state.index(0)
@@ -65,14 +74,14 @@ class Puzzle:
         inside = 0 <= column < self.width and 0 <= row < self.height
         return row * self.width + column if inside else None
 
-    def move(self, action: int) -> None:
+    def act(self, action: int) -> None:
         target = self.target(action)
         if target is not None:
             blank = self.state.index(0)
             self.state[blank], self.state[target] = self.state[target], 0
 
     def step(self, action: int) -> None:
-        self.move(action)
+        self.act(action)
         self.depth -= 1
 
     def masks(self) -> list[bool]:
@@ -91,22 +100,3 @@ class Puzzle:
 
     def observe(self) -> list[int]:
         return [cell * len(self.state) + tile for cell, tile in enumerate(self.state)]
-
-
-def layers(width: int, height: int, depth: int) -> list[int]:
-    """How many boards are 0, 1, ... moves from solved, up to `depth` moves."""
-    puzzle = Puzzle(width, height, 0, 1, 1)
-    frontier = {tuple(puzzle.state)}
-    before: set[tuple[int, ...]] = set()
-    counts = []
-    while frontier and len(counts) <= depth:
-        counts.append(len(frontier))
-        after = set()
-        for state in frontier:
-            for action in range(4):
-                puzzle.state = list(state)
-                puzzle.move(action)
-                after.add(tuple(puzzle.state))
-        # An impossible action stays in the layer; a possible one leaves it.
-        before, frontier = frontier, after - before - frontier
-    return counts

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from puzzle import Puzzle, layers
+from lights_out import LightsOut
+from puzzle import Puzzle
 from rng import Rng
+from task import layers
 
 GOLDEN = Path(__file__).resolve().parents[2] / "specs" / "golden"
 SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
@@ -20,7 +24,8 @@ SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
 
 def main() -> int:
     differing = []
-    for name, content in {"rng.json": rng(), "puzzle.json": puzzle()}.items():
+    environments = {f"{name}.json": environment(cases) for name, cases in ENVIRONMENTS.items()}
+    for name, content in {"rng.json": rng(), **environments}.items():
         path = GOLDEN / name
         text = "{\n" + ",\n".join(f" {json.dumps(k)}: {lines(v)}" for k, v in content.items())
         text += "\n}\n"
@@ -70,49 +75,90 @@ def rng() -> dict[str, Any]:
     }
 
 
-def puzzle() -> dict[str, Any]:
-    sizes = [(2, 2), (3, 3), (2, 4), (4, 2), (4, 4), (5, 3), (16, 16)]
+@dataclass
+class Cases:
+    """What is recorded of an environment: its traces and layers, by parameters."""
+
+    make: Callable[..., Any]
+    traced: list[dict[str, Any]]
+    layered: list[tuple[dict[str, Any], int]]
+    """Parameters, and up to how many actions from the goal."""
+
+
+def sides(*pairs: tuple[int, int]) -> list[dict[str, Any]]:
+    return [{"width": width, "height": height} for width, height in pairs]
+
+
+# One line for each file of specs/envs; the tests fail where one is missing.
+ENVIRONMENTS = {
+    "puzzle": Cases(
+        Puzzle,
+        sides((2, 2), (3, 3), (2, 4), (4, 2), (4, 4), (5, 3), (16, 16)),
+        list(zip(sides((2, 2), (3, 2), (3, 3), (4, 4)), [100, 100, 100, 14], strict=True)),
+    ),
+    "lights_out": Cases(
+        LightsOut,
+        sides((2, 2), (3, 3), (5, 5), (4, 2), (3, 16), (16, 16)),
+        list(zip(sides((2, 2), (3, 3), (4, 4), (5, 5)), [100, 100, 100, 3], strict=True)),
+    ),
+}
+
+
+def environment(cases: Cases) -> dict[str, Any]:
+    starts = [("reset", 1), ("reset", 6), ("reset", 71), ("uniform", 3)]
     return {
-        "about": "boards, masks and rewards; written by tests/reference/write_golden.py",
+        "about": "states, masks and rewards; written by tests/reference/write_golden.py",
+        "descriptions": [describe(cases.make, parameters) for parameters in cases.traced],
         "traces": [
-            trace(width, height, difficulty, start, seed)
-            for seed, (width, height) in enumerate(sizes)
-            for start, difficulty in [("reset", 1), ("reset", 6), ("reset", 71), ("uniform", 3)]
+            trace(cases.make, parameters, difficulty, start, seed)
+            for seed, parameters in enumerate(cases.traced)
+            for start, difficulty in starts
         ],
         "layers": [
-            {"width": 2, "height": 2, "boards": layers(2, 2, 100)},
-            {"width": 3, "height": 2, "boards": layers(3, 2, 100)},
-            {"width": 3, "height": 3, "boards": layers(3, 3, 100)},
-            {"width": 4, "height": 4, "boards": layers(4, 4, 14)},
+            {
+                "config": parameters,
+                "states": layers(cases.make(**parameters, **episode(1)), depth),
+            }
+            for parameters, depth in cases.layered
         ],
     }
 
 
-def trace(width: int, height: int, difficulty: int, start: str, seed: int) -> dict[str, Any]:
+def episode(difficulty: int) -> dict[str, int]:
+    return {"difficulty": difficulty, "depth_slope": 2, "max_depth": 24}
+
+
+def describe(make: Callable[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    env = make(**parameters, **episode(1))
+    return {
+        "config": parameters,
+        "obs_shape": env.obs_shape(),
+        "action_names": env.action_names(),
+    }
+
+
+def trace(
+    make: Callable[..., Any], parameters: dict[str, Any], difficulty: int, start: str, seed: int
+) -> dict[str, Any]:
     """One episode: stream (seed, 0, lane 1) starts it, stream (seed, 0, lane 2) plays it."""
-    env = Puzzle(width, height, difficulty, depth_slope=2, max_depth=24)
+    config = {**parameters, **episode(difficulty)}
+    env = make(**config)
     begin, play = Rng.stream(seed, 0, 1), Rng.stream(seed, 0, 2)
     env.reset_uniform(begin) if start == "uniform" else env.reset(begin)
     actions: list[int] = []
     views = [view(env)]
     while not env.is_final() and len(actions) < 24:
-        actions.append(play.below(4))
+        actions.append(play.below(len(env.action_names())))
         env.step(actions[-1])
         views.append(view(env))
     return {
-        "config": {
-            "width": width,
-            "height": height,
-            "difficulty": difficulty,
-            "depth_slope": 2,
-            "max_depth": 24,
-        },
+        "config": config,
         "start": start,
         "seed": seed,
         "last_observation": env.observe(),
         "actions": actions,
         # A 16 x 16 board is long: only its last state is kept.
-        "states": [v.pop("state") for v in views] if width < 16 else None,
+        "states": [v.pop("state") for v in views] if len(env.state) < 200 else None,
         "last_state": list(env.state),
         "masks": ["".join(str(int(m)) for m in v["masks"]) for v in views],
         "rewards": [v["reward"] for v in views],
@@ -121,7 +167,7 @@ def trace(width: int, height: int, difficulty: int, start: str, seed: int) -> di
     }
 
 
-def view(env: Puzzle) -> dict[str, Any]:
+def view(env: Any) -> dict[str, Any]:
     return {
         "state": list(env.state),
         "masks": env.masks(),

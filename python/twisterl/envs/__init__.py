@@ -1,4 +1,7 @@
-"""Environments: the sliding puzzle, and your own written in Python.
+"""Environments: those of the compiled package, and your own written in Python.
+
+Those of the package are built from named parameters, which `twisterl.config` describes, and share
+the methods of `PyBaseEnv`. docs/environments.md shows them all.
 
 An environment for [PyEnv][] is any class with these methods. ``A`` is the number of actions,
 ``F`` the product of the shape of the observation.
@@ -76,6 +79,7 @@ from twisterl import twisterl as _extension
 from twisterl.envs.check import check_env
 
 Puzzle = _extension.env.Puzzle
+LightsOut = _extension.env.LightsOut
 
 
 def _environment_class(path: str, target: Any) -> type:
@@ -117,4 +121,4 @@ class PyEnv(_extension.env.PyEnv):
         return super().__new__(cls, pyenv_cls)
 
 
-__all__ = ["Puzzle", "PyEnv", "check_env"]
+__all__ = ["LightsOut", "Puzzle", "PyEnv", "check_env"]

@@ -1,7 +1,7 @@
 //! The compiled Python module `twisterl.twisterl`: names only, no logic.
 
 use pyo3::prelude::*;
-use twisterl::python_interface::{collector, env, nn, puzzle, pyenv};
+use twisterl::python_interface::{collector, env, envs, nn, pyenv};
 
 #[pymodule]
 #[pyo3(name = "twisterl")]
@@ -9,7 +9,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     let env_module = submodule(module, "env")?;
     env_module.add_class::<env::PyBaseEnv>()?;
-    env_module.add_class::<puzzle::PyPuzzle>()?;
+    envs::register(&env_module)?;
     env_module.add_class::<pyenv::PyEnv>()?;
 
     nn::register(&submodule(module, "nn")?)?;

@@ -1,3 +1,97 @@
-//! The environments that come with the crate; one file each.
+//! The environments that come with the crate: one file each, and one list of them.
 
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::rl::env::Env;
+
+pub mod grid;
+pub mod lights_out;
+pub mod parameters;
 pub mod puzzle;
+pub mod scrambled;
+
+use parameters::{Parameter, Parameters};
+
+/// The list. `$use! { ... }` gets a line `/// about` `module::Type` for each environment: the
+/// Python class has the name of the type, `specs/envs` and `specs/golden` that of the module.
+macro_rules! environments {
+    ($use:ident) => {
+        $use! {
+            /// The sliding puzzle on a board of `width` x `height`.
+            puzzle::Puzzle,
+            /// Lights Out on `width` x `height` lamps: a press flips a lamp and its neighbours.
+            lights_out::LightsOut,
+        }
+    };
+}
+#[cfg(feature = "python_bindings")]
+pub(crate) use environments;
+
+/// An environment that is built from named parameters.
+pub trait Listed: Env + Clone + Sized + 'static {
+    fn parameters() -> Vec<Parameter>;
+    fn build(parameters: &Parameters) -> Result<Self>;
+}
+
+/// An environment of the list.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Name of the class in Python and in configs.
+    pub class: &'static str,
+    /// Name of its spec and golden file.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    parameters: fn() -> Vec<Parameter>,
+    build: fn(&Parameters) -> Result<Box<dyn Env>>,
+}
+
+macro_rules! entries {
+    ($(#[doc = $about:literal] $module:ident :: $Type:ident,)*) => {
+        &[$(Entry {
+            class: stringify!($Type),
+            name: stringify!($module),
+            about: $about,
+            parameters: <$module::$Type as Listed>::parameters,
+            build: |parameters| Ok(Box::new(<$module::$Type as Listed>::build(parameters)?)),
+        }),*]
+    };
+}
+
+/// All environments of the crate.
+pub const ENVIRONMENTS: &[Entry] = environments!(entries);
+
+impl Entry {
+    /// Everything that [`Entry::make`] takes, with bounds and defaults.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        (self.parameters)()
+    }
+
+    /// The environment in a solved state.
+    ///
+    /// # Errors
+    /// If a parameter is unknown or its value out of range.
+    pub fn make(&self, given: &Map<String, Value>) -> Result<Box<dyn Env>> {
+        (self.build)(&Parameters::new(&self.parameters(), given)?)
+    }
+}
+
+/// The environment whose class or name is `name`.
+///
+/// # Errors
+/// If none is.
+///
+/// ```
+/// let parameters = serde_json::json!({"width": 4, "height": 3});
+/// let env = twisterl::envs::find("LightsOut")?.make(parameters.as_object().unwrap())?;
+/// assert_eq!(env.num_actions(), 12);
+/// # Ok::<(), twisterl::Error>(())
+/// ```
+pub fn find(name: &str) -> Result<&'static Entry> {
+    let found = ENVIRONMENTS.iter().find(|entry| entry.class == name || entry.name == name);
+    found.ok_or_else(|| {
+        let classes: Vec<&str> = ENVIRONMENTS.iter().map(|entry| entry.class).collect();
+        Error::invalid("environment", format!("one of {}", classes.join(", ")), name)
+    })
+}

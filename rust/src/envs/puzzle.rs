@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::parameters::{Parameter, Parameters};
+use super::scrambled::EPISODE;
+use super::Listed;
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
 use crate::rng::Rng;
@@ -177,18 +180,6 @@ impl Puzzle {
         Ok(())
     }
 
-    /// The board as text, one row a line, the blank as spaces.
-    pub fn render(&self) -> String {
-        let digits = (self.tiles.len() - 1).to_string().len();
-        let cell = |&tile: &u8| match tile {
-            0 => " ".repeat(digits),
-            tile => format!("{tile:>digits$}"),
-        };
-        let row =
-            |row: &[u8]| format!("|{}|\n", row.iter().map(cell).collect::<Vec<_>>().join("|"));
-        self.tiles.chunks(self.width()).map(row).collect()
-    }
-
     /// A board drawn uniformly from all solvable ones.
     ///
     /// Fisher-Yates from the last cell down; an unsolvable result swaps its first two tiles,
@@ -309,6 +300,20 @@ impl Puzzle {
     }
 }
 
+impl Listed for Puzzle {
+    fn parameters() -> Vec<Parameter> {
+        let sides = [Parameter::integer("width", 2, 16, 3), Parameter::integer("height", 2, 16, 3)];
+        [&sides[..], &EPISODE].concat()
+    }
+
+    fn build(parameters: &Parameters) -> Result<Self> {
+        let [width, height, difficulty, depth_slope, max_depth] =
+            ["width", "height", "difficulty", "depth_slope", "max_depth"]
+                .map(|name| parameters.integer(name));
+        Self::new(width, height, difficulty, depth_slope, max_depth)
+    }
+}
+
 impl Env for Puzzle {
     fn as_any(&self) -> &dyn Any {
         self
@@ -366,6 +371,24 @@ impl Env for Puzzle {
             .enumerate()
             .map(|(cell, &tile)| cell * cells + usize::from(tile))
             .collect()
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        ["left", "up", "right", "down"].map(str::to_owned).to_vec()
+    }
+    fn state(&self) -> Option<Vec<i64>> {
+        Some(self.tiles.iter().map(|&tile| i64::from(tile)).collect())
+    }
+    /// One row a line, the blank as spaces.
+    fn render(&self) -> Option<String> {
+        let digits = (self.tiles.len() - 1).to_string().len();
+        let cell = |&tile: &u8| match tile {
+            0 => " ".repeat(digits),
+            tile => format!("{tile:>digits$}"),
+        };
+        let row =
+            |row: &[u8]| format!("|{}|\n", row.iter().map(cell).collect::<Vec<_>>().join("|"));
+        Some(self.tiles.chunks(self.width()).map(row).collect())
     }
 
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {

@@ -35,7 +35,7 @@ use pyo3::types::PyCapsule;
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
 use super::pyenv::PythonEnv;
-use crate::error::{caught, Result};
+use crate::error::{caught, Error, Result};
 use crate::rl::env::{Env, Status, Twists};
 use crate::rng::Rng;
 
@@ -195,6 +195,44 @@ impl PyBaseEnv {
         Ok(Self::with(slf, |env| env.try_solution())?.unwrap_or_default())
     }
 
+    /// What the actions are called, a list of `A` strings.
+    fn action_names(slf: &Bound<'_, Self>) -> PyResult<Vec<String>> {
+        Self::with(slf, |env| Ok(env.action_names()))
+    }
+
+    /// What `set_state` takes to come back here. ValueError if this environment cannot tell.
+    fn get_state(slf: &Bound<'_, Self>) -> PyResult<Vec<i64>> {
+        Self::with(slf, |env| readable_state(env))
+    }
+
+    /// A state drawn uniformly from all that can be solved, named by `seed`; the environment
+    /// stays where it is.
+    #[pyo3(signature = (seed=None))]
+    fn random_state(slf: &Bound<'_, Self>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<i64>> {
+        let mut rng = generator(slf.py(), seed)?;
+        Self::with(slf, |env| {
+            let mut env = env.try_clone()?;
+            env.try_reset_uniform(&mut rng)?;
+            readable_state(&*env)
+        })
+    }
+
+    /// The state as lines of text.
+    fn __str__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        match Self::with(slf, |env| Ok(env.render()))? {
+            Some(text) => Ok(text),
+            None => Ok(slf.repr()?.to_string()),
+        }
+    }
+
+    /// Prints the state.
+    fn display(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let text = Self::__str__(slf)?;
+        // Through Python's own print, so that notebooks and capture see it.
+        slf.py().import("builtins")?.call_method1("print", (text.trim_end_matches('\n'),))?;
+        Ok(())
+    }
+
     /// The capsule that other libraries play this environment through.
     fn __twisterl_env__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyCapsule>> {
         export::capsule(slf.py(), Self::with(slf, |env| env.try_clone())?)
@@ -204,6 +242,12 @@ impl PyBaseEnv {
     fn copy(slf: &Bound<'_, Self>) -> PyResult<PyBaseEnv> {
         Ok(PyBaseEnv { env: Self::with(slf, |env| env.try_clone())? })
     }
+}
+
+fn readable_state(env: &dyn Env) -> Result<Vec<i64>> {
+    env.state().ok_or_else(|| {
+        Error::invalid("env", "an environment whose state can be read", "one that cannot tell it")
+    })
 }
 
 pub use super::get_env::get_env;

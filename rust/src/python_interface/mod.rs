@@ -9,6 +9,7 @@ mod collected;
 pub mod collector;
 mod described;
 pub mod env;
+pub mod envs;
 pub mod error;
 pub mod get_env;
 mod legacy;

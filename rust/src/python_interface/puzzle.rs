@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::args::{count, integer};
-use super::env::{generator, get_env_mut, get_env_ref, PyBaseEnv};
+use super::env::{get_env_mut, get_env_ref, PyBaseEnv};
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
 
@@ -49,11 +49,6 @@ impl PyPuzzle {
         Ok(get_env_ref::<Puzzle>(slf.as_super())?.solved())
     }
 
-    /// The tile at every cell, row by row; 0 is the blank.
-    fn get_state(slf: PyRef<'_, Self>) -> PyResult<Vec<usize>> {
-        Ok(get_env_ref::<Puzzle>(slf.as_super())?.get_state())
-    }
-
     /// The tile in column `x`, row `y`.
     fn get_position(
         slf: PyRef<'_, Self>,
@@ -79,25 +74,6 @@ impl PyPuzzle {
         let (x, y) = (column(puzzle, x)?, row(puzzle, y)?);
         puzzle.set_position(x, y, integer("val", val, 0..=last_tile)? as usize)?;
         Ok(())
-    }
-
-    /// Prints the board.
-    fn display(slf: PyRef<'_, Self>) -> PyResult<()> {
-        let board = get_env_ref::<Puzzle>(slf.as_super())?.render();
-        // Through Python's own print, so that notebooks and capture see it.
-        slf.py().import("builtins")?.call_method1("print", (board.trim_end_matches('\n'),))?;
-        Ok(())
-    }
-
-    fn __str__(slf: PyRef<'_, Self>) -> PyResult<String> {
-        Ok(get_env_ref::<Puzzle>(slf.as_super())?.render())
-    }
-
-    /// A board drawn uniformly from all solvable ones, named by `seed`.
-    #[pyo3(signature = (seed=None))]
-    fn random_state(slf: PyRef<'_, Self>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<i64>> {
-        let mut rng = generator(slf.py(), seed)?;
-        Ok(get_env_ref::<Puzzle>(slf.as_super())?.random_state(&mut rng))
     }
 }
 

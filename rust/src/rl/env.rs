@@ -41,6 +41,10 @@ pub trait Env: EnvObject + Send + Sync {
 
     /// Number of actions `A`.
     fn num_actions(&self) -> usize;
+    /// What the actions are called where solutions are printed `[A]`; no spaces.
+    fn action_names(&self) -> Vec<String> {
+        (0..self.num_actions()).map(|action| action.to_string()).collect()
+    }
     /// Shape of the observation; its product is the number of features `F`.
     fn obs_shape(&self) -> Vec<usize>;
     fn set_difficulty(&mut self, _difficulty: usize) {}
@@ -64,6 +68,14 @@ pub trait Env: EnvObject + Send + Sync {
     fn observe(&self) -> Vec<usize>;
     fn twists(&self) -> Twists {
         (Vec::new(), Vec::new())
+    }
+    /// What [`Env::set_state`] takes to come back here, if it can be told.
+    fn state(&self) -> Option<Vec<i64>> {
+        None
+    }
+    /// The state as lines of text, each ended by a line break, if it can be drawn.
+    fn render(&self) -> Option<String> {
+        None
     }
     /// True if [`Env::solution`] is the answer rather than the actions played.
     fn track_solution(&self) -> bool {

@@ -1,0 +1,181 @@
+//! What an environment is built from: named values, checked against what it declares.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// A declared parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+/// What values a parameter takes, and which one if none is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// From `min` to `max`, both included.
+    Integer {
+        min: u32,
+        max: u32,
+        default: u32,
+    },
+    /// From 0 to `max`, both included.
+    Fraction {
+        max: f64,
+        default: f64,
+    },
+    Choice {
+        names: &'static [&'static str],
+        default: &'static str,
+    },
+    /// A list of natural numbers, or null, which is the default.
+    Numbers,
+    /// A list of pairs of natural numbers, or null, which is the default.
+    Pairs,
+}
+
+impl Parameter {
+    pub const fn integer(name: &'static str, min: u32, max: u32, default: u32) -> Self {
+        Self { name, kind: Kind::Integer { min, max, default } }
+    }
+
+    fn default(&self) -> Value {
+        match self.kind {
+            Kind::Integer { default, .. } => default.into(),
+            Kind::Fraction { default, .. } => default.into(),
+            Kind::Choice { default, .. } => default.into(),
+            Kind::Numbers | Kind::Pairs => Value::Null,
+        }
+    }
+
+    fn accepts(&self, value: &Value) -> bool {
+        let pair = |value: &Value| natural_numbers(value).is_some_and(|pair| pair.len() == 2);
+        match self.kind {
+            Kind::Integer { min, max, .. } => {
+                value.as_u64().is_some_and(|n| (u64::from(min)..=u64::from(max)).contains(&n))
+            }
+            Kind::Fraction { max, .. } => value.as_f64().is_some_and(|n| (0.0..=max).contains(&n)),
+            Kind::Choice { names, .. } => value.as_str().is_some_and(|name| names.contains(&name)),
+            Kind::Numbers => value.is_null() || natural_numbers(value).is_some(),
+            Kind::Pairs => {
+                value.is_null() || value.as_array().is_some_and(|pairs| pairs.iter().all(pair))
+            }
+        }
+    }
+
+    /// What [`Parameter::accepts`], in words.
+    fn expected(&self) -> String {
+        match self.kind {
+            Kind::Integer { min, max, .. } => format!("an integer in {min}..={max}"),
+            Kind::Fraction { max, .. } => format!("a number from 0 to {max}"),
+            Kind::Choice { names, .. } => format!("one of {}", names.join(", ")),
+            Kind::Numbers => "a list of natural numbers".to_owned(),
+            Kind::Pairs => "a list of pairs of natural numbers".to_owned(),
+        }
+    }
+}
+
+fn natural_numbers(value: &Value) -> Option<Vec<usize>> {
+    value.as_array()?.iter().map(|n| n.as_u64().and_then(|n| usize::try_from(n).ok())).collect()
+}
+
+/// A value for every declared parameter.
+///
+/// Reading one that was not declared, or as another kind, is a bug of the environment: a panic.
+#[derive(Clone, Debug)]
+pub struct Parameters(Map<String, Value>);
+
+impl Parameters {
+    /// `given`, with the defaults of what is missing.
+    ///
+    /// # Errors
+    /// If a name is not declared or a value not accepted.
+    pub fn new(declared: &[Parameter], given: &Map<String, Value>) -> Result<Self> {
+        let names = || declared.iter().map(|parameter| parameter.name).collect::<Vec<_>>();
+        if let Some(name) = given.keys().find(|name| !names().contains(&name.as_str())) {
+            return Err(Error::invalid(
+                "parameter",
+                format!("one of {}", names().join(", ")),
+                name,
+            ));
+        }
+        let mut values = Map::new();
+        for parameter in declared {
+            let value = given.get(parameter.name).cloned().unwrap_or_else(|| parameter.default());
+            if !parameter.accepts(&value) {
+                return Err(Error::invalid(parameter.name, parameter.expected(), value));
+            }
+            values.insert(parameter.name.to_owned(), value);
+        }
+        Ok(Self(values))
+    }
+
+    pub fn integer(&self, name: &str) -> usize {
+        self.0[name].as_u64().and_then(|n| usize::try_from(n).ok()).expect("an integer parameter")
+    }
+
+    pub fn fraction(&self, name: &str) -> f64 {
+        self.0[name].as_f64().expect("a fraction parameter")
+    }
+
+    pub fn choice(&self, name: &str) -> &str {
+        self.0[name].as_str().expect("a choice parameter")
+    }
+
+    /// `None` if it was not given.
+    pub fn numbers(&self, name: &str) -> Option<Vec<usize>> {
+        natural_numbers(&self.0[name])
+    }
+
+    /// `None` if it was not given.
+    pub fn pairs(&self, name: &str) -> Option<Vec<(usize, usize)>> {
+        let pair = |value: &Value| natural_numbers(value).map(|pair| (pair[0], pair[1]));
+        self.0[name].as_array()?.iter().map(pair).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DECLARED: [Parameter; 5] = [
+        Parameter::integer("side", 2, 16, 3),
+        Parameter { name: "density", kind: Kind::Fraction { max: 0.5, default: 0.25 } },
+        Parameter { name: "metric", kind: Kind::Choice { names: &["a", "b"], default: "b" } },
+        Parameter { name: "cells", kind: Kind::Numbers },
+        Parameter { name: "edges", kind: Kind::Pairs },
+    ];
+
+    fn parse(given: Value) -> Result<Parameters> {
+        Parameters::new(&DECLARED, given.as_object().unwrap())
+    }
+
+    #[test]
+    fn what_is_missing_takes_its_default() {
+        let parameters = parse(json!({"edges": [[0, 1], [1, 2]]})).unwrap();
+        assert_eq!(parameters.integer("side"), 3);
+        assert_eq!(parameters.fraction("density"), 0.25);
+        assert_eq!(parameters.choice("metric"), "b");
+        assert_eq!(parameters.numbers("cells"), None);
+        assert_eq!(parameters.pairs("edges"), Some(vec![(0, 1), (1, 2)]));
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for (given, said) in [
+            (json!({"side": 1}), "side: expected an integer in 2..=16, got 1"),
+            (json!({"side": 3.0}), "side: expected an integer in 2..=16, got 3.0"),
+            (json!({"density": 0.6}), "density: expected a number from 0 to 0.5, got 0.6"),
+            (json!({"metric": "c"}), "metric: expected one of a, b, got \"c\""),
+            (json!({"cells": [-1]}), "cells: expected a list of natural numbers, got [-1]"),
+            (json!({"edges": [[1]]}), "edges: expected a list of pairs of natural numbers"),
+            (json!({"sides": 3}), "parameter: expected one of side, density, metric"),
+        ] {
+            let error = parse(given).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Environments made of rules: what an episode is, written once.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::parameters::{Parameter, Parameters};
+use super::Listed;
+use crate::error::{Error, Result};
+use crate::rl::env::{Env, Status, Twists};
+use crate::rng::Rng;
+
+const OUT_OF_STEPS: f32 = -0.5;
+const MOST_STEPS: u32 = 1_000_000;
+
+/// The rules of a problem: its states, how actions change them, and which are goals.
+///
+/// `self` is what does not change, built once and shared by all copies; a state is a plain value,
+/// so that copying it allocates nothing. Methods that a problem does not have keep their defaults,
+/// which mean what they mean in [`Env`].
+pub trait Rules: Sized + Send + Sync + 'static {
+    type State: Copy + PartialEq + Send + Sync + 'static;
+    /// Besides those that every environment has: `difficulty`, `depth_slope`, `max_depth`.
+    const PARAMETERS: &'static [Parameter];
+
+    fn new(parameters: &Parameters) -> Result<Self>;
+    /// Printed when solutions are; no spaces. `[A]`
+    fn action_names(&self) -> Vec<String>;
+    fn num_actions(&self) -> usize;
+    fn obs_shape(&self) -> Vec<usize>;
+
+    /// A solved state, drawn if there are many.
+    fn goal(&self, rng: &mut Rng) -> Self::State;
+    fn is_goal(&self, state: &Self::State) -> bool;
+    /// Plays `action`, in `0..A`; an impossible one changes nothing.
+    fn apply(&self, state: &mut Self::State, action: usize);
+    fn masks(&self, _state: &Self::State, masks: &mut [bool]) {
+        masks.fill(true);
+    }
+    /// Appends the active features.
+    fn observe(&self, state: &Self::State, indices: &mut Vec<i32>);
+    /// Drawn uniformly from all states that can be solved.
+    fn uniform(&self, rng: &mut Rng) -> Self::State;
+
+    /// The state as numbers, and back.
+    fn numbers(&self, state: &Self::State) -> Vec<i64>;
+    fn parse(&self, numbers: &[i64]) -> Result<Self::State>;
+    fn check_solvable(&self, _state: &Self::State) -> Result<()> {
+        Ok(())
+    }
+    fn render(&self, state: &Self::State) -> String;
+
+    fn inverse_actions(&self) -> Option<Vec<usize>>;
+    fn key(&self, state: &Self::State) -> Option<u128>;
+    fn twists(&self) -> Twists {
+        (Vec::new(), Vec::new())
+    }
+}
+
+/// Episodes of the problem `R`: from a goal, `difficulty` random actions, then
+/// `depth_slope * difficulty` steps; `max_depth` steps after `set_state` and after a uniform start.
+///
+/// Reward: 1 solved, -0.5 out of steps, else `-0.5 / max_depth`.
+pub struct Scrambled<R: Rules> {
+    rules: Arc<R>,
+    state: R::State,
+    depth: u32,
+    difficulty: usize,
+    depth_slope: usize,
+    max_depth: u32,
+    rng: Rng,
+}
+
+impl<R: Rules> Clone for Scrambled<R> {
+    fn clone(&self) -> Self {
+        Self { rules: self.rules.clone(), rng: self.rng.clone(), ..*self }
+    }
+
+    /// Without allocating: searches copy a state for every node.
+    #[inline]
+    fn clone_from(&mut self, other: &Self) {
+        // Counting references is shared between threads: not for rules that are there.
+        if !Arc::ptr_eq(&self.rules, &other.rules) {
+            self.rules = other.rules.clone();
+        }
+        self.rng.clone_from(&other.rng);
+        self.state = other.state;
+        self.depth = other.depth;
+        self.difficulty = other.difficulty;
+        self.depth_slope = other.depth_slope;
+        self.max_depth = other.max_depth;
+    }
+}
+
+impl<R: Rules> Listed for Scrambled<R> {
+    fn parameters() -> Vec<Parameter> {
+        [R::PARAMETERS, &EPISODE].concat()
+    }
+
+    /// In a goal.
+    fn build(parameters: &Parameters) -> Result<Self> {
+        let rules = R::new(parameters)?;
+        let max_depth = parameters.integer("max_depth") as u32;
+        Ok(Self {
+            state: rules.goal(&mut Rng::new(0)),
+            rules: Arc::new(rules),
+            depth: max_depth,
+            difficulty: parameters.integer("difficulty"),
+            depth_slope: parameters.integer("depth_slope"),
+            max_depth,
+            rng: Rng::new(0),
+        })
+    }
+}
+
+/// The parameters that every environment has.
+pub(super) const EPISODE: [Parameter; 3] = [
+    Parameter::integer("difficulty", 1, MOST_STEPS, 1),
+    Parameter::integer("depth_slope", 1, MOST_STEPS, 2),
+    Parameter::integer("max_depth", 1, MOST_STEPS, 256),
+];
+
+impl<R: Rules> Scrambled<R> {
+    fn scramble(&mut self, rng: &mut Rng) {
+        self.state = self.rules.goal(rng);
+        let num_actions = self.rules.num_actions() as u32;
+        for _ in 0..self.difficulty {
+            self.rules.apply(&mut self.state, rng.below(num_actions) as usize);
+        }
+        let depth = self.depth_slope.saturating_mul(self.difficulty);
+        self.depth = u32::try_from(depth).unwrap_or(u32::MAX);
+    }
+
+    fn place(&mut self, state: R::State) {
+        self.state = state;
+        self.depth = self.max_depth;
+    }
+
+    #[inline]
+    fn status(&self) -> Status {
+        let success = self.rules.is_goal(&self.state);
+        let out_of_steps = self.depth == 0;
+        let reward = match (success, out_of_steps) {
+            (true, _) => 1.0,
+            (false, true) => OUT_OF_STEPS,
+            (false, false) => OUT_OF_STEPS / self.max_depth as f32,
+        };
+        let is_final = success || out_of_steps;
+        Status { reward, is_final, success, truncated: out_of_steps && !success }
+    }
+}
+
+impl<R: Rules> Env for Scrambled<R> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        self.rules.num_actions()
+    }
+    fn action_names(&self) -> Vec<String> {
+        self.rules.action_names()
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        self.rules.obs_shape()
+    }
+    fn set_difficulty(&mut self, difficulty: usize) {
+        self.difficulty = difficulty;
+    }
+    fn get_difficulty(&self) -> usize {
+        self.difficulty
+    }
+    /// Ignores a state that is none; [`Env::try_set_state`] tells why.
+    fn set_state(&mut self, state: Vec<i64>) {
+        let _ = self.try_set_state(&state);
+    }
+    fn reset(&mut self) {
+        let mut rng = self.rng.clone();
+        self.scramble(&mut rng);
+        self.rng = rng;
+    }
+    /// Ignores an action that is none; [`Env::try_step`] refuses it.
+    fn step(&mut self, action: usize) {
+        let _ = self.try_step(action);
+    }
+    fn masks(&self) -> Vec<bool> {
+        let mut masks = vec![false; self.num_actions()];
+        self.rules.masks(&self.state, &mut masks);
+        masks
+    }
+    fn is_final(&self) -> bool {
+        self.status().is_final
+    }
+    fn success(&self) -> bool {
+        self.rules.is_goal(&self.state)
+    }
+    fn reward(&self) -> f32 {
+        self.status().reward
+    }
+    fn observe(&self) -> Vec<usize> {
+        let mut indices = Vec::new();
+        self.rules.observe(&self.state, &mut indices);
+        indices.into_iter().map(|index| index as usize).collect()
+    }
+    fn twists(&self) -> Twists {
+        self.rules.twists()
+    }
+    fn state(&self) -> Option<Vec<i64>> {
+        Some(self.rules.numbers(&self.state))
+    }
+    fn render(&self) -> Option<String> {
+        Some(self.rules.render(&self.state))
+    }
+
+    fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
+        self.scramble(rng);
+        Ok(())
+    }
+    fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
+        self.place(self.rules.uniform(rng));
+        Ok(())
+    }
+    fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
+        self.place(self.rules.goal(rng));
+        Ok(())
+    }
+    fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
+        self.place(self.rules.parse(state)?);
+        Ok(())
+    }
+    fn check_solvable(&self) -> Result<()> {
+        self.rules.check_solvable(&self.state)
+    }
+    #[inline]
+    fn try_step(&mut self, action: usize) -> Result<()> {
+        let num_actions = self.rules.num_actions();
+        if action >= num_actions {
+            return Err(Error::invalid(
+                "action",
+                format!("an integer in 0..{num_actions}"),
+                action,
+            ));
+        }
+        self.rules.apply(&mut self.state, action);
+        self.depth = self.depth.saturating_sub(1);
+        Ok(())
+    }
+    #[inline]
+    fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
+        self.rules.observe(&self.state, indices);
+        Ok(())
+    }
+    #[inline]
+    fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
+        self.rules.masks(&self.state, masks);
+        Ok(())
+    }
+    #[inline]
+    fn try_status(&self) -> Result<Status> {
+        Ok(self.status())
+    }
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        self.rules.inverse_actions()
+    }
+    fn state_key(&self) -> Option<u128> {
+        self.rules.key(&self.state)
+    }
+}
+
+/// The numbers of a state of `len` entries, each in `0..bound`.
+///
+/// # Errors
+/// If one of them is not; the message says what was expected of all.
+pub(super) fn entries(state: &[i64], len: usize, bound: usize) -> Result<&[i64]> {
+    let expected = || format!("{len} integers in 0..{bound}");
+    if state.len() != len {
+        return Err(Error::invalid("state", expected(), format!("{} entries", state.len())));
+    }
+    let outside = |entry: &&i64| !usize::try_from(**entry).is_ok_and(|entry| entry < bound);
+    match state.iter().find(outside) {
+        None => Ok(state),
+        Some(entry) => Err(Error::invalid("state", expected(), entry)),
+    }
+}
