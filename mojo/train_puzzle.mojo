@@ -1,0 +1,180 @@
+"""Trains a sliding puzzle by Evolution Strategies: `mojo run train_puzzle.mojo`."""
+
+from std.os.path import exists
+from std.sys import argv, exit, stderr
+
+from twisterl.config import MAX_BYTES, Config
+from twisterl.files import read_text
+from twisterl.interrupt import hold_interrupts
+from twisterl.puzzle import Board, PackedPuzzle, Puzzle
+from twisterl.run import Options, Run
+from twisterl.workers import worker_count
+
+comptime EXAMPLE = "examples/es_puzzle8_v1.json"
+comptime HELP = """Train a sliding puzzle by Evolution Strategies.
+
+usage: mojo run train_puzzle.mojo [options]
+
+  --config FILE         run config (examples/es_puzzle8_v1.json)
+  --seed N              in place of the config's
+  --threads N           at most as many as there are cores (all)
+  --time-budget S       stop after S seconds
+  --resume PATH         continue a run folder, or start from a model (.safetensors)
+  --out FOLDER          where the run is saved (runs/<config name>, or the folder resumed)
+"""
+
+
+def main():
+    try:
+        exit(train())
+    except error:
+        print("error:", error, file=stderr)
+        exit(1)
+
+
+def train() raises -> Int:
+    """Does what the command line says; the exit status."""
+    var arguments = List[String]()
+    for argument in argv():
+        arguments.append(String(argument))
+    var config_path = String()
+    var seed = -1
+    var options = Options("", "", 4096, 0, "", "")
+    var index = 1
+    while index < len(arguments):
+        var name = arguments[index]
+        if name == "--help" or name == "-h":
+            print(HELP, end="")
+            return 0
+        if name not in [
+            "--config",
+            "--seed",
+            "--threads",
+            "--time-budget",
+            "--resume",
+            "--out",
+        ]:
+            raise Error(name, ": unknown option; --help lists them")
+        if index + 1 == len(arguments):
+            raise Error(name, ": expected a value after it")
+        var value = arguments[index + 1]
+        if name == "--config":
+            config_path = value
+        elif name == "--seed":
+            seed = whole_number(name, value, 0)
+        elif name == "--threads":
+            options.threads = whole_number(name, value, 1)
+        elif name == "--time-budget":
+            options.time_budget_s = seconds(name, value)
+        elif name == "--resume":
+            options.resume = value
+        else:
+            options.folder = value
+        index += 2
+    return dispatch(config_path, seed, options^)
+
+
+def whole_number(name: String, value: String, low: Int) raises -> Int:
+    """The number after option `name`.
+
+    Raises:
+        If it is none, or below `low`.
+    """
+    try:
+        var number = atol(value)
+        if number >= low:
+            return number
+    except:
+        pass
+    raise Error(
+        name, ": expected a whole number of at least ", low, ", got ", value
+    )
+
+
+def seconds(name: String, value: String) raises -> Float64:
+    """The time after option `name`.
+
+    Raises:
+        If it is no positive number.
+    """
+    try:
+        var number = atof(value)
+        if number > 0:
+            return number
+    except:
+        pass
+    raise Error(name, ": expected a number of seconds above 0, got ", value)
+
+
+def dispatch(
+    var config_path: String, seed: Int, var options: Options
+) raises -> Int:
+    """Trains with the code compiled for the config's board and network; the exit status.
+
+    Raises:
+        If there is none, or as `Run.learn`.
+    """
+    if config_path == "":
+        var resumed = options.resume + "/base_config.json"
+        config_path = EXAMPLE if exists(EXAMPLE) else "../" + EXAMPLE
+        if options.resume != "" and exists(resumed):
+            config_path = resumed
+    var text = read_text(config_path, MAX_BYTES)
+    var config: Config
+    try:
+        config = Config(text)
+    except error:
+        raise Error(config_path, ": ", error)
+    if seed >= 0:
+        config.seed = seed
+    options.config_path = config_path
+    options.config_text = text
+    options.threads = worker_count(min(options.threads, config.num_cores))
+    if options.folder == "":
+        options.folder = default_folder(config_path, options.resume)
+    comptime for side in range(2, 6):
+        if config.width == side and config.height == side:
+            comptime if side <= 4:
+                return with_board[PackedPuzzle[side, side]](config^, options)
+            else:
+                return with_board[Puzzle[side, side]](config^, options)
+    raise Error(
+        config_path,
+        ": env: no code is compiled for a board of ",
+        config.width,
+        "x",
+        config.height,
+        "; compiled: 2x2, 3x3, 4x4, 5x5",
+    )
+
+
+def with_board[B: Board](var config: Config, options: Options) raises -> Int:
+    """Trains on boards `B`; the exit status.
+
+    Raises:
+        If no code is compiled for the network's width, or as `Run.learn`.
+    """
+    comptime for hidden in [32, 64, 128]:
+        if config.embedding_size == hidden:
+            var run = Run[B, hidden](config^, options)
+            run.start_from(options.resume)
+            hold_interrupts()
+            return run.learn()
+    raise Error(
+        options.config_path,
+        (
+            ": policy.embedding_size: expected 32, 64 or 128 (what is "
+            "compiled), got "
+        ),
+        config.embedding_size,
+    )
+
+
+def default_folder(config_path: String, resume: String) -> String:
+    """The folder to save into where none is named."""
+    if resume != "" and not resume.endswith(".safetensors"):
+        return resume
+    var begin = config_path.rfind("/") + 1
+    return String(
+        String("runs/", config_path[byte=begin:]).removesuffix(".json")
+    )

@@ -1,0 +1,308 @@
+"""The run config: the JSON files that all languages share, for `twisterl.rl.ES`.
+
+A missing key takes its default, an unknown one is refused with its path. The defaults and ranges
+are those of `python/twisterl/config.py`; `specs/cases` holds configs that both must judge alike.
+"""
+
+from .episodes import Player
+from .es import EsSettings
+from .json import ABSENT, Json, Kind
+from .optimizer import Decline, OptimizerSettings, Rule
+from .puzzle import Settings
+from .section import (
+    BELOW_ONE,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Section,
+    fault,
+    number_at,
+)
+
+comptime MAX_BYTES = 1 << 20
+comptime LARGEST_COUNT = 10_000_000
+comptime LARGEST_STEPS = 1_000_000
+comptime LARGEST_SEED = (1 << 62) - 1 + (1 << 62)
+
+
+@fieldwise_init
+struct Evaluation(Copyable, Movable):
+    """One entry of `evals`."""
+
+    var name: String
+    var num_episodes: Int
+    var deterministic: Bool
+    var num_searches: Int
+    var seed: Int
+    var uniform_start: Bool
+    var every: Int
+    """Iterations from one to the next."""
+
+
+@fieldwise_init
+struct Learning(Copyable, Movable):
+    """The curriculum, and how long a run is."""
+
+    var threshold: Float64
+    var max_difficulty: Int
+    var metric: String
+    """Name of the evaluation whose success raises the difficulty."""
+    var step: Int
+    var num_iterations: Int
+    """0: nothing bounds the run."""
+
+
+struct Config(Movable):
+    """A run as its config describes it."""
+
+    var width: Int
+    var height: Int
+    var puzzle: Settings
+    var embedding_size: Int
+    var num_cores: Int
+    var es: EsSettings
+    var generations_per_iteration: Int
+    var seed: Int
+    var learning: Learning
+    var evaluations: List[Evaluation]
+    var log_every: Int
+    """Iterations from one line to the next; 0: no lines."""
+    var save_every: Int
+    """Iterations from one saving to the next; 0: at the end only."""
+
+    def __init__(out self, text: String) raises:
+        """The config in `text`.
+
+        Raises:
+            If it is not JSON, or naming the first key that is unknown, missing or out of range.
+        """
+        var document = Json.parse(text)
+        if document.kind(0) != Kind.OBJECT:
+            raise Error("holds no JSON object")
+        var top = Section(document, 0, "")
+        require_class(top, document, "env_cls", "twisterl.envs.", "Puzzle")
+        require_class(
+            top, document, "policy_cls", "twisterl.nn.", "BasicPolicy"
+        )
+        require_class(top, document, "algorithm_cls", "twisterl.rl.", "ES")
+
+        var env = top.section(document, "env")
+        self.width = env.integer(document, "width", 3, 2, 16)
+        self.height = env.integer(document, "height", 3, 2, 16)
+        self.puzzle = Settings(
+            env.integer(document, "difficulty", 1, 1, LARGEST_STEPS),
+            env.integer(document, "depth_slope", 2, 1, LARGEST_STEPS),
+            env.integer(document, "max_depth", 256, 1, LARGEST_STEPS),
+            env.boolean(document, "forbid_undo", False),
+        )
+        env.finish(document)
+
+        var policy = top.section(document, "policy")
+        self.embedding_size = policy.integer(
+            document, "embedding_size", 512, 1, 65_536
+        )
+        comptime one_layer = "ES trains one hidden layer"
+        if (
+            policy.node == ABSENT
+            or document.member(policy.node, "common_layers") == ABSENT
+        ):
+            raise Error(
+                "policy.common_layers: expected [] (",
+                one_layer,
+                "), got [256] by default",
+            )
+        policy.empty_list(document, "common_layers", one_layer)
+        policy.empty_list(document, "policy_layers", one_layer)
+        policy.empty_list(document, "value_layers", one_layer)
+        policy.finish(document)
+
+        var algorithm = top.section(document, "algorithm")
+        algorithm.ignore(document, "device", "policy")
+        self.seed = algorithm.integer(document, "seed", 0, 0, LARGEST_SEED)
+        var es = EsSettings()
+        var collecting = algorithm.section(document, "collecting")
+        self.num_cores = collecting.integer(document, "num_cores", 32, 1, 4096)
+        es.num_pairs = collecting.integer(document, "num_pairs", 64, 1, 100_000)
+        es.num_episodes = collecting.integer(
+            document, "num_episodes", 64, 1, 1_000_000
+        )
+        es.uniform_difficulty = (
+            collecting.choice(
+                document, "difficulty_distribution", "fixed", "uniform"
+            )
+            == 1
+        )
+        es.player = Player(
+            collecting.choice(document, "player", "policy", "value")
+        )
+        collecting.finish(document)
+        self.learning = read_learning(algorithm, document)
+        self.generations_per_iteration = 1
+        es.optimizer = read_optimizer(algorithm, document)
+        self.es = es
+        self.evaluations = List[Evaluation]()
+        self.log_every = 1
+        self.save_every = 10
+        self.read_training(algorithm, document)
+        self.read_evaluations(algorithm, document)
+        var logging = algorithm.section(document, "logging")
+        self.log_every = logging.integer(
+            document, "log_freq", 1, 0, 1_000_000_000
+        )
+        self.save_every = logging.integer(
+            document, "checkpoint_freq", 10, 0, 1_000_000_000
+        )
+        logging.finish(document)
+        algorithm.finish(document)
+        top.finish(document)
+        self.require_metric()
+
+    def read_training(mut self, mut algorithm: Section, document: Json) raises:
+        """Reads the section `training`."""
+        var training = algorithm.section(document, "training")
+        self.generations_per_iteration = training.integer(
+            document, "num_generations", 10, 1, 100_000
+        )
+        self.es.sigma = training.number(document, "sigma", 0.05, POSITIVE)
+        var schedule = training.section(document, "lr_schedule")
+        var kind = schedule.choice(
+            document, "kind", "constant", "linear", "cosine"
+        )
+        self.es.optimizer.decline = Decline(kind)
+        var iterations = self.learning.num_iterations
+        var node = schedule.find(document, "num_iterations")
+        if node != ABSENT and document.kind(node) != Kind.NULL:
+            iterations = schedule.integer(
+                document, "num_iterations", 0, 1, LARGEST_COUNT
+            )
+        if kind > 0 and iterations == 0:
+            raise Error(
+                "algorithm.training.lr_schedule.num_iterations: expected a"
+                " count, or a run whose length learning.num_steps says, got"
+                " null"
+            )
+        self.es.optimizer.decline_generations = max(
+            1, iterations * self.generations_per_iteration
+        )
+        self.es.optimizer.final_ratio = schedule.number(
+            document, "final_ratio", 0, FRACTION
+        )
+        schedule.finish(document)
+        training.finish(document)
+
+    def read_evaluations(
+        mut self, mut algorithm: Section, document: Json
+    ) raises:
+        """Reads the section `evals`."""
+        var section = algorithm.section(document, "evals")
+        if section.node == ABSENT:
+            return
+        for index in range(document.length(section.node)):
+            var name = document.key(section.node, index)
+            var entry = Section(
+                document, document.item(section.node, index), section.at(name)
+            )
+            var evaluation = Evaluation(
+                name,
+                entry.integer(document, "num_episodes", 100, 1, LARGEST_COUNT),
+                entry.boolean(document, "deterministic", True),
+                entry.integer(document, "num_searches", 1, 1, LARGEST_STEPS),
+                entry.integer(document, "seed", 0, 0, LARGEST_SEED),
+                entry.choice(document, "start", "reset", "uniform") == 1,
+                entry.integer(document, "freq", 1, 1, LARGEST_STEPS),
+            )
+            var greedy = evaluation.deterministic
+            if not greedy:
+                raise Error(
+                    entry.at("deterministic"),
+                    ": expected true (ES plays greedily), got false",
+                )
+            _ = entry.integer(document, "num_mcts_searches", 0, 0, 0)
+            entry.ignore(document, "num_cores", "C", "max_expand_depth")
+            entry.finish(document)
+            self.evaluations.append(evaluation^)
+
+    def require_metric(self) raises:
+        """Refuses a `diff_metric` that no evaluation has, where the difficulty may rise.
+        """
+        if self.learning.metric == "":
+            return
+        for evaluation in self.evaluations:
+            if evaluation.name == self.learning.metric:
+                return
+        raise Error(
+            "algorithm.learning.diff_metric: expected a key of evals, got ",
+            self.learning.metric,
+        )
+
+
+def require_class(
+    mut top: Section, document: Json, key: String, package: String, name: String
+) raises:
+    """Refuses a class other than `name` of `package`; the short name is as good.
+    """
+    var found = top.text(document, key, "")
+    var is_ours = found == name or (
+        found.startswith(package) and found.endswith("." + name)
+    )
+    if found == "":
+        raise Error(key, ": is missing; expected ", package, name)
+    if not is_ours:
+        raise Error(
+            key,
+            ": expected ",
+            package,
+            name,
+            " (what Mojo trains), got ",
+            found,
+        )
+
+
+def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
+    """Reads the section `learning`."""
+    var section = algorithm.section(document, "learning")
+    var learning = Learning(
+        section.number(document, "diff_threshold", 0.85, FRACTION),
+        section.integer(document, "diff_max", LARGEST_STEPS, 0, LARGEST_STEPS),
+        section.text(document, "diff_metric", ""),
+        section.integer(document, "diff_step", 1, 1, LARGEST_STEPS),
+        0,
+    )
+    var node = section.find(document, "num_steps")
+    if node != ABSENT and document.kind(node) != Kind.NULL:
+        learning.num_iterations = section.integer(
+            document, "num_steps", 0, 0, 10_000_000_000
+        )
+    section.finish(document)
+    return learning^
+
+
+def read_optimizer(
+    mut algorithm: Section, document: Json
+) raises -> OptimizerSettings:
+    """Reads the section `optimizer`."""
+    var section = algorithm.section(document, "optimizer")
+    var settings = OptimizerSettings()
+    settings.rule = Rule(section.choice(document, "rule", "adam", "momentum"))
+    settings.rate = section.number(document, "lr", settings.rate, POSITIVE)
+    settings.epsilon = section.number(
+        document, "eps", settings.epsilon, POSITIVE
+    )
+    settings.weight_decay = section.number(
+        document, "weight_decay", 0, NOT_NEGATIVE
+    )
+    var betas = section.find(document, "betas")
+    if betas != ABSENT:
+        if document.kind(betas) != Kind.LIST or document.length(betas) != 2:
+            raise fault(
+                section.at("betas"), "two numbers in [0, 1)", document, betas
+            )
+        var path = section.at("betas")
+        settings.beta1 = number_at(
+            document, document.item(betas, 0), path + "[0]", BELOW_ONE
+        )
+        settings.beta2 = number_at(
+            document, document.item(betas, 1), path + "[1]", BELOW_ONE
+        )
+    section.finish(document)
+    return settings

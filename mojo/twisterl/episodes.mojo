@@ -1,0 +1,141 @@
+"""The episodes of one member of the population."""
+
+from std.bit import count_trailing_zeros
+
+from .network import Floats, embed, logits, value
+from .puzzle import Board, InlineArray, NUM_ACTIONS
+
+comptime INTERLEAVED = 8
+"""Episodes played in turn, so that one's memory and arithmetic hide behind the others'."""
+
+
+@fieldwise_init
+struct Player(Equatable, ImplicitlyCopyable):
+    """How an action is chosen from the network."""
+
+    var number: Int
+
+    comptime POLICY = Player(0)
+    """The legal action with the largest logit."""
+    comptime VALUE = Player(1)
+    """The legal action that leads to the state with the largest value; a solved one first."""
+
+    def __eq__(self, other: Player) -> Bool:
+        """Whether both choose alike."""
+        return self.number == other.number
+
+
+@fieldwise_init
+struct Score(ImplicitlyCopyable):
+    """What a member reached over all episodes."""
+
+    var fitness: Float32
+    """Sum over episodes of `1.5 - 0.5 * moves / limit` if solved, else 0."""
+    var solved: Int
+    """Episodes that ended in success."""
+    var steps: Int
+    """Actions played."""
+
+
+@always_inline
+def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
+    """The legal action with the largest logit, the first of equals."""
+    var scores = logits[B.CELLS](embed[B, hidden](board, weights), weights)
+    var masks = board.masks()
+    var best = Int(count_trailing_zeros(masks))
+    var highest = Float32.MIN
+    comptime for action in range(NUM_ACTIONS):
+        var better = Bool((masks >> UInt8(action)) & 1) & (
+            scores[action] > highest
+        )
+        highest = scores[action] if better else highest
+        best = action if better else best
+    return best
+
+
+@always_inline
+def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
+    """The legal action whose next state has the largest value, the first of equals.
+    """
+    var masks = board.masks()
+    var best = Int(count_trailing_zeros(masks))
+    var highest = Float32.MIN
+    comptime for action in range(NUM_ACTIONS):
+        if Bool((masks >> UInt8(action)) & 1):
+            var child = board.copy()
+            child.step(action)
+            var score = value[B.CELLS](
+                embed[B, hidden](child, weights), weights
+            )
+            score = Float32.MAX if child.solved() else score
+            if score > highest:
+                highest = score
+                best = action
+    return best
+
+
+@always_inline
+def choose[
+    B: Board, hidden: Int, player: Player
+](board: B, weights: Floats) -> Int:
+    """The action that `player` takes on `board`."""
+    comptime if player == Player.POLICY:
+        return best_action[B, hidden](board, weights)
+    else:
+        return best_child[B, hidden](board, weights)
+
+
+def play[
+    B: Board, hidden: Int, player: Player, interleaved: Int = INTERLEAVED
+](weights: Floats, starts: Span[B, _], mut moves: List[Int]) -> Score:
+    """Plays an episode from each of `starts` [N] with `weights`, `Layout.size()` of them.
+
+    `moves` [N] receives the length of each solved episode, -1 for the others.
+    """
+    var boards = List[B](capacity=interleaved)
+    var episodes = InlineArray[Int, interleaved](fill=0)
+    var steps = 0
+    var next = 0
+    var lane = 0
+    while True:
+        if lane == len(boards):
+            # Fill up behind the last lane, then go round.
+            while lane < interleaved and next < len(starts):
+                if starts.unsafe_get(next).is_final():
+                    moves[next] = 0 if starts.unsafe_get(next).solved() else -1
+                else:
+                    episodes.unsafe_get(lane) = next
+                    boards.append(starts.unsafe_get(next).copy())
+                    lane += 1
+                next += 1
+            if len(boards) == 0:
+                break
+            lane = 0
+        ref board = boards.unsafe_get(lane)
+        board.step(choose[B, hidden, player](board, weights))
+        steps += 1
+        if board.is_final():
+            var episode = episodes.unsafe_get(lane)
+            var taken = starts.unsafe_get(episode).depth() - board.depth()
+            moves[episode] = taken if board.solved() else -1
+            # The last lane takes this place.
+            var last = boards.pop()
+            if lane < len(boards):
+                boards[lane] = last^
+                episodes.unsafe_get(lane) = episodes.unsafe_get(len(boards))
+        else:
+            lane += 1
+    return _score(starts, moves, steps)
+
+
+def _score[B: Board](starts: Span[B, _], moves: List[Int], steps: Int) -> Score:
+    var fitness = Float32(0)
+    var solved = 0
+    for episode in range(len(starts)):
+        if moves[episode] >= 0:
+            var share = Float32(moves[episode]) / Float32(
+                starts[episode].depth()
+            )
+            fitness += 1.5 - 0.5 * share
+            solved += 1
+    return Score(fitness, solved, steps)

@@ -1,0 +1,126 @@
+"""The first layer and the heads of a BasicPolicy with one hidden layer, its width compiled in.
+
+    hidden = relu(embedding_bias + sum over cells of embedding[cell * cells + tile])
+    logits[a] = action_weight[a] . hidden + action_bias[a]
+    value = value_weight . hidden + value_bias
+
+The arithmetic is fixed to the bit, for all languages: rows are added in the order of the cells,
+and a dot product is 16 partial sums (`fma`, 16 inputs at a time) that are folded in halves.
+"""
+
+from .puzzle import Board, NUM_ACTIONS
+
+comptime Floats = Pointer[Float32, MutUntrackedOrigin]
+"""Weights that somebody else owns and keeps alive."""
+comptime LANES = 16
+"""Partial sums of a dot product; widths are multiples of it."""
+
+
+@fieldwise_init
+struct Layout(ImplicitlyCopyable):
+    """Where each tensor of the policy begins in one flat vector of `size()` floats.
+
+    The embedding comes feature by feature: `[F, H]`, the transpose of the checkpoint's.
+    """
+
+    var features: Int
+    var hidden: Int
+
+    @always_inline
+    def embedding_bias(self) -> Int:
+        """Start of the bias [H] of the first layer."""
+        return self.features * self.hidden
+
+    @always_inline
+    def action_weight(self) -> Int:
+        """Start of the weight [A, H] of the action head."""
+        return self.embedding_bias() + self.hidden
+
+    @always_inline
+    def value_weight(self) -> Int:
+        """Start of the weight [1, H] of the value head."""
+        return self.action_weight() + NUM_ACTIONS * self.hidden
+
+    @always_inline
+    def action_bias(self) -> Int:
+        """Start of the bias [A] of the action head."""
+        return self.value_weight() + self.hidden
+
+    @always_inline
+    def value_bias(self) -> Int:
+        """Where the bias [1] of the value head is."""
+        return self.action_bias() + NUM_ACTIONS
+
+    @always_inline
+    def size(self) -> Int:
+        """Number of weights."""
+        return self.value_bias() + 1
+
+
+@always_inline
+def embed[
+    B: Board, hidden: Int
+](board: B, weights: Floats) -> SIMD[DType.float32, hidden]:
+    """The hidden layer [H] for `board`, after the ReLU."""
+    comptime layout = Layout(B.CELLS * B.CELLS, hidden)
+    var sums = weights.unsafe_load[width=hidden](layout.embedding_bias())
+    comptime for cell in range(B.CELLS):
+        sums += weights.unsafe_load[width=hidden](
+            (cell * B.CELLS + board.tile(cell)) * hidden
+        )
+    return max(sums, 0)
+
+
+@always_inline
+def partial_sums[
+    hidden: Int
+](inputs: SIMD[DType.float32, hidden], weights: Floats) -> SIMD[
+    DType.float32, 4
+]:
+    """The dot product of `inputs` [H] and `weights` [H], folded down to four lanes.
+    """
+    var sums = SIMD[DType.float32, LANES](0)
+    comptime for chunk in range(hidden // LANES):
+        var part = inputs.slice[LANES, offset=chunk * LANES]()
+        sums = part.fma(weights.unsafe_load[width=LANES](chunk * LANES), sums)
+    var half = sums.slice[8]() + sums.slice[8, offset=8]()
+    return half.slice[4]() + half.slice[4, offset=4]()
+
+
+@always_inline
+def logits[
+    cells: Int, hidden: Int
+](inputs: SIMD[DType.float32, hidden], weights: Floats) -> SIMD[
+    DType.float32, NUM_ACTIONS
+]:
+    """The logits [A] of the action head for a hidden layer [H]."""
+    comptime layout = Layout(cells * cells, hidden)
+    comptime start = layout.action_weight()
+    var left = partial_sums[hidden](inputs, weights.unsafe_offset(start))
+    var up = partial_sums[hidden](inputs, weights.unsafe_offset(start + hidden))
+    var right = partial_sums[hidden](
+        inputs, weights.unsafe_offset(start + 2 * hidden)
+    )
+    var down = partial_sums[hidden](
+        inputs, weights.unsafe_offset(start + 3 * hidden)
+    )
+    # The last two folds of all four actions at once.
+    var all = left.join(up).join(right.join(down))
+    all += all.shuffle[2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13]()
+    all += all.shuffle[1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14]()
+    var sums = all.shuffle[
+        0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12
+    ]().slice[NUM_ACTIONS]()
+    return sums + weights.unsafe_load[width=NUM_ACTIONS](layout.action_bias())
+
+
+@always_inline
+def value[
+    cells: Int, hidden: Int
+](inputs: SIMD[DType.float32, hidden], weights: Floats) -> Float32:
+    """The value of the value head for a hidden layer [H]."""
+    comptime layout = Layout(cells * cells, hidden)
+    var sums = partial_sums[hidden](
+        inputs, weights.unsafe_offset(layout.value_weight())
+    )
+    return sums.reduce_add() + weights[unsafe_offset=layout.value_bias()]

@@ -1,0 +1,263 @@
+"""A training run: generations, evaluations, curriculum, and what it leaves in its folder.
+
+    base_config.json               the config, as Python's `twisterl eval` and `solve` read it
+    checkpoint_last.safetensors    the policy
+    checkpoint_best.safetensors    the policy of the best evaluation
+    es_state.safetensors           weights, moments and counters: what `--resume` continues
+"""
+
+from std.time import perf_counter_ns
+
+from .config import Config
+from .es import EvolutionStrategy, Generation
+from .evaluate import Report, evaluate
+from .files import make_folder, write_atomic
+from .interrupt import interrupted
+from .network import Layout
+from .puzzle import Board, Settings
+from .terminal import ProgressLine, clock, fixed, percent
+from .weights import Tensors, policy_tensors, policy_weights
+
+comptime STATE = "es_state.safetensors"
+comptime LAST = "checkpoint_last.safetensors"
+comptime BEST = "checkpoint_best.safetensors"
+comptime BASE_CONFIG = "base_config.json"
+
+
+@fieldwise_init
+struct Options(Copyable, Movable):
+    """What the command line asks for."""
+
+    var config_path: String
+    var config_text: String
+    var threads: Int
+    var time_budget_s: Float64
+    """0: none."""
+    var resume: String
+    """A run folder or a model file; empty: a fresh run."""
+    var folder: String
+    """Where the run is saved."""
+
+
+struct Run[B: Board, hidden: Int](Movable):
+    """A run on boards `B` with `hidden` units."""
+
+    var config: Config
+    var options: Options
+    var strategy: EvolutionStrategy[Self.B, Self.hidden]
+    var board: Settings
+    """With the current difficulty."""
+    var iteration: Int
+    var steps: Int
+    """Actions played so far."""
+    var best: Float64
+    """Best success of the metric so far, -1 before the first."""
+    var best_difficulty: Int
+
+    def __init__(out self, var config: Config, options: Options):
+        """A fresh run."""
+        self.strategy = EvolutionStrategy[Self.B, Self.hidden](
+            config.es, UInt64(config.seed)
+        )
+        self.board = config.puzzle
+        self.options = options.copy()
+        self.config = config^
+        self.iteration = 0
+        self.steps = 0
+        self.best = -1
+        self.best_difficulty = 0
+
+    def start_from(mut self, path: String) raises:
+        """Continues the run in the folder `path`, or begins with the model in that file.
+
+        Raises:
+            If it cannot be read or is of another kind.
+        """
+        if path.endswith(".safetensors"):
+            self.strategy.weights = load_policy(path, self.strategy.LAYOUT)
+        elif path != "":
+            self.restore(path + "/" + STATE)
+
+    def restore(mut self, path: String) raises:
+        """Continues the run whose state is at `path`.
+
+        Raises:
+            If the file cannot be read or belongs to another network.
+        """
+        var tensors = Tensors.load(path)
+        var size = len(self.strategy.weights)
+        try:
+            self.strategy.weights = tensors.values("weights", [size])
+            self.strategy.first = tensors.values("first", [size])
+            self.strategy.second = tensors.values("second", [size])
+            self.strategy.generation = atol(tensors.find_note("generation"))
+            self.strategy.seed = UInt64(atol(tensors.find_note("seed")))
+            self.board.difficulty = atol(tensors.find_note("difficulty"))
+            self.iteration = atol(tensors.find_note("iteration"))
+            self.steps = atol(tensors.find_note("steps"))
+            self.best = atof(tensors.find_note("best"))
+            self.best_difficulty = atol(tensors.find_note("best_difficulty"))
+        except error:
+            raise Error(path, ": does not fit the config: ", error)
+
+    def save(self) raises:
+        """Writes the model and the state, each wholly or not at all.
+
+        Raises:
+            If the disk is full or the folder is gone; the files from before stay.
+        """
+        self.save_policy(LAST)
+        var state = Tensors()
+        var size = len(self.strategy.weights)
+        state.add("weights", [size], Span(self.strategy.weights))
+        state.add("first", [size], Span(self.strategy.first))
+        state.add("second", [size], Span(self.strategy.second))
+        state.note("generation", String(self.strategy.generation))
+        state.note("seed", String(self.strategy.seed))
+        state.note("difficulty", String(self.board.difficulty))
+        state.note("iteration", String(self.iteration))
+        state.note("steps", String(self.steps))
+        state.note("best", String(self.best))
+        state.note("best_difficulty", String(self.best_difficulty))
+        state.save(self.options.folder + "/" + STATE)
+
+    def save_policy(self, name: String) raises:
+        """Writes the policy under `name` into the folder."""
+        var tensors = policy_tensors(
+            self.strategy.weights, self.strategy.LAYOUT
+        )
+        tensors.save(self.options.folder + "/" + name)
+
+    def learn(mut self) raises -> Int:
+        """Trains to the end of the config, of the time budget, or to Ctrl-C.
+
+        Returns:
+            The exit status: 0, or 130 after Ctrl-C.
+
+        Raises:
+            If something cannot be saved or a thread cannot be started.
+        """
+        make_folder(self.options.folder)
+        var text = self.options.config_text
+        write_atomic(self.options.folder + "/" + BASE_CONFIG, text.as_bytes())
+        var line = ProgressLine()
+        var begin = perf_counter_ns()
+        var begin_steps = self.steps
+        var reports = String()
+        var status = 0
+        var total = self.config.learning.num_iterations
+        while total == 0 or self.iteration < total:
+            var last = self.iterate()
+            if interrupted():
+                status = 130
+            reports = self.evaluate_due(reports)
+            self.iteration += 1
+            var seconds = Float64(perf_counter_ns() - begin) / 1e9
+            var every = self.config.log_every
+            if every > 0 and self.iteration % every == 0:
+                var rate = Float64(self.steps - begin_steps) / seconds / 1e6
+                line.show(
+                    String(
+                        "generation ",
+                        last.number + 1,
+                        "  difficulty ",
+                        self.board.difficulty,
+                        "  solved ",
+                        percent(last.success),
+                        "  fitness ",
+                        fixed(last.mean_fitness, 3),
+                        reports,
+                        "  ",
+                        fixed(rate, 1),
+                        " M steps/s  ",
+                        clock(seconds),
+                    )
+                )
+            if (
+                self.config.save_every > 0
+                and self.iteration % self.config.save_every == 0
+            ):
+                self.save()
+            var budget = self.options.time_budget_s
+            if status != 0 or (budget > 0 and seconds >= budget):
+                break
+        line.close()
+        self.save()
+        print("saved", self.options.folder + "/" + LAST)
+        return status
+
+    def iterate(mut self) raises -> Generation:
+        """Plays the generations of one iteration; the last one."""
+        var last = Generation(0, 0, 0, 0, 0)
+        for _ in range(self.config.generations_per_iteration):
+            last = self.strategy.step(self.board, self.options.threads)
+            self.steps += last.steps
+        return last
+
+    def evaluate_due(mut self, before: String) raises -> String:
+        """Plays the evaluations whose turn it is, raises the difficulty, keeps the best policy.
+
+        Returns:
+            What the progress line says about them, `before` if it was nobody's turn.
+        """
+        var text = String()
+        var total = self.config.learning.num_iterations
+        for i in range(len(self.config.evaluations)):
+            ref evaluation = self.config.evaluations[i]
+            if (
+                self.iteration + 1
+            ) % evaluation.every != 0 and self.iteration + 1 != total:
+                continue
+            var report = evaluate[Self.B, Self.hidden](
+                self.strategy.weights,
+                self.config.es.player,
+                evaluation,
+                self.board,
+                self.config.width,
+                self.options.threads,
+            )
+            text += String(
+                "  ",
+                evaluation.name,
+                " ",
+                percent(report.success()),
+                " (",
+                fixed(report.mean_length(), 1),
+                " moves)",
+            )
+            if evaluation.name == self.config.learning.metric:
+                self.judge(report.success())
+        return text if text != "" else before
+
+    def judge(mut self, success: Float64) raises:
+        """Keeps the policy if it is the best so far, and raises the difficulty if it may rise.
+        """
+        var difficulty = self.board.difficulty
+        var better = difficulty > self.best_difficulty
+        if better or (
+            difficulty == self.best_difficulty and success >= self.best
+        ):
+            self.best = success
+            self.best_difficulty = difficulty
+            self.save_policy(BEST)
+        ref learning = self.config.learning
+        if (
+            success >= learning.threshold
+            and difficulty < learning.max_difficulty
+        ):
+            self.board.difficulty = min(
+                difficulty + learning.step, learning.max_difficulty
+            )
+
+
+def load_policy(path: String, layout: Layout) raises -> List[Float32]:
+    """The weights of the `BasicPolicy` at `path`, in the order of `layout`.
+
+    Raises:
+        If the file cannot be read or holds another policy.
+    """
+    var tensors = Tensors.load(path)
+    try:
+        return policy_weights(tensors, layout)
+    except error:
+        raise Error(path, ": does not fit the config: ", error)

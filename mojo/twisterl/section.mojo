@@ -1,0 +1,238 @@
+"""A JSON object read key by key: every key has a range and a default, unknown keys are refused."""
+
+from .json import ABSENT, Json, Kind, quoted
+
+
+@fieldwise_init
+struct Range(ImplicitlyCopyable):
+    """What a number may be."""
+
+    var low: Float64
+    var high: Float64
+    var without_low: Bool
+    """`low` itself is not allowed."""
+    var without_high: Bool
+
+    @staticmethod
+    def closed(low: Float64, high: Float64) -> Range:
+        """From `low` to `high`, both allowed."""
+        return Range(low, high, False, False)
+
+    def has(self, value: Float64) -> Bool:
+        """Whether `value` is in it."""
+        var above = value > self.low or (
+            value == self.low and not self.without_low
+        )
+        var below = value < self.high or (
+            value == self.high and not self.without_high
+        )
+        return above and below
+
+    def text(self) -> String:
+        """The range in words."""
+        if self.high == Float64.MAX:
+            return String(
+                "a number ",
+                "above " if self.without_low else "of at least ",
+                self.low,
+            )
+        var left = "(" if self.without_low else "["
+        var right = ")" if self.without_high else "]"
+        return String("a number in ", left, self.low, ", ", self.high, right)
+
+
+comptime POSITIVE = Range(0, Float64.MAX, True, False)
+comptime NOT_NEGATIVE = Range(0, Float64.MAX, False, False)
+comptime FRACTION = Range(0, 1, False, False)
+comptime BELOW_ONE = Range(0, 1, False, True)
+
+
+struct Section(Movable):
+    """One object of a document and where it stands; remembers which keys were asked for.
+    """
+
+    var node: Int
+    """Its number, `ABSENT` where the document lacks it: then every value is its default."""
+    var path: String
+    var known: List[String]
+
+    def __init__(out self, document: Json, node: Int, path: String) raises:
+        """The object `node` at `path`.
+
+        Raises:
+            If it is no object.
+        """
+        if node != ABSENT and document.kind(node) != Kind.OBJECT:
+            raise fault(path, "an object", document, node)
+        self.node = node
+        self.path = path
+        self.known = List[String]()
+
+    def at(self, key: String) -> String:
+        """The path of `key`."""
+        return key if self.path == "" else self.path + "." + key
+
+    def find(mut self, document: Json, key: String) -> Int:
+        """The number of the value under `key`, or `ABSENT`."""
+        self.known.append(key)
+        return ABSENT if self.node == ABSENT else document.member(
+            self.node, key
+        )
+
+    def section(mut self, document: Json, key: String) raises -> Section:
+        """The object under `key`."""
+        return Section(document, self.find(document, key), self.at(key))
+
+    def integer(
+        mut self, document: Json, key: String, default: Int, low: Int, high: Int
+    ) raises -> Int:
+        """The integer under `key`, in low..=high."""
+        var node = self.find(document, key)
+        if node == ABSENT:
+            return default
+        var expected = String("an integer in ", low, "..=", high)
+        # More digits than any bound has would not fit into 64 bits.
+        if (
+            document.kind(node) != Kind.INTEGER
+            or document.text(node).byte_length() > 18
+        ):
+            raise fault(self.at(key), expected, document, node)
+        var value = document.integer(node)
+        if not low <= value <= high:
+            raise fault(self.at(key), expected, document, node)
+        return value
+
+    def number(
+        mut self, document: Json, key: String, default: Float64, bounds: Range
+    ) raises -> Float64:
+        """The number under `key`, within `bounds`."""
+        var node = self.find(document, key)
+        if node == ABSENT:
+            return default
+        return number_at(document, node, self.at(key), bounds)
+
+    def boolean(
+        mut self, document: Json, key: String, default: Bool
+    ) raises -> Bool:
+        """The boolean under `key`."""
+        var node = self.find(document, key)
+        if node == ABSENT:
+            return default
+        if document.kind(node) != Kind.BOOLEAN:
+            raise fault(self.at(key), "true or false", document, node)
+        return document.boolean(node)
+
+    def text(
+        mut self, document: Json, key: String, default: String
+    ) raises -> String:
+        """The string under `key`."""
+        var node = self.find(document, key)
+        if node == ABSENT:
+            return default
+        if document.kind(node) != Kind.STRING:
+            raise fault(self.at(key), "a string", document, node)
+        return document.text(node)
+
+    def choice(
+        mut self, document: Json, key: String, *options: String
+    ) raises -> Int:
+        """The place of the string under `key` among `options`; the first is the default.
+        """
+        var node = self.find(document, key)
+        if node == ABSENT:
+            return 0
+        var expected = String()
+        for i in range(len(options)):
+            if (
+                document.kind(node) == Kind.STRING
+                and document.text(node) == options[i]
+            ):
+                return i
+            expected += (" or " if i > 0 else "") + quoted(options[i])
+        raise fault(self.at(key), expected, document, node)
+
+    def empty_list(mut self, document: Json, key: String, why: String) raises:
+        """Refuses a list under `key` that holds anything."""
+        var node = self.find(document, key)
+        if node == ABSENT:
+            return
+        if document.kind(node) != Kind.LIST or document.length(node) > 0:
+            raise fault(self.at(key), "[] (" + why + ")", document, node)
+
+    def ignore(mut self, document: Json, *keys: String):
+        """Takes `keys` as known, whatever they hold: other languages read them.
+        """
+        for key in keys:
+            _ = self.find(document, key)
+
+    def finish(self, document: Json) raises:
+        """Refuses a key that nobody asked for.
+
+        Raises:
+            Naming its path and the key that was most likely meant.
+        """
+        if self.node == ABSENT:
+            return
+        for index in range(document.length(self.node)):
+            var key = document.key(self.node, index)
+            if key not in self.known:
+                raise Error(self.at(key), ": unknown key", self.suggestion(key))
+
+    def suggestion(self, key: String) -> String:
+        """What to say about an unknown `key`: the nearest known one, or all of them.
+        """
+        var best = 3
+        var nearest = String()
+        var all = String()
+        for known in self.known:
+            var distance = edit_distance(key, known)
+            if distance < best:
+                best = distance
+                nearest = known
+            all += (", " if all != "" else "") + known
+        return (
+            "; did you mean " + nearest + "?" if nearest
+            != "" else "; known: " + all
+        )
+
+
+def number_at(
+    document: Json, node: Int, path: String, bounds: Range
+) raises -> Float64:
+    """The number `node` at `path`, within `bounds`."""
+    var kind = document.kind(node)
+    if kind != Kind.INTEGER and kind != Kind.NUMBER:
+        raise fault(path, bounds.text(), document, node)
+    var value = document.number(node)
+    if not bounds.has(value):
+        raise fault(path, bounds.text(), document, node)
+    return value
+
+
+def fault(path: String, expected: String, document: Json, node: Int) -> Error:
+    """An error that names the path, what is allowed and what came."""
+    var kind = document.kind(node)
+    var got = String(kind.name)
+    if kind == Kind.STRING:
+        got = quoted(document.text(node))
+    elif kind != Kind.LIST and kind != Kind.OBJECT:
+        got = document.text(node)
+    return Error(path, ": expected ", expected, ", got ", got)
+
+
+def edit_distance(a: String, b: String) -> Int:
+    """How many bytes must be put in, dropped or replaced to make `b` of `a` (Levenshtein).
+    """
+    var from_bytes = a.as_bytes()
+    var to_bytes = b.as_bytes()
+    var row = List[Int](capacity=len(to_bytes) + 1)
+    for j in range(len(to_bytes) + 1):
+        row.append(j)
+    for i in range(len(from_bytes)):
+        var diagonal = row[0]
+        row[0] = i + 1
+        for j in range(len(to_bytes)):
+            var replaced = diagonal + Int(from_bytes[i] != to_bytes[j])
+            diagonal = row[j + 1]
+            row[j + 1] = min(replaced, min(row[j], row[j + 1]) + 1)
+    return row[len(to_bytes)]

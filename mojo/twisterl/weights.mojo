@@ -1,0 +1,348 @@
+"""Models as safetensors, as Python and Rust read and write them: a `BasicPolicy`'s state dict.
+
+A file is an 8-byte length (little endian), a JSON header `{name: {dtype, shape, data_offsets}}`
+padded with spaces, then the data.
+"""
+
+from std.memory import bitcast
+from std.utils.numerics import isfinite
+
+from .files import read_file, write_atomic
+from .json import Json, Kind, quoted
+from .network import Layout
+from .noise import padded
+from .puzzle import NUM_ACTIONS
+
+comptime MAX_FILE_BYTES = 1 << 28
+comptime MAX_HEADER_BYTES = 1 << 20
+
+
+@fieldwise_init
+struct Tensor(Copyable, Movable):
+    """A named float32 tensor, its values in row-major order."""
+
+    var name: String
+    var shape: List[Int]
+    var values: List[Float32]
+
+
+@fieldwise_init
+struct Note(Copyable, Movable):
+    """One entry of the metadata."""
+
+    var key: String
+    var text: String
+
+
+struct Tensors(Movable):
+    """The content of a safetensors file."""
+
+    var tensors: List[Tensor]
+    var notes: List[Note]
+
+    def __init__(out self):
+        """An empty one."""
+        self.tensors = List[Tensor]()
+        self.notes = List[Note]()
+
+    def add(mut self, name: String, shape: List[Int], values: Span[Float32, _]):
+        """Adds a tensor of `shape` with these `values`."""
+        self.tensors.append(Tensor(name, shape.copy(), List[Float32](values)))
+
+    def note(mut self, key: String, text: String):
+        """Adds an entry to the metadata."""
+        self.notes.append(Note(key, text))
+
+    def find_note(self, key: String) raises -> String:
+        """The metadata under `key`.
+
+        Raises:
+            If there is none.
+        """
+        for note in self.notes:
+            if note.key == key:
+                return note.text
+        raise Error("its metadata lacks ", key)
+
+    def values(self, name: String, shape: List[Int]) raises -> List[Float32]:
+        """The values of the tensor `name`, which must have `shape` and be finite.
+
+        Raises:
+            Naming the tensor, if it is missing, has another shape, or holds NaN or infinity.
+        """
+        for tensor in self.tensors:
+            if tensor.name != name:
+                continue
+            if tensor.shape != shape:
+                raise Error(
+                    "tensor ",
+                    name,
+                    " has shape ",
+                    tensor.shape,
+                    "; expected ",
+                    shape,
+                )
+            for value in tensor.values:
+                if not isfinite(value):
+                    raise Error(
+                        "tensor ",
+                        name,
+                        " holds NaN or infinity; expected finite values",
+                    )
+            return tensor.values.copy()
+        raise Error("tensor ", name, " is missing")
+
+    def save(self, path: String) raises:
+        """Writes the file at `path`, wholly or not at all.
+
+        Raises:
+            As `write_atomic`.
+        """
+        var header = String("{")
+        if len(self.notes) > 0:
+            header += '"__metadata__":{'
+            for i in range(len(self.notes)):
+                header += "," if i > 0 else ""
+                header += (
+                    quoted(self.notes[i].key) + ":" + quoted(self.notes[i].text)
+                )
+            header += "},"
+        var position = 0
+        for i in range(len(self.tensors)):
+            ref tensor = self.tensors[i]
+            var end = position + 4 * len(tensor.values)
+            header += "," if i > 0 else ""
+            header += (
+                quoted(tensor.name)
+                + ':{"dtype":"F32","shape":['
+                + listed(tensor.shape)
+            )
+            header += String('],"data_offsets":[', position, ",", end, "]}")
+            position = end
+        header += "}"
+        while header.byte_length() % 8 != 0:
+            header += " "
+        var content = List[UInt8](capacity=8 + header.byte_length() + position)
+        var length = UInt64(header.byte_length())
+        for i in range(8):
+            content.append(UInt8((length >> UInt64(8 * i)) & 255))
+        content.extend(header.as_bytes())
+        for tensor in self.tensors:
+            for value in tensor.values:
+                var bits = bitcast[DType.uint32](value)
+                for i in range(4):
+                    content.append(UInt8((bits >> UInt32(8 * i)) & 255))
+        write_atomic(path, Span(content))
+
+    @staticmethod
+    def load(path: String) raises -> Tensors:
+        """The content of the file at `path`.
+
+        Raises:
+            Naming the file, if it is missing, cut off, no safetensors file, or not all float32.
+        """
+        var content = read_file(path, MAX_FILE_BYTES)
+        try:
+            return decode(content)
+        except error:
+            raise Error(path, ": ", error)
+
+
+def listed(numbers: List[Int]) -> String:
+    """The numbers with commas between them."""
+    var text = String()
+    for i in range(len(numbers)):
+        text += String("," if i > 0 else "", numbers[i])
+    return text
+
+
+def decode(content: List[UInt8]) raises -> Tensors:
+    """The tensors in the bytes of a safetensors file.
+
+    Raises:
+        If the bytes are cut off or are no such file.
+    """
+    if len(content) < 8:
+        raise Error("is no safetensors file: it has ", len(content), " bytes")
+    var length = UInt64(0)
+    for i in range(8):
+        length |= UInt64(content[i]) << UInt64(8 * i)
+    if length > MAX_HEADER_BYTES:
+        raise Error(
+            "is no safetensors file: its header would have ", length, " bytes"
+        )
+    var start = 8 + Int(length)
+    if start > len(content):
+        raise Error("is cut off inside its header")
+    var header: Json
+    try:
+        header = Json.parse(String(from_utf8=Span(content)[8:start]))
+    except error:
+        raise Error("is no safetensors file: its header ", error)
+    if header.kind(0) != Kind.OBJECT:
+        raise Error("is no safetensors file: its header is no object")
+    var result = Tensors()
+    var data_bytes = 0
+    for i in range(header.length(0)):
+        var name = header.key(0, i)
+        var entry = header.item(0, i)
+        if name == "__metadata__":
+            read_notes(header, entry, result)
+        else:
+            data_bytes += read_tensor(
+                header, entry, name, Span(content)[start:], result
+            )
+    if data_bytes != len(content) - start:
+        raise Error(
+            "has ",
+            len(content) - start,
+            " bytes of data; its header says ",
+            data_bytes,
+        )
+    return result^
+
+
+def read_notes(header: Json, entry: Int, mut result: Tensors) raises:
+    """Adds the metadata to `result`."""
+    if header.kind(entry) != Kind.OBJECT:
+        raise Error("__metadata__ is no object of strings")
+    for i in range(header.length(entry)):
+        var text = header.item(entry, i)
+        if header.kind(text) != Kind.STRING:
+            raise Error("__metadata__ is no object of strings")
+        result.note(header.key(entry, i), header.text(text))
+
+
+def read_tensor(
+    header: Json,
+    entry: Int,
+    name: String,
+    data: Span[UInt8, _],
+    mut result: Tensors,
+) raises -> Int:
+    """Adds the tensor that `entry` describes to `result` and returns its size in bytes.
+    """
+    var shape = naturals(header, entry, "shape", name)
+    var offsets = naturals(header, entry, "data_offsets", name)
+    var dtype = header.member(entry, "dtype")
+    if dtype < 0 or header.text(dtype) != "F32":
+        raise Error("tensor ", name, " is not of dtype F32")
+    if len(offsets) != 2 or offsets[1] < offsets[0]:
+        raise Error("tensor ", name, " has no two data_offsets")
+    if offsets[1] > len(data):
+        raise Error(
+            "is cut off: tensor ",
+            name,
+            " ends at byte ",
+            offsets[1],
+            ", the data has ",
+            len(data),
+        )
+    var count = 1
+    for size in shape:
+        count *= size
+        if count > MAX_FILE_BYTES:
+            break
+    if 4 * count != offsets[1] - offsets[0]:
+        raise Error(
+            "tensor ", name, " has data_offsets that do not fit its shape"
+        )
+    var values = List[Float32](capacity=count)
+    for i in range(count):
+        var bits = UInt32(0)
+        for byte in range(4):
+            bits |= UInt32(data[offsets[0] + 4 * i + byte]) << UInt32(8 * byte)
+        values.append(bitcast[DType.float32](bits))
+    result.tensors.append(Tensor(name, shape^, values^))
+    return offsets[1] - offsets[0]
+
+
+def naturals(
+    header: Json, entry: Int, key: String, name: String
+) raises -> List[Int]:
+    """The list of whole numbers under `key` of a tensor's entry."""
+    if header.kind(entry) == Kind.OBJECT:
+        var node = header.member(entry, key)
+        if node >= 0 and header.kind(node) == Kind.LIST:
+            var numbers = List[Int]()
+            for i in range(header.length(node)):
+                var item = header.item(node, i)
+                var text = header.text(item)
+                if (
+                    header.kind(item) != Kind.INTEGER
+                    or text.byte_length() > 15
+                    or text[byte=0] == "-"
+                ):
+                    raise Error("tensor ", name, " has a strange ", key)
+                numbers.append(header.integer(item))
+            return numbers^
+    raise Error("tensor ", name, " has no ", key)
+
+
+def policy_tensors(weights: List[Float32], layout: Layout) -> Tensors:
+    """The state dict of the `BasicPolicy` that these `weights` are, in the order of `layout`.
+    """
+    var features = layout.features
+    var hidden = layout.hidden
+    var transposed = List[Float32](length=features * hidden, fill=0)
+    for feature in range(features):
+        for unit in range(hidden):
+            transposed[unit * features + feature] = weights[
+                feature * hidden + unit
+            ]
+    var result = Tensors()
+    var all = Span(weights)
+    result.add("embeddings.weight", [hidden, features], Span(transposed))
+    result.add(
+        "embeddings.bias",
+        [hidden],
+        all[layout.embedding_bias() : layout.action_weight()],
+    )
+    result.add(
+        "action.0.weight",
+        [NUM_ACTIONS, hidden],
+        all[layout.action_weight() : layout.value_weight()],
+    )
+    result.add(
+        "action.0.bias",
+        [NUM_ACTIONS],
+        all[layout.action_bias() : layout.value_bias()],
+    )
+    result.add(
+        "value.0.weight",
+        [1, hidden],
+        all[layout.value_weight() : layout.action_bias()],
+    )
+    result.add("value.0.bias", [1], all[layout.value_bias() : layout.size()])
+    return result^
+
+
+def policy_weights(tensors: Tensors, layout: Layout) raises -> List[Float32]:
+    """The weights of a `BasicPolicy`'s state dict in the order of `layout`, padded with zeros.
+
+    Raises:
+        If a tensor is missing, foreign, of another shape, or not finite.
+    """
+    var features = layout.features
+    var hidden = layout.hidden
+    if len(tensors.tensors) > 6:
+        raise Error(
+            "has ",
+            len(tensors.tensors),
+            " tensors; expected 6, one hidden layer",
+        )
+    var embedding = tensors.values("embeddings.weight", [hidden, features])
+    var weights = List[Float32](capacity=padded(layout.size()))
+    for feature in range(features):
+        for unit in range(hidden):
+            weights.append(embedding[unit * features + feature])
+    weights.extend(Span(tensors.values("embeddings.bias", [hidden])))
+    weights.extend(
+        Span(tensors.values("action.0.weight", [NUM_ACTIONS, hidden]))
+    )
+    weights.extend(Span(tensors.values("value.0.weight", [1, hidden])))
+    weights.extend(Span(tensors.values("action.0.bias", [NUM_ACTIONS])))
+    weights.extend(Span(tensors.values("value.0.bias", [1])))
+    while len(weights) < padded(layout.size()):
+        weights.append(0)
+    return weights^
