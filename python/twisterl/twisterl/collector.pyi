@@ -5,7 +5,15 @@ import numpy as np
 import numpy.typing as npt
 from twisterl.twisterl.nn import Policy
 
-__all__ = ["CollectedData", "PPOCollector", "evaluate", "evaluate_episodes", "solve"]
+__all__ = [
+    "CollectedData",
+    "OptimalSolver",
+    "PPOCollector",
+    "evaluate",
+    "evaluate_episodes",
+    "solve",
+    "solve_optimal",
+]
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
@@ -93,3 +101,27 @@ def solve(
     num_cores: int = 1,
     **options: Any,
 ) -> tuple[tuple[float, float], list[int]]: ...
+@final
+class OptimalSolver:
+    def __new__(cls, env: Any, most_states: int | None = None) -> Self: ...
+    def layer_sizes(self) -> list[int] | None: ...
+    def solve(
+        self, state: Sequence[int], time_limit_s: float | None = None, node_limit: int | None = None
+    ) -> tuple[list[int] | None, int]: ...
+    def lengths(
+        self,
+        num_episodes: int = 100,
+        seed: int = 0,
+        num_cores: int = 1,
+        start: str = "reset",
+        states: _Ints | None = None,
+        time_limit_s: float | None = None,
+        node_limit: int | None = None,
+    ) -> tuple[_Ints, npt.NDArray[np.bool_]]: ...
+
+def solve_optimal(
+    env: Any,
+    state: Sequence[int],
+    time_limit_s: float | None = None,
+    node_limit: int | None = None,
+) -> tuple[list[int] | None, int]: ...

@@ -9,6 +9,7 @@ use pyo3::types::PyDict;
 use super::collected::PyCollectedData;
 use super::env::get_env;
 use super::nn::PyPolicy;
+use super::optimum::{solve_optimal, PyOptimalSolver};
 use super::strategy::{eval_config, Tries};
 use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
 use crate::error::{Error, Result};
@@ -198,14 +199,8 @@ fn evaluate_episodes<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let tries = Tries { deterministic, num_searches, num_cores };
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
-    let states: Option<Vec<Vec<i64>>> =
-        states.map(|states| states.as_array().outer_iter().map(|row| row.to_vec()).collect());
-    let starts = match (&states, start) {
-        (Some(states), _) => Starts::States(states),
-        (None, "reset") => Starts::Reset(count("num_episodes", num_episodes)?),
-        (None, "uniform") => Starts::Uniform(count("num_episodes", num_episodes)?),
-        (None, other) => return Err(not_one_of("start", "\"reset\" or \"uniform\"", other)),
-    };
+    let states = owned(states);
+    let starts = starts(states.as_deref(), start, num_episodes)?;
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
     let episodes =
@@ -220,6 +215,24 @@ fn evaluate_episodes<'py>(
         result.set_item("actions", lists.collect::<Vec<_>>())?;
     }
     Ok(result)
+}
+
+pub(super) fn owned(states: Option<PyReadonlyArray2<'_, i64>>) -> Option<Vec<Vec<i64>>> {
+    states.map(|states| states.as_array().outer_iter().map(|row| row.to_vec()).collect())
+}
+
+/// What `start`, `num_episodes` and the `states` that replace them mean.
+pub(super) fn starts<'a>(
+    states: Option<&'a [Vec<i64>]>,
+    start: &str,
+    num_episodes: i64,
+) -> PyResult<Starts<'a>> {
+    match (states, start) {
+        (Some(states), _) => Ok(Starts::States(states)),
+        (None, "reset") => Ok(Starts::Reset(count("num_episodes", num_episodes)?)),
+        (None, "uniform") => Ok(Starts::Uniform(count("num_episodes", num_episodes)?)),
+        (None, other) => Err(not_one_of("start", "\"reset\" or \"uniform\"", other)),
+    }
 }
 
 fn array<'py, T: numpy::Element>(
@@ -262,5 +275,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyCollectedData>()?;
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;
-    module.add_function(wrap_pyfunction!(solve_py, module)?)
+    module.add_function(wrap_pyfunction!(solve_py, module)?)?;
+    module.add_class::<PyOptimalSolver>()?;
+    module.add_function(wrap_pyfunction!(solve_optimal, module)?)
 }

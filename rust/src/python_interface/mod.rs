@@ -15,6 +15,7 @@ pub mod get_env;
 mod legacy;
 mod memory_map;
 pub mod nn;
+mod optimum;
 pub mod puzzle;
 pub mod pyenv;
 mod python_lanes;

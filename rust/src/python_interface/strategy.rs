@@ -51,16 +51,17 @@ impl Options {
         }
         Ok(read)
     }
+}
 
-    fn budget(&self) -> PyResult<Budget> {
-        let nodes = self.node_limit.map(|most| count("node_limit", most)).transpose()?;
-        let seconds = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
-            Ok(time) if !time.is_zero() => Ok(time),
-            _ => Err(Error::invalid("time_limit_s", "a positive number of seconds", seconds)),
-        };
-        let time = self.time_limit_s.map(seconds).transpose()?;
-        Ok(Budget { nodes: nodes.map(|most| most as u64), time })
-    }
+/// When the work on a start ends.
+pub(super) fn budget(time_limit_s: Option<f64>, node_limit: Option<i64>) -> PyResult<Budget> {
+    let nodes = node_limit.map(|most| count("node_limit", most)).transpose()?;
+    let seconds = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err(Error::invalid("time_limit_s", "a positive number of seconds", seconds)),
+    };
+    let time = time_limit_s.map(seconds).transpose()?;
+    Ok(Budget { nodes: nodes.map(|most| most as u64), time })
 }
 
 /// The evaluation that the arguments describe: without a `strategy`, a tree search if
@@ -112,6 +113,6 @@ pub(super) fn eval_config(
         deterministic,
         num_searches: count("num_searches", tries.num_searches)?,
         num_cores: count("num_cores", tries.num_cores)?,
-        budget: options.budget()?,
+        budget: budget(options.time_limit_s, options.node_limit)?,
     })
 }

@@ -1,0 +1,260 @@
+//! Breadth-first search over the states of any environment whose actions can be undone.
+//!
+//! A state is kept as its key, the state it was reached from and the action: about 25 bytes. It
+//! is not kept as an environment: one environment walks along the tree of first visits, by
+//! actions and their inverses, from each state to the next one to expand.
+
+use super::meter::Meter;
+use crate::error::{Error, Result};
+use crate::rl::env::Env;
+
+const EMPTY: u32 = u32::MAX;
+
+/// The states around a root, numbered in the order of their distance from it.
+#[derive(Debug)]
+pub struct Breadth {
+    keys: Keys,
+    parents: Vec<u32>,
+    /// The action that first led to each state.
+    actions: Vec<u8>,
+    /// Number of the first state of each layer, and of the next one.
+    layers: Vec<usize>,
+    inverse: Vec<usize>,
+}
+
+/// Why [`Breadth::grow`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grown {
+    /// A whole layer was added.
+    Layer,
+    /// There are no further states.
+    Complete,
+    /// `stop` accepted this state.
+    Found(usize),
+    /// `most_states` are kept or the meter says stop; the last layer is not whole.
+    Stopped,
+}
+
+impl Breadth {
+    /// Only the state that `env` is in.
+    ///
+    /// # Errors
+    /// If `env` has no inverse actions or no state keys.
+    pub fn new(env: &dyn Env) -> Result<Self> {
+        let needed = |what| {
+            let expected = "an environment with inverse actions and state keys (for an exact \
+                            search of its states)";
+            Error::invalid("env", expected, format!("one without {what}"))
+        };
+        let inverse = env.inverse_actions().ok_or_else(|| needed("inverse actions"))?;
+        if inverse.len() > usize::from(u8::MAX) {
+            return Err(Error::invalid("env", "at most 255 actions", inverse.len()));
+        }
+        let mut keys = Keys::default();
+        keys.insert(env.state_key().ok_or_else(|| needed("state keys"))?);
+        Ok(Self { keys, parents: vec![0], actions: vec![0], layers: vec![0, 1], inverse })
+    }
+
+    pub fn num_states(&self) -> usize {
+        self.parents.len()
+    }
+
+    /// The number of states at each distance from the root.
+    pub fn layer_sizes(&self) -> Vec<usize> {
+        self.layers.windows(2).map(|ends| ends[1] - ends[0]).collect()
+    }
+
+    /// The distance up to which all states are known.
+    pub fn radius(&self) -> usize {
+        self.layers.len() - 2
+    }
+
+    /// The number of the state with this key, if it was reached.
+    pub fn find(&self, key: u128) -> Option<usize> {
+        self.keys.find(key).ok()
+    }
+
+    pub fn distance(&self, state: usize) -> usize {
+        self.layers.partition_point(|&first| first <= state) - 1
+    }
+
+    /// Adds the next layer. `env` is at the root and comes back to it; `stop(env)` is asked at
+    /// each new state.
+    ///
+    /// # Errors
+    /// If an action is not undone by its inverse, the environment fails, or the meter does.
+    pub fn grow(
+        &mut self,
+        env: &mut dyn Env,
+        most_states: usize,
+        meter: &mut Meter<'_>,
+        mut stop: impl FnMut(&mut dyn Env) -> Result<bool>,
+    ) -> Result<Grown> {
+        let [.., first, end] = self.layers[..] else { return Ok(Grown::Complete) };
+        let mut masks = vec![false; self.inverse.len()];
+        let mut at = 0;
+        let mut grown = Grown::Layer;
+        'states: for state in first..end {
+            if !meter.count()? {
+                grown = Grown::Stopped;
+                break;
+            }
+            self.walk(env, at, state)?;
+            at = state;
+            self.check_key(env, state)?;
+            env.try_masks(&mut masks)?;
+            for (action, _) in masks.iter().enumerate().filter(|(_, &legal)| legal) {
+                if state > 0 && self.undoes(action, state) {
+                    continue;
+                }
+                env.try_step(action)?;
+                let key = env.state_key().unwrap_or_default();
+                if self.keys.insert(key) {
+                    self.parents.push(state as u32);
+                    self.actions.push(action as u8);
+                    if stop(env)? {
+                        grown = Grown::Found(self.num_states() - 1);
+                    } else if self.num_states() >= most_states {
+                        grown = Grown::Stopped;
+                    }
+                }
+                env.try_step(self.inverse[action])?;
+                if grown != Grown::Layer {
+                    break 'states;
+                }
+            }
+        }
+        self.walk(env, at, 0)?;
+        match grown {
+            Grown::Layer if self.num_states() == end => return Ok(Grown::Complete),
+            Grown::Layer => self.layers.push(self.num_states()),
+            _ => {}
+        }
+        Ok(grown)
+    }
+
+    /// The actions that lead from `state` to the root.
+    pub fn to_root(&self, state: usize) -> Vec<usize> {
+        let back = |&state: &usize| self.inverse[usize::from(self.actions[state])];
+        self.ancestors(state).iter().map(back).collect()
+    }
+
+    /// The actions that lead from the root to `state`.
+    pub fn from_root(&self, state: usize) -> Vec<usize> {
+        let action = |&state: &usize| usize::from(self.actions[state]);
+        self.ancestors(state).iter().rev().map(action).collect()
+    }
+
+    /// `state` and those it was reached through, without the root.
+    fn ancestors(&self, mut state: usize) -> Vec<usize> {
+        let mut chain = Vec::new();
+        while state != 0 {
+            chain.push(state);
+            state = self.parents[state] as usize;
+        }
+        chain
+    }
+
+    fn undoes(&self, action: usize, state: usize) -> bool {
+        self.inverse[usize::from(self.actions[state])] == action
+    }
+
+    /// Takes `env` from state `from` to state `to`, through the last state that leads to both.
+    fn walk(&self, env: &mut dyn Env, from: usize, to: usize) -> Result<()> {
+        let (mut up, mut down) = (from, to);
+        let mut steps = Vec::new();
+        while up != down {
+            // A state has a higher number than the one it was reached from.
+            if up > down {
+                env.try_step(self.inverse[usize::from(self.actions[up])])?;
+                up = self.parents[up] as usize;
+            } else {
+                steps.push(usize::from(self.actions[down]));
+                down = self.parents[down] as usize;
+            }
+        }
+        steps.into_iter().rev().try_for_each(|action| env.try_step(action))
+    }
+
+    fn check_key(&self, env: &dyn Env, state: usize) -> Result<()> {
+        if env.state_key() == Some(self.keys.get(state)) {
+            return Ok(());
+        }
+        let expected = "an environment whose inverse actions undo its actions";
+        Err(Error::invalid("env", expected, "another state after some and their inverses"))
+    }
+}
+
+/// Keys in the order they came, with an index to find them.
+#[derive(Debug, Default)]
+struct Keys {
+    /// The lower halves.
+    low: Vec<u64>,
+    /// The upper halves; empty as long as all are 0.
+    high: Vec<u64>,
+    /// Open addressing: the number of a key, at the first free slot from the key's own.
+    slots: Vec<u32>,
+}
+
+impl Keys {
+    fn get(&self, number: usize) -> u128 {
+        let high = self.high.get(number).copied().unwrap_or(0);
+        u128::from(high) << 64 | u128::from(self.low[number])
+    }
+
+    /// The number of `key`, or the slot where it belongs.
+    #[inline]
+    fn find(&self, key: u128) -> std::result::Result<usize, usize> {
+        if self.slots.is_empty() {
+            return Err(0);
+        }
+        let mask = self.slots.len() - 1;
+        let mut slot = hash(key) & mask;
+        loop {
+            match self.slots[slot] {
+                EMPTY => return Err(slot),
+                number if self.get(number as usize) == key => return Ok(number as usize),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// Adds `key`; false if it is there.
+    #[inline]
+    fn insert(&mut self, key: u128) -> bool {
+        let Err(mut slot) = self.find(key) else { return false };
+        let number = self.low.len();
+        if number * 8 >= self.slots.len() * 5 {
+            self.widen();
+            slot = self.find(key).err().unwrap_or(0);
+        }
+        let high = (key >> 64) as u64;
+        if high != 0 && self.high.is_empty() {
+            self.high = vec![0; number];
+        }
+        if high != 0 || !self.high.is_empty() {
+            self.high.push(high);
+        }
+        self.low.push(key as u64);
+        self.slots[slot] = number as u32;
+        true
+    }
+
+    fn widen(&mut self) {
+        let size = (self.slots.len() * 2).max(64);
+        self.slots = Vec::new();
+        self.slots = vec![EMPTY; size];
+        for number in 0..self.low.len() {
+            if let Err(slot) = self.find(self.get(number)) {
+                self.slots[slot] = number as u32;
+            }
+        }
+    }
+}
+
+#[inline]
+fn hash(key: u128) -> usize {
+    let mixed =
+        (key as u64 ^ ((key >> 64) as u64).rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 20) as usize
+}

@@ -1,0 +1,55 @@
+//! When an exact search gives up.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::pool::Poll;
+use crate::error::Result;
+
+/// Nodes between two looks at the clock and at the poll.
+const INTERVAL: u64 = 1 << 13;
+
+/// Counts the nodes of a search against its limits.
+pub struct Meter<'a> {
+    nodes: u64,
+    most_nodes: u64,
+    next_look: u64,
+    deadline: Option<Instant>,
+    poll: Poll<'a>,
+}
+
+impl<'a> Meter<'a> {
+    pub fn new(most_nodes: Option<u64>, deadline: Option<Instant>, poll: Poll<'a>) -> Self {
+        let most_nodes = most_nodes.unwrap_or(u64::MAX);
+        Self { nodes: 0, most_nodes, next_look: INTERVAL.min(most_nodes), deadline, poll }
+    }
+
+    pub fn nodes(&self) -> u64 {
+        self.nodes
+    }
+
+    /// Counts one node; false when a limit is reached.
+    ///
+    /// # Errors
+    /// Only what the poll fails with.
+    #[inline]
+    pub fn count(&mut self) -> Result<bool> {
+        self.nodes += 1;
+        if self.nodes < self.next_look {
+            return Ok(true);
+        }
+        self.look()
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<bool> {
+        (self.poll)()?;
+        self.next_look = (self.nodes + INTERVAL).min(self.most_nodes);
+        let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
+        Ok(in_time && self.nodes < self.most_nodes)
+    }
+}
+
+/// The end of `time` from now on; a time too far for the clock has none.
+pub fn deadline(time: Option<Duration>) -> Option<Instant> {
+    time.and_then(|time| Instant::now().checked_add(time))
+}

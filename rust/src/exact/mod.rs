@@ -1,0 +1,43 @@
+//! The exact optimum, for judging: shortest solutions, proven.
+//!
+//! Small spaces are searched once from the goal ([`breadth`]); larger ones from both ends. Sliding
+//! puzzles of more than nine cells use iterative deepening with pattern databases
+//! ([`deepening`], [`patterns`]).
+//!
+//! ```
+//! use twisterl::envs::puzzle::Puzzle;
+//! use twisterl::exact::Solver;
+//! use twisterl::search::Budget;
+//! let env = Puzzle::new(3, 3, 1, 2, 256).unwrap();
+//! let solver = Solver::new(&env, Solver::MOST_STATES, &mut || Ok(())).unwrap();
+//! let state = [8, 0, 6, 5, 4, 7, 2, 3, 1];
+//! let answer = solver.solve(&state, Budget::default(), &mut || Ok(())).unwrap();
+//! assert_eq!(answer.actions.unwrap().len(), 31);
+//! ```
+
+pub mod breadth;
+pub mod deepening;
+pub mod meter;
+pub mod patterns;
+mod solver;
+
+pub use solver::Solver;
+
+/// What an exact search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// A shortest sequence of actions to the goal; `None` if the search was cut off.
+    pub actions: Option<Vec<usize>>,
+    /// No shorter sequence leads to the goal.
+    pub at_least: usize,
+}
+
+impl Answer {
+    fn found(actions: Vec<usize>) -> Self {
+        Self { at_least: actions.len(), actions: Some(actions) }
+    }
+
+    fn unproven(at_least: usize) -> Self {
+        Self { actions: None, at_least }
+    }
+}

@@ -1,0 +1,206 @@
+//! Additive pattern databases for sliding puzzles (Korf, Felner, "Disjoint pattern database
+//! heuristics", section 4).
+//!
+//! The tiles are split into groups. For every placement of a group's tiles a table holds the
+//! fewest moves of these tiles that bring them home, with the other tiles free to be anywhere.
+//! Moves of different groups are different moves, so the sum over the groups is a lower bound.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::engine::pool::{num_workers, run, Poll};
+use crate::error::Result;
+
+/// Placements of a group that one table may hold: 4x4 boards get groups of five tiles.
+const MOST_PLACEMENTS: usize = 1 << 20;
+/// A group's blank regions are sets of cells in one word.
+const MOST_CELLS: usize = 64;
+const UNSEEN: u8 = u8::MAX;
+
+/// Where a tile may stand and what its moves change, for one size of board.
+#[derive(Debug)]
+pub struct Patterns {
+    pub width: usize,
+    pub height: usize,
+    /// `(action, cell)` for each way the blank can go from a cell.
+    pub moves: Vec<Vec<(u8, u8)>>,
+    /// The group of each tile; of the blank it means nothing.
+    pub group: Vec<u8>,
+    /// What a tile adds to the placement number of its group, for each cell it is beyond the first.
+    pub weight: Vec<u32>,
+    /// By group and placement number: the fewest moves of the group.
+    pub tables: Vec<Vec<u8>>,
+}
+
+impl Patterns {
+    /// # Errors
+    /// Only what `poll` fails with.
+    pub fn new(width: usize, height: usize, poll: Poll<'_>) -> Result<Self> {
+        let cells = width * height;
+        let size = group_size(cells);
+        let groups: Vec<Vec<u8>> = home_order(width, height).chunks(size).map(Vec::from).collect();
+        let (mut group, mut weight) = (vec![0; cells], vec![0; cells]);
+        for (number, tiles) in groups.iter().enumerate() {
+            for (place, &tile) in tiles.iter().enumerate() {
+                group[usize::from(tile)] = number as u8;
+                weight[usize::from(tile)] = (cells as u32).pow(place as u32);
+            }
+        }
+        let moves = moves(width, height);
+        let next = AtomicUsize::new(0);
+        let parts = run(num_workers(groups.len()), poll, |_, stop| {
+            let mut built = Vec::new();
+            while let Some(tiles) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                built.push((tiles[0], table(tiles, width, height, &moves, stop)?));
+            }
+            Ok(built)
+        })?;
+        let mut tables = vec![Vec::new(); groups.len()];
+        for (tile, table) in parts.into_iter().flatten() {
+            tables[usize::from(group[usize::from(tile)])] = table;
+        }
+        Ok(Self { width, height, moves, group, weight, tables })
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.tables.iter().map(Vec::len).sum()
+    }
+}
+
+fn group_size(cells: usize) -> usize {
+    if cells > MOST_CELLS {
+        return 1;
+    }
+    (1..cells).take_while(|&size| cells.pow(size as u32) <= MOST_PLACEMENTS).last().unwrap_or(1)
+}
+
+/// The tiles by their home cells, along strips of two rows there and back: neighbours stay close,
+/// so that a group is a compact patch of the board.
+fn home_order(width: usize, height: usize) -> Vec<u8> {
+    let mut order = Vec::with_capacity(width * height);
+    for (strip, top) in (0..height).step_by(2).enumerate() {
+        for column in 0..width {
+            let x = if strip % 2 == 0 { column } else { width - 1 - column };
+            order.extend((top..height.min(top + 2)).map(|y| (y * width + x) as u8));
+        }
+    }
+    order.retain(|&tile| tile != 0);
+    order
+}
+
+fn moves(width: usize, height: usize) -> Vec<Vec<(u8, u8)>> {
+    let ways = |cell: usize| {
+        let (x, y) = (cell % width, cell / width);
+        let possible = [x > 0, y > 0, x + 1 < width, y + 1 < height];
+        let target =
+            [cell.wrapping_sub(1), cell.wrapping_sub(width), cell + 1, cell.wrapping_add(width)];
+        (0..4).filter(|&way| possible[way]).map(|way| (way as u8, target[way] as u8)).collect()
+    };
+    (0..width * height).map(ways).collect()
+}
+
+/// The fewest moves of `tiles` for each of their placements, by breadth-first search from home.
+///
+/// A node is a placement with a region of empty cells that the blank can roam in without moving
+/// any of the tiles, which costs nothing.
+fn table(
+    tiles: &[u8],
+    width: usize,
+    height: usize,
+    moves: &[Vec<(u8, u8)>],
+    poll: Poll<'_>,
+) -> Result<Vec<u8>> {
+    let cells = width * height;
+    let placements = cells.pow(tiles.len() as u32);
+    if cells > MOST_CELLS {
+        return Ok(manhattan(tiles[0], width, cells));
+    }
+    let mut fewest = vec![UNSEEN; placements];
+    // Bit `placement * cells + blank`.
+    let mut seen = vec![0u64; (placements * cells).div_ceil(64)];
+    let grid = Grid::new(width, height);
+    let home = tiles.iter().rev().fold(0, |number, &tile| number * cells + usize::from(tile));
+    let (mut layer, mut next) = (vec![(home as u32, 0u8)], Vec::new());
+    for moved in 0u8.. {
+        for (count, &(placement, blank)) in layer.iter().enumerate() {
+            if count % (1 << 14) == 0 {
+                poll()?;
+            }
+            let first = placement as usize * cells;
+            if seen[(first + usize::from(blank)) / 64] >> ((first + usize::from(blank)) % 64) & 1
+                == 1
+            {
+                continue;
+            }
+            fewest[placement as usize] = fewest[placement as usize].min(moved);
+            let (mut places, mut rest, mut taken) = ([0u8; MOST_CELLS], placement as usize, 0u64);
+            for place in &mut places[..tiles.len()] {
+                *place = (rest % cells) as u8;
+                rest /= cells;
+                taken |= 1 << *place;
+            }
+            let region = grid.region(blank, taken);
+            let (word, shift) = (first / 64, first % 64);
+            seen[word] |= region << shift;
+            if shift + cells > 64 {
+                seen[word + 1] |= region >> (64 - shift);
+            }
+            let mut weight = 1;
+            for &place in &places[..tiles.len()] {
+                for &(_, to) in &moves[usize::from(place)] {
+                    if region >> to & 1 == 1 {
+                        let step = weight * (i64::from(to) - i64::from(place));
+                        let after = (i64::from(placement) + step) as usize;
+                        let bit = after * cells + usize::from(place);
+                        if seen[bit / 64] >> (bit % 64) & 1 == 0 {
+                            next.push((after as u32, place));
+                        }
+                    }
+                }
+                weight *= cells as i64;
+            }
+        }
+        if next.is_empty() {
+            break;
+        }
+        std::mem::swap(&mut layer, &mut next);
+        next.clear();
+    }
+    Ok(fewest)
+}
+
+/// A single tile never waits for the blank.
+fn manhattan(tile: u8, width: usize, cells: usize) -> Vec<u8> {
+    let (x, y) = (usize::from(tile) % width, usize::from(tile) / width);
+    (0..cells).map(|cell| (x.abs_diff(cell % width) + y.abs_diff(cell / width)) as u8).collect()
+}
+
+/// Flooding the cells of a board as bits of a word.
+struct Grid {
+    width: usize,
+    all: u64,
+    not_left: u64,
+    not_right: u64,
+}
+
+impl Grid {
+    fn new(width: usize, height: usize) -> Self {
+        let column = |x: usize| (0..height).fold(0, |bits, y| bits | 1u64 << (y * width + x));
+        let all = (0..width).fold(0, |bits, x| bits | column(x));
+        Self { width, all, not_left: all & !column(0), not_right: all & !column(width - 1) }
+    }
+
+    /// The cells that can be reached from `start` without entering `taken`.
+    #[inline]
+    fn region(&self, start: u8, taken: u64) -> u64 {
+        let free = self.all & !taken;
+        let mut region = 1u64 << start;
+        loop {
+            let sideways = (region & self.not_right) << 1 | (region & self.not_left) >> 1;
+            let grown = (region | sideways | region << self.width | region >> self.width) & free;
+            if grown == region {
+                return region;
+            }
+            region = grown;
+        }
+    }
+}

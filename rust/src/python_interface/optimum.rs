@@ -1,0 +1,104 @@
+//! `OptimalSolver`: the exact optimum in Python.
+
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+use super::args::{count as count_in, integers};
+use super::collector::{count, owned, signal_poll, starts};
+use super::env::get_env;
+use super::strategy::budget;
+use crate::exact::Solver;
+
+/// `(lengths, proven)`, both `[N]`.
+type Lengths<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<bool>>);
+
+/// Shortest solutions of an environment like `env`, with what was prepared for it.
+///
+/// Raises ValueError if the environment offers no exact search. The interpreter lock is released
+/// in every method, and `env` stays as it is.
+#[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
+pub struct PyOptimalSolver {
+    solver: Solver,
+}
+
+#[pymethods]
+impl PyOptimalSolver {
+    #[new]
+    #[pyo3(signature = (env, most_states=None))]
+    fn new(
+        py: Python<'_>,
+        env: &Bound<'_, PyAny>,
+        most_states: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let most_states = match most_states {
+            Some(most) => count_in("most_states", most, 1..=u32::MAX)?,
+            None => Solver::MOST_STATES,
+        };
+        let env = get_env(env)?;
+        let solver = py.detach(|| Solver::new(&*env, most_states, &mut signal_poll()))?;
+        Ok(Self { solver })
+    }
+
+    /// The number of states at each distance from the goal, or None if not all of them are kept.
+    fn layer_sizes(&self) -> Option<Vec<usize>> {
+        self.solver.layer_sizes()
+    }
+
+    /// `(actions, at_least)`: a shortest solution of `state` and its length, or None and a length
+    /// below which there is none, where a limit ended the search.
+    #[pyo3(signature = (state, time_limit_s=None, node_limit=None))]
+    fn solve(
+        &self,
+        py: Python<'_>,
+        state: &Bound<'_, PyAny>,
+        time_limit_s: Option<f64>,
+        node_limit: Option<i64>,
+    ) -> PyResult<(Option<Vec<usize>>, usize)> {
+        let state = integers("state", state)?;
+        let budget = budget(time_limit_s, node_limit)?;
+        let answer = py.detach(|| self.solver.solve(&state, budget, &mut signal_poll()))?;
+        Ok((answer.actions, answer.at_least))
+    }
+
+    /// `(lengths, proven)` int64 and bool `[N]`: the optimum of each of the starts that
+    /// `evaluate_episodes` plays from for the same arguments. Where it is not proven, `lengths`
+    /// is a lower bound. `node_limit` is for each start, `time_limit_s` for all together.
+    #[pyo3(signature = (num_episodes=100, seed=0, num_cores=1, start="reset", states=None,
+                        time_limit_s=None, node_limit=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn lengths<'py>(
+        &self,
+        py: Python<'py>,
+        num_episodes: i64,
+        seed: u64,
+        num_cores: i64,
+        start: &str,
+        states: Option<PyReadonlyArray2<'py, i64>>,
+        time_limit_s: Option<f64>,
+        node_limit: Option<i64>,
+    ) -> PyResult<Lengths<'py>> {
+        let budget = budget(time_limit_s, node_limit)?;
+        let num_cores = count("num_cores", num_cores)?;
+        let states = owned(states);
+        let starts = starts(states.as_deref(), start, num_episodes)?;
+        let answers = py.detach(|| {
+            self.solver.solve_all(starts, seed, num_cores, budget, &mut signal_poll())
+        })?;
+        let lengths: Vec<i64> = answers.iter().map(|answer| answer.at_least as i64).collect();
+        let proven: Vec<bool> = answers.iter().map(|answer| answer.actions.is_some()).collect();
+        Ok((lengths.into_pyarray(py), proven.into_pyarray(py)))
+    }
+}
+
+/// `OptimalSolver(env).solve(state, ...)`; for several states of one environment build it once.
+#[pyfunction]
+#[pyo3(signature = (env, state, time_limit_s=None, node_limit=None))]
+pub fn solve_optimal(
+    py: Python<'_>,
+    env: &Bound<'_, PyAny>,
+    state: &Bound<'_, PyAny>,
+    time_limit_s: Option<f64>,
+    node_limit: Option<i64>,
+) -> PyResult<(Option<Vec<usize>>, usize)> {
+    PyOptimalSolver::new(py, env, None)?.solve(py, state, time_limit_s, node_limit)
+}

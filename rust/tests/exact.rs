@@ -1,0 +1,253 @@
+//! The exact optimum against published facts and against searches written another way.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use twisterl::envs::puzzle::Puzzle;
+use twisterl::exact::breadth::Breadth;
+use twisterl::exact::deepening::shortest;
+use twisterl::exact::meter::Meter;
+use twisterl::exact::patterns::Patterns;
+use twisterl::exact::{Answer, Solver};
+use twisterl::rl::env::Env;
+use twisterl::rl::starts::Starts;
+use twisterl::rng::Rng;
+use twisterl::search::Budget;
+use twisterl::Error;
+
+fn puzzle(width: usize, height: usize) -> Puzzle {
+    Puzzle::new(width, height, 1, 2, 1000).unwrap()
+}
+
+fn solver(env: &dyn Env, most_states: usize) -> Solver {
+    Solver::new(env, most_states, &mut || Ok(())).unwrap()
+}
+
+fn solve(solver: &Solver, state: &[i64], nodes: Option<u64>) -> Answer {
+    solver.solve(state, Budget { nodes, time: None }, &mut || Ok(())).unwrap()
+}
+
+/// Plays the answer: it must solve, and say its own length.
+fn checked_length(env: &Puzzle, state: &[i64], answer: Answer) -> usize {
+    let actions = answer.actions.expect("no limit, so a solution");
+    let mut env = env.clone();
+    env.try_set_state(state).unwrap();
+    for &action in &actions {
+        assert!(env.masks()[action]);
+        env.step(action);
+    }
+    assert!(env.solved());
+    assert_eq!(answer.at_least, actions.len());
+    actions.len()
+}
+
+/// The layers of the golden file, which a Python search wrote.
+fn golden_layers(width: usize, height: usize) -> Vec<usize> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/golden/puzzle.json");
+    let golden: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let layers = golden["layers"].as_array().unwrap();
+    let is_size = |layer: &&serde_json::Value| layer["width"] == width && layer["height"] == height;
+    let boards = layers.iter().find(is_size).unwrap()["boards"].as_array().unwrap();
+    boards.iter().map(|count| count.as_u64().unwrap() as usize).collect()
+}
+
+#[test]
+fn the_8_puzzle_has_its_known_layers() {
+    let layers = solver(&puzzle(3, 3), Solver::MOST_STATES).layer_sizes().unwrap();
+    assert_eq!(layers, golden_layers(3, 3));
+    assert_eq!((layers.len() - 1, layers[31], layers.iter().sum::<usize>()), (31, 2, 181_440));
+    let moves: usize = layers.iter().enumerate().map(|(depth, count)| depth * count).sum();
+    assert_eq!(format!("{:.2}", moves as f64 / 181_440.0), "21.97");
+}
+
+#[test]
+fn every_small_board_is_solved_at_its_distance() {
+    for (width, height) in [(2, 2), (2, 3), (3, 2), (2, 4)] {
+        let env = puzzle(width, height);
+        let table = solver(&env, Solver::MOST_STATES);
+        let patterns = Patterns::new(width, height, &mut || Ok(())).unwrap();
+        for (state, &depth) in &distances(&env, usize::MAX) {
+            assert_eq!(checked_length(&env, state, solve(&table, state, None)), depth);
+            assert_eq!(checked_length(&env, state, deepen(&patterns, state)), depth);
+        }
+    }
+}
+
+fn deepen(patterns: &Patterns, state: &[i64]) -> Answer {
+    let tiles: Vec<u8> = state.iter().map(|&tile| tile as u8).collect();
+    shortest(patterns, &tiles, &mut Meter::new(None, None, &mut || Ok(()))).unwrap()
+}
+
+/// All boards up to `radius` moves from solved, by a search that keeps whole boards.
+fn distances(env: &Puzzle, radius: usize) -> HashMap<Vec<i64>, usize> {
+    let state = |env: &Puzzle| env.get_state().into_iter().map(|tile| tile as i64).collect();
+    let mut solved = env.clone();
+    solved.try_reset_goal(&mut Rng::new(0)).unwrap();
+    let mut found = HashMap::from([(state(&solved), 0)]);
+    let mut layer = vec![solved];
+    for depth in 1..=radius {
+        let mut next = Vec::new();
+        for (env, action) in layer.iter().flat_map(|env| (0..4).map(move |action| (env, action))) {
+            let mut moved = env.clone();
+            moved.step(action);
+            if let std::collections::hash_map::Entry::Vacant(entry) = found.entry(state(&moved)) {
+                entry.insert(depth);
+                next.push(moved);
+            }
+        }
+        if next.is_empty() {
+            break;
+        }
+        layer = next;
+    }
+    found
+}
+
+#[test]
+fn larger_boards_agree_with_breadth_first_search() {
+    let sizes = [(3, 4, 15), (4, 3, 15), (4, 4, 12), (5, 2, 18), (9, 8, 7)];
+    for (width, height, radius) in sizes {
+        let env = puzzle(width, height);
+        let deepening = solver(&env, 1);
+        for (index, (state, &depth)) in distances(&env, radius).iter().enumerate() {
+            if index % 16 == 0 {
+                assert_eq!(checked_length(&env, state, solve(&deepening, state, None)), depth);
+            }
+        }
+    }
+}
+
+fn korf() -> Vec<(usize, Vec<i64>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/korf_15_puzzle.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = |line: &str| {
+        let mut numbers = line.split(' ').map(|word| word.parse::<i64>().unwrap());
+        (numbers.next().unwrap() as usize, numbers.collect())
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(line).collect()
+}
+
+fn solves_korf(boards: &[(usize, Vec<i64>)]) {
+    let env = puzzle(4, 4);
+    let solver = solver(&env, 1);
+    for (length, state) in boards {
+        assert_eq!(checked_length(&env, state, solve(&solver, state, None)), *length, "{state:?}");
+    }
+}
+
+#[test]
+fn the_shorter_half_of_korfs_boards() {
+    let mut boards = korf();
+    assert_eq!(boards.len(), 100);
+    // Their mean is published as 53.05.
+    assert_eq!(boards.iter().map(|(length, _)| length).sum::<usize>(), 5305);
+    boards.sort();
+    solves_korf(&boards[..50]);
+}
+
+#[test]
+#[ignore = "a quarter of a minute in a release build"]
+fn all_of_korfs_boards() {
+    solves_korf(&korf());
+}
+
+/// The known boards at the greatest distance of the 15-puzzle (Brüngger et al., "The parallel
+/// search bench ZRAM and its applications", 1999) with the blank in the first cell, mirrored at
+/// the centre to this puzzle's goal.
+#[test]
+#[ignore = "minutes in a release build"]
+fn boards_of_80_moves() {
+    let known = [
+        [0, 12, 9, 13, 15, 11, 10, 14, 3, 7, 2, 5, 4, 8, 6, 1],
+        [0, 11, 9, 13, 12, 15, 10, 14, 3, 7, 6, 2, 4, 8, 5, 1],
+        [0, 12, 9, 13, 15, 11, 10, 14, 7, 8, 5, 6, 4, 3, 2, 1],
+    ];
+    let turned = |board: &[i64; 16]| -> Vec<i64> {
+        board.iter().rev().map(|&tile| if tile == 0 { 0 } else { 16 - tile }).collect()
+    };
+    let boards: Vec<_> = known.iter().map(|board| (80, turned(board))).collect();
+    solves_korf(&boards);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Both searches from both ends, with a table too small for the whole space, against the table.
+    #[test]
+    fn searches_that_meet_are_exact(seed: u64, most_states in 1usize..12_000) {
+        let env = puzzle(2, 4);
+        let whole = solver(&env, Solver::MOST_STATES);
+        let part = solver(&env, most_states);
+        prop_assert!(part.layer_sizes().is_none());
+        let state = env.random_state(&mut Rng::new(seed));
+        let length = solve(&whole, &state, None).at_least;
+        let answer = solve(&part, &state, None);
+        match answer.actions {
+            Some(_) => prop_assert_eq!(checked_length(&env, &state, answer), length),
+            None => prop_assert!(answer.at_least <= length),
+        }
+    }
+
+    /// A bound that was not proven to be the optimum is never above it.
+    #[test]
+    fn limits_are_honest(seed: u64, nodes in 1u64..40_000) {
+        let env = puzzle(3, 4);
+        let deepening = solver(&env, 1);
+        let state = env.random_state(&mut Rng::new(seed));
+        let cut = solve(&deepening, &state, Some(nodes));
+        let length = checked_length(&env, &state, solve(&deepening, &state, None));
+        prop_assert!(cut.at_least <= length);
+        prop_assert!(cut.actions.is_none_or(|actions| actions.len() == length));
+    }
+}
+
+#[test]
+fn all_starts_at_once_are_those_of_an_evaluation() {
+    let env = puzzle(3, 4);
+    let solver = solver(&env, 1);
+    let all = |num_cores| {
+        solver.solve_all(Starts::Uniform(40), 3, num_cores, Budget::default(), &mut || Ok(()))
+    };
+    let answers = all(1).unwrap();
+    assert_eq!(all(2).unwrap(), answers);
+    for (index, answer) in answers.into_iter().enumerate() {
+        let mut start = env.clone();
+        Starts::Uniform(40).place(index, &mut start, 3).unwrap();
+        let state: Vec<i64> = start.get_state().into_iter().map(|tile| tile as i64).collect();
+        checked_length(&env, &state, answer);
+    }
+}
+
+#[test]
+fn time_and_interrupts_end_a_hopeless_search() {
+    let env = puzzle(6, 6);
+    let solver = solver(&env, 1);
+    let state = env.random_state(&mut Rng::new(1));
+    let budget = Budget { nodes: None, time: Some(Duration::from_millis(20)) };
+    let answer = solver.solve(&state, budget, &mut || Ok(())).unwrap();
+    assert!(answer.actions.is_none() && answer.at_least > 50);
+    let error = solver.solve(&state, Budget::default(), &mut || Err(Error::Interrupted));
+    assert!(matches!(error, Err(Error::Interrupted)));
+    for size in [(3, 3), (5, 4)] {
+        let error = Solver::new(&puzzle(size.0, size.1), 1 << 20, &mut || Err(Error::Interrupted));
+        assert!(matches!(error.err(), Some(Error::Interrupted)));
+    }
+}
+
+#[test]
+fn what_cannot_be_solved_is_refused() {
+    for (width, height) in [(2, 2), (4, 4)] {
+        let env = puzzle(width, height);
+        let solver = solver(&env, Solver::MOST_STATES);
+        let mut state: Vec<i64> = (0..(width * height) as i64).collect();
+        state.swap(1, 2);
+        for (state, said) in [(&state[..], "parity"), (&state[1..], "entries")] {
+            let error = solver.solve(state, Budget::default(), &mut || Ok(())).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+    assert!(Breadth::new(&puzzle(6, 6)).unwrap_err().to_string().contains("state keys"));
+}
