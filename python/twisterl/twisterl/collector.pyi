@@ -6,6 +6,7 @@ import numpy.typing as npt
 from twisterl.twisterl.nn import Policy
 
 __all__ = [
+    "AZCollector",
     "CollectedData",
     "OptimalSolver",
     "PPOCollector",
@@ -23,6 +24,31 @@ class PPOCollector:
     # num_episodes, gamma, lambda (no name that a stub could write), num_cores, seed=0,
     # truncation="terminal", difficulty_distribution="fixed", cache=True
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
+
+class AZCollector:
+    iteration: int
+    def __new__(
+        cls,
+        num_episodes: int,
+        num_mcts_searches: int,
+        C: float,
+        max_expand_depth: int,
+        num_cores: int,
+        seed: int = 0,
+        *,
+        gamma: float = 1.0,
+        root_selection: str = "puct",
+        max_considered_actions: int = 16,
+        dirichlet_alpha: float = 0.3,
+        exploration_fraction: float = 0.0,
+        temperature_moves: int | None = None,
+        max_moves: int | None = None,
+        truncation: str = "terminal",
+        difficulty_distribution: str = "fixed",
+        reuse: bool = True,
+        cache: bool = True,
+    ) -> Self: ...
     def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
 
 @final

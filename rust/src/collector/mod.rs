@@ -1,5 +1,6 @@
 //! Playing episodes for training, in parallel and reproducibly.
 
+pub mod az;
 mod merge;
 pub mod ppo;
 mod rollout;

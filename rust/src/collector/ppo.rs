@@ -15,21 +15,12 @@ use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
 
 pub use crate::engine::lockstep::MASKED_LOGIT;
+pub use crate::search::Truncation;
 
 /// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache.
 const LANES: usize = 48;
 /// With the evaluation cache only few lanes of a step reach the network.
 const LANES_WITH_CACHE: usize = 384;
-
-/// What an episode that ran out of steps is worth at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Truncation {
-    /// Its last reward, as if it had failed.
-    #[default]
-    Terminal,
-    /// The value that the policy gives its last state.
-    Bootstrap,
-}
 
 /// How difficult each episode is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +30,16 @@ pub enum DifficultyDistribution {
     Fixed,
     /// Uniform from 1 to what the environment says.
     Uniform,
+}
+
+impl DifficultyDistribution {
+    /// The difficulty of an episode where the environment's is `most`.
+    pub(super) fn draw(self, most: usize, rng: &mut Rng) -> usize {
+        match self {
+            Self::Fixed => most,
+            Self::Uniform => 1 + rng.below(u32::try_from(most).unwrap_or(u32::MAX)) as usize,
+        }
+    }
 }
 
 /// What to collect.
@@ -179,13 +180,7 @@ impl Episodes for Recorder<'_> {
             return Ok(None);
         }
         *rng = Rng::stream(self.seed, self.iteration, episode as u64);
-        let difficulty = match self.config.difficulty_distribution {
-            DifficultyDistribution::Fixed => self.difficulty,
-            DifficultyDistribution::Uniform => {
-                let most = u32::try_from(self.difficulty).unwrap_or(u32::MAX);
-                1 + rng.below(most) as usize
-            }
-        };
+        let difficulty = self.config.difficulty_distribution.draw(self.difficulty, rng);
         self.lanes[lane].episode = episode;
         self.lanes[lane].rows.clear();
         Ok(Some(Move::Reset { difficulty }))

@@ -16,13 +16,13 @@ use crate::rng::Rng;
 /// of a step up, to enter the new ones, and to write their outputs. A view whose output another
 /// worker is still computing is computed twice, to the same bits.
 #[derive(Default)]
-pub(super) struct Evaluator {
+pub(crate) struct Evaluator {
     /// Permutation that each view of the step was evaluated through, `[B]`, -1 for none.
-    pub(super) twists: Vec<i32>,
+    pub(crate) twists: Vec<i32>,
     /// Raw, `[B, A]`; unspecified for a view that was not evaluated.
-    pub(super) logits: Vec<f32>,
+    pub(crate) logits: Vec<f32>,
     /// `[B]`, 0 for a view that was not evaluated.
-    pub(super) values: Vec<f32>,
+    pub(crate) values: Vec<f32>,
     hashes: Vec<u64>,
     /// Views whose output was not cached when the step began.
     missed: Vec<usize>,
@@ -39,7 +39,7 @@ pub(super) struct Evaluator {
 
 impl Evaluator {
     /// Evaluates `views`, which the lanes of `moves` see, as `rules` say.
-    pub(super) fn evaluate(
+    pub(crate) fn evaluate(
         &mut self,
         policy: &Policy,
         rules: Rules,

@@ -54,6 +54,8 @@ pub(crate) struct Visit<'a> {
     pub value: f32,
     pub action: usize,
     pub status: Status,
+    /// States given to the policy for this decision.
+    pub nodes: u64,
 }
 
 /// Where episodes come from and where they go.
@@ -62,6 +64,10 @@ pub(crate) trait Episodes {
     fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>>;
     /// A state was seen and an action chosen; at a final state the action is nominal.
     fn visit(&mut self, lane: usize, visit: &Visit<'_>) -> Result<()>;
+    /// Whether the episode ends before its environment says so; only searches ask.
+    fn stops(&mut self, _lane: usize) -> bool {
+        false
+    }
     /// The episode in `lane` has ended.
     fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()>;
 }
@@ -121,7 +127,7 @@ impl Player<'_> {
             poll()?;
             views.clear();
             envs.advance(moves, rngs, views)?;
-            check(views, moves.len(), num_actions)?;
+            check_views(views, moves.len(), num_actions)?;
             evaluator.evaluate(policy, rules, cache, (moves, views), rngs)?;
             next.clear();
             for (i, &LaneMove { lane, .. }) in moves.iter().enumerate() {
@@ -135,9 +141,10 @@ impl Player<'_> {
                     (action, log_prob) = choose(logits, rules.choice, weights, &mut rngs[lane]);
                 }
                 let row = views.rows.row(i);
+                let nodes = 1;
                 episodes.visit(
                     lane,
-                    &Visit { row, mask, twist, logits, log_prob, value, action, status },
+                    &Visit { row, mask, twist, logits, log_prob, value, action, status, nodes },
                 )?;
                 let following = if status.is_final {
                     episodes.finish(lane, envs, status)?;
@@ -168,7 +175,7 @@ pub(crate) fn check_fit(env: &dyn Env, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
-fn check(views: &Views, expected: usize, num_actions: usize) -> Result<()> {
+pub(crate) fn check_views(views: &Views, expected: usize, num_actions: usize) -> Result<()> {
     let counts = (views.rows.len(), views.masks.len(), views.status.len());
     if counts != (expected, expected * num_actions, expected) {
         let expected = format!("{expected} observations and states and {num_actions} masks each");
@@ -212,7 +219,7 @@ fn choose(logits: &[f32], choice: Choice, weights: &mut [f32], rng: &mut Rng) ->
 
 /// The index at which the running sum of `weights` passes a uniform share of `sum`.
 #[inline]
-fn draw(weights: &[f32], sum: f32, rng: &mut Rng) -> usize {
+pub(crate) fn draw(weights: &[f32], sum: f32, rng: &mut Rng) -> usize {
     let mut left = rng.unit() * sum;
     let mut last = 0;
     for (index, &weight) in weights.iter().enumerate() {

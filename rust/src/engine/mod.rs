@@ -1,6 +1,6 @@
 //! Playing many episodes in lock step: one network batch per step of all lanes.
 
 pub(crate) mod cache;
-mod evaluator;
+pub(crate) mod evaluator;
 pub(crate) mod lockstep;
 pub mod pool;

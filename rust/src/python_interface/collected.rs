@@ -24,7 +24,8 @@ pub struct PyCollectedData {
     /// int64 [N + 1], where each row's features begin.
     #[pyo3(get)]
     offsets: Ints,
-    /// float32 [N, A], -1e10 where masked.
+    /// float32 [N, A], -1e10 where masked; of `AZCollector` the search's distribution over
+    /// actions, all 0 at the last state of an episode.
     #[pyo3(get, set)]
     logits: Py<PyArray2<f32>>,
     /// bool [N, A], true where legal.
@@ -47,10 +48,22 @@ pub struct PyCollectedData {
     /// int64 [E + 1], first row of every episode, then N.
     #[pyo3(get)]
     episode_starts: Ints,
-    /// "advs" and "rets", float32 [N] each.
+    /// float32 [N] each: "advs" (advantages) and the returns, "rets" of `PPOCollector` and
+    /// "remaining_values" of `AZCollector`.
     #[pyo3(get, set)]
     additional_data: Py<PyDict>,
     distinct: Option<(Ints, Ints)>,
+}
+
+/// What `additional_data` calls the advantages and the returns.
+pub(super) struct Names {
+    advantages: &'static str,
+    returns: &'static str,
+}
+
+impl Names {
+    pub(super) const PPO: Self = Self { advantages: "advs", returns: "rets" };
+    pub(super) const AZ: Self = Self { advantages: "advs", returns: "remaining_values" };
 }
 
 fn floats(py: Python<'_>, values: Vec<f32>) -> Floats {
@@ -71,12 +84,12 @@ fn table<T: numpy::Element>(
 }
 
 impl PyCollectedData {
-    pub(super) fn from_rollout(py: Python<'_>, rollout: Rollout) -> PyResult<Self> {
+    pub(super) fn from_rollout(py: Python<'_>, rollout: Rollout, names: Names) -> PyResult<Self> {
         let rows = rollout.len();
         let (indices, offsets) = rollout.rows.into_parts();
         let additional_data = PyDict::new(py);
-        additional_data.set_item("advs", floats(py, rollout.advantages))?;
-        additional_data.set_item("rets", floats(py, rollout.returns))?;
+        additional_data.set_item(names.advantages, floats(py, rollout.advantages))?;
+        additional_data.set_item(names.returns, floats(py, rollout.returns))?;
         Ok(Self {
             indices: indices.into_pyarray(py).unbind(),
             offsets: ints(py, offsets),
@@ -178,7 +191,7 @@ impl PyCollectedData {
         }
         let flat: Vec<f32> = logits.into_iter().flatten().collect();
         let masks = flat.iter().map(|&logit| logit > MASKED_LOGIT).collect();
-        let mut data = Self::from_rollout(py, Rollout::default())?;
+        let mut data = Self::from_rollout(py, Rollout::default(), Names::PPO)?;
         data.set_rows(py, &obs);
         data.additional_data = PyDict::new(py).unbind();
         data.logits = table(py, flat, rows)?;

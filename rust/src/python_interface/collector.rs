@@ -6,7 +6,8 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::collected::PyCollectedData;
+use super::az_collector::PyAzCollector;
+use super::collected::{Names, PyCollectedData};
 use super::env::get_env;
 use super::nn::PyPolicy;
 use super::optimum::{solve_optimal, PyOptimalSolver};
@@ -58,29 +59,13 @@ impl PyPpoCollector {
         difficulty_distribution: &str,
         cache: bool,
     ) -> PyResult<Self> {
-        let truncation = match truncation {
-            "terminal" => Truncation::Terminal,
-            "bootstrap" => Truncation::Bootstrap,
-            other => return Err(not_one_of("truncation", "\"terminal\" or \"bootstrap\"", other)),
-        };
-        let difficulty_distribution = match difficulty_distribution {
-            "fixed" => DifficultyDistribution::Fixed,
-            "uniform" => DifficultyDistribution::Uniform,
-            other => {
-                return Err(not_one_of(
-                    "difficulty_distribution",
-                    "\"fixed\" or \"uniform\"",
-                    other,
-                ))
-            }
-        };
         let config = PpoConfig {
             num_episodes: count("num_episodes", num_episodes)?,
             gamma,
             gae_lambda: lambda,
             num_cores: count("num_cores", num_cores)?,
-            truncation,
-            difficulty_distribution,
+            truncation: read_truncation(truncation)?,
+            difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
             cache,
         };
         config.check()?;
@@ -121,12 +106,28 @@ impl PyPpoCollector {
         this.collector = collector;
         this.iteration = iteration + 1;
         drop(this);
-        PyCollectedData::from_rollout(py, rollout)
+        PyCollectedData::from_rollout(py, rollout, Names::PPO)
     }
 }
 
 pub(super) fn not_one_of(name: &str, expected: &str, got: &str) -> PyErr {
     PyErr::from(Error::invalid(name, expected, format!("{got:?}")))
+}
+
+pub(super) fn read_truncation(name: &str) -> PyResult<Truncation> {
+    match name {
+        "terminal" => Ok(Truncation::Terminal),
+        "bootstrap" => Ok(Truncation::Bootstrap),
+        other => Err(not_one_of("truncation", "\"terminal\" or \"bootstrap\"", other)),
+    }
+}
+
+pub(super) fn read_difficulty_distribution(name: &str) -> PyResult<DifficultyDistribution> {
+    match name {
+        "fixed" => Ok(DifficultyDistribution::Fixed),
+        "uniform" => Ok(DifficultyDistribution::Uniform),
+        other => Err(not_one_of("difficulty_distribution", "\"fixed\" or \"uniform\"", other)),
+    }
 }
 
 /// A count from Python: at least 1.
@@ -272,6 +273,7 @@ fn solve_py(
 /// Adds this module's names to the submodule `collector`.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyPpoCollector>()?;
+    module.add_class::<PyAzCollector>()?;
     module.add_class::<PyCollectedData>()?;
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;

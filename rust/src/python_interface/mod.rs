@@ -4,6 +4,7 @@
 //! a module of their own.
 
 pub mod args;
+mod az_collector;
 pub mod capsule;
 mod collected;
 pub mod collector;

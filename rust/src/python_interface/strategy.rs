@@ -64,6 +64,14 @@ pub(super) fn budget(time_limit_s: Option<f64>, node_limit: Option<i64>) -> PyRe
     Ok(Budget { nodes: nodes.map(|most| most as u64), time })
 }
 
+pub(super) fn read_root_selection(name: &str) -> PyResult<RootSelection> {
+    match name {
+        "puct" => Ok(RootSelection::Puct),
+        "gumbel" => Ok(RootSelection::Gumbel),
+        other => Err(not_one_of("root_selection", "\"puct\" or \"gumbel\"", other)),
+    }
+}
+
 /// The evaluation that the arguments describe: without a `strategy`, a tree search if
 /// `num_mcts_searches` is not 0, else the policy's own actions.
 pub(super) fn eval_config(
@@ -82,11 +90,7 @@ pub(super) fn eval_config(
         None if tries.deterministic => "greedy",
         None => "sample",
     };
-    let root_selection = match options.root_selection.as_deref() {
-        None | Some("puct") => RootSelection::Puct,
-        Some("gumbel") => RootSelection::Gumbel,
-        Some(other) => return Err(not_one_of("root_selection", "\"puct\" or \"gumbel\"", other)),
-    };
+    let root_selection = read_root_selection(options.root_selection.as_deref().unwrap_or("puct"))?;
     let tree = TreeConfig {
         num_simulations: searches,
         exploration,

@@ -1,20 +1,25 @@
 //! Playing episodes to judge a policy or to solve a state.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::RwLock;
 use std::time::Instant;
 
 use super::env::{Env, Status};
 use super::starts::Starts;
 use super::vec_env::{Move, VecEnv};
+use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, play, Choice, Episodes, Rules, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rng::Rng;
-use crate::search::{Budget, TreeConfig};
+use crate::search::{self, Budget, Forester, SearchRules, SelfPlay, TreeConfig};
 
 /// Lanes of a worker. Evaluation meets most states more than once, so most steps need no network.
 const LANES: usize = 256;
+/// Games that a worker searches side by side.
+const GAMES: usize = 64;
+
 /// How a start is solved.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Strategy {
@@ -90,13 +95,12 @@ pub fn evaluate(
         return Ok(Vec::new());
     }
     match config.strategy {
-        Strategy::Policy => play_policy(env, policy, starts, config, seed, poll),
-        Strategy::Mcts(_) => Err(Error::invalid("strategy", "one that is built", "mcts")),
+        Strategy::Policy | Strategy::Mcts(_) => play_tries(env, policy, starts, config, seed, poll),
         Strategy::Beam { .. } => Err(Error::invalid("strategy", "one that is built", "beam")),
     }
 }
 
-fn play_policy(
+fn play_tries(
     env: &dyn Env,
     policy: &Policy,
     starts: Starts<'_>,
@@ -106,25 +110,43 @@ fn play_policy(
 ) -> Result<Vec<Episode>> {
     let tries = starts.len().saturating_mul(config.num_searches);
     let workers = num_workers(config.num_cores).min(starts.len());
-    let lanes = LANES.min(tries.div_ceil(workers));
+    let tries = tries.div_ceil(workers);
     let choice = if config.deterministic { Choice::Greedy } else { Choice::Sample };
     let rules = Rules { choice, cache: true, evaluate_final: false };
     let next_start = AtomicUsize::new(0);
+    let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
     let parts = run(workers, poll, |_, poll| {
-        let mut envs = env.lanes(lanes)?;
-        let mut judge = Judge {
-            starts,
-            config,
-            seed,
-            next_start: &next_start,
-            root: env.try_clone()?,
-            pending: 0..0,
-            current: 0,
-            began: Instant::now(),
-            lanes: vec![Try::default(); lanes],
-            results: vec![Vec::new(); starts.len()],
+        let judge = |lanes: usize| -> Result<Judge<'_>> {
+            Ok(Judge {
+                starts,
+                config,
+                seed,
+                next_start: &next_start,
+                root: env.try_clone()?,
+                pending: 0..0,
+                current: 0,
+                began: Instant::now(),
+                lanes: vec![Try::default(); lanes],
+                results: vec![Vec::new(); starts.len()],
+            })
         };
-        play(&mut *envs, policy, rules, &mut judge, poll)?;
+        let judge = match config.strategy {
+            Strategy::Mcts(tree) => {
+                let self_play = SelfPlay::default();
+                let rules = SearchRules { tree, self_play, choice, cache: true };
+                let mut forester = Forester::new(policy, rules, &cache, GAMES.min(tries));
+                let mut judge = judge(GAMES.min(tries))?;
+                let mut slots = forester.slots(env)?;
+                search::play(&mut forester, &mut *slots, &mut judge, poll)?;
+                judge
+            }
+            _ => {
+                let mut judge = judge(LANES.min(tries))?;
+                let mut envs = env.lanes(LANES.min(tries))?;
+                play(&mut *envs, policy, rules, &mut judge, poll)?;
+                judge
+            }
+        };
         Ok(judge.results)
     })?;
     let mut episodes = vec![Episode::default(); starts.len()];
@@ -222,7 +244,7 @@ impl Episodes for Judge<'_> {
         episode.reward += visit.status.reward;
         if !visit.status.is_final {
             episode.actions.push(visit.action as i64);
-            episode.nodes += 1;
+            episode.nodes += visit.nodes;
         }
         Ok(())
     }

@@ -1,8 +1,15 @@
 //! Search guided by a policy: what it is asked and when it gives up.
 
+mod dirichlet;
+mod play;
+mod select;
+mod tree;
+
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+
+pub(crate) use play::{play, Forester, SearchRules};
 
 /// How many actions a root's search starts with, at most, where it narrows them down.
 const MOST_CONSIDERED: usize = 16;
@@ -19,6 +26,16 @@ pub enum RootSelection {
     Gumbel,
 }
 
+/// What an episode that ran out of steps is worth at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Truncation {
+    /// Its last reward, as if it had failed.
+    #[default]
+    Terminal,
+    /// The value that the policy gives its last state.
+    Bootstrap,
+}
+
 /// A Monte Carlo tree search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TreeConfig {
@@ -33,6 +50,11 @@ pub struct TreeConfig {
     pub max_considered_actions: usize,
     /// Discount of the rewards below, in [0, 1].
     pub gamma: f32,
+    /// What a state without steps is worth.
+    pub truncation: Truncation,
+    /// Keep the tree below the action played, if it led to what the tree expected; its visits
+    /// count among the next move's simulations.
+    pub reuse: bool,
 }
 
 impl Default for TreeConfig {
@@ -44,6 +66,8 @@ impl Default for TreeConfig {
             root_selection: RootSelection::Puct,
             max_considered_actions: MOST_CONSIDERED,
             gamma: 1.0,
+            truncation: Truncation::Terminal,
+            reuse: true,
         }
     }
 }
@@ -61,6 +85,9 @@ impl TreeConfig {
                 return Err(Error::invalid(name, "at least 1", 0));
             }
         }
+        if self.root_selection == RootSelection::Gumbel {
+            return Err(Error::invalid("root_selection", "one that is built", "gumbel"));
+        }
         if !(0.0..=1.0).contains(&self.gamma) {
             return Err(Error::invalid("gamma", "a number in [0, 1]", self.gamma));
         }
@@ -68,6 +95,70 @@ impl TreeConfig {
             return Err(Error::invalid("C", "a number that is not negative", self.exploration));
         }
         Ok(())
+    }
+}
+
+/// How a search that plays for training departs from its best.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SelfPlay {
+    /// Shape of the noise in the root's priors, positive.
+    pub dirichlet_alpha: f32,
+    /// Share of the noise, in [0, 1]; 0 is none.
+    pub exploration_fraction: f32,
+    /// Moves of an episode that are drawn by visits; the most visited one follows.
+    pub temperature_moves: usize,
+}
+
+impl Default for SelfPlay {
+    /// No noise; every move is drawn.
+    fn default() -> Self {
+        Self { dirichlet_alpha: 0.3, exploration_fraction: 0.0, temperature_moves: usize::MAX }
+    }
+}
+
+impl SelfPlay {
+    /// Refuses a configuration that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let Self { dirichlet_alpha, exploration_fraction, .. } = *self;
+        if !(dirichlet_alpha.is_finite() && dirichlet_alpha > 0.0) {
+            return Err(Error::invalid("dirichlet_alpha", "a positive number", dirichlet_alpha));
+        }
+        if !(0.0..=1.0).contains(&exploration_fraction) {
+            let expected = "a number in [0, 1]";
+            return Err(Error::invalid("exploration_fraction", expected, exploration_fraction));
+        }
+        Ok(())
+    }
+}
+
+/// The returns that a search has met.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value {
+    low: f32,
+    high: f32,
+}
+
+impl Default for Value {
+    fn default() -> Self {
+        Self { low: f32::INFINITY, high: f32::NEG_INFINITY }
+    }
+}
+
+impl Value {
+    #[inline]
+    fn include(&mut self, value: f32) {
+        self.low = self.low.min(value);
+        self.high = self.high.max(value);
+    }
+
+    /// Factor that brings differences of returns into [-2, 2], as those within [-1, 1] are.
+    ///
+    /// Min-max normalisation (Schrittwieser et al. 2020, "Mastering Atari, Go, chess and shogi by
+    /// planning with a learned model", equation 5), to the range that AlphaZero's values have and
+    /// never stretching a narrower one: `C` means the same whatever the rewards' size.
+    #[inline]
+    fn scale(&self) -> f32 {
+        2.0 / (self.high - self.low).max(2.0)
     }
 }
 
