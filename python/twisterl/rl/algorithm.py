@@ -400,5 +400,14 @@ class Algorithm:
         return self.rs_pol
 
     def _weights_signature(self) -> list[tuple[int, int]]:
-        # torch counts the changes of a tensor in place in _version.
-        return [(value.data_ptr(), value._version) for value in self.policy.parameters()]
+        # torch counts the changes of a tensor in place in _version. Its own parameters() takes
+        # several times as long, and `solve` asks at every call.
+        found: list[tuple[int, int]] = []
+        modules = [self.policy]
+        while modules:
+            module = modules.pop()
+            for value in module._parameters.values():
+                if value is not None:
+                    found.append((value.data_ptr(), value._version))
+            modules.extend(child for child in module._modules.values() if child is not None)
+        return found

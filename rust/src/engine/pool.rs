@@ -23,6 +23,10 @@ static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
 
 /// How many workers `num_cores` means on this machine: never more than it has, at least one.
 pub fn num_workers(num_cores: usize) -> usize {
+    if num_cores <= 1 {
+        // The machine is asked through files, which takes longer than a short solution.
+        return 1;
+    }
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     num_cores.clamp(1, available)
 }
