@@ -50,6 +50,9 @@ class PuzzleArguments(_EnvArguments):
 
     width: Side = 3
     height: Side = 3
+    forbid_undo: bool = Field(
+        False, description="masks the action that undoes the last one that moved the blank"
+    )
 
 
 class LightsOutArguments(_EnvArguments):

@@ -117,6 +117,7 @@ fn declaration(kind: Kind) -> Value {
         Kind::Fraction { max, default } => {
             json!({"type": "float", "min": 0, "max": max, "default": default})
         }
+        Kind::Boolean { default } => json!({"type": "bool", "default": default}),
         Kind::Choice { names, default } => {
             json!({"type": "choice", "names": names, "default": default})
         }

@@ -19,10 +19,17 @@ def as_float32(value: float) -> float:
 
 class Puzzle:
     def __init__(
-        self, width: int, height: int, difficulty: int, depth_slope: int, max_depth: int
+        self,
+        width: int,
+        height: int,
+        difficulty: int,
+        depth_slope: int,
+        max_depth: int,
+        forbid_undo: bool = False,
     ) -> None:
         self.width, self.height = width, height
         self.difficulty, self.depth_slope, self.max_depth = difficulty, depth_slope, max_depth
+        self.forbid_undo = forbid_undo
         self.solve()
 
     def goal(self, _: Rng) -> None:
@@ -31,6 +38,7 @@ class Puzzle:
     def solve(self) -> None:
         self.state = list(range(self.width * self.height))
         self.depth = self.max_depth
+        self.previous: int | None = None
 
     def reset(self, rng: Rng) -> None:
         """`difficulty` random actions, two bits each, 32 a word, the low bits first."""
@@ -81,11 +89,16 @@ class Puzzle:
             self.state[blank], self.state[target] = self.state[target], 0
 
     def step(self, action: int) -> None:
+        blank = self.state.index(0)
         self.act(action)
+        if self.state.index(0) != blank:
+            self.previous = blank
         self.depth -= 1
 
     def masks(self) -> list[bool]:
-        return [self.target(action) is not None for action in range(4)]
+        # With forbid_undo the blank must not go back to the cell that it comes from.
+        closed = [None, self.previous] if self.forbid_undo else [None]
+        return [self.target(action) not in closed for action in range(4)]
 
     def success(self) -> bool:
         return self.state == sorted(self.state)

@@ -93,7 +93,10 @@ def sides(*pairs: tuple[int, int]) -> list[dict[str, Any]]:
 ENVIRONMENTS = {
     "puzzle": Cases(
         Puzzle,
-        sides((2, 2), (3, 3), (2, 4), (4, 2), (4, 4), (5, 3), (16, 16)),
+        [
+            *sides((2, 2), (3, 3), (2, 4), (4, 2), (4, 4), (5, 3), (16, 16)),
+            *({**size, "forbid_undo": True} for size in sides((2, 2), (3, 3), (4, 3), (5, 5))),
+        ],
         list(zip(sides((2, 2), (3, 2), (3, 3), (4, 4)), [100, 100, 100, 14], strict=True)),
     ),
     "lights_out": Cases(

@@ -30,7 +30,13 @@ class PyBaseEnv:
 
 class Puzzle(PyBaseEnv):
     def __new__(
-        cls, width: int, height: int, difficulty: int, depth_slope: int, max_depth: int
+        cls,
+        width: int,
+        height: int,
+        difficulty: int,
+        depth_slope: int,
+        max_depth: int,
+        forbid_undo: bool = False,
     ) -> Self: ...
     def copy(self) -> Puzzle: ...
     def solved(self) -> bool: ...

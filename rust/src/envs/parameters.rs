@@ -25,6 +25,9 @@ pub enum Kind {
         max: f64,
         default: f64,
     },
+    Boolean {
+        default: bool,
+    },
     Choice {
         names: &'static [&'static str],
         default: &'static str,
@@ -40,10 +43,15 @@ impl Parameter {
         Self { name, kind: Kind::Integer { min, max, default } }
     }
 
+    pub const fn boolean(name: &'static str, default: bool) -> Self {
+        Self { name, kind: Kind::Boolean { default } }
+    }
+
     fn default(&self) -> Value {
         match self.kind {
             Kind::Integer { default, .. } => default.into(),
             Kind::Fraction { default, .. } => default.into(),
+            Kind::Boolean { default } => default.into(),
             Kind::Choice { default, .. } => default.into(),
             Kind::Numbers | Kind::Pairs => Value::Null,
         }
@@ -56,6 +64,7 @@ impl Parameter {
                 value.as_u64().is_some_and(|n| (u64::from(min)..=u64::from(max)).contains(&n))
             }
             Kind::Fraction { max, .. } => value.as_f64().is_some_and(|n| (0.0..=max).contains(&n)),
+            Kind::Boolean { .. } => value.is_boolean(),
             Kind::Choice { names, .. } => value.as_str().is_some_and(|name| names.contains(&name)),
             Kind::Numbers => value.is_null() || natural_numbers(value).is_some(),
             Kind::Pairs => {
@@ -69,6 +78,7 @@ impl Parameter {
         match self.kind {
             Kind::Integer { min, max, .. } => format!("an integer in {min}..={max}"),
             Kind::Fraction { max, .. } => format!("a number from 0 to {max}"),
+            Kind::Boolean { .. } => "true or false".to_owned(),
             Kind::Choice { names, .. } => format!("one of {}", names.join(", ")),
             Kind::Numbers => "a list of natural numbers".to_owned(),
             Kind::Pairs => "a list of pairs of natural numbers".to_owned(),
@@ -119,6 +129,10 @@ impl Parameters {
         self.0[name].as_f64().expect("a fraction parameter")
     }
 
+    pub fn boolean(&self, name: &str) -> bool {
+        self.0[name].as_bool().expect("a boolean parameter")
+    }
+
     pub fn choice(&self, name: &str) -> &str {
         self.0[name].as_str().expect("a choice parameter")
     }
@@ -141,9 +155,10 @@ mod tests {
 
     use super::*;
 
-    const DECLARED: [Parameter; 5] = [
+    const DECLARED: [Parameter; 6] = [
         Parameter::integer("side", 2, 16, 3),
         Parameter { name: "density", kind: Kind::Fraction { max: 0.5, default: 0.25 } },
+        Parameter::boolean("forbid", true),
         Parameter { name: "metric", kind: Kind::Choice { names: &["a", "b"], default: "b" } },
         Parameter { name: "cells", kind: Kind::Numbers },
         Parameter { name: "edges", kind: Kind::Pairs },
@@ -158,6 +173,7 @@ mod tests {
         let parameters = parse(json!({"edges": [[0, 1], [1, 2]]})).unwrap();
         assert_eq!(parameters.integer("side"), 3);
         assert_eq!(parameters.fraction("density"), 0.25);
+        assert!(parameters.boolean("forbid"));
         assert_eq!(parameters.choice("metric"), "b");
         assert_eq!(parameters.numbers("cells"), None);
         assert_eq!(parameters.pairs("edges"), Some(vec![(0, 1), (1, 2)]));
@@ -169,10 +185,11 @@ mod tests {
             (json!({"side": 1}), "side: expected an integer in 2..=16, got 1"),
             (json!({"side": 3.0}), "side: expected an integer in 2..=16, got 3.0"),
             (json!({"density": 0.6}), "density: expected a number from 0 to 0.5, got 0.6"),
+            (json!({"forbid": 1}), "forbid: expected true or false, got 1"),
             (json!({"metric": "c"}), "metric: expected one of a, b, got \"c\""),
             (json!({"cells": [-1]}), "cells: expected a list of natural numbers, got [-1]"),
             (json!({"edges": [[1]]}), "edges: expected a list of pairs of natural numbers"),
-            (json!({"sides": 3}), "parameter: expected one of side, density, metric"),
+            (json!({"sides": 3}), "parameter: expected one of side, density, forbid"),
         ] {
             let error = parse(given).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");

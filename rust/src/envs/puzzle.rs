@@ -14,6 +14,8 @@ use crate::rng::Rng;
 const NUM_ACTIONS: usize = 4;
 const SIDES: std::ops::RangeInclusive<usize> = 2..=16;
 const OUT_OF_STEPS: f32 = -0.5;
+/// In place of an action that is forbidden where none is.
+const NO_ACTION: u8 = NUM_ACTIONS as u8;
 
 /// Tiles `0 .. width * height` on a board, 0 the blank; solved when tile `i` is at cell `i`.
 ///
@@ -23,6 +25,10 @@ const OUT_OF_STEPS: f32 = -0.5;
 pub struct Puzzle {
     tiles: Vec<u8>,
     blank: u8,
+    /// The action that undoes the last one that moved the blank, or [`NO_ACTION`].
+    undo: u8,
+    /// Whether the masks forbid `undo`.
+    forbid_undo: bool,
     /// Cells whose tile is not their own, blank included; 0 means solved.
     misplaced: u16,
     depth: u32,
@@ -46,8 +52,19 @@ impl Clone for Puzzle {
     /// Without allocating: searches copy a state for every node.
     #[inline]
     fn clone_from(&mut self, other: &Self) {
-        let Self { tiles, blank, misplaced, depth, board, difficulty, depth_slope, max_depth, rng } =
-            self;
+        let Self {
+            tiles,
+            blank,
+            undo,
+            forbid_undo,
+            misplaced,
+            depth,
+            board,
+            difficulty,
+            depth_slope,
+            max_depth,
+            rng,
+        } = self;
         tiles.clone_from(&other.tiles);
         // Counting references is shared between threads: not for a board that is there.
         if !Arc::ptr_eq(board, &other.board) {
@@ -55,6 +72,7 @@ impl Clone for Puzzle {
         }
         rng.clone_from(&other.rng);
         (*blank, *misplaced, *depth) = (other.blank, other.misplaced, other.depth);
+        (*undo, *forbid_undo) = (other.undo, other.forbid_undo);
         (*difficulty, *depth_slope, *max_depth) =
             (other.difficulty, other.depth_slope, other.max_depth);
     }
@@ -121,6 +139,8 @@ impl Puzzle {
         Ok(Self {
             tiles: (0..width * height).map(|tile| tile as u8).collect(),
             blank: 0,
+            undo: NO_ACTION,
+            forbid_undo: false,
             misplaced: 0,
             depth: 1,
             board: Arc::new(Board::new(width, height)),
@@ -134,6 +154,11 @@ impl Puzzle {
     /// Names the stream that [`Env::reset`] draws from.
     pub fn seed(&mut self, seed: u64) {
         self.rng = Rng::new(seed);
+    }
+
+    /// Whether the masks forbid the action that undoes the last one that moved the blank.
+    pub fn set_forbid_undo(&mut self, forbid_undo: bool) {
+        self.forbid_undo = forbid_undo;
     }
 
     pub fn width(&self) -> usize {
@@ -176,6 +201,7 @@ impl Puzzle {
         if tile == 0 {
             self.blank = cell as u8;
         }
+        self.undo = NO_ACTION;
         self.count_misplaced();
         Ok(())
     }
@@ -227,6 +253,7 @@ impl Puzzle {
             }
         }
         self.depth = self.max_depth;
+        self.undo = NO_ACTION;
         self.count_misplaced();
     }
 
@@ -254,9 +281,21 @@ impl Puzzle {
             left -= moves;
         }
         self.blank = blank;
+        self.undo = NO_ACTION;
         let depth = self.depth_slope.saturating_mul(self.difficulty);
         self.depth = u32::try_from(depth).unwrap_or(u32::MAX);
         self.count_misplaced();
+    }
+
+    #[inline]
+    fn legal(&self) -> [bool; NUM_ACTIONS] {
+        let mut legal = self.board.masks[usize::from(self.blank)];
+        if self.forbid_undo {
+            if let Some(undo) = legal.get_mut(usize::from(self.undo)) {
+                *undo = false;
+            }
+        }
+        legal
     }
 
     #[inline]
@@ -271,6 +310,7 @@ impl Puzzle {
         self.tiles[blank] = tile;
         self.tiles[target] = 0;
         self.blank = target as u8;
+        self.undo = if target == blank { self.undo } else { action as u8 ^ 2 };
         self.depth = self.depth.saturating_sub(1);
     }
 
@@ -303,14 +343,16 @@ impl Puzzle {
 impl Listed for Puzzle {
     fn parameters() -> Vec<Parameter> {
         let sides = [Parameter::integer("width", 2, 16, 3), Parameter::integer("height", 2, 16, 3)];
-        [&sides[..], &EPISODE].concat()
+        [&sides[..], &EPISODE, &[Parameter::boolean("forbid_undo", false)]].concat()
     }
 
     fn build(parameters: &Parameters) -> Result<Self> {
         let [width, height, difficulty, depth_slope, max_depth] =
             ["width", "height", "difficulty", "depth_slope", "max_depth"]
                 .map(|name| parameters.integer(name));
-        Self::new(width, height, difficulty, depth_slope, max_depth)
+        let mut puzzle = Self::new(width, height, difficulty, depth_slope, max_depth)?;
+        puzzle.set_forbid_undo(parameters.boolean("forbid_undo"));
+        Ok(puzzle)
     }
 }
 
@@ -347,7 +389,7 @@ impl Env for Puzzle {
         let _ = self.try_step(action);
     }
     fn masks(&self) -> Vec<bool> {
-        self.board.masks[usize::from(self.blank)].to_vec()
+        self.legal().to_vec()
     }
     fn is_final(&self) -> bool {
         self.solved() || self.depth == 0
@@ -402,10 +444,11 @@ impl Env for Puzzle {
         for (cell, tile) in self.tiles.iter_mut().enumerate() {
             *tile = cell as u8;
         }
-        (self.blank, self.misplaced, self.depth) = (0, 0, self.max_depth);
+        (self.blank, self.undo, self.misplaced, self.depth) = (0, NO_ACTION, 0, self.max_depth);
         Ok(())
     }
-    /// The tiles in as many bits as each needs, from 2x2 to 5x5.
+    /// The tiles in as many bits as each needs, from 2x2 to 5x5. What the masks forbid is no part
+    /// of it: a step does the same after any other.
     fn state_key(&self) -> Option<u128> {
         let bits = (self.tiles.len() - 1).ilog2() + 1;
         let pack = |key: u128, &tile: &u8| key << bits | u128::from(tile);
@@ -449,7 +492,7 @@ impl Env for Puzzle {
     }
     #[inline]
     fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
-        masks.copy_from_slice(&self.board.masks[usize::from(self.blank)]);
+        masks.copy_from_slice(&self.legal());
         Ok(())
     }
     #[inline]

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyString};
 use serde_json::{Map, Value};
 
 use super::args::{integer, integers};
@@ -90,6 +90,10 @@ fn to_json(name: &str, kind: Kind, value: &Bound<'_, PyAny>) -> PyResult<Value> 
         Kind::Fraction { .. } => match value.cast::<PyFloat>() {
             Ok(number) => number.extract::<f64>()?.into(),
             Err(_) => (integer(name, value, i64::MIN..=i64::MAX)? as f64).into(),
+        },
+        Kind::Boolean { .. } => match value.cast::<PyBool>() {
+            Ok(flag) => flag.is_true().into(),
+            Err(_) => return Err(wrong_type(name, "true or false", value)),
         },
         Kind::Choice { .. } => match value.cast::<PyString>() {
             Ok(text) => text.extract::<String>()?.into(),

@@ -14,26 +14,30 @@ const MOST_MOVES: u32 = 1_000_000;
 ///
 /// `reset()` makes `difficulty` random moves and leaves `depth_slope * difficulty` steps;
 /// `set_state()` leaves `max_depth`. Actions move the blank: 0 left, 1 up, 2 right, 3 down.
+/// `forbid_undo` masks the action that undoes the last one that moved the blank.
 #[pyclass(name = "Puzzle", extends = PyBaseEnv, subclass, module = "twisterl.twisterl.env")]
 pub struct PyPuzzle;
 
 #[pymethods]
 impl PyPuzzle {
     #[new]
+    #[pyo3(signature = (width, height, difficulty, depth_slope, max_depth, forbid_undo=false))]
     fn new(
         width: &Bound<'_, PyAny>,
         height: &Bound<'_, PyAny>,
         difficulty: &Bound<'_, PyAny>,
         depth_slope: &Bound<'_, PyAny>,
         max_depth: &Bound<'_, PyAny>,
+        forbid_undo: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let puzzle = Puzzle::new(
+        let mut puzzle = Puzzle::new(
             count("width", width, 2..=16)?,
             count("height", height, 2..=16)?,
             count("difficulty", difficulty, 1..=MOST_MOVES)?,
             count("depth_slope", depth_slope, 1..=MOST_MOVES)?,
             count("max_depth", max_depth, 1..=MOST_MOVES)?,
         )?;
+        puzzle.set_forbid_undo(forbid_undo);
         let base = PyBaseEnv { env: Box::new(puzzle) };
         Ok(PyClassInitializer::from(base).add_subclass(PyPuzzle))
     }
