@@ -25,8 +25,10 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Natural = Annotated[int, Field(ge=0, le=65_536)]
 # Callers in Python write (256,) where JSON has [256].
 Widths = Annotated[list[Width], BeforeValidator(lambda v: list(v) if isinstance(v, tuple) else v)]
+Pairs = list[Annotated[list[Natural], Field(min_length=2, max_length=2)]]
 
 
 class Section(BaseModel):
@@ -60,6 +62,44 @@ class LightsOutArguments(_EnvArguments):
 
     width: Side = 5
     height: Side = 5
+
+
+class Cube2Arguments(_EnvArguments):
+    """The 2x2x2 cube with one corner held."""
+
+    metric: Literal["quarter", "half"] = Field(
+        "quarter", description="whether a half turn is one action too"
+    )
+
+
+class _CoupledArguments(_EnvArguments):
+    """On a coupling graph, which is a named topology or given by its edges."""
+
+    topology: Literal["line", "ring", "grid", "star"] = "line"
+    edges: Pairs | None = Field(None, description="in place of the topology's")
+
+
+class PermutationArguments(_CoupledArguments):
+    """Permutation routing on a coupling graph."""
+
+    num_qubits: Annotated[int, Field(ge=2, le=32)] = 5
+
+
+class LinearFunctionArguments(_CoupledArguments):
+    """CNOT synthesis on a coupling graph, whose edges are [control, target]."""
+
+    num_qubits: Annotated[int, Field(ge=2, le=16)] = 5
+
+
+class GridWorldArguments(_EnvArguments):
+    """A walk around walls to a random goal."""
+
+    width: Side = 5
+    height: Side = 5
+    wall_density: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.2, description="probability of a wall at each cell, drawn for every episode"
+    )
+    walls: list[Natural] | None = Field(None, description="their cells, in place of random ones")
 
 
 class PyEnvArguments(Section):
@@ -261,6 +301,10 @@ REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
     "env_cls": {
         "Puzzle": ("twisterl.envs.Puzzle", PuzzleArguments),
         "LightsOut": ("twisterl.envs.LightsOut", LightsOutArguments),
+        "Cube2": ("twisterl.envs.Cube2", Cube2Arguments),
+        "Permutation": ("twisterl.envs.Permutation", PermutationArguments),
+        "LinearFunction": ("twisterl.envs.LinearFunction", LinearFunctionArguments),
+        "GridWorld": ("twisterl.envs.GridWorld", GridWorldArguments),
         "PyEnv": ("twisterl.envs.PyEnv", PyEnvArguments),
     },
     "policy_cls": {

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coupling import LinearFunction, Permutation
+from cube2 import Cube2
+from grid_world import GridWorld
 from lights_out import LightsOut
 from puzzle import Puzzle
 from rng import Rng
@@ -89,7 +92,15 @@ def sides(*pairs: tuple[int, int]) -> list[dict[str, Any]]:
     return [{"width": width, "height": height} for width, height in pairs]
 
 
-# One line for each file of specs/envs; the tests fail where one is missing.
+GRAPHS: list[dict[str, Any]] = [
+    {"num_qubits": num_qubits, "topology": topology}
+    for topology, num_qubits in [
+        ("line", 2), ("line", 5), ("ring", 2), ("ring", 6), ("grid", 6), ("grid", 9),
+        ("grid", 5), ("star", 5), ("star", 16),
+    ]
+]  # fmt: skip
+
+# One entry for each file of specs/envs; the tests fail where one is missing.
 ENVIRONMENTS = {
     "puzzle": Cases(
         Puzzle,
@@ -103,6 +114,41 @@ ENVIRONMENTS = {
         LightsOut,
         sides((2, 2), (3, 3), (5, 5), (4, 2), (3, 16), (16, 16)),
         list(zip(sides((2, 2), (3, 3), (4, 4), (5, 5)), [100, 100, 100, 3], strict=True)),
+    ),
+    "cube2": Cases(
+        Cube2,
+        [{"metric": "quarter"}, {"metric": "half"}],
+        [({"metric": "quarter"}, 6), ({"metric": "half"}, 4)],
+    ),
+    "permutation": Cases(
+        Permutation,
+        [*GRAPHS, {"num_qubits": 4, "edges": [[0, 2], [2, 1], [3, 0]]}],
+        [(graph, 100) for graph in GRAPHS if graph["num_qubits"] <= 6],
+    ),
+    "linear_function": Cases(
+        LinearFunction,
+        [*GRAPHS, {"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]}],
+        [
+            ({"num_qubits": 2}, 100),
+            ({"num_qubits": 3, "topology": "line"}, 100),
+            ({"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]}, 100),
+            ({"num_qubits": 4, "topology": "ring"}, 100),
+            ({"num_qubits": 5, "topology": "star"}, 4),
+        ],
+    ),
+    "grid_world": Cases(
+        GridWorld,
+        [
+            *sides((2, 2), (3, 2), (5, 5), (16, 16)),
+            {"width": 4, "height": 3, "wall_density": 0.5},
+            {"width": 4, "height": 4, "wall_density": 0},
+            {"width": 3, "height": 3, "walls": [4]},
+            {"width": 4, "height": 3, "walls": [9, 1]},
+        ],
+        [
+            ({"width": 5, "height": 5, "walls": []}, 100),
+            ({"width": 5, "height": 4, "walls": [1, 6, 11, 13]}, 100),
+        ],
     ),
 }
 

@@ -80,6 +80,10 @@ from twisterl.envs.check import check_env
 
 Puzzle = _extension.env.Puzzle
 LightsOut = _extension.env.LightsOut
+Cube2 = _extension.env.Cube2
+Permutation = _extension.env.Permutation
+LinearFunction = _extension.env.LinearFunction
+GridWorld = _extension.env.GridWorld
 
 
 def _environment_class(path: str, target: Any) -> type:
@@ -121,4 +125,13 @@ class PyEnv(_extension.env.PyEnv):
         return super().__new__(cls, pyenv_cls)
 
 
-__all__ = ["LightsOut", "Puzzle", "PyEnv", "check_env"]
+__all__ = [
+    "Cube2",
+    "GridWorld",
+    "LightsOut",
+    "LinearFunction",
+    "Permutation",
+    "Puzzle",
+    "PyEnv",
+    "check_env",
+]

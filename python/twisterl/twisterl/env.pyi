@@ -1,7 +1,17 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
-__all__ = ["ENVIRONMENTS", "LightsOut", "Puzzle", "PyBaseEnv", "PyEnv"]
+__all__ = [
+    "ENVIRONMENTS",
+    "Cube2",
+    "GridWorld",
+    "LightsOut",
+    "LinearFunction",
+    "Permutation",
+    "Puzzle",
+    "PyBaseEnv",
+    "PyEnv",
+]
 
 # The classes of this package, each with the name of its spec.
 ENVIRONMENTS: dict[str, str]
@@ -54,6 +64,57 @@ class LightsOut(PyBaseEnv):
         max_depth: int = ...,
     ) -> Self: ...
     def copy(self) -> LightsOut: ...
+
+class Cube2(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        metric: str = ...,
+        difficulty: int = ...,
+        depth_slope: int = ...,
+        max_depth: int = ...,
+    ) -> Self: ...
+    def copy(self) -> Cube2: ...
+
+class Permutation(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_qubits: int = ...,
+        topology: str = ...,
+        edges: Sequence[Sequence[int]] | None = ...,
+        difficulty: int = ...,
+        depth_slope: int = ...,
+        max_depth: int = ...,
+    ) -> Self: ...
+    def copy(self) -> Permutation: ...
+
+class LinearFunction(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_qubits: int = ...,
+        topology: str = ...,
+        edges: Sequence[Sequence[int]] | None = ...,
+        difficulty: int = ...,
+        depth_slope: int = ...,
+        max_depth: int = ...,
+    ) -> Self: ...
+    def copy(self) -> LinearFunction: ...
+
+class GridWorld(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        width: int = ...,
+        height: int = ...,
+        wall_density: float = ...,
+        walls: Sequence[int] | None = ...,
+        difficulty: int = ...,
+        depth_slope: int = ...,
+        max_depth: int = ...,
+    ) -> Self: ...
+    def copy(self) -> GridWorld: ...
 
 class PyEnv(PyBaseEnv):
     METHODS: list[str]

@@ -5,9 +5,14 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
+pub mod coupling;
+pub mod cube2;
 pub mod grid;
+pub mod grid_world;
 pub mod lights_out;
+pub mod linear_function;
 pub mod parameters;
+pub mod permutation;
 pub mod puzzle;
 pub mod scrambled;
 
@@ -22,6 +27,14 @@ macro_rules! environments {
             puzzle::Puzzle,
             /// Lights Out on `width` x `height` lamps: a press flips a lamp and its neighbours.
             lights_out::LightsOut,
+            /// Rubik's 2x2x2 cube with one corner held, in quarter or half turns (`metric`).
+            cube2::Cube2,
+            /// Permutation routing: swaps along the edges of a graph bring every token home.
+            permutation::Permutation,
+            /// CNOT synthesis: an invertible matrix over GF(2), brought to the identity.
+            linear_function::LinearFunction,
+            /// An agent walks around walls to a random goal.
+            grid_world::GridWorld,
         }
     };
 }

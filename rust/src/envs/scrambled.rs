@@ -283,3 +283,22 @@ pub(super) fn entries(state: &[i64], len: usize, bound: usize) -> Result<&[i64]>
         Some(entry) => Err(Error::invalid("state", expected(), entry)),
     }
 }
+
+/// [`entries`] that are each of `0..len` once.
+pub(super) fn each_once(state: &[i64], len: usize) -> Result<&[i64]> {
+    let state = entries(state, len, len)?;
+    let twice = |(index, entry): &(usize, &i64)| state[..*index].contains(entry);
+    match state.iter().enumerate().find(twice) {
+        None => Ok(state),
+        Some((_, entry)) => {
+            Err(Error::invalid("state", format!("each of 0..{len} once"), format!("{entry} twice")))
+        }
+    }
+}
+
+/// Fisher-Yates from the last place down.
+pub(super) fn shuffle(items: &mut [u8], rng: &mut Rng) {
+    for i in (1..items.len()).rev() {
+        items.swap(i, rng.below(i as u32 + 1) as usize);
+    }
+}

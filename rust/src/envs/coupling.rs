@@ -1,0 +1,156 @@
+//! Coupling graphs: which qubits can act on which, and their symmetries.
+
+use super::grid::symmetries;
+use super::parameters::{Kind, Parameter, Parameters};
+use crate::error::{Error, Result};
+use crate::rl::env::Twists;
+
+const TOPOLOGIES: &[&str] = &["line", "ring", "grid", "star"];
+
+/// Edges between `num_qubits` vertices, an action each.
+#[derive(Debug)]
+pub struct Coupling {
+    pub num_qubits: usize,
+    pub edges: Vec<(usize, usize)>,
+    /// Where symmetries of the graph take each vertex; the identity first, empty if none is known.
+    pub automorphisms: Vec<Vec<usize>>,
+}
+
+/// Whether the edge from a to b is also the one from b to a.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    OneWay,
+    BothWays,
+}
+
+/// The parameters of a coupling of at most `most` qubits: a named `topology`, or `edges` instead.
+pub const fn parameters(most: u32) -> [Parameter; 3] {
+    [
+        Parameter::integer("num_qubits", 2, most, 5),
+        Parameter {
+            name: "topology",
+            kind: Kind::Choice { names: TOPOLOGIES, default: TOPOLOGIES[0] },
+        },
+        Parameter { name: "edges", kind: Kind::Pairs },
+    ]
+}
+
+impl Coupling {
+    /// The edges of a topology are there in both directions.
+    ///
+    /// # Errors
+    /// If an edge is none, comes twice, or some vertex cannot be reached from another one.
+    pub fn new(parameters: &Parameters, direction: Direction) -> Result<Self> {
+        let num_qubits = parameters.integer("num_qubits");
+        let (edges, automorphisms) = match parameters.pairs("edges") {
+            Some(edges) => (edges, Vec::new()),
+            None => {
+                let (edges, automorphisms) = named(parameters.choice("topology"), num_qubits);
+                let back = |(a, b): (usize, usize)| match direction {
+                    Direction::OneWay => vec![(a, b), (b, a)],
+                    Direction::BothWays => vec![(a, b)],
+                };
+                (edges.into_iter().flat_map(back).collect(), automorphisms)
+            }
+        };
+        let graph = Self { num_qubits, edges, automorphisms };
+        graph.check(direction)?;
+        Ok(graph)
+    }
+
+    fn check(&self, direction: Direction) -> Result<()> {
+        let n = self.num_qubits;
+        for (index, &(a, b)) in self.edges.iter().enumerate() {
+            let refuse = |expected: String| {
+                Err(Error::invalid(format!("edges[{index}]"), expected, format!("[{a}, {b}]")))
+            };
+            if a >= n || b >= n || a == b {
+                return refuse(format!("two different vertices in 0..{n}"));
+            }
+            let again = |&(c, d): &(usize, usize)| {
+                (c, d) == (a, b) || direction == Direction::BothWays && (d, c) == (a, b)
+            };
+            if self.edges[..index].iter().any(again) {
+                return refuse("each edge once".to_owned());
+            }
+        }
+        let forth = self.edges.iter().copied();
+        let back = self.edges.iter().map(|&(a, b)| (b, a));
+        let ways: Vec<Vec<(usize, usize)>> = match direction {
+            Direction::OneWay => vec![forth.collect(), back.collect()],
+            Direction::BothWays => vec![forth.chain(back).collect()],
+        };
+        for edges in ways {
+            if let Some(vertex) = unreached(n, &edges) {
+                let got = format!("vertex {vertex} apart from vertex 0");
+                return Err(Error::invalid("edges", "a connected graph", got));
+            }
+        }
+        Ok(())
+    }
+
+    /// Twists of an observation `[num_qubits, num_qubits]` that relabel both of its sides.
+    pub fn twists(&self, direction: Direction) -> Twists {
+        let n = self.num_qubits;
+        let features = |map: &Vec<usize>| (0..n * n).map(|i| map[i / n] * n + map[i % n]).collect();
+        let edge = |map: &[usize], &(a, b): &(usize, usize)| {
+            let image = (map[a], map[b]);
+            let same = |&(c, d): &(usize, usize)| {
+                (c, d) == image || direction == Direction::BothWays && (d, c) == image
+            };
+            self.edges.iter().position(same).expect("an automorphism maps edges to edges")
+        };
+        let actions =
+            |map: &Vec<usize>| self.edges.iter().map(|pair| edge(map, pair)).collect::<Vec<_>>();
+        let maps = &self.automorphisms;
+        (maps.iter().map(features).collect(), maps.iter().map(actions).collect())
+    }
+}
+
+/// A vertex that no path over `edges` leads to from vertex 0.
+fn unreached(num_vertices: usize, edges: &[(usize, usize)]) -> Option<usize> {
+    let mut reached = vec![false; num_vertices];
+    reached[0] = true;
+    // Each round reaches one vertex more, or it is the last.
+    for _ in 0..num_vertices {
+        edges.iter().for_each(|&(from, to)| reached[to] |= reached[from]);
+    }
+    reached.iter().position(|&reached| !reached)
+}
+
+/// Edges, each once, and symmetries. A grid is as square as its number of vertices allows, with
+/// at least as many columns as rows; a star has vertex 0 in its middle, and of the symmetries of
+/// its leaves only turns and mirror images of their circle.
+fn named(topology: &str, n: usize) -> (Vec<(usize, usize)>, Vec<Vec<usize>>) {
+    let line = || (1..n).map(|b| (b - 1, b));
+    let (edges, mut maps): (Vec<_>, Vec<Vec<usize>>) = match topology {
+        "ring" if n > 2 => (line().chain([(n - 1, 0)]).collect(), circle(n)),
+        "star" => {
+            let leaf = |turned: Vec<usize>| {
+                std::iter::once(0).chain(turned.into_iter().map(|leaf| leaf + 1)).collect()
+            };
+            ((1..n).map(|leaf| (0, leaf)).collect(), circle(n - 1).into_iter().map(leaf).collect())
+        }
+        "grid" => {
+            let rows =
+                (1..=n).rev().find(|rows| rows * rows <= n && n.is_multiple_of(*rows)).unwrap_or(1);
+            let columns = n / rows;
+            let right = (0..n).filter(|v| (v + 1) % columns != 0).map(|v| (v, v + 1));
+            let down = (0..n - columns).map(|v| (v, v + columns));
+            (right.chain(down).collect(), symmetries(columns, rows))
+        }
+        _ => (line().collect(), vec![(0..n).collect(), (0..n).rev().collect()]),
+    };
+    // Small graphs have fewer symmetries than their kind.
+    let mut seen = std::collections::HashSet::new();
+    maps.retain(|map| seen.insert(map.clone()));
+    (edges, maps)
+}
+
+/// Turns and mirror images of a circle of `n` vertices.
+fn circle(n: usize) -> Vec<Vec<usize>> {
+    let turn = |by: usize| move |v: usize| (v + by) % n;
+    let turns = (0..n).map(|by| (0..n).map(turn(by)).collect());
+    let mirrors = (0..n).map(|by| (0..n).rev().map(turn(by)).collect());
+    turns.chain(mirrors).collect()
+}

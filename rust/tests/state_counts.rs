@@ -1,0 +1,105 @@
+//! The number of states at each distance from the goal, against published counts.
+//!
+//! Smaller ones are in specs/golden. The larger ones here run in release builds alone:
+//! `cargo test --release -p twisterl --test state_counts`.
+
+use std::collections::HashSet;
+
+use serde_json::{json, Value};
+use twisterl::envs::cube2::Cube2;
+use twisterl::envs::lights_out::LightsOut;
+use twisterl::envs::linear_function::LinearFunction;
+use twisterl::envs::parameters::Parameters;
+use twisterl::envs::Listed;
+use twisterl::rng::Rng;
+
+/// Keys that were met: one bit each where they are small.
+enum Seen {
+    Bits(Vec<u64>),
+    Set(HashSet<u128>),
+}
+
+impl Seen {
+    fn insert(&mut self, key: u128) -> bool {
+        match self {
+            Seen::Set(set) => set.insert(key),
+            Seen::Bits(bits) => {
+                let (word, bit) = (&mut bits[key as usize / 64], 1 << (key % 64));
+                let is_new = *word & bit == 0;
+                *word |= bit;
+                is_new
+            }
+        }
+    }
+}
+
+fn layers<E: Listed>(parameters: Value, mut seen: Seen) -> Vec<usize> {
+    let given = parameters.as_object().unwrap();
+    let mut env = E::build(&Parameters::new(&E::parameters(), given).unwrap()).unwrap();
+    env.try_reset_goal(&mut Rng::new(0)).unwrap();
+    seen.insert(env.state_key().unwrap());
+    let mut frontier = vec![env.clone()];
+    let mut counts = Vec::new();
+    while !frontier.is_empty() {
+        counts.push(frontier.len());
+        let mut next = Vec::new();
+        for from in &frontier {
+            for action in 0..env.num_actions() {
+                env.clone_from(from);
+                env.try_step(action).unwrap();
+                if seen.insert(env.state_key().unwrap()) {
+                    next.push(env.clone());
+                }
+            }
+        }
+        frontier = next;
+    }
+    counts
+}
+
+fn bits(key_bits: u32) -> Seen {
+    Seen::Bits(vec![0; (1 << key_bits) / 64])
+}
+
+/// Jaap Scherphuis, "Mini Cube, the 2x2x2 Rubik's Cube".
+#[test]
+#[cfg_attr(debug_assertions, ignore = "millions of states")]
+fn every_cube() {
+    let half = layers::<Cube2>(json!({"metric": "half"}), Seen::Set(HashSet::new()));
+    let known = [1, 9, 54, 321, 1847, 9992, 50136, 227536, 870072, 1887748, 623800, 2644];
+    assert_eq!(half, known);
+    let quarter = layers::<Cube2>(json!({"metric": "quarter"}), Seen::Set(HashSet::new()));
+    let known = [
+        1, 6, 27, 120, 534, 2256, 8969, 33058, 114149, 360508, 930588, 1350852, 782536, 90280, 276,
+    ];
+    assert_eq!(quarter, known);
+}
+
+/// A quarter of all patterns (Anderson and Feil, "Turning Lights Out with Linear Algebra"), and
+/// never more than 15 presses.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "millions of states")]
+fn every_solvable_pattern_of_25_lamps() {
+    let counts = layers::<LightsOut>(json!({"width": 5, "height": 5}), bits(25));
+    assert_eq!(counts.iter().sum::<usize>(), 1 << 23);
+    assert_eq!(counts.len() - 1, 15);
+}
+
+/// The order of GL(n, 2), `(2^n - 1)(2^n - 2)(2^n - 4)...`, whatever the coupling.
+#[test]
+fn every_linear_function() {
+    for (num_qubits, topology, states) in
+        [(2, "line", 6), (3, "line", 168), (3, "ring", 168), (4, "line", 20160), (4, "grid", 20160)]
+    {
+        let parameters = json!({"num_qubits": num_qubits, "topology": topology});
+        let counts = layers::<LinearFunction>(parameters, bits(16));
+        assert_eq!(counts.iter().sum::<usize>(), states, "{num_qubits} {topology}");
+    }
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "millions of states")]
+fn every_linear_function_of_five_qubits() {
+    let counts = layers::<LinearFunction>(json!({"num_qubits": 5}), bits(25));
+    assert_eq!(counts.iter().sum::<usize>(), 9_999_360);
+}
