@@ -1,4 +1,4 @@
-"""Sliding-puzzle boards outside the engine: reading, drawing, solvability, shortest solutions."""
+"""Sliding-puzzle boards outside the engine: reading, drawing, solvability."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from twisterl.faults import ConfigError, Fault, shown
 
 MOVES = ("left", "up", "right", "down")
-# Breadth-first search over all boards stays below a second up to here.
-MAX_SEARCHED_CELLS = 9
 
 
 def parse_board(text: str, width: int, height: int) -> list[int]:
@@ -88,39 +86,3 @@ def draw(tiles: Sequence[int], width: int) -> str:
 
     inside = f"\n{rule('├', '┼', '┤')}\n".join(lines)
     return f"{rule('┌', '┬', '┐')}\n{inside}\n{rule('└', '┴', '┘')}"
-
-
-def neighbour(blank: int, action: int, width: int, cells: int) -> int | None:
-    """Where `action` takes the blank, or None if it cannot."""
-    x, y = blank % width, blank // width
-    x, y = x + (-1, 0, 1, 0)[action], y + (0, -1, 0, 1)[action]
-    return y * width + x if 0 <= x < width and 0 <= y < cells // width else None
-
-
-def distances(width: int, height: int) -> dict[bytes, int]:
-    """The length of the shortest solution of every solvable board of at most 9 cells."""
-    cells = width * height
-    if cells > MAX_SEARCHED_CELLS:
-        raise ValueError(f"got {cells} cells; expected at most {MAX_SEARCHED_CELLS}")
-    steps = [
-        [to for action in range(4) if (to := neighbour(cell, action, width, cells)) is not None]
-        for cell in range(cells)
-    ]
-    solved = bytes(range(cells))
-    found = {solved: 0}
-    layer = [solved]
-    depth = 0
-    while layer:
-        depth += 1
-        following = []
-        for board in layer:
-            blank = board.index(0)
-            for to in steps[blank]:
-                moved = bytearray(board)
-                moved[blank], moved[to] = moved[to], 0
-                key = bytes(moved)
-                if key not in found:
-                    found[key] = depth
-                    following.append(key)
-        layer = following
-    return found

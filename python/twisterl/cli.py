@@ -114,8 +114,10 @@ def entry(words: Sequence[str] | None = None, program: str | None = None) -> NoR
 
 def _run(command: str, words: list[str], program: str) -> int:
     parser = _parser(program, command)
-    known, rest = parser.parse_known_args(words)
     module = _module(command)
+    # A board may stand after options, away from the run folder.
+    parse = parser.parse_known_args if command == "train" else parser.parse_known_intermixed_args
+    known, rest = parse(words)
     options = [option for action in parser._actions for option in action.option_strings]
     if command == "train":
         from twisterl.overrides import parse_overrides

@@ -52,7 +52,7 @@ def parse_overrides(tokens: Sequence[str], options: Sequence[str] = ()) -> list[
             hint = f"did you mean {match}?" if match else f"known: {sections}"
             faults.append(Fault(key, f"unknown key; {hint}"))
             continue
-        pairs.append((key, _value(text)))
+        pairs.append((key, parse_value(text)))
     if faults:
         raise ConfigError(faults, _SOURCE)
     return pairs
@@ -81,7 +81,8 @@ def apply_overrides(config: dict[str, Any], pairs: Sequence[tuple[str, Any]]) ->
     return result
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """The JSON value that `text` is, else `text` itself."""
     try:
         return parse_json(text)
     except ConfigError:

@@ -373,6 +373,20 @@ def test_eval(run_dir, capsys):
     del first["seconds"], again["seconds"]
     assert first == again
     assert first["difficulty"] == 3 and first["interval"][0] <= first["success"]
+    assert first["proven"] == 1.0 and first["length_over_optimum"] >= 1.0
+
+
+def test_eval_compares_strategies(run_dir, capsys):
+    words = ["eval", str(run_dir), "--num_episodes", "50", "--strategy", "greedy,sample"]
+    assert cli.main(words) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-3].startswith("play") and out[-2].startswith("greedy")
+    assert cli.main([*words, "--json"]) == 0
+    greedy, sample = json.loads(capsys.readouterr().out)
+    assert (greedy["strategy"], sample["strategy"]) == ("greedy", "sample")
+    assert sample["optimal"] <= 1.0 <= sample["length_over_optimum"]
+    assert cli.main([*words, "--json", "--optimum_time_s", "0"]) == 0
+    assert "proven" not in json.loads(capsys.readouterr().out)[0]
 
 
 @pytest.mark.parametrize(
@@ -405,6 +419,57 @@ def test_solve(run_dir, capsys):
     assert json.loads(capsys.readouterr().out)["solved"] is True
     assert cli.main(["solve", str(run_dir), "0 1 2 3"]) == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_solve_optimally(run_dir, capsys):
+    hard = ["--env", "Puzzle", "width=4", "height=4"]
+    board = "14 13 15 7 11 12 9 5 6 0 2 1 4 8 10 3"
+    assert cli.main(["solve", "--optimal", *hard, board]) == 0
+    out = capsys.readouterr().out
+    assert "solved in 57 moves" in out and "no solution is shorter" in out
+    lamps = "1 1 0 0 0 1" + 19 * " 0"
+    assert cli.main(["solve", "--env", "LightsOut", lamps, "--optimal", "--json"]) == 0
+    lamps = json.loads(capsys.readouterr().out)
+    assert lamps["solved"] and lamps["optimum"] == len(lamps["actions"])
+    assert cli.main(["solve", str(run_dir), "--optimal", "3", "2", "1", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["optimum"] == 6
+    cut = ["solve", "--optimal", *hard, "--node_limit", "1000", board]
+    assert cli.main(cut) == 1
+    assert "at least 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--env", "Pzzle", "--optimal", "1 0"], "did you mean Puzzle?"),
+        (["--env", "Puzzle", "1 0 2 3"], "belongs to --optimal"),
+        (["--env", "Puzzle", "width=1", "--optimal", "1 0"], "width: got 1"),
+        (["--env", "Puzzle", "widht=2", "--optimal", "1 0"], "did you mean width?"),
+        (["--env", "Puzzle", "--optimal"], "required"),
+        (["--env", "Puzzle", "width=2", "--optimal"], "BOARD: is missing"),
+        (["--env", "LightsOut", "--optimal", "1 0"], "state"),
+        (["--env", "Puzzle", "--optimal", "--node_limit", "0", "1 0"], "--node_limit: got 0"),
+    ],
+)
+def test_wrong_solve(capsys, words, said):
+    if said == "required":
+        with pytest.raises(SystemExit):
+            cli.main(["solve", *words])
+        assert said in capsys.readouterr().err
+    else:
+        assert said in refused(capsys, "solve", *words)
+
+
+def test_animation(run_dir, capsys, monkeypatch):
+    words = ["solve", str(run_dir), "3 2 1 0", "--optimal", "--animate", "--delay", "0"]
+    assert cli.main(words) == 0
+    plain = capsys.readouterr().out
+    assert plain.count("┌") == 7 and "\x1b" not in plain
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main(words) == 0
+    drawn = capsys.readouterr().out
+    # A picture of 2 x 2 has 5 lines, and from the first move on its name above.
+    assert drawn.count("\x1b[5A\x1b[J") == 1 and drawn.count("\x1b[6A\x1b[J") == 5
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from twisterl.build import load_player
 from twisterl.checkpoint import BASE_CONFIG, RunFolder
 from twisterl.strict_json import read_json
 
+# Of each move of mcts where no number is given.
+DEFAULT_SIMULATIONS = 100
+
 
 @dataclass(frozen=True)
 class Player:
@@ -43,12 +46,44 @@ def add_options(parser: argparse.ArgumentParser, *, required: bool = True) -> No
         nargs=None if required else "?",
         help="folder of a training run",
     )
+    add_checkpoint(parser)
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         default="best",
         metavar="best|last|FILE",
         help="which weights of the run (default: best)",
     )
+
+
+def add_search_options(parser: argparse.ArgumentParser) -> None:
+    """The strategies and their bounds, as in an entry of a config's `evals`."""
+    add = parser.add_argument
+    add("--strategy", metavar="NAME", help="greedy, sample, mcts or beam (default: sample)")
+    add("--num_mcts_searches", "--num-mcts-searches", type=int, default=0, metavar="N",
+        help="simulations before each move of mcts")  # fmt: skip
+    add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")
+    add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
+    add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
+
+
+def search_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given, and no limit where none was."""
+    names = ("strategy", "num_mcts_searches", "beam_width", "time_limit_s", "node_limit")
+    given = {name: getattr(arguments, name) for name in names}
+    if given["beam_width"] is None:
+        del given["beam_width"]
+    if given["strategy"] == "mcts" and not given["num_mcts_searches"]:
+        given["num_mcts_searches"] = DEFAULT_SIMULATIONS
+    return given
+
+
+def action_names(env: Any) -> list[str]:
+    """What the actions are called; numbers for an environment that does not say."""
+    names = getattr(env, "action_names", None)
+    return names() if names else [str(action) for action in range(env.num_actions())]
 
 
 def load(arguments: argparse.Namespace) -> Player:

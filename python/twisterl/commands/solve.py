@@ -5,105 +5,205 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from collections.abc import Iterator
+from typing import Any
 
-DESCRIPTION = "Solve one board with a trained policy."
+from twisterl.faults import ConfigError, Fault, shown
+
+DESCRIPTION = "Solve one board with a trained policy, or exactly."
+USAGE = """twisterl solve [options] RUN_DIR BOARD
+       twisterl solve [options] --optimal --env NAME [KEY=VALUE ...] BOARD"""
 EPILOG = """\
 examples:
   twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1"
       the board row by row, 0 the blank; prints the moves of the blank
-  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --show
-      and every board on the way
-  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --num_searches 1000 --json
-      more tries find shorter solutions
+  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --animate
+      and plays them in the terminal; --show prints every board on the way
+  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --strategy beam --beam_width 256
+      a search guided by the policy; --num_searches 1000 samples more tries
+  twisterl solve --optimal --env Puzzle width=4 height=4 "4 1 2 3 5 9 6 7 8 0 10 11 12 13 14 15"
+      a proven shortest solution, without a policy; with RUN_DIR for its environment
 
 exit status: 0 solved, 1 not found, 2 no such board, or one that no moves can solve."""
+
+# For telling how far a solution is from the optimum, nothing else depends on it.
+_GAP_STATES = 1_000_000
+_GAP_TIME_S = 5.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     from twisterl.commands import player
 
-    player.add_options(parser)
     add = parser.add_argument
-    add("state", metavar="BOARD", nargs="+", help="the state, as integers")
+    add("words", metavar="RUN_DIR BOARD", nargs="+", help="a training run; the state, as integers")
+    player.add_checkpoint(parser)
+    add("--optimal", action="store_true", help="a shortest solution, proven; needs no policy")
+    add("--env", metavar="NAME", help="with --optimal: an environment and its KEY=VALUE arguments")
     add("--num_searches", "--num-searches", type=int, default=100, metavar="N", help="tries")
     add("--deterministic", action="store_true", help="one try, the most likely move each time")
+    player.add_search_options(parser)
     add("--seed", type=int, default=0, metavar="S")
     add("--show", action="store_true", help="print the boards on the way")
+    add("--animate", action="store_true", help="play the solution in the terminal")
+    add("--delay", type=float, default=0.3, metavar="S", help="of --animate, seconds a move")
     add("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.board import parse_board
+    from twisterl.build import make_env
     from twisterl.commands import player
     from twisterl.config import Evaluation
-    from twisterl.faults import ConfigError, Fault, shown
+    from twisterl.resolve import import_class
     from twisterl.signals import interruptible
-    from twisterl.strict_json import read_json
     from twisterl.twisterl import collector
+    from twisterl.validation import check_section
+
+    asked = {
+        "num_searches": 1 if arguments.deterministic else arguments.num_searches,
+        "seed": arguments.seed,
+        "deterministic": arguments.deterministic,
+        **player.search_options(arguments),
+    }
+    check_section(Evaluation, asked, "--", "command line")
+    if not 0 <= arguments.delay <= 60:
+        raise _refused("--delay", f"got {arguments.delay}; expected 0 to 60 seconds")
+    with interruptible():
+        config, words = _problem(arguments)
+        # Before torch is loaded: a wrong board is told at once.
+        env = make_env(import_class("env_cls", config["env_cls"]), config)
+        size = player.puzzle_size(config["env_cls"], config["env"])
+        state = _state(" ".join(words), size)
+        env.set_state(state)
+        actions: list[int] | None
+        at_least: int | None
+        if arguments.optimal:
+            limits: dict[str, Any] = {key: asked[key] for key in ("time_limit_s", "node_limit")}
+            actions, at_least = collector.OptimalSolver(env).solve(state, **limits)
+            optimum = None if actions is None else at_least
+        else:
+            arguments.run = arguments.words[0]
+            policy = player.load(arguments).policy
+            (success, _), found = collector.solve(env, policy, **asked)
+            actions = found if success else None
+            at_least = optimum = _optimum(env, state)
+        if arguments.json:
+            report = {"solved": actions is not None, "actions": actions, "optimum": optimum}
+            print(json.dumps({**report, "at_least": at_least}))
+        elif actions is not None:
+            _print_solution(env, actions, optimum, size, arguments)
+        elif arguments.optimal:
+            problem = f"no solution is proven to be the shortest; it has at least {at_least} moves"
+            print(f"{problem}; more --time_limit_s or --node_limit may help", file=sys.stderr)
+        else:
+            tries = asked["num_searches"]
+            print(f"not solved in {tries} tries; more --num_searches may help", file=sys.stderr)
+    return 1 if actions is None else 0
+
+
+def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The config with the environment, and the words that are the state."""
+    from twisterl.checkpoint import BASE_CONFIG, RunFolder
+    from twisterl.config import REGISTRY
+    from twisterl.faults import unknown
+    from twisterl.overrides import parse_value
+    from twisterl.strict_json import read_json
     from twisterl.validation import check_section, resolve_run
 
-    asked = {"num_searches": arguments.num_searches, "seed": arguments.seed}
-    check_section(Evaluation, asked, "--", "command line")
-    if arguments.deterministic:
-        asked["num_searches"] = 1
-    text = " ".join(arguments.state)
-    with interruptible():
-        folder = player.RunFolder(arguments.run)
-        config = resolve_run(read_json(folder.path / player.BASE_CONFIG))
-        size = player.puzzle_size(config["env_cls"], config["env"])
-        if size is not None:
-            # Before torch is loaded: a wrong board is told at once.
-            state = parse_board(text, *size)
-        else:
-            try:
-                state = [int(word) for word in text.replace(",", " ").split()]
-            except ValueError:
-                problem = f"got {shown(text)}; expected integers"
-                raise ConfigError([Fault("", problem)], "state") from None
-        loaded = player.load(arguments)
-        loaded.env.set_state(state)
-        (success, _), actions = collector.solve(
-            loaded.env,
-            loaded.policy,
-            deterministic=arguments.deterministic,
-            num_searches=asked["num_searches"],
-            num_mcts_searches=0,
-            C=1.41,
-            max_expand_depth=1,
-            seed=asked["seed"],
-        )
-    if arguments.json:
-        found = list(actions) if success else None
-        print(json.dumps({"solved": bool(success), "actions": found}))
-        return 0 if success else 1
-    if not success:
-        tries = asked["num_searches"]
-        print(f"not solved in {tries} tries; more --num_searches may help", file=sys.stderr)
-        return 1
-    if size is None:
-        print(f"solved in {len(actions)} actions: {' '.join(map(str, actions))}")
-        return 0
-    print(_report(state, list(actions), size, arguments.show))
-    return 0
+    words = arguments.words
+    if arguments.env is None:
+        config = resolve_run(read_json(RunFolder(words[0]).path / BASE_CONFIG))
+        return config, words[1:]
+    if not arguments.optimal:
+        raise _refused("--env", "belongs to --optimal; a policy comes with its RUN_DIR")
+    if arguments.env not in REGISTRY["env_cls"]:
+        raise _refused("--env", unknown(arguments.env, list(REGISTRY["env_cls"]), "environment"))
+    path, model = REGISTRY["env_cls"][arguments.env]
+    assert model is not None
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    values = {key: parse_value(text) for key, text in given.items()}
+    check_section(model, values, "", "command line")
+    config = {"env_cls": path, "env": model.model_validate(values).model_dump()}
+    return config, [word for word in words if "=" not in word]
 
 
-def _report(state: list[int], actions: list[int], size: tuple[int, int], show: bool) -> str:
-    from twisterl.board import MAX_SEARCHED_CELLS, MOVES, distances, draw, neighbour
+def _refused(name: str, problem: str) -> ConfigError:
+    return ConfigError([Fault(name, problem)], "command line")
 
-    width, height = size
-    lines = []
-    board = list(state)
-    if show:
-        lines.append(draw(board, width))
+
+def _state(text: str, size: tuple[int, int] | None) -> list[int]:
+    from twisterl.board import parse_board
+
+    if not text:
+        raise _refused("BOARD", "is missing")
+    if size is not None:
+        return parse_board(text, *size)
+    try:
+        return [int(word) for word in text.replace(",", " ").split()]
+    except ValueError:
+        problem = f"got {shown(text)}; expected integers"
+        raise ConfigError([Fault("", problem)], "state") from None
+
+
+def _optimum(env: Any, state: list[int]) -> int | None:
+    """The length of a shortest solution, None where it is not known soon."""
+    from twisterl.twisterl import collector
+
+    try:
+        solver = collector.OptimalSolver(env, _GAP_STATES)
+    except ValueError:
+        return None
+    actions, length = solver.solve(state, time_limit_s=_GAP_TIME_S)
+    return None if actions is None else length
+
+
+def _print_solution(
+    env: Any,
+    actions: list[int],
+    optimum: int | None,
+    size: tuple[int, int] | None,
+    arguments: argparse.Namespace,
+) -> None:
+    from twisterl.commands.player import action_names
+
+    names = action_names(env)
+    if arguments.animate:
+        _animate(_boards(env, actions, names, size), arguments.delay)
+    elif arguments.show:
+        print("\n".join(_boards(env, actions, names, size)))
+    unit = "moves of the blank" if size else "moves"
+    print(f"solved in {len(actions)} {unit}:")
+    print(" ".join(names[action] for action in actions) or "nothing to do")
+    if arguments.optimal:
+        print("no solution is shorter")
+    elif optimum:
+        gap = f": {len(actions) / optimum:.3f} times that"
+        print(f"the shortest solution has {optimum}{gap if len(actions) > optimum else ''}")
+
+
+def _boards(
+    env: Any, actions: list[int], names: list[str], size: tuple[int, int] | None
+) -> Iterator[str]:
+    """The board before the first action and after each, under the action's name."""
+    from twisterl.board import draw
+
+    def picture() -> str:
+        return draw(env.get_state(), size[0]) if size else str(env).rstrip("\n")
+
+    yield picture()
     for action in actions:
-        blank = board.index(0)
-        to = neighbour(blank, action, width, len(board))
-        if to is not None:
-            board[blank], board[to] = board[to], 0
-        if show:
-            lines.append(f"{MOVES[action]}\n{draw(board, width)}")
-    lines.append(f"solved in {len(actions)} moves of the blank:")
-    lines.append(" ".join(MOVES[action] for action in actions) or "nothing to do")
-    if width * height <= MAX_SEARCHED_CELLS:
-        lines.append(f"the shortest solution has {distances(width, height)[bytes(state)]}")
-    return "\n".join(lines)
+        env.step(action)
+        yield f"{names[action]}\n{picture()}"
+
+
+def _animate(boards: Iterator[str], delay: float) -> None:
+    """Draws each board over the one before; one below the other where there is no terminal."""
+    drawn = 0
+    for board in boards:
+        if sys.stdout.isatty():
+            if drawn:
+                # Up to the first line of the board before, and all below it erased.
+                print(f"\x1b[{drawn}A\x1b[J", end="")
+                time.sleep(delay)
+            drawn = board.count("\n") + 1
+        print(board, flush=True)

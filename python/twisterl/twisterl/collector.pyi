@@ -127,6 +127,7 @@ def solve(
     num_cores: int = 1,
     **options: Any,
 ) -> tuple[tuple[float, float], list[int]]: ...
+
 @final
 class OptimalSolver:
     def __new__(cls, env: Any, most_states: int | None = None) -> Self: ...

@@ -1,0 +1,95 @@
+"""The exact solver as Python sees it, against the independent table of the 8-puzzle."""
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from twisterl.envs import LightsOut, Puzzle, PyEnv
+from twisterl.twisterl.collector import OptimalSolver, solve_optimal
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
+from optimum import optimal_lengths
+
+
+def puzzle(width, height):
+    return Puzzle(width, height, difficulty=8, depth_slope=2, max_depth=100)
+
+
+def test_lengths_are_those_of_the_reference():
+    env = puzzle(3, 3)
+    states = np.array([env.random_state(seed) for seed in range(200)])
+    solver = OptimalSolver(env)
+    lengths, proven = solver.lengths(states=states)
+    assert proven.all()
+    assert np.array_equal(lengths, optimal_lengths(states))
+    assert sum(solver.layer_sizes()) == 181_440
+    for state, length in zip(states[:20].tolist(), lengths, strict=False):
+        actions, at_least = solver.solve(state)
+        env.set_state(state)
+        for action in actions:
+            env.step(action)
+        assert env.solved() and len(actions) == at_least == length
+
+
+def test_starts_are_drawn_as_in_an_evaluation():
+    solver = OptimalSolver(puzzle(3, 3))
+    uniform, _ = solver.lengths(500, seed=3, start="uniform")
+    assert 20 < uniform.mean() < 24
+    reset, _ = solver.lengths(500, seed=3, num_cores=2)
+    assert reset.max() <= 8
+    assert np.array_equal(reset, solver.lengths(500, seed=3)[0])
+
+
+def test_limits_give_a_lower_bound():
+    env = puzzle(6, 6)
+    state = env.random_state(0)
+    actions, at_least = solve_optimal(env, state, node_limit=100)
+    assert actions is None and at_least > 50
+    lengths, proven = OptimalSolver(env).lengths(4, start="uniform", time_limit_s=0.01)
+    assert len(lengths) == 4 and not proven.any()
+
+
+def test_any_environment_that_can_be_undone():
+    env = LightsOut(width=3, height=3)
+    whole, part = OptimalSolver(env), OptimalSolver(env, most_states=300)
+    assert sum(whole.layer_sizes()) == 512 and part.layer_sizes() is None
+    for seed in range(30):
+        state = env.random_state(seed)
+        assert whole.solve(state)[1] == part.solve(state)[1]
+
+
+def test_bad_arguments_are_named():
+    env = puzzle(3, 3)
+    with pytest.raises(ValueError, match="state"):
+        solve_optimal(env, [1, 2, 3])
+    with pytest.raises(ValueError, match="parity"):
+        solve_optimal(env, [0, 2, 1, 3, 4, 5, 6, 7, 8])
+    with pytest.raises(ValueError, match="node_limit"):
+        solve_optimal(env, range(9), node_limit=0)
+    with pytest.raises(ValueError, match="most_states"):
+        OptimalSolver(env, 0)
+    with pytest.raises(ValueError, match="start"):
+        OptimalSolver(env).lengths(start="nowhere")
+
+
+def test_an_environment_without_inverse_actions_is_refused():
+    from python_envs import Line
+
+    with pytest.raises(ValueError, match="env: expected"):
+        OptimalSolver(PyEnv(Line()))
+
+
+def test_other_threads_run_meanwhile():
+    env = puzzle(6, 6)
+    solver, state = OptimalSolver(env), env.random_state(0)
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (solver.solve(state, time_limit_s=0.5), done.set()))
+    thread.start()
+    turns = 0
+    while not done.is_set():
+        turns += 1
+        done.wait(0.001)
+    thread.join()
+    assert turns > 10
