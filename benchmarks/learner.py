@@ -2,9 +2,11 @@
 
     learner.py reach CONFIG SEED DIFFICULTY LIMIT_S REPORT     until the curriculum gets there
     learner.py quality CONFIG SEED REPORT                      the whole run, with its curve
+    learner.py search CONFIG SEED LIMIT_S OVERRIDES REPORT     the same, judged by tree search
 
-`reach` runs with both versions. The clock runs in `learn` alone: set-up and, for `quality`, the
-judging of the curve are not part of it.
+`reach` runs with both versions. The clock runs in `learn` alone: set-up and the judging of a curve
+are not part of it. OVERRIDES is JSON, {"path.in.config": value}; the search that judges is the
+entry "search" of the config's evals.
 """
 
 from __future__ import annotations
@@ -44,11 +46,17 @@ class Watch:
         return result
 
 
-def prepare(config_path: str, seed: int) -> Any:
+def prepare(config_path: str, seed: int, overrides: dict[str, Any] | None = None) -> Any:
     import torch
     from twisterl.utils import load_config, prepare_algorithm
 
     config = load_config(config_path)
+    for path, value in (overrides or {}).items():
+        *sections, last = path.split(".")
+        section = config
+        for name in sections:
+            section = section.setdefault(name, {})
+        section[last] = value
     if hasattr(__import__("twisterl"), "__version__"):
         config["algorithm"]["seed"] = seed
     config["algorithm"]["device"] = "cpu"
@@ -151,6 +159,69 @@ def quality(config_path: str, seed: int) -> dict[str, Any]:
     }
 
 
+def search(
+    config_path: str, seed: int, limit_s: float, overrides: dict[str, Any]
+) -> dict[str, Any]:
+    """A run of AlphaZero, until it ends or `limit_s` of its clock have passed."""
+    import numpy as np
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "reference"))
+    import optimum
+    from twisterl.twisterl.collector import evaluate_episodes
+
+    algorithm = prepare(config_path, seed, overrides)
+    boards = uniform_boards(np.random.default_rng(12345))
+    shortest = optimum.optimal_lengths(boards)
+
+    def judge(**how: Any) -> dict[str, float]:
+        policy = algorithm.policy.to_rust()
+        found = evaluate_episodes(algorithm.env, policy, states=boards, **how)
+        solved = found["success"]
+        ratio = float(found["length"][solved].mean() / shortest[solved].mean())
+        return {"solved": float(solved.mean()), "length_ratio": ratio}
+
+    searching = dict(algorithm.config["evals"]["search"])
+    for key in ("freq", "num_episodes", "start"):
+        del searching[key]
+    curve: list[dict[str, float]] = []
+    watch = Watch()
+    due = 0.0
+
+    def record(num_steps: int) -> None:
+        nonlocal due
+        seconds, cpu_s = watch.read()
+        if seconds < due:
+            return
+        due += max(limit_s / 24, 1.0)
+        found = watch.pause(lambda: judge(**searching))
+        curve.append({"seconds": seconds, "cpu_s": cpu_s, "steps": num_steps, **found})
+        print(f"  {curve[-1]}", file=sys.stderr, flush=True)
+
+    def watcher(num_steps: int) -> None:
+        record(num_steps)
+        if watch.read()[0] > limit_s:
+            raise Done
+
+    after_each_step(algorithm, watcher)
+    try:
+        algorithm.learn(algorithm.config["learning"]["num_steps"] or ALWAYS)
+    except Done:
+        pass
+    seconds, cpu_s = watch.read()
+    due = 0.0
+    record(algorithm.total_steps)
+    cores = {"num_cores": searching["num_cores"], "seed": 987}
+    return {
+        "seconds": seconds,
+        "cpu_s": cpu_s,
+        "steps": algorithm.total_steps,
+        "search": judge(**searching),
+        "policy": judge(deterministic=True, **cores),
+        "sampled": judge(deterministic=False, **cores),
+        "curve": curve,
+    }
+
+
 def uniform_boards(rng: Any) -> Any:
     """`[1000, 9]` uniformly random solvable boards, independent of the code under test."""
     import numpy as np
@@ -169,6 +240,8 @@ def main() -> None:
     mode, config_path, seed, *rest = sys.argv[1:]
     if mode == "reach":
         report = reach(config_path, int(seed), int(rest[0]), float(rest[1]))
+    elif mode == "search":
+        report = search(config_path, int(seed), float(rest[0]), json.loads(rest[1]))
     else:
         report = quality(config_path, int(seed))
     Path(rest[-1]).write_text(json.dumps(report))

@@ -88,8 +88,8 @@ def _sync_folder(folder: Path) -> None:
 class Commit:
     """Everything that continues a run.
 
-    `weights` is the policy's state dict; `optimizer` the tensors of the optimizer and of the
-    random generators; `state` the rest, as JSON.
+    `weights` is the policy's state dict; `optimizer` the tensors of the optimizer, of the random
+    generators and of what the algorithm remembers; `state` the rest, as JSON.
     """
 
     weights: dict[str, torch.Tensor]

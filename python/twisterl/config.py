@@ -140,12 +140,34 @@ class PPOCollecting(Section):
 
 
 class AZCollecting(Section):
-    num_cores: Cores = 32
+    """Self-play; every move is the outcome of a tree search."""
+
+    num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
     num_episodes: Count = 512
-    num_mcts_searches: Count = 1000
-    exploration: NotNegative = Field(1.41, alias="C")
-    max_expand_depth: Steps = 1
-    seed: Seed = 123
+    num_mcts_searches: Count = Field(1000, description="simulations for each move")
+    exploration: NotNegative = Field(1.41, alias="C", description="weight of the prior in PUCT")
+    max_expand_depth: Steps = Field(1, description="states that a simulation adds to the tree")
+    seed: Seed = Field(123, description="added to the seed of the algorithm")
+    gamma: Fraction = 1.0
+    root_selection: Literal["puct", "gumbel"] = Field(
+        "puct", description="gumbel: sequential halving, for few simulations"
+    )
+    max_considered_actions: Count = Field(16, description="actions that gumbel starts with")
+    dirichlet_alpha: Positive = Field(0.3, description="shape of the noise in the root's priors")
+    exploration_fraction: Fraction = Field(0.0, description="share of that noise")
+    temperature_moves: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        None, description="moves drawn by visits, the most visited follow; null: all"
+    )
+    max_moves: Steps | None = Field(None, description="moves after which an episode is cut off")
+    truncation: Literal["terminal", "bootstrap"] = Field(
+        "terminal",
+        description="a used-up depth ends the episode, or is cut off and bootstrapped",
+    )
+    difficulty_distribution: Literal["fixed", "uniform"] = Field(
+        "fixed", description="each episode at the difficulty, or drawn from 1 to it"
+    )
+    reuse: bool = Field(True, description="keep the tree below the move that was played")
+    cache: bool = Field(True, description="evaluate each state once per collection")
 
 
 class LrSchedule(Section):
@@ -156,12 +178,28 @@ class LrSchedule(Section):
     final_ratio: Fraction = 0.0
 
 
-class AZTraining(Section):
+class Training(Section):
     num_epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
     lr: Positive | None = Field(None, description="another name of optimizer.lr", exclude=True)
+    minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        None, description="samples; null: the whole batch"
+    )
+    max_grad_norm: Positive | None = None
+    lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
 
 
-class PPOTraining(AZTraining):
+class AZTraining(Training):
+    """Each epoch draws as many samples as the iteration collected."""
+
+    policy_coef: NotNegative = 1.0
+    vf_coef: NotNegative = 1.0
+    l2: NotNegative = Field(0.0, description="weight of the sum of all squared parameters")
+    replay_size: Annotated[int, Field(ge=0, le=100_000_000)] = Field(
+        0, description="newest samples to draw from; 0: those of the iteration alone"
+    )
+
+
+class PPOTraining(Training):
     vf_coef: NotNegative = 0.8
     ent_coef: NotNegative = 0.01
     ent_coef_final: NotNegative | None = Field(
@@ -169,12 +207,7 @@ class PPOTraining(AZTraining):
     )
     clip_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.1
     normalize_advantage: bool = False
-    minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
-        None, description="samples; null: the whole batch"
-    )
     target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
-    max_grad_norm: Positive | None = None
-    lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
 
 
 class Learning(Section):

@@ -151,8 +151,10 @@ def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
         (["--load_checkpoint_path", "nothing.safetensors"], "nothing.safetensors: no such file"),
         (["env_cls=os.system"], "env_cls: 'os.system' is no class"),
         (["env_cls=no.such.Env"], "No module named 'no'"),
-        (["algorithm_cls=twisterl.rl.AZ", "algorithm={}"], "AlphaZero is not built yet"),
-        (["algorithm.evals.mcts_100={}"], "tree search comes with AlphaZero"),
+        (
+            ["algorithm_cls=twisterl.rl.AZ", "algorithm.training.replay_size=-1"],
+            "algorithm.training.replay_size: got -1",
+        ),
         (["env=3"], "env: got 3; expected a valid object"),
     ],
 )  # fmt: skip

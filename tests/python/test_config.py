@@ -116,7 +116,7 @@ def test_predecessor_configs_load():
         "evals": {"mcts_100": {"num_mcts_searches": 100, "C": 1.41, "max_expand_depth": 1}},
         "logging": {"log_freq": 1, "checkpoint_freq": 10},
     }  # fmt: skip
-    assert defaults.make_config("AZ", az)["collecting"] == az["collecting"]
+    assert az["collecting"].items() <= defaults.make_config("AZ", az)["collecting"].items()
     for path in sorted((ROOT / "benchmarks" / "configs").glob("ppo_*.json")):
         resolve_run(read_json(path))
     for path in sorted((ROOT / "examples").glob("*.json")):

@@ -148,13 +148,12 @@ def test_a_device_that_is_not_there(small):
         utils.prepare_algorithm(small)
 
 
-def test_az_loads_its_config_and_says_that_it_is_not_built(small):
+def test_az_loads_its_config(small):
     small["algorithm_cls"] = "twisterl.rl.AZ"
     small["algorithm"] = {"device": "cpu", "collecting": {"C": 1.0}}
-    with pytest.raises(NotImplementedError, match="AlphaZero is not built yet"):
-        utils.prepare_algorithm(small)
-    small["algorithm"]["collecting"] = {"gamma": 1.0}
-    with pytest.raises(ConfigError, match="gamma"):
+    assert type(utils.prepare_algorithm(small)) is twisterl.rl.AZ
+    small["algorithm"]["collecting"] = {"lambda": 1.0}
+    with pytest.raises(ConfigError, match="lambda"):
         utils.prepare_algorithm(small)
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from twisterl.rl.checks import TrainingError, require_device, require_finite_upd
 from twisterl.rl.evaluation import Evaluation, evaluate
 from twisterl.rl.progress import Progress
 from twisterl.tensors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
 
 _logger = logging.getLogger("twisterl")
 _Result = TypeVar("_Result")
@@ -116,6 +119,13 @@ class Algorithm:
             losses, _ = self.train_step(torch_data)
         return losses
 
+    def memory(self) -> dict[str, torch.Tensor]:
+        """What iterations hand on besides weights and optimizer; its tensors never change."""
+        return {}
+
+    def remember(self, memory: dict[str, torch.Tensor]) -> None:
+        """Puts back what `memory` gave."""
+
     # The parts of an iteration.
 
     @timed
@@ -127,7 +137,8 @@ class Algorithm:
     @timed
     def collect(self) -> Any:
         """Plays episodes with the engine; equal for equal seed and iteration."""
-        if isinstance(self.collector, twisterl.collector.PPOCollector):
+        ours = (twisterl.collector.AZCollector, twisterl.collector.PPOCollector)
+        if isinstance(self.collector, ours):
             return self.collector.collect(self.env, self.rs_pol, iteration=self.iteration)
         return self.collector.collect(self.env, self.rs_pol)
 
@@ -281,7 +292,7 @@ class Algorithm:
         self._folder().commit(resume.commit_of(self))
 
     def resume(self) -> None:
-        """Continues the run in `run_path`: weights, optimizer, difficulty, counters, generators.
+        """Continues the run in `run_path`: weights, optimizer, memory, counters, generators.
 
         Raises `RunFolderError` or `CheckpointError` before anything is changed.
         """
@@ -355,12 +366,14 @@ class Algorithm:
     def _all_or_nothing(self) -> Iterator[None]:
         device = self.config["device"]
         before = snapshot.take(self.policy, self.optimizer, device)
+        memory = self.memory()
         counters = (self.iteration, self.total_steps, self.elapsed_s, self.best_metrics)
         difficulty = self.env.difficulty
         try:
             yield
         except BaseException:
             snapshot.restore(before, self.policy, self.optimizer, device)
+            self.remember(memory)
             self.iteration, self.total_steps, self.elapsed_s, self.best_metrics = counters
             self.env.difficulty = difficulty
             self.sync_rs_policy()

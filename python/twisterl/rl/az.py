@@ -1,15 +1,113 @@
-"""AlphaZero: the name that configs use; the algorithm itself is not built yet."""
+"""AlphaZero for one player (Silver et al. 2017, "Mastering the game of Go without human
+knowledge").
 
+Every move of self-play is the outcome of a tree search. With the search's distribution over the
+legal actions pi_search and the return z that followed:
+
+    policy = -mean(sum_a pi_search(a|s) log pi(a|s))
+    value  = mean((V - z)^2)
+    l2     = sum of all squared parameters
+    total  = policy_coef policy + vf_coef value + l2_coef l2
+
+With a replay buffer, an iteration draws from the newest `replay_size` samples, as many an epoch as
+it has collected itself, each at most once. A policy with twists sees every sample through a twist
+drawn anew in every epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any
 
-from twisterl.rl.algorithm import Algorithm
+import torch
+
+from twisterl import twisterl
+from twisterl.rl.algorithm import timed
+from twisterl.rl.batch import Batch, rows_from_collected, tensor
+from twisterl.rl.descent import MinibatchDescent
 
 
-class AZ(Algorithm):
-    """AlphaZero, whose configs are read and checked; making one raises `NotImplementedError`."""
+@dataclass(frozen=True)
+class AZBatch(Batch):
+    """A batch with the targets of AlphaZero.
+
+    Attributes:
+        visits: float32 [N, A], the search's distribution over the actions; all 0 where an
+            episode ended.
+        returns: float32 [N], rewards from the state on.
+    """
+
+    visits: torch.Tensor
+    returns: torch.Tensor
+
+
+class AZ(MinibatchDescent):
+    """Collects with `collector.AZCollector` and updates with Adam."""
+
+    LOSSES = ("value", "policy", "l2", "total")
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
-        raise NotImplementedError(
-            "AlphaZero is not built yet: algorithm_cls twisterl.rl.AZ cannot train or solve; "
-            "use twisterl.rl.PPO"
-        )
+        super().__init__(env, policy, config, run_path)
+        collecting = dict(self.config["collecting"])
+        # Both count: the documented seed of the collector, and the one that a run is given.
+        collecting["seed"] = (collecting["seed"] + self.config["seed"]) % 2**63
+        self.collector = twisterl.collector.AZCollector(**collecting)
+        self.replay: AZBatch | None = None
+
+    @timed
+    def data_to_torch(self, data: Any) -> AZBatch:
+        """The collected samples, on the CPU."""
+        return from_collected(data)
+
+    @timed
+    def train(self, torch_data: AZBatch) -> dict[str, float]:
+        """`num_epochs` times as many samples as were collected, from the replay buffer if any.
+
+        Returns:
+            Means over the last epoch: see LOSSES for the keys, and the rate "lr".
+        """
+        size = self.config["training"]["replay_size"]
+        source = torch_data
+        if size:
+            source = torch_data if self.replay is None else self.replay.joined(torch_data)
+            if source.num_samples > size:
+                source = source.take(torch.arange(source.num_samples - size, source.num_samples))
+            self.replay = source
+        return self._descend(source, min(torch_data.num_samples, source.num_samples))
+
+    def losses(self, batch: AZBatch) -> torch.Tensor:
+        training = self.config["training"]
+        log_probs, values = self._log_probs(batch)
+        policy = -(batch.visits * log_probs).sum(1).mean()
+        value = torch.nn.functional.mse_loss(values, batch.returns)
+        l2 = policy.new_zeros(())
+        if training["l2"]:
+            l2 = torch.stack([p.square().sum() for p in self.policy.parameters()]).sum()
+        total = training["policy_coef"] * policy + training["vf_coef"] * value
+        return torch.stack([value, policy, l2, total + training["l2"] * l2])
+
+    def memory(self) -> dict[str, torch.Tensor]:
+        """The replay buffer."""
+        return {} if self.replay is None else vars(self.replay)
+
+    def remember(self, memory: dict[str, torch.Tensor]) -> None:
+        self.replay = AZBatch(**memory) if memory else None
+
+    def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
+        num_twists = getattr(self.policy, "num_twists", 0)
+        if not num_twists:
+            return batch
+        twists = torch.randint(num_twists, (batch.num_samples,), generator=random)
+        return batch.twisted(twists.to(batch.rows.device), num_twists)
+
+
+def from_collected(data: Any) -> AZBatch:
+    """The samples of a `CollectedData`, on the CPU; reads arrays without a copy."""
+    visits = tensor(data.logits, torch.float32)
+    fields = rows_from_collected(data)
+    if fields["illegal"] is None:
+        fields["illegal"] = torch.zeros(visits.shape, dtype=torch.bool)
+    # A sample may be seen through any twist, whichever the search saw it through.
+    fields["perms"] = torch.full_like(fields["perms"], -1)
+    returns = tensor(data.additional_data["remaining_values"], torch.float32)
+    return AZBatch(**fields, visits=visits, returns=returns)

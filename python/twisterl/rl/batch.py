@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from twisterl.twisterl.collector import distinct_rows
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -49,7 +51,7 @@ class Batch:
         tensors = {k: v.to(device) for k, v in vars(self).items() if v is not None}
         return replace(self, **tensors)
 
-    def columns(self) -> dict[str, torch.Tensor | None]:
+    def columns(self) -> dict[str, Any]:
         """What belongs to a sample rather than to a row, by field."""
         names = [field.name for field in fields(self) if field.name not in _ROW_FIELDS]
         return {name: getattr(self, name) for name in names}
@@ -72,6 +74,36 @@ class Batch:
             rows=renumbered[rows],
             **{name: None if column is None else column[samples] for name, column in columns},
         )
+
+    def joined(self, other: Self) -> Self:
+        """The samples of both, other's last; a row that both have is kept once. On the CPU.
+
+        Both must have all fields, `illegal` too.
+        """
+        indices = torch.cat([self.indices, other.indices])
+        offsets = torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]])
+        perms = torch.cat([self.perms, other.perms])
+        kept, same = (
+            torch.from_numpy(found)
+            for found in distinct_rows(
+                indices.to(torch.int32).numpy(), offsets.numpy(), perms.to(torch.int32).numpy()
+            )
+        )
+        indices, offsets = take_rows(indices, offsets, kept)
+        rows = same[torch.cat([self.rows, other.rows + self.num_rows])]
+        columns = {
+            name: torch.cat([column, getattr(other, name)])
+            for name, column in self.columns().items()
+        }
+        return replace(
+            self, indices=indices, offsets=offsets, perms=perms[kept], rows=rows, **columns
+        )
+
+    def twisted(self, twists: torch.Tensor, num_twists: int) -> Self:
+        """The samples, each seen through its twist (int64 [N], in 0..num_twists)."""
+        pairs, rows = (self.rows * num_twists + twists).unique(return_inverse=True)
+        indices, offsets = take_rows(self.indices, self.offsets, pairs // num_twists)
+        return replace(self, indices=indices, offsets=offsets, perms=pairs % num_twists, rows=rows)
 
     def split(self, max_rows: int) -> list[Self]:
         """Parts of at most `max_rows` rows that hold each sample once and share no row."""

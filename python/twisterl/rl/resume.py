@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from twisterl.rl.algorithm import Algorithm
 
 _logger = logging.getLogger("twisterl")
+# The tensors of `Algorithm.memory` are named so, beside those of the optimizer.
+_MEMORY = "memory."
 
 
 def commit_of(algorithm: Algorithm) -> Commit:
@@ -42,6 +44,7 @@ def commit_of(algorithm: Algorithm) -> Commit:
         },
         "optimizer": notes,
     }
+    tensors.update({f"{_MEMORY}{name}": value for name, value in algorithm.memory().items()})
     return Commit(algorithm.policy.state_dict(), tensors, state)
 
 
@@ -62,6 +65,12 @@ def restore(algorithm: Algorithm, commit: Commit) -> None:
     algorithm.policy.load_state_dict(commit.weights)
     device = algorithm.config["device"]
     snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.optimizer, device)
+    memory = {
+        name.removeprefix(_MEMORY): value
+        for name, value in commit.optimizer.items()
+        if name.startswith(_MEMORY)
+    }
+    algorithm.remember(memory)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
     algorithm.iteration = state["iteration"]

@@ -10,6 +10,7 @@ __all__ = [
     "CollectedData",
     "OptimalSolver",
     "PPOCollector",
+    "distinct_rows",
     "evaluate",
     "evaluate_episodes",
     "solve",
@@ -86,6 +87,9 @@ class CollectedData:
     def set_additional_data_item(self, key: str, value: Any) -> None: ...
     def merge(self, other: CollectedData) -> None: ...
 
+def distinct_rows(
+    indices: npt.NDArray[np.int32], offsets: _Ints, perms: npt.NDArray[np.int32]
+) -> tuple[_Ints, _Ints]: ...
 def evaluate(
     env: Any,
     policy: Policy,

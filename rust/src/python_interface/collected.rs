@@ -301,6 +301,27 @@ impl PyCollectedData {
     }
 }
 
+/// `(first int64 [U], index int64 [N])` of rows given by `indices [K]`, `offsets [N + 1]` and
+/// `perms [N]`: the first row of each distinct one, and the distinct row that each row equals.
+#[pyfunction(name = "distinct_rows")]
+pub(super) fn distinct_rows_py(
+    py: Python<'_>,
+    indices: PyReadonlyArray1<'_, i32>,
+    offsets: PyReadonlyArray1<'_, i64>,
+    perms: PyReadonlyArray1<'_, i32>,
+) -> PyResult<(Ints, Ints)> {
+    let perms = perms.as_array().to_vec();
+    let rows = SparseRows::from_parts(indices.as_array().to_vec(), offsets.as_array().to_vec());
+    let (first, index) = py.detach(|| match rows {
+        Some(rows) if rows.len() == perms.len() => Ok(distinct_rows(&rows, &perms)),
+        _ => {
+            let expected = "rising from 0 to len(indices), one more than perms";
+            Err(PyErr::from(Error::invalid("offsets", expected, "others")))
+        }
+    })?;
+    Ok((ints(py, first), ints(py, index)))
+}
+
 /// Log-softmax of `logits` at `action`; `None` if there is no such action.
 fn log_prob(logits: &[f32], action: i64) -> Option<f32> {
     let taken = *logits.get(usize::try_from(action).ok()?)?;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::az_collector::PyAzCollector;
-use super::collected::{Names, PyCollectedData};
+use super::collected::{distinct_rows_py, Names, PyCollectedData};
 use super::env::get_env;
 use super::nn::PyPolicy;
 use super::optimum::{solve_optimal, PyOptimalSolver};
@@ -275,6 +275,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyPpoCollector>()?;
     module.add_class::<PyAzCollector>()?;
     module.add_class::<PyCollectedData>()?;
+    module.add_function(wrap_pyfunction!(distinct_rows_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;
     module.add_function(wrap_pyfunction!(solve_py, module)?)?;
