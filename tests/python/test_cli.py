@@ -1,7 +1,9 @@
 """The command line: what it does, what it says, and how it ends."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +12,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twisterl import cli, tensors  # noqa: E402
+from twisterl import cli, envs, tensors  # noqa: E402
 from twisterl.checkpoint import RunFolder  # noqa: E402
+from twisterl.config import REGISTRY  # noqa: E402
 from twisterl.train import main  # noqa: E402
+from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
 
 MODULE = [sys.executable, "-m", "twisterl.train"]
 
@@ -501,6 +505,31 @@ def test_play(run_dir):
         input="h\n", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert alone.returncode == 0 and "no policy to ask" in alone.stdout
+
+
+def played(monkeypatch, capsys, words, answers):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
+    assert cli.main(["play", *words]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_environment_can_be_played(name, monkeypatch, capsys):
+    label = getattr(envs, name)(**REGISTRY["env_cls"][name][1]().model_dump()).action_names()[1]
+    out = played(monkeypatch, capsys, ["--env", name, "--seed", "3"], [label, "1", "u", "x", "n"])
+    assert out.count("moves: ") == 6
+    assert "moves: 1" in out or f"{label} is impossible here" in out
+
+
+def test_playing_takes_arguments(monkeypatch, capsys):
+    words = ["--env", "LightsOut", "width=2", "height=2", "--seed", "0"]
+    out = played(monkeypatch, capsys, words, ["0,0", "0,0", "q"])
+    boards = re.findall(r"((?:[#.] [#.]\n)+)moves: ", out)
+    # Pressed twice, it is what it was.
+    assert len(boards) == 3 and boards[0] == boards[2] != boards[1]
+    assert "width" in refused(capsys, "play", "--env", "LightsOut", "width=99")
+    assert "did you mean" in refused(capsys, "play", "--env", "LightOut")
+    assert "RUN_DIR" in refused(capsys, "play", "some_run", "width=3")
 
 
 def test_bench(capsys):
