@@ -51,12 +51,17 @@ TASKS = {
         "cargo test -p twisterl",
         "cargo test -p twisterl --features python_bindings",
         "python -m pytest",
+        "python tests/parity/compare.py",
+        "python tests/parity/mutate.py --rotate 2",
     ],
     "parity": [
         "python tests/reference/write_golden.py --check",
         "cargo test -p twisterl --test golden",
         "python -m pytest tests/parity",
+        "python tests/parity/compare.py",
     ],
+    "parity-long": ["python tests/parity/compare.py --transitions 1e8"],
+    "mutations": ["python tests/parity/mutate.py"],
     "bench": [
         "cargo run --release --bin benchmark",
         "python -m pytest tests/python -o python_files=bench_*.py --benchmark-enable",
@@ -66,7 +71,7 @@ TASKS = {
     "doctor": [],
 }
 
-TESTING = {"test", "check", "parity", "bench"}
+TESTING = {"test", "check", "parity", "parity-long", "mutations", "bench"}
 
 
 def main() -> int:

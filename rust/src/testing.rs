@@ -8,6 +8,8 @@
 //! assert_eq!((policy.num_features(), policy.num_actions()), (81, 4));
 //! ```
 
+pub mod trace;
+
 use crate::error::Result;
 use crate::nn::{EmbeddingBag, Linear, Policy, Sequential};
 use crate::rl::env::Env;

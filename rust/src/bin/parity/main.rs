@@ -1,0 +1,241 @@
+//! The Rust port of the parity check: answers the requests of tests/parity, one JSON line each.
+//!
+//! usage: parity REQUESTS.json, a list of objects; docs/parity.md says what they are.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{json, Value};
+use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
+use twisterl::collector::Rollout;
+use twisterl::envs;
+use twisterl::nn::Scratch;
+use twisterl::obs::SparseRows;
+use twisterl::rl::env::Env;
+use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
+use twisterl::rl::starts::Starts;
+use twisterl::rng::Rng;
+use twisterl::testing::trace::{digests, join, records, Record, Workload};
+use twisterl::{Error, Result};
+use weights::{policy, Perms};
+
+mod weights;
+
+fn main() -> ExitCode {
+    let Some(path) = std::env::args().nth(1) else {
+        eprintln!("usage: parity REQUESTS.json");
+        return ExitCode::from(2);
+    };
+    match read(Path::new(&path)).and_then(|requests| requests.iter().try_for_each(answer)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Value>> {
+    let text = std::fs::read(path).map_err(|error| invalid("requests", "a file", error))?;
+    serde_json::from_slice(&text).map_err(|error| invalid("requests", "a JSON list", error))
+}
+
+fn invalid(name: &str, expected: &str, got: impl std::fmt::Display) -> Error {
+    Error::invalid(name, expected, got)
+}
+
+fn answer(request: &Value) -> Result<()> {
+    let request = Request(request);
+    let answer = match request.text("task")? {
+        "digests" => {
+            let block = request.number("block")?;
+            let found = digests(&*request.env()?, &request.workload()?, block)?;
+            json!({ "digests": found.into_iter().map(hex).collect::<Vec<_>>() })
+        }
+        "records" => {
+            let found = records(&*request.env()?, &request.workload()?)?;
+            json!({ "records": found.iter().map(record).collect::<Vec<_>>() })
+        }
+        "words" => json!({ "digests": [hex(words(&request)?)] }),
+        "network" => network(&request)?,
+        "greedy" => greedy(&request)?,
+        "collect" => collected(&request)?,
+        other => return Err(invalid("task", "one of docs/parity.md", other)),
+    };
+    println!("{answer}");
+    Ok(())
+}
+
+fn hex(word: u64) -> String {
+    format!("{word:016x}")
+}
+
+fn record(record: &Record) -> Value {
+    let Record { action, status, masks, observation } = record;
+    let masks: String = masks.iter().map(|&mask| if mask { '1' } else { '0' }).collect();
+    json!({
+        "move": action,
+        "reward": status.reward,
+        "final": status.is_final,
+        "success": status.success,
+        "truncated": status.truncated,
+        "masks": masks,
+        "observation": observation,
+    })
+}
+
+struct Request<'a>(&'a Value);
+
+impl Request<'_> {
+    fn get(&self, name: &str) -> Result<&Value> {
+        self.0.get(name).ok_or_else(|| invalid(name, "a value", "nothing"))
+    }
+
+    fn number(&self, name: &str) -> Result<usize> {
+        let value = self.get(name)?;
+        value.as_u64().map(|n| n as usize).ok_or_else(|| invalid(name, "a natural number", value))
+    }
+
+    fn float(&self, name: &str) -> Result<f32> {
+        let value = self.get(name)?;
+        value.as_f64().map(|x| x as f32).ok_or_else(|| invalid(name, "a number", value))
+    }
+
+    fn text(&self, name: &str) -> Result<&str> {
+        let value = self.get(name)?;
+        value.as_str().ok_or_else(|| invalid(name, "a text", value))
+    }
+
+    fn env(&self) -> Result<Box<dyn Env>> {
+        let parameters = self.get("parameters")?;
+        let parameters =
+            parameters.as_object().ok_or_else(|| invalid("parameters", "an object", parameters))?;
+        envs::find(self.text("environment")?)?.make(parameters)
+    }
+
+    fn workload(&self) -> Result<Workload> {
+        Ok(Workload {
+            seed: self.number("seed")? as u64,
+            first_lane: self.number("first_lane")?,
+            lanes: self.number("lanes")?,
+            steps: self.number("steps")?,
+            uniform: self.get("uniform")? == &Value::Bool(true),
+        })
+    }
+
+    /// The one twist of the network, if there is one.
+    fn perms(&self) -> Result<Option<Perms>> {
+        let Some(perms) = self.0.get("perms") else { return Ok(None) };
+        serde_json::from_value(perms.clone()).map_err(|error| invalid("perms", "two lists", error))
+    }
+
+    /// Boards `0..count`: board `b` is the uniform start of the stream (`seed`, 1, `b`).
+    fn boards(&self, env: &dyn Env) -> Result<Vec<Box<dyn Env>>> {
+        let seed = self.number("seed")? as u64;
+        let board = |b| {
+            let mut board = env.try_clone()?;
+            board.try_reset_uniform(&mut Rng::stream(seed, 1, b as u64))?;
+            Ok(board)
+        };
+        (0..self.number("boards")?).map(board).collect()
+    }
+}
+
+/// Words, bounded draws and floats of the streams of `lanes` lanes.
+fn words(request: &Request<'_>) -> Result<u64> {
+    let seed = request.number("seed")? as u64;
+    let (lanes, steps) = (request.number("lanes")?, request.number("steps")?);
+    let mut digest = 0;
+    for lane in 0..lanes as u64 {
+        let mut rng = Rng::stream(seed, lane % 7, lane);
+        for step in 0..steps {
+            let word = match step % 3 {
+                0 => rng.next_u64(),
+                1 => u64::from(rng.below(1 + (lane as u32 & 1023))),
+                _ => u64::from(rng.unit().to_bits()),
+            };
+            digest = join(digest, word);
+        }
+    }
+    Ok(digest)
+}
+
+/// Logits `[N, A]` and values `[N]` of uniformly random boards.
+fn network(request: &Request<'_>) -> Result<Value> {
+    let env = request.env()?;
+    let perms = request.perms()?;
+    let twists = perms.is_some();
+    let policy = policy(Path::new(request.text("weights")?), &*env, perms)?;
+    let mut rows = SparseRows::default();
+    for board in request.boards(&*env)? {
+        rows.push_with(|indices| board.try_observe(indices))?;
+    }
+    let (mut logits, mut values) =
+        (vec![0.0; rows.len() * policy.num_actions()], vec![0.0; rows.len()]);
+    let twists = twists.then(|| vec![0; rows.len()]);
+    let scratch = &mut Scratch::default();
+    policy.forward_batch(&rows, twists.as_deref(), scratch, &mut logits, &mut values)?;
+    Ok(json!({ "logits": logits, "values": values }))
+}
+
+/// Greedy play from uniform starts, by `evaluate`: a digest of each episode.
+fn greedy(request: &Request<'_>) -> Result<Value> {
+    let env = request.env()?;
+    let policy = policy(Path::new(request.text("weights")?), &*env, None)?;
+    let config = EvalConfig {
+        strategy: Strategy::Policy,
+        deterministic: true,
+        num_cores: 2,
+        ..EvalConfig::default()
+    };
+    let starts = Starts::Uniform(request.number("boards")?);
+    let seed = request.number("seed")? as u64;
+    let episodes = evaluate(&*env, &policy, starts, &config, seed, &mut || Ok(()))?;
+    let digests: Vec<String> = episodes
+        .iter()
+        .map(|episode| {
+            let actions = episode.actions.iter().map(|&action| action as u64);
+            let end = [u64::from(episode.success), u64::from(episode.reward.to_bits())];
+            hex(actions.chain(end).fold(0, join))
+        })
+        .collect();
+    let successes = episodes.iter().filter(|episode| episode.success).count();
+    let actions = request.0["board"].as_u64().map(|board| &episodes[board as usize].actions);
+    Ok(json!({ "digests": digests, "successes": successes, "actions": actions }))
+}
+
+/// PPO collection: every field of the rollout, floats as their bits.
+fn collected(request: &Request<'_>) -> Result<Value> {
+    let env = request.env()?;
+    let policy = policy(Path::new(request.text("weights")?), &*env, None)?;
+    let config = PpoConfig {
+        num_episodes: request.number("episodes")?,
+        gamma: request.float("gamma")?,
+        gae_lambda: request.float("lambda")?,
+        num_cores: 2,
+        truncation: match request.text("truncation")? {
+            "bootstrap" => Truncation::Bootstrap,
+            _ => Truncation::Terminal,
+        },
+        difficulty_distribution: DifficultyDistribution::Fixed,
+        cache: true,
+    };
+    let (seed, iteration) = (request.number("seed")? as u64, request.number("iteration")? as u64);
+    let rollout = collect(&*env, &policy, &config, seed, iteration, &mut || Ok(()))?;
+    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let Rollout { rows, masks, logits, log_probs, values, rewards, .. } = &rollout;
+    let Rollout { actions, advantages, returns, episode_starts, .. } = &rollout;
+    Ok(json!({ "fields": {
+        "indices": rows.indices(),
+        "offsets": rows.offsets(),
+        "masks": masks.iter().map(|&mask| u8::from(mask)).collect::<Vec<_>>(),
+        "logits": bits(logits),
+        "log_probs": bits(log_probs),
+        "values": bits(values),
+        "rewards": bits(rewards),
+        "actions": actions,
+        "advantages": bits(advantages),
+        "returns": bits(returns),
+        "episode_starts": episode_starts,
+    }}))
+}

@@ -1,0 +1,164 @@
+"""The port of the Python bindings: the compiled module as its users call it."""
+
+from __future__ import annotations
+
+import port  # isort: skip  # It makes the reference importable.
+
+from typing import Any
+
+import network
+import numpy as np
+import play
+import twisterl.envs
+from port import Request
+from twisterl import twisterl as engine
+
+
+def make(request: Request) -> Any:
+    return getattr(twisterl.envs, request["class"])(**request["parameters"])
+
+
+class Lanes:
+    """One object a lane, called method by method."""
+
+    def __init__(self, request: Request, count: int) -> None:
+        self.envs = [make(request) for _ in range(count)]
+        self.num_actions = self.envs[0].num_actions()
+        self.difficulty = request["parameters"]["difficulty"]
+
+    def reset(self, which: Any, difficulty: Any, seeds: Any) -> None:
+        for lane, number, seed in zip(
+            which.tolist(), difficulty.tolist(), seeds.tolist(), strict=True
+        ):
+            self.envs[lane].difficulty = number
+            self.envs[lane].reset(seed)
+
+    def reset_uniform(self, which: Any, seeds: Any) -> None:
+        for lane, seed in zip(which.tolist(), seeds.tolist(), strict=True):
+            env = self.envs[lane]
+            env.set_state(env.random_state(seed))
+
+    def step(self, which: Any, actions: Any) -> None:
+        for lane, action in zip(which.tolist(), actions.tolist(), strict=True):
+            self.envs[lane].step(action)
+
+    def masks(self) -> Any:
+        return np.array([env.masks() for env in self.envs])
+
+    def observe(self) -> Any:
+        rows = [env.observe() for env in self.envs]
+        lengths = set(map(len, rows))
+        if len(lengths) > 1:
+            longest = max(lengths)
+            rows = [row + [-1] * (longest - len(row)) for row in rows]
+        return np.array(rows, np.int64).reshape(len(rows), -1)
+
+    def status(self) -> tuple[Any, Any, Any, Any]:
+        reward = np.array([env.reward() for env in self.envs], np.float32)
+        final = np.array([env.is_final() for env in self.envs])
+        success = np.array([env.success() for env in self.envs])
+        # Python is not told; in every environment of the list it means this.
+        return reward, final, success, final & ~success
+
+
+def digests(request: Request) -> Request:
+    return {"digests": play.digests(lambda count: Lanes(request, count), request)}
+
+
+def records(request: Request) -> Request:
+    return {"records": play.records(lambda count: Lanes(request, count), request)}
+
+
+def policy(request: Request) -> Any:
+    """The engine's policy from the weights, built as `to_rust` builds it, without torch."""
+    env, nn = make(request), engine.nn
+    tensors = network.load_file(request["weights"])
+    weight, bias = tensors["embeddings.weight"], tensors["embeddings.bias"]
+    shape = [int(np.prod(env.obs_shape()))]
+
+    def sequential(name: str, final_relu: bool) -> Any:
+        places = sorted({int(key.split(".")[1]) for key in tensors if key.startswith(f"{name}.")})
+        layers = []
+        for place in places:
+            weights = tensors[f"{name}.{place}.weight"].T.ravel()
+            relu = final_relu or place < places[-1]
+            layers.append(nn.Linear(weights, tensors[f"{name}.{place}.bias"], relu))
+        return nn.Sequential(layers)
+
+    perms = [[perm] for perm in request.get("perms") or ()] or [[], []]
+    embeddings = nn.EmbeddingBag(np.ascontiguousarray(weight.T), bias, True, shape, 0)
+    nets = [sequential("common", True), sequential("action", False), sequential("value", False)]
+    return nn.Policy(embeddings, *nets, *perms)
+
+
+def outputs(request: Request) -> Request:
+    """See the reference; the boards come from it, since Python cannot name their streams."""
+    import reference
+
+    boards = reference.Rng.stream(request["seed"], 1, np.arange(request["boards"]))
+    rows = reference.uniform_lanes(request, boards).observe()
+    features = [row[row >= 0].astype(np.int32) for row in rows]
+    offsets = np.cumsum([0, *map(len, features)])
+    perms = np.zeros(len(rows), np.int32) if request.get("perms") else None
+    logits, values = policy(request).forward_batch(np.concatenate(features), offsets, perms)
+    return {"logits": logits.ravel().tolist(), "values": values.tolist()}
+
+
+def greedy(request: Request) -> Request:
+    found = engine.collector.evaluate_episodes(
+        make(request),
+        policy(request),
+        num_episodes=request["boards"],
+        deterministic=True,
+        seed=request["seed"],
+        num_cores=2,
+        start="uniform",
+        actions=True,
+    )
+    ends = np.stack([found["success"], found["reward"].view(np.uint32)], 1).astype(np.uint64)
+    played = found["actions"]
+    words = [
+        play.joined(np.append(actions, end)) for actions, end in zip(played, ends, strict=True)
+    ]
+    return {
+        "digests": play.hexes(np.array(words)),
+        "successes": int(found["success"].sum()),
+        "actions": played[request["board"]].tolist() if "board" in request else None,
+    }
+
+
+FIELDS = ("indices", "offsets", "masks", "logits", "log_probs", "values", "rewards", "actions")
+
+
+def collect(request: Request) -> Request:
+    collector = engine.collector.PPOCollector(
+        request["episodes"],
+        request["gamma"],
+        request["lambda"],
+        2,
+        seed=request["seed"],
+        truncation=request["truncation"],
+    )
+    data = collector.collect(make(request), policy(request), request["iteration"])
+    fields = {name: getattr(data, name) for name in (*FIELDS, "episode_starts")}
+    fields["advantages"] = data.additional_data["advs"]
+    fields["returns"] = data.additional_data["rets"]
+    return {"fields": {name: numbers(value) for name, value in fields.items()}}
+
+
+def numbers(values: Any) -> list[int]:
+    """Floats as their bits."""
+    flat = values.ravel()
+    return (flat.view(np.uint32) if flat.dtype == np.float32 else flat.astype(int)).tolist()
+
+
+TASKS = {
+    "digests": digests,
+    "records": records,
+    "network": outputs,
+    "greedy": greedy,
+    "collect": collect,
+}
+
+if __name__ == "__main__":
+    port.serve(TASKS)

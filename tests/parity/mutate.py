@@ -1,0 +1,195 @@
+"""Plants the faults of mutations.toml one by one and expects the parity check to name each.
+
+    python tests/parity/mutate.py                every fault: make mutations
+    python tests/parity/mutate.py --only 3 7     some, by their number
+    python tests/parity/mutate.py --rotate 2     two that the date chooses among those of Python
+
+Each fault is planted in a copy of the tree, the port that has it is built there, and compared with
+the reference of that copy. The untouched copy must agree first. Writes docs/mutations.md when all
+are planted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import compare
+import tomllib
+from port import ROOT
+from ports import Port, PortError, read_list
+
+LIST = Path(__file__).resolve().parent / "mutations.toml"
+REPORT = ROOT / "docs" / "mutations.md"
+# Faults show early; a board of these transitions takes a second.
+TRANSITIONS = 2**15
+# Quick to build, the same results: floating point in Rust does not depend on optimization.
+PROFILE = {
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+    "CARGO_PROFILE_RELEASE_DEBUG": "0",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+    "CARGO_PROFILE_RELEASE_INCREMENTAL": "true",
+    "PYO3_BUILD_EXTENSION_MODULE": "1",
+    "PYO3_PYTHON": sys.executable,
+}
+BUILD_BINDINGS = "cargo build --quiet --release -p twisterl-extension"
+EXTENSION = ("target/release/libtwisterl_extension.so", "python/twisterl/twisterl.abi3.so")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    port: str
+    file: str
+    find: str
+    replace: str
+    environment: str = "puzzle"
+    # A crash of the port is as good as a difference: this fault makes shapes that do not fit.
+    error_is_a_difference: bool = False
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="numbers, from 0 on")
+    parser.add_argument("--rotate", type=int, metavar="COUNT", help="some that need no build")
+    options = parser.parse_args()
+    mutations = [Mutation(**entry) for entry in tomllib.loads(LIST.read_text())["mutation"]]
+    chosen = options.only or list(range(len(mutations)))
+    if options.rotate:
+        unbuilt = [i for i, m in enumerate(mutations) if m.port in ("reference", "torch")]
+        day = datetime.date.today().toordinal() * options.rotate
+        chosen = [unbuilt[(day + i) % len(unbuilt)] for i in range(options.rotate)]
+    missed, lines = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder))
+        for number in chosen:
+            mutation = mutations[number]
+            begin = time.monotonic()
+            found = copy.plant(mutation)
+            seconds = time.monotonic() - begin
+            print(
+                f"{number:3} {'caught' if found else 'MISSED'} {seconds:5.1f} s  {mutation.port} "
+                f"{mutation.file}: {mutation.replace!r:.60}\n      {found}",
+                flush=True,
+            )
+            lines.append(f"| {number} | {mutation.port} | {change(mutation)} | {escaped(found)} |")
+            if not found:
+                missed.append(number)
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} caught, missed: {missed or 'none'}")
+    if len(chosen) == len(mutations) and not missed:
+        write_report(lines)
+    return 1 if missed else 0
+
+
+class Copy:
+    """A copy of the tree in which one fault at a time is planted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout
+        for name in filter(None, names.decode().split("\0")):
+            source, target = ROOT / name, folder / name
+            if source.is_file() and not source.is_symlink():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+        for built in (ROOT / "python" / "twisterl").glob("twisterl.*"):
+            shutil.copyfile(built, folder / "python" / "twisterl" / built.name)
+        self._agreed: set[str] = set()
+
+    def plant(self, mutation: Mutation) -> str | None:
+        """The difference that the fault makes, None if there is none.
+
+        Raises:
+            PortError: the text is not in its file once, or the untouched copy differs already.
+        """
+        path = self.root / mutation.file
+        original = path.read_text()
+        if original.count(mutation.find) != 1:
+            got = f"{original.count(mutation.find)} times"
+            raise PortError(f"{mutation.file}: expected {mutation.find!r} once, got it {got}")
+        if mutation.port not in self._agreed:
+            difference = self.difference(replace(mutation, error_is_a_difference=False))
+            if difference:
+                raise PortError(f"{mutation.port}: differs without a fault: {difference}")
+            self._agreed.add(mutation.port)
+        path.write_text(original.replace(mutation.find, mutation.replace))
+        try:
+            return self.difference(mutation)
+        finally:
+            path.write_text(original)
+
+    def difference(self, mutation: Mutation) -> str | None:
+        """The first difference between the port and the reference."""
+        known = read_list()
+        judged = known["rust" if mutation.port == "reference" else mutation.port]
+        faulty = {mutation.port: self.moved(known[mutation.port])}
+        try:
+            if mutation.port != "reference":
+                self.build(faulty[mutation.port])
+            ports = {"reference": known["reference"], judged.name: judged, **faulty}
+            return self.first_difference(ports, mutation)
+        except PortError as error:
+            if mutation.error_is_a_difference:
+                return str(error).splitlines()[-1]
+            raise
+
+    def moved(self, port: Port) -> Port:
+        return replace(port, root=self.root, variables={"CARGO_TERM_COLOR": "never"})
+
+    def build(self, port: Port) -> None:
+        command = BUILD_BINDINGS if port.name == "bindings" else port.build
+        if not command:
+            return
+        replace(port, build=command, variables={**port.variables, **PROFILE}).prepare()
+        if port.name == "bindings":
+            built, imported = (self.root / name for name in EXTENSION)
+            # A new file, because the old one may be mapped by a process that still runs.
+            shutil.copyfile(built, imported.with_suffix(".new"))
+            os.replace(imported.with_suffix(".new"), imported)
+
+    def first_difference(self, ports: dict[str, Port], mutation: Mutation) -> str | None:
+        with tempfile.TemporaryDirectory() as folder:
+            _, found = compare.words(ports)
+            for board in compare.boards([mutation.environment]):
+                for check in compare.checks(ports, board, TRANSITIONS, Path(folder)):
+                    if found:
+                        return found[0].what
+                    _, found = check()
+            return found[0].what if found else None
+
+
+def change(mutation: Mutation) -> str:
+    return f"`{mutation.file}`: `{escaped(mutation.find)}` → `{escaped(mutation.replace)}`"
+
+
+def escaped(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
+def write_report(lines: list[str]) -> None:
+    head = "| number | port | fault | first difference |\n| ---: | --- | --- | --- |\n"
+    about = (
+        "# Planted faults\n\n"
+        "Written by `make mutations`: what the parity check said about each fault of\n"
+        "`tests/parity/mutations.toml`, all of which it must name.\n\n"
+    )
+    REPORT.write_text(about + head + "\n".join(lines) + "\n")
+    print(f"{REPORT.relative_to(ROOT)} written")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except PortError as error:
+        sys.exit(str(error))
