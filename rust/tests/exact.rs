@@ -49,8 +49,9 @@ fn golden_layers(width: usize, height: usize) -> Vec<usize> {
     let golden: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let layers = golden["layers"].as_array().unwrap();
-    let is_size = |layer: &&serde_json::Value| layer["width"] == width && layer["height"] == height;
-    let boards = layers.iter().find(is_size).unwrap()["boards"].as_array().unwrap();
+    let config = serde_json::json!({ "width": width, "height": height });
+    let of_size = layers.iter().find(|layer| layer["config"] == config).unwrap();
+    let boards = of_size["states"].as_array().unwrap();
     boards.iter().map(|count| count.as_u64().unwrap() as usize).collect()
 }
 
@@ -61,6 +62,49 @@ fn the_8_puzzle_has_its_known_layers() {
     assert_eq!((layers.len() - 1, layers[31], layers.iter().sum::<usize>()), (31, 2, 181_440));
     let moves: usize = layers.iter().enumerate().map(|(depth, count)| depth * count).sum();
     assert_eq!(format!("{:.2}", moves as f64 / 181_440.0), "21.97");
+}
+
+/// The published numbers of positions of the 2x2x2 cube at each distance, by half and quarter turns.
+#[test]
+#[ignore = "a quarter of a minute in a release build"]
+fn the_cube_has_its_known_layers() {
+    let half = [1, 9, 54, 321, 1847, 9992, 50136, 227536, 870072, 1887748, 623800, 2644];
+    let quarter = [
+        1, 6, 27, 120, 534, 2256, 8969, 33058, 114149, 360508, 930588, 1350852, 782536, 90280, 276,
+    ];
+    for (metric, layers) in [("half", &half[..]), ("quarter", &quarter)] {
+        let serde_json::Value::Object(given) = serde_json::json!({ "metric": metric }) else {
+            unreachable!()
+        };
+        let env = twisterl::envs::find("Cube2").unwrap().make(&given).unwrap();
+        assert_eq!(solver(&*env, Solver::MOST_STATES).layer_sizes().unwrap(), layers);
+    }
+}
+
+/// Environments of the list that have an exact solver, against a search without their table.
+#[test]
+fn every_listed_environment_is_solved_from_both_ends() {
+    for entry in twisterl::envs::ENVIRONMENTS {
+        let env = entry.make(&serde_json::Map::new()).unwrap();
+        let (more, fewer) = (solver(&*env, 60_000), solver(&*env, 15_000));
+        let mut rng = Rng::new(7);
+        for _ in 0..10 {
+            let mut start = env.try_clone().unwrap();
+            start.try_reset_goal(&mut rng).unwrap();
+            for _ in 0..6 {
+                start.try_step(rng.below(env.num_actions() as u32) as usize).unwrap();
+            }
+            let state = start.state().unwrap();
+            let answers = [&more, &fewer].map(|solver| solve(solver, &state, None));
+            assert_eq!(answers[0].at_least, answers[1].at_least, "{} {state:?}", entry.class);
+            for actions in answers.into_iter().filter_map(|answer| answer.actions) {
+                let mut played = env.try_clone().unwrap();
+                played.try_set_state(&state).unwrap();
+                actions.iter().for_each(|&action| played.try_step(action).unwrap());
+                assert!(played.success() && actions.len() <= 6, "{} {state:?}", entry.class);
+            }
+        }
+    }
 }
 
 #[test]

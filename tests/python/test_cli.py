@@ -441,7 +441,9 @@ def test_solve_optimally(run_dir, capsys):
     assert json.loads(capsys.readouterr().out)["optimum"] == 6
     cut = ["solve", "--optimal", *hard, "--node_limit", "1000", board]
     assert cli.main(cut) == 1
-    assert "at least 4" in capsys.readouterr().err
+    bound = int(re.search(r"at least (\d+) moves", capsys.readouterr().err)[1])
+    # Its Manhattan distance is 41.
+    assert 41 <= bound <= 57
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
 const EMPTY: u32 = u32::MAX;
+/// States that are looked up together.
+const BATCH: usize = 256;
 
 /// The states around a root, numbered in the order of their distance from it.
 #[derive(Debug)]
@@ -20,6 +22,14 @@ pub struct Breadth {
     /// Number of the first state of each layer, and of the next one.
     layers: Vec<usize>,
     inverse: Vec<usize>,
+}
+
+/// A state next to one that is kept.
+struct Child {
+    key: u128,
+    parent: u32,
+    action: u8,
+    success: bool,
 }
 
 /// Why [`Breadth::grow`] ended.
@@ -78,8 +88,8 @@ impl Breadth {
         self.layers.partition_point(|&first| first <= state) - 1
     }
 
-    /// Adds the next layer. `env` is at the root and comes back to it; `stop(env)` is asked at
-    /// each new state.
+    /// Adds the next layer. `env` is at the root and comes back to it; `stop(key, success)` is
+    /// asked about each new state.
     ///
     /// # Errors
     /// If an action is not undone by its inverse, the environment fails, or the meter does.
@@ -88,13 +98,14 @@ impl Breadth {
         env: &mut dyn Env,
         most_states: usize,
         meter: &mut Meter<'_>,
-        mut stop: impl FnMut(&mut dyn Env) -> Result<bool>,
+        mut stop: impl FnMut(u128, bool) -> bool,
     ) -> Result<Grown> {
         let [.., first, end] = self.layers[..] else { return Ok(Grown::Complete) };
         let mut masks = vec![false; self.inverse.len()];
+        let mut children = Vec::with_capacity(BATCH + masks.len());
         let mut at = 0;
         let mut grown = Grown::Layer;
-        'states: for state in first..end {
+        for state in first..end {
             if !meter.count()? {
                 grown = Grown::Stopped;
                 break;
@@ -109,18 +120,15 @@ impl Breadth {
                 }
                 env.try_step(action)?;
                 let key = env.state_key().unwrap_or_default();
-                if self.keys.insert(key) {
-                    self.parents.push(state as u32);
-                    self.actions.push(action as u8);
-                    if stop(env)? {
-                        grown = Grown::Found(self.num_states() - 1);
-                    } else if self.num_states() >= most_states {
-                        grown = Grown::Stopped;
-                    }
-                }
+                let success = env.try_status()?.success;
                 env.try_step(self.inverse[action])?;
+                children.push(Child { key, parent: state as u32, action: action as u8, success });
+            }
+            if children.len() >= BATCH || state + 1 == end {
+                grown = self.add(&children, most_states, &mut stop);
+                children.clear();
                 if grown != Grown::Layer {
-                    break 'states;
+                    break;
                 }
             }
         }
@@ -131,6 +139,32 @@ impl Breadth {
             _ => {}
         }
         Ok(grown)
+    }
+
+    /// Keeps those of `children` that are new.
+    fn add(
+        &mut self,
+        children: &[Child],
+        most_states: usize,
+        stop: &mut impl FnMut(u128, bool) -> bool,
+    ) -> Grown {
+        // Each look into the index waits for memory; looks that do not depend on each other wait
+        // together. Most children are found by the first one.
+        let guesses: Vec<u32> = children.iter().map(|child| self.keys.guess(child.key)).collect();
+        for (child, guess) in children.iter().zip(guesses) {
+            if self.keys.is(guess, child.key) || !self.keys.insert(child.key) {
+                continue;
+            }
+            self.parents.push(child.parent);
+            self.actions.push(child.action);
+            if stop(child.key, child.success) {
+                return Grown::Found(self.num_states() - 1);
+            }
+            if self.num_states() >= most_states {
+                return Grown::Stopped;
+            }
+        }
+        Grown::Layer
     }
 
     /// The actions that lead from `state` to the root.
@@ -200,6 +234,17 @@ impl Keys {
     fn get(&self, number: usize) -> u128 {
         let high = self.high.get(number).copied().unwrap_or(0);
         u128::from(high) << 64 | u128::from(self.low[number])
+    }
+
+    /// What the first slot for `key` holds.
+    #[inline]
+    fn guess(&self, key: u128) -> u32 {
+        self.slots[hash(key) & (self.slots.len() - 1)]
+    }
+
+    #[inline]
+    fn is(&self, number: u32, key: u128) -> bool {
+        number != EMPTY && self.get(number as usize) == key
     }
 
     /// The number of `key`, or the slot where it belongs.

@@ -158,21 +158,18 @@ impl Solver {
     ) -> Result<Answer> {
         let radius = around_goal.map_or(0, Breadth::radius);
         // Only whole layers: the first state that is met in them is then on a shortest way.
-        let near = |env: &mut dyn Env| -> Option<(&Breadth, usize)> {
+        let near = |key: u128| -> Option<(&Breadth, usize)> {
             let states = around_goal?;
-            let state = states.find(env.state_key()?)?;
+            let state = states.find(key)?;
             (states.distance(state) <= radius).then_some((states, state))
         };
         let mut rest = Vec::new();
         let mut around_state = Breadth::new(env)?;
         loop {
-            let met = |env: &mut dyn Env| {
-                if env.try_status()?.success {
-                    return Ok(true);
-                }
-                let found = near(env);
+            let met = |key, success| {
+                let found = if success { None } else { near(key) };
                 rest = found.map(|(states, state)| states.to_root(state)).unwrap_or_default();
-                Ok(found.is_some())
+                success || found.is_some()
             };
             match around_state.grow(env, self.most_states, meter, met)? {
                 Grown::Layer => {}
@@ -217,8 +214,7 @@ fn around_goal(env: &mut dyn Env, most_states: usize, poll: Poll<'_>) -> Result<
     let Some(mut states) = states else { return Ok(Method::FromState) };
     let mut meter = Meter::new(None, None::<Instant>, poll);
     loop {
-        let is_goal = |env: &mut dyn Env| Ok(env.try_status()?.success);
-        match states.grow(env, most_states, &mut meter, is_goal)? {
+        match states.grow(env, most_states, &mut meter, |_, success| success)? {
             Grown::Layer => {}
             Grown::Found(_) => return Ok(Method::FromState),
             Grown::Complete => return Ok(Method::FromGoal { states, complete: true }),
