@@ -21,12 +21,14 @@ fn config() -> AzConfig {
         num_cores: 1,
         difficulty_distribution: DifficultyDistribution::Uniform,
         max_moves: 20,
+        resign_threshold: None,
+        resign_exempt: 0.0,
         cache: true,
     }
 }
 
 fn collected(env: &dyn Env, config: &AzConfig, iteration: u64) -> Result<Rollout> {
-    collect(env, &random_policy(env, 5), config, 11, iteration, &mut || Ok(()))
+    Ok(collect(env, &random_policy(env, 5), config, 11, iteration, &mut || Ok(()))?.0)
 }
 
 #[test]

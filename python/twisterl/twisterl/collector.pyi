@@ -41,15 +41,20 @@ class AZCollector:
         gamma: float = 1.0,
         root_selection: str = "puct",
         max_considered_actions: int = 16,
+        value_weight: float = 1.0,
         dirichlet_alpha: float = 0.3,
         exploration_fraction: float = 0.0,
         temperature_moves: int | None = None,
         max_moves: int | None = None,
         truncation: str = "terminal",
         difficulty_distribution: str = "fixed",
+        resign_threshold: float | None = None,
+        resign_exempt: float = 0.1,
         reuse: bool = True,
         cache: bool = True,
     ) -> Self: ...
+    @property
+    def report(self) -> dict[str, int]: ...
     def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
 
 @final

@@ -2,7 +2,7 @@
 //! return of the episode the value's.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock};
 
 use super::merge::{merge, Part};
 use super::ppo::DifficultyDistribution;
@@ -33,6 +33,11 @@ pub struct AzConfig {
     pub difficulty_distribution: DifficultyDistribution,
     /// Moves after which an episode is cut off, at least 1.
     pub max_moves: usize,
+    /// An episode is given up in a state that its search finds to be worth less than this.
+    pub resign_threshold: Option<f32>,
+    /// Share of the episodes that are never given up, in [0, 1]: they tell how often giving up
+    /// would have been wrong.
+    pub resign_exempt: f32,
     /// Evaluate each distinct observation once; changes nothing but the time.
     pub cache: bool,
 }
@@ -45,8 +50,43 @@ impl AzConfig {
                 return Err(Error::invalid(name, "at least 1", 0));
             }
         }
+        if self.resign_threshold.is_some_and(f32::is_nan) {
+            return Err(Error::invalid("resign_threshold", "a number", "nan"));
+        }
+        if !(0.0..=1.0).contains(&self.resign_exempt) {
+            return Err(Error::invalid("resign_exempt", "a number in [0, 1]", self.resign_exempt));
+        }
         self.tree.check()?;
         self.self_play.check()
+    }
+}
+
+/// What became of the episodes of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AzReport {
+    pub episodes: usize,
+    pub solved: usize,
+    /// Given up as hopeless.
+    pub resigned: usize,
+    /// Played on only because they were exempt from giving up.
+    pub spared: usize,
+    /// Spared and solved: giving up would have been wrong.
+    pub spared_solved: usize,
+    /// States given to the policy, found in the cache or not.
+    pub nodes: u64,
+    /// The trees and the cache at their largest, the states themselves not counted.
+    pub memory_bytes: usize,
+}
+
+impl AzReport {
+    fn add(&mut self, other: &Self) {
+        self.episodes += other.episodes;
+        self.solved += other.solved;
+        self.resigned += other.resigned;
+        self.spared += other.spared;
+        self.spared_solved += other.spared_solved;
+        self.nodes += other.nodes;
+        self.memory_bytes += other.memory_bytes;
     }
 }
 
@@ -54,7 +94,9 @@ impl AzConfig {
 ///
 /// In the result, `logits` holds the search's distribution over actions `[N, A]` (all 0 at the
 /// last state of an episode), `values` what the search found the state to be worth and `returns`
-/// the discounted rewards from the state on, `r_t + gamma * r_{t+1} + ...`, its own included.
+/// the discounted rewards from the state on, `r_t + gamma * r_{t+1} + ...`, its own included. Where
+/// an episode ends early, `values` stands for what was still to come if it was given up, or cut off
+/// with [`Truncation::Bootstrap`].
 ///
 /// Episode `e` draws from the stream (`seed`, `iteration`, `e`) alone, and episodes come back in
 /// order: the result does not depend on `num_cores`. `env` stays as it is.
@@ -69,37 +111,68 @@ pub fn collect(
     seed: u64,
     iteration: u64,
     poll: Poll<'_>,
-) -> Result<Rollout> {
-    config.check()?;
-    check_fit(env, policy)?;
-    let workers = num_workers(config.num_cores).min(config.num_episodes);
-    let games = if config.cache { GAMES_WITH_CACHE } else { GAMES };
-    let games = games.min(config.num_episodes.div_ceil(workers));
-    let rules = SearchRules {
-        tree: config.tree,
-        self_play: config.self_play,
-        choice: Choice::Sample,
-        cache: config.cache,
-    };
-    let next_episode = AtomicUsize::new(0);
-    let difficulty = env.get_difficulty();
-    let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
-    let parts = run(workers, &mut *poll, |_, poll| {
-        let mut forester = Forester::new(policy, rules, &cache, games);
-        let mut slots = forester.slots(env)?;
-        let mut recorder = Recorder {
-            config,
-            seed,
-            iteration,
-            difficulty,
-            next_episode: &next_episode,
-            games: (0..games).map(|_| Recording::default()).collect(),
-            done: Part::default(),
+) -> Result<(Rollout, AzReport)> {
+    Collector::default().collect(env, policy, config, seed, iteration, poll)
+}
+
+/// [`collect`] again and again, with a cache whose memory is kept.
+#[derive(Default)]
+pub struct Collector {
+    cache: RwLock<Cache>,
+}
+
+impl Collector {
+    /// See the function [`collect`].
+    pub fn collect(
+        &mut self,
+        env: &dyn Env,
+        policy: &Policy,
+        config: &AzConfig,
+        seed: u64,
+        iteration: u64,
+        poll: Poll<'_>,
+    ) -> Result<(Rollout, AzReport)> {
+        config.check()?;
+        check_fit(env, policy)?;
+        let num_workers = num_workers(config.num_cores).min(config.num_episodes);
+        let most_games = if config.cache { GAMES_WITH_CACHE } else { GAMES };
+        let most_games = most_games.min(config.num_episodes.div_ceil(num_workers));
+        let rules = SearchRules {
+            tree: config.tree,
+            self_play: config.self_play,
+            choice: Choice::Sample,
+            take_solved: false,
+            cache: config.cache,
         };
-        play(&mut forester, &mut *slots, &mut recorder, poll)?;
-        Ok(recorder.done)
-    })?;
-    merge(&parts.iter().collect::<Vec<_>>(), policy.num_actions(), workers, poll)
+        let next_episode = AtomicUsize::new(0);
+        let difficulty = env.get_difficulty();
+        let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
+        cache.clear(policy.num_actions() + 1);
+        let parts = run(num_workers, &mut *poll, |_, poll| {
+            let mut forester = Forester::new(policy, rules, &self.cache, most_games);
+            let mut recorder = Recorder {
+                config,
+                seed,
+                iteration,
+                difficulty,
+                next_episode: &next_episode,
+                games: (0..most_games).map(|_| Recording::default()).collect(),
+                done: Part::default(),
+                report: AzReport::default(),
+            };
+            let mut slots = forester.slots(env)?;
+            play(&mut forester, &mut *slots, &mut recorder, poll)?;
+            recorder.report.memory_bytes = forester.memory_bytes();
+            Ok((recorder.done, recorder.report))
+        })?;
+        let (parts, reports): (Vec<Part>, Vec<AzReport>) = parts.into_iter().unzip();
+        let mut report = AzReport::default();
+        reports.iter().for_each(|part| report.add(part));
+        report.memory_bytes +=
+            self.cache.get_mut().unwrap_or_else(PoisonError::into_inner).memory_bytes();
+        let parts: Vec<&Part> = parts.iter().collect();
+        Ok((merge(&parts, policy.num_actions(), num_workers, poll)?, report))
+    }
 }
 
 /// The episode that a game is.
@@ -107,6 +180,15 @@ pub fn collect(
 struct Recording {
     episode: usize,
     rows: Rollout,
+    exempt: bool,
+    /// Its value has been below the threshold.
+    hopeless: bool,
+}
+
+impl Recording {
+    fn resigns(&self) -> bool {
+        self.hopeless && !self.exempt
+    }
 }
 
 struct Recorder<'a> {
@@ -117,6 +199,7 @@ struct Recorder<'a> {
     next_episode: &'a AtomicUsize,
     games: Vec<Recording>,
     done: Part,
+    report: AzReport,
 }
 
 impl Episodes for Recorder<'_> {
@@ -127,32 +210,50 @@ impl Episodes for Recorder<'_> {
         }
         *rng = Rng::stream(self.seed, self.iteration, episode as u64);
         let difficulty = self.config.difficulty_distribution.draw(self.difficulty, rng);
-        self.games[game].episode = episode;
-        self.games[game].rows.clear();
+        let recording = &mut self.games[game];
+        recording.episode = episode;
+        recording.rows.clear();
+        recording.hopeless = false;
+        recording.exempt = match self.config.resign_threshold {
+            Some(_) => rng.unit() < self.config.resign_exempt,
+            None => true,
+        };
         Ok(Some(Move::Reset { difficulty }))
     }
 
     fn visit(&mut self, game: usize, visit: &Visit<'_>) -> Result<()> {
-        self.games[game].rows.push(visit);
+        let recording = &mut self.games[game];
+        recording.rows.push(visit);
+        let low = self.config.resign_threshold.is_some_and(|least| visit.value < least);
+        recording.hopeless |= low && !visit.status.is_final;
         Ok(())
     }
 
-    fn stops(&mut self, game: usize) -> bool {
-        self.games[game].rows.len() >= self.config.max_moves
+    fn stops(&mut self, game: usize, nodes: u64) -> bool {
+        self.report.nodes += nodes;
+        let recording = &self.games[game];
+        recording.resigns() || recording.rows.len() >= self.config.max_moves
     }
 
-    fn finish(&mut self, game: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
-        let Recording { episode, rows } = &mut self.games[game];
+    fn finish(&mut self, game: usize, _: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
+        let recording = &mut self.games[game];
+        let resigned = recording.resigns() && !status.is_final;
         let cut_off = status.truncated || !status.is_final;
         let bootstrap = cut_off && self.config.tree.truncation == Truncation::Bootstrap;
-        sum_rewards(rows, self.config.tree.gamma, bootstrap);
-        self.done.push(*episode, rows);
+        sum_rewards(&mut recording.rows, self.config.tree.gamma, resigned || bootstrap);
+        self.done.push(recording.episode, &recording.rows);
+        self.report.episodes += 1;
+        self.report.solved += usize::from(status.success);
+        self.report.resigned += usize::from(resigned);
+        let spared = recording.hopeless && recording.exempt;
+        self.report.spared += usize::from(spared);
+        self.report.spared_solved += usize::from(spared && status.success);
         Ok(())
     }
 }
 
-/// `R_t = r_t + gamma * R_{t+1}`, and `R = r` at the end, or `R = V` where the episode was cut off
-/// and `bootstrap` is set; the advantage is `R - V`.
+/// `R_t = r_t + gamma * R_{t+1}`, and `R = r` at the end, or `R = V` with `bootstrap`; the advantage
+/// is `R - V`.
 fn sum_rewards(rows: &mut Rollout, gamma: f32, bootstrap: bool) {
     let Rollout { values, rewards, advantages, returns, .. } = rows;
     advantages.resize(values.len(), 0.0);

@@ -70,6 +70,11 @@ impl Cache {
         self.len = 0;
     }
 
+    /// What it takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<Bucket>() + self.words.capacity() * size_of::<u32>()
+    }
+
     /// Finds or inserts `row` seen through `twist`.
     #[inline]
     pub(crate) fn find(&mut self, row: &[i32], twist: i32) -> Found {

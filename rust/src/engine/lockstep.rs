@@ -54,7 +54,7 @@ pub(crate) struct Visit<'a> {
     pub value: f32,
     pub action: usize,
     pub status: Status,
-    /// States given to the policy for this decision.
+    /// States given to the policy for this decision, as far as [`Episodes::stops`] has not told.
     pub nodes: u64,
 }
 
@@ -64,12 +64,14 @@ pub(crate) trait Episodes {
     fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>>;
     /// A state was seen and an action chosen; at a final state the action is nominal.
     fn visit(&mut self, lane: usize, visit: &Visit<'_>) -> Result<()>;
-    /// Whether the episode ends before its environment says so; only searches ask.
-    fn stops(&mut self, _lane: usize) -> bool {
+    /// Whether the episode ends before its environment says so, after `nodes` more states were
+    /// given to the policy; only searches ask, before every simulation and after every decision.
+    fn stops(&mut self, _lane: usize, _nodes: u64) -> bool {
         false
     }
-    /// The episode in `lane` has ended.
-    fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()>;
+    /// The episode in `lane` has ended in the state that is in `slot` of `envs`.
+    fn finish(&mut self, lane: usize, slot: usize, envs: &dyn VecEnv, status: Status)
+        -> Result<()>;
 }
 
 /// Plays until `episodes` has no more; each lane draws only from its own stream.
@@ -147,7 +149,7 @@ impl Player<'_> {
                     &Visit { row, mask, twist, logits, log_prob, value, action, status, nodes },
                 )?;
                 let following = if status.is_final {
-                    episodes.finish(lane, envs, status)?;
+                    episodes.finish(lane, lane, envs, status)?;
                     episodes.start(lane, envs, &mut rngs[lane])?
                 } else {
                     Some(Move::Step { action })

@@ -26,7 +26,8 @@ pub enum Strategy {
     /// The policy's own actions, sampled or the likeliest.
     #[default]
     Policy,
-    /// A tree search before every action.
+    /// A tree search before every action. A solved state inside the tree ends the try: the way to
+    /// it is the answer, as the copy of the environment that went it says.
     Mcts(TreeConfig),
     /// The best states of every depth, this many.
     Beam { width: usize },
@@ -111,42 +112,36 @@ fn play_tries(
     let tries = starts.len().saturating_mul(config.num_searches);
     let workers = num_workers(config.num_cores).min(starts.len());
     let tries = tries.div_ceil(workers);
+    let lanes = match config.strategy {
+        Strategy::Mcts(_) => GAMES.min(tries),
+        _ => LANES.min(tries),
+    };
     let choice = if config.deterministic { Choice::Greedy } else { Choice::Sample };
-    let rules = Rules { choice, cache: true, evaluate_final: false };
     let next_start = AtomicUsize::new(0);
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
     let parts = run(workers, poll, |_, poll| {
-        let judge = |lanes: usize| -> Result<Judge<'_>> {
-            Ok(Judge {
-                starts,
-                config,
-                seed,
-                next_start: &next_start,
-                root: env.try_clone()?,
-                pending: 0..0,
-                current: 0,
-                began: Instant::now(),
-                lanes: vec![Try::default(); lanes],
-                results: vec![Vec::new(); starts.len()],
-            })
+        let mut judge = Judge {
+            starts,
+            config,
+            seed,
+            next_start: &next_start,
+            root: env.try_clone()?,
+            pending: 0..0,
+            current: 0,
+            began: Instant::now(),
+            lanes: vec![Try::new(); lanes],
+            results: vec![Vec::new(); starts.len()],
         };
-        let judge = match config.strategy {
-            Strategy::Mcts(tree) => {
-                let self_play = SelfPlay::default();
-                let rules = SearchRules { tree, self_play, choice, cache: true };
-                let mut forester = Forester::new(policy, rules, &cache, GAMES.min(tries));
-                let mut judge = judge(GAMES.min(tries))?;
-                let mut slots = forester.slots(env)?;
-                search::play(&mut forester, &mut *slots, &mut judge, poll)?;
-                judge
-            }
-            _ => {
-                let mut judge = judge(LANES.min(tries))?;
-                let mut envs = env.lanes(LANES.min(tries))?;
-                play(&mut *envs, policy, rules, &mut judge, poll)?;
-                judge
-            }
-        };
+        if let Strategy::Mcts(tree) = config.strategy {
+            let self_play = SelfPlay::default();
+            let rules = SearchRules { tree, self_play, choice, take_solved: true, cache: true };
+            let mut forester = Forester::new(policy, rules, &cache, lanes);
+            let mut slots = forester.slots(env)?;
+            search::play(&mut forester, &mut *slots, &mut judge, poll)?;
+        } else {
+            let rules = Rules { choice, cache: true, evaluate_final: false };
+            play(&mut *env.lanes(lanes)?, policy, rules, &mut judge, poll)?;
+        }
         Ok(judge.results)
     })?;
     let mut episodes = vec![Episode::default(); starts.len()];
@@ -176,11 +171,19 @@ pub fn solve(
 }
 
 /// A try that a lane is playing.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Try {
     start: usize,
     number: usize,
+    /// When the first try at `start` was begun.
+    began: Instant,
     episode: Episode,
+}
+
+impl Try {
+    fn new() -> Self {
+        Self { start: 0, number: 0, began: Instant::now(), episode: Episode::default() }
+    }
 }
 
 struct Judge<'a> {
@@ -233,6 +236,7 @@ impl Episodes for Judge<'_> {
         let slot = &mut self.lanes[lane];
         slot.start = self.current;
         slot.number = number;
+        slot.began = self.began;
         slot.episode = Episode::default();
         envs.load(lane, &*self.root)?;
         Ok(Some(Move::Observe))
@@ -249,10 +253,24 @@ impl Episodes for Judge<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()> {
-        let Try { start, number, episode } = &mut self.lanes[lane];
+    fn stops(&mut self, lane: usize, nodes: u64) -> bool {
+        let Budget { nodes: most_nodes, time } = self.config.budget;
+        let Try { began, episode, .. } = &mut self.lanes[lane];
+        episode.nodes += nodes;
+        most_nodes.is_some_and(|most| episode.nodes >= most)
+            || time.is_some_and(|most| began.elapsed() >= most)
+    }
+
+    fn finish(
+        &mut self,
+        lane: usize,
+        slot: usize,
+        envs: &dyn VecEnv,
+        status: Status,
+    ) -> Result<()> {
+        let Try { start, number, episode, .. } = &mut self.lanes[lane];
         episode.success = status.success;
-        if let Some(solution) = envs.solution(lane)? {
+        if let Some(solution) = envs.solution(slot)? {
             episode.actions = solution;
         }
         let ended = (*number, std::mem::take(episode));

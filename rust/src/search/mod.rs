@@ -1,6 +1,7 @@
 //! Search guided by a policy: what it is asked and when it gives up.
 
 mod dirichlet;
+mod gumbel;
 mod play;
 mod select;
 mod tree;
@@ -48,12 +49,15 @@ pub struct TreeConfig {
     pub root_selection: RootSelection,
     /// Actions that the Gumbel root starts with.
     pub max_considered_actions: usize,
+    /// Weight of the values against the prior with a Gumbel root, `c_scale` of its paper.
+    pub value_weight: f32,
     /// Discount of the rewards below, in [0, 1].
     pub gamma: f32,
     /// What a state without steps is worth.
     pub truncation: Truncation,
     /// Keep the tree below the action played, if it led to what the tree expected; its visits
-    /// count among the next move's simulations.
+    /// count among the next move's simulations. A Gumbel root always begins anew, since sequential
+    /// halving needs equal visits.
     pub reuse: bool,
 }
 
@@ -65,6 +69,7 @@ impl Default for TreeConfig {
             max_expand_depth: 1,
             root_selection: RootSelection::Puct,
             max_considered_actions: MOST_CONSIDERED,
+            value_weight: 1.0,
             gamma: 1.0,
             truncation: Truncation::Terminal,
             reuse: true,
@@ -85,14 +90,13 @@ impl TreeConfig {
                 return Err(Error::invalid(name, "at least 1", 0));
             }
         }
-        if self.root_selection == RootSelection::Gumbel {
-            return Err(Error::invalid("root_selection", "one that is built", "gumbel"));
-        }
         if !(0.0..=1.0).contains(&self.gamma) {
             return Err(Error::invalid("gamma", "a number in [0, 1]", self.gamma));
         }
-        if !(self.exploration.is_finite() && self.exploration >= 0.0) {
-            return Err(Error::invalid("C", "a number that is not negative", self.exploration));
+        for (name, weight) in [("C", self.exploration), ("value_weight", self.value_weight)] {
+            if !(weight.is_finite() && weight >= 0.0) {
+                return Err(Error::invalid(name, "a number that is not negative", weight));
+            }
         }
         Ok(())
     }
@@ -105,7 +109,8 @@ pub struct SelfPlay {
     pub dirichlet_alpha: f32,
     /// Share of the noise, in [0, 1]; 0 is none.
     pub exploration_fraction: f32,
-    /// Moves of an episode that are drawn by visits; the most visited one follows.
+    /// Moves of an episode that are drawn, by visits or by Gumbel variables; after them the best
+    /// one is played.
     pub temperature_moves: usize,
 }
 

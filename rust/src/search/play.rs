@@ -2,9 +2,10 @@
 //! wave are one batch of the network.
 
 use super::dirichlet;
+use super::gumbel::{self, Halving};
 use super::select::puct;
 use super::tree::{Edge, Forest, Node, Step, UNBORN};
-use super::{SelfPlay, TreeConfig, Truncation, Value};
+use super::{RootSelection, SelfPlay, TreeConfig, Truncation, Value};
 use std::sync::RwLock;
 
 use crate::engine::cache::{hash_row, Cache};
@@ -27,8 +28,21 @@ pub(crate) struct SearchRules {
     pub self_play: SelfPlay,
     /// How a root's visits become an action.
     pub choice: Choice,
+    /// End an episode at the best solved state that a search has reached, instead of playing on.
+    pub take_solved: bool,
     /// Evaluate each distinct observation once.
     pub cache: bool,
+}
+
+impl SearchRules {
+    /// Whether chance has a say in move `number` of an episode.
+    fn draws(&self, number: usize) -> bool {
+        self.choice == Choice::Sample && number < self.self_play.temperature_moves
+    }
+
+    fn reuses(&self) -> bool {
+        self.tree.reuse && self.tree.root_selection == RootSelection::Puct
+    }
 }
 
 /// What a game is waiting for.
@@ -55,8 +69,21 @@ struct Game {
     moves: usize,
     path: Vec<Step>,
     range: Value,
-    /// States given to the policy since the last decision.
+    /// Of the root's actions, `[A]`.
+    gumbel: Vec<f32>,
+    /// States given to the policy that have not been reported.
     nodes: u64,
+    solved: Option<Solved>,
+    /// The way to `solved`.
+    solved_path: Vec<Step>,
+}
+
+/// A solved state of a tree.
+#[derive(Clone, Copy)]
+struct Solved {
+    node: u32,
+    /// Sum of the rewards from the root to it, both included.
+    reward: f32,
 }
 
 /// Games that a worker plays side by side, and all the memory it takes.
@@ -65,6 +92,7 @@ pub(crate) struct Forester<'a> {
     rules: SearchRules,
     games: Vec<Game>,
     forest: Forest,
+    halving: Halving,
     rngs: Vec<Rng>,
     network: Rules,
     cache: &'a RwLock<Cache>,
@@ -106,7 +134,10 @@ impl<'a> Forester<'a> {
             moves: 0,
             path: Vec::with_capacity(per_game),
             range: Value::default(),
+            gumbel: vec![0.0; num_actions],
             nodes: 0,
+            solved: None,
+            solved_path: Vec::new(),
         };
         let evaluate_final = rules.tree.truncation == Truncation::Bootstrap;
         let network = Rules { choice: rules.choice, cache: rules.cache, evaluate_final };
@@ -115,6 +146,7 @@ impl<'a> Forester<'a> {
             rules,
             games: (0..num_games).map(game).collect(),
             forest: Forest::new(num_games, per_game, num_actions),
+            halving: Halving::new(num_actions, &rules.tree),
             rngs: vec![Rng::new(0); num_games],
             network,
             cache,
@@ -124,6 +156,11 @@ impl<'a> Forester<'a> {
             noise: Vec::with_capacity(num_actions),
             target: vec![0.0; num_actions],
         }
+    }
+
+    /// What the trees take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.forest.memory_bytes()
     }
 
     /// Slots for all states: game `g` is played in slot `g`.
@@ -191,7 +228,7 @@ impl Forester<'_> {
                 self.games[game].moves += 1;
                 self.see_root(game, i);
                 let expected = self.forest.nodes[child as usize].key == self.key(i);
-                if expected && self.rules.tree.reuse {
+                if expected && self.rules.reuses() {
                     self.forest.reroot(game, root, child);
                 } else {
                     self.forest.clear(game, root);
@@ -241,9 +278,9 @@ impl Forester<'_> {
             true => self.evaluator.values[i],
             false => status.reward,
         };
-        let Status { reward, is_final, .. } = status;
+        let Status { reward, is_final, success, .. } = status;
         self.forest.nodes[node as usize] =
-            Node { visits: 0, value_sum: 0.0, value, reward, key, is_final };
+            Node { visits: 0, value_sum: 0.0, value, reward, key, is_final, success };
         if is_final {
             self.forest.close(node);
             return Ok(());
@@ -267,15 +304,26 @@ impl Forester<'_> {
         let state = &mut self.games[game];
         state.phase = Phase::Search;
         state.range = Value::default();
+        state.solved = None;
         let node = &mut self.forest.nodes[game];
         if node.visits == 0 {
             (node.visits, node.value_sum) = (1, node.value);
         }
+        if node.is_final {
+            return;
+        }
         let SelfPlay { dirichlet_alpha, exploration_fraction, .. } = self.rules.self_play;
-        if exploration_fraction > 0.0 && !node.is_final {
-            let edges = self.forest.edges_mut(root);
-            let rng = &mut self.rngs[game];
-            dirichlet::mix(edges, dirichlet_alpha, exploration_fraction, &mut self.noise, rng);
+        let rng = &mut self.rngs[game];
+        match self.rules.tree.root_selection {
+            RootSelection::Gumbel => {
+                let drawn = self.rules.draws(state.moves).then_some(rng);
+                gumbel::draw(&mut state.gumbel, drawn);
+            }
+            RootSelection::Puct if exploration_fraction > 0.0 => {
+                let edges = self.forest.edges_mut(root);
+                dirichlet::mix(edges, dirichlet_alpha, exploration_fraction, &mut self.noise, rng);
+            }
+            RootSelection::Puct => {}
         }
     }
 
@@ -292,10 +340,24 @@ impl Forester<'_> {
     }
 
     fn back_up(&mut self, game: usize, last: u32) {
+        if self.rules.take_solved && self.forest.nodes[last as usize].success {
+            self.keep_solved(game, last);
+        }
         let Game { path, range, phase, .. } = &mut self.games[game];
         self.forest.back_up(path, last, self.rules.tree.gamma, range);
         path.clear();
         *phase = Phase::Search;
+    }
+
+    /// Remembers the way to the solved state `last` if it is the best.
+    fn keep_solved(&mut self, game: usize, last: u32) {
+        let Game { path, solved, solved_path, .. } = &mut self.games[game];
+        let nodes = path.iter().map(|step| step.node).chain([last]);
+        let reward = nodes.map(|node| self.forest.nodes[node as usize].reward).sum();
+        if solved.is_none_or(|known| known.reward < reward) {
+            *solved = Some(Solved { node: last, reward });
+            solved_path.clone_from(path);
+        }
     }
 
     /// Asks for the state behind an edge that no simulation has taken.
@@ -326,19 +388,64 @@ impl Forester<'_> {
                 self.visit(game, 0, episodes)?;
                 return self.restart(game, envs, episodes);
             }
+            if self.stops(game, episodes) {
+                return self.give_up(game, envs, episodes);
+            }
             if root.visits as usize <= self.rules.tree.num_simulations {
                 self.simulate(game);
                 continue;
             }
+            if self.games[game].solved.is_some() {
+                return self.give_up(game, envs, episodes);
+            }
             let action = self.decide(game);
             self.visit(game, action, episodes)?;
-            if episodes.stops(game) {
+            if self.stops(game, episodes) {
                 return self.restart(game, envs, episodes);
             }
             let child = self.forest.edges(game as u32)[action].child;
             self.games[game].phase = Phase::Moved { child };
             return Ok(Some(LaneMove { lane: game, action: Move::Step { action } }));
         }
+    }
+
+    fn stops(&mut self, game: usize, episodes: &mut impl Episodes) -> bool {
+        episodes.stops(game, std::mem::take(&mut self.games[game].nodes))
+    }
+
+    /// Ends an episode without a decision: in the best solved state that the tree has, or in the
+    /// root.
+    fn give_up(
+        &mut self,
+        game: usize,
+        envs: &mut dyn VecEnv,
+        episodes: &mut impl Episodes,
+    ) -> Result<Option<LaneMove>> {
+        let Some(Solved { node, .. }) = self.games[game].solved else {
+            return self.restart(game, envs, episodes);
+        };
+        let steps = self.games[game].solved_path.iter();
+        let steps = steps.map(|step| (step.node, step.action)).chain([(node, 0)]);
+        let mut status = Status::default();
+        for (node, action) in steps {
+            let Node { reward, is_final, success, .. } = self.forest.nodes[node as usize];
+            status = Status { reward, is_final, success, truncated: false };
+            // A way that was not played has no targets.
+            let visit = Visit {
+                row: &[],
+                mask: &[],
+                twist: -1,
+                logits: &[],
+                log_prob: 0.0,
+                value: reward,
+                action: action as usize,
+                status,
+                nodes: 0,
+            };
+            episodes.visit(game, &visit)?;
+        }
+        episodes.finish(game, node as usize, envs, status)?;
+        self.begin_next(game, envs, episodes)
     }
 
     /// Descends to a state that is new, or to a final one, whose worth is known.
@@ -350,7 +457,16 @@ impl Forester<'_> {
                 return self.back_up(game, node);
             }
             let edges = self.forest.edges(node);
-            let action = puct(state, edges, &self.rules.tree, &self.games[game].range);
+            let (config, Game { gumbel, range, .. }) = (&self.rules.tree, &self.games[game]);
+            let action = match config.root_selection {
+                RootSelection::Puct => puct(state, edges, config, range),
+                RootSelection::Gumbel if node as usize == game => {
+                    gumbel::at_root((state, edges), gumbel, &self.halving, config, range)
+                }
+                RootSelection::Gumbel => {
+                    gumbel::inside((state, edges), &mut self.priors, config, range)
+                }
+            };
             let child = edges[action].child;
             let step = Step { node, action: action as u32 };
             if child == UNBORN {
@@ -361,16 +477,21 @@ impl Forester<'_> {
         }
     }
 
-    /// The action that the search answers with; `target` is its distribution over actions.
+    /// The action that the search answers with; `target` becomes what it says of all actions.
     fn decide(&mut self, game: usize) -> usize {
-        let edges = self.forest.edges(game as u32);
+        let (node, edges) = (&self.forest.nodes[game], self.forest.edges(game as u32));
+        let state = &self.games[game];
+        if self.rules.tree.root_selection == RootSelection::Gumbel {
+            let Game { gumbel, range, .. } = state;
+            let target = &mut self.target;
+            return gumbel::decide((node, edges), gumbel, target, &self.rules.tree, range);
+        }
         let sum: u32 = edges.iter().map(|edge| edge.visits).sum();
         let share = |edge: &Edge| edge.visits as f32 / sum as f32;
         self.target.iter_mut().zip(edges).for_each(|(target, edge)| *target = share(edge));
-        let samples = self.rules.self_play.temperature_moves > self.games[game].moves;
-        match self.rules.choice {
-            Choice::Sample if samples => draw(&self.target, 1.0, &mut self.rngs[game]),
-            _ => argmax(&self.target),
+        match self.rules.draws(state.moves) {
+            true => draw(&self.target, 1.0, &mut self.rngs[game]),
+            false => argmax(&self.target),
         }
     }
 
@@ -380,7 +501,7 @@ impl Forester<'_> {
         if root.is_final {
             self.target.fill(0.0);
         }
-        let state = &mut self.games[game];
+        let state = &self.games[game];
         let visit = Visit {
             row: &state.row,
             mask: &state.mask,
@@ -390,21 +511,28 @@ impl Forester<'_> {
             value: root.mean(),
             action,
             status: state.status,
-            nodes: state.nodes,
+            nodes: 0,
         };
-        episodes.visit(game, &visit)?;
-        state.nodes = 0;
-        Ok(())
+        episodes.visit(game, &visit)
     }
 
-    /// Ends the episode of `game` and begins its next one.
+    /// Ends the episode of `game` in its root and begins its next one.
     fn restart(
         &mut self,
         game: usize,
         envs: &mut dyn VecEnv,
         episodes: &mut impl Episodes,
     ) -> Result<Option<LaneMove>> {
-        episodes.finish(game, envs, self.games[game].status)?;
+        episodes.finish(game, game, envs, self.games[game].status)?;
+        self.begin_next(game, envs, episodes)
+    }
+
+    fn begin_next(
+        &mut self,
+        game: usize,
+        envs: &mut dyn VecEnv,
+        episodes: &mut impl Episodes,
+    ) -> Result<Option<LaneMove>> {
         self.games[game].phase = Phase::Start;
         let action = episodes.start(game, envs, &mut self.rngs[game])?;
         Ok(action.map(|action| LaneMove { lane: game, action }))

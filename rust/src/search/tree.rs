@@ -20,6 +20,7 @@ pub(super) struct Node {
     /// Names what is seen of the state.
     pub key: u64,
     pub is_final: bool,
+    pub success: bool,
 }
 
 impl Node {
@@ -162,5 +163,13 @@ impl Forest {
             supply[game].push(node);
             pending.extend(born(node));
         }
+    }
+
+    /// What the trees take.
+    pub fn memory_bytes(&self) -> usize {
+        let supply: usize = self.supply.iter().map(Vec::capacity).sum();
+        self.nodes.capacity() * size_of::<Node>()
+            + self.edges.capacity() * size_of::<Edge>()
+            + (supply + self.pending.capacity()) * size_of::<u32>()
     }
 }
