@@ -12,7 +12,7 @@ pub mod trace;
 
 use crate::error::Result;
 use crate::nn::{EmbeddingBag, Linear, Policy, Sequential};
-use crate::rl::env::Env;
+use crate::rl::env::{Env, Twists};
 use crate::rng::Rng;
 
 /// Outputs of the two hidden layers of a policy.
@@ -32,6 +32,18 @@ impl Widths {
 /// # Errors
 /// If the environment's shape or twists do not make a policy.
 pub fn random_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy> {
+    build(env, env.twists(), widths, seed)
+}
+
+/// [`random_policy`] that sees every state as it is.
+///
+/// # Errors
+/// If the environment's shape does not make a policy.
+pub fn untwisted_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy> {
+    build(env, Twists::default(), widths, seed)
+}
+
+fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Policy> {
     let Widths { embedding, common } = widths;
     let mut rng = Rng::new(seed);
     let features: usize = env.obs_shape().iter().product();
@@ -41,7 +53,7 @@ pub fn random_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy>
     let hidden = Sequential::new(vec![linear(embedding, common, true, &mut rng)?])?;
     let action_net = Sequential::new(vec![linear(common, env.num_actions(), false, &mut rng)?])?;
     let value_net = Sequential::new(vec![linear(common, 1, false, &mut rng)?])?;
-    let (obs_perms, act_perms) = env.twists();
+    let (obs_perms, act_perms) = twists;
     Policy::new(embeddings, hidden, action_net, value_net, obs_perms, act_perms)
 }
 

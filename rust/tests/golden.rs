@@ -8,6 +8,8 @@ use twisterl::envs::parameters::Kind;
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
+use twisterl::search::{explore, RootSelection, TreeConfig, Truncation};
+use twisterl::testing::{untwisted_policy, Widths};
 
 fn spec(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs").join(name);
@@ -202,6 +204,62 @@ fn layers() {
                 }
                 frontier = next;
             }
+        }
+    }
+}
+
+fn real(value: &Value) -> f32 {
+    value.as_f64().unwrap() as f32
+}
+
+fn tree_config(search: &Value) -> TreeConfig {
+    let count = |key: &str| number(&search[key]) as usize;
+    TreeConfig {
+        num_simulations: count("num_simulations"),
+        exploration: real(&search["exploration"]),
+        max_expand_depth: count("max_expand_depth"),
+        root_selection: match search["root_selection"].as_str().unwrap() {
+            "gumbel" => RootSelection::Gumbel,
+            _ => RootSelection::Puct,
+        },
+        max_considered_actions: count("max_considered_actions"),
+        value_weight: real(&search["value_weight"]),
+        gamma: real(&search["gamma"]),
+        truncation: match search["truncation"].as_str().unwrap() {
+            "bootstrap" => Truncation::Bootstrap,
+            _ => Truncation::Terminal,
+        },
+        reuse: true,
+    }
+}
+
+/// Whole trees: who was visited how often is exact, values and shares to the 1e-4 that 32 bits
+/// keep of sums of some hundred numbers.
+#[test]
+fn searches() {
+    for case in items(&spec("golden/mcts.json")["searches"]) {
+        let entry = twisterl::envs::find(case["env"].as_str().unwrap()).unwrap();
+        let mut env = entry.make(object(&case["config"])).unwrap();
+        env.try_set_state(&numbers(&case["state"])).unwrap();
+        let seed = number(&case["seed"]);
+        let policy = untwisted_policy(&*env, Widths { embedding: 8, common: 8 }, seed).unwrap();
+        let config = tree_config(&case["search"]);
+        let found = explore(&*env, &policy, &config, Rng::stream(seed, 0, 0)).unwrap();
+        let tree = items(&case["tree"]);
+        assert_eq!(found.tree.len(), tree.len(), "search {seed}");
+        for (i, (state, expected)) in found.tree.iter().zip(tree).enumerate() {
+            let [parent, action, prior, visits, value] = items(expected) else { panic!("{case}") };
+            let seen = (state.parent as u64, state.action as u64, u64::from(state.visits));
+            let expected = (number(parent), number(action), number(visits));
+            assert_eq!(seen, expected, "search {seed}, state {i}");
+            assert!((state.prior - real(prior)).abs() < 1e-4, "search {seed}, state {i}");
+            assert!((state.value - real(value)).abs() < 1e-4, "search {seed}: {state:?}");
+        }
+        for (share, expected) in found.policy.iter().zip(items(&case["policy"])) {
+            assert!((share - real(expected)).abs() < 1e-4, "search {seed}: {:?}", found.policy);
+        }
+        if let Some(action) = case["action"].as_u64() {
+            assert_eq!(found.action as u64, action, "search {seed}");
         }
     }
 }

@@ -7,6 +7,7 @@ when a file differs. A change of a file is a change of behaviour: the changelog 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from coupling import LinearFunction, Permutation
 from cube2 import Cube2
 from grid_world import GridWorld
 from lights_out import LightsOut
+from mcts import Config, Network, Search, digits
 from puzzle import Puzzle
 from rng import Rng
 from task import layers
@@ -28,7 +30,7 @@ SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
 def main() -> int:
     differing = []
     environments = {f"{name}.json": environment(cases) for name, cases in ENVIRONMENTS.items()}
-    for name, content in {"rng.json": rng(), **environments}.items():
+    for name, content in {"rng.json": rng(), "mcts.json": mcts(), **environments}.items():
         path = GOLDEN / name
         text = "{\n" + ",\n".join(f" {json.dumps(k)}: {lines(v)}" for k, v in content.items())
         text += "\n}\n"
@@ -223,6 +225,107 @@ def view(env: Any) -> dict[str, Any]:
         "reward": env.reward(),
         "final": env.is_final(),
         "success": env.success(),
+    }
+
+
+# Environment, its parameters and steps, start, and what of the search is not the default.
+SEARCHES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
+    ("puzzle", {"width": 3, "height": 3}, 24, [1, 4, 2, 3, 7, 5, 6, 0, 8], {}),
+    ("puzzle", {"width": 3, "height": 3}, 24, [8, 7, 6, 5, 4, 3, 1, 2, 0], {"gamma": 0.9}),
+    ("puzzle", {"width": 3, "height": 3}, 24, [1, 4, 2, 3, 0, 5, 6, 7, 8], {"exploration": 4.0}),
+    ("puzzle", {"width": 3, "height": 3}, 24, [1, 0, 2, 3, 4, 5, 6, 7, 8], {"gamma": 0.0}),
+    ("puzzle", {"width": 3, "height": 3}, 3, [1, 4, 2, 3, 7, 5, 6, 0, 8], {}),
+    (
+        "puzzle",
+        {"width": 3, "height": 3},
+        3,
+        [8, 7, 6, 5, 4, 3, 1, 2, 0],
+        {"truncation": "bootstrap"},
+    ),
+    ("puzzle", {"width": 3, "height": 3}, 24, [1, 4, 2, 3, 7, 5, 6, 0, 8], {"max_expand_depth": 3}),
+    ("puzzle", {"width": 3, "height": 3}, 24, [0, 1, 2, 3, 4, 5, 6, 7, 8], {}),
+    ("puzzle", {"width": 16, "height": 16}, 24, [1, 0, *range(2, 256)], {"num_simulations": 30}),
+    ("lights_out", {"width": 3, "height": 3}, 6, [1, 0, 1, 0, 1, 1, 0, 0, 1], {}),
+    *(
+        (name, parameters, steps, state, {"root_selection": "gumbel", **config})
+        for name, parameters, steps, state, config in [
+            (
+                "puzzle",
+                {"width": 3, "height": 3},
+                24,
+                [1, 4, 2, 3, 7, 5, 6, 0, 8],
+                {"num_simulations": 8},
+            ),
+            ("puzzle", {"width": 3, "height": 3}, 24, [8, 7, 6, 5, 0, 3, 1, 2, 4], {"gamma": 0.9}),
+            (
+                "puzzle",
+                {"width": 3, "height": 3},
+                24,
+                [1, 4, 2, 3, 0, 5, 6, 7, 8],
+                {"value_weight": 0.1},
+            ),
+            (
+                "puzzle",
+                {"width": 3, "height": 3},
+                3,
+                [8, 7, 6, 5, 0, 3, 1, 2, 4],
+                {"truncation": "bootstrap"},
+            ),
+            (
+                "puzzle",
+                {"width": 16, "height": 16},
+                24,
+                [1, 0, *range(2, 256)],
+                {"num_simulations": 30},
+            ),
+            (
+                "lights_out",
+                {"width": 3, "height": 3},
+                6,
+                [1, 0, 1, 0, 1, 1, 0, 0, 1],
+                {"num_simulations": 16},
+            ),
+            (
+                "lights_out",
+                {"width": 3, "height": 3},
+                6,
+                [1, 0, 1, 0, 1, 1, 0, 0, 1],
+                {"max_considered_actions": 4, "max_expand_depth": 2},
+            ),
+        ]
+    ),
+]
+
+
+def mcts() -> dict[str, Any]:
+    searches = [search(seed, *case) for seed, case in enumerate(SEARCHES)]
+    if not any(case.pop("scaled") for case in searches):
+        raise ValueError("no case has returns that need scaling")
+    return {
+        "about": "trees as [parent, action, prior, visits, value], breadth first; each of the "
+        "policy testing::untwisted_policy(env, 8, 8, seed) and the stream (seed, 0, 0)",
+        "searches": searches,
+    }
+
+
+def search(
+    seed: int, name: str, parameters: dict[str, int], steps: int, state: list[int], changes: Any
+) -> dict[str, Any]:
+    env = ENVIRONMENTS[name].make(**parameters, difficulty=1, depth_slope=1, max_depth=steps)
+    env.state, env.depth = list(state), steps
+    shape = env.obs_shape()
+    network = Network(math.prod(shape), len(env.action_names()), 8, 8, seed)
+    found = Search(env, network, Config(**changes), Rng.stream(seed, 0, 0))
+    return {
+        "env": name,
+        "config": {**parameters, "difficulty": 1, "depth_slope": 1, "max_depth": steps},
+        "state": state,
+        "seed": seed,
+        "search": vars(Config(**changes)),
+        "policy": [digits(share) for share in found.policy()],
+        "action": found.action() if changes.get("root_selection") and found.root.priors else None,
+        "tree": found.tree(),
+        "scaled": found.scale() < 1,
     }
 
 

@@ -72,6 +72,8 @@ pub(super) fn draw(gumbel: &mut [f32], rng: Option<&mut Rng>) {
 /// What planning says of the actions of one node.
 struct Plan<'a> {
     edges: &'a [Edge],
+    /// Of all actions.
+    visits: u32,
     /// Value of an action without visits.
     unvisited: f32,
     /// `sigma(q) = weight * q`.
@@ -100,7 +102,7 @@ impl<'a> Plan<'a> {
             visits => (raw + visits as f32 * (expected / prior)) / (1 + visits) as f32,
         };
         let weight = (VISITS + most as f32) * config.value_weight * 0.5 * range.scale();
-        Self { edges, unvisited, weight }
+        Self { edges, visits, unvisited, weight }
     }
 
     #[inline]
@@ -178,8 +180,9 @@ pub(super) fn inside(
     config: &TreeConfig,
     range: &Value,
 ) -> usize {
-    Plan::new(node, edges, config, range).improve(policy);
-    let share = 1.0 / node.visits as f32;
+    let plan = Plan::new(node, edges, config, range);
+    plan.improve(policy);
+    let share = 1.0 / (1 + plan.visits) as f32;
     let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
     for (action, (edge, &wanted)) in edges.iter().zip(&*policy).enumerate() {
         let score = wanted - edge.visits as f32 * share;

@@ -1,6 +1,7 @@
 //! Search guided by a policy: what it is asked and when it gives up.
 
 mod dirichlet;
+mod explore;
 mod gumbel;
 mod play;
 mod select;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+pub use explore::{explore, Exploration, ExploredState};
 pub(crate) use play::{play, Forester, SearchRules};
 
 /// How many actions a root's search starts with, at most, where it narrows them down.

@@ -4,8 +4,8 @@
 use super::dirichlet;
 use super::gumbel::{self, Halving};
 use super::select::puct;
-use super::tree::{Edge, Forest, Node, Step, UNBORN};
-use super::{RootSelection, SelfPlay, TreeConfig, Truncation, Value};
+use super::tree::{Edge, Forest, Node, Step, ILLEGAL, UNBORN};
+use super::{ExploredState, RootSelection, SelfPlay, TreeConfig, Truncation, Value};
 use std::sync::RwLock;
 
 use crate::engine::cache::{hash_row, Cache};
@@ -156,6 +156,32 @@ impl<'a> Forester<'a> {
             noise: Vec::with_capacity(num_actions),
             target: vec![0.0; num_actions],
         }
+    }
+
+    /// The tree of `game`, breadth first.
+    pub(super) fn tree(&self, game: usize) -> Vec<ExploredState> {
+        let mut order = vec![game as u32];
+        let mut tree =
+            vec![ExploredState { parent: 0, action: 0, prior: 1.0, visits: 0, value: 0.0 }];
+        let mut parent = 0;
+        while parent < order.len() {
+            let node = self.forest.nodes[order[parent] as usize];
+            (tree[parent].visits, tree[parent].value) = (node.visits, node.mean());
+            let edges = self.forest.edges(order[parent]);
+            for (action, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.child < ILLEGAL)
+            {
+                order.push(edge.child);
+                tree.push(ExploredState {
+                    parent,
+                    action,
+                    prior: edge.prior,
+                    visits: 0,
+                    value: 0.0,
+                });
+            }
+            parent += 1;
+        }
+        tree
     }
 
     /// What the trees take.

@@ -1,0 +1,109 @@
+//! One search, to be looked at.
+
+use std::sync::RwLock;
+
+use super::play::{play, Forester, SearchRules};
+use super::{SelfPlay, TreeConfig};
+use crate::engine::cache::Cache;
+use crate::engine::lockstep::{check_fit, Choice, Episodes, Visit};
+use crate::error::Result;
+use crate::nn::Policy;
+use crate::rl::env::{Env, Status};
+use crate::rl::vec_env::{Move, VecEnv};
+use crate::rng::Rng;
+
+/// What a search of one state found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exploration {
+    /// The states of the tree, the root first, each after its parent.
+    pub tree: Vec<ExploredState>,
+    /// What the search says of every action, `[A]`: shares of visits, or the improved policy of a
+    /// Gumbel root; all 0 where the state is final.
+    pub policy: Vec<f32>,
+    pub action: usize,
+}
+
+/// A state of a tree.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExploredState {
+    /// Where it was reached from, and by which action; the root is its own parent.
+    pub parent: usize,
+    pub action: usize,
+    /// The policy's probability of that action.
+    pub prior: f32,
+    pub visits: u32,
+    /// Mean of the returns from here on, its own reward included.
+    pub value: f32,
+}
+
+/// Searches the state that `env` is in once, drawing from `rng`.
+///
+/// ```
+/// use twisterl::{envs::puzzle::Puzzle, rl::env::Env, rng::Rng};
+/// use twisterl::{search::{explore, TreeConfig}, testing::{random_policy, Widths}};
+/// let mut env = Puzzle::new(3, 3, 1, 2, 64).unwrap();
+/// env.set_state(vec![1, 4, 2, 3, 0, 5, 6, 7, 8]);
+/// let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 0).unwrap();
+/// let found = explore(&env, &policy, &TreeConfig::default(), Rng::new(0)).unwrap();
+/// assert_eq!(found.tree[0].visits, 101);
+/// ```
+///
+/// # Errors
+/// If the configuration is out of range, the policy does not fit the environment, no action is
+/// legal in a state that is not final, or the environment fails.
+pub fn explore(
+    env: &dyn Env,
+    policy: &Policy,
+    config: &TreeConfig,
+    rng: Rng,
+) -> Result<Exploration> {
+    config.check()?;
+    check_fit(env, policy)?;
+    let rules = SearchRules {
+        tree: *config,
+        self_play: SelfPlay::default(),
+        choice: Choice::Sample,
+        take_solved: false,
+        cache: true,
+    };
+    let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
+    let mut forester = Forester::new(policy, rules, &cache, 1);
+    let mut once = Once { env, rng: Some(rng), found: Exploration::default(), decided: false };
+    let mut slots = forester.slots(env)?;
+    play(&mut forester, &mut *slots, &mut once, &mut || Ok(()))?;
+    Ok(Exploration { tree: forester.tree(0), ..once.found })
+}
+
+/// An episode that ends after its first decision.
+struct Once<'a> {
+    env: &'a dyn Env,
+    rng: Option<Rng>,
+    found: Exploration,
+    decided: bool,
+}
+
+impl Episodes for Once<'_> {
+    fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
+        let Some(stream) = self.rng.take() else {
+            return Ok(None);
+        };
+        *rng = stream;
+        envs.load(lane, self.env)?;
+        Ok(Some(Move::Observe))
+    }
+
+    fn visit(&mut self, _: usize, visit: &Visit<'_>) -> Result<()> {
+        self.decided = true;
+        self.found.policy = visit.logits.to_vec();
+        self.found.action = visit.action;
+        Ok(())
+    }
+
+    fn stops(&mut self, _: usize, _: u64) -> bool {
+        self.decided
+    }
+
+    fn finish(&mut self, _: usize, _: usize, _: &dyn VecEnv, _: Status) -> Result<()> {
+        Ok(())
+    }
+}
