@@ -523,6 +523,28 @@ def test_every_environment_can_be_played(name, monkeypatch, capsys):
     assert "moves: 1" in out or f"{label} is impossible here" in out
 
 
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_environment_is_trained_judged_and_solved(name, small, tmp_path, capsys):
+    small["env_cls"] = name
+    small["env"] = {"max_depth": 40}
+    path, run = tmp_path / "config.json", str(tmp_path / "run")
+    path.write_text(json.dumps(small))
+    assert cli.main(["train", "--config", str(path), "--run_path", run, "--num_steps", "1"]) == 0
+    words = ["--num_episodes", "20", "--optimum_time_s", "0"]
+    assert cli.main(["eval", run, *words]) == 0
+    assert "20, all solvable" in capsys.readouterr().out
+    env = getattr(envs, name)(**REGISTRY["env_cls"][name][1]().model_dump())
+    env.reset(seed=1)
+    state = " ".join(map(str, env.get_state()))
+    assert cli.main(["solve", run, state, "--num_searches", "1000", "--show"]) == 0
+    out = capsys.readouterr().out
+    assert "solved in" in out and any(f"{label}\n" in out for label in env.action_names())
+    assert cli.main(["solve", run, state, "--num_searches", "1000", "--json"]) == 0
+    for action in json.loads(capsys.readouterr().out)["actions"]:
+        env.step(action)
+    assert env.success()
+
+
 def test_playing_takes_arguments(monkeypatch, capsys):
     words = ["--env", "LightsOut", "width=2", "height=2", "--seed", "0"]
     out = played(monkeypatch, capsys, words, ["0,0", "0,0", "q"])

@@ -242,3 +242,22 @@ impl Rules for Turns {
             .unzip()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    /// As a cube in the hand: `R` brings the front colour up, and the one below to the front.
+    #[test]
+    fn a_turn_is_drawn_as_it_looks() {
+        let turns = Turns::new(&Parameters::new(Turns::PARAMETERS, &Map::new()).unwrap()).unwrap();
+        let mut corners = solved();
+        assert_eq!(turns.action_names()[2], "R");
+        turns.apply(&mut corners, 2);
+        let drawn =
+            ["    U F\n    U F\n", "L L F D R R U B\nL L F D R R U B\n", "    D B\n    D B\n"];
+        assert_eq!(turns.render(&corners), drawn.concat());
+    }
+}
