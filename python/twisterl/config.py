@@ -170,6 +170,12 @@ class AZCollecting(Section):
     cache: bool = Field(True, description="evaluate each state once per collection")
 
 
+class RandomWalkCollecting(Section):
+    num_cores: Cores = 32
+    num_walks: Count = Field(1000, description="of each iteration")
+    walk_length: Steps = Field(100, description="moves; every state on a walk is a sample")
+
+
 class LrSchedule(Section):
     """Learning rate over the iterations, from `optimizer.lr` to `final_ratio` times it."""
 
@@ -208,6 +214,17 @@ class PPOTraining(Training):
     clip_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.1
     normalize_advantage: bool = False
     target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
+
+
+class RandomWalkTraining(Training):
+    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1
+    vf_coef: NotNegative = 1.0
+    sample_power: Fraction = Field(
+        1.0, description="a state met n times weighs n to this power: 1 as met, 0 all alike"
+    )
+    minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        1024, description="distinct states; null: all of an iteration"
+    )
 
 
 class Learning(Section):
@@ -301,6 +318,12 @@ class AZAlgorithm(_Algorithm):
     optimizer: Optimizer = Field(default_factory=Optimizer)
 
 
+class RandomWalkAlgorithm(_Algorithm):
+    collecting: RandomWalkCollecting = Field(default_factory=RandomWalkCollecting)
+    training: RandomWalkTraining = Field(default_factory=RandomWalkTraining)
+    optimizer: Optimizer = Field(default_factory=Optimizer)
+
+
 class Run(BaseModel):
     """A run config."""
 
@@ -314,19 +337,25 @@ class Run(BaseModel):
     algorithm: dict[str, Any] = Field(default_factory=dict)
 
 
-ALGORITHMS: dict[str, type[_Algorithm]] = {"PPO": PPOAlgorithm, "AZ": AZAlgorithm}
+ALGORITHMS: dict[str, type[_Algorithm]] = {
+    "PPO": PPOAlgorithm,
+    "AZ": AZAlgorithm,
+    "RandomWalk": RandomWalkAlgorithm,
+}
 
 # The evaluations that a config may name without describing them.
 PRESETS: dict[str, dict[str, Any]] = {
     "ppo_deterministic": {"deterministic": True, "num_searches": 1},
     "ppo_1": {"deterministic": False, "num_searches": 1},
     "ppo_10": {"deterministic": False, "num_searches": 10},
+    "beam_64": {"strategy": "beam", "beam_width": 64},
     "mcts_100": {"deterministic": True, "num_searches": 1, "num_mcts_searches": 100},
 }
 # Evaluating PPO by search is slow and is done only where a config asks for it.
 DEFAULT_EVALS = {
     "PPO": ["ppo_deterministic", "ppo_1", "ppo_10"],
     "AZ": ["ppo_deterministic", "ppo_1", "ppo_10", "mcts_100"],
+    "RandomWalk": ["ppo_deterministic", "ppo_1", "beam_64"],
 }
 
 # The classes of this package: short name, kind, where it is, what its constructor takes.
@@ -347,6 +376,7 @@ REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
     "algorithm_cls": {
         "PPO": ("twisterl.rl.PPO", PPOAlgorithm),
         "AZ": ("twisterl.rl.AZ", AZAlgorithm),
+        "RandomWalk": ("twisterl.rl.RandomWalk", RandomWalkAlgorithm),
     },
 }
 

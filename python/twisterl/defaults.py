@@ -23,7 +23,8 @@ def _algorithm(name: str) -> dict[str, Any]:
 
 PPO_CONFIG = _algorithm("PPO")
 AZ_CONFIG = _algorithm("AZ")
-ALGO_CONFIG = {"PPO": PPO_CONFIG, "AZ": AZ_CONFIG}
+RANDOM_WALK_CONFIG = _algorithm("RandomWalk")
+ALGO_CONFIG = {"PPO": PPO_CONFIG, "AZ": AZ_CONFIG, "RandomWalk": RANDOM_WALK_CONFIG}
 LEARNING_CONFIG: dict[str, Any] = config.Learning().model_dump()
 LOGGING_CONFIG: dict[str, Any] = config.Logging().model_dump()
 
@@ -42,8 +43,8 @@ def make_config(
 ) -> dict[str, Any]:
     """The `algorithm` section `input_config` with every default; the input is left as it is.
 
-    `algo_name` is "PPO" or "AZ". With `keep_unknown`, keys that belong to a subclass of another
-    package are kept. Raises `ConfigError` (a `ValueError`) with every fault.
+    `algo_name` is "PPO", "AZ" or "RandomWalk". With `keep_unknown`, keys that belong to a
+    subclass of another package are kept. Raises `ConfigError` (a `ValueError`) with every fault.
     """
     resolved = resolve_algorithm(algo_name, input_config, keep_unknown=keep_unknown)
     if resolved["device"] is None:

@@ -38,11 +38,13 @@ def test_defaults_have_the_documented_names():
         "policy_layers": [],
         "value_layers": [],
     }
-    assert set(defaults.EVALS_CONFIG) == {"ppo_deterministic", "ppo_1", "ppo_10", "mcts_100"}
+    presets = {"ppo_deterministic", "ppo_1", "ppo_10", "mcts_100", "beam_64"}
+    assert set(defaults.EVALS_CONFIG) == presets
     assert defaults.BASE_EVAL_CONFIG["C"] == 1.41
     assert defaults.PPO_CONFIG["collecting"]["lambda"] == 0.995
     assert defaults.AZ_CONFIG["collecting"]["seed"] == 123
-    assert defaults.ALGO_CONFIG == {"PPO": defaults.PPO_CONFIG, "AZ": defaults.AZ_CONFIG}
+    assert defaults.ALGO_CONFIG["PPO"] == defaults.PPO_CONFIG
+    assert defaults.ALGO_CONFIG["AZ"] == defaults.AZ_CONFIG
     assert defaults.LEARNING_CONFIG["diff_threshold"] == 0.85
     assert defaults.LOGGING_CONFIG == {"log_freq": 1, "checkpoint_freq": 10}
 

@@ -31,6 +31,9 @@ It may also have these:
 ``reseed(seed)``             called before each reset with a fresh number, so that a run with the
                              same seed is the same run; without it your own generator decides
 ``reset_uniform()``          start in a state drawn from all of them (evaluation's "uniform")
+``inverse_actions()``        list ``[A]`` of the action that undoes each action, if every move
+                             can be undone whatever the state (random-walk training)
+``reset_goal()``             go to a solved state, where random walks begin
 ``check_solvable()``         raise ValueError if no actions solve the current state
 ``vectorize(num_lanes)``     the batched form below, or None
 ===========================  =====================================================================

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from twisterl.rl.az import AZ
     from twisterl.rl.ppo import PPO
+    from twisterl.rl.random_walk import RandomWalk
 
-__all__ = ["AZ", "PPO"]
+__all__ = ["AZ", "PPO", "RandomWalk"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from twisterl.rl.az import AZ
 
         return AZ
+    if name == "RandomWalk":
+        from twisterl.rl.random_walk import RandomWalk
+
+        return RandomWalk
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

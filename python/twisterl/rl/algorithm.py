@@ -142,6 +142,10 @@ class Algorithm:
             return self.collector.collect(self.env, self.rs_pol, iteration=self.iteration)
         return self.collector.collect(self.env, self.rs_pol)
 
+    def num_collected(self, data: Any) -> int:
+        """How many steps of the environment `data` is."""
+        return len(data.actions)
+
     @timed
     def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
         """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
@@ -154,7 +158,7 @@ class Algorithm:
         self._current_policy()
         data, times["collect"] = self.collect()
         torch_data, times["data_to_torch"] = self.data_to_torch(data)
-        num_steps = len(data.actions)
+        num_steps = self.num_collected(data)
         del data
         self.policy.train()
         self._updating = True

@@ -10,6 +10,8 @@ __all__ = [
     "CollectedData",
     "OptimalSolver",
     "PPOCollector",
+    "WalkCollector",
+    "Walks",
     "distinct_rows",
     "evaluate",
     "evaluate_episodes",
@@ -95,6 +97,30 @@ class CollectedData:
 def distinct_rows(
     indices: npt.NDArray[np.int32], offsets: _Ints, perms: npt.NDArray[np.int32]
 ) -> tuple[_Ints, _Ints]: ...
+
+@final
+class WalkCollector:
+    def __new__(
+        cls, num_walks: int, walk_length: int, num_cores: int = 1, seed: int = 0
+    ) -> Self: ...
+    def check(self, env: Any) -> None: ...
+    def collect(self, env: Any, iteration: int = 0) -> Walks: ...
+
+@final
+class Walks:
+    @property
+    def indices(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def offsets(self) -> _Ints: ...
+    @property
+    def masks(self) -> npt.NDArray[np.bool_]: ...
+    @property
+    def undo_counts(self) -> _Floats: ...
+    @property
+    def mean_moves(self) -> _Floats: ...
+    @property
+    def num_samples(self) -> int: ...
+
 def evaluate(
     env: Any,
     policy: Policy,

@@ -4,6 +4,7 @@ pub mod az;
 mod merge;
 pub mod ppo;
 mod rollout;
+pub mod walk;
 
 pub use crate::engine::cache::distinct_rows;
 pub use rollout::Rollout;

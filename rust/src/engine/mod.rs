@@ -4,3 +4,4 @@ pub(crate) mod cache;
 pub(crate) mod evaluator;
 pub(crate) mod lockstep;
 pub mod pool;
+pub(crate) mod row_set;

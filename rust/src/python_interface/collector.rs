@@ -276,6 +276,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyAzCollector>()?;
     module.add_class::<PyCollectedData>()?;
     module.add_function(wrap_pyfunction!(distinct_rows_py, module)?)?;
+    super::walk::register(module)?;
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;
     module.add_function(wrap_pyfunction!(solve_py, module)?)?;

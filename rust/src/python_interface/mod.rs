@@ -22,3 +22,4 @@ pub mod pyenv;
 mod python_lanes;
 mod python_object;
 mod strategy;
+mod walk;

@@ -225,6 +225,18 @@ impl Env for PythonEnv {
     fn try_solution(&self) -> Result<Option<Vec<i64>>> {
         self.call(object::solution)
     }
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        self.kind.inverse_actions.clone()
+    }
+    fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
+        self.call(|kind, env| {
+            if !kind.has_reset_goal {
+                return Err(super::error::no_goal(&kind.described.class));
+            }
+            reseed(kind, env, rng)?;
+            env.call_method0(intern!(env.py(), "reset_goal")).map(drop)
+        })
+    }
     fn try_clone(&self) -> Result<Box<dyn Env>> {
         let copy = Python::attach(|py| self.copy_object(py).map(Bound::unbind))?;
         Ok(Box::new(Self::around(copy, self.kind.clone(), self.difficulty)))

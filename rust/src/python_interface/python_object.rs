@@ -37,6 +37,9 @@ pub struct Kind {
     pub has_reset_uniform: bool,
     pub has_check_solvable: bool,
     pub has_vectorize: bool,
+    pub has_reset_goal: bool,
+    /// What undoes each action, if the class says so.
+    pub inverse_actions: Option<Vec<usize>>,
 }
 
 impl Kind {
@@ -58,7 +61,13 @@ impl Kind {
         let obs_shape = sizes(&name("obs_shape"), &env.call_method0("obs_shape")?)?;
         let twists = twists(&name("twists"), env)?;
         let has = |method: &str| has_method(env, method);
+        let inverse_actions = match has("inverse_actions") {
+            true => inverse_actions(&name("inverse_actions"), env)?,
+            false => None,
+        };
         Ok(Self {
+            has_reset_goal: has("reset_goal"),
+            inverse_actions,
             has_solution: has("track_solution") && has("solution"),
             has_truncated: has("truncated"),
             has_reseed: has("reseed"),
@@ -97,6 +106,15 @@ fn twists(name: &str, env: &Bound<'_, PyAny>) -> PyResult<Twists> {
         rows.map(|perm| sizes(name, &perm?)).collect::<PyResult<Vec<_>>>()
     };
     Ok((rows(&obs_perms)?, rows(&act_perms)?))
+}
+
+/// What undoes each action, or None.
+fn inverse_actions(name: &str, env: &Bound<'_, PyAny>) -> PyResult<Option<Vec<usize>>> {
+    let actions = env.call_method0("inverse_actions")?;
+    if actions.is_none() {
+        return Ok(None);
+    }
+    sizes(name, &actions).map(Some)
 }
 
 /// The items of a list; anything else that can be iterated becomes one.

@@ -1,7 +1,9 @@
 //! Search guided by a policy: what it is asked and when it gives up.
 
+pub(crate) mod beam;
 mod dirichlet;
 mod explore;
+mod frontier;
 mod gumbel;
 mod play;
 mod select;

@@ -80,7 +80,7 @@ pub struct BatchViews {
 
 type Ctx = *mut c_void;
 
-/// The environment: `ctx` and what can be done with it. All functions but `advance` are required.
+/// The environment: `ctx` and what can be done with it. All functions before `advance` are required.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct EnvTable {
@@ -126,4 +126,8 @@ pub struct EnvTable {
     /// more room. Another failure belongs to the context that follows.
     pub advance:
         Option<unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code>,
+    /// The action that undoes each `[num_actions]`: (buffer, capacity, 1 if there are such).
+    pub inverse_actions: Option<unsafe extern "C" fn(Ctx, *mut u64, usize, *mut u8) -> Code>,
+    /// To a solved state, from which random walks begin.
+    pub reset_goal: Option<unsafe extern "C" fn(Ctx) -> Code>,
 }

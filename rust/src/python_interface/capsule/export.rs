@@ -173,6 +173,15 @@ fn table(ctx: *mut c_void) -> EnvTable {
             Ok(write(&solution.unwrap_or_default(), buffer, capacity, len))
         }),
         advance: Some(advance),
+        inverse_actions: entry!(|handle, buffer: *mut u64, capacity: usize, known: *mut u8| {
+            let inverses = handle.env.inverse_actions();
+            *known = inverses.is_some().into();
+            Ok(write_rows(&[inverses.unwrap_or_default()], buffer, capacity))
+        }),
+        reset_goal: entry!(|handle| {
+            handle.has_row = false;
+            handle.env.try_reset_goal(&mut handle.rng).map(|()| OK)
+        }),
     }
 }
 

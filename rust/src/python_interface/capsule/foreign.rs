@@ -186,6 +186,28 @@ impl Foreign {
         status_of(described, &status)
     }
 
+    /// What undoes each action, if the library is new enough to say and there are such.
+    pub(super) fn inverse_actions(&self, num_actions: usize) -> Result<Option<Vec<usize>>> {
+        if self.table.inverse_actions.is_none() {
+            return Ok(None);
+        }
+        let (mut actions, mut known) = (vec![0u64; num_actions], 0);
+        let code = call!(self, inverse_actions, actions.as_mut_ptr(), num_actions, &mut known);
+        self.check(code)?;
+        let actions = actions.into_iter().map(|action| action as usize).collect();
+        Ok((known != 0).then_some(actions))
+    }
+
+    /// To the goal, drawn by the stream `seed`.
+    pub(super) fn reset_goal(&self, seed: u64) -> Result<()> {
+        if self.table.reset_goal.is_none() {
+            let expected = "an environment that can be put into its goal";
+            return Err(Error::invalid("env", expected, "one of a library without reset_goal"));
+        }
+        self.check(call!(self, seed, seed))?;
+        self.check(call!(self, reset_goal))
+    }
+
     pub(super) fn solution(&self) -> Result<Option<Vec<i64>>> {
         let mut steps = vec![0i64; 256];
         loop {

@@ -182,6 +182,14 @@ impl Env for CapsuleEnv {
     fn try_solution(&self) -> Result<Option<Vec<i64>>> {
         self.call(Foreign::solution)
     }
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        let num_actions = self.described.num_actions;
+        self.defer(None, self.call(|foreign| foreign.inverse_actions(num_actions)))
+    }
+    fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
+        let seed = rng.next_u64();
+        self.call(|foreign| foreign.reset_goal(seed))
+    }
     fn try_clone(&self) -> Result<Box<dyn Env>> {
         let foreign = self.copy_foreign()?;
         Ok(Box::new(Self::around(Ok(foreign), self.described.clone(), self.difficulty)))

@@ -1,0 +1,100 @@
+"""Learning to undo random walks from the goal, to be used with a beam search.
+
+Takano 2023, "Self-Supervision is All You Need for Solving Rubik's Cube" (EfficientCube): of a state
+that k random moves from the goal led to, the network learns which action undoes the last move, and
+k. No episode is played and no reward is read, so a run has no curriculum: `env.difficulty` matters
+to evaluations that start by "reset" alone.
+
+With n(s) the samples of state s, u(a|s) the share of them whose last move a undoes, and m(s) the
+mean of k over them:
+
+    w(s)   = n(s)^sample_power, scaled to a mean of 1
+    policy = -mean(w(s) sum_a u(a|s) log pi(a|s))
+    value  = mean(w(s) (V(s) - (1 - m(s) / walk_length))^2)
+    total  = policy + vf_coef value
+
+over the distinct states of an iteration. So V is 1 at the goal and falls with the moves away from
+it: larger is better, as for every other algorithm.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from twisterl import twisterl
+from twisterl.rl.algorithm import timed
+from twisterl.rl.batch import Batch, tensor
+from twisterl.rl.descent import MinibatchDescent
+
+
+@dataclass(frozen=True)
+class WalkBatch(Batch):
+    """A batch whose samples are distinct states.
+
+    Attributes:
+        undo: float32 [N, A], u(a|s).
+        values: float32 [N], what the value head should say.
+        weights: float32 [N], w(s).
+    """
+
+    undo: torch.Tensor
+    values: torch.Tensor
+    weights: torch.Tensor
+
+
+class RandomWalk(MinibatchDescent):
+    """Collects with `collector.WalkCollector`, fresh walks in every iteration.
+
+    Raises:
+        ValueError: the environment has no actions that undo its moves, or no goal to start from.
+    """
+
+    LOSSES = ("policy", "value", "total")
+
+    def __init__(self, env, policy, config, run_path=None):
+        super().__init__(env, policy, config, run_path)
+        collecting = self.config["collecting"]
+        self.collector = twisterl.collector.WalkCollector(**collecting, seed=self.config["seed"])
+        self.collector.check(env)
+
+    @timed
+    def collect(self):
+        """Walks from the goal; equal for equal seed and iteration."""
+        return self.collector.collect(self.env, iteration=self.iteration)
+
+    def num_collected(self, data) -> int:
+        return data.num_samples
+
+    @timed
+    def data_to_torch(self, data) -> WalkBatch:
+        """The distinct states of the walks, on the CPU: minibatches travel to the device."""
+        counts = tensor(data.undo_counts, torch.float32)
+        num_samples = counts.sum(1)
+        weights = num_samples ** self.config["training"]["sample_power"]
+        legal = tensor(data.masks, torch.bool)
+        moves = tensor(data.mean_moves, torch.float32)
+        rows = torch.arange(moves.shape[0])
+        return WalkBatch(
+            indices=tensor(data.indices, torch.int64),
+            offsets=tensor(data.offsets, torch.int64),
+            perms=torch.full_like(rows, -1),
+            rows=rows,
+            illegal=None if legal.all() else ~legal,
+            undo=counts / num_samples[:, None],
+            values=1 - moves / self.config["collecting"]["walk_length"],
+            weights=weights / weights.mean(),
+        )
+
+    def losses(self, batch: WalkBatch) -> torch.Tensor:
+        log_probs, values = self._log_probs(batch)
+        policy = -(batch.weights * (batch.undo * log_probs).sum(1)).mean()
+        value = (batch.weights * (values - batch.values) ** 2).mean()
+        total = policy + self.config["training"]["vf_coef"] * value
+        return torch.stack([policy, value, total])
+
+    def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
+        """Each state through a symmetry at random, as the engine sees it in play."""
+        if not self.policy.num_twists:
+            return batch
+        twists = torch.randint(self.policy.num_twists, batch.perms.shape, generator=random)
+        return replace(batch, perms=twists.to(batch.perms.device))

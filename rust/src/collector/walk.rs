@@ -1,0 +1,194 @@
+//! Random walks from the goal, for learning to undo them (Takano 2023, "Self-Supervision is All You
+//! Need for Solving Rubik's Cube").
+//!
+//! ```
+//! use twisterl::collector::walk::{collect, WalkConfig};
+//! use twisterl::envs::puzzle::Puzzle;
+//! # fn main() -> twisterl::Result<()> {
+//! let env = Puzzle::new(3, 3, 1, 2, 256)?;
+//! let config = WalkConfig { num_walks: 100, walk_length: 1, num_cores: 1 };
+//! let walks = collect(&env, &config, 0, 0, &mut || Ok(()))?;
+//! // One move from the goal there are two boards; left and up are undone by right and down.
+//! assert_eq!((walks.rows.len(), walks.num_samples), (2, 100));
+//! assert_eq!(walks.undo_counts.iter().sum::<f32>(), 100.0);
+//! assert_eq!(walks.mean_moves, [1.0, 1.0]);
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::row_set::RowSet;
+use crate::error::{Error, Result};
+use crate::obs::SparseRows;
+use crate::rl::env::Env;
+use crate::rng::Rng;
+
+/// What to collect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkConfig {
+    pub num_walks: usize,
+    /// Moves of each walk; every state on it is a sample.
+    pub walk_length: usize,
+    /// Capped at what the machine has.
+    pub num_cores: usize,
+}
+
+/// What `N` samples say about `U` distinct states with `A` actions, in the order of their first
+/// appearance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Walks {
+    /// Observations `[U]`.
+    pub rows: SparseRows,
+    /// `[U, A]`, true where legal in a sample, or where it undoes the last move of one.
+    pub masks: Vec<bool>,
+    /// How many samples each action would undo the last move of `[U, A]`.
+    pub undo_counts: Vec<f32>,
+    /// Moves since the goal, the mean over the samples `[U]`.
+    pub mean_moves: Vec<f32>,
+    /// `N`.
+    pub num_samples: usize,
+}
+
+/// Refuses a configuration out of range, or an environment whose walks cannot be learned from.
+pub fn check(env: &dyn Env, config: &WalkConfig) -> Result<()> {
+    for (name, count) in [("num_walks", config.num_walks), ("walk_length", config.walk_length)] {
+        if count == 0 {
+            return Err(Error::invalid(name, "at least 1", 0));
+        }
+    }
+    inverses(env)?;
+    env.try_clone()?.try_reset_goal(&mut Rng::new(0))
+}
+
+fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
+    let num_actions = env.num_actions();
+    let expected = "an environment whose moves one action each undoes (inverse_actions)";
+    let inverses =
+        env.inverse_actions().ok_or_else(|| Error::invalid("env", expected, "one without"))?;
+    if inverses.len() != num_actions || inverses.iter().any(|&action| action >= num_actions) {
+        let expected = format!("{num_actions} actions in 0..{num_actions}");
+        return Err(Error::invalid("inverse_actions", expected, format!("{inverses:?}")));
+    }
+    Ok(inverses)
+}
+
+/// Walks of random legal moves from the goal, none of which undoes the one before it.
+///
+/// Solved states are no samples, and the moves are counted from the last of them. A walk ends
+/// early where only the way back is legal. Walk `w` draws from the stream (`seed`, `iteration`,
+/// `w`) alone: the result does not depend on `num_cores`. `env` stays as it is.
+///
+/// # Errors
+/// As [`check`], or if the environment or `poll` fails.
+pub fn collect(
+    env: &dyn Env,
+    config: &WalkConfig,
+    seed: u64,
+    iteration: u64,
+    poll: Poll<'_>,
+) -> Result<Walks> {
+    check(env, config)?;
+    let inverses = inverses(env)?;
+    let workers = num_workers(config.num_cores).min(config.num_walks);
+    let parts = run(workers, &mut *poll, |worker, poll| {
+        let walker = &mut Walker::new(env, &inverses)?;
+        let share = |worker| worker * config.num_walks / workers;
+        for walk in share(worker)..share(worker + 1) {
+            poll()?;
+            let mut rng = Rng::stream(seed, iteration, walk as u64);
+            walker.walk(config.walk_length, &mut rng)?;
+        }
+        Ok(std::mem::take(&mut walker.samples))
+    })?;
+    poll()?;
+    Ok(merge(&parts, env.num_actions()))
+}
+
+/// The samples of one worker, in the order of its walks.
+#[derive(Default)]
+struct Samples {
+    rows: SparseRows,
+    masks: Vec<bool>,
+    /// The action that undoes the last move.
+    undo: Vec<u32>,
+    moves: Vec<u32>,
+}
+
+struct Walker<'a> {
+    env: Box<dyn Env>,
+    inverses: &'a [usize],
+    masks: Vec<bool>,
+    legal: Vec<usize>,
+    samples: Samples,
+}
+
+impl<'a> Walker<'a> {
+    fn new(env: &dyn Env, inverses: &'a [usize]) -> Result<Self> {
+        Ok(Self {
+            env: env.try_clone()?,
+            inverses,
+            masks: vec![false; inverses.len()],
+            legal: Vec::with_capacity(inverses.len()),
+            samples: Samples::default(),
+        })
+    }
+
+    fn walk(&mut self, length: usize, rng: &mut Rng) -> Result<()> {
+        let Self { env, inverses, masks, legal, samples } = self;
+        env.try_reset_goal(rng)?;
+        env.try_masks(masks)?;
+        let mut undo = None;
+        let mut moves = 0;
+        for _ in 0..length {
+            legal.clear();
+            legal.extend((0..masks.len()).filter(|&action| masks[action] && Some(action) != undo));
+            if legal.is_empty() {
+                return Ok(());
+            }
+            let action = legal[rng.below(legal.len() as u32) as usize];
+            env.try_step(action)?;
+            undo = Some(inverses[action]);
+            moves += 1;
+            env.try_masks(masks)?;
+            if env.try_status()?.success {
+                moves = 0;
+                continue;
+            }
+            samples.rows.push_with(|indices| env.try_observe(indices))?;
+            samples.masks.extend_from_slice(masks);
+            samples.undo.push(inverses[action] as u32);
+            samples.moves.push(moves);
+        }
+        Ok(())
+    }
+}
+
+/// Adds up the samples of each state.
+fn merge(parts: &[Samples], num_actions: usize) -> Walks {
+    let mut states = RowSet::default();
+    let mut walks = Walks::default();
+    let mut counts: Vec<f32> = Vec::new();
+    for part in parts {
+        for (sample, (&undo, &moves)) in part.undo.iter().zip(&part.moves).enumerate() {
+            let (state, is_new) = states.insert(part.rows.row(sample));
+            if is_new {
+                walks.masks.resize((state + 1) * num_actions, false);
+                walks.undo_counts.resize((state + 1) * num_actions, 0.0);
+                walks.mean_moves.push(0.0);
+                counts.push(0.0);
+            }
+            let masks = &mut walks.masks[state * num_actions..][..num_actions];
+            let seen = &part.masks[sample * num_actions..][..num_actions];
+            masks.iter_mut().zip(seen).for_each(|(mask, &legal)| *mask |= legal);
+            // Even where the environment's masks forbid it after the move that it undoes.
+            masks[undo as usize] = true;
+            walks.undo_counts[state * num_actions + undo as usize] += 1.0;
+            walks.mean_moves[state] += moves as f32;
+            counts[state] += 1.0;
+        }
+        walks.num_samples += part.undo.len();
+    }
+    walks.mean_moves.iter_mut().zip(counts).for_each(|(moves, count)| *moves /= count);
+    walks.rows = states.into_rows();
+    walks
+}

@@ -1,0 +1,83 @@
+//! Random walks from Python: conversions only, the work is in `collector/walk.rs`.
+
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use pyo3::prelude::*;
+
+use super::collector::{count, signal_poll};
+use super::get_env::get_env;
+use crate::collector::walk::{check, collect, WalkConfig, Walks};
+
+/// Collects random walks from the goal.
+#[pyclass(name = "WalkCollector", module = "twisterl.twisterl.collector", frozen)]
+pub struct PyWalkCollector {
+    config: WalkConfig,
+    seed: u64,
+}
+
+#[pymethods]
+impl PyWalkCollector {
+    #[new]
+    #[pyo3(signature = (num_walks, walk_length, num_cores=1, seed=0))]
+    fn new(num_walks: i64, walk_length: i64, num_cores: i64, seed: u64) -> PyResult<Self> {
+        let config = WalkConfig {
+            num_walks: count("num_walks", num_walks)?,
+            walk_length: count("walk_length", walk_length)?,
+            num_cores: count("num_cores", num_cores)?,
+        };
+        Ok(Self { config, seed })
+    }
+
+    /// Raises ValueError if walks of `env` cannot be learned from.
+    fn check(&self, py: Python<'_>, env: &Bound<'_, PyAny>) -> PyResult<()> {
+        let env = get_env(env)?;
+        Ok(py.detach(|| check(&*env, &self.config))?)
+    }
+
+    /// The walks of `iteration`; `env` stays as it is and the interpreter lock is released.
+    #[pyo3(signature = (env, iteration=0))]
+    fn collect(&self, env: &Bound<'_, PyAny>, iteration: u64) -> PyResult<PyWalks> {
+        let py = env.py();
+        let env = get_env(env)?;
+        let walks =
+            py.detach(|| collect(&*env, &self.config, self.seed, iteration, &mut signal_poll()))?;
+        PyWalks::from_walks(py, walks)
+    }
+}
+
+/// What `num_samples` states of random walks say about `U` distinct ones with `A` actions.
+#[pyclass(name = "Walks", module = "twisterl.twisterl.collector", frozen, get_all)]
+pub struct PyWalks {
+    /// int32 [K], active features of all rows.
+    indices: Py<PyArray1<i32>>,
+    /// int64 [U + 1], where each row's features begin.
+    offsets: Py<PyArray1<i64>>,
+    /// bool [U, A], true where legal.
+    masks: Py<PyArray2<bool>>,
+    /// float32 [U, A], how many samples each action would undo the last move of.
+    undo_counts: Py<PyArray2<f32>>,
+    /// float32 [U], moves since the goal, the mean over the samples.
+    mean_moves: Py<PyArray1<f32>>,
+    num_samples: usize,
+}
+
+impl PyWalks {
+    fn from_walks(py: Python<'_>, walks: Walks) -> PyResult<Self> {
+        let rows = walks.rows.len();
+        let columns = walks.masks.len().checked_div(rows).unwrap_or(0);
+        let (indices, offsets) = walks.rows.into_parts();
+        Ok(Self {
+            indices: indices.into_pyarray(py).unbind(),
+            offsets: offsets.into_pyarray(py).unbind(),
+            masks: walks.masks.into_pyarray(py).reshape([rows, columns])?.unbind(),
+            undo_counts: walks.undo_counts.into_pyarray(py).reshape([rows, columns])?.unbind(),
+            mean_moves: walks.mean_moves.into_pyarray(py).unbind(),
+            num_samples: walks.num_samples,
+        })
+    }
+}
+
+/// Adds this module's names to the submodule `collector`.
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyWalkCollector>()?;
+    module.add_class::<PyWalks>()
+}

@@ -1,0 +1,237 @@
+//! Beam search: the likeliest states of every depth, evaluated in one batch.
+//!
+//! A state's score is the log-probability, under the policy, of the path that leads to it: the sum
+//! over its moves of `log p(move | state before it)` (Takano 2023, "Self-Supervision is All You
+//! Need for Solving Rubik's Cube"). Children are scored by what the policy says of their parent, so
+//! no more than the `width` best distinct ones of a depth are evaluated. The first depth with a
+//! solved state ends the search.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::frontier::Frontier;
+use crate::engine::lockstep::check_views;
+use crate::engine::pool::{num_workers, run, Poll};
+use crate::error::{Error, Result};
+use crate::nn::{Policy, Scratch};
+use crate::obs::SparseRows;
+use crate::rl::env::Env;
+use crate::rl::evaluate::{Episode, EvalConfig};
+use crate::rl::starts::Starts;
+use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
+use crate::rng::Rng;
+
+/// States that a worker evaluates together, where its starts have that many.
+const BATCH_ROWS: usize = 256;
+/// For fewer states a thread costs more than it brings.
+const ROWS_PER_THREAD: usize = 192;
+
+/// Searches from every start with a beam of `width` states; `config.num_searches` is not looked
+/// at, since every search from a start is the same.
+///
+/// States are seen through no permutation. Without a solution an episode is the best of those that
+/// ended, or the likeliest of the deepest states. The result does not depend on `config.num_cores`,
+/// a limit of time aside. `env` stays as it is.
+pub(crate) fn search(
+    env: &dyn Env,
+    policy: &Policy,
+    starts: Starts<'_>,
+    width: usize,
+    config: &EvalConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Episode>> {
+    let most = u32::MAX as usize / policy.num_actions();
+    if !(1..=most).contains(&width) {
+        return Err(Error::invalid("beam_width", format!("an integer in 1..={most}"), width));
+    }
+    let cores = num_workers(config.num_cores);
+    let inverses = env.inverse_actions().unwrap_or_default();
+    let next_start = AtomicUsize::new(0);
+    let work = |threads: usize, num_starts: usize, poll: Poll<'_>| {
+        let side_by_side = (BATCH_ROWS / width).clamp(1, num_starts);
+        let num_slots = side_by_side * 2 * width;
+        let mut worker = Worker {
+            envs: env.nodes(num_slots)?,
+            root: env.try_clone()?,
+            starts,
+            next_start: &next_start,
+            seed,
+            rngs: vec![Rng::new(0); num_slots],
+            moves: Vec::new(),
+            views: Views::default(),
+            found: Vec::new(),
+        };
+        let frontier = |i| {
+            let first_slot = 2 * width * i;
+            Frontier::new(width, config.budget, first_slot, policy.num_actions(), &inverses)
+        };
+        let frontiers = (0..side_by_side).map(frontier).collect();
+        worker.search(frontiers, Network::new(policy, threads), poll)?;
+        Ok(worker.found)
+    };
+    let found = match starts.len() < cores {
+        true => work(cores, starts.len(), poll)?,
+        false => run(cores, poll, |_, poll| work(1, starts.len().div_ceil(cores), poll))?.concat(),
+    };
+    let mut episodes = vec![Episode::default(); starts.len()];
+    for (start, episode) in found {
+        episodes[start] = episode;
+    }
+    Ok(episodes)
+}
+
+/// Searches side by side, whose states share the batches of the network.
+struct Worker<'a> {
+    envs: Box<dyn VecEnv>,
+    root: Box<dyn Env>,
+    starts: Starts<'a>,
+    next_start: &'a AtomicUsize,
+    seed: u64,
+    rngs: Vec<Rng>,
+    moves: Vec<LaneMove>,
+    views: Views,
+    found: Vec<(usize, Episode)>,
+}
+
+impl Worker<'_> {
+    fn search(
+        &mut self,
+        frontiers: Vec<Frontier<'_>>,
+        mut network: Network<'_>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let num_actions = network.policy.num_actions();
+        let mut batch = SparseRows::default();
+        let mut busy = Vec::with_capacity(frontiers.len());
+        for mut frontier in frontiers {
+            if self.begin(&mut frontier)? {
+                busy.push(frontier);
+            }
+        }
+        loop {
+            let mut going = Vec::with_capacity(busy.len());
+            for frontier in busy {
+                going.extend(self.settle(frontier)?);
+            }
+            busy = going;
+            if busy.is_empty() {
+                return Ok(());
+            }
+            poll()?;
+            batch.clear();
+            busy.iter().for_each(|frontier| batch.extend_from(frontier.rows()));
+            let mut logits = network.evaluate(&batch, poll)?;
+            for frontier in &mut busy {
+                let (own, others) = logits.split_at(frontier.rows().len() * num_actions);
+                frontier.rank(own)?;
+                logits = others;
+            }
+            self.make_children(&mut busy, num_actions)?;
+            for frontier in &mut busy {
+                frontier.descend(&*self.envs)?;
+            }
+        }
+    }
+
+    /// The search itself, or one from the next start if it is done; `None` if there is none left.
+    fn settle<'f>(&mut self, mut frontier: Frontier<'f>) -> Result<Option<Frontier<'f>>> {
+        while frontier.is_done() {
+            self.found.push((frontier.start, frontier.finish(&*self.envs)?));
+            if !self.begin(&mut frontier)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(frontier))
+    }
+
+    /// Puts `frontier` at the next start; false if there is none left.
+    fn begin(&mut self, frontier: &mut Frontier<'_>) -> Result<bool> {
+        let start = self.next_start.fetch_add(1, Ordering::Relaxed);
+        if start >= self.starts.len() {
+            return Ok(false);
+        }
+        self.starts.place(start, &mut *self.root, self.seed)?;
+        let lane = frontier.first_slot;
+        self.envs.load(lane, &*self.root)?;
+        self.moves.clear();
+        self.moves.push(LaneMove { lane, action: Move::Observe });
+        self.advance(self.root.num_actions())?;
+        frontier.begin(start, &self.views);
+        Ok(true)
+    }
+
+    /// Makes the best children of every search until all their layers are full, or all are made.
+    fn make_children(&mut self, busy: &mut [Frontier<'_>], num_actions: usize) -> Result<()> {
+        loop {
+            self.moves.clear();
+            busy.iter_mut().for_each(|frontier| frontier.propose(&mut self.moves));
+            if self.moves.is_empty() {
+                return Ok(());
+            }
+            self.advance(num_actions)?;
+            let mut row = 0;
+            for frontier in busy.iter_mut() {
+                row += frontier.accept(&*self.envs, &self.views, row)?;
+            }
+        }
+    }
+
+    fn advance(&mut self, num_actions: usize) -> Result<()> {
+        self.views.clear();
+        self.envs.advance(&self.moves, &mut self.rngs, &mut self.views)?;
+        check_views(&self.views, self.moves.len(), num_actions)
+    }
+}
+
+/// The policy, run by as many threads as a batch is worth.
+struct Network<'a> {
+    policy: &'a Policy,
+    shares: Vec<Mutex<Share>>,
+    logits: Vec<f32>,
+}
+
+/// What one thread evaluates.
+#[derive(Default)]
+struct Share {
+    rows: SparseRows,
+    logits: Vec<f32>,
+    values: Vec<f32>,
+    scratch: Scratch,
+}
+
+impl Share {
+    fn evaluate(&mut self, policy: &Policy, rows: &SparseRows, range: Range<usize>) -> Result<()> {
+        self.rows.clear();
+        range.for_each(|row| self.rows.push(rows.row(row)));
+        self.logits.resize(self.rows.len() * policy.num_actions(), 0.0);
+        self.values.resize(self.rows.len(), 0.0);
+        let (logits, values) = (&mut self.logits, &mut self.values);
+        policy.forward_batch(&self.rows, None, &mut self.scratch, logits, values)
+    }
+}
+
+impl<'a> Network<'a> {
+    fn new(policy: &'a Policy, threads: usize) -> Self {
+        let shares = (0..threads).map(|_| Mutex::default()).collect();
+        Self { policy, shares, logits: Vec::new() }
+    }
+
+    /// The logits `[N, A]` of `rows`.
+    fn evaluate(&mut self, rows: &SparseRows, poll: Poll<'_>) -> Result<&[f32]> {
+        let threads = (rows.len() / ROWS_PER_THREAD).clamp(1, self.shares.len());
+        let (policy, shares) = (self.policy, &self.shares);
+        let bound = |thread: usize| thread * rows.len() / threads;
+        run(threads, poll, |thread, _| {
+            let mut share = shares[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            share.evaluate(policy, rows, bound(thread)..bound(thread + 1))
+        })?;
+        self.logits.clear();
+        for share in &mut self.shares[..threads] {
+            let share = share.get_mut().unwrap_or_else(PoisonError::into_inner);
+            self.logits.extend_from_slice(&share.logits);
+        }
+        Ok(&self.logits)
+    }
+}

@@ -1,0 +1,349 @@
+//! One beam search, depth by depth; it calls neither network nor environment.
+
+use std::time::Instant;
+
+use super::Budget;
+use crate::engine::row_set::RowSet;
+use crate::error::Result;
+use crate::nn::masked_log_softmax;
+use crate::obs::SparseRows;
+use crate::rl::evaluate::Episode;
+use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
+
+/// A state in the beam.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    score: f32,
+    /// Sum of the rewards of all states up to this one.
+    reward: f32,
+    slot: usize,
+    /// The action that leads back to its parent, if one is known to.
+    undo: Option<usize>,
+}
+
+/// A child that is being made.
+#[derive(Clone, Copy, Debug)]
+struct Child {
+    parent: usize,
+    action: usize,
+    score: f32,
+    slot: usize,
+}
+
+/// The states of one depth, the best first.
+#[derive(Default)]
+struct Layer {
+    nodes: Vec<Node>,
+    rows: RowSet,
+    /// `[nodes, A]`
+    masks: Vec<bool>,
+}
+
+impl Layer {
+    fn clear(&mut self) {
+        self.nodes.clear();
+        self.rows.clear();
+        self.masks.clear();
+    }
+}
+
+/// The search from one start, in the slots `first_slot..first_slot + 2 * width` of a batch of
+/// environments: two depths take turns with their halves.
+///
+/// Memory: two layers of `width` states, and two numbers for each state of each depth.
+pub(super) struct Frontier<'a> {
+    pub(super) start: usize,
+    pub(super) first_slot: usize,
+    width: usize,
+    budget: Budget,
+    num_actions: usize,
+    /// What undoes each action `[A]`; empty if that is not known.
+    inverses: &'a [usize],
+    layer: Layer,
+    next: Layer,
+    /// Slots of the next layer that hold no state.
+    free: Vec<usize>,
+    candidates: Candidates,
+    proposed: Vec<Child>,
+    /// By depth, parent and action of each node.
+    history: Vec<Vec<(u32, u32)>>,
+    /// The best state in which an episode ended.
+    ended: Option<Episode>,
+    nodes: u64,
+    began: Instant,
+}
+
+impl<'a> Frontier<'a> {
+    pub(super) fn new(
+        width: usize,
+        budget: Budget,
+        first_slot: usize,
+        num_actions: usize,
+        inverses: &'a [usize],
+    ) -> Self {
+        Self {
+            start: 0,
+            width,
+            budget,
+            first_slot,
+            num_actions,
+            inverses,
+            layer: Layer::default(),
+            next: Layer::default(),
+            free: Vec::new(),
+            candidates: Candidates::default(),
+            proposed: Vec::new(),
+            history: Vec::new(),
+            ended: None,
+            nodes: 0,
+            began: Instant::now(),
+        }
+    }
+
+    /// Begins at `start`, which is in `first_slot` and was seen as the only row of `views`.
+    pub(super) fn begin(&mut self, start: usize, views: &Views) {
+        self.start = start;
+        (self.nodes, self.began, self.ended) = (0, Instant::now(), None);
+        self.history.clear();
+        self.layer.clear();
+        let status = views.status[0];
+        if status.is_final {
+            let (success, reward) = (status.success, status.reward);
+            self.ended = Some(Episode { success, reward, ..Episode::default() });
+            return;
+        }
+        let root = Node { score: 0.0, reward: status.reward, slot: self.first_slot, undo: None };
+        self.layer.nodes.push(root);
+        self.layer.rows.insert(views.rows.row(0));
+        self.layer.masks.extend_from_slice(&views.masks);
+    }
+
+    /// The observations to be evaluated.
+    pub(super) fn rows(&self) -> &SparseRows {
+        self.layer.rows.rows()
+    }
+
+    /// Whether this is all: solved, nothing left to play, or out of budget.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_solved()
+            || self.layer.nodes.is_empty()
+            || self.budget.time.is_some_and(|most| self.began.elapsed() >= most)
+    }
+
+    fn is_solved(&self) -> bool {
+        self.ended.as_ref().is_some_and(|episode| episode.success)
+    }
+
+    /// Scores all children by the `logits [nodes, A]` of their parents, and makes room for them.
+    ///
+    /// # Errors
+    /// If a state has no legal action.
+    pub(super) fn rank(&mut self, logits: &[f32]) -> Result<()> {
+        let num_actions = self.num_actions;
+        let mut log_probs = vec![0.0; num_actions];
+        self.candidates.clear();
+        for (i, node) in self.layer.nodes.iter().enumerate() {
+            let actions = i * num_actions..(i + 1) * num_actions;
+            let masks = &self.layer.masks[actions.clone()];
+            masked_log_softmax(&logits[actions], masks, &mut log_probs)?;
+            for (action, &legal) in masks.iter().enumerate() {
+                if legal && Some(action) != node.undo {
+                    self.candidates.push(node.score + log_probs[action], i * num_actions + action);
+                }
+            }
+        }
+        self.nodes += self.layer.nodes.len() as u64;
+        self.history.push(Vec::new());
+        self.next.clear();
+        let half = self.first_slot + self.history.len() % 2 * self.width;
+        let left = self.budget.nodes.map_or(u64::MAX, |most| most - self.nodes);
+        let room = usize::try_from(left).map_or(self.width, |left| left.min(self.width));
+        self.free.clear();
+        self.free.extend((half..half + room).rev());
+        Ok(())
+    }
+
+    /// Appends the moves that make the best children not made yet, as many as there is room for;
+    /// none once a child of this depth is solved.
+    pub(super) fn propose(&mut self, moves: &mut Vec<LaneMove>) {
+        self.proposed.clear();
+        if self.is_solved() {
+            return;
+        }
+        while let Some(&slot) = self.free.last() {
+            let Some((score, child)) = self.candidates.next(self.width) else {
+                break;
+            };
+            self.free.pop();
+            let (parent, action) = (child / self.num_actions, child % self.num_actions);
+            self.proposed.push(Child { parent, action, score, slot });
+            let parent = self.layer.nodes[parent].slot;
+            moves.push(LaneMove { lane: slot, action: Move::StepFrom { parent, action } });
+        }
+    }
+
+    /// Takes the children that [`Frontier::propose`] asked for, seen from row `first_row` of
+    /// `views` on, and returns how many there were. What was seen in this depth is not
+    /// taken again, nor, if moves can be undone, what was seen in the one before.
+    ///
+    /// # Errors
+    /// If an environment fails.
+    pub(super) fn accept(
+        &mut self,
+        envs: &dyn VecEnv,
+        views: &Views,
+        first_row: usize,
+    ) -> Result<usize> {
+        let proposed = std::mem::take(&mut self.proposed);
+        for (i, child) in (first_row..).zip(&proposed) {
+            let status = views.status[i];
+            let reward = self.layer.nodes[child.parent].reward + status.reward;
+            let row = views.rows.row(i);
+            if status.is_final {
+                self.end(envs, child, status.success, reward)?;
+            } else if self.was_seen(row) {
+                self.free.push(child.slot);
+            } else {
+                let undo = self.inverses.get(child.action).copied();
+                self.next.nodes.push(Node { score: child.score, reward, slot: child.slot, undo });
+                let masks = &views.masks[i * self.num_actions..][..self.num_actions];
+                self.next.masks.extend_from_slice(masks);
+                if let Some(steps) = self.history.last_mut() {
+                    steps.push((child.parent as u32, child.action as u32));
+                }
+            }
+        }
+        self.proposed = proposed;
+        Ok(self.proposed.len())
+    }
+
+    /// Whether `row` was seen before; it is now. Where steps may be random, the same observation
+    /// a step later can be another state.
+    fn was_seen(&mut self, row: &[i32]) -> bool {
+        let is_deterministic = !self.inverses.is_empty();
+        is_deterministic && self.layer.rows.contains(row) || !self.next.rows.insert(row).1
+    }
+
+    /// Keeps the episode that ended in `child` if it is the best: by (success, reward), of equals
+    /// the first.
+    fn end(&mut self, envs: &dyn VecEnv, child: &Child, success: bool, reward: f32) -> Result<()> {
+        let best = self.ended.as_ref().map(|best| (best.success, best.reward));
+        if best.is_some_and(|best| (success, reward) <= best) {
+            return Ok(());
+        }
+        let mut actions = self.path(self.history.len() - 1, child.parent);
+        actions.push(child.action as i64);
+        let actions = envs.solution(child.slot)?.unwrap_or(actions);
+        self.ended = Some(Episode { success, reward, actions, nodes: 0 });
+        Ok(())
+    }
+
+    /// Goes on to the next depth.
+    ///
+    /// # Errors
+    /// If an environment fails.
+    pub(super) fn descend(&mut self, envs: &dyn VecEnv) -> Result<()> {
+        if self.next.nodes.is_empty() && self.ended.is_none() {
+            self.history.pop();
+            self.ended = Some(self.unfinished(envs)?);
+        }
+        std::mem::swap(&mut self.layer, &mut self.next);
+        Ok(())
+    }
+
+    /// What was found.
+    ///
+    /// # Errors
+    /// If an environment fails.
+    pub(super) fn finish(&mut self, envs: &dyn VecEnv) -> Result<Episode> {
+        let episode = match self.ended.take() {
+            Some(episode) => episode,
+            None => self.unfinished(envs)?,
+        };
+        Ok(Episode { nodes: self.nodes, ..episode })
+    }
+
+    /// The best state of the current depth, as an episode that was given up there.
+    fn unfinished(&self, envs: &dyn VecEnv) -> Result<Episode> {
+        let Some(node) = self.layer.nodes.first() else {
+            return Ok(Episode::default());
+        };
+        let path = self.path(self.history.len(), 0);
+        let actions = envs.solution(node.slot)?.unwrap_or(path);
+        Ok(Episode { success: false, reward: node.reward, actions, nodes: 0 })
+    }
+
+    /// The actions that lead to a node of a depth.
+    fn path(&self, depth: usize, mut node: usize) -> Vec<i64> {
+        let mut actions = Vec::with_capacity(depth + 1);
+        for steps in self.history[..depth].iter().rev() {
+            let (parent, action) = steps[node];
+            actions.push(i64::from(action));
+            node = parent as usize;
+        }
+        actions.reverse();
+        actions
+    }
+}
+
+/// Children by score, the best first and of equals that of the lowest number; sorted only as far
+/// as they are asked for.
+#[derive(Default)]
+struct Candidates {
+    /// The score's bits, so changed that larger scores are smaller numbers, above the number.
+    keys: Vec<u64>,
+    num_sorted: usize,
+    num_taken: usize,
+}
+
+impl Candidates {
+    fn clear(&mut self) {
+        self.keys.clear();
+        (self.num_sorted, self.num_taken) = (0, 0);
+    }
+
+    /// `score` is not positive.
+    #[inline]
+    fn push(&mut self, score: f32, number: usize) {
+        // The bits of negative floats rise as the floats fall.
+        self.keys.push(u64::from((-score.abs()).to_bits()) << 32 | number as u64);
+    }
+
+    /// The next best and its score; `batch` is how many are likely to be asked for.
+    fn next(&mut self, batch: usize) -> Option<(f32, usize)> {
+        if self.num_taken == self.num_sorted {
+            let rest = &mut self.keys[self.num_sorted..];
+            let count = rest.len().min(2 * batch);
+            if count < rest.len() {
+                rest.select_nth_unstable(count);
+            }
+            rest[..count].sort_unstable();
+            self.num_sorted += count;
+        }
+        let key = *self.keys.get(self.num_taken)?;
+        self.num_taken += 1;
+        Some((f32::from_bits((key >> 32) as u32), key as u32 as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn candidates_come_by_score_then_number() {
+        let mut rng = Rng::new(2);
+        let mut candidates = Candidates::default();
+        for _ in 0..3 {
+            let scores: Vec<f32> = (0..500).map(|_| -(rng.below(40) as f32) / 7.0).collect();
+            candidates.clear();
+            scores.iter().enumerate().for_each(|(number, &score)| candidates.push(score, number));
+            let mut expected: Vec<usize> = (0..scores.len()).collect();
+            expected.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+            let found: Vec<_> = std::iter::from_fn(|| candidates.next(20)).collect();
+            assert!(found.iter().all(|&(score, number)| score == scores[number]));
+            assert_eq!(found.into_iter().map(|(_, number)| number).collect::<Vec<_>>(), expected);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Beam search: what it finds, against a slow one and against the exact optimum.
+
+mod common;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use common::random_policy;
+use twisterl::envs::puzzle::Puzzle;
+use twisterl::nn::{masked_log_softmax, Policy, Scratch};
+use twisterl::obs::SparseRows;
+use twisterl::rl::env::Env;
+use twisterl::rl::evaluate::{evaluate, Episode, EvalConfig, Strategy};
+use twisterl::rl::starts::Starts;
+use twisterl::rng::Rng;
+use twisterl::search::Budget;
+
+fn config(width: usize) -> EvalConfig {
+    EvalConfig { strategy: Strategy::Beam { width }, ..EvalConfig::default() }
+}
+
+fn search(env: &dyn Env, starts: Starts<'_>, config: &EvalConfig) -> Vec<Episode> {
+    evaluate(env, &random_policy(env, 5), starts, config, 3, &mut || Ok(())).unwrap()
+}
+
+fn boards(env: &Puzzle, count: u64) -> Vec<Vec<i64>> {
+    (0..count).map(|seed| env.random_state(&mut Rng::new(seed))).collect()
+}
+
+/// Moves to the solved board by breadth-first search from it.
+fn distances(env: &Puzzle) -> HashMap<Vec<usize>, usize> {
+    let mut known = HashMap::from([(env.get_state(), 0)]);
+    let mut layer = vec![env.clone()];
+    for distance in 1.. {
+        let mut next = Vec::new();
+        for parent in &layer {
+            for action in (0..4).filter(|&action| parent.masks()[action]) {
+                let mut child = parent.clone();
+                child.step(action);
+                known.entry(child.get_state()).or_insert_with(|| {
+                    next.push(child);
+                    distance
+                });
+            }
+        }
+        if next.is_empty() {
+            break;
+        }
+        layer = next;
+    }
+    known
+}
+
+#[test]
+fn a_beam_as_wide_as_the_space_is_optimal() {
+    let env = Puzzle::new(3, 2, 1, 2, 100).unwrap();
+    let distances = distances(&env);
+    assert_eq!(distances.len(), 360);
+    let boards = boards(&env, 60);
+    for (board, episode) in boards.iter().zip(search(&env, Starts::States(&boards), &config(400))) {
+        let key: Vec<usize> = board.iter().map(|&tile| tile as usize).collect();
+        assert!(episode.success);
+        assert_eq!(episode.actions.len(), distances[&key], "{board:?}");
+    }
+}
+
+/// The rule as the module states it, with clones, linear searches and one evaluation a state.
+fn slow_search(env: &Puzzle, policy: &Policy, width: usize, most: usize) -> Option<Vec<i64>> {
+    type State = (f32, Vec<i64>, Puzzle);
+    let inverses = env.inverse_actions().unwrap();
+    let mut layer: Vec<State> = vec![(0.0, Vec::new(), env.clone())];
+    for _ in 0..most {
+        let mut children: Vec<State> = Vec::new();
+        for (score, path, state) in &layer {
+            let mut rows = SparseRows::default();
+            rows.push_with(|indices| state.try_observe(indices)).unwrap();
+            let (mut logits, mut value, mut log_probs) = ([0.0; 4], [0.0], [0.0; 4]);
+            let scratch = &mut Scratch::default();
+            policy.forward_batch(&rows, None, scratch, &mut logits, &mut value).unwrap();
+            masked_log_softmax(&logits, &state.masks(), &mut log_probs).unwrap();
+            for action in (0..4).filter(|&action| state.masks()[action]) {
+                if path.last().is_some_and(|&last| inverses[last as usize] == action) {
+                    continue;
+                }
+                let mut child = state.clone();
+                child.step(action);
+                let path = path.iter().copied().chain([action as i64]).collect();
+                children.push((score + log_probs[action], path, child));
+            }
+        }
+        children.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut next: Vec<State> = Vec::new();
+        for child in children {
+            let same = |other: &State| other.2.get_state() == child.2.get_state();
+            if next.len() < width && !next.iter().any(same) && !layer.iter().any(same) {
+                if child.2.solved() {
+                    return Some(child.1);
+                }
+                next.push(child);
+            }
+        }
+        layer = next;
+    }
+    None
+}
+
+#[test]
+fn equals_the_slow_search() {
+    let env = Puzzle::new(3, 2, 1, 2, 60).unwrap();
+    let policy = random_policy(&env, 5);
+    let boards = boards(&env, 12);
+    let mut solved = 0;
+    for width in [1, 7, 40] {
+        let found = search(&env, Starts::States(&boards), &config(width));
+        for (board, episode) in boards.iter().zip(found) {
+            let mut start = env.clone();
+            start.try_set_state(board).unwrap();
+            let expected = slow_search(&start, &policy, width, 60);
+            assert_eq!(episode.success.then_some(episode.actions), expected, "{board:?}");
+            solved += usize::from(expected.is_some());
+        }
+    }
+    assert!(solved > 12, "{solved} of 36");
+}
+
+#[test]
+fn neither_threads_nor_company_change_anything() {
+    let env = Puzzle::new(3, 3, 1, 2, 60).unwrap();
+    let boards = boards(&env, 40);
+    for width in [3, 100, 500] {
+        let together = search(&env, Starts::States(&boards), &config(width));
+        let threads = EvalConfig { num_cores: 2, ..config(width) };
+        assert_eq!(search(&env, Starts::States(&boards), &threads), together);
+        for (index, board) in boards.iter().enumerate().take(5) {
+            // A single start is evaluated by both threads.
+            let alone = search(&env, Starts::States(std::slice::from_ref(board)), &threads);
+            assert_eq!(alone[..], together[index..=index]);
+        }
+    }
+}
+
+#[test]
+fn a_budget_ends_it_with_the_best_so_far() {
+    let env = Puzzle::new(3, 3, 1, 2, 60).unwrap();
+    let boards = boards(&env, 20);
+    let budget = Budget { nodes: Some(100), ..Budget::default() };
+    for (board, episode) in boards.iter().zip(search(
+        &env,
+        Starts::States(&boards),
+        &EvalConfig { budget, ..config(16) },
+    )) {
+        assert!(episode.nodes <= 100);
+        let mut replay = env.clone();
+        replay.try_set_state(board).unwrap();
+        let mut reward = replay.reward();
+        for &action in &episode.actions {
+            assert!(replay.masks()[action as usize]);
+            replay.step(action as usize);
+            reward += replay.reward();
+        }
+        assert_eq!((replay.solved(), reward), (episode.success, episode.reward));
+        assert!(episode.success || episode.actions.len() > 5);
+    }
+    let budget = Budget { time: Some(Duration::from_nanos(1)), ..Budget::default() };
+    let found = search(&env, Starts::States(&boards), &EvalConfig { budget, ..config(16) });
+    assert!(found.iter().all(|episode| episode.actions.is_empty()));
+}
+
+#[test]
+fn used_up_steps_end_it() {
+    let env = Puzzle::new(3, 3, 1, 2, 9).unwrap();
+    let episode = &search(&env, Starts::States(&[vec![8, 7, 6, 5, 4, 3, 2, 1, 0]]), &config(30))[0];
+    assert!(!episode.success);
+    assert_eq!(episode.actions.len(), 9);
+    assert!((episode.reward - (9.0 * -0.5 / 9.0 - 0.5)).abs() < 1e-6, "{}", episode.reward);
+}
+
+#[test]
+fn a_solved_start_needs_nothing() {
+    let env = Puzzle::new(3, 3, 1, 2, 9).unwrap();
+    let episode = &search(&env, Starts::States(&[(0..9).collect()]), &config(30))[0];
+    assert_eq!((episode.success, episode.actions.len(), episode.nodes), (true, 0, 0));
+}
+
+#[test]
+fn widths_out_of_range_are_refused() {
+    let env = Puzzle::new(3, 3, 1, 2, 9).unwrap();
+    for width in [0, usize::MAX] {
+        let policy = random_policy(&env, 5);
+        let found = evaluate(&env, &policy, Starts::Uniform(1), &config(width), 0, &mut || Ok(()));
+        assert!(found.unwrap_err().to_string().starts_with("beam_width"));
+    }
+}
+
+/// A line of cells to walk to cell 0, whose steps slip at random and whose ends are masked.
+#[derive(Clone)]
+struct Slippery {
+    cell: usize,
+    left: usize,
+    rng: Rng,
+    played: Vec<usize>,
+    no_action: bool,
+}
+
+impl Env for Slippery {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        2
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        vec![20]
+    }
+    fn set_state(&mut self, state: Vec<i64>) {
+        self.cell = state[0] as usize;
+    }
+    fn reset(&mut self) {}
+    fn step(&mut self, action: usize) {
+        let to = if action == 0 { self.cell - 1 } else { self.cell + 1 };
+        if self.rng.below(3) > 0 {
+            self.cell = to;
+        }
+        self.left -= 1;
+        self.played.push(100 * self.cell + action);
+    }
+    fn masks(&self) -> Vec<bool> {
+        vec![self.cell > 0 && !self.no_action, self.cell < 19 && !self.no_action]
+    }
+    fn is_final(&self) -> bool {
+        self.cell == 0 || self.left == 0
+    }
+    fn success(&self) -> bool {
+        self.cell == 0
+    }
+    fn reward(&self) -> f32 {
+        f32::from(u8::from(self.success()))
+    }
+    fn observe(&self) -> Vec<usize> {
+        vec![self.cell]
+    }
+    fn track_solution(&self) -> bool {
+        true
+    }
+    fn solution(&self) -> Vec<usize> {
+        self.played.clone()
+    }
+}
+
+#[test]
+fn states_are_carried_not_replayed() {
+    let env =
+        Slippery { cell: 5, left: 60, rng: Rng::new(1), played: Vec::new(), no_action: false };
+    let episode = &search(&env, Starts::Current, &config(8))[0];
+    assert!(episode.success);
+    // What the solved copy says it played, slips included.
+    assert_eq!(episode.actions.last(), Some(&0));
+    assert!(episode.actions.iter().all(|played| played / 100 < 20));
+    assert_eq!((env.cell, env.played.len()), (5, 0));
+}
+
+#[test]
+fn no_legal_action_is_an_error() {
+    let env = Slippery { cell: 5, left: 60, rng: Rng::new(1), played: Vec::new(), no_action: true };
+    let policy = random_policy(&env, 5);
+    let found = evaluate(&env, &policy, Starts::Current, &config(8), 0, &mut || Ok(()));
+    assert!(found.unwrap_err().to_string().contains("legal action"));
+}

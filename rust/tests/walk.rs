@@ -1,0 +1,104 @@
+//! Random walks from the goal: what a sample is, whatever the threads.
+
+use std::collections::HashMap;
+
+use twisterl::collector::walk::{collect, WalkConfig, Walks};
+use twisterl::envs::puzzle::Puzzle;
+use twisterl::rl::env::Env;
+use twisterl::rng::Rng;
+use twisterl::{Error, Result};
+
+fn puzzle(width: usize, height: usize) -> Puzzle {
+    Puzzle::new(width, height, 1, 2, 64).unwrap()
+}
+
+fn walks(env: &dyn Env, config: &WalkConfig, iteration: u64) -> Result<Walks> {
+    collect(env, config, 7, iteration, &mut || Ok(()))
+}
+
+fn config(num_walks: usize, walk_length: usize) -> WalkConfig {
+    WalkConfig { num_walks, walk_length, num_cores: 1 }
+}
+
+#[test]
+fn threads_change_nothing() {
+    let one = walks(&puzzle(3, 3), &config(301, 30), 0).unwrap();
+    let two = walks(&puzzle(3, 3), &WalkConfig { num_cores: 2, ..config(301, 30) }, 0).unwrap();
+    assert_eq!(two, one);
+    assert_ne!(walks(&puzzle(3, 3), &config(301, 30), 1).unwrap(), one);
+}
+
+/// The same walks, one sample at a time: undo counts and moves by board.
+fn slow_walks(env: &Puzzle, config: &WalkConfig) -> HashMap<Vec<i32>, ([f32; 4], Vec<f32>)> {
+    let inverses = env.inverse_actions().unwrap();
+    let mut known: HashMap<Vec<i32>, ([f32; 4], Vec<f32>)> = HashMap::new();
+    for walk in 0..config.num_walks {
+        let mut rng = Rng::stream(7, 0, walk as u64);
+        let mut env = env.clone();
+        let (mut last, mut moves) = (None, 0.0);
+        for _ in 0..config.walk_length {
+            let undo = last.map(|last: usize| inverses[last]);
+            let legal: Vec<usize> = (0..4).filter(|&a| env.masks()[a] && Some(a) != undo).collect();
+            let action = legal[rng.below(legal.len() as u32) as usize];
+            env.step(action);
+            (last, moves) = (Some(action), if env.solved() { 0.0 } else { moves + 1.0 });
+            if !env.solved() {
+                let row = env.observe().into_iter().map(|index| index as i32).collect();
+                let (counts, all) = known.entry(row).or_default();
+                counts[inverses[action]] += 1.0;
+                all.push(moves);
+            }
+        }
+    }
+    known
+}
+
+#[test]
+fn samples_are_those_of_walks_that_never_turn_back() {
+    // On 2x2 boards a walk goes round the ring of twelve and passes the goal.
+    for (env, config) in [(puzzle(2, 2), config(50, 40)), (puzzle(3, 3), config(200, 12))] {
+        let found = walks(&env, &config, 0).unwrap();
+        let expected = slow_walks(&env, &config);
+        assert_eq!(found.rows.len(), expected.len());
+        let samples: f32 = found.undo_counts.iter().sum();
+        assert_eq!(samples as usize, found.num_samples);
+        for row in 0..found.rows.len() {
+            let (counts, moves) = &expected[found.rows.row(row)];
+            assert_eq!(found.undo_counts[row * 4..][..4], *counts);
+            let mean = moves.iter().sum::<f32>() / moves.len() as f32;
+            assert!((found.mean_moves[row] - mean).abs() < 1e-4);
+            let masks = &found.masks[row * 4..][..4];
+            assert!(counts.iter().zip(masks).all(|(&count, &legal)| legal || count == 0.0));
+        }
+    }
+    let found = walks(&puzzle(2, 2), &config(50, 40), 0).unwrap();
+    // Every walk of 40 passes the goal three times: no sample there, and the moves begin again.
+    assert_eq!((found.rows.len(), found.num_samples), (11, 50 * 37));
+    assert!(found.mean_moves.iter().all(|&moves| moves < 12.0));
+}
+
+#[test]
+fn undoing_is_learned_even_where_it_is_forbidden() {
+    let mut env = puzzle(3, 3);
+    let free = walks(&env, &config(50, 10), 0).unwrap();
+    env.set_forbid_undo(true);
+    let found = walks(&env, &config(50, 10), 0).unwrap();
+    assert_eq!((found.rows, &found.undo_counts), (free.rows, &free.undo_counts));
+    assert!(found.undo_counts.iter().zip(&found.masks).all(|(&n, &legal)| legal || n == 0.0));
+}
+
+#[test]
+fn bad_input_is_refused_before_any_work() {
+    let message = |config: WalkConfig| walks(&puzzle(3, 3), &config, 0).unwrap_err().to_string();
+    assert!(message(config(0, 5)).starts_with("num_walks"));
+    assert!(message(config(5, 0)).starts_with("walk_length"));
+}
+
+#[test]
+fn an_interrupt_ends_the_work() {
+    for num_cores in [1, 2] {
+        let config = WalkConfig { num_cores, ..config(100_000_000, 10) };
+        let found = collect(&puzzle(3, 3), &config, 0, 0, &mut || Err(Error::Interrupted));
+        assert!(matches!(found, Err(Error::Interrupted)));
+    }
+}
