@@ -225,6 +225,9 @@ class RandomWalkTraining(Training):
     minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
         1024, description="distinct states; null: all of an iteration"
     )
+    precision: Literal["f32", "bf16"] = Field(
+        "f32", description="of the layers' products; weights and updates are f32"
+    )
 
 
 class Learning(Section):
