@@ -2,6 +2,8 @@
 
     learner.py reach CONFIG SEED DIFFICULTY LIMIT_S REPORT     until the curriculum gets there
     learner.py quality CONFIG SEED REPORT                      the whole run, with its curve
+    learner.py walk CONFIG SEED RUN SEARCHES REPORT            the same, kept in the folder RUN,
+        then beam searches: `16:1000,128:200` for 1,000 boards at width 16 and 200 at width 128
     learner.py search CONFIG SEED LIMIT_S OVERRIDES REPORT     the same, judged by tree search
 
 `reach` runs with both versions. The clock runs in `learn` alone: set-up and the judging of a curve
@@ -222,6 +224,82 @@ def search(
     }
 
 
+def walk(config_path: str, seed: int, run: str, searches: str) -> dict[str, Any]:
+    from twisterl.twisterl.collector import OptimalSolver, evaluate_episodes
+
+    algorithm = prepare(config_path, seed)
+    algorithm.config["evals"] = {}
+    counts = [tuple(map(int, search.split(":"))) for search in searches.split(",")]
+    boards = uniform_states(algorithm.env, max(count for _, count in counts))
+    spent = Path(run) / "cpu_s.json"
+    algorithm.run_path = run
+    before = 0.0
+    if spent.exists():
+        algorithm.resume()
+        before = json.loads(spent.read_text())
+    solved_all: list[float] = []
+
+    def judge(width: int, count: int) -> dict[str, Any]:
+        return evaluate_episodes(
+            algorithm.env,
+            algorithm.policy.to_rust(),
+            states=boards[:count],
+            strategy="beam",
+            beam_width=width,
+            num_cores=2,
+        )
+
+    def watcher(_: Any) -> None:
+        if is_short and not solved_all and watch.pause(lambda: judge(*counts[0]))["success"].all():
+            solved_all.append(algorithm.elapsed_s)
+
+    # A short run is judged after every iteration; its clock stands still meanwhile.
+    is_short = algorithm.env.obs_shape()[0] < 16
+    algorithm.subscribe(watcher)
+    watch = Watch()
+    steps = algorithm.config["learning"]["num_steps"]
+    try:
+        algorithm.learn(steps - algorithm.iteration)
+    finally:
+        Path(run).mkdir(parents=True, exist_ok=True)
+        spent.write_text(json.dumps(before + watch.read()[1]))
+    cpu_s = json.loads(spent.read_text())
+    shortest, proven = OptimalSolver(algorithm.env).lengths(states=boards, num_cores=2)
+    assert proven.all()
+    report: dict[str, Any] = {
+        "seconds": algorithm.elapsed_s,
+        "cpu_s": cpu_s,
+        "steps": algorithm.total_steps,
+        "solved_all_s": solved_all[0] if solved_all else None,
+        "mean_optimum": float(shortest.mean()),
+        "searches": [],
+    }
+    for width, count in counts:
+        clock = Watch()
+        found = judge(width, count)
+        seconds, cpu_s = clock.read()
+        solved, length, best = found["success"], found["length"], shortest[:count]
+        report["searches"].append(
+            {
+                "width": width,
+                "boards": count,
+                "solved": float(solved.mean()),
+                "length_ratio": float(length[solved].mean() / best[solved].mean()),
+                "optimal": float((solved & (length == best)).mean()),
+                "ms_a_board": seconds * 1e3 / count,
+                "cpu_ms_a_board": cpu_s * 1e3 / count,
+            }
+        )
+    return report
+
+
+def uniform_states(env: Any, count: int) -> Any:
+    """`[count, S]` uniformly random solvable states, named by seeds from 0 on."""
+    import numpy as np
+
+    return np.array([env.random_state(seed) for seed in range(count)], np.int64)
+
+
 def uniform_boards(rng: Any) -> Any:
     """`[1000, 9]` uniformly random solvable boards, independent of the code under test."""
     import numpy as np
@@ -240,6 +318,8 @@ def main() -> None:
     mode, config_path, seed, *rest = sys.argv[1:]
     if mode == "reach":
         report = reach(config_path, int(seed), int(rest[0]), float(rest[1]))
+    elif mode == "walk":
+        report = walk(config_path, int(seed), rest[0], rest[1])
     elif mode == "search":
         report = search(config_path, int(seed), float(rest[0]), json.loads(rest[1]))
     else:

@@ -20,6 +20,8 @@ EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
 
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
+    if name.startswith("walk"):
+        return
     parser.add_argument("--seeds", type=int, default=3 if name == "reach" else 5)
     if name == "reach":
         parser.add_argument("--difficulty", type=int, default=32, help="stop here (32)")

@@ -7,7 +7,8 @@
 Each writes benchmarks/results/<name>.json with the machine, the commit and the command; `python
 benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
 and weights; rounds alternate between them, and a ratio is the median over rounds. `reach` and
-`quality` take many minutes, see learning.py.
+`quality` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube` take minutes, see
+walks.py.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import learning
 import peer
 import results
 import sides
+import walks
 from results import row
 from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
 
@@ -351,8 +353,11 @@ BENCHMARKS = {
     "dense": dense,
     "reach": learning.reach,
     "quality": learning.quality,
+    "walk8": walks.walk8,
+    "walk15": walks.walk15,
+    "walk_cube": walks.walk_cube,
 }
-LONG = ("reach", "quality")
+LONG = ("reach", "quality", "walk8", "walk15", "walk_cube")
 
 
 def main() -> int:

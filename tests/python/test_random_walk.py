@@ -164,6 +164,20 @@ def test_the_loss_is_the_documented_one(walking):
     assert found == pytest.approx([policy.item(), value.item(), (policy + 0.3 * value).item()])
 
 
+def test_half_precision_is_close_and_updates_stay_whole(walking):
+    algorithm = prepare_algorithm(walking)
+    batch, _ = algorithm.data_to_torch(algorithm.collect()[0])
+    whole = algorithm.losses(batch)
+    algorithm.config["training"]["precision"] = "bf16"
+    half = algorithm.losses(batch)
+    half[-1].backward()
+    assert half.dtype == torch.float32
+    # bf16 keeps eight bits of a product's factors.
+    assert half.tolist() == pytest.approx(whole.tolist(), rel=0.02)
+    assert half.tolist() != whole.tolist()
+    assert all(weights.grad.dtype == torch.float32 for weights in algorithm.policy.parameters())
+
+
 def test_learns_to_solve_and_tells_the_distance(walking):
     algorithm = prepare_algorithm(walking)
     algorithm.learn(60)

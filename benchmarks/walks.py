@@ -1,0 +1,102 @@
+"""Random-walk training and beam search: `walk8`, `walk15` and `walk_cube` of run.py.
+
+Each trains the example config from scratch and then searches from uniformly random states, whose
+shortest solutions are known. `walk15` keeps its run in benchmarks/.walk15: interrupted, it goes on
+from there when it is called again; remove the folder to begin anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from learning import learn
+from results import row
+from sides import OURS, ROOT, spread
+
+EXAMPLES = ROOT / "examples"
+KEPT = Path(__file__).resolve().parent / ".walk15"
+# Goals of a search by its width: kind, least or most.
+Goals = dict[int, dict[str, float]]
+
+
+def walk8(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """Random walks on the 8-puzzle: three runs, judged on 1,000 uniformly random boards."""
+    runs = [train("rw_puzzle8_v1", seed, "16:1000,128:1000") for seed in range(3)]
+    reached = [float("inf") if run["solved_all_s"] is None else run["solved_all_s"] for run in runs]
+    rows = [
+        row(
+            "8-puzzle, walks: all boards by beam 16 after", "s", {OURS: spread(reached)}, at_most=5
+        ),
+        *training_rows("8-puzzle", runs, at_most=20),
+        *search_rows("8-puzzle", runs, {16: {"solved": 1.0}, 128: {"optimal": 0.995}}),
+    ]
+    rows[0]["runs"] = runs
+    return rows
+
+
+def walk15(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """Random walks on the 15-puzzle: one run, judged on uniformly random boards."""
+    runs = [train("rw_puzzle15_v1", 0, "64:200,512:200,4096:200,16384:40", KEPT)]
+    shutil.rmtree(KEPT)
+    goals: Goals = {
+        512: {"solved": 1.0, "length_ratio": 1.06, "ms_a_board": 50},
+        4096: {"optimal": 0.85, "ms_a_board": 500},
+        16384: {"optimal": 0.99, "ms_a_board": 2000},
+    }
+    rows = [
+        *training_rows("15-puzzle", runs, at_most=180),
+        *search_rows("15-puzzle", runs, goals),
+    ]
+    rows[0]["runs"] = runs
+    return rows
+
+
+def walk_cube(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """Random walks on the 2x2x2 cube: three runs, judged on 1,000 uniformly random states."""
+    runs = [train("rw_cube2_v1", seed, "16:1000,64:1000,1024:1000") for seed in range(3)]
+    rows = [*training_rows("2×2×2 cube", runs), *search_rows("2×2×2 cube", runs, {})]
+    rows[0]["runs"] = runs
+    return rows
+
+
+def train(example: str, seed: int, searches: str, kept: Path | None = None) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        place = kept or Path(folder) / "run"
+        config = EXAMPLES / f"{example}.json"
+        run = learn(OURS, ["walk", str(config), str(seed), str(place), searches])
+    print(f"  seed {seed}: {run}", file=sys.stderr, flush=True)
+    return run
+
+
+def training_rows(name: str, runs: list[dict[str, Any]], **goal: float) -> list[dict[str, Any]]:
+    def figure(key: str) -> dict[str, Any]:
+        return {OURS: spread(run[key] for run in runs)}
+
+    return [
+        row(f"{name}, walks: training", "s", figure("seconds"), **goal),
+        row(f"{name}, walks: training, processors together", "CPU-s", figure("cpu_s")),
+    ]
+
+
+def search_rows(name: str, runs: list[dict[str, Any]], goals: Goals) -> list[dict[str, Any]]:
+    kinds = {
+        "solved": ("solved", "at_least", ""),
+        "length_ratio": ("mean length / optimum", "at_most", "times"),
+        "optimal": ("optimal", "at_least", ""),
+        "ms_a_board": ("time a board, two cores", "at_most", "ms"),
+        "cpu_ms_a_board": ("time a board, processors together", "at_most", "CPU-ms"),
+    }
+    rows = []
+    for number, search in enumerate(runs[0]["searches"]):
+        wanted = goals.get(search["width"], {})
+        for key, (text, kind, unit) in kinds.items():
+            figures = {OURS: spread(run["searches"][number][key] for run in runs)}
+            title = f"{name}, walks, beam {search['width']:,}: {text}"
+            goal = {kind: wanted[key]} if key in wanted else {}
+            rows.append(row(title, unit, figures, **goal))
+    return rows
