@@ -30,6 +30,7 @@ CHOSEN = {
     "walk_cube": ("2×2×2 cube, walks: training", "2×2×2 cube, walks, beam"),
     "reach": ("8-puzzle to difficulty",),
     "collect": ("collection",),
+    "strategies": ("beam", "mcts 64", "sample 1:"),
     "train_step": ("training step",),
     "iterate": ("learning iteration",),
     "evaluate": ("evaluate",),
@@ -123,7 +124,8 @@ def notes(contents: list[dict[str, Any]]) -> str:
         "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
         "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
         "Commands: `python benchmarks/run.py <benchmark>`, for `engine` also "
-        "`cargo run --release --bin benchmark`; spread, load and commit are in "
+        "`cargo run --release --bin benchmark`, for `strategies` (of `ppo_puzzle8_v1`, uniform "
+        "boards) `python benchmarks/strategies.py RUN_DIR`; spread, load and commit are in "
         "`benchmarks/results/`.\n\n"
     )
     for machine, names in machines.items():
