@@ -8,6 +8,7 @@
 //! assert_eq!((policy.num_features(), policy.num_actions()), (81, 4));
 //! ```
 
+pub mod signature;
 pub mod trace;
 
 use crate::error::Result;

@@ -1,5 +1,7 @@
 """Trains the saved policy that every language plays: specs/golden/puzzle8.safetensors.
 
+It has one hidden layer of 32, which is what the Mojo port has.
+
     OMP_NUM_THREADS=1 python tests/reference/write_policy.py
 
 Its weights are multiples of 1/32 or 1/8 and so small that every sum of the forward pass is exact
@@ -21,13 +23,12 @@ from safetensors.numpy import save_file
 PATH = Path(__file__).resolve().parents[2] / "specs" / "golden" / "puzzle8.safetensors"
 # Of each layer: inputs, outputs, and what its weights are multiples of.
 LAYERS = {
-    "embeddings": (81, 192, 1 / 32),
-    "common.0": (192, 64, 1 / 32),
-    "action.0": (64, 4, 1 / 8),
-    "value.0": (64, 1, 1 / 8),
+    "embeddings": (81, 32, 1 / 32),
+    "action.0": (32, 4, 1 / 8),
+    "value.0": (32, 1, 1 / 8),
 }
-BATCH = 4096
-UPDATES = 10_000
+BATCH = 2048
+UPDATES = 12_000
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         weights = torch.randn(outputs, inputs) * (2 / active) ** 0.5
         parameters[f"{name}.weight"] = weights.requires_grad_()
         parameters[f"{name}.bias"] = torch.zeros(outputs, requires_grad=True)
-    optimizer = torch.optim.Adam(parameters.values(), 3e-3)
+    optimizer = torch.optim.Adam(parameters.values(), 1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, UPDATES)
     for update in range(UPDATES):
         rows = torch.randint(len(observation), (BATCH,))
@@ -61,8 +62,11 @@ def main() -> None:
 
 def teacher() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All boards but the solved: observations, masks, optimal moves and optimal lengths."""
-    lanes = Lanes(2**20, 3, 3, difficulty=1, depth_slope=2, max_depth=64)
-    lanes.state = boards = np.unique(lanes.uniform(Rng.stream(1, 0, np.arange(2**22))), axis=0)[1:]
+    episode = {"difficulty": 1, "depth_slope": 2, "max_depth": 64}
+    drawn = Lanes(1, 3, 3, **episode).uniform(Rng.stream(1, 0, np.arange(2**22)))
+    boards = np.unique(drawn, axis=0)[1:]
+    lanes = Lanes(len(boards), 3, 3, **episode)
+    lanes.state = boards
     lengths = load()
     here = lengths[rank(boards)]
     moves = [lanes.moved(boards.copy(), np.full(len(boards), action)) for action in range(4)]
@@ -102,8 +106,7 @@ def forward(parameters: dict, observation: torch.Tensor) -> tuple[torch.Tensor, 
     vectors = weight["embeddings.weight"].T
     hidden = torch.nn.functional.embedding_bag(observation, vectors, mode="sum")
     hidden = (hidden + weight["embeddings.bias"]).relu()
-    shared = linear("common.0", hidden).relu()
-    return linear("action.0", shared), linear("value.0", shared)[:, 0]
+    return linear("action.0", hidden), linear("value.0", hidden)[:, 0]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ use twisterl::nn::{masked_softmax, Policy, Scratch};
 use twisterl::obs::SparseRows;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
-use twisterl::testing::{random_policy, Widths};
+use twisterl::testing::{random_policy, signature, Widths};
 use twisterl::{Error, Result};
 
 const HELP: &str = "\
@@ -30,6 +30,7 @@ usage: cargo run --release --bin benchmark -- [options]
   --threads T,T,...     thread counts of the collection (1, 2, 4, ... up to this machine)
   --seconds S           time spent on each figure (0.5)
   --json                print one JSON object instead of the table
+  --signature           print the number that stands for all behaviour, and its parts, instead
   --help                print this
 
 Each figure is the median of at least five rounds; lowest and highest follow. An episode lasts
@@ -47,6 +48,12 @@ fn main() -> ExitCode {
     if text.iter().any(|argument| argument == "--help" || argument == "-h") {
         return print(&format!("{HELP}\n"));
     }
+    if text.iter().any(|argument| argument == "--signature") {
+        return match signature() {
+            Ok(text) => print(&text),
+            Err(error) => fail(&error),
+        };
+    }
     match Options::parse(&text).and_then(|options| Ok((measure(&options)?, options))) {
         Ok((figures, options)) => {
             let text = match options.json {
@@ -55,11 +62,20 @@ fn main() -> ExitCode {
             };
             print(&text)
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(2)
+}
+
+/// As specs/signature.txt has it.
+fn signature() -> Result<String> {
+    let parts = signature::parts()?;
+    let lines = parts.iter().map(|part| format!("{:016x}  {}\n", part.digest, part.name));
+    Ok(format!("{:016x}\n", signature::total(&parts)) + &lines.collect::<String>())
 }
 
 /// Fails quietly where nobody reads any more, as in `benchmark | head`.

@@ -15,6 +15,7 @@ use twisterl::rl::env::Env;
 use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
 use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
+use twisterl::testing::signature::streams;
 use twisterl::testing::trace::{digests, join, records, Record, Workload};
 use twisterl::{Error, Result};
 use weights::{policy, Perms};
@@ -56,7 +57,11 @@ fn answer(request: &Value) -> Result<()> {
             let found = records(&*request.env()?, &request.workload()?)?;
             json!({ "records": found.iter().map(record).collect::<Vec<_>>() })
         }
-        "words" => json!({ "digests": [hex(words(&request)?)] }),
+        "words" => {
+            let (lanes, steps) = (request.number("lanes")?, request.number("steps")?);
+            let digest = streams(request.number("seed")? as u64, lanes, steps);
+            json!({ "digests": [hex(digest)] })
+        }
         "network" => network(&request)?,
         "greedy" => greedy(&request)?,
         "collect" => collected(&request)?,
@@ -139,25 +144,6 @@ impl Request<'_> {
         };
         (0..self.number("boards")?).map(board).collect()
     }
-}
-
-/// Words, bounded draws and floats of the streams of `lanes` lanes.
-fn words(request: &Request<'_>) -> Result<u64> {
-    let seed = request.number("seed")? as u64;
-    let (lanes, steps) = (request.number("lanes")?, request.number("steps")?);
-    let mut digest = 0;
-    for lane in 0..lanes as u64 {
-        let mut rng = Rng::stream(seed, lane % 7, lane);
-        for step in 0..steps {
-            let word = match step % 3 {
-                0 => rng.next_u64(),
-                1 => u64::from(rng.below(1 + (lane as u32 & 1023))),
-                _ => u64::from(rng.unit().to_bits()),
-            };
-            digest = join(digest, word);
-        }
-    }
-    Ok(digest)
 }
 
 /// Logits `[N, A]` and values `[N]` of uniformly random boards.
