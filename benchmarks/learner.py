@@ -4,6 +4,7 @@
     learner.py quality CONFIG SEED REPORT                      the whole run, with its curve
     learner.py walk CONFIG SEED RUN SEARCHES REPORT            the same, kept in the folder RUN,
         then beam searches: `16:1000,128:200` for 1,000 boards at width 16 and 200 at width 128
+    learner.py outcome CONFIG SEED DIFFICULTY,... REPORT       what the whole run reaches
     learner.py search CONFIG SEED LIMIT_S OVERRIDES REPORT     the same, judged by tree search
 
 `reach` runs with both versions. The clock runs in `learn` alone: set-up and the judging of a curve
@@ -300,6 +301,32 @@ def uniform_states(env: Any, count: int) -> Any:
     return np.array([env.random_state(seed) for seed in range(count)], np.int64)
 
 
+def outcome(config_path: str, seed: int, difficulties: list[int]) -> dict[str, Any]:
+    """One sampled try from each of 1,000 starts: scrambled by each of `difficulties`, 0: any."""
+    from twisterl.twisterl.collector import evaluate_episodes
+
+    algorithm = prepare(config_path, seed)
+    watch = Watch()
+    algorithm.learn(algorithm.config["learning"]["num_steps"])
+    seconds, cpu_s = watch.read()
+    report: dict[str, Any] = {"seconds": seconds, "cpu_s": cpu_s, "steps": algorithm.total_steps}
+    env, policy = algorithm.env.copy(), algorithm.policy.to_rust()
+    for difficulty in difficulties:
+        env.difficulty = difficulty or env.difficulty
+        played = evaluate_episodes(
+            env,
+            policy,
+            num_episodes=BOARDS,
+            seed=987,
+            num_cores=algorithm.config["collecting"]["num_cores"],
+            start="reset" if difficulty else "uniform",
+        )
+        solved = played["success"]
+        report[f"success_{difficulty}"] = float(solved.mean())
+        report[f"mean_length_{difficulty}"] = float(played["length"][solved].mean())
+    return report
+
+
 def uniform_boards(rng: Any) -> Any:
     """`[1000, 9]` uniformly random solvable boards, independent of the code under test."""
     import numpy as np
@@ -322,6 +349,8 @@ def main() -> None:
         report = walk(config_path, int(seed), rest[0], rest[1])
     elif mode == "search":
         report = search(config_path, int(seed), float(rest[0]), json.loads(rest[1]))
+    elif mode == "outcome":
+        report = outcome(config_path, int(seed), [int(text) for text in rest[0].split(",")])
     else:
         report = quality(config_path, int(seed))
     Path(rest[-1]).write_text(json.dumps(report))

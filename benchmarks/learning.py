@@ -1,4 +1,4 @@
-"""How long learning takes: `reach` and `quality` of run.py."""
+"""How long learning takes: `reach`, `quality` and `environments` of run.py."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ from sides import OURS, PEER, ROOT, spread
 LEARNER = Path(__file__).resolve().parent / "learner.py"
 REFERENCE = ROOT / "benchmarks" / "configs" / "ppo_puzzle8_reference.json"
 EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
+# Example configs with the random actions of the starts that they are judged at; 0: any state.
+OUTCOMES = {
+    "ppo_lights_out_v1": [0],
+    "ppo_permutation_v1": [0],
+    "ppo_linear_function_v1": [0],
+    "ppo_grid_world_v1": [0],
+    "ppo_cube2_v1": [5, 6, 8],
+}
 
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     if name.startswith("walk"):
         return
-    parser.add_argument("--seeds", type=int, default=3 if name == "reach" else 5)
+    parser.add_argument("--seeds", type=int, default=5 if name == "quality" else 3)
     if name == "reach":
         parser.add_argument("--difficulty", type=int, default=32, help="stop here (32)")
         parser.add_argument("--limit", type=float, default=600, help="seconds at most (600)")
@@ -85,6 +93,37 @@ def quality(options: argparse.Namespace) -> list[dict[str, Any]]:
         row("training time, processors together", "CPU-s", figure("cpu_s")),
     ]
     rows[0]["runs"] = runs
+    return rows
+
+
+def environments(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the example configs of the other environments reach on 1,000 starts, and how soon."""
+    rows = []
+    for name, difficulties in OUTCOMES.items():
+        config = str(ROOT / "examples" / f"{name}.json")
+        judged = ",".join(map(str, difficulties))
+        runs = []
+        for seed in range(options.seeds):
+            runs.append(learn(OURS, ["outcome", config, str(seed), judged]))
+            print(f"  {name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
+
+        def figure(key: str, scale: float = 1, runs: list[dict[str, Any]] = runs) -> dict[str, Any]:
+            return {OURS: spread(scale * run[key] for run in runs)}
+
+        for difficulty in difficulties:
+            starts = f"{difficulty} random actions" if difficulty else "any solvable state"
+            which = f"{name}, {starts}"
+            # The goal is that of the first; the others show where it ends.
+            goal = {"at_least": 95} if difficulty == difficulties[0] else {}
+            success = figure(f"success_{difficulty}", scale=100)
+            rows += [
+                row(f"{which}: sampled success", "%", success, **goal),
+                row(f"{which}: mean length", "actions", figure(f"mean_length_{difficulty}")),
+            ]
+        rows += [
+            row(f"{name}: training", "s", figure("seconds")),
+            {**row(f"{name}: training", "CPU-s", figure("cpu_s")), "runs": runs},
+        ]
     return rows
 
 

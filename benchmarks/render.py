@@ -46,6 +46,7 @@ def main() -> int:
     pages = {
         ROOT / "README.md": table(chosen=True),
         ROOT / "benchmarks" / "README.md": table(chosen=False),
+        ROOT / "docs" / "environments.md": outcomes(),
     }
     stale = []
     for path, text in pages.items():
@@ -66,16 +67,37 @@ def table(chosen: bool) -> str:
     contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     order = list(CHOSEN)
     contents.sort(key=lambda c: order.index(c["benchmark"]) if c["benchmark"] in order else 99)
-    lines = []
+    lines, shown = [], []
     for content in contents:
         wanted = CHOSEN.get(content["benchmark"], ()) if chosen else ("",)
-        for row in content["rows"]:
-            if row["name"].startswith(wanted):
-                lines.append(line(row, content["benchmark"]))
+        rows = [row for row in content["rows"] if row["name"].startswith(wanted)]
+        lines += [line(row, content["benchmark"]) for row in rows]
+        shown += [content] if rows else []
     if not lines:
         return ""
     head = "| what | TwisteRL | peer | ratio | benchmark |\n| --- | ---: | ---: | ---: | --- |\n"
-    return head + "".join(lines) + "\n" + notes(contents)
+    return head + "".join(lines) + "\n" + notes(shown)
+
+
+def outcomes() -> str:
+    """What the example configs reach, a line for each kind of starts."""
+    content = json.loads((RESULTS / "environments.json").read_text())
+    rows = {(row["name"], row["unit"]): row for row in content["rows"]}
+    lines = [
+        "| config | starts | sampled success | mean length | training |\n"
+        "| --- | --- | ---: | ---: | ---: |\n"
+    ]
+    for name, _ in rows:
+        which, _, what = name.partition(": ")
+        if what == "sampled success":
+            config, _, starts = which.partition(", ")
+            keys = [(name, "%"), (f"{which}: mean length", "actions"), (f"{config}: training", "s")]
+            figures = [figure(rows[key], "ours") for key in keys]
+            link = f"[{config}.json](../examples/{config}.json)"
+            lines.append(f"| {' | '.join([link, starts, *figures])} |\n")
+    seeds = content["rows"][0]["ours"]["rounds"]
+    lines.append(f"\nMedians of {seeds} seeds.\n" if seeds > 1 else "\nOne seed.\n")
+    return "".join(lines) + f"\n{machines([content])}"
 
 
 def line(row: dict[str, Any], benchmark: str) -> str:
@@ -110,8 +132,20 @@ def ratio(row: dict[str, Any]) -> str:
 
 
 def notes(contents: list[dict[str, Any]]) -> str:
-    """Where and how: machines, commits and commands."""
-    machines: dict[str, list[str]] = {}
+    """Where and how: sides, commands and machines."""
+    return (
+        "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
+        "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
+        "Commands: `python benchmarks/run.py <benchmark>`, for `engine` also "
+        "`cargo run --release --bin benchmark`, for `strategies` (of `ppo_puzzle8_v1`, uniform "
+        "boards) `python benchmarks/strategies.py RUN_DIR`; spread, load and commit are in "
+        "`benchmarks/results/`.\n\n"
+    ) + machines(contents)
+
+
+def machines(contents: list[dict[str, Any]]) -> str:
+    """The machines of the results and how busy they were."""
+    found: dict[str, list[str]] = {}
     for content in contents:
         machine = content["machine"]
         rust = machine["rust"].split(" (")[0]
@@ -119,22 +153,17 @@ def notes(contents: list[dict[str, Any]]) -> str:
             f"{machine['processor']}; {machine['cores']} cores, {machine['memory_gib']} GiB; "
             f"Python {machine['python']}, torch {machine['torch']}, {rust}"
         )
-        machines.setdefault(text, []).append(content["benchmark"])
-    text = (
-        "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
-        "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
-        "Commands: `python benchmarks/run.py <benchmark>`, for `engine` also "
-        "`cargo run --release --bin benchmark`, for `strategies` (of `ppo_puzzle8_v1`, uniform "
-        "boards) `python benchmarks/strategies.py RUN_DIR`; spread, load and commit are in "
-        "`benchmarks/results/`.\n\n"
-    )
-    for machine, names in machines.items():
-        which = "" if len(machines) == 1 else f" ({', '.join(names)})"
+        found.setdefault(text, []).append(content["benchmark"])
+    text = ""
+    for machine, names in found.items():
+        which = "" if len(found) == 1 else f" ({', '.join(names)})"
         text += f"Machine{which}: {machine}.\n"
     loads = [content["machine"]["load_at_end"] for content in contents]
     known = [load for load in loads if load is not None]
     if known:
-        text += f"Load average when the benchmarks ended: {min(known):.1f} to {max(known):.1f}.\n"
+        low, high = f"{min(known):.1f}", f"{max(known):.1f}"
+        span = low if low == high else f"{low} to {high}"
+        text += f"Load average when the benchmarks ended: {span}.\n"
     return text
 
 

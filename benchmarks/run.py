@@ -6,9 +6,9 @@
 
 Each writes benchmarks/results/<name>.json with the machine, the commit and the command; `python
 benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
-and weights; rounds alternate between them, and a ratio is the median over rounds. `reach` and
-`quality` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube` take minutes, see
-walks.py.
+and weights; rounds alternate between them, and a ratio is the median over rounds. `reach`,
+`quality` and `environments` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube`
+take minutes, see walks.py.
 """
 
 from __future__ import annotations
@@ -356,8 +356,9 @@ BENCHMARKS = {
     "walk8": walks.walk8,
     "walk15": walks.walk15,
     "walk_cube": walks.walk_cube,
+    "environments": learning.environments,
 }
-LONG = ("reach", "quality", "walk8", "walk15", "walk_cube")
+LONG = ("reach", "quality", "walk8", "walk15", "walk_cube", "environments")
 
 
 def main() -> int:
