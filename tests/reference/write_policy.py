@@ -28,7 +28,7 @@ LAYERS = {
     "value.0": (32, 1, 1 / 8),
 }
 BATCH = 2048
-UPDATES = 12_000
+UPDATES = 6_000
 
 
 def main() -> None:
@@ -42,8 +42,10 @@ def main() -> None:
         parameters[f"{name}.bias"] = torch.zeros(outputs, requires_grad=True)
     optimizer = torch.optim.Adam(parameters.values(), 1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, UPDATES)
-    for update in range(UPDATES):
-        rows = torch.randint(len(observation), (BATCH,))
+    # Every game passes through the few boards near the goal, so all lengths come equally often.
+    weights = 1 / torch.bincount(lengths.int())[lengths.int()]
+    rows_of = torch.multinomial(weights, BATCH * UPDATES, replacement=True).view(UPDATES, BATCH)
+    for update, rows in enumerate(rows_of):
         logits, values = forward(parameters, observation[rows])
         log_probs = logits.masked_fill(~masks[rows], -1e9).log_softmax(1)
         # Any of the optimal moves is right.
