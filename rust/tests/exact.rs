@@ -198,24 +198,6 @@ fn all_of_korfs_boards() {
     solves_korf(&korf());
 }
 
-/// The known boards at the greatest distance of the 15-puzzle (Brüngger et al., "The parallel
-/// search bench ZRAM and its applications", 1999) with the blank in the first cell, mirrored at
-/// the centre to this puzzle's goal.
-#[test]
-#[ignore = "minutes in a release build"]
-fn boards_of_80_moves() {
-    let known = [
-        [0, 12, 9, 13, 15, 11, 10, 14, 3, 7, 2, 5, 4, 8, 6, 1],
-        [0, 11, 9, 13, 12, 15, 10, 14, 3, 7, 6, 2, 4, 8, 5, 1],
-        [0, 12, 9, 13, 15, 11, 10, 14, 7, 8, 5, 6, 4, 3, 2, 1],
-    ];
-    let turned = |board: &[i64; 16]| -> Vec<i64> {
-        board.iter().rev().map(|&tile| if tile == 0 { 0 } else { 16 - tile }).collect()
-    };
-    let boards: Vec<_> = known.iter().map(|board| (80, turned(board))).collect();
-    solves_korf(&boards);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
