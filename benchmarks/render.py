@@ -84,14 +84,15 @@ def outcomes() -> str:
     content = json.loads((RESULTS / "environments.json").read_text())
     rows = {(row["name"], row["unit"]): row for row in content["rows"]}
     lines = [
-        "| config | starts | sampled success | mean length | training |\n"
-        "| --- | --- | ---: | ---: | ---: |\n"
+        "| config | starts | sampled success | mean length | training | processors |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: |\n"
     ]
     for name, _ in rows:
         which, _, what = name.partition(": ")
         if what == "sampled success":
             config, _, starts = which.partition(", ")
-            keys = [(name, "%"), (f"{which}: mean length", "actions"), (f"{config}: training", "s")]
+            keys = [(name, "%"), (f"{which}: mean length", "actions")]
+            keys += [(f"{config}: training", unit) for unit in ("s", "CPU-s")]
             figures = [figure(rows[key], "ours") for key in keys]
             link = f"[{config}.json](../examples/{config}.json)"
             lines.append(f"| {' | '.join([link, starts, *figures])} |\n")
