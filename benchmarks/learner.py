@@ -176,29 +176,28 @@ def search(
     boards = uniform_boards(np.random.default_rng(12345))
     shortest = optimum.optimal_lengths(boards)
 
-    def judge(**how: Any) -> dict[str, float]:
+    def judge(**how: Any) -> dict[str, Any]:
         policy = algorithm.policy.to_rust()
         found = evaluate_episodes(algorithm.env, policy, states=boards, **how)
-        solved = found["success"]
-        ratio = float(found["length"][solved].mean() / shortest[solved].mean())
+        solved, length = found["success"], found["length"]
+        ratio = float(length[solved].mean() / shortest[solved].mean()) if solved.any() else None
         return {"solved": float(solved.mean()), "length_ratio": ratio}
 
     searching = dict(algorithm.config["evals"]["search"])
     for key in ("freq", "num_episodes", "start"):
         del searching[key]
-    curve: list[dict[str, float]] = []
+    curve: list[dict[str, Any]] = []
     watch = Watch()
-    due = 0.0
+    due = limit_s / 12
 
     def record(num_steps: int) -> None:
         nonlocal due
         seconds, cpu_s = watch.read()
         if seconds < due:
             return
-        due += max(limit_s / 24, 1.0)
+        due = seconds + limit_s / 12
         found = watch.pause(lambda: judge(**searching))
         curve.append({"seconds": seconds, "cpu_s": cpu_s, "steps": num_steps, **found})
-        print(f"  {curve[-1]}", file=sys.stderr, flush=True)
 
     def watcher(num_steps: int) -> None:
         record(num_steps)

@@ -34,6 +34,8 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "reach":
         parser.add_argument("--difficulty", type=int, default=32, help="stop here (32)")
         parser.add_argument("--limit", type=float, default=600, help="seconds at most (600)")
+    elif name.startswith("az"):
+        parser.add_argument("--limit", type=float, default=120, help="seconds at most (120)")
 
 
 def reach(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -28,6 +28,8 @@ CHOSEN = {
     "walk8": ("8-puzzle, walks: all", "8-puzzle, walks: training", "8-puzzle, walks, beam"),
     "walk15": ("15-puzzle, walks: training", "15-puzzle, walks, beam"),
     "walk_cube": ("2×2×2 cube, walks: training", "2×2×2 cube, walks, beam"),
+    "az8": ("8-puzzle, AlphaZero",),
+    "az_search": ("8-puzzle, AlphaZero",),
     "reach": ("8-puzzle to difficulty",),
     "collect": ("collection",),
     "strategies": ("beam", "mcts 64", "sample 1:"),
@@ -47,6 +49,7 @@ def main() -> int:
         ROOT / "README.md": table(chosen=True),
         ROOT / "benchmarks" / "README.md": table(chosen=False),
         ROOT / "docs" / "environments.md": outcomes(),
+        ROOT / "docs" / "alphazero.md": table(chosen=False, benchmarks=("az8", "az_search")),
     }
     stale = []
     for path, text in pages.items():
@@ -62,9 +65,14 @@ def main() -> int:
     return 1 if stale and "--check" in sys.argv else 0
 
 
-def table(chosen: bool) -> str:
-    """The table in Markdown with the machine below; empty without results."""
+def table(chosen: bool, benchmarks: tuple[str, ...] | None = None) -> str:
+    """The table in Markdown with the machine below, of all benchmarks if none are named.
+
+    Empty without results.
+    """
     contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    if benchmarks is not None:
+        contents = [content for content in contents if content["benchmark"] in benchmarks]
     order = list(CHOSEN)
     contents.sort(key=lambda c: order.index(c["benchmark"]) if c["benchmark"] in order else 99)
     lines, shown = [], []

@@ -8,7 +8,7 @@ Each writes benchmarks/results/<name>.json with the machine, the commit and the 
 benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
 and weights; rounds alternate between them, and a ratio is the median over rounds. `reach`,
 `quality` and `environments` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube`
-take minutes, see walks.py.
+take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import alphazero
 import dense_ppo
 import learning
 import peer
@@ -357,8 +358,10 @@ BENCHMARKS = {
     "walk15": walks.walk15,
     "walk_cube": walks.walk_cube,
     "environments": learning.environments,
+    "az8": alphazero.az8,
+    "az_search": alphazero.az_search,
 }
-LONG = ("reach", "quality", "walk8", "walk15", "walk_cube", "environments")
+LONG = ("reach", "quality", "walk8", "walk15", "walk_cube", "environments", "az8", "az_search")
 
 
 def main() -> int:

@@ -153,6 +153,7 @@ class AZCollecting(Section):
         "puct", description="gumbel: sequential halving, for few simulations"
     )
     max_considered_actions: Count = Field(16, description="actions that gumbel starts with")
+    value_weight: Positive = Field(1.0, description="weight of the value in gumbel, its c_scale")
     dirichlet_alpha: Positive = Field(0.3, description="shape of the noise in the root's priors")
     exploration_fraction: Fraction = Field(0.0, description="share of that noise")
     temperature_moves: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
@@ -166,6 +167,10 @@ class AZCollecting(Section):
     difficulty_distribution: Literal["fixed", "uniform"] = Field(
         "fixed", description="each episode at the difficulty, or drawn from 1 to it"
     )
+    resign_threshold: float | None = Field(
+        None, description="end an episode whose root is worth less; null: never"
+    )
+    resign_exempt: Fraction = Field(0.1, description="share of the episodes that never resign")
     reuse: bool = Field(True, description="keep the tree below the move that was played")
     cache: bool = Field(True, description="evaluate each state once per collection")
 
@@ -275,6 +280,7 @@ class Evaluation(Section):
     root_selection: Literal["puct", "gumbel"] = Field(
         "puct", description="how mcts chooses at its root"
     )
+    gamma: Fraction = Field(1.0, description="discount in mcts, that of the training best")
     beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         64, description="states that beam keeps at every depth"
     )

@@ -288,3 +288,23 @@ def test_memory_does_not_grow(small_az):
     algorithm.learn(300)
     # Kept collections of about 100 KB each would add 30 MB.
     assert resident() - before < 4 << 20
+
+
+def test_search_beats_the_policy_it_searches_with(small_az):
+    small_az["env"].update(width=3, height=3, difficulty=20, max_depth=40)
+    small_az["algorithm"]["collecting"].update(
+        num_episodes=64, num_mcts_searches=16, root_selection="gumbel", gamma=0.95
+    )
+    small_az["algorithm"]["training"]["minibatch_size"] = 128
+    small_az["algorithm"]["evals"] = {"search": {"num_episodes": 1, "freq": 1000}}
+    torch.manual_seed(0)
+    algorithm = prepare_algorithm(small_az)
+    algorithm.learn(20)
+    common = {"num_episodes": 300, "deterministic": True, "num_cores": 1, "seed": 5}
+    policy, _ = algorithm.evaluate(common)
+    search, _ = algorithm.evaluate(
+        {**common, "num_mcts_searches": 32, "root_selection": "gumbel", "gamma": 0.95}
+    )
+    # The intervals of 95 % do not touch.
+    assert search.interval[0] > policy.interval[1], (policy, search)
+    assert policy.success > 0.1

@@ -257,7 +257,7 @@ class Algorithm:
         be called from many threads.
 
         Args:
-            options: `strategy` ("greedy", "sample", "mcts" or "beam"), `root_selection`,
+            options: `strategy` ("greedy", "sample", "mcts" or "beam"), `root_selection`, `gamma`,
                 `beam_width`, `time_limit_s` and `node_limit`, as in an entry of `evals`.
 
         Raises:

@@ -26,6 +26,7 @@ pub(super) struct Tries {
 struct Options {
     strategy: Option<String>,
     root_selection: Option<String>,
+    gamma: Option<f32>,
     beam_width: Option<i64>,
     time_limit_s: Option<f64>,
     node_limit: Option<i64>,
@@ -38,13 +39,14 @@ impl Options {
             match name.extract::<String>()?.as_str() {
                 "strategy" => read.strategy = value.extract()?,
                 "root_selection" => read.root_selection = value.extract()?,
+                "gamma" => read.gamma = value.extract()?,
                 "beam_width" => read.beam_width = value.extract()?,
                 "time_limit_s" => read.time_limit_s = value.extract()?,
                 "node_limit" => read.node_limit = value.extract()?,
                 other => {
                     return Err(PyTypeError::new_err(format!(
                         "got an unexpected keyword argument {other:?}; expected strategy, \
-                         root_selection, beam_width, time_limit_s or node_limit"
+                         root_selection, gamma, beam_width, time_limit_s or node_limit"
                     )))
                 }
             }
@@ -96,6 +98,7 @@ pub(super) fn eval_config(
         exploration,
         max_expand_depth: count("max_expand_depth", max_expand_depth)?,
         root_selection,
+        gamma: options.gamma.unwrap_or(1.0),
         ..TreeConfig::default()
     };
     let width = count("beam_width", options.beam_width.unwrap_or(BEAM_WIDTH as i64))?;
