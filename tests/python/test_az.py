@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from twisterl import train  # noqa: E402
 from twisterl.rl import descent  # noqa: E402
 from twisterl.rl.az import from_collected  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -308,3 +309,19 @@ def test_search_beats_the_policy_it_searches_with(small_az):
     # The intervals of 95 % do not touch.
     assert search.interval[0] > policy.interval[1], (policy, search)
     assert policy.success > 0.1
+
+
+def test_the_command_leaves_a_whole_run(small_az, tmp_path):
+    config = tmp_path / "az.json"
+    config.write_text(json.dumps(small_az))
+    run = tmp_path / "run"
+    train.main(str(config), str(run), None, 2)
+    names = {path.name for path in run.iterdir()}
+    assert {
+        "base_config.json", "full_algorithm_config.json", "metrics.jsonl", "learning_curve.png",
+        "checkpoint_last.safetensors", "checkpoint_best.safetensors",
+    } <= names  # fmt: skip
+    assert any(name.startswith("events.") for name in names)
+    other = prepare_algorithm(small_az, None, str(run / "checkpoint_last.safetensors"))
+    moves = other.solve([1, 0, 2, 3], True, 1, 16, 1.41, 1)
+    assert moves == [0]
