@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twisterl import train  # noqa: E402
+from twisterl import cli, train  # noqa: E402
 from twisterl.rl import descent  # noqa: E402
 from twisterl.rl.az import from_collected  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -311,7 +311,7 @@ def test_search_beats_the_policy_it_searches_with(small_az):
     assert policy.success > 0.1
 
 
-def test_the_command_leaves_a_whole_run(small_az, tmp_path):
+def test_the_command_leaves_a_whole_run(small_az, tmp_path, capsys):
     config = tmp_path / "az.json"
     config.write_text(json.dumps(small_az))
     run = tmp_path / "run"
@@ -325,3 +325,9 @@ def test_the_command_leaves_a_whole_run(small_az, tmp_path):
     other = prepare_algorithm(small_az, None, str(run / "checkpoint_last.safetensors"))
     moves = other.solve([1, 0, 2, 3], True, 1, 16, 1.41, 1)
     assert moves == [0]
+    # The command searches as the run did in training, unless it is told otherwise.
+    capsys.readouterr()
+    assert cli.main(["eval", str(run), "--strategy", "mcts", "--json", "--num_episodes", "5"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["gamma"], report["root_selection"]) == (0.9, "puct")
+    assert cli.main(["solve", str(run), "1 0 2 3", "--strategy", "mcts", "--deterministic"]) == 0

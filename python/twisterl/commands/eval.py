@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ConfigError([Fault("--difficulty", problem)], "command line")
             loaded.env.difficulty = arguments.difficulty
         optimum = _optimum(loaded.env, start, common, arguments.optimum_time_s)
+        asked = [player.searched_as_trained(loaded.config, one) for one in asked]
         reports = [_play(loaded, start, one, optimum) for one in asked]
     if arguments.json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2))

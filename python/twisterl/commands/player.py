@@ -80,6 +80,15 @@ def search_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
+def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """A search of a tree takes the rules of the one that taught the run, if one did."""
+    collecting = config["algorithm"].get("collecting", {})
+    if not asked["num_mcts_searches"] or "num_mcts_searches" not in collecting:
+        return asked
+    rules = ("C", "max_expand_depth", "root_selection", "gamma")
+    return {**{name: collecting[name] for name in rules}, **asked}
+
+
 def action_names(env: Any) -> list[str]:
     """What the actions are called; numbers for an environment that does not say."""
     names = getattr(env, "action_names", None)

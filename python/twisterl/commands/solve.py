@@ -83,8 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
             optimum = None if actions is None else at_least
         else:
             arguments.run = arguments.words[0]
-            policy = player.load(arguments).policy
-            (success, _), found = collector.solve(env, policy, **asked)
+            loaded = player.load(arguments)
+            asked = player.searched_as_trained(loaded.config, asked)
+            (success, _), found = collector.solve(env, loaded.policy, **asked)
             actions = found if success else None
             at_least = optimum = _optimum(env, state)
         if arguments.json:
