@@ -22,6 +22,8 @@ from .section import (
 comptime MAX_BYTES = 1 << 20
 comptime LARGEST_COUNT = 10_000_000
 comptime LARGEST_STEPS = 1_000_000
+comptime PRESET = "ppo_deterministic"
+"""The evaluation that a config may name without describing it."""
 comptime LARGEST_SEED = (1 << 62) - 1 + (1 << 62)
 
 
@@ -222,18 +224,17 @@ struct Config(Movable):
             entry.finish(document)
             self.evaluations.append(evaluation^)
 
-    def require_metric(self) raises:
-        """Refuses a `diff_metric` that no evaluation has, where the difficulty may rise.
-        """
-        if self.learning.metric == "":
-            return
+    def require_metric(mut self) raises:
+        """Adds the preset where the config names it, refuses another `diff_metric` of no entry."""
         for evaluation in self.evaluations:
             if evaluation.name == self.learning.metric:
                 return
-        raise Error(
-            "algorithm.learning.diff_metric: expected a key of evals, got ",
-            self.learning.metric,
-        )
+        if self.learning.metric != PRESET:
+            raise Error(
+                "algorithm.learning.diff_metric: expected a key of evals, got ",
+                self.learning.metric,
+            )
+        self.evaluations.append(Evaluation(PRESET, 100, True, 1, 0, False, 1))
 
 
 def require_class(
@@ -264,7 +265,7 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
     var learning = Learning(
         section.number(document, "diff_threshold", 0.85, FRACTION),
         section.integer(document, "diff_max", LARGEST_STEPS, 0, LARGEST_STEPS),
-        section.text(document, "diff_metric", ""),
+        section.text(document, "diff_metric", PRESET),
         section.integer(document, "diff_step", 1, 1, LARGEST_STEPS),
         0,
     )

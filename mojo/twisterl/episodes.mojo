@@ -1,6 +1,7 @@
 """The episodes of one member of the population."""
 
 from std.bit import count_trailing_zeros
+from std.memory import pack_bits
 
 from .network import Floats, embed, logits, value
 from .puzzle import Board, InlineArray, NUM_ACTIONS
@@ -42,15 +43,12 @@ def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
     """The legal action with the largest logit, the first of equals."""
     var scores = logits[B.CELLS](embed[B, hidden](board, weights), weights)
     var masks = board.masks()
-    var best = Int(count_trailing_zeros(masks))
-    var highest = Float32.MIN
-    comptime for action in range(NUM_ACTIONS):
-        var better = Bool((masks >> UInt8(action)) & 1) & (
-            scores[action] > highest
-        )
-        highest = scores[action] if better else highest
-        best = action if better else best
-    return best
+    comptime bits = SIMD[DType.uint8, NUM_ACTIONS](1, 2, 4, 8)
+    var legal = (bits & masks).ne(0)
+    var highest = legal.select(scores, Float32.MIN).reduce_max()
+    var best = UInt8(pack_bits(scores.eq(highest))) & masks
+    # Weights that are not finite compare equal to nothing.
+    return Int(count_trailing_zeros(best if best != 0 else masks))
 
 
 @always_inline

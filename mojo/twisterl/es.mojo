@@ -13,7 +13,7 @@ member is summed in the order of the episodes: the result is the same for any nu
 from std.atomic import Atomic
 
 from .episodes import Player, Score, play
-from .network import Floats, Layout
+from .network import AlignedWeights, Floats, Layout
 from .noise import BLOCK, Noise, padded
 from .optimizer import OptimizerSettings, Update
 from .puzzle import Board, Settings
@@ -234,7 +234,7 @@ struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
         """Writes the scores of the pairs that this thread takes."""
         comptime layout = Layout(Self.B.CELLS * Self.B.CELLS, Self.hidden)
         comptime size = padded(layout.size())
-        var member = List[Float32](length=size, fill=0)
+        var member = AlignedWeights(size)
         var moves = List[Int](length=self.settings.num_episodes, fill=0)
         var starts = Span(
             unsafe_ptr=self.starts, length=self.settings.num_episodes
@@ -248,29 +248,22 @@ struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
                 var half_sigma = Float32(
                     self.settings.sigma * (0.5 if sign == 0 else -0.5)
                 )
-                perturb(self.weights, noise, half_sigma, member)
+                perturb[size](self.weights, noise, half_sigma, member.start())
                 var score = play[Self.B, Self.hidden, Self.player](
-                    untracked(member), starts, moves
+                    member.start(), starts, moves
                 )
                 self.scores.unsafe_offset(2 * pair + sign)[] = score
         _ = member^
 
 
 @always_inline
-def perturb(
-    weights: Floats,
-    noise: Noise,
-    half_sigma: Float32,
-    mut member: List[Float32],
-):
-    """Writes `weights + half_sigma * (twice the noise)` to `member`, whole blocks.
-    """
+def perturb[size: Int](weights: Floats, noise: Noise, half_sigma: Float32, member: Floats):
+    """Writes `weights + half_sigma * (twice the noise)` to `member`, `size` entries."""
     comptime Vector = SIMD[DType.float32, BLOCK]
-    for block in range(len(member) // BLOCK):
+    for block in range(size // BLOCK):
         var doubled = noise.block(block).cast[DType.float32]()
         var base = weights.unsafe_load[width=BLOCK](block * BLOCK)
-        var moved = doubled.fma(Vector(half_sigma), base)
-        member.unsafe_ptr().unsafe_store(block * BLOCK, moved)
+        member.unsafe_store(block * BLOCK, doubled.fma(Vector(half_sigma), base))
 
 
 @fieldwise_init

@@ -57,6 +57,24 @@ struct Layout(ImplicitlyCopyable):
         return self.value_bias() + 1
 
 
+struct AlignedWeights(Movable):
+    """Room for weights that begins with a cache line, so that no row of 16 crosses one."""
+
+    var storage: List[Float32]
+
+    def __init__(out self, size: Int):
+        """Zeros [size]."""
+        self.storage = List[Float32](length=size + LANES - 1, fill=0)
+
+    @always_inline
+    def start(self) -> Floats:
+        """The first weight; it does not keep this alive: the caller must."""
+        var first = self.storage.unsafe_ptr().unsafe_mut_cast[True]()
+        var past = Int(first) // 4 % LANES
+        var aligned = first.unsafe_offset((LANES - past) % LANES)
+        return aligned.unsafe_origin_cast[MutUntrackedOrigin]()
+
+
 @always_inline
 def embed[
     B: Board, hidden: Int

@@ -337,8 +337,9 @@ struct PackedPuzzle[width: Int, height: Int](Board):
     def swapped(tiles: UInt64, blank: Int, to: Int) -> UInt64:
         """The board after the blank went from `blank` to `to`; itself if they are equal.
         """
-        var tile = (tiles >> UInt64(4 * to)) & 15
-        return tiles ^ (tile << UInt64(4 * to)) ^ (tile << UInt64(4 * blank))
+        var tile = tiles & (UInt64(15) << UInt64(4 * to))
+        var turn = UInt64(4 * (blank - to)) & 63
+        return tiles ^ tile ^ ((tile << turn) | (tile >> ((0 - turn) & 63)))
 
     @always_inline
     def scramble(mut self, mut rng: Rng, num_actions: Int):

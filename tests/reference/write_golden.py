@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import es
 from coupling import LinearFunction, Permutation
 from cube2 import Cube2
 from grid_world import GridWorld
@@ -30,7 +31,8 @@ SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
 def main() -> int:
     differing = []
     environments = {f"{name}.json": environment(cases) for name, cases in ENVIRONMENTS.items()}
-    for name, content in {"rng.json": rng(), "mcts.json": mcts(), **environments}.items():
+    others = {"rng.json": rng(), "mcts.json": mcts(), "es.json": es.golden()}
+    for name, content in {**others, **environments}.items():
         path = GOLDEN / name
         text = "{\n" + ",\n".join(f" {json.dumps(k)}: {lines(v)}" for k, v in content.items())
         text += "\n}\n"

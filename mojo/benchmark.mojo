@@ -1,0 +1,280 @@
+"""Throughput of the Mojo port on this machine: `mojo run benchmark.mojo [--json]`."""
+
+from std.benchmark import keep
+from std.ffi import external_call
+from std.sys import argv, exit, stderr
+from std.time import perf_counter_ns
+
+from twisterl.episodes import Player, play
+from twisterl.es import EsSettings, EvolutionStrategy, initial_weights
+from twisterl.json import quoted
+from twisterl.network import AlignedWeights, Layout
+from twisterl.puzzle import Board, PackedPuzzle, Puzzle, Settings
+from twisterl.rng import Rng
+from twisterl.terminal import fixed
+from twisterl.workers import worker_count
+
+comptime ROUNDS = 15
+comptime ROUND_NS = 20_000_000
+comptime SCRAMBLE = 20
+comptime HIDDEN = 32
+comptime HELP = """Measure environment, policy and Evolution Strategies on this machine.
+
+usage: mojo run benchmark.mojo [--json]
+"""
+
+
+@fieldwise_init
+struct Figure(Copyable, Movable):
+    """One measured quantity: the median of its rounds, and their spread."""
+
+    var name: String
+    var unit: String
+    var median: Float64
+    var low: Float64
+    var high: Float64
+
+
+trait Work:
+    """Something that can be done many times."""
+
+    def do(mut self, repeats: Int) raises -> Int:
+        """Does it `repeats` times and returns how much that was."""
+        ...
+
+
+def cpu_time_ns() -> Int:
+    """Processor time of this program so far, which other programs do not lengthen."""
+    return external_call["clock", Int]() * 1000
+
+
+def time[W: Work](name: String, unit: String, mut work: W) raises -> Figure:
+    """Times `work`: processor time, or for a `unit` that begins with "M" a rate in wall time."""
+    var is_rate = unit.startswith("M")
+    var repeats = 1
+    while True:
+        var start = perf_counter_ns()
+        _ = work.do(repeats)
+        if 2 * (perf_counter_ns() - start) >= ROUND_NS:
+            break
+        repeats *= 2
+    var figures = List[Float64]()
+    for _ in range(ROUNDS):
+        var start = Int(perf_counter_ns()) if is_rate else cpu_time_ns()
+        var amount = Float64(work.do(repeats))
+        var end = Int(perf_counter_ns()) if is_rate else cpu_time_ns()
+        var nanoseconds = Float64(end - start) / amount
+        if is_rate:
+            figures.append(1000 / nanoseconds)
+        else:
+            figures.append(nanoseconds / 1000 if unit == "µs" else nanoseconds)
+    sort(figures)
+    return Figure(name, unit, figures[ROUNDS // 2], figures[0], figures[ROUNDS - 1])
+
+
+struct Resets[B: Board](Work):
+    """Resets with `SCRAMBLE` moves."""
+
+    var board: Self.B
+    var rng: Rng
+
+    def __init__(out self):
+        self.board = Self.B(Settings(difficulty=SCRAMBLE))
+        self.rng = Rng(1)
+
+    def do(mut self, repeats: Int) raises -> Int:
+        """Resets the board."""
+        for _ in range(repeats):
+            self.board.reset(self.rng)
+            keep(self.board.tile(0))
+        return repeats
+
+
+@always_inline
+def combined_step[B: Board](mut board: B, action: Int) -> Float32:
+    """Observation, masks, step, reward and end: what a learner asks of every step."""
+    var features = Int(0)
+    comptime for cell in range(B.CELLS):
+        features += cell * B.CELLS + board.tile(cell)
+    keep(features)
+    keep(board.masks())
+    board.step(action)
+    keep(board.is_final())
+    return board.reward()
+
+
+struct Steps[B: Board](Work):
+    """Combined steps by actions drawn beforehand."""
+
+    var board: Self.B
+    var actions: List[UInt8]
+
+    def __init__(out self):
+        self.board = Self.B(Settings())
+        self.actions = List[UInt8]()
+        var rng = Rng(1)
+        for _ in range(4096):
+            self.actions.append(UInt8(rng.below(4)))
+
+    def do(mut self, repeats: Int) raises -> Int:
+        """Plays all the actions."""
+        var total = Float32(0)
+        for _ in range(repeats):
+            for action in self.actions:
+                total += combined_step(self.board, Int(action))
+        keep(total)
+        return repeats * len(self.actions)
+
+
+struct Rollout[B: Board](Work):
+    """10,000 combined steps by random actions, with a reset at the end of each episode."""
+
+    var board: Self.B
+    var rng: Rng
+
+    def __init__(out self):
+        self.board = Self.B(Settings(difficulty=SCRAMBLE))
+        self.rng = Rng(1)
+
+    def do(mut self, repeats: Int) raises -> Int:
+        """Plays 10,000 steps."""
+        var total = Float32(0)
+        for _ in range(repeats):
+            self.board.reset(self.rng)
+            for _ in range(10_000 // 32):
+                # Two bits an action, as in a scramble.
+                var word = self.rng.next()
+                for _ in range(32):
+                    total += combined_step(self.board, Int(word & 3))
+                    word >>= 2
+                    if self.board.is_final():
+                        self.board.reset(self.rng)
+        keep(total)
+        return repeats
+
+
+struct Playing[interleaved: Int](Work):
+    """Episodes of the 8-puzzle by a policy 81-32-4."""
+
+    comptime B = PackedPuzzle[3, 3]
+    var weights: AlignedWeights
+    var starts: List[Self.B]
+    var moves: List[Int]
+
+    def __init__(out self):
+        var weights = initial_weights(Layout(81, HIDDEN), 1)
+        self.weights = AlignedWeights(len(weights))
+        for i in range(len(weights)):
+            self.weights.start()[unsafe_offset=i] = weights[i]
+        self.starts = List[Self.B]()
+        var rng = Rng(1)
+        for _ in range(64):
+            var start = Self.B(Settings(difficulty=100, forbid_undo=True))
+            start.reset(rng)
+            self.starts.append(start^)
+        self.moves = List[Int](length=len(self.starts), fill=0)
+
+    def do(mut self, repeats: Int) raises -> Int:
+        """Plays from all starts; policy steps."""
+        var steps = 0
+        for _ in range(repeats):
+            var score = play[Self.B, HIDDEN, Player.POLICY, Self.interleaved](
+                self.weights.start(), Span(self.starts), self.moves
+            )
+            steps += score.steps
+        return steps
+
+
+struct Generations(Work):
+    """Generations of Evolution Strategies on the 8-puzzle, always the first."""
+
+    comptime ES = EvolutionStrategy[PackedPuzzle[3, 3], HIDDEN]
+    var threads: Int
+
+    def __init__(out self, threads: Int):
+        self.threads = threads
+
+    def do(mut self, repeats: Int) raises -> Int:
+        """Plays generations; policy steps."""
+        var settings = EsSettings()
+        settings.uniform_difficulty = True
+        var steps = 0
+        for _ in range(repeats):
+            var es = Self.ES(settings, 1)
+            for _ in range(2):
+                steps += es.step(Settings(difficulty=100, forbid_undo=True), self.threads).steps
+        return steps
+
+
+def measure() raises -> List[Figure]:
+    """All figures."""
+    var figures = List[Figure]()
+    environment[Puzzle[3, 3]]("InlineArray", figures)
+    environment[PackedPuzzle[3, 3]]("64 bits", figures)
+    environment[PackedPuzzle[4, 4]]("4×4, 64 bits", figures)
+    var single = Playing[1]()
+    figures.append(time("policy step 81-32-4, one episode", "ns", single))
+    var interleaved = Playing[8]()
+    figures.append(time("policy step 81-32-4, 8 interleaved", "ns", interleaved))
+    for threads in [1, 2, 4, 8]:
+        if worker_count(threads) == threads:
+            var generations = Generations(threads)
+            var name = String("Evolution Strategies, ", threads, " thread")
+            figures.append(time(name + ("s" if threads > 1 else ""), "M steps/s", generations))
+    return figures^
+
+
+def environment[B: Board](kind: String, mut figures: List[Figure]) raises:
+    """Measures the board `B`."""
+    var resets = Resets[B]()
+    figures.append(time(String("reset, ", SCRAMBLE, " moves, ", kind), "ns", resets))
+    var steps = Steps[B]()
+    figures.append(time("combined step, " + kind, "ns", steps))
+    var rollout = Rollout[B]()
+    figures.append(time("10,000 random steps, " + kind, "µs", rollout))
+
+
+def as_json(figures: List[Figure]) -> String:
+    """The figures as one JSON object."""
+    var text = String('{"figures": [')
+    for i in range(len(figures)):
+        ref figure = figures[i]
+        text += String(", " if i > 0 else "", '{"name": ', quoted(figure.name))
+        text += String(', "unit": ', quoted(figure.unit), ', "median": ', fixed(figure.median, 4))
+        text += String(', "low": ', fixed(figure.low, 4), ', "high": ', fixed(figure.high, 4), "}")
+    return text + "]}"
+
+
+def padded_to(text: String, width: Int) -> String:
+    """`text` with spaces before it, `width` characters at least."""
+    var spaces = max(0, width - text.count_codepoints())
+    return String(" ") * spaces + text
+
+
+def table(figures: List[Figure]) -> String:
+    """The figures as a table."""
+    var text = String(" ") * 44 + "    median    lowest   highest\n"
+    for figure in figures:
+        text += figure.name + padded_to("", 44 - figure.name.count_codepoints())
+        for value in [figure.median, figure.low, figure.high]:
+            text += padded_to(fixed(value, 2), 10)
+        text += "  " + figure.unit + "\n"
+    return text^
+
+
+def main():
+    var arguments = argv()
+    var wants_json = len(arguments) == 2 and arguments[1] == "--json"
+    if len(arguments) > 1 and not wants_json:
+        var wants_help = arguments[1] == "--help"
+        if wants_help:
+            print(HELP, end="")
+            exit(0)
+        print("error:", arguments[1], "is unknown; --help lists the options", file=stderr)
+        exit(1)
+    try:
+        var figures = measure()
+        print(as_json(figures) if wants_json else table(figures), end="\n" if wants_json else "")
+    except error:
+        print("error:", error, file=stderr)
+        exit(1)

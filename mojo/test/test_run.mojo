@@ -1,0 +1,118 @@
+"""Evaluation, the curriculum, and runs that go on as if they had never stopped."""
+
+from std.tempfile import TemporaryDirectory
+from std.testing import TestSuite, assert_almost_equal, assert_equal, assert_raises, assert_true
+
+from twisterl.config import Config, Evaluation
+from twisterl.episodes import Player
+from twisterl.es import EvolutionStrategy, initial_weights
+from twisterl.evaluate import Report, evaluate
+from twisterl.network import Layout
+from twisterl.puzzle import PackedPuzzle, Settings
+from twisterl.run import LAST, STATE, Options, Run
+from twisterl.weights import Tensors, policy_weights
+from twisterl.workers import Worker, run_workers
+
+comptime B = PackedPuzzle[3, 3]
+comptime CONFIG = """{"env_cls": "Puzzle", "policy_cls": "BasicPolicy", "algorithm_cls": "ES",
+  "env": {"difficulty": 4, "forbid_undo": true},
+  "policy": {"embedding_size": 32, "common_layers": []},
+  "algorithm": {"seed": 3,
+    "collecting": {"num_pairs": 4, "num_episodes": 8},
+    "training": {"num_generations": 2},
+    "learning": {"diff_metric": "scrambled", "diff_threshold": 0.1, "diff_step": 2, "diff_max": 7,
+                 "num_steps": NUM_STEPS},
+    "evals": {"scrambled": {"num_episodes": 50}},
+    "logging": {"log_freq": 0}}}
+"""
+
+
+def config_of(num_steps: Int) raises -> Config:
+    """The config with this many iterations."""
+    return Config(String(CONFIG).replace("NUM_STEPS", String(num_steps)))
+
+
+def test_interval() raises:
+    """Wilson's interval of 95 in 100, as in `twisterl.rl.evaluation.wilson`."""
+    var bounds = Report(100, 95, 0).interval()
+    assert_almost_equal(bounds[0], 0.888, atol=5e-4)
+    assert_almost_equal(bounds[1], 0.978, atol=5e-4)
+
+
+def test_evaluation_does_not_depend_on_threads() raises:
+    var weights = initial_weights(Layout(81, 32), 1)
+    for uniform in [False, True]:
+        var asked = Evaluation("a", 101, True, 1, 7, uniform, 1)
+        var board = Settings(difficulty=5, forbid_undo=True)
+        var one = evaluate[B, 32](weights, Player.POLICY, asked, board, 3, 1)
+        var three = evaluate[B, 32](weights, Player.POLICY, asked, board, 3, 3)
+        assert_equal(one.solved, three.solved)
+        assert_equal(one.moves, three.moves)
+        assert_equal(one.num_episodes, 101)
+    var scrambled = Evaluation("a", 50, True, 1, 7, False, 1)
+    var easy = evaluate[B, 32](weights, Player.VALUE, scrambled, Settings(difficulty=1), 3, 2)
+    # One move from solved, which the value player sees.
+    assert_equal(easy.solved, 50)
+
+
+def trained(num_steps: Int, folder: String, resume: String) raises -> Run[B, 32]:
+    """A run of that many iterations."""
+    var config = config_of(num_steps)
+    var run = Run[B, 32](config^, Options("", "{}", 2, 0, resume, folder))
+    run.start_from(resume)
+    assert_equal(run.learn(), 0)
+    return run^
+
+
+def test_five_and_five_are_ten() raises:
+    with TemporaryDirectory() as folder:
+        var whole = trained(10, folder + "/whole", "")
+        assert_equal(whole.strategy.generation, 20)
+        assert_equal(whole.board.difficulty, 7)
+        _ = trained(5, folder + "/parts", "")
+        var parts = trained(10, folder + "/parts", folder + "/parts")
+        assert_equal(parts.strategy.weights, whole.strategy.weights)
+        assert_equal(parts.strategy.second, whole.strategy.second)
+        assert_equal(parts.steps, whole.steps)
+        assert_equal(parts.best, whole.best)
+        var saved = Tensors.load(folder + "/parts/" + LAST)
+        assert_equal(policy_weights(saved, Layout(81, 32)), whole.strategy.weights)
+
+
+def test_a_model_starts_a_run() raises:
+    with TemporaryDirectory() as folder:
+        var first = trained(1, folder + "/first", "")
+        var config = config_of(0)
+        var run = Run[B, 32](config^, Options("", "{}", 1, 0, "", folder))
+        run.start_from(folder + "/first/" + LAST)
+        assert_equal(run.strategy.weights, first.strategy.weights)
+        assert_equal(run.strategy.generation, 0)
+        with assert_raises(contains="no such file"):
+            run.start_from(folder + "/nothing")
+        with assert_raises(contains="does not fit the config"):
+            run.restore(folder + "/first/" + LAST)
+        var config2 = config_of(0)
+        var wider = Run[B, 64](config2^, Options("", "{}", 1, 0, "", folder))
+        with assert_raises(contains="does not fit the config"):
+            wider.start_from(folder + "/first")
+
+
+@fieldwise_init
+struct Square(Worker):
+    var number: Int
+
+    def run(mut self):
+        self.number *= self.number
+
+
+def test_workers() raises:
+    var workers = List[Square]()
+    for number in range(5):
+        workers.append(Square(number))
+    run_workers(workers)
+    for number in range(5):
+        assert_equal(workers[number].number, number * number)
+
+
+def main() raises:
+    TestSuite.discover_tests[__functions_in_module()]().run()
