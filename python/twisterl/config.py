@@ -181,6 +181,22 @@ class RandomWalkCollecting(Section):
     walk_length: Steps = Field(100, description="moves; every state on a walk is a sample")
 
 
+class ESCollecting(Section):
+    num_cores: Cores = 32
+    num_pairs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        64, description="members of the population, each with its mirror image"
+    )
+    num_episodes: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        64, description="that every member plays, from the same starts"
+    )
+    difficulty_distribution: Literal["fixed", "uniform"] = Field(
+        "fixed", description="each episode at the difficulty, or drawn from 1 to it"
+    )
+    player: Literal["policy", "value"] = Field(
+        "policy", description="plays the largest logit, or towards the largest value"
+    )
+
+
 class LrSchedule(Section):
     """Learning rate over the iterations, from `optimizer.lr` to `final_ratio` times it."""
 
@@ -196,6 +212,15 @@ class Training(Section):
         None, description="samples; null: the whole batch"
     )
     max_grad_norm: Positive | None = None
+    lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
+
+
+class ESTraining(Section):
+    num_generations: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        10, description="generations of an iteration"
+    )
+    sigma: Positive = Field(0.05, description="standard deviation of the noise")
+    lr: Positive | None = Field(None, description="another name of optimizer.lr", exclude=True)
     lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
 
 
@@ -257,6 +282,18 @@ class Optimizer(Section):
     eps: Positive = 1e-8
     weight_decay: NotNegative = 0.0
     amsgrad: bool = False
+
+
+class ESOptimizer(Section):
+    """Adam, or momentum, which is the first beta; weight decay is decoupled."""
+
+    rule: Literal["adam", "momentum"] = "adam"
+    lr: Positive = 0.02
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), strict=False
+    )
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
 
 
 class Evaluation(Section):
@@ -333,6 +370,12 @@ class RandomWalkAlgorithm(_Algorithm):
     optimizer: Optimizer = Field(default_factory=Optimizer)
 
 
+class ESAlgorithm(_Algorithm):
+    collecting: ESCollecting = Field(default_factory=ESCollecting)
+    training: ESTraining = Field(default_factory=ESTraining)
+    optimizer: ESOptimizer = Field(default_factory=ESOptimizer)
+
+
 class Run(BaseModel):
     """A run config."""
 
@@ -350,6 +393,7 @@ ALGORITHMS: dict[str, type[_Algorithm]] = {
     "PPO": PPOAlgorithm,
     "AZ": AZAlgorithm,
     "RandomWalk": RandomWalkAlgorithm,
+    "ES": ESAlgorithm,
 }
 
 # The evaluations that a config may name without describing them.
@@ -365,6 +409,7 @@ DEFAULT_EVALS = {
     "PPO": ["ppo_deterministic", "ppo_1", "ppo_10"],
     "AZ": ["ppo_deterministic", "ppo_1", "ppo_10", "mcts_100"],
     "RandomWalk": ["ppo_deterministic", "ppo_1", "beam_64"],
+    "ES": ["ppo_deterministic"],
 }
 
 # The classes of this package: short name, kind, where it is, what its constructor takes.
@@ -386,6 +431,7 @@ REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
         "PPO": ("twisterl.rl.PPO", PPOAlgorithm),
         "AZ": ("twisterl.rl.AZ", AZAlgorithm),
         "RandomWalk": ("twisterl.rl.RandomWalk", RandomWalkAlgorithm),
+        "ES": ("twisterl.rl.ES", ESAlgorithm),
     },
 }
 

@@ -24,7 +24,13 @@ def _algorithm(name: str) -> dict[str, Any]:
 PPO_CONFIG = _algorithm("PPO")
 AZ_CONFIG = _algorithm("AZ")
 RANDOM_WALK_CONFIG = _algorithm("RandomWalk")
-ALGO_CONFIG = {"PPO": PPO_CONFIG, "AZ": AZ_CONFIG, "RandomWalk": RANDOM_WALK_CONFIG}
+ES_CONFIG = _algorithm("ES")
+ALGO_CONFIG = {
+    "PPO": PPO_CONFIG,
+    "AZ": AZ_CONFIG,
+    "RandomWalk": RANDOM_WALK_CONFIG,
+    "ES": ES_CONFIG,
+}
 LEARNING_CONFIG: dict[str, Any] = config.Learning().model_dump()
 LOGGING_CONFIG: dict[str, Any] = config.Logging().model_dump()
 
@@ -43,7 +49,7 @@ def make_config(
 ) -> dict[str, Any]:
     """The `algorithm` section `input_config` with every default; the input is left as it is.
 
-    `algo_name` is "PPO", "AZ" or "RandomWalk". With `keep_unknown`, keys that belong to a
+    `algo_name` is "PPO", "AZ", "RandomWalk" or "ES". With `keep_unknown`, keys that belong to a
     subclass of another package are kept. Raises `ConfigError` (a `ValueError`) with every fault.
     """
     resolved = resolve_algorithm(algo_name, input_config, keep_unknown=keep_unknown)

@@ -153,7 +153,10 @@ def prepare_algorithm(
     env = make_env(env_cls, resolved, registered_only)
     policy = make_policy(policy_cls, env, resolved, weights, load_checkpoint_path)
     # The section as given: a class of another package fills in its own defaults.
-    return algorithm_cls(env, policy, config.get("algorithm", {}), run_path)
+    algorithm = algorithm_cls(env, policy, config.get("algorithm", {}), run_path)
+    if weights is None and hasattr(algorithm, "draw_weights"):
+        algorithm.draw_weights()
+    return algorithm
 
 
 def validate_algorithm_from_hub(repo_id: str, revision: str = "main") -> dict[str, Any]:

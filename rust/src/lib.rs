@@ -9,6 +9,7 @@ pub mod collector;
 pub mod engine;
 pub mod envs;
 pub mod error;
+pub mod es;
 pub mod exact;
 pub mod nn;
 pub mod obs;

@@ -45,6 +45,7 @@ def test_defaults_have_the_documented_names():
     assert defaults.AZ_CONFIG["collecting"]["seed"] == 123
     assert defaults.ALGO_CONFIG["PPO"] == defaults.PPO_CONFIG
     assert defaults.ALGO_CONFIG["AZ"] == defaults.AZ_CONFIG
+    assert defaults.ALGO_CONFIG["ES"] == defaults.ES_CONFIG
     assert defaults.LEARNING_CONFIG["diff_threshold"] == 0.85
     assert defaults.LOGGING_CONFIG == {"log_freq": 1, "checkpoint_freq": 10}
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twisterl.rl.az import AZ
+    from twisterl.rl.es import ES
     from twisterl.rl.ppo import PPO
     from twisterl.rl.random_walk import RandomWalk
 
-__all__ = ["AZ", "PPO", "RandomWalk"]
+__all__ = ["AZ", "ES", "PPO", "RandomWalk"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from twisterl.rl.random_walk import RandomWalk
 
         return RandomWalk
+    if name == "ES":
+        from twisterl.rl.es import ES
+
+        return ES
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

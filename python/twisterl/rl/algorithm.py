@@ -80,7 +80,7 @@ class Algorithm:
         self.obs_size = policy.obs_size
         self.policy = policy.to(self.config["device"])
         self.policy.device = self.config["device"]
-        self.optimizer = make_adam(self.policy.parameters(), self.config["optimizer"])
+        self.optimizer = self._make_optimizer()
 
         self.run_path = run_path
         self.iteration = 0
@@ -100,6 +100,12 @@ class Algorithm:
         self.sync_rs_policy()
 
     # What a subclass does.
+
+    def draw_weights(self) -> None:
+        """Gives the policy its first weights, where no checkpoint does; torch's own by default."""
+
+    def _make_optimizer(self) -> Any:
+        return make_adam(self.policy.parameters(), self.config["optimizer"])
 
     @timed
     def data_to_torch(self, data: Any) -> Any:

@@ -13,6 +13,9 @@ __all__ = [
     "WalkCollector",
     "Walks",
     "distinct_rows",
+    "es_evaluate",
+    "es_first_weights",
+    "es_generations",
     "evaluate",
     "evaluate_episodes",
     "solve",
@@ -121,6 +124,20 @@ class Walks:
     @property
     def num_samples(self) -> int: ...
 
+def es_first_weights(num_features: int, hidden: int, seed: int) -> _Floats: ...
+def es_generations(
+    env: Any,
+    weights: _Floats,
+    first: _Floats,
+    second: _Floats,
+    settings: str,
+    seed: int,
+    generation: int,
+    num_generations: int,
+) -> dict[str, npt.NDArray[Any]]: ...
+def es_evaluate(
+    env: Any, weights: _Floats, settings: str, num_episodes: int, start: str, seed: int
+) -> tuple[npt.NDArray[np.int32], _Floats]: ...
 def evaluate(
     env: Any,
     policy: Policy,

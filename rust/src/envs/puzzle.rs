@@ -161,6 +161,25 @@ impl Puzzle {
         self.forbid_undo = forbid_undo;
     }
 
+    pub fn forbids_undo(&self) -> bool {
+        self.forbid_undo
+    }
+
+    /// The reward of a state that is not final.
+    pub(crate) fn running_reward(&self) -> f32 {
+        OUT_OF_STEPS / self.max_depth as f32
+    }
+
+    /// Steps that are left.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Where the blank goes from each cell by each action; the cell itself when impossible.
+    pub(crate) fn targets(&self) -> &[[u8; NUM_ACTIONS]] {
+        &self.board.targets
+    }
+
     pub fn width(&self) -> usize {
         self.board.width
     }
@@ -403,7 +422,7 @@ impl Env for Puzzle {
         } else if self.depth == 0 {
             OUT_OF_STEPS
         } else {
-            OUT_OF_STEPS / self.max_depth as f32
+            self.running_reward()
         }
     }
     fn observe(&self) -> Vec<usize> {

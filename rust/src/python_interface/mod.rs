@@ -12,6 +12,7 @@ mod described;
 pub mod env;
 pub mod envs;
 pub mod error;
+mod es;
 pub mod get_env;
 mod legacy;
 mod memory_map;

@@ -1,0 +1,183 @@
+"""Evolution Strategies (Salimans et al. 2017, algorithm 2), played and updated in Rust.
+
+No gradient flows: a generation of perturbed policies plays the same episodes, and the weights move
+towards the perturbations that did better. An iteration is `training.num_generations` of them. Mojo
+trains from the same config and gives the same numbers; see `rust/src/es`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from twisterl import config as models
+from twisterl import twisterl
+from twisterl.faults import ConfigError, Fault
+from twisterl.nn.policy import BasicPolicy
+from twisterl.rl.algorithm import Algorithm, timed
+from twisterl.rl.evaluation import Evaluation
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Evolved:
+    """What the generations of an iteration left: see `collector.es_generations`."""
+
+    found: dict[str, npt.NDArray[Any]]
+
+    @property
+    def actions(self) -> range:
+        """As long as the actions that were played."""
+        return range(int(self.found["steps"].sum()))
+
+
+class Moments:
+    """First and second moments `[P]` of all weights, saved and restored as torch's optimizers."""
+
+    def __init__(self, count: int) -> None:
+        self.first, self.second = torch.zeros(count), torch.zeros(count)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"state": {0: {"first": self.first, "second": self.second}}, "param_groups": []}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.first, self.second = state["state"][0]["first"], state["state"][0]["second"]
+
+
+class ES(Algorithm):
+    """Evolves a `BasicPolicy` of one hidden layer on the sliding puzzle.
+
+    Raises:
+        ConfigError: the environment is another, the policy has another shape, or an evaluation
+            asks the value player for more than greedy play.
+    """
+
+    optimizer: Moments
+
+    def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
+        if not isinstance(env, twisterl.env.Puzzle):
+            problem = f"got {type(env).__name__}; expected Puzzle, which ES is compiled for"
+            raise ConfigError([Fault("env_cls", problem)])
+        _require_one_layer(policy)
+        super().__init__(env, policy, config, run_path)
+        if self.config["collecting"]["player"] == "value":
+            for name, arguments in self.config["evals"].items():
+                if not _is_greedy(arguments):
+                    problem = "expected greedy play, which is all that the value player does"
+                    raise ConfigError([Fault(f"algorithm.evals.{name}", problem)])
+
+    def _make_optimizer(self) -> Moments:
+        return Moments(len(self._weights()))
+
+    def draw_weights(self) -> None:
+        """The first weights of the run's seed, as in every language."""
+        hidden = self.policy.embeddings.out_features
+        seed = self.config["seed"]
+        self._set_weights(twisterl.collector.es_first_weights(self.obs_size, hidden, seed))
+        self.sync_rs_policy()
+
+    @timed
+    def collect(self) -> Evolved:
+        """Plays the generations of one iteration; equal for equal seed and iteration."""
+        num_generations = self.config["training"]["num_generations"]
+        return Evolved(
+            twisterl.collector.es_generations(
+                self.env,
+                self._weights(),
+                self.optimizer.first.numpy(),
+                self.optimizer.second.numpy(),
+                self._settings(),
+                self.config["seed"],
+                self.iteration * num_generations,
+                num_generations,
+            )
+        )
+
+    @timed
+    def data_to_torch(self, data: Evolved) -> Evolved:
+        """The data as they are."""
+        return data
+
+    @timed
+    def train(self, torch_data: Evolved) -> dict[str, float]:
+        """Takes over the evolved weights; what the last generation reached."""
+        found = torch_data.found
+        self._set_weights(found["weights"])
+        self.optimizer.first = torch.from_numpy(found["first"])
+        self.optimizer.second = torch.from_numpy(found["second"])
+        return {name: float(found[name][-1]) for name in ("fitness", "best_fitness", "success")}
+
+    @timed
+    def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
+        """As `Algorithm.evaluate`; greedy play by the config's player, as in Mojo."""
+        if not _is_greedy(kwargs):
+            return super().evaluate(kwargs)[0]
+        moves, rewards = twisterl.collector.es_evaluate(
+            self.env,
+            self._weights(),
+            self._settings(),
+            kwargs["num_episodes"],
+            kwargs.get("start", "reset"),
+            kwargs.get("seed", 0),
+        )
+        solved = moves >= 0
+        lengths = moves[solved]
+        mean_length = float(lengths.mean()) if len(lengths) else None
+        reward = float(rewards.mean(dtype=float))
+        return Evaluation(float(solved.mean()), reward, len(moves), mean_length)
+
+    def _settings(self) -> str:
+        """The settings as `collector.es_generations` reads them."""
+        training = self.config["training"]
+        schedule = training["lr_schedule"]
+        iterations = schedule["num_iterations"] or self.num_iterations or 1
+        optimizer = models.ESOptimizer().model_dump() | self.config["optimizer"]
+        return json.dumps(
+            {
+                **self.config["collecting"],
+                **optimizer,
+                "sigma": training["sigma"],
+                "decline": schedule["kind"],
+                "decline_generations": iterations * training["num_generations"],
+                "final_ratio": schedule["final_ratio"],
+            }
+        )
+
+    def _tensors(self) -> list[torch.Tensor]:
+        """The weights in the order of the engine; the embedding feature by feature."""
+        first, action, value = self.policy.embeddings, self.policy.action[0], self.policy.value[0]
+        weights = [first.weight.T, first.bias, action.weight, value.weight]
+        return [*weights, action.bias, value.bias]
+
+    def _weights(self) -> Floats:
+        parts = [tensor.detach().cpu().reshape(-1) for tensor in self._tensors()]
+        return torch.cat(parts).numpy()
+
+    def _set_weights(self, weights: Floats) -> None:
+        begin = 0
+        with torch.no_grad():
+            for tensor in self._tensors():
+                part = torch.from_numpy(weights[begin : begin + tensor.numel()])
+                tensor.copy_(part.reshape(tensor.shape))
+                begin += tensor.numel()
+
+
+def _is_greedy(arguments: dict[str, Any]) -> bool:
+    greedy = arguments.get("deterministic", True) and not arguments.get("num_mcts_searches")
+    return greedy and arguments.get("strategy") in (None, "greedy")
+
+
+def _require_one_layer(policy: Any) -> None:
+    layers = ("common", 0), ("action", 1), ("value", 1)
+    fits = type(policy) is BasicPolicy and all(
+        len(getattr(policy, name)) == count for name, count in layers
+    )
+    if not fits or policy.num_twists:
+        problem = "expected [] (ES trains a BasicPolicy of one hidden layer, without twists)"
+        raise ConfigError([Fault("policy.common_layers", problem)])

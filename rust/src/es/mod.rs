@@ -1,0 +1,335 @@
+//! Evolution Strategies: Salimans et al. 2017, "Evolution Strategies as a Scalable Alternative to
+//! Reinforcement Learning", algorithm 2.
+//!
+//! A generation of `2 * num_pairs` members plays the same episodes; members `2 p` and `2 p + 1`
+//! are the weights plus and minus `sigma` times the noise of pair `p`. With `u` the centred ranks
+//! of the fitness,
+//!
+//! ```text
+//! gradient = 1 / (2 num_pairs sigma) * sum over pairs (u[2 p] - u[2 p + 1]) noise[p]
+//! ```
+//!
+//! The sum is one of whole numbers and exact, every draw has a named stream, and the fitness of a
+//! member is summed in the order of the episodes: the result is the same for any number of
+//! threads, and in Mojo, bit for bit.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use crate::engine::pool::{num_workers, run, Poll};
+use crate::envs::puzzle::Puzzle;
+use crate::error::{Error, Result};
+use crate::rl::env::Env;
+use crate::rng::Rng;
+
+mod board;
+mod episodes;
+mod network;
+mod noise;
+mod update;
+
+use board::{Board, Starts, Tables, NUM_ACTIONS};
+use episodes::{Member, Room};
+pub use episodes::{Player, Score};
+use network::{to_blocks, Layout, LANES};
+pub use noise::Noise;
+pub use update::{Decline, Optimizer, Rule, Update};
+
+/// Keeps the stream of the first weights apart from all others.
+const WEIGHTS_TAG: u64 = 0x0077_6569_6768_7473;
+/// Keeps the streams of evaluation apart from those of training with the same seed.
+const EVALUATION_TAG: u64 = 0x6576_616C_7561_7465;
+
+/// The sections `collecting` and `training` of a config.
+#[derive(Clone, Copy, Debug)]
+pub struct EsConfig {
+    /// Half the population.
+    pub num_pairs: usize,
+    /// Episodes that every member plays.
+    pub num_episodes: usize,
+    /// Standard deviation of the noise.
+    pub sigma: f64,
+    /// Each episode's difficulty is drawn from 1 to the current one.
+    pub uniform_difficulty: bool,
+    pub player: Player,
+    /// Capped at what the machine has.
+    pub num_cores: usize,
+}
+
+/// What evolves, `[P]` each: [`num_weights`] floats in the order embedding `[F, H]`, its bias
+/// `[H]`, action weight `[A, H]`, value weight `[H]`, action bias `[A]`, value bias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    pub weights: Vec<f32>,
+    /// First moments.
+    pub first: Vec<f32>,
+    /// Second moments.
+    pub second: Vec<f32>,
+    /// Generations played so far.
+    pub generation: u64,
+}
+
+/// Number of weights `P` of a policy with one layer of `hidden` units on `features` features.
+pub fn num_weights(features: usize, hidden: usize) -> usize {
+    Layout { features, hidden }.size()
+}
+
+/// Weights and biases uniform within 1 / sqrt(inputs), in the order of [`State`].
+pub fn first_weights(features: usize, hidden: usize, seed: u64) -> Vec<f32> {
+    let layout = Layout { features, hidden };
+    let mut rng = Rng::stream(seed ^ WEIGHTS_TAG, 0, 0);
+    let weight = |index: usize| {
+        let inputs = if index < layout.action_weight() * LANES { features } else { hidden };
+        (2.0 * rng.unit() - 1.0) * (1.0 / (inputs as f64).sqrt()) as f32
+    };
+    (0..layout.size()).map(weight).collect()
+}
+
+/// A puzzle and a network for which code is compiled.
+macro_rules! specialized {
+    ($cells:expr, $hidden:expr, $call:ident($($argument:expr),*)) => {
+        specialized!(@cells $cells, $hidden, $call($($argument),*), 4 6 8 9 12 15 16 20 25)
+    };
+    (@cells $cells:expr, $hidden:expr, $call:ident $arguments:tt, $($size:literal)*) => {
+        match ($cells, $hidden) {
+            $(
+                ($size, 32) => $call::<$size, 2> $arguments,
+                ($size, 64) => $call::<$size, 4> $arguments,
+                ($size, 128) => $call::<$size, 8> $arguments,
+            )*
+            (cells, hidden) => Err(Error::invalid(
+                "es",
+                "at most 25 cells, no side above 5, and embedding_size 32, 64 or 128",
+                format!("{cells} cells and embedding_size {hidden}"),
+            )),
+        }
+    };
+}
+
+/// Plays one generation of members of `state` on boards like `env` and updates it; their scores.
+///
+/// # Errors
+/// If no code is compiled for the sizes, lengths do not fit, or `poll` fails; `state` is unchanged.
+pub fn step(
+    env: &Puzzle,
+    state: &mut State,
+    config: &EsConfig,
+    optimizer: &Optimizer,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Score>> {
+    let layout = layout_of(env, state)?;
+    let cells = env.width() * env.height();
+    let scores = specialized!(cells, layout.hidden, scores(env, state, config, seed, poll))?;
+    let differences = rank_differences(&scores);
+    evolve(state, layout, config, &differences, &Update::new(optimizer, state.generation), seed)?;
+    state.generation += 1;
+    Ok(scores)
+}
+
+/// An episode of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Played {
+    /// Actions until solved, -1 if it was not.
+    pub moves: i32,
+    /// Sum of the rewards of all states, first and last included.
+    pub reward: f32,
+}
+
+/// Plays greedily from `num_episodes` starts of the streams (`seed`, 0, episode) of evaluation.
+///
+/// # Errors
+/// As [`step`].
+pub fn evaluate(
+    env: &Puzzle,
+    weights: &[f32],
+    config: &EsConfig,
+    uniform_start: bool,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Played>> {
+    let none = || vec![0.0; weights.len()];
+    let state = State { weights: weights.to_vec(), first: none(), second: none(), generation: 0 };
+    let layout = layout_of(env, &state)?;
+    let cells = env.width() * env.height();
+    let reset = &mut |env: &mut Puzzle, rng: &mut Rng| match uniform_start {
+        true => env.try_reset_uniform(rng),
+        false => env.try_reset(rng),
+    };
+    specialized!(cells, layout.hidden, judge(env, weights, config, reset, seed, poll))
+}
+
+/// The layout that has as many weights as `state`.
+fn layout_of(env: &Puzzle, state: &State) -> Result<Layout> {
+    let features = (env.width() * env.height()).pow(2);
+    let count = state.weights.len();
+    let hidden = count.saturating_sub(NUM_ACTIONS + 1) / (features + NUM_ACTIONS + 2);
+    let layout = Layout { features, hidden };
+    let fits = [&state.first, &state.second].iter().all(|moments| moments.len() == count);
+    if hidden.is_multiple_of(LANES) && fits && layout.size() == count {
+        return Ok(layout);
+    }
+    Err(Error::invalid("weights", "those of a policy with one hidden layer, and moments", count))
+}
+
+/// The starts of the episodes, each drawn by `reset` from its own stream.
+fn starts<const CELLS: usize>(
+    env: &Puzzle,
+    config: &EsConfig,
+    seed: u64,
+    generation: u64,
+    reset: &mut dyn FnMut(&mut Puzzle, &mut Rng) -> Result<()>,
+) -> Result<Starts<CELLS>> {
+    let mut env = env.clone();
+    let mut draw = |episode: usize| {
+        reset(&mut env, &mut Rng::stream(seed, generation, episode as u64))?;
+        Ok(Board::new(&env))
+    };
+    let boards = (0..config.num_episodes).map(&mut draw).collect::<Result<_>>()?;
+    Ok(Starts { tables: Arc::new(Tables::new(&env)), boards })
+}
+
+fn scores<const CELLS: usize, const CHUNKS: usize>(
+    env: &Puzzle,
+    state: &State,
+    config: &EsConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Score>> {
+    let most = u32::try_from(env.get_difficulty()).unwrap_or(u32::MAX);
+    let mut reset = |env: &mut Puzzle, rng: &mut Rng| {
+        if config.uniform_difficulty {
+            env.set_difficulty(1 + rng.below(most) as usize);
+        }
+        env.try_reset(rng)
+    };
+    let starts = starts::<CELLS>(env, config, seed, state.generation, &mut reset)?;
+    let weights = to_blocks(&state.weights);
+    let next_pair = AtomicUsize::new(0);
+    let parts = run(num_workers(config.num_cores).min(config.num_pairs), poll, |_, poll| {
+        let mut room = Room { weights: weights.clone(), moves: vec![-1; config.num_episodes] };
+        let mut scores = Vec::new();
+        loop {
+            poll()?;
+            let pair = next_pair.fetch_add(1, Ordering::Relaxed);
+            if pair >= config.num_pairs {
+                return Ok(scores);
+            }
+            let noise = Noise::new(seed, state.generation, pair);
+            let half = (config.sigma * 0.5) as f32;
+            let mut play = |half_sigma: f32| {
+                let member = Some(Member { weights: &weights, noise, half_sigma });
+                episodes::play::<CELLS, CHUNKS>(config.player, member, &starts, &mut room)
+            };
+            scores.push((pair, [play(half), play(-half)]));
+        }
+    })?;
+    let mut scores = vec![Score::default(); 2 * config.num_pairs];
+    for (pair, both) in parts.into_iter().flatten() {
+        scores[2 * pair..2 * pair + 2].copy_from_slice(&both);
+    }
+    Ok(scores)
+}
+
+fn judge<const CELLS: usize, const CHUNKS: usize>(
+    env: &Puzzle,
+    weights: &[f32],
+    config: &EsConfig,
+    reset: &mut dyn FnMut(&mut Puzzle, &mut Rng) -> Result<()>,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Played>> {
+    let starts = starts::<CELLS>(env, config, seed ^ EVALUATION_TAG, 0, reset)?;
+    let weights = to_blocks(weights);
+    let workers = num_workers(config.num_cores);
+    let share = starts.boards.len().div_ceil(workers);
+    let parts = run(workers, poll, |worker, _| {
+        let boards = starts.boards.chunks(share).nth(worker).unwrap_or_default().to_vec();
+        let mut room = Room { weights: weights.clone(), moves: vec![-1; boards.len()] };
+        let part = Starts { tables: starts.tables.clone(), boards };
+        episodes::play::<CELLS, CHUNKS>(config.player, None, &part, &mut room);
+        Ok(room.moves)
+    })?;
+    let running = env.running_reward();
+    let played = |(moves, board): (i32, &Board<CELLS>)| Played {
+        moves,
+        reward: match u32::try_from(moves) {
+            Ok(moves) => 1.0 + moves as f32 * running,
+            Err(_) => -0.5 + board.depth as f32 * running,
+        },
+    };
+    Ok(parts.concat().into_iter().zip(&starts.boards).map(played).collect())
+}
+
+/// For each pair the doubled rank of its first member less that of its second.
+///
+/// Equal fitness shares the mean of its ranks, which is why ranks are doubled.
+pub fn rank_differences(scores: &[Score]) -> Vec<i32> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    let fitness = |member: usize| scores[member].fitness;
+    order.sort_by(|&a, &b| fitness(a).total_cmp(&fitness(b)));
+    let mut doubled = vec![0; scores.len()];
+    let mut begin = 0;
+    while begin < order.len() {
+        let equal = |&&member: &&usize| fitness(member) == fitness(order[begin]);
+        let end = begin + order[begin..].iter().take_while(equal).count();
+        order[begin..end].iter().for_each(|&member| doubled[member] = (begin + end - 1) as i32);
+        begin = end;
+    }
+    doubled.chunks_exact(2).map(|pair| pair[0] - pair[1]).collect()
+}
+
+/// Adds up the gradient and applies it to the weights that the player reads.
+fn evolve(
+    state: &mut State,
+    layout: Layout,
+    config: &EsConfig,
+    differences: &[i32],
+    update: &Update,
+    seed: u64,
+) -> Result<()> {
+    let noises: Vec<Noise> =
+        (0..differences.len()).map(|pair| Noise::new(seed, state.generation, pair)).collect();
+    // Ranks come doubled and so does the noise: a quarter, and the ranks' width, scale back.
+    let members = 2.0 * config.num_pairs as f64;
+    let scale = (0.25 / ((members - 1.0) * members * config.sigma)) as f32;
+    let workers = num_workers(config.num_cores);
+    let share = layout.blocks().div_ceil(workers);
+    let sums = run(workers, &mut || Ok(()), |worker, _| {
+        let blocks = worker * share..layout.blocks().min((worker + 1) * share);
+        Ok(blocks.map(|block| weighted_sum(&noises, differences, block)).collect::<Vec<_>>())
+    })?;
+    let State { weights, first, second, .. } = state;
+    let moments = first.iter_mut().zip(second);
+    for (index, (sum, (weight, (first, second)))) in
+        sums.iter().flatten().flatten().zip(weights.iter_mut().zip(moments)).enumerate()
+    {
+        if is_trained(layout, config.player, index) {
+            update.apply(*sum as f32 * scale, weight, first, second);
+        }
+    }
+    Ok(())
+}
+
+fn weighted_sum(noises: &[Noise], differences: &[i32], block: usize) -> [i32; LANES] {
+    let mut sums = [0; LANES];
+    for (noise, difference) in noises.iter().zip(differences) {
+        for (sum, doubled) in sums.iter_mut().zip(noise.block(block)) {
+            *sum += difference * doubled;
+        }
+    }
+    sums
+}
+
+/// Whether `player` reads weight `index`: both layers, and its own head.
+fn is_trained(layout: Layout, player: Player, index: usize) -> bool {
+    let block = index / LANES;
+    let is_value = if block == layout.biases() {
+        index % LANES == NUM_ACTIONS
+    } else if block >= layout.action_weight() {
+        block >= layout.value_weight()
+    } else {
+        return true;
+    };
+    is_value == (player == Player::Value)
+}

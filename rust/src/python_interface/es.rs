@@ -1,0 +1,200 @@
+//! Evolution Strategies from Python: conversions only.
+
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::Deserialize;
+
+use super::collector::{count, signal_poll};
+use super::env::get_env;
+use crate::envs::puzzle::Puzzle;
+use crate::error::Error;
+use crate::es::{evaluate, first_weights, step, Decline, EsConfig, Optimizer, Player, Rule, State};
+use crate::rl::env::Env;
+
+/// Both `[N]`.
+type MovesAndRewards<'py> = (Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<f32>>);
+
+/// The settings of a run as Python's `twisterl.rl.ES` writes them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    num_pairs: usize,
+    num_episodes: usize,
+    num_cores: usize,
+    sigma: f64,
+    difficulty_distribution: Distribution,
+    player: PlayerName,
+    rule: RuleName,
+    lr: f64,
+    betas: (f64, f64),
+    eps: f64,
+    weight_decay: f64,
+    decline: DeclineName,
+    decline_generations: u64,
+    final_ratio: f64,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Distribution {
+    Fixed,
+    Uniform,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PlayerName {
+    Policy,
+    Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RuleName {
+    Adam,
+    Momentum,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DeclineName {
+    Constant,
+    Linear,
+    Cosine,
+}
+
+impl Settings {
+    fn parse(text: &str) -> PyResult<Self> {
+        let fault = |error| Error::invalid("settings", "those of twisterl.rl.ES", error);
+        Ok(serde_json::from_str(text).map_err(fault)?)
+    }
+
+    fn config(&self) -> EsConfig {
+        EsConfig {
+            num_pairs: self.num_pairs,
+            num_episodes: self.num_episodes,
+            sigma: self.sigma,
+            uniform_difficulty: self.difficulty_distribution == Distribution::Uniform,
+            player: match self.player {
+                PlayerName::Policy => Player::Policy,
+                PlayerName::Value => Player::Value,
+            },
+            num_cores: self.num_cores,
+        }
+    }
+
+    fn optimizer(&self) -> Optimizer {
+        Optimizer {
+            rule: match self.rule {
+                RuleName::Adam => Rule::Adam,
+                RuleName::Momentum => Rule::Momentum,
+            },
+            rate: self.lr,
+            decline: match self.decline {
+                DeclineName::Constant => Decline::Constant,
+                DeclineName::Linear => Decline::Linear,
+                DeclineName::Cosine => Decline::Cosine,
+            },
+            decline_generations: self.decline_generations,
+            final_ratio: self.final_ratio,
+            betas: self.betas,
+            epsilon: self.eps,
+            weight_decay: self.weight_decay,
+        }
+    }
+}
+
+fn puzzle(env: &dyn Env) -> PyResult<&Puzzle> {
+    let found = env.as_any().downcast_ref::<Puzzle>();
+    Ok(found.ok_or_else(|| Error::invalid("env", "twisterl.envs.Puzzle", "another environment"))?)
+}
+
+/// Random weights `[P]` of a policy with one layer of `hidden` units, named by `seed`.
+#[pyfunction]
+pub(super) fn es_first_weights<'py>(
+    py: Python<'py>,
+    num_features: usize,
+    hidden: usize,
+    seed: u64,
+) -> Bound<'py, PyAny> {
+    first_weights(num_features, hidden, seed).into_pyarray(py).into_any()
+}
+
+/// Plays `num_generations` from `generation` on; `env` stays as it is and the interpreter lock is
+/// released. `weights`, `first` and `second` `[P]` come back updated, with arrays of one number a
+/// generation: `fitness` (mean of an episode), `best_fitness`, `success` and `steps`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub(super) fn es_generations<'py>(
+    py: Python<'py>,
+    env: &Bound<'py, PyAny>,
+    weights: PyReadonlyArray1<'py, f32>,
+    first: PyReadonlyArray1<'py, f32>,
+    second: PyReadonlyArray1<'py, f32>,
+    settings: &str,
+    seed: u64,
+    generation: u64,
+    num_generations: i64,
+) -> PyResult<Bound<'py, PyDict>> {
+    let settings = Settings::parse(settings)?;
+    let (config, optimizer) = (settings.config(), settings.optimizer());
+    let env = get_env(env)?;
+    let env = puzzle(&*env)?;
+    let count = count("num_generations", num_generations)?;
+    let floats = |array: &PyReadonlyArray1<'py, f32>| array.as_array().to_vec();
+    let mut state = State {
+        weights: floats(&weights),
+        first: floats(&first),
+        second: floats(&second),
+        generation,
+    };
+    let play = || -> crate::Result<Vec<[f64; 4]>> {
+        (0..count)
+            .map(|_| {
+                let scores = step(env, &mut state, &config, &optimizer, seed, &mut signal_poll())?;
+                let episodes = (scores.len() * config.num_episodes) as f64;
+                let total: f64 = scores.iter().map(|score| f64::from(score.fitness)).sum();
+                let best = scores.iter().map(|score| score.fitness).fold(0.0, f32::max);
+                let solved: usize = scores.iter().map(|score| score.solved).sum();
+                let steps: usize = scores.iter().map(|score| score.steps).sum();
+                let best = f64::from(best / config.num_episodes as f32);
+                Ok([total / episodes, best, solved as f64 / episodes, steps as f64])
+            })
+            .collect()
+    };
+    let played = py.detach(play)?;
+    let result = PyDict::new(py);
+    for (column, name) in ["fitness", "best_fitness", "success", "steps"].into_iter().enumerate() {
+        let values: Vec<f64> = played.iter().map(|generation| generation[column]).collect();
+        result.set_item(name, values.into_pyarray(py))?;
+    }
+    result.set_item("weights", state.weights.into_pyarray(py))?;
+    result.set_item("first", state.first.into_pyarray(py))?;
+    result.set_item("second", state.second.into_pyarray(py))?;
+    Ok(result)
+}
+
+/// `(moves, rewards)` `[N]` of episodes played by the settings' player; -1 moves if not solved.
+#[pyfunction]
+pub(super) fn es_evaluate<'py>(
+    py: Python<'py>,
+    env: &Bound<'py, PyAny>,
+    weights: PyReadonlyArray1<'py, f32>,
+    settings: &str,
+    num_episodes: i64,
+    start: &str,
+    seed: u64,
+) -> PyResult<MovesAndRewards<'py>> {
+    let num_episodes = count("num_episodes", num_episodes)?;
+    let config = EsConfig { num_episodes, ..Settings::parse(settings)?.config() };
+    let env = get_env(env)?;
+    let env = puzzle(&*env)?;
+    let weights = weights.as_array().to_vec();
+    let uniform = start == "uniform";
+    let played =
+        py.detach(|| evaluate(env, &weights, &config, uniform, seed, &mut signal_poll()))?;
+    let (moves, rewards): (Vec<i32>, Vec<f32>) =
+        played.iter().map(|played| (played.moves, played.reward)).unzip();
+    Ok((moves.into_pyarray(py), rewards.into_pyarray(py)))
+}

@@ -1,0 +1,86 @@
+"""Evolution Strategies from Python: the same streams as in Mojo, resumable, refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from twisterl import train, utils
+from twisterl.faults import ConfigError
+from twisterl.nn import BasicPolicy
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = json.loads((ROOT / "examples" / "es_puzzle8_v1.json").read_text())
+
+
+def small(**algorithm):
+    config = json.loads(json.dumps(CONFIG))
+    config["env"]["difficulty"] = 6
+    config["algorithm"]["collecting"].update(num_pairs=4, num_episodes=8)
+    config["algorithm"]["training"]["num_generations"] = 2
+    config["algorithm"]["evals"]["uniform"]["num_episodes"] = 20
+    for section, values in algorithm.items():
+        config["algorithm"].setdefault(section, {}).update(values)
+    return config
+
+
+def test_a_run_saves_what_mojo_would(tmp_path):
+    path = tmp_path / "es.json"
+    path.write_text(json.dumps(small()))
+    train.main(path, tmp_path / "run", num_steps=4)
+    weights = utils.load_checkpoint(tmp_path / "run" / "checkpoint_last.safetensors")
+    BasicPolicy([9, 9], 4, 32, []).load_state_dict(weights)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    assert (tmp_path / "run" / "learning_curve.png").exists()
+
+
+def test_two_and_two_are_four(tmp_path):
+    whole = utils.prepare_algorithm(small())
+    whole.learn(4)
+    parts = utils.prepare_algorithm(small(), tmp_path)
+    parts.num_iterations = 4
+    parts.learn(2)
+    again = utils.prepare_algorithm(small(), tmp_path)
+    again.resume()
+    again.learn(2)
+    assert again.iteration == 4
+    for name, value in whole.policy.state_dict().items():
+        assert torch.equal(value, again.policy.state_dict()[name]), name
+    assert torch.equal(whole.optimizer.second, again.optimizer.second)
+
+
+def test_threads_change_nothing():
+    runs = [utils.prepare_algorithm(small(collecting={"num_cores": cores})) for cores in (1, 2)]
+    found = [run.collect()[0].found for run in runs]
+    for name, value in found[0].items():
+        assert np.array_equal(value, found[1][name]), name
+
+
+def test_the_value_player_solves_what_is_one_move_away():
+    config = small(collecting={"player": "value"})
+    config["env"]["difficulty"] = 1
+    algorithm = utils.prepare_algorithm(config)
+    success, reward = algorithm.evaluate({"num_episodes": 50, "start": "reset"})[0]
+    assert success == 1
+    assert 1 - 0.5 / 200 <= reward <= 1
+
+
+def test_refusals():
+    config = small()
+    config["policy"]["common_layers"] = [16]
+    with pytest.raises(ConfigError, match=r"policy\.common_layers"):
+        utils.prepare_algorithm(config)
+    config = small(collecting={"player": "value"})
+    config["algorithm"]["evals"]["uniform"]["deterministic"] = False
+    with pytest.raises(ConfigError, match=r"algorithm\.evals\.uniform"):
+        utils.prepare_algorithm(config)
+    config = small()
+    config["policy"]["embedding_size"] = 48
+    with pytest.raises(ValueError, match="embedding_size 48"):
+        utils.prepare_algorithm(config).learn(1)
+    config = small()
+    config["env_cls"], config["env"] = "LightsOut", {}
+    with pytest.raises(ConfigError, match="env_cls: got LightsOut"):
+        utils.prepare_algorithm(config)
