@@ -228,6 +228,7 @@ def walk(config_path: str, seed: int, run: str, searches: str) -> dict[str, Any]
     from twisterl.twisterl.collector import OptimalSolver, evaluate_episodes
 
     algorithm = prepare(config_path, seed)
+    metric = algorithm.config["evals"][algorithm.config["learning"]["diff_metric"]]
     algorithm.config["evals"] = {}
     counts = [tuple(map(int, search.split(":"))) for search in searches.split(",")]
     boards = uniform_states(algorithm.env, max(count for _, count in counts))
@@ -246,10 +247,13 @@ def walk(config_path: str, seed: int, run: str, searches: str) -> dict[str, Any]
             states=boards[:count],
             strategy="beam",
             beam_width=width,
+            beam_value_weight=metric["beam_value_weight"],
             num_cores=2,
         )
 
     def watcher(_: Any) -> None:
+        # At once: an interrupted benchmark kills its workers.
+        spent.write_text(json.dumps(before + watch.read()[1]))
         if is_short and not solved_all and watch.pause(lambda: judge(*counts[0]))["success"].all():
             solved_all.append(algorithm.elapsed_s)
 
@@ -258,11 +262,7 @@ def walk(config_path: str, seed: int, run: str, searches: str) -> dict[str, Any]
     algorithm.subscribe(watcher)
     watch = Watch()
     steps = algorithm.config["learning"]["num_steps"]
-    try:
-        algorithm.learn(steps - algorithm.iteration)
-    finally:
-        Path(run).mkdir(parents=True, exist_ok=True)
-        spent.write_text(json.dumps(before + watch.read()[1]))
+    algorithm.learn(steps - algorithm.iteration)
     cpu_s = json.loads(spent.read_text())
     shortest, proven = OptimalSolver(algorithm.env).lengths(states=boards, num_cores=2)
     assert proven.all()

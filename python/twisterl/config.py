@@ -321,6 +321,9 @@ class Evaluation(Section):
     beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         64, description="states that beam keeps at every depth"
     )
+    beam_value_weight: NotNegative = Field(
+        0.0, description="what a value adds to a path's log-probability in beam"
+    )
     time_limit_s: Positive | None = Field(None, description="seconds for each start")
     node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
         None, description="states given to the policy for each start"

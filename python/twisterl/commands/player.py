@@ -65,13 +65,16 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     add("--num_mcts_searches", "--num-mcts-searches", type=int, default=0, metavar="N",
         help="simulations before each move of mcts")  # fmt: skip
     add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")
+    add("--beam_value_weight", "--beam-value-weight", type=float, default=0.0, metavar="W",
+        help="what a value adds to a path's log-probability in beam")  # fmt: skip
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
 
 
 def search_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Those that were given, and no limit where none was."""
-    names = ("strategy", "num_mcts_searches", "beam_width", "time_limit_s", "node_limit")
+    names = ("strategy", "num_mcts_searches", "beam_width", "beam_value_weight")
+    names += ("time_limit_s", "node_limit")
     given = {name: getattr(arguments, name) for name in names}
     if given["beam_width"] is None:
         del given["beam_width"]

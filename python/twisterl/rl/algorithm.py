@@ -264,7 +264,8 @@ class Algorithm:
 
         Args:
             options: `strategy` ("greedy", "sample", "mcts" or "beam"), `root_selection`, `gamma`,
-                `beam_width`, `time_limit_s` and `node_limit`, as in an entry of `evals`.
+                `beam_width`, `beam_value_weight`, `time_limit_s` and `node_limit`, as in an entry
+                of `evals`.
 
         Raises:
             ValueError: `state` is no state of the environment, or an option is out of range.

@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use super::collector::{count, not_one_of};
 use crate::error::Error;
 use crate::rl::evaluate::{EvalConfig, Strategy};
-use crate::search::{Budget, RootSelection, TreeConfig};
+use crate::search::{BeamConfig, Budget, RootSelection, TreeConfig};
 
 /// Used by a beam search that names no width.
 const BEAM_WIDTH: usize = 64;
@@ -28,6 +28,7 @@ struct Options {
     root_selection: Option<String>,
     gamma: Option<f32>,
     beam_width: Option<i64>,
+    beam_value_weight: Option<f32>,
     time_limit_s: Option<f64>,
     node_limit: Option<i64>,
 }
@@ -41,12 +42,14 @@ impl Options {
                 "root_selection" => read.root_selection = value.extract()?,
                 "gamma" => read.gamma = value.extract()?,
                 "beam_width" => read.beam_width = value.extract()?,
+                "beam_value_weight" => read.beam_value_weight = value.extract()?,
                 "time_limit_s" => read.time_limit_s = value.extract()?,
                 "node_limit" => read.node_limit = value.extract()?,
                 other => {
                     return Err(PyTypeError::new_err(format!(
                         "got an unexpected keyword argument {other:?}; expected strategy, \
-                         root_selection, gamma, beam_width, time_limit_s or node_limit"
+                         root_selection, gamma, beam_width, beam_value_weight, time_limit_s or \
+                         node_limit"
                     )))
                 }
             }
@@ -109,7 +112,12 @@ pub(super) fn eval_config(
             tree.check()?;
             (Strategy::Mcts(tree), tries.deterministic)
         }
-        "beam" => (Strategy::Beam { width }, true),
+        "beam" => {
+            let value_weight = options.beam_value_weight.unwrap_or(0.0);
+            let beam = BeamConfig { width, value_weight };
+            beam.check()?;
+            (Strategy::Beam(beam), true)
+        }
         other => {
             let known = "\"greedy\", \"sample\", \"mcts\" or \"beam\"";
             return Err(not_one_of("strategy", known, other));

@@ -13,7 +13,7 @@ use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rng::Rng;
-use crate::search::{self, beam, Budget, Forester, SearchRules, SelfPlay, TreeConfig};
+use crate::search::{self, beam, BeamConfig, Budget, Forester, SearchRules, SelfPlay, TreeConfig};
 
 /// Lanes of a worker. Evaluation meets most states more than once, so most steps need no network.
 const LANES: usize = 256;
@@ -30,7 +30,7 @@ pub enum Strategy {
     /// it is the answer, as the copy of the environment that went it says.
     Mcts(TreeConfig),
     /// The best states of every depth, this many.
-    Beam { width: usize },
+    Beam(BeamConfig),
 }
 
 /// How episodes are played.
@@ -97,7 +97,7 @@ pub fn evaluate(
     }
     match config.strategy {
         Strategy::Policy | Strategy::Mcts(_) => play_tries(env, policy, starts, config, seed, poll),
-        Strategy::Beam { width } => beam::search(env, policy, starts, width, config, seed, poll),
+        Strategy::Beam(beam) => beam::search(env, policy, starts, beam, config, seed, poll),
     }
 }
 

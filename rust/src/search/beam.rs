@@ -2,8 +2,9 @@
 //!
 //! A state's score is the log-probability, under the policy, of the path that leads to it: the sum
 //! over its moves of `log p(move | state before it)` (Takano 2023, "Self-Supervision is All You
-//! Need for Solving Rubik's Cube"). Children are scored by what the policy says of their parent, so
-//! no more than the `width` best distinct ones of a depth are evaluated. The first depth with a
+//! Need for Solving Rubik's Cube"), to which the value may be added. Children are ranked by what
+//! the network says of their parent, so no more than the `width` best distinct ones of a depth are
+//! evaluated. The first depth with a
 //! solved state ends the search.
 
 use std::ops::Range;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::frontier::Frontier;
+use super::BeamConfig;
 use crate::engine::lockstep::check_views;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
@@ -27,7 +29,7 @@ const BATCH_ROWS: usize = 256;
 /// For fewer states a thread costs more than it brings.
 const ROWS_PER_THREAD: usize = 192;
 
-/// Searches from every start with a beam of `width` states; `config.num_searches` is not looked
+/// Searches from every start as `beam` says; `config.num_searches` is not looked
 /// at, since every search from a start is the same.
 ///
 /// States are seen through no permutation. Without a solution an episode is the best of those that
@@ -37,11 +39,12 @@ pub(crate) fn search(
     env: &dyn Env,
     policy: &Policy,
     starts: Starts<'_>,
-    width: usize,
+    beam: BeamConfig,
     config: &EvalConfig,
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
+    let width = beam.width;
     let most = u32::MAX as usize / policy.num_actions();
     if !(1..=most).contains(&width) {
         return Err(Error::invalid("beam_width", format!("an integer in 1..={most}"), width));
@@ -65,15 +68,19 @@ pub(crate) fn search(
         };
         let frontier = |i| {
             let first_slot = 2 * width * i;
-            Frontier::new(width, config.budget, first_slot, policy.num_actions(), &inverses)
+            Frontier::new(beam, config.budget, first_slot, policy.num_actions(), &inverses)
         };
         let frontiers = (0..side_by_side).map(frontier).collect();
         worker.search(frontiers, Network::new(policy, threads), poll)?;
         Ok(worker.found)
     };
-    let found = match starts.len() < cores {
+    let workers = cores.min(starts.len());
+    // Threads share the batches of a search where it is the only one, or wide enough for them.
+    let found = match workers == 1 || (workers < cores && width >= 2 * ROWS_PER_THREAD) {
         true => work(cores, starts.len(), poll)?,
-        false => run(cores, poll, |_, poll| work(1, starts.len().div_ceil(cores), poll))?.concat(),
+        false => {
+            run(workers, poll, |_, poll| work(1, starts.len().div_ceil(workers), poll))?.concat()
+        }
     };
     let mut episodes = vec![Episode::default(); starts.len()];
     for (start, episode) in found {
@@ -122,11 +129,13 @@ impl Worker<'_> {
             poll()?;
             batch.clear();
             busy.iter().for_each(|frontier| batch.extend_from(frontier.rows()));
-            let mut logits = network.evaluate(&batch, poll)?;
+            network.evaluate(&batch, poll)?;
+            let mut first = 0;
             for frontier in &mut busy {
-                let (own, others) = logits.split_at(frontier.rows().len() * num_actions);
-                frontier.rank(own)?;
-                logits = others;
+                let end = first + frontier.rows().len();
+                let logits = &network.logits[first * num_actions..end * num_actions];
+                frontier.rank(logits, &network.values[first..end])?;
+                first = end;
             }
             self.make_children(&mut busy, num_actions)?;
             for frontier in &mut busy {
@@ -189,7 +198,10 @@ impl Worker<'_> {
 struct Network<'a> {
     policy: &'a Policy,
     shares: Vec<Mutex<Share>>,
+    /// `[N, A]`
     logits: Vec<f32>,
+    /// `[N]`
+    values: Vec<f32>,
 }
 
 /// What one thread evaluates.
@@ -215,11 +227,11 @@ impl Share {
 impl<'a> Network<'a> {
     fn new(policy: &'a Policy, threads: usize) -> Self {
         let shares = (0..threads).map(|_| Mutex::default()).collect();
-        Self { policy, shares, logits: Vec::new() }
+        Self { policy, shares, logits: Vec::new(), values: Vec::new() }
     }
 
-    /// The logits `[N, A]` of `rows`.
-    fn evaluate(&mut self, rows: &SparseRows, poll: Poll<'_>) -> Result<&[f32]> {
+    /// Fills `logits` and `values` for `rows`.
+    fn evaluate(&mut self, rows: &SparseRows, poll: Poll<'_>) -> Result<()> {
         let threads = (rows.len() / ROWS_PER_THREAD).clamp(1, self.shares.len());
         let (policy, shares) = (self.policy, &self.shares);
         let bound = |thread: usize| thread * rows.len() / threads;
@@ -228,10 +240,12 @@ impl<'a> Network<'a> {
             share.evaluate(policy, rows, bound(thread)..bound(thread + 1))
         })?;
         self.logits.clear();
+        self.values.clear();
         for share in &mut self.shares[..threads] {
             let share = share.get_mut().unwrap_or_else(PoisonError::into_inner);
             self.logits.extend_from_slice(&share.logits);
+            self.values.extend_from_slice(&share.values);
         }
-        Ok(&self.logits)
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Budget;
+use super::{BeamConfig, Budget};
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
 use crate::nn::masked_log_softmax;
@@ -13,6 +13,7 @@ use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 /// A state in the beam.
 #[derive(Clone, Copy, Debug)]
 struct Node {
+    /// Log-probability of the path to it.
     score: f32,
     /// Sum of the rewards of all states up to this one.
     reward: f32,
@@ -55,6 +56,7 @@ pub(super) struct Frontier<'a> {
     pub(super) start: usize,
     pub(super) first_slot: usize,
     width: usize,
+    value_weight: f32,
     budget: Budget,
     num_actions: usize,
     /// What undoes each action `[A]`; empty if that is not known.
@@ -63,6 +65,8 @@ pub(super) struct Frontier<'a> {
     next: Layer,
     /// Slots of the next layer that hold no state.
     free: Vec<usize>,
+    /// Log-probability of the path to each child `[nodes, A]`.
+    scores: Vec<f32>,
     candidates: Candidates,
     proposed: Vec<Child>,
     /// By depth, parent and action of each node.
@@ -75,7 +79,7 @@ pub(super) struct Frontier<'a> {
 
 impl<'a> Frontier<'a> {
     pub(super) fn new(
-        width: usize,
+        config: BeamConfig,
         budget: Budget,
         first_slot: usize,
         num_actions: usize,
@@ -83,7 +87,8 @@ impl<'a> Frontier<'a> {
     ) -> Self {
         Self {
             start: 0,
-            width,
+            width: config.width,
+            value_weight: config.value_weight,
             budget,
             first_slot,
             num_actions,
@@ -91,6 +96,7 @@ impl<'a> Frontier<'a> {
             layer: Layer::default(),
             next: Layer::default(),
             free: Vec::new(),
+            scores: Vec::new(),
             candidates: Candidates::default(),
             proposed: Vec::new(),
             history: Vec::new(),
@@ -134,21 +140,26 @@ impl<'a> Frontier<'a> {
         self.ended.as_ref().is_some_and(|episode| episode.success)
     }
 
-    /// Scores all children by the `logits [nodes, A]` of their parents, and makes room for them.
+    /// Ranks all children by the `logits [nodes, A]` and `values [nodes]` of their parents, and
+    /// makes room for them.
     ///
     /// # Errors
     /// If a state has no legal action.
-    pub(super) fn rank(&mut self, logits: &[f32]) -> Result<()> {
+    pub(super) fn rank(&mut self, logits: &[f32], values: &[f32]) -> Result<()> {
         let num_actions = self.num_actions;
-        let mut log_probs = vec![0.0; num_actions];
         self.candidates.clear();
+        self.scores.resize(logits.len(), 0.0);
         for (i, node) in self.layer.nodes.iter().enumerate() {
             let actions = i * num_actions..(i + 1) * num_actions;
             let masks = &self.layer.masks[actions.clone()];
-            masked_log_softmax(&logits[actions], masks, &mut log_probs)?;
-            for (action, &legal) in masks.iter().enumerate() {
+            let scores = &mut self.scores[actions.clone()];
+            masked_log_softmax(&logits[actions.clone()], masks, scores)?;
+            for ((child, score), (action, &legal)) in
+                actions.zip(scores).zip(masks.iter().enumerate())
+            {
+                *score += node.score;
                 if legal && Some(action) != node.undo {
-                    self.candidates.push(node.score + log_probs[action], i * num_actions + action);
+                    self.candidates.push(*score + self.value_weight * values[i], child);
                 }
             }
         }
@@ -171,11 +182,12 @@ impl<'a> Frontier<'a> {
             return;
         }
         while let Some(&slot) = self.free.last() {
-            let Some((score, child)) = self.candidates.next(self.width) else {
+            let Some(child) = self.candidates.next(self.width) else {
                 break;
             };
             self.free.pop();
             let (parent, action) = (child / self.num_actions, child % self.num_actions);
+            let score = self.scores[child];
             self.proposed.push(Child { parent, action, score, slot });
             let parent = self.layer.nodes[parent].slot;
             moves.push(LaneMove { lane: slot, action: Move::StepFrom { parent, action } });
@@ -286,11 +298,11 @@ impl<'a> Frontier<'a> {
     }
 }
 
-/// Children by score, the best first and of equals that of the lowest number; sorted only as far
-/// as they are asked for.
+/// Children by rank, the best first and of equals that of the lowest number; sorted only as far as
+/// they are asked for.
 #[derive(Default)]
 struct Candidates {
-    /// The score's bits, so changed that larger scores are smaller numbers, above the number.
+    /// The rank's bits, so changed that larger ranks are smaller numbers, above the number.
     keys: Vec<u64>,
     num_sorted: usize,
     num_taken: usize,
@@ -302,15 +314,16 @@ impl Candidates {
         (self.num_sorted, self.num_taken) = (0, 0);
     }
 
-    /// `score` is not positive.
     #[inline]
-    fn push(&mut self, score: f32, number: usize) {
-        // The bits of negative floats rise as the floats fall.
-        self.keys.push(u64::from((-score.abs()).to_bits()) << 32 | number as u64);
+    fn push(&mut self, rank: f32, number: usize) {
+        let bits = rank.to_bits();
+        // Bits of positive floats rise as the floats rise, bits of negative ones as they fall.
+        let falling = if rank.is_sign_negative() { bits } else { !bits & (u32::MAX >> 1) };
+        self.keys.push(u64::from(falling) << 32 | number as u64);
     }
 
-    /// The next best and its score; `batch` is how many are likely to be asked for.
-    fn next(&mut self, batch: usize) -> Option<(f32, usize)> {
+    /// The next best; `batch` is how many are likely to be asked for.
+    fn next(&mut self, batch: usize) -> Option<usize> {
         if self.num_taken == self.num_sorted {
             let rest = &mut self.keys[self.num_sorted..];
             let count = rest.len().min(2 * batch);
@@ -322,7 +335,7 @@ impl Candidates {
         }
         let key = *self.keys.get(self.num_taken)?;
         self.num_taken += 1;
-        Some((f32::from_bits((key >> 32) as u32), key as u32 as usize))
+        Some(key as u32 as usize)
     }
 }
 
@@ -332,18 +345,17 @@ mod tests {
     use crate::rng::Rng;
 
     #[test]
-    fn candidates_come_by_score_then_number() {
+    fn candidates_come_by_rank_then_number() {
         let mut rng = Rng::new(2);
         let mut candidates = Candidates::default();
         for _ in 0..3 {
-            let scores: Vec<f32> = (0..500).map(|_| -(rng.below(40) as f32) / 7.0).collect();
+            let ranks: Vec<f32> = (0..500).map(|_| rng.below(40) as f32 / 7.0 - 3.0).collect();
             candidates.clear();
-            scores.iter().enumerate().for_each(|(number, &score)| candidates.push(score, number));
-            let mut expected: Vec<usize> = (0..scores.len()).collect();
-            expected.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-            let found: Vec<_> = std::iter::from_fn(|| candidates.next(20)).collect();
-            assert!(found.iter().all(|&(score, number)| score == scores[number]));
-            assert_eq!(found.into_iter().map(|(_, number)| number).collect::<Vec<_>>(), expected);
+            ranks.iter().enumerate().for_each(|(number, &rank)| candidates.push(rank, number));
+            let mut expected: Vec<usize> = (0..ranks.len()).collect();
+            expected.sort_by(|&a, &b| ranks[b].total_cmp(&ranks[a]).then(a.cmp(&b)));
+            let found: Vec<usize> = std::iter::from_fn(|| candidates.next(20)).collect();
+            assert_eq!(found, expected);
         }
     }
 }

@@ -171,6 +171,26 @@ impl Value {
     }
 }
 
+/// A beam search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BeamConfig {
+    /// States kept at every depth.
+    pub width: usize,
+    /// What a state's value adds to the log-probability of the path to it. Not negative.
+    pub value_weight: f32,
+}
+
+impl BeamConfig {
+    /// Refuses a weight that is out of range.
+    pub fn check(&self) -> Result<()> {
+        if !(self.value_weight.is_finite() && self.value_weight >= 0.0) {
+            let expected = "a number that is not negative";
+            return Err(Error::invalid("beam_value_weight", expected, self.value_weight));
+        }
+        Ok(())
+    }
+}
+
 /// When the work on one start ends, though more might find something better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
