@@ -25,6 +25,7 @@ from typing import Any
 
 import alphazero
 import dense_ppo
+import growth
 import learning
 import peer
 import results
@@ -34,8 +35,8 @@ from results import row
 from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
 
 EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
-DIFFICULTY = 32
-EPISODES = 1024
+DIFFICULTY = growth.WORKLOADS["collection"]["difficulty"]
+EPISODES = growth.WORKLOADS["collection"]["episodes"]
 DEFAULT_EPISODES = 512 * 32
 
 
@@ -347,6 +348,8 @@ BENCHMARKS = {
     "evaluate": evaluate,
     "solve": solve,
     "env": env,
+    "growth": growth.growth,
+    "instructions": growth.instructions,
     "imports": imports,
     "memory": memory,
     "train_step": train_step,

@@ -81,7 +81,7 @@ def main() -> int:
     if task == "doctor":
         return doctor()
     try:
-        set_up(["run", "test"] if task in TESTING else ["run"])
+        set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
         for command in TASKS[task]:
             run(shlex.split(command))
     except subprocess.CalledProcessError as error:

@@ -33,6 +33,7 @@ class Port:
     build: str = ""
     needs: str = ""
     environments: list[str] = field(default_factory=list)
+    platforms: list[str] = field(default_factory=list)
     root: Path = ROOT
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -51,6 +52,7 @@ class Port:
 
     def prepare(self) -> None:
         if self.build:
+            (self.root / "target").mkdir(exist_ok=True)
             self._call(shlex.split(self.build))
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +82,7 @@ class Port:
         # Each check has one processor: several run at the same time.
         found = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         found["PYTHONPATH"] = str(self.root / "python")
+        found["MODULAR_TELEMETRY_ENABLED"] = "0"
         done = subprocess.run(
             [program, *command[1:]],
             cwd=self.root,
@@ -107,6 +110,8 @@ def open_ports(names: list[str] | None) -> tuple[dict[str, Port], list[str]]:
             raise PortError(f"--ports: expected some of {', '.join(known)}, got {name}")
     for name, each in known.items():
         if names and name not in names and name != "reference":
+            continue
+        if each.platforms and sys.platform not in each.platforms:
             continue
         if each.missing():
             skipped.append(f"{name}: {each.missing()} is not on this machine")

@@ -28,7 +28,11 @@ usage: cargo run --release --bin benchmark -- [options]
   --common C            width of the second layer (256)
   --episodes N          episodes of a collection (1024)
   --threads T,T,...     thread counts of the collection (1, 2, 4, ... up to this machine)
+  --batches N,N,...     boards evaluated together in the steps with a policy (1,96)
   --seconds S           time spent on each figure (0.5)
+  --only NAME           the figure of this name alone
+  --repeats N           do its work N times and print how much that was, without a clock:
+                        for counters of instructions (valgrind)
   --json                print one JSON object instead of the table
   --signature           print the number that stands for all behaviour, and its parts, instead
   --help                print this
@@ -93,8 +97,13 @@ struct Options {
     widths: Widths,
     episodes: usize,
     threads: Vec<usize>,
+    batches: Vec<usize>,
     /// Spent on each figure.
     time: Duration,
+    /// The figure that is wanted, if not all are.
+    only: Option<String>,
+    /// Work without a clock, this often.
+    repeats: Option<usize>,
     json: bool,
 }
 
@@ -108,7 +117,10 @@ impl Options {
             widths: Widths::REFERENCE,
             episodes: 1024,
             threads: doublings(available),
+            batches: vec![1, BATCH],
             time: Duration::from_millis(500),
+            only: None,
+            repeats: None,
             json: false,
         };
         let mut arguments = text.iter();
@@ -127,10 +139,10 @@ impl Options {
                 "--embedding" => options.widths.embedding = number(name, value?, 1..=16_384)?,
                 "--common" => options.widths.common = number(name, value?, 1..=16_384)?,
                 "--episodes" => options.episodes = number(name, value?, 1..=1_000_000)?,
-                "--threads" => {
-                    let counts = value?.split(',').map(|count| number(name, count, 1..=1024));
-                    options.threads = counts.collect::<Result<_>>()?;
-                }
+                "--threads" => options.threads = numbers(name, value?, 1..=1024)?,
+                "--batches" => options.batches = numbers(name, value?, 1..=1_000_000)?,
+                "--only" => options.only = Some(value?.clone()),
+                "--repeats" => options.repeats = Some(number(name, value?, 1..=1_000_000_000)?),
                 "--seconds" => {
                     let text = value?;
                     let expected = || Error::invalid(name, "a number of seconds", text);
@@ -165,6 +177,11 @@ fn number(name: &str, value: &str, range: RangeInclusive<usize>) -> Result<usize
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(Error::invalid(name, format!("an integer in {range:?}"), value)),
     }
+}
+
+/// Numbers with commas between them.
+fn numbers(name: &str, value: &str, range: RangeInclusive<usize>) -> Result<Vec<usize>> {
+    value.split(',').map(|text| number(name, text, range.clone())).collect()
 }
 
 fn doublings(most: usize) -> Vec<usize> {
@@ -205,13 +222,21 @@ impl Unit {
     }
 }
 
-/// Times `work(repeats)`, which returns how much it did.
+/// Times `work(repeats)`, which returns how much it did; `None` if another figure is wanted.
 fn time(
     name: impl Into<String>,
     unit: Unit,
-    spent: Duration,
+    options: &Options,
     mut work: impl FnMut(usize) -> Result<usize>,
-) -> Result<Figure> {
+) -> Result<Option<Figure>> {
+    let name = name.into();
+    if options.only.as_ref().is_some_and(|only| *only != name) {
+        return Ok(None);
+    }
+    if let Some(repeats) = options.repeats {
+        let done = work(repeats)? as f64;
+        return Ok(Some(Figure { name, unit: "times", median: done, low: done, high: done }));
+    }
     let mut repeats = 1;
     loop {
         let start = Instant::now();
@@ -223,7 +248,7 @@ fn time(
     }
     let mut figures = Vec::with_capacity(MIN_ROUNDS);
     let begin = Instant::now();
-    while figures.len() < MIN_ROUNDS || begin.elapsed() < spent {
+    while figures.len() < MIN_ROUNDS || begin.elapsed() < options.time {
         let start = Instant::now();
         let amount = work(repeats)? as f64;
         let seconds = start.elapsed().as_secs_f64();
@@ -233,13 +258,13 @@ fn time(
         });
     }
     figures.sort_by(f64::total_cmp);
-    Ok(Figure {
-        name: name.into(),
+    Ok(Some(Figure {
+        name,
         unit: unit.name(),
         median: figures[figures.len() / 2],
         low: figures[0],
         high: figures[figures.len() - 1],
-    })
+    }))
 }
 
 fn measure(options: &Options) -> Result<Vec<Figure>> {
@@ -249,7 +274,7 @@ fn measure(options: &Options) -> Result<Vec<Figure>> {
     figures.extend(with_policy(options, &env, &policy)?);
     for cache in [false, true] {
         for &num_cores in &options.threads {
-            figures.push(collection(options, &env, &policy, num_cores, cache)?);
+            figures.extend(collection(options, &env, &policy, num_cores, cache)?);
         }
     }
     Ok(figures)
@@ -257,7 +282,7 @@ fn measure(options: &Options) -> Result<Vec<Figure>> {
 
 fn environment(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
     let time = |name: &str, work: &mut dyn FnMut(usize) -> Result<usize>| {
-        time(name, Unit::NanosecondsEach, options.time, work)
+        time(name, Unit::NanosecondsEach, options, work)
     };
     let mut rng = Rng::new(1);
     let mut board = env.clone();
@@ -301,7 +326,7 @@ fn environment(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
     };
     let rollout = time("random episode", &mut |repeats| episode(repeats, false))?;
     let rollout_step = time("random episode, a step", &mut |repeats| episode(repeats, true))?;
-    Ok(vec![reset, step, combined, rollout, rollout_step])
+    Ok([reset, step, combined, rollout, rollout_step].into_iter().flatten().collect())
 }
 
 #[inline]
@@ -329,19 +354,18 @@ fn random_legal(masks: &[bool; NUM_ACTIONS], rng: &mut Rng) -> usize {
 
 /// Combined steps whose actions are drawn from the policy: one board, then a batch of boards.
 fn with_policy(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Vec<Figure>> {
-    [1, BATCH]
-        .into_iter()
-        .map(|size| {
-            let mut boards = Boards::new(env, size)?;
-            let name = format!("combined step with policy, batch {size}");
-            time(name, Unit::NanosecondsEach, options.time, |repeats| {
-                for _ in 0..repeats {
-                    boards.step(policy)?;
-                }
-                Ok(repeats * size)
-            })
-        })
-        .collect()
+    let mut figures = Vec::new();
+    for &size in &options.batches {
+        let mut boards = Boards::new(env, size)?;
+        let name = format!("combined step with policy, batch {size}");
+        figures.extend(time(name, Unit::NanosecondsEach, options, |repeats| {
+            for _ in 0..repeats {
+                boards.step(policy)?;
+            }
+            Ok(repeats * size)
+        })?);
+    }
+    Ok(figures)
 }
 
 struct Boards {
@@ -411,7 +435,7 @@ fn collection(
     policy: &Policy,
     num_cores: usize,
     cache: bool,
-) -> Result<Figure> {
+) -> Result<Option<Figure>> {
     let config = PpoConfig {
         num_episodes: options.episodes,
         gamma: 0.995,
@@ -425,7 +449,7 @@ fn collection(
         format!("collection, {num_cores} threads, {}", if cache { "cached" } else { "exact" });
     let mut iteration = 0;
     let mut collector = Collector::default();
-    time(name, Unit::PerSecond, options.time, |repeats| {
+    time(name, Unit::PerSecond, options, |repeats| {
         let mut steps = 0;
         for _ in 0..repeats {
             iteration += 1;
