@@ -22,7 +22,7 @@ def optimum():
 def test_layers_are_those_of_the_puzzle(optimum):
     """The Rust puzzle replays the same golden layers; they are sequence A089473 of the OEIS."""
     layers = json.loads(GOLDEN.read_text())["layers"]
-    boards = next(x["boards"] for x in layers if (x["width"], x["height"]) == (3, 3))
+    boards = next(x["states"] for x in layers if x["config"] == {"width": 3, "height": 3})
     assert np.bincount(optimum.load()).tolist() == boards
     assert sum(boards) == optimum.NUM_BOARDS
 
