@@ -42,6 +42,13 @@ CHECK = [
     "mypy",
 ]
 
+MOJO_TESTS = [
+    f"mojo run -I mojo mojo/test/test_{name}.mojo"
+    for name in ("rng", "puzzle", "config", "weights", "es", "run")
+]
+
+MOJO_PLATFORMS = ("linux", "darwin")
+
 # pixi.toml has the same commands; tests/python/test_setup.py compares them.
 TASKS = {
     "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --overwrite"],
@@ -66,6 +73,9 @@ TASKS = {
         "cargo run --release --bin benchmark",
         "python -m pytest tests/python -o python_files=bench_*.py --benchmark-enable",
     ],
+    "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
+    "bench-mojo": ["mojo run mojo/benchmark.mojo"],
+    "test-mojo": MOJO_TESTS,
     "wheel": ["maturin build --release --out dist"],
     "build": [],
     "doctor": [],
@@ -81,8 +91,15 @@ def main() -> int:
     if task == "doctor":
         return doctor()
     try:
-        set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
-        for command in TASKS[task]:
+        if task.endswith("-mojo"):
+            set_up_mojo()
+        else:
+            set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
+        commands = TASKS[task]
+        if task == "test" and sys.platform in MOJO_PLATFORMS:
+            # With pixi, where Mojo is an environment of its own, this is test-mojo.
+            commands = [*commands, *MOJO_TESTS]
+        for command in commands:
             run(shlex.split(command))
     except subprocess.CalledProcessError as error:
         print(f"\nfailed ({error.returncode}): {shlex.join(map(str, error.cmd))}", file=sys.stderr)
@@ -116,6 +133,7 @@ def environment() -> dict[str, str]:
         paths = [str(library), found.get("LD_LIBRARY_PATH", "")]
         found["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, paths))
     found.pop("PYTHONHOME", None)
+    found["MODULAR_TELEMETRY_ENABLED"] = "0"
     return found
 
 
@@ -139,6 +157,16 @@ def set_up(requirements: list[str]) -> None:
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
             run(["maturin", "develop", "--release", "--quiet"])
+
+
+def set_up_mojo() -> None:
+    """Mojo's compiler alone in .venv, for its own tasks."""
+    if not PYTHON.exists():
+        run([sys.executable, "-m", "venv", str(VENV)])
+    pins = REQUIREMENTS / "mojo.txt"
+    with Stamp("requirements-mojo", [pins]) as stamp:
+        if stamp.is_stale:
+            run([str(PYTHON), "-m", "pip", "install", "-r", str(pins)])
 
 
 class Stamp:
