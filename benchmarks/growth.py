@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from results import ROOT, row
-from sides import OURS, MeasurementError
+from sides import OURS, MeasurementError, UnavailableError
 
 WORKLOADS = json.loads((Path(__file__).resolve().parent / "workloads.json").read_text())
 PROGRAM = str(ROOT / "target" / "release" / "benchmark")
@@ -84,7 +84,7 @@ def instructions(options: argparse.Namespace) -> list[dict[str, Any]]:
     The work is counted twice, once doubled, so that starting the program cancels.
     """
     if not shutil.which("valgrind"):
-        raise MeasurementError("valgrind is not on this machine: apt install valgrind")
+        raise UnavailableError("valgrind is not on this machine: apt install valgrind")
     build()
     rows = []
     for workload in WORKLOADS["instructions"]:

@@ -40,6 +40,10 @@ def environment(side: str, threads: int) -> dict[str, str]:
     return found
 
 
+class UnavailableError(MeasurementError):
+    """This machine lacks what a benchmark needs; the text says what and how to get it."""
+
+
 class Worker:
     """A process of one side, pinned to `threads` processors."""
 

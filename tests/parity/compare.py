@@ -80,11 +80,17 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         chosen = [checks(ports, board, transitions, Path(folder)) for board in boards(environments)]
         work = [lambda: words(ports), *(check for group in chosen for check in group)]
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             for line, differences in pool.map(lambda check: check(), work):
                 print(f"{'DIFFERENT' if differences else 'same'}  {line}", flush=True)
                 found += differences
     return found
+
+
+def processors() -> int:
+    """Those that this process may use, where the system tells."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def boards(environments: list[str] | None) -> list[Board]:

@@ -135,6 +135,8 @@ class Copy:
         faulty = {mutation.port: self.moved(known[mutation.port])}
         if mutation.port != "reference":
             self.build(faulty[mutation.port])
+        elif mutation.port not in self._agreed:
+            judged.prepare()
         ports = {"reference": known["reference"], judged.name: judged, **faulty}
         try:
             return self.first_difference(ports, mutation)
