@@ -4,12 +4,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use serde_json::json;
+use twisterl::collector::az::{self, AzConfig};
 use twisterl::collector::ppo::{collect, PpoConfig};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::EnvObject;
 use twisterl::rl::vec_env::{LaneMove, Move, Views};
 use twisterl::rng::Rng;
+use twisterl::search::{RootSelection, SelfPlay, TreeConfig};
 use twisterl::testing::{random_policy, Widths};
 
 thread_local! {
@@ -153,5 +155,43 @@ fn collection_allocates_for_its_result_alone() {
         let (many_steps, many) = run(512 * 8);
         assert!(many_steps > few_steps + 50_000, "{few_steps} and {many_steps} steps");
         assert!(many < few + 200, "cache {cache}: {few} allocations, then {many}");
+    }
+}
+
+/// Four times the simulations a move: the trees are larger, and that alone costs allocations,
+/// a few for each game and none for a simulation.
+#[test]
+fn a_simulation_allocates_nothing() {
+    let env = Puzzle::new(3, 3, 8, 2, 64).unwrap();
+    let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 3).unwrap();
+    for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
+        for cache in [false, true] {
+            let run = |num_simulations: usize| {
+                let tree = TreeConfig { num_simulations, root_selection, ..TreeConfig::default() };
+                let config = AzConfig {
+                    num_episodes: 200,
+                    tree,
+                    self_play: SelfPlay { exploration_fraction: 0.25, ..SelfPlay::default() },
+                    num_cores: 1,
+                    difficulty_distribution: Default::default(),
+                    max_moves: 12,
+                    resign_threshold: None,
+                    resign_exempt: 0.0,
+                    cache,
+                };
+                let mut simulations = 0;
+                let counted = allocations(|| {
+                    let run = az::collect(&env, &policy, &config, 0, 0, &mut || Ok(()));
+                    simulations = run.unwrap().1.simulations;
+                });
+                // Every slot of the environment is a copy with a board of its own.
+                let slots = 48 * (num_simulations + 1);
+                (simulations, counted - slots)
+            };
+            let (few_simulations, few) = run(16);
+            let (many_simulations, many) = run(64);
+            assert!(many_simulations > few_simulations + 20_000, "{many_simulations}");
+            assert!(many < few + 400, "{root_selection:?}, cache {cache}: {few}, then {many}");
+        }
     }
 }

@@ -2,6 +2,11 @@
 
 mod common;
 
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
 use common::random_policy;
 use twisterl::collector::az::{collect, AzConfig};
 use twisterl::collector::ppo::DifficultyDistribution;
@@ -10,7 +15,8 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
 use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
 use twisterl::rl::starts::Starts;
-use twisterl::search::{SelfPlay, TreeConfig};
+use twisterl::rng::Rng;
+use twisterl::search::{Budget, RootSelection, SelfPlay, TreeConfig};
 use twisterl::Result;
 
 fn config() -> AzConfig {
@@ -34,9 +40,11 @@ fn collected(env: &dyn Env, config: &AzConfig, iteration: u64) -> Result<Rollout
 #[test]
 fn threads_and_cache_change_nothing() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
-    for max_expand_depth in [1, 3] {
+    for (max_expand_depth, root_selection) in
+        [(1, RootSelection::Puct), (3, RootSelection::Puct), (1, RootSelection::Gumbel)]
+    {
         let mut config = config();
-        config.tree.max_expand_depth = max_expand_depth;
+        config.tree = TreeConfig { max_expand_depth, root_selection, ..config.tree };
         let one = collected(&env, &config, 0).unwrap();
         for (num_cores, cache) in [(2, true), (1, false), (2, false)] {
             let other = AzConfig { num_cores, cache, ..config.clone() };
@@ -91,4 +99,251 @@ fn a_search_solves_more_than_its_policy() {
     let searched = solved(Strategy::Mcts(tree), 1);
     assert_eq!(solved(Strategy::Mcts(tree), 2), searched);
     assert!(searched > solved(Strategy::Policy, 1) + 20, "{searched} of 200");
+}
+
+/// A line of places `0..10`, solved at 0. Every observation may mirror it, which the next step
+/// undoes; observing a state twice, or stepping one that was not observed, is refused. With
+/// `chance` a step may also fail.
+#[derive(Clone)]
+struct Mirrored {
+    at: usize,
+    left: usize,
+    /// How often the state has been observed, and whether it is mirrored.
+    seen: Arc<Seen>,
+    /// What no seed reaches.
+    chance: Option<Arc<AtomicUsize>>,
+    no_action: bool,
+    played: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Seen {
+    times: AtomicUsize,
+    mirrored: AtomicBool,
+}
+
+impl Mirrored {
+    fn new(at: usize) -> Self {
+        let (seen, played) = (Arc::default(), Vec::new());
+        Self { at, left: 12, seen, chance: None, no_action: false, played }
+    }
+
+    fn flip(&self) -> bool {
+        self.seen.mirrored.load(Ordering::Relaxed)
+    }
+}
+
+impl Env for Mirrored {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        2
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        vec![20]
+    }
+    fn set_state(&mut self, state: Vec<i64>) {
+        let Self { chance, no_action, .. } = self.clone();
+        *self = Self { chance, no_action, ..Self::new(state[0] as usize) };
+    }
+    fn reset(&mut self) {
+        self.set_state(vec![4]);
+    }
+    fn step(&mut self, action: usize) {
+        assert_eq!(self.seen.times.load(Ordering::Relaxed), 1, "stepped without one observation");
+        let fails = |chance: &Arc<AtomicUsize>| chance.fetch_add(1, Ordering::Relaxed) % 3 == 0;
+        if !self.chance.as_ref().is_some_and(fails) {
+            let right = (action == 1) != self.flip();
+            self.at = if right { (self.at + 1).min(9) } else { self.at - 1 };
+        }
+        self.left -= 1;
+        self.played.push(action);
+        self.seen = Arc::default();
+    }
+    fn masks(&self) -> Vec<bool> {
+        vec![!self.no_action; 2]
+    }
+    fn is_final(&self) -> bool {
+        self.at == 0 || self.left == 0
+    }
+    fn success(&self) -> bool {
+        self.at == 0
+    }
+    fn reward(&self) -> f32 {
+        if self.success() {
+            1.0
+        } else {
+            -0.01
+        }
+    }
+    fn observe(&self) -> Vec<usize> {
+        assert_eq!(self.seen.times.fetch_add(1, Ordering::Relaxed), 0, "observed twice");
+        // Which states are mirrored is as good as random: it depends on how they were reached.
+        let way: usize = self.played.iter().fold(self.at, |hash, action| hash * 31 + action * 7);
+        let mirrored = way % 5 < 2;
+        self.seen.mirrored.store(mirrored, Ordering::Relaxed);
+        vec![self.at + if mirrored { 10 } else { 0 }]
+    }
+    fn track_solution(&self) -> bool {
+        true
+    }
+    fn solution(&self) -> Vec<usize> {
+        self.played.clone()
+    }
+}
+
+#[test]
+fn stateful_and_random_environments_are_searched_as_they_are() {
+    let tree = TreeConfig { num_simulations: 200, ..TreeConfig::default() };
+    for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
+        for chance in [None, Some(Arc::default())] {
+            let env = Mirrored { chance: chance.clone(), ..Mirrored::new(4) };
+            let tree = TreeConfig { root_selection, ..tree };
+            let strategy = Strategy::Mcts(tree);
+            let config = EvalConfig { strategy, deterministic: true, ..EvalConfig::default() };
+            let starts = Starts::Reset(20);
+            let policy = random_policy(&env, 2);
+            let episodes = evaluate(&env, &policy, starts, &config, 0, &mut || Ok(())).unwrap();
+            let solved: Vec<_> = episodes.iter().filter(|episode| episode.success).collect();
+            assert!(solved.len() >= 15, "{} solved, chance {chance:?}", solved.len());
+            // The environment's own record is the answer, and has a step for every move made.
+            let most = if chance.is_some() { 12 } else { 4 };
+            assert!(solved.iter().all(|episode| (4..=most).contains(&episode.actions.len())));
+            let config = AzConfig { tree, num_episodes: 20, max_moves: 30, ..self::config() };
+            let rollout = collected(&env, &config, 0).unwrap();
+            assert!(rollout.returns.contains(&1.0));
+        }
+    }
+}
+
+/// One move decides, by a coin that no search can see: each of eight actions wins half the time.
+#[derive(Clone)]
+struct Coin {
+    coin: Arc<AtomicUsize>,
+    won: Option<bool>,
+}
+
+impl Env for Coin {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        8
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        vec![3]
+    }
+    fn set_state(&mut self, _: Vec<i64>) {
+        self.won = None;
+    }
+    fn reset(&mut self) {
+        self.won = None;
+    }
+    fn step(&mut self, _: usize) {
+        // A multiplicative hash of how many coins were tossed: no short pattern.
+        let toss = self.coin.fetch_add(1, Ordering::Relaxed) as u64;
+        self.won = Some(Rng::new(toss).below(2) == 0);
+    }
+    fn is_final(&self) -> bool {
+        self.won.is_some()
+    }
+    fn success(&self) -> bool {
+        self.won == Some(true)
+    }
+    fn reward(&self) -> f32 {
+        f32::from(u8::from(self.success()))
+    }
+    fn observe(&self) -> Vec<usize> {
+        vec![self.won.map_or(0, |won| 1 + usize::from(won))]
+    }
+}
+
+/// A search that played into the very outcome it has seen would win 255 of 256 games.
+#[test]
+fn the_move_made_is_not_the_one_foreseen() {
+    let env = Coin { coin: Arc::default(), won: None };
+    let policy = random_policy(&env, 2);
+    let tree = TreeConfig { num_simulations: 32, exploration: 4.0, ..TreeConfig::default() };
+    let config = EvalConfig { strategy: Strategy::Mcts(tree), ..EvalConfig::default() };
+    let episodes = evaluate(&env, &policy, Starts::Reset(400), &config, 0, &mut || Ok(())).unwrap();
+    let won = episodes.iter().filter(|episode| episode.success).count();
+    // 400 fair coins: 200, give or take five standard deviations.
+    assert!((150..=250).contains(&won), "{won} of 400");
+}
+
+#[test]
+fn a_state_without_actions_is_named() {
+    let env = Mirrored { no_action: true, ..Mirrored::new(4) };
+    let error = collected(&env, &config(), 0).map(|rollout| rollout.len()).unwrap_err().to_string();
+    assert!(error.contains("features [") && error.contains("no action"), "{error}");
+}
+
+#[test]
+fn a_budget_ends_a_search() {
+    let env = Puzzle::new(4, 4, 80, 2, 256).unwrap();
+    let policy = random_policy(&env, 5);
+    let tree = TreeConfig { num_simulations: 5_000, ..TreeConfig::default() };
+    let play = |budget, num_cores| {
+        let strategy = Strategy::Mcts(tree);
+        let config = EvalConfig { strategy, budget, num_cores, ..EvalConfig::default() };
+        evaluate(&env, &policy, Starts::Uniform(4), &config, 3, &mut || Ok(())).unwrap()
+    };
+    let nodes = Budget { nodes: Some(300), time: None };
+    let episodes = play(nodes, 1);
+    assert!(episodes.iter().all(|episode| episode.nodes == 300 && !episode.success));
+    assert_eq!(play(nodes, 2), episodes);
+    let time = Budget { nodes: None, time: Some(Duration::from_millis(1)) };
+    assert!(play(time, 1).iter().all(|episode| episode.nodes < 1_000_000));
+}
+
+#[test]
+fn hopeless_episodes_are_given_up_but_for_the_exempt() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let policy = random_policy(&env, 5);
+    let report = |resign_threshold, resign_exempt| {
+        let config = AzConfig { resign_threshold, resign_exempt, ..config() };
+        collect(&env, &policy, &config, 11, 0, &mut || Ok(())).unwrap()
+    };
+    let (never, plain) = report(None, 0.0);
+    assert_eq!((plain.resigned, plain.spared, plain.episodes), (0, 0, 60));
+    assert!(plain.simulations > 0 && plain.nodes > 0 && plain.memory_bytes > 0);
+    let (always, given_up) = report(Some(f32::INFINITY), 0.0);
+    assert_eq!(given_up.resigned, 60 - given_up.solved);
+    assert!(always.len() < never.len());
+    for pair in always.episode_starts.windows(2) {
+        let last = pair[1] as usize - 1;
+        let solved = always.rewards[last] == 1.0;
+        assert!(solved || always.returns[last] == always.values[last]);
+    }
+    let (_, spared) = report(Some(f32::INFINITY), 1.0);
+    // Some begin in the solved state, where there is nothing to give up.
+    assert!(spared.resigned == 0 && spared.spared >= spared.spared_solved);
+    assert!(0 < spared.spared_solved && spared.spared_solved < spared.solved);
+}
+
+#[test]
+fn bad_input_is_refused_before_any_work() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let message = |config: AzConfig| collected(&env, &config, 0).unwrap_err().to_string();
+    let tree = |tree: TreeConfig| message(AzConfig { tree, ..config() });
+    let self_play = |self_play: SelfPlay| message(AzConfig { self_play, ..config() });
+    assert!(message(AzConfig { num_episodes: 0, ..config() }).starts_with("num_episodes"));
+    assert!(message(AzConfig { max_moves: 0, ..config() }).starts_with("max_moves"));
+    assert!(message(AzConfig { resign_exempt: 2.0, ..config() }).starts_with("resign_exempt"));
+    let default = TreeConfig::default();
+    assert!(tree(TreeConfig { num_simulations: 0, ..default }).starts_with("num_mcts_searches"));
+    assert!(tree(TreeConfig { gamma: f32::NAN, ..default }).starts_with("gamma"));
+    assert!(tree(TreeConfig { exploration: -1.0, ..default }).starts_with('C'));
+    let default = SelfPlay::default();
+    let alpha = SelfPlay { dirichlet_alpha: 0.0, ..default };
+    assert!(self_play(alpha).starts_with("dirichlet_alpha"));
+    let fraction = SelfPlay { exploration_fraction: 1.5, ..default };
+    assert!(self_play(fraction).starts_with("exploration_fraction"));
 }

@@ -17,10 +17,9 @@ use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
 use crate::search::{play, Forester, SearchRules, SelfPlay, TreeConfig, Truncation};
 
-/// Games of a worker: enough to fill the kernels' tiles with the leaves of a wave.
+/// Games of a worker: enough to fill the kernels' tiles with the leaves of a wave, few enough for
+/// their trees to stay in the processor's cache.
 const GAMES: usize = 48;
-/// With the evaluation cache only few leaves of a wave reach the network.
-const GAMES_WITH_CACHE: usize = 192;
 
 /// What to collect.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +71,8 @@ pub struct AzReport {
     pub spared: usize,
     /// Spared and solved: giving up would have been wrong.
     pub spared_solved: usize,
+    /// Simulations run; those of kept trees not again.
+    pub simulations: u64,
     /// States given to the policy, found in the cache or not.
     pub nodes: u64,
     /// The trees and the cache at their largest, the states themselves not counted.
@@ -85,6 +86,7 @@ impl AzReport {
         self.resigned += other.resigned;
         self.spared += other.spared;
         self.spared_solved += other.spared_solved;
+        self.simulations += other.simulations;
         self.nodes += other.nodes;
         self.memory_bytes += other.memory_bytes;
     }
@@ -135,13 +137,12 @@ impl Collector {
         config.check()?;
         check_fit(env, policy)?;
         let num_workers = num_workers(config.num_cores).min(config.num_episodes);
-        let most_games = if config.cache { GAMES_WITH_CACHE } else { GAMES };
-        let most_games = most_games.min(config.num_episodes.div_ceil(num_workers));
+        let most_games = GAMES.min(config.num_episodes.div_ceil(num_workers));
         let rules = SearchRules {
             tree: config.tree,
             self_play: config.self_play,
             choice: Choice::Sample,
-            take_solved: false,
+            follow_plans: false,
             cache: config.cache,
         };
         let next_episode = AtomicUsize::new(0);
@@ -163,6 +164,7 @@ impl Collector {
             let mut slots = forester.slots(env)?;
             play(&mut forester, &mut *slots, &mut recorder, poll)?;
             recorder.report.memory_bytes = forester.memory_bytes();
+            recorder.report.simulations = forester.simulations;
             Ok((recorder.done, recorder.report))
         })?;
         let (parts, reports): (Vec<Part>, Vec<AzReport>) = parts.into_iter().unzip();
@@ -235,7 +237,7 @@ impl Episodes for Recorder<'_> {
         recording.resigns() || recording.rows.len() >= self.config.max_moves
     }
 
-    fn finish(&mut self, game: usize, _: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
+    fn finish(&mut self, game: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
         let recording = &mut self.games[game];
         let resigned = recording.resigns() && !status.is_final;
         let cut_off = status.truncated || !status.is_final;

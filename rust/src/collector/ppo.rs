@@ -192,7 +192,7 @@ impl Episodes for Recorder<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, lane: usize, _: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
+    fn finish(&mut self, lane: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
         let Recording { episode, rows } = &mut self.lanes[lane];
         let bootstrap = status.truncated && self.config.truncation == Truncation::Bootstrap;
         estimate_advantages(rows, self.config.gamma, self.config.gae_lambda, bootstrap);

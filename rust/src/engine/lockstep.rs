@@ -69,9 +69,8 @@ pub(crate) trait Episodes {
     fn stops(&mut self, _lane: usize, _nodes: u64) -> bool {
         false
     }
-    /// The episode in `lane` has ended in the state that is in `slot` of `envs`.
-    fn finish(&mut self, lane: usize, slot: usize, envs: &dyn VecEnv, status: Status)
-        -> Result<()>;
+    /// The episode in `lane` has ended.
+    fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()>;
 }
 
 /// Plays until `episodes` has no more; each lane draws only from its own stream.
@@ -149,7 +148,7 @@ impl Player<'_> {
                     &Visit { row, mask, twist, logits, log_prob, value, action, status, nodes },
                 )?;
                 let following = if status.is_final {
-                    episodes.finish(lane, lane, envs, status)?;
+                    episodes.finish(lane, envs, status)?;
                     episodes.start(lane, envs, &mut rngs[lane])?
                 } else {
                     Some(Move::Step { action })

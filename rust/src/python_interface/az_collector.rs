@@ -102,12 +102,21 @@ impl PyAzCollector {
     }
 
     /// What became of the last collection: `episodes`, `solved`, `resigned` (given up), `spared`
-    /// (not given up only because exempt), `spared_solved` (of those, solved after all), `nodes`
-    /// (states given to the policy, cached or not) and `memory_bytes` (of the trees and the cache).
+    /// (not given up only because exempt), `spared_solved` (of those, solved after all),
+    /// `simulations` (run anew), `nodes` (states given to the policy, cached or not) and
+    /// `memory_bytes` (of the trees and the cache).
     #[getter]
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let AzReport { episodes, solved, resigned, spared, spared_solved, nodes, memory_bytes } =
-            self.report;
+        let AzReport {
+            episodes,
+            solved,
+            resigned,
+            spared,
+            spared_solved,
+            simulations,
+            nodes,
+            memory_bytes,
+        } = self.report;
         let report = PyDict::new(py);
         for (name, count) in [
             ("episodes", episodes),
@@ -115,6 +124,7 @@ impl PyAzCollector {
             ("resigned", resigned),
             ("spared", spared),
             ("spared_solved", spared_solved),
+            ("simulations", simulations as usize),
             ("nodes", nodes as usize),
             ("memory_bytes", memory_bytes),
         ] {

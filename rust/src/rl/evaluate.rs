@@ -26,8 +26,8 @@ pub enum Strategy {
     /// The policy's own actions, sampled or the likeliest.
     #[default]
     Policy,
-    /// A tree search before every action. A solved state inside the tree ends the try: the way to
-    /// it is the answer, as the copy of the environment that went it says.
+    /// A tree search before every action. The way to a solved state inside the tree is played
+    /// without further searches as long as it leads where the tree says.
     Mcts(TreeConfig),
     /// The best states of every depth, this many.
     Beam(BeamConfig),
@@ -134,7 +134,7 @@ fn play_tries(
         };
         if let Strategy::Mcts(tree) = config.strategy {
             let self_play = SelfPlay::default();
-            let rules = SearchRules { tree, self_play, choice, take_solved: true, cache: true };
+            let rules = SearchRules { tree, self_play, choice, follow_plans: true, cache: true };
             let mut forester = Forester::new(policy, rules, &cache, lanes);
             let mut slots = forester.slots(env)?;
             search::play(&mut forester, &mut *slots, &mut judge, poll)?;
@@ -261,16 +261,10 @@ impl Episodes for Judge<'_> {
             || time.is_some_and(|most| began.elapsed() >= most)
     }
 
-    fn finish(
-        &mut self,
-        lane: usize,
-        slot: usize,
-        envs: &dyn VecEnv,
-        status: Status,
-    ) -> Result<()> {
+    fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()> {
         let Try { start, number, episode, .. } = &mut self.lanes[lane];
         episode.success = status.success;
-        if let Some(solution) = envs.solution(slot)? {
+        if let Some(solution) = envs.solution(lane)? {
             episode.actions = solution;
         }
         let ended = (*number, std::mem::take(episode));

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn noise_keeps_the_sum_and_the_masks() {
-        let edge = |prior, child| Edge { prior, visits: 0, value_sum: 0.0, child };
+        let edge = |prior, child| Edge { prior, visits: 0, value: 0.0, child };
         let mut edges = [edge(0.7, UNBORN), edge(0.0, ILLEGAL), edge(0.3, UNBORN)];
         mix(&mut edges, 0.3, 0.25, &mut Vec::new(), &mut Rng::new(1));
         let sum: f32 = edges.iter().map(|edge| edge.prior).sum();

@@ -63,7 +63,7 @@ pub fn explore(
         tree: *config,
         self_play: SelfPlay::default(),
         choice: Choice::Sample,
-        take_solved: false,
+        follow_plans: false,
         cache: true,
     };
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
@@ -103,7 +103,7 @@ impl Episodes for Once<'_> {
         self.decided
     }
 
-    fn finish(&mut self, _: usize, _: usize, _: &dyn VecEnv, _: Status) -> Result<()> {
+    fn finish(&mut self, _: usize, _: &dyn VecEnv, _: Status) -> Result<()> {
         Ok(())
     }
 }

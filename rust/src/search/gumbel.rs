@@ -94,7 +94,7 @@ impl<'a> Plan<'a> {
             // A probability of 0 would divide by 0 if it were the only one.
             let weight = edge.prior.max(f32::MIN_POSITIVE);
             prior += weight;
-            expected += weight * edge.value_sum / edge.visits as f32;
+            expected += weight * edge.value;
         }
         let raw = below(node.value, node, config.gamma);
         let unvisited = match visits {
@@ -110,7 +110,7 @@ impl<'a> Plan<'a> {
         self.weight
             * match edge.visits {
                 0 => self.unvisited,
-                visits => edge.value_sum / visits as f32,
+                _ => edge.value,
             }
     }
 

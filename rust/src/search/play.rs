@@ -28,8 +28,9 @@ pub(crate) struct SearchRules {
     pub self_play: SelfPlay,
     /// How a root's visits become an action.
     pub choice: Choice,
-    /// End an episode at the best solved state that a search has reached, instead of playing on.
-    pub take_solved: bool,
+    /// Play the way to the best solved state that a search has met, as long as it leads where the
+    /// tree says, instead of searching on.
+    pub follow_plans: bool,
     /// Evaluate each distinct observation once.
     pub cache: bool,
 }
@@ -73,17 +74,12 @@ struct Game {
     gumbel: Vec<f32>,
     /// States given to the policy that have not been reported.
     nodes: u64,
-    solved: Option<Solved>,
-    /// The way to `solved`.
-    solved_path: Vec<Step>,
-}
-
-/// A solved state of a tree.
-#[derive(Clone, Copy)]
-struct Solved {
-    node: u32,
-    /// Sum of the rewards from the root to it, both included.
-    reward: f32,
+    /// Actions to the best solved state that the search has met, the last first.
+    plan: Vec<u32>,
+    /// Sum of the rewards on that way.
+    plan_reward: f32,
+    /// The plan is played instead of searching.
+    follows_plan: bool,
 }
 
 /// Games that a worker plays side by side, and all the memory it takes.
@@ -93,6 +89,8 @@ pub(crate) struct Forester<'a> {
     games: Vec<Game>,
     forest: Forest,
     halving: Halving,
+    /// Simulations run.
+    pub(crate) simulations: u64,
     rngs: Vec<Rng>,
     network: Rules,
     cache: &'a RwLock<Cache>,
@@ -136,8 +134,9 @@ impl<'a> Forester<'a> {
             range: Value::default(),
             gumbel: vec![0.0; num_actions],
             nodes: 0,
-            solved: None,
-            solved_path: Vec::new(),
+            plan: Vec::new(),
+            plan_reward: f32::NEG_INFINITY,
+            follows_plan: false,
         };
         let evaluate_final = rules.tree.truncation == Truncation::Bootstrap;
         let network = Rules { choice: rules.choice, cache: rules.cache, evaluate_final };
@@ -147,6 +146,7 @@ impl<'a> Forester<'a> {
             games: (0..num_games).map(game).collect(),
             forest: Forest::new(num_games, per_game, num_actions),
             halving: Halving::new(num_actions, &rules.tree),
+            simulations: 0,
             rngs: vec![Rng::new(0); num_games],
             network,
             cache,
@@ -166,7 +166,7 @@ impl<'a> Forester<'a> {
         let mut parent = 0;
         while parent < order.len() {
             let node = self.forest.nodes[order[parent] as usize];
-            (tree[parent].visits, tree[parent].value) = (node.visits, node.mean());
+            (tree[parent].visits, tree[parent].value) = (node.visits, node.mean);
             let edges = self.forest.edges(order[parent]);
             for (action, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.child < ILLEGAL)
             {
@@ -245,6 +245,7 @@ impl Forester<'_> {
         match self.games[game].phase {
             Phase::Start => {
                 self.games[game].moves = 0;
+                self.games[game].follows_plan = false;
                 self.see_root(game, i);
                 self.forest.clear(game, root);
                 self.plant(game, root, i)?;
@@ -254,7 +255,10 @@ impl Forester<'_> {
                 self.games[game].moves += 1;
                 self.see_root(game, i);
                 let expected = self.forest.nodes[child as usize].key == self.key(i);
-                if expected && self.rules.reuses() {
+                // The plan is for the state that the tree expected, and for no other.
+                let state = &mut self.games[game];
+                state.follows_plan &= expected && !state.plan.is_empty();
+                if expected && (self.rules.reuses() || state.follows_plan) {
                     self.forest.reroot(game, root, child);
                 } else {
                     self.forest.clear(game, root);
@@ -306,7 +310,7 @@ impl Forester<'_> {
         };
         let Status { reward, is_final, success, .. } = status;
         self.forest.nodes[node as usize] =
-            Node { visits: 0, value_sum: 0.0, value, reward, key, is_final, success };
+            Node { visits: 0, mean: 0.0, value, reward, key, is_final, success };
         if is_final {
             self.forest.close(node);
             return Ok(());
@@ -330,12 +334,15 @@ impl Forester<'_> {
         let state = &mut self.games[game];
         state.phase = Phase::Search;
         state.range = Value::default();
-        state.solved = None;
+        if !state.follows_plan {
+            state.plan.clear();
+            state.plan_reward = f32::NEG_INFINITY;
+        }
         let node = &mut self.forest.nodes[game];
         if node.visits == 0 {
-            (node.visits, node.value_sum) = (1, node.value);
+            (node.visits, node.mean) = (1, node.value);
         }
-        if node.is_final {
+        if node.is_final || state.follows_plan {
             return;
         }
         let SelfPlay { dirichlet_alpha, exploration_fraction, .. } = self.rules.self_play;
@@ -366,8 +373,8 @@ impl Forester<'_> {
     }
 
     fn back_up(&mut self, game: usize, last: u32) {
-        if self.rules.take_solved && self.forest.nodes[last as usize].success {
-            self.keep_solved(game, last);
+        if self.rules.follow_plans && self.forest.nodes[last as usize].success {
+            self.plan(game, last);
         }
         let Game { path, range, phase, .. } = &mut self.games[game];
         self.forest.back_up(path, last, self.rules.tree.gamma, range);
@@ -375,14 +382,15 @@ impl Forester<'_> {
         *phase = Phase::Search;
     }
 
-    /// Remembers the way to the solved state `last` if it is the best.
-    fn keep_solved(&mut self, game: usize, last: u32) {
-        let Game { path, solved, solved_path, .. } = &mut self.games[game];
+    /// Plans the way to the solved state `last` if it is the best.
+    fn plan(&mut self, game: usize, last: u32) {
+        let Game { path, plan, plan_reward, .. } = &mut self.games[game];
         let nodes = path.iter().map(|step| step.node).chain([last]);
         let reward = nodes.map(|node| self.forest.nodes[node as usize].reward).sum();
-        if solved.is_none_or(|known| known.reward < reward) {
-            *solved = Some(Solved { node: last, reward });
-            solved_path.clone_from(path);
+        if reward > *plan_reward {
+            *plan_reward = reward;
+            plan.clear();
+            plan.extend(path.iter().rev().map(|step| step.action));
         }
     }
 
@@ -414,19 +422,20 @@ impl Forester<'_> {
                 self.visit(game, 0, episodes)?;
                 return self.restart(game, envs, episodes);
             }
-            if self.stops(game, episodes) {
-                return self.give_up(game, envs, episodes);
-            }
-            if root.visits as usize <= self.rules.tree.num_simulations {
-                self.simulate(game);
-                continue;
-            }
-            if self.games[game].solved.is_some() {
-                return self.give_up(game, envs, episodes);
+            if !self.games[game].follows_plan {
+                let stops = self.stops(game, episodes);
+                if !stops && root.visits as usize <= self.rules.tree.num_simulations {
+                    self.simulate(game);
+                    continue;
+                }
+                self.games[game].follows_plan = !self.games[game].plan.is_empty();
+                if stops && !self.games[game].follows_plan {
+                    return self.restart(game, envs, episodes);
+                }
             }
             let action = self.decide(game);
             self.visit(game, action, episodes)?;
-            if self.stops(game, episodes) {
+            if !self.games[game].follows_plan && self.stops(game, episodes) {
                 return self.restart(game, envs, episodes);
             }
             let child = self.forest.edges(game as u32)[action].child;
@@ -439,43 +448,9 @@ impl Forester<'_> {
         episodes.stops(game, std::mem::take(&mut self.games[game].nodes))
     }
 
-    /// Ends an episode without a decision: in the best solved state that the tree has, or in the
-    /// root.
-    fn give_up(
-        &mut self,
-        game: usize,
-        envs: &mut dyn VecEnv,
-        episodes: &mut impl Episodes,
-    ) -> Result<Option<LaneMove>> {
-        let Some(Solved { node, .. }) = self.games[game].solved else {
-            return self.restart(game, envs, episodes);
-        };
-        let steps = self.games[game].solved_path.iter();
-        let steps = steps.map(|step| (step.node, step.action)).chain([(node, 0)]);
-        let mut status = Status::default();
-        for (node, action) in steps {
-            let Node { reward, is_final, success, .. } = self.forest.nodes[node as usize];
-            status = Status { reward, is_final, success, truncated: false };
-            // A way that was not played has no targets.
-            let visit = Visit {
-                row: &[],
-                mask: &[],
-                twist: -1,
-                logits: &[],
-                log_prob: 0.0,
-                value: reward,
-                action: action as usize,
-                status,
-                nodes: 0,
-            };
-            episodes.visit(game, &visit)?;
-        }
-        episodes.finish(game, node as usize, envs, status)?;
-        self.begin_next(game, envs, episodes)
-    }
-
     /// Descends to a state that is new, or to a final one, whose worth is known.
     fn simulate(&mut self, game: usize) {
+        self.simulations += 1;
         let mut node = game as u32;
         loop {
             let state = &self.forest.nodes[node as usize];
@@ -505,8 +480,15 @@ impl Forester<'_> {
 
     /// The action that the search answers with; `target` becomes what it says of all actions.
     fn decide(&mut self, game: usize) -> usize {
+        let state = &mut self.games[game];
+        if state.follows_plan {
+            // The plan is what is played, whatever the search says of other actions.
+            self.target.fill(0.0);
+            let action = state.plan.pop().map_or(0, |action| action as usize);
+            self.target[action] = 1.0;
+            return action;
+        }
         let (node, edges) = (&self.forest.nodes[game], self.forest.edges(game as u32));
-        let state = &self.games[game];
         if self.rules.tree.root_selection == RootSelection::Gumbel {
             let Game { gumbel, range, .. } = state;
             let target = &mut self.target;
@@ -534,7 +516,7 @@ impl Forester<'_> {
             twist: state.twist,
             logits: &self.target,
             log_prob: if root.is_final { 0.0 } else { self.target[action].ln() },
-            value: root.mean(),
+            value: root.mean,
             action,
             status: state.status,
             nodes: 0,
@@ -542,23 +524,14 @@ impl Forester<'_> {
         episodes.visit(game, &visit)
     }
 
-    /// Ends the episode of `game` in its root and begins its next one.
+    /// Ends the episode of `game` and begins its next one.
     fn restart(
         &mut self,
         game: usize,
         envs: &mut dyn VecEnv,
         episodes: &mut impl Episodes,
     ) -> Result<Option<LaneMove>> {
-        episodes.finish(game, game, envs, self.games[game].status)?;
-        self.begin_next(game, envs, episodes)
-    }
-
-    fn begin_next(
-        &mut self,
-        game: usize,
-        envs: &mut dyn VecEnv,
-        episodes: &mut impl Episodes,
-    ) -> Result<Option<LaneMove>> {
+        episodes.finish(game, envs, self.games[game].status)?;
         self.games[game].phase = Phase::Start;
         let action = episodes.start(game, envs, &mut self.rngs[game])?;
         Ok(action.map(|action| LaneMove { lane: game, action }))

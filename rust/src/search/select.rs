@@ -14,12 +14,12 @@ use super::{TreeConfig, Value};
 pub(super) fn puct(node: &Node, edges: &[Edge], config: &TreeConfig, range: &Value) -> usize {
     let scale = range.scale();
     let exploration = config.exploration * (node.visits as f32).sqrt();
-    let unvisited = scale * below(node.mean(), node, config.gamma);
+    let unvisited = scale * below(node.mean, node, config.gamma);
     let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
     for (action, edge) in edges.iter().enumerate() {
         let value = match edge.visits {
             0 => unvisited,
-            visits => scale * edge.value_sum / visits as f32,
+            _ => scale * edge.value,
         };
         let score = value + exploration * edge.prior / (1 + edge.visits) as f32;
         if edge.child != ILLEGAL && score > best_score {

@@ -12,7 +12,8 @@ pub(super) const ILLEGAL: u32 = u32::MAX - 1;
 pub(super) struct Node {
     /// Simulations that ended here or went on from here, its own evaluation included.
     pub visits: u32,
-    pub value_sum: f32,
+    /// Mean of the returns from here on.
+    pub mean: f32,
     /// What the policy says of it, or of a final state what it is worth.
     pub value: f32,
     /// Reward of being in it.
@@ -24,10 +25,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Mean of the returns from here on.
     #[inline]
-    pub fn mean(&self) -> f32 {
-        self.value_sum / self.visits as f32
+    fn include(&mut self, value: f32) {
+        self.visits += 1;
+        self.mean += (value - self.mean) / self.visits as f32;
     }
 }
 
@@ -37,13 +38,13 @@ pub(super) struct Edge {
     /// The policy's probability; 0 where masked.
     pub prior: f32,
     pub visits: u32,
-    /// Sum of the returns from the state it leads to.
-    pub value_sum: f32,
+    /// Mean of the returns from the state it leads to.
+    pub value: f32,
     /// The node it leads to, [`UNBORN`] or [`ILLEGAL`].
     pub child: u32,
 }
 
-const NO_EDGE: Edge = Edge { prior: 0.0, visits: 0, value_sum: 0.0, child: ILLEGAL };
+const NO_EDGE: Edge = Edge { prior: 0.0, visits: 0, value: 0.0, child: ILLEGAL };
 
 /// An edge on the way down.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +102,7 @@ impl Forest {
     pub fn expand(&mut self, node: u32, priors: &[f32], mask: &[bool]) {
         for ((edge, &prior), &legal) in self.edges_mut(node).iter_mut().zip(priors).zip(mask) {
             let child = if legal { UNBORN } else { ILLEGAL };
-            *edge = Edge { prior, visits: 0, value_sum: 0.0, child };
+            *edge = Edge { prior, visits: 0, value: 0.0, child };
         }
     }
 
@@ -115,19 +116,16 @@ impl Forest {
     /// A return is `r_t + gamma * r_{t+1} + ...`, where `r_t` belongs to being in state `t`.
     #[inline]
     pub fn back_up(&mut self, path: &[Step], last: u32, gamma: f32, range: &mut Value) {
-        let node = &mut self.nodes[last as usize];
-        let mut value = node.value;
-        node.visits += 1;
-        node.value_sum += value;
+        let mut value = self.nodes[last as usize].value;
+        self.nodes[last as usize].include(value);
         for &Step { node, action } in path.iter().rev() {
             range.include(value);
             let edge = &mut self.edges[node as usize * self.num_actions + action as usize];
             edge.visits += 1;
-            edge.value_sum += value;
+            edge.value += (value - edge.value) / edge.visits as f32;
             let node = &mut self.nodes[node as usize];
             value = node.reward + gamma * value;
-            node.visits += 1;
-            node.value_sum += value;
+            node.include(value);
         }
     }
 
