@@ -32,6 +32,7 @@ CHOSEN = {
     "az_search": ("8-puzzle, AlphaZero",),
     "reach": ("8-puzzle to difficulty",),
     "collect": ("collection",),
+    "search": ("search",),
     "strategies": ("beam", "mcts 64", "sample 1:"),
     "train_step": ("training step",),
     "iterate": ("learning iteration",),

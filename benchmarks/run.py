@@ -92,6 +92,25 @@ def scaling(bench: Bench, request: dict[str, Any]) -> dict[str, Any]:
     return row(f"collection {side}×{side}, 1 → 2 threads", "times", figures, at_least=1.9)
 
 
+def search(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Simulations of AlphaZero's collection; trees are not kept, so that all are run."""
+    rows = []
+    request = {"task": "search", "side": 3, "difficulty": 8, "episodes": 128, "simulations": 100}
+    with Bench(options.repeats, options.peer) as bench:
+        for kind, cache, ratio in (("every leaf evaluated", False, 4), ("cache", True, 30)):
+            for threads in (1, 2):
+                asked = {**request, "threads": threads}
+                figures = bench.compare(asked, threads, {"cache": cache, "reuse": False})
+                name = f"search, 100 simulations a move, {kind}, {plural(threads)}"
+                rows.append(row(name, "simulations/s", figures, ratio=ratio))
+        few = {**request, "simulations": 32, "threads": 1, "root_selection": "gumbel"}
+        measured = [bench.measure(OURS, 1, {**few, "cache": False}) for _ in range(bench.repeats)]
+        rates = spread(found["count"] / found["cpu_s"] for found in measured)
+        name = "search, Gumbel, 32 simulations a move, every leaf evaluated, a CPU-second"
+        rows.append(row(name, "simulations/s", {OURS: rates}))
+    return rows
+
+
 def evaluate(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Evaluation of 1,000 episodes, sampled and greedy."""
     rows = []
@@ -344,6 +363,7 @@ def iterate(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 BENCHMARKS = {
     "engine": engine,
+    "search": search,
     "collect": collect,
     "evaluate": evaluate,
     "solve": solve,

@@ -93,6 +93,25 @@ def collect(
     return lambda: collector.collect(env, policy), lambda data: len(data.values)
 
 
+def search(
+    side: int, difficulty: int, threads: int, episodes: int, simulations: int, **ours: Any
+) -> Round:
+    """Simulations of one AlphaZero collection; the peer also searches the last state."""
+    from twisterl import twisterl
+
+    env = make_env(side, difficulty)
+    policy = make_policy(env).to_rust()
+    settings = (episodes, simulations, EXPLORATION, 1, threads)
+    collector = twisterl.collector.AZCollector(*settings, **ours)
+
+    def count(data: Any) -> int:
+        if ours:
+            return collector.report["simulations"]
+        return len(data.obs) * simulations
+
+    return lambda: collector.collect(env, policy), count
+
+
 def evaluate(
     side: int,
     difficulty: int,
@@ -161,6 +180,7 @@ def iterate(side: int, difficulty: int, threads: int) -> Round:
 
 TASKS = {
     "collect": collect,
+    "search": search,
     "evaluate": evaluate,
     "solve": solve,
     "env_calls": env_calls,
