@@ -155,7 +155,8 @@ impl Env for Mirrored {
     }
     fn step(&mut self, action: usize) {
         assert_eq!(self.seen.times.load(Ordering::Relaxed), 1, "stepped without one observation");
-        let fails = |chance: &Arc<AtomicUsize>| chance.fetch_add(1, Ordering::Relaxed) % 3 == 0;
+        let fails =
+            |chance: &Arc<AtomicUsize>| chance.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
         if !self.chance.as_ref().is_some_and(fails) {
             let right = (action == 1) != self.flip();
             self.at = if right { (self.at + 1).min(9) } else { self.at - 1 };
