@@ -73,8 +73,8 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
 
 def search_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Those that were given, and no limit where none was."""
-    names = ("strategy", "num_mcts_searches", "beam_width", "beam_value_weight")
-    names += ("time_limit_s", "node_limit")
+    names = ["strategy", "num_mcts_searches", "beam_width", "beam_value_weight"]
+    names += ["time_limit_s", "node_limit"]
     given = {name: getattr(arguments, name) for name in names}
     if given["beam_width"] is None:
         del given["beam_width"]
