@@ -101,11 +101,17 @@ def checks(
     ports: dict[str, Port], board: Board, transitions: float, folder: Path
 ) -> Iterator[Check]:
     """What is compared of one board."""
-    yield lambda: play(ports, board, transitions)
-    if board.uniform and board.is_default:
+
+    def asks(task: str) -> bool:
+        return any(True for _ in answering(ports, task, board))
+
+    if asks("digests"):
+        yield lambda: play(ports, board, transitions)
+    if board.uniform and board.is_default and asks("network"):
         yield lambda: outputs(ports, board, folder)
+    if board.is_default and asks("collect"):
         yield lambda: collection(ports, board, folder)
-    if board.plays_saved_policy:
+    if board.plays_saved_policy and asks("greedy"):
         yield lambda: greedy(ports, board)
 
 
