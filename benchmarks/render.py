@@ -39,6 +39,7 @@ CHOSEN = {
     "evaluate": ("evaluate",),
     "solve": ("solve",),
     "engine": ("reset", "step", "combined step, 3", "combined step with policy, batch 96, 3"),
+    "mojo": ("Mojo: ",),
     "instructions": ("reset", "step", "combined step, 3", "combined step with policy, batch 96"),
     "imports": ("import",),
     "memory": ("peak memory",),

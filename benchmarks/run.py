@@ -326,6 +326,34 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The Mojo port: mojo run mojo/benchmark.mojo --json; times are processor time."""
+    goals = {
+        "reset, 20 moves, InlineArray": 70,
+        "reset, 20 moves, 64 bits": 30,
+        "combined step, InlineArray": 8,
+        "combined step, 64 bits": 4,
+        "10,000 random steps, InlineArray": 60,
+        "policy step 81-32-4, one episode": 40,
+        "policy step 81-32-4, 8 interleaved": 22,
+    }
+    done = subprocess.run(
+        ["mojo", "run", "mojo/benchmark.mojo", "--json"],
+        cwd=ROOT,
+        env={**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = []
+    for figure in json.loads(done.stdout)["figures"]:
+        value = {key: figure[key] for key in ("median", "low", "high")}
+        name = figure["name"]
+        goal = {"at_most": goals[name]} if name in goals else {}
+        rows.append(row(f"Mojo: {name}", figure["unit"], {OURS: value}, **goal))
+    return rows
+
+
 def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A plain PPO in dense PyTorch on a batched numpy environment, its parts against ours."""
     rows = []
@@ -364,6 +392,7 @@ def iterate(options: argparse.Namespace) -> list[dict[str, Any]]:
 BENCHMARKS = {
     "engine": engine,
     "search": search,
+    "mojo": mojo,
     "collect": collect,
     "evaluate": evaluate,
     "solve": solve,

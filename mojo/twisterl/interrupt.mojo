@@ -3,31 +3,25 @@
 from std.ffi import c_int, external_call
 
 comptime SIGINT = 2
-comptime SIG_BLOCK = 0
-comptime SIGNAL_WORDS = 16
-"""A `sigset_t` has 1024 bits on Linux and fewer elsewhere."""
+comptime F_GETFD = 1
+comptime FLAG = 200
+"""A descriptor that is open until Ctrl-C: a signal handler may touch no memory of ours."""
+
+
+def _lower_flag(signal: c_int) abi("C") -> Int:
+    _ = external_call["close", c_int](c_int(FLAG))
+    return 0
 
 
 def hold_interrupts():
-    """Keeps Ctrl-C waiting until `interrupted` asks; threads started later inherit this.
-    """
-    var signals = Array[UInt64, SIGNAL_WORDS](fill=0)
-    var pointer = signals.unsafe_ptr()
-    _ = external_call["sigemptyset", c_int](pointer)
-    _ = external_call["sigaddset", c_int](pointer, c_int(SIGINT))
-    _ = external_call["pthread_sigmask", c_int](
-        c_int(SIG_BLOCK), pointer, Int(0)
-    )
-    _ = signals^
+    """From now on Ctrl-C does nothing but answer `interrupted`."""
+    # The reading end of a pipe is always there, standard input is not.
+    var ends = Array[c_int, 2](fill=0)
+    _ = external_call["pipe", c_int](ends.unsafe_ptr())
+    _ = external_call["dup2", c_int](ends[0], c_int(FLAG))
+    _ = external_call["signal", Int](c_int(SIGINT), _lower_flag)
 
 
 def interrupted() -> Bool:
     """Whether Ctrl-C was pressed since `hold_interrupts`."""
-    var signals = Array[UInt64, SIGNAL_WORDS](fill=0)
-    var pointer = signals.unsafe_ptr()
-    _ = external_call["sigpending", c_int](pointer)
-    var waiting = (
-        external_call["sigismember", c_int](pointer, c_int(SIGINT)) == 1
-    )
-    _ = signals^
-    return waiting
+    return external_call["fcntl", c_int](c_int(FLAG), c_int(F_GETFD)) < 0
