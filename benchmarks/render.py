@@ -29,7 +29,7 @@ CHOSEN = {
     "walk15": ("15-puzzle, walks: training", "15-puzzle, walks, beam"),
     "walk_cube": ("2×2×2 cube, walks: training", "2×2×2 cube, walks, beam"),
     "az8": ("8-puzzle, AlphaZero",),
-    "az_search": ("8-puzzle, AlphaZero",),
+    "az_search": ("8-puzzle, AlphaZero: 99% solved",),
     "reach": ("8-puzzle to difficulty",),
     "collect": ("collection",),
     "search": ("search",),

@@ -95,7 +95,7 @@ def test_configs_name_classes_of_the_right_kind(small, key, path, said):
 def test_configs_from_elsewhere_import_nothing_of_others(small):
     utils.prepare_algorithm(small, registered_only=True)
     small["env_cls"] = "json.JSONDecoder"
-    with pytest.raises(ConfigError, match="expected one of Puzzle, .*PyEnv"):
+    with pytest.raises(ConfigError, match=r"expected one of Puzzle, .*PyEnv"):
         utils.prepare_algorithm(small, registered_only=True)
 
 
