@@ -58,7 +58,7 @@ def walk15(_: argparse.Namespace) -> list[dict[str, Any]]:
 
 def walk_cube(_: argparse.Namespace) -> list[dict[str, Any]]:
     """Random walks on the 2x2x2 cube: one run, judged on uniformly random states."""
-    runs = [train("rw_cube2_v1", 0, "64:1000,256:1000,1024:200")]
+    runs = [train("rw_cube2_v1", 0, "64:300,256:300,1024:100")]
     rows = [*training_rows("2×2×2 cube", runs), *search_rows("2×2×2 cube", runs, {})]
     rows[0]["runs"] = runs
     return rows
