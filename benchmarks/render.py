@@ -17,51 +17,60 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- results:start -->", "<!-- results:end -->"
-# Result file: names of its rows in README.md, by their beginnings.
-CHOSEN = {
-    "quality": (
-        "sampled success 0.95",
-        "sampled success on",
-        "best of 10",
-        "training time",
-    ),
-    "walk8": (
-        "8-puzzle, walks: ",
-        "8-puzzle, walks, beam 16: solved",
-        "8-puzzle, walks, beam 128: optimal",
-    ),
-    "walk15": (
-        "15-puzzle, walks: ",
-        "15-puzzle, walks, beam 256: ",
-        "15-puzzle, walks, beam 2,048: optimal",
-        "15-puzzle, walks, beam 2,048: time a board, two",
-        "15-puzzle, walks, beam 16,384: optimal",
-        "15-puzzle, walks, beam 16,384: time a board, two",
-    ),
-    "walk_cube": ("2×2×2 cube, walks: training", "2×2×2 cube, walks, beam 1,024: "),
-    "reach": ("8-puzzle to difficulty",),
-    "collect": ("collection",),
-    "search": ("search",),
-    "strategies": ("beam", "mcts 64", "sample 1:"),
-    "train_step": ("training step",),
-    "iterate": ("learning iteration",),
-    "evaluate": ("evaluate",),
-    "solve": ("solve",),
-    "engine": ("reset", "step", "combined step, 3", "combined step with policy, batch 96, 3"),
-    "mojo": ("Mojo: ",),
-    "instructions": ("reset", "step", "combined step, 3", "combined step with policy, batch 96"),
-    "imports": ("import",),
-    "memory": ("peak memory",),
-    "dense": ("collection", "whole iteration"),
+HEAD = "| what | TwisteRL | peer | ratio | benchmark |\n| --- | ---: | ---: | ---: | --- |\n"
+# Heading in README.md: result files with the names of their rows there, by their beginnings.
+CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
+    "From scratch to a solver": {
+        "quality": ("sampled success", "best of 10", "training time"),
+        "walk8": (
+            "8-puzzle, walks: ",
+            "8-puzzle, walks, beam 16: solved",
+            "8-puzzle, walks, beam 128: optimal",
+        ),
+        "az8": (
+            "8-puzzle, AlphaZero: both",
+            "8-puzzle, AlphaZero, 16 simulations: ",
+            "8-puzzle, AlphaZero: training",
+        ),
+        "walk15": (
+            "15-puzzle, walks: ",
+            "15-puzzle, walks, beam 256: solved",
+            "15-puzzle, walks, beam 256: mean length",
+            "15-puzzle, walks, beam 256: time a board, two",
+            "15-puzzle, walks, beam 2,048: optimal",
+            "15-puzzle, walks, beam 2,048: time a board, two",
+            "15-puzzle, walks, beam 16,384: optimal",
+            "15-puzzle, walks, beam 16,384: time a board, two",
+        ),
+        "walk_cube": (
+            "2×2×2 cube, walks: training",
+            "2×2×2 cube, walks, beam 1,024: solved",
+            "2×2×2 cube, walks, beam 1,024: optimal",
+        ),
+        "reach": ("8-puzzle to difficulty",),
+    },
+    "One PPO network, several strategies": {"strategies": ("beam", "mcts 64", "sample 1:")},
+    "Speed": {
+        "collect": ("collection",),
+        "search": ("search",),
+        "train_step": ("training step",),
+        "iterate": ("learning iteration",),
+        "evaluate": ("evaluate",),
+        "solve": ("solve",),
+        "engine": ("reset", "step", "combined step, 3", "combined step with policy, batch 96, 3"),
+        "mojo": ("Mojo: ",),
+        "dense": ("collection", "whole iteration"),
+    },
+    "Start and memory": {"imports": ("import",), "memory": ("peak memory",)},
 }
 
 
 def main() -> int:
     pages = {
-        ROOT / "README.md": table(chosen=True),
-        ROOT / "benchmarks" / "README.md": table(chosen=False),
+        ROOT / "README.md": chosen_tables(),
+        ROOT / "benchmarks" / "README.md": table(everything()),
         ROOT / "docs" / "environments.md": outcomes(),
-        ROOT / "docs" / "alphazero.md": table(chosen=False, benchmarks=("az8", "az_search")),
+        ROOT / "docs" / "alphazero.md": table(("az8", "az_search")),
     }
     stale = []
     for path, text in pages.items():
@@ -77,26 +86,40 @@ def main() -> int:
     return 1 if stale and "--check" in sys.argv else 0
 
 
-def table(chosen: bool, benchmarks: tuple[str, ...] | None = None) -> str:
-    """The table in Markdown with the machine below, of all benchmarks if none are named.
+def everything() -> tuple[str, ...]:
+    """All benchmarks with results, those of README.md first."""
+    chosen = [benchmark for files in CHOSEN.values() for benchmark in files]
+    others = sorted(path.stem for path in RESULTS.glob("*.json"))
+    return tuple(dict.fromkeys(chosen + others))
 
-    Empty without results.
-    """
-    contents = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    if benchmarks is not None:
-        contents = [content for content in contents if content["benchmark"] in benchmarks]
-    order = list(CHOSEN)
-    contents.sort(key=lambda c: order.index(c["benchmark"]) if c["benchmark"] in order else 99)
-    lines, shown = [], []
-    for content in contents:
-        wanted = CHOSEN.get(content["benchmark"], ()) if chosen else ("",)
-        rows = [row for row in content["rows"] if row["name"].startswith(wanted)]
-        lines += [line(row, content["benchmark"]) for row in rows]
-        shown += [content] if rows else []
-    if not lines:
-        return ""
-    head = "| what | TwisteRL | peer | ratio | benchmark |\n| --- | ---: | ---: | ---: | --- |\n"
-    return head + "".join(lines) + "\n" + notes(shown)
+
+def chosen_tables() -> str:
+    """The tables of README.md, a heading each, with the machines below."""
+    text, shown = "", []
+    for heading, files in CHOSEN.items():
+        contents = read(tuple(files))
+        lines = [rows_of(content, files[content["benchmark"]]) for content in contents]
+        text += f"### {heading}\n\n{HEAD}{''.join(lines)}\n"
+        shown += contents
+    return text + notes(shown)
+
+
+def table(benchmarks: tuple[str, ...]) -> str:
+    """All rows of these benchmarks in Markdown with the machines below; empty without results."""
+    contents = read(benchmarks)
+    lines = [rows_of(content, ("",)) for content in contents]
+    return f"{HEAD}{''.join(lines)}\n{notes(contents)}" if contents else ""
+
+
+def read(benchmarks: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The results of these benchmarks, in this order, without those that were never run."""
+    paths = [RESULTS / f"{benchmark}.json" for benchmark in benchmarks]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def rows_of(content: dict[str, Any], beginnings: tuple[str, ...]) -> str:
+    rows = [row for row in content["rows"] if row["name"].startswith(beginnings)]
+    return "".join(line(row, content["benchmark"]) for row in rows)
 
 
 def outcomes() -> str:
