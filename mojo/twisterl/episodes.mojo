@@ -15,6 +15,7 @@ struct Player(Equatable, ImplicitlyCopyable):
     """How an action is chosen from the network."""
 
     var number: Int
+    """Its place in the options of `collecting.player`."""
 
     comptime POLICY = Player(0)
     """The legal action with the largest logit."""
@@ -22,7 +23,14 @@ struct Player(Equatable, ImplicitlyCopyable):
     """The legal action that leads to the state with the largest value; a solved one first."""
 
     def __eq__(self, other: Player) -> Bool:
-        """Whether both choose alike."""
+        """Whether both choose alike.
+
+        Args:
+            other: The one to compare with.
+
+        Returns:
+            True if they are the same choice.
+        """
         return self.number == other.number
 
 
@@ -40,7 +48,19 @@ struct Score(ImplicitlyCopyable):
 
 @always_inline
 def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
-    """The legal action with the largest logit, the first of equals."""
+    """The legal action with the largest logit, the first of equals.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+
+    Args:
+        board: An unsolved state with at least one legal action.
+        weights: The weights in the order of `Layout`.
+
+    Returns:
+        An action in 0..4; the first legal one if the logits are NaN.
+    """
     var scores = logits[B.CELLS](embed[B, hidden](board, weights), weights)
     var masks = board.masks()
     comptime bits = SIMD[DType.uint8, NUM_ACTIONS](1, 2, 4, 8)
@@ -54,6 +74,17 @@ def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
 @always_inline
 def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
     """The legal action whose next state has the largest value, the first of equals.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+
+    Args:
+        board: An unsolved state with at least one legal action.
+        weights: The weights in the order of `Layout`.
+
+    Returns:
+        An action in 0..4; the first legal one if the values are NaN.
     """
     var masks = board.masks()
     var best = Int(count_trailing_zeros(masks))
@@ -76,7 +107,20 @@ def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
 def choose[
     B: Board, hidden: Int, player: Player
 ](board: B, weights: Floats) -> Int:
-    """The action that `player` takes on `board`."""
+    """The action that `player` takes on `board`.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+        player: Which of the two choices is compiled in.
+
+    Args:
+        board: An unsolved state with at least one legal action.
+        weights: The weights in the order of `Layout`.
+
+    Returns:
+        A legal action in 0..4.
+    """
     comptime if player == Player.POLICY:
         return best_action[B, hidden](board, weights)
     else:
@@ -89,6 +133,20 @@ def play[
     """Plays an episode from each of `starts` [N] with `weights`, `Layout.size()` of them.
 
     `moves` [N] receives the length of each solved episode, -1 for the others.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+        player: How an action is chosen.
+        interleaved: Episodes played in turn; it changes the speed, not the result.
+
+    Args:
+        weights: The weights in the order of `Layout`.
+        starts: First boards [N]; a final one counts as an episode without a move.
+        moves: Room for N lengths, overwritten.
+
+    Returns:
+        Fitness, solved episodes and actions over all N, summed in the order of the starts.
     """
     var boards = List[B](capacity=interleaved)
     var episodes = InlineArray[Int, interleaved](fill=0)

@@ -19,20 +19,33 @@ struct Report(ImplicitlyCopyable):
     """What an evaluation found."""
 
     var num_episodes: Int
+    """Episodes played."""
     var solved: Int
+    """Episodes that ended in success."""
     var moves: Int
     """Of all solved episodes together."""
 
     def success(self) -> Float64:
-        """The share of solved episodes."""
+        """The share of solved episodes.
+
+        Returns:
+            A share in 0..=1.
+        """
         return Float64(self.solved) / Float64(self.num_episodes)
 
     def mean_length(self) -> Float64:
-        """Mean moves of the solved episodes, 0 without one."""
+        """Mean moves of the solved episodes, 0 without one.
+
+        Returns:
+            Moves for each solved episode.
+        """
         return Float64(self.moves) / Float64(max(1, self.solved))
 
     def interval(self) -> Tuple[Float64, Float64]:
         """The 95 % interval of the success (Wilson 1927, "Probable inference").
+
+        Returns:
+            Its lower and its upper end, both in 0..=1.
         """
         var n = Float64(self.num_episodes)
         var square = Float64(1.959963984540054) ** 2
@@ -56,6 +69,24 @@ def evaluate[
     """Plays the episodes that `evaluation` describes, greedily, on boards `width` cells wide.
 
     Start e draws from stream (seed, 0, e) of evaluation: the report does not depend on `threads`.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+
+    Args:
+        weights: The weights in the order of `Layout`, `Layout.size()` of them or more.
+        player: How an action is chosen.
+        evaluation: Number of episodes, seed and kind of start.
+        board: Parameters of the boards, with the difficulty of the scrambled starts.
+        width: Cells in a row of `B`.
+        threads: Threads that share the episodes, at least 1.
+
+    Returns:
+        Counts over all episodes.
+
+    Raises:
+        If a thread cannot be started.
     """
     var starts = List[B](capacity=evaluation.num_episodes)
     for episode in range(evaluation.num_episodes):
@@ -82,7 +113,24 @@ def play_all[
 ](
     weights: List[Float32], player: Player, starts: List[B], threads: Int
 ) raises -> List[Int]:
-    """The length of each solved episode [N], -1 for the others."""
+    """The length of each solved episode [N], -1 for the others.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+
+    Args:
+        weights: The weights in the order of `Layout`, `Layout.size()` of them or more.
+        player: How an action is chosen.
+        starts: First boards [N].
+        threads: Threads that share the episodes, at least 1.
+
+    Returns:
+        Moves of each episode [N], in the order of the starts.
+
+    Raises:
+        If a thread cannot be started.
+    """
     if player == Player.POLICY:
         return _play_all[B, hidden, Player.POLICY](weights, starts, threads)
     return _play_all[B, hidden, Player.VALUE](weights, starts, threads)

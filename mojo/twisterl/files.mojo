@@ -8,6 +8,10 @@ from std.os.path import exists, isfile
 def write_atomic(path: String, content: Span[UInt8, _]) raises:
     """Replaces the file at `path` by `content`, wholly or not at all.
 
+    Args:
+        path: The file to make or replace, in a folder that exists.
+        content: Its bytes.
+
     Raises:
         Naming the file, if the disk is full or the folder cannot be written; the old file stays.
     """
@@ -51,6 +55,13 @@ def _write_all(descriptor: c_int, content: Span[UInt8, _]) -> String:
 def read_file(path: String, max_bytes: Int) raises -> List[UInt8]:
     """The content of the regular file at `path`.
 
+    Args:
+        path: The file.
+        max_bytes: The largest size that is read.
+
+    Returns:
+        Its bytes.
+
     Raises:
         Naming the file, if it is missing, no regular one, or larger than `max_bytes`.
     """
@@ -72,6 +83,13 @@ def read_file(path: String, max_bytes: Int) raises -> List[UInt8]:
 def read_text(path: String, max_bytes: Int) raises -> String:
     """The text in the file at `path`.
 
+    Args:
+        path: The file.
+        max_bytes: The largest size that is read.
+
+    Returns:
+        Its content, known to be UTF-8.
+
     Raises:
         As `read_file`, and if it is not UTF-8.
     """
@@ -84,6 +102,9 @@ def read_text(path: String, max_bytes: Int) raises -> String:
 
 def make_folder(path: String) raises:
     """Makes the folder `path` and those above it.
+
+    Args:
+        path: A folder that may be there already.
 
     Raises:
         If something else is in the way.

@@ -3,7 +3,9 @@
 from std.ffi import c_int, external_call
 
 comptime SIGINT = 2
+"""Number of the signal that Ctrl-C sends."""
 comptime F_GETFD = 1
+"""The `fcntl` command that fails exactly when the descriptor is closed."""
 comptime FLAG = 200
 """A descriptor that is open until Ctrl-C: a signal handler may touch no memory of ours."""
 
@@ -23,5 +25,9 @@ def hold_interrupts():
 
 
 def interrupted() -> Bool:
-    """Whether Ctrl-C was pressed since `hold_interrupts`."""
+    """Whether Ctrl-C was pressed since `hold_interrupts`.
+
+    Returns:
+        True once it was pressed, and before `hold_interrupts` was called.
+    """
     return external_call["fcntl", c_int](c_int(FLAG), c_int(F_GETFD)) < 0

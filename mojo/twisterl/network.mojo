@@ -24,36 +24,62 @@ struct Layout(ImplicitlyCopyable):
     """
 
     var features: Int
+    """Inputs F of the first layer: cells times tiles."""
     var hidden: Int
+    """Units H of the hidden layer."""
 
     @always_inline
     def embedding_bias(self) -> Int:
-        """Start of the bias [H] of the first layer."""
+        """Start of the bias [H] of the first layer.
+
+        Returns:
+            An index into the flat vector.
+        """
         return self.features * self.hidden
 
     @always_inline
     def action_weight(self) -> Int:
-        """Start of the weight [A, H] of the action head."""
+        """Start of the weight [A, H] of the action head.
+
+        Returns:
+            An index into the flat vector.
+        """
         return self.embedding_bias() + self.hidden
 
     @always_inline
     def value_weight(self) -> Int:
-        """Start of the weight [1, H] of the value head."""
+        """Start of the weight [1, H] of the value head.
+
+        Returns:
+            An index into the flat vector.
+        """
         return self.action_weight() + NUM_ACTIONS * self.hidden
 
     @always_inline
     def action_bias(self) -> Int:
-        """Start of the bias [A] of the action head."""
+        """Start of the bias [A] of the action head.
+
+        Returns:
+            An index into the flat vector.
+        """
         return self.value_weight() + self.hidden
 
     @always_inline
     def value_bias(self) -> Int:
-        """Where the bias [1] of the value head is."""
+        """Where the bias [1] of the value head is.
+
+        Returns:
+            An index into the flat vector.
+        """
         return self.action_bias() + NUM_ACTIONS
 
     @always_inline
     def size(self) -> Int:
-        """Number of weights."""
+        """Number of weights.
+
+        Returns:
+            `F H + H + (A + 1) H + A + 1` floats.
+        """
         return self.value_bias() + 1
 
 
@@ -61,14 +87,23 @@ struct AlignedWeights(Movable):
     """Room for weights that begins with a cache line, so that no row of 16 crosses one."""
 
     var storage: List[Float32]
+    """The floats, with up to 15 before the first aligned one."""
 
     def __init__(out self, size: Int):
-        """Zeros [size]."""
+        """Zeros [size].
+
+        Args:
+            size: Floats from `start` on.
+        """
         self.storage = List[Float32](length=size + LANES - 1, fill=0)
 
     @always_inline
     def start(self) -> Floats:
-        """The first weight; it does not keep this alive: the caller must."""
+        """The first weight; it does not keep this alive: the caller must.
+
+        Returns:
+            A pointer at a multiple of 64 bytes.
+        """
         var first = self.storage.unsafe_ptr().unsafe_mut_cast[True]()
         var past = Int(first) // 4 % LANES
         var aligned = first.unsafe_offset((LANES - past) % LANES)
@@ -79,7 +114,19 @@ struct AlignedWeights(Movable):
 def embed[
     B: Board, hidden: Int
 ](board: B, weights: Floats) -> SIMD[DType.float32, hidden]:
-    """The hidden layer [H] for `board`, after the ReLU."""
+    """The hidden layer [H] for `board`, after the ReLU.
+
+    Parameters:
+        B: The board, which says the number of cells.
+        hidden: Hidden units H, a multiple of 16.
+
+    Args:
+        board: The state to look at.
+        weights: The weights in the order of `Layout`.
+
+    Returns:
+        H activations, none negative.
+    """
     comptime layout = Layout(B.CELLS * B.CELLS, hidden)
     var sums = weights.unsafe_load[width=hidden](layout.embedding_bias())
     comptime for cell in range(B.CELLS):
@@ -96,6 +143,16 @@ def partial_sums[
     DType.float32, 4
 ]:
     """The dot product of `inputs` [H] and `weights` [H], folded down to four lanes.
+
+    Parameters:
+        hidden: Length H, a multiple of 16.
+
+    Args:
+        inputs: The hidden layer [H].
+        weights: The start of one row [H].
+
+    Returns:
+        Four partial sums; the caller adds them up.
     """
     var sums = SIMD[DType.float32, LANES](0)
     comptime for chunk in range(hidden // LANES):
@@ -111,7 +168,19 @@ def logits[
 ](inputs: SIMD[DType.float32, hidden], weights: Floats) -> SIMD[
     DType.float32, NUM_ACTIONS
 ]:
-    """The logits [A] of the action head for a hidden layer [H]."""
+    """The logits [A] of the action head for a hidden layer [H].
+
+    Parameters:
+        cells: Cells of the board, which place the heads in the weights.
+        hidden: Hidden units H, a multiple of 16.
+
+    Args:
+        inputs: The hidden layer [H].
+        weights: All weights in the order of `Layout`.
+
+    Returns:
+        One logit for each action, illegal ones included.
+    """
     comptime layout = Layout(cells * cells, hidden)
     comptime start = layout.action_weight()
     var left = partial_sums[hidden](inputs, weights.unsafe_offset(start))
@@ -136,7 +205,19 @@ def logits[
 def value[
     cells: Int, hidden: Int
 ](inputs: SIMD[DType.float32, hidden], weights: Floats) -> Float32:
-    """The value of the value head for a hidden layer [H]."""
+    """The value of the value head for a hidden layer [H].
+
+    Parameters:
+        cells: Cells of the board, which place the heads in the weights.
+        hidden: Hidden units H, a multiple of 16.
+
+    Args:
+        inputs: The hidden layer [H].
+        weights: All weights in the order of `Layout`.
+
+    Returns:
+        The value, unbounded.
+    """
     comptime layout = Layout(cells * cells, hidden)
     var sums = partial_sums[hidden](
         inputs, weights.unsafe_offset(layout.value_weight())

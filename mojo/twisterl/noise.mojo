@@ -26,7 +26,16 @@ struct Noise(ImplicitlyCopyable):
 
     @staticmethod
     def of(seed: UInt64, generation: Int, pair: Int) -> Noise:
-        """The noise of `pair` in `generation` of the run with seed `seed`."""
+        """The noise of `pair` in `generation` of the run with seed `seed`.
+
+        Args:
+            seed: Seed of the run.
+            generation: Counts from 0.
+            pair: In 0..num_pairs.
+
+        Returns:
+            Entries that depend on nothing but these three numbers.
+        """
         var stream = Rng.stream(
             seed ^ NOISE_TAG, UInt64(generation), UInt64(pair)
         )
@@ -35,6 +44,12 @@ struct Noise(ImplicitlyCopyable):
     @always_inline
     def block(self, index: Int) -> SIMD[DType.int16, BLOCK]:
         """Twice the entries `BLOCK * index` to `BLOCK * (index + 1)`, each in -8..8.
+
+        Args:
+            index: Number of the block, from 0.
+
+        Returns:
+            `BLOCK` whole numbers; half of each is the entry.
         """
         var numbers = SIMD[DType.uint64, 8](1, 2, 3, 4, 5, 6, 7, 8) + UInt64(
             8 * index
@@ -45,5 +60,12 @@ struct Noise(ImplicitlyCopyable):
 
 @always_inline
 def padded(count: Int) -> Int:
-    """`count` entries as whole blocks."""
+    """`count` entries as whole blocks.
+
+    Args:
+        count: Entries that are needed.
+
+    Returns:
+        The smallest multiple of `BLOCK` that is at least `count`.
+    """
     return (count + BLOCK - 1) // BLOCK * BLOCK

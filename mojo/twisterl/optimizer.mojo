@@ -8,6 +8,7 @@ struct Rule(Equatable, ImplicitlyCopyable):
     """The kind of optimizer."""
 
     var number: Int
+    """Its place in the options of the config."""
 
     comptime ADAM = Rule(0)
     """Kingma and Ba 2015, algorithm 1."""
@@ -15,7 +16,14 @@ struct Rule(Equatable, ImplicitlyCopyable):
     """`v = beta v + g`, then `w = w + rate v`."""
 
     def __eq__(self, other: Rule) -> Bool:
-        """Whether both are one rule."""
+        """Whether both are one rule.
+
+        Args:
+            other: The one to compare with.
+
+        Returns:
+            True if they are the same.
+        """
         return self.number == other.number
 
 
@@ -24,6 +32,7 @@ struct Decline(Equatable, ImplicitlyCopyable):
     """How the learning rate goes down."""
 
     var number: Int
+    """Its place in the options of the config."""
 
     comptime CONSTANT = Decline(0)
     """It does not."""
@@ -33,7 +42,14 @@ struct Decline(Equatable, ImplicitlyCopyable):
     """By half a wave."""
 
     def __eq__(self, other: Decline) -> Bool:
-        """Whether both are one kind."""
+        """Whether both are one kind.
+
+        Args:
+            other: The one to compare with.
+
+        Returns:
+            True if they are the same.
+        """
         return self.number == other.number
 
 
@@ -42,6 +58,7 @@ struct OptimizerSettings(ImplicitlyCopyable):
     """
 
     var rule: Rule
+    """What turns the gradient into a step."""
     var rate: Float64
     """Learning rate at the start."""
     var beta1: Float64
@@ -53,9 +70,11 @@ struct OptimizerSettings(ImplicitlyCopyable):
     var weight_decay: Float64
     """Each update multiplies the weights by `1 - rate * weight_decay`."""
     var decline: Decline
+    """The course of the learning rate."""
     var decline_generations: Int
     """Updates until the learning rate is `final_ratio` times the first."""
     var final_ratio: Float64
+    """Last learning rate as a share of the first, in 0..=1; a constant rate ignores it."""
 
     def __init__(out self):
         """Adam with its usual settings and a constant learning rate of 0.02."""
@@ -70,7 +89,14 @@ struct OptimizerSettings(ImplicitlyCopyable):
         self.final_ratio = 0
 
     def rate_at(self, generation: Int) -> Float64:
-        """The learning rate of update `generation`, which counts from 0."""
+        """The learning rate of update `generation`, which counts from 0.
+
+        Args:
+            generation: Number of the update.
+
+        Returns:
+            The rate, before any bias correction.
+        """
         if self.decline == Decline.CONSTANT:
             return self.rate
         var progress = min(
@@ -83,6 +109,13 @@ struct OptimizerSettings(ImplicitlyCopyable):
 
 def power(base: Float64, exponent: Int) -> Float64:
     """`base` to a whole exponent by repeated squaring: the same bits in every language.
+
+    Args:
+        base: The number that is multiplied by itself.
+        exponent: At least 0.
+
+    Returns:
+        The power; 1 for exponent 0.
     """
     var result = Float64(1)
     var square = base
@@ -100,19 +133,31 @@ struct Update(ImplicitlyCopyable):
     """
 
     var rule: Rule
+    """Adam or momentum."""
     var rate: Float32
+    """Learning rate of this update; for Adam divided by the bias correction of the first moment."""
     var keep: Float32
     """What weight decay leaves of a weight."""
     var beta1: Float32
+    """Decay of the first moment, and the momentum."""
     var beta2: Float32
+    """Decay of the second moment."""
     var rest1: Float32
+    """`1 - beta1`, the share of the new gradient in the first moment."""
     var rest2: Float32
+    """`1 - beta2`, the share of the new square in the second moment."""
     var correction: Float32
     """Root of the bias correction of the second moment."""
     var epsilon: Float32
+    """Added to the root of the second moment, against division by 0."""
 
     def __init__(out self, settings: OptimizerSettings, generation: Int):
-        """The update number `generation`, which counts from 0."""
+        """The update number `generation`, which counts from 0.
+
+        Args:
+            settings: Rule, rates and decays of the run.
+            generation: Number of the update.
+        """
         var rate = settings.rate_at(generation)
         self.rule = settings.rule
         self.keep = Float32(1 - rate * settings.weight_decay)
@@ -139,6 +184,15 @@ struct Update(ImplicitlyCopyable):
         mut second: SIMD[DType.float32, width],
     ):
         """Moves `weight` up along `gradient`; `first` and `second` are its moments.
+
+        Parameters:
+            width: Weights that are updated together.
+
+        Args:
+            gradient: Direction in which the fitness rises.
+            weight: The weights, overwritten.
+            first: First moments or velocities, overwritten.
+            second: Second moments, overwritten by Adam and left alone by momentum.
         """
         comptime Vector = SIMD[DType.float32, width]
         if self.rule == Rule.ADAM:

@@ -19,9 +19,13 @@ from .terminal import ProgressLine, clock, fixed, percent
 from .weights import Tensors, policy_tensors, policy_weights
 
 comptime STATE = "es_state.safetensors"
+"""File of the state that `--resume` continues."""
 comptime LAST = "checkpoint_last.safetensors"
+"""File of the newest policy."""
 comptime BEST = "checkpoint_best.safetensors"
+"""File of the policy of the best evaluation."""
 comptime BASE_CONFIG = "base_config.json"
+"""File of the config that the run was started with."""
 
 
 @fieldwise_init
@@ -29,8 +33,11 @@ struct Options(Copyable, Movable):
     """What the command line asks for."""
 
     var config_path: String
+    """The config file, as the user named it."""
     var config_text: String
+    """Its content, copied into the run folder byte by byte."""
     var threads: Int
+    """Threads that play and update, at least 1."""
     var time_budget_s: Float64
     """0: none."""
     var resume: String
@@ -40,22 +47,37 @@ struct Options(Copyable, Movable):
 
 
 struct Run[B: Board, hidden: Int](Movable):
-    """A run on boards `B` with `hidden` units."""
+    """A run on boards `B` with `hidden` units.
+
+    Parameters:
+        B: The board, its size compiled in.
+        hidden: Hidden units H of the network.
+    """
 
     var config: Config
+    """What the config file says."""
     var options: Options
+    """What the command line says."""
     var strategy: EvolutionStrategy[Self.B, Self.hidden]
+    """Weights, moments and the number of the next generation."""
     var board: Settings
     """With the current difficulty."""
     var iteration: Int
+    """Iterations finished."""
     var steps: Int
     """Actions played so far."""
     var best: Float64
     """Best success of the metric so far, -1 before the first."""
     var best_difficulty: Int
+    """Difficulty at which `best` was reached; a higher one counts as better."""
 
     def __init__(out self, var config: Config, options: Options):
-        """A fresh run."""
+        """A fresh run.
+
+        Args:
+            config: The config, which this run keeps.
+            options: Threads, time budget and folder.
+        """
         self.strategy = EvolutionStrategy[Self.B, Self.hidden](
             config.es, UInt64(config.seed)
         )
@@ -70,6 +92,9 @@ struct Run[B: Board, hidden: Int](Movable):
     def start_from(mut self, path: String) raises:
         """Continues the run in the folder `path`, or begins with the model in that file.
 
+        Args:
+            path: A run folder, a `.safetensors` file, or nothing for a fresh run.
+
         Raises:
             If it cannot be read or is of another kind.
         """
@@ -80,6 +105,9 @@ struct Run[B: Board, hidden: Int](Movable):
 
     def restore(mut self, path: String) raises:
         """Continues the run whose state is at `path`.
+
+        Args:
+            path: A state file that `save` wrote.
 
         Raises:
             If the file cannot be read or belongs to another network.
@@ -122,7 +150,14 @@ struct Run[B: Board, hidden: Int](Movable):
         state.save(self.options.folder + "/" + STATE)
 
     def save_policy(self, name: String) raises:
-        """Writes the policy under `name` into the folder."""
+        """Writes the policy under `name` into the folder.
+
+        Args:
+            name: File name, such as `LAST`.
+
+        Raises:
+            If the disk is full or the folder is gone; the file from before stays.
+        """
         var tensors = policy_tensors(
             self.strategy.weights, self.strategy.LAYOUT
         )
@@ -187,7 +222,14 @@ struct Run[B: Board, hidden: Int](Movable):
         return status
 
     def iterate(mut self) raises -> Generation:
-        """Plays the generations of one iteration; the last one."""
+        """Plays the generations of one iteration; the last one.
+
+        Returns:
+            What the last generation reached.
+
+        Raises:
+            If a thread cannot be started.
+        """
         var last = Generation(0, 0, 0, 0, 0)
         for _ in range(self.config.generations_per_iteration):
             last = self.strategy.step(self.board, self.options.threads)
@@ -197,8 +239,14 @@ struct Run[B: Board, hidden: Int](Movable):
     def evaluate_due(mut self, before: String) raises -> String:
         """Plays the evaluations whose turn it is, raises the difficulty, keeps the best policy.
 
+        Args:
+            before: What was said at the last turn.
+
         Returns:
             What the progress line says about them, `before` if it was nobody's turn.
+
+        Raises:
+            If a thread cannot be started or the best policy cannot be saved.
         """
         var text = String()
         var total = self.config.learning.num_iterations
@@ -231,6 +279,12 @@ struct Run[B: Board, hidden: Int](Movable):
 
     def judge(mut self, success: Float64) raises:
         """Keeps the policy if it is the best so far, and raises the difficulty if it may rise.
+
+        Args:
+            success: Share of solved episodes of the metric, in 0..=1.
+
+        Raises:
+            If the policy cannot be saved.
         """
         var difficulty = self.board.difficulty
         var better = difficulty > self.best_difficulty
@@ -252,6 +306,13 @@ struct Run[B: Board, hidden: Int](Movable):
 
 def load_policy(path: String, layout: Layout) raises -> List[Float32]:
     """The weights of the `BasicPolicy` at `path`, in the order of `layout`.
+
+    Args:
+        path: A safetensors file.
+        layout: Widths of the network that the config describes.
+
+    Returns:
+        `layout.size()` floats, and zeros up to a whole block of noise.
 
     Raises:
         If the file cannot be read or holds another policy.

@@ -8,6 +8,7 @@ struct ProgressLine(Movable):
     """Writes lines; on a terminal each replaces the one before."""
 
     var live: Bool
+    """Whether the output is a terminal, where a line can be redrawn."""
     var is_open: Bool
     """A live line is waiting for its end."""
 
@@ -17,7 +18,11 @@ struct ProgressLine(Movable):
         self.is_open = False
 
     def show(mut self, line: String):
-        """Shows `line` in place of the one before."""
+        """Shows `line` in place of the one before.
+
+        Args:
+            line: Text without a line end.
+        """
         if self.live:
             print("\r\x1b[2K", line, sep="", end="", flush=True)
             self.is_open = True
@@ -25,7 +30,11 @@ struct ProgressLine(Movable):
             print(line, flush=True)
 
     def say(mut self, line: String):
-        """Writes a line that stays."""
+        """Writes a line that stays.
+
+        Args:
+            line: Text without a line end.
+        """
         self.close()
         print(line, flush=True)
 
@@ -38,6 +47,13 @@ struct ProgressLine(Movable):
 
 def fixed(value: Float64, digits: Int) -> String:
     """`value`, not negative, with `digits` digits after the point, rounded to the nearest.
+
+    Args:
+        value: The number, at least 0.
+        digits: Digits after the point; 0: no point either.
+
+    Returns:
+        The decimal text, such as `3.10`.
     """
     var scale = 10**digits
     var whole = Int(value * Float64(scale) + 0.5)
@@ -50,12 +66,26 @@ def fixed(value: Float64, digits: Int) -> String:
 
 
 def percent(share: Float64) -> String:
-    """A share in 0..=1 as a percentage with one digit after the point."""
+    """A share in 0..=1 as a percentage with one digit after the point.
+
+    Args:
+        share: In 0..=1.
+
+    Returns:
+        Text such as `93.8 %`.
+    """
     return fixed(100 * share, 1) + " %"
 
 
 def clock(seconds: Float64) -> String:
-    """Minutes and seconds."""
+    """Minutes and seconds.
+
+    Args:
+        seconds: A duration; fractions of a second are dropped.
+
+    Returns:
+        Text such as `12:05`; minutes go on beyond 59.
+    """
     var whole = Int(seconds)
     var rest = String(whole % 60)
     return String(whole // 60, ":", "0" if whole % 60 < 10 else "", rest)

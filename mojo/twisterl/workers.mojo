@@ -24,6 +24,12 @@ def _entry[W: Job](argument: Pointer[W, MutUntrackedOrigin]) abi("C") -> Int:
 def run_workers[W: Job](mut workers: List[W]) raises:
     """Runs every worker, the first on this thread, and waits for all.
 
+    Parameters:
+        W: The kind of job, the same for all threads.
+
+    Args:
+        workers: The jobs, at least one; afterwards they hold what they found.
+
     Raises:
         If a thread cannot be started; the others have ended by then.
     """
@@ -56,5 +62,11 @@ def run_workers[W: Job](mut workers: List[W]) raises:
 
 def worker_count(asked: Int) -> Int:
     """How many workers `asked` cores mean here: never more than the machine has, at least one.
+
+    Args:
+        asked: Cores that the config asks for.
+
+    Returns:
+        A number of threads in 1..=logical cores of this machine.
     """
     return max(1, min(asked, num_logical_cores()))
