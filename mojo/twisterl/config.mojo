@@ -20,11 +20,15 @@ from .section import (
 )
 
 comptime MAX_BYTES = 1 << 20
+"""Largest config file that is read, in bytes."""
 comptime LARGEST_COUNT = 10_000_000
+"""Upper bound of the episodes of an evaluation and of the iterations of `lr_schedule`."""
 comptime LARGEST_STEPS = 1_000_000
+"""Upper bound of difficulties, depths, searches and intervals."""
 comptime PRESET = "ppo_deterministic"
 """The evaluation that a config may name without describing it."""
 comptime LARGEST_SEED = (1 << 62) - 1 + (1 << 62)
+"""The largest `Int`, 2^63 - 1; numbers of more than 18 characters are refused all the same."""
 
 
 @fieldwise_init
@@ -32,11 +36,17 @@ struct Evaluation(Copyable, Movable):
     """One entry of `evals`."""
 
     var name: String
+    """Its key in `evals`."""
     var num_episodes: Int
+    """Boards that are played."""
     var deterministic: Bool
+    """Always true: ES plays greedily."""
     var num_searches: Int
+    """Tries for each board; all greedy ones are alike, so Mojo plays one."""
     var seed: Int
+    """Names the boards: the same seed, the same boards."""
     var uniform_start: Bool
+    """Boards are drawn from all solvable ones instead of scrambled by the current difficulty."""
     var every: Int
     """Iterations from one to the next."""
 
@@ -46,10 +56,13 @@ struct Learning(Copyable, Movable):
     """The curriculum, and how long a run is."""
 
     var threshold: Float64
+    """Success of the metric, in 0..=1, at which the difficulty rises."""
     var max_difficulty: Int
+    """The difficulty rises no further than this."""
     var metric: String
     """Name of the evaluation whose success raises the difficulty."""
     var step: Int
+    """Added to the difficulty each time."""
     var num_iterations: Int
     """0: nothing bounds the run."""
 
@@ -58,15 +71,25 @@ struct Config(Movable):
     """A run as its config describes it."""
 
     var width: Int
+    """Cells in a row of the board, 2 to 16."""
     var height: Int
+    """Rows of the board, 2 to 16."""
     var puzzle: Settings
+    """Parameters of the board, with the difficulty at the start."""
     var embedding_size: Int
+    """Hidden units H of the network."""
     var num_cores: Int
+    """Cores that may be used, 1 to 4096; the machine and the command line may have fewer."""
     var es: EsSettings
+    """Population, noise and optimizer."""
     var generations_per_iteration: Int
+    """Updates from one look at the evaluations, log and savings to the next."""
     var seed: Int
+    """Seed of weights, boards and noise."""
     var learning: Learning
+    """The curriculum, and how long a run is."""
     var evaluations: List[Evaluation]
+    """In the order of the file; `PRESET` comes last where only the metric names it."""
     var log_every: Int
     """Iterations from one line to the next; 0: no lines."""
     var save_every: Int
@@ -74,6 +97,9 @@ struct Config(Movable):
 
     def __init__(out self, text: String) raises:
         """The config in `text`.
+
+        Args:
+            text: The content of a config file.
 
         Raises:
             If it is not JSON, or naming the first key that is unknown, missing or out of range.
@@ -160,7 +186,15 @@ struct Config(Movable):
         self.require_metric()
 
     def read_training(mut self, mut algorithm: Section, document: Json) raises:
-        """Reads the section `training`."""
+        """Reads the section `training`.
+
+        Args:
+            algorithm: The section `algorithm`.
+            document: The config.
+
+        Raises:
+            Naming the key that is unknown or out of range, or a decline without a length.
+        """
         var training = algorithm.section(document, "training")
         self.generations_per_iteration = training.integer(
             document, "num_generations", 10, 1, 100_000
@@ -195,7 +229,15 @@ struct Config(Movable):
     def read_evaluations(
         mut self, mut algorithm: Section, document: Json
     ) raises:
-        """Reads the section `evals`."""
+        """Reads the section `evals`.
+
+        Args:
+            algorithm: The section `algorithm`.
+            document: The config.
+
+        Raises:
+            Naming the key that is unknown or out of range, or an evaluation that is not greedy.
+        """
         var section = algorithm.section(document, "evals")
         if section.node == ABSENT:
             return
@@ -225,7 +267,11 @@ struct Config(Movable):
             self.evaluations.append(evaluation^)
 
     def require_metric(mut self) raises:
-        """Adds the preset where the config names it, refuses another `diff_metric` of no entry."""
+        """Adds the preset where the config names it, refuses another `diff_metric` of no entry.
+
+        Raises:
+            If `diff_metric` is neither a key of `evals` nor `PRESET`.
+        """
         for evaluation in self.evaluations:
             if evaluation.name == self.learning.metric:
                 return
@@ -241,6 +287,16 @@ def require_class(
     mut top: Section, document: Json, key: String, package: String, name: String
 ) raises:
     """Refuses a class other than `name` of `package`; the short name is as good.
+
+    Args:
+        top: The whole config as a section.
+        document: The config.
+        key: The key that holds the class.
+        package: Where the class lives in Python, with a dot at the end.
+        name: The one class that Mojo has.
+
+    Raises:
+        Naming the key, if it is missing, no string, or another class.
     """
     var found = top.text(document, key, "")
     var is_ours = found == name or (
@@ -260,7 +316,18 @@ def require_class(
 
 
 def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
-    """Reads the section `learning`."""
+    """Reads the section `learning`.
+
+    Args:
+        algorithm: The section `algorithm`.
+        document: The config.
+
+    Returns:
+        The curriculum; a missing key takes its default.
+
+    Raises:
+        Naming the key that is unknown or out of range.
+    """
     var section = algorithm.section(document, "learning")
     var learning = Learning(
         section.number(document, "diff_threshold", 0.85, FRACTION),
@@ -281,7 +348,18 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
 def read_optimizer(
     mut algorithm: Section, document: Json
 ) raises -> OptimizerSettings:
-    """Reads the section `optimizer`."""
+    """Reads the section `optimizer`.
+
+    Args:
+        algorithm: The section `algorithm`.
+        document: The config.
+
+    Returns:
+        Rule, rates and decays, without the schedule of the learning rate.
+
+    Raises:
+        Naming the key that is unknown or out of range.
+    """
     var section = algorithm.section(document, "optimizer")
     var settings = OptimizerSettings()
     settings.rule = Rule(section.choice(document, "rule", "adam", "momentum"))

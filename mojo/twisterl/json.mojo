@@ -10,6 +10,7 @@ def main() raises:
 """
 
 comptime MAX_DEPTH = 64
+"""Levels of nesting that are read; deeper ones might exhaust the stack."""
 comptime ABSENT = -1
 """In place of a node that is not there."""
 
@@ -19,17 +20,32 @@ struct Kind(Equatable, ImplicitlyCopyable):
     """What a value is."""
 
     var name: StaticString
+    """Its name in error messages, with the article."""
 
     comptime NULL = Kind("null")
+    """The word `null`."""
     comptime BOOLEAN = Kind("a boolean")
+    """The word `true` or `false`."""
     comptime INTEGER = Kind("an integer")
+    """A number without point and exponent."""
     comptime NUMBER = Kind("a number")
+    """A number with a point or an exponent."""
     comptime STRING = Kind("a string")
+    """Text in double quotes."""
     comptime LIST = Kind("a list")
+    """Values in square brackets."""
     comptime OBJECT = Kind("an object")
+    """Keys and values in braces."""
 
     def __eq__(self, other: Kind) -> Bool:
-        """Whether both are one kind."""
+        """Whether both are one kind.
+
+        Args:
+            other: The kind to compare with.
+
+        Returns:
+            True if they are the same.
+        """
         return self.name == other.name
 
 
@@ -39,7 +55,9 @@ struct Node(Copyable, Movable):
     """
 
     var kind: Kind
+    """What the value is."""
     var text: String
+    """Empty for lists and objects."""
     var keys: List[String]
     """Of an object, in order."""
     var children: List[Int]
@@ -51,11 +69,18 @@ struct JsonError(Copyable, Movable, Writable):
     """A text that is not JSON, and where."""
 
     var problem: String
+    """What is wrong, in words."""
     var line: Int
+    """Counts from 1."""
     var column: Int
+    """Counts bytes from 1."""
 
     def write_to(self, mut writer: Some[Writer]):
-        """Writes the problem and its place."""
+        """Writes the problem and its place.
+
+        Args:
+            writer: Receives one line without its end.
+        """
         writer.write("is not JSON: ", self.problem, " at line ", self.line)
         writer.write(" column ", self.column)
 
@@ -64,6 +89,7 @@ struct Json(Movable):
     """A document: its values in one list, the whole of it at number 0."""
 
     var nodes: List[Node]
+    """Parents come before their children."""
 
     def __init__(out self):
         """An empty document, for the parser to fill."""
@@ -72,6 +98,12 @@ struct Json(Movable):
     @staticmethod
     def parse(text: String) raises JsonError -> Json:
         """The document in `text`.
+
+        Args:
+            text: A whole document; space around it is allowed.
+
+        Returns:
+            The document, its top value at number 0.
 
         Raises:
             If it is not JSON, repeats a key, or is nested deeper than 64 levels.
@@ -85,24 +117,61 @@ struct Json(Movable):
         return parser^.finish()
 
     def kind(self, node: Int) -> Kind:
-        """What `node` is."""
+        """What `node` is.
+
+        Args:
+            node: Number of a value.
+
+        Returns:
+            One of the seven kinds.
+        """
         return self.nodes[node].kind
 
     def length(self, node: Int) -> Int:
-        """Number of items or members of `node`."""
+        """Number of items or members of `node`.
+
+        Args:
+            node: Number of a value.
+
+        Returns:
+            A count; 0 for values that hold no others.
+        """
         return len(self.nodes[node].children)
 
     def item(self, node: Int, index: Int) -> Int:
         """The number of item `index` of a list, or of an object's value `index`.
+
+        Args:
+            node: Number of a list or an object.
+            index: In 0..`length(node)`.
+
+        Returns:
+            Number of a value in this document.
         """
         return self.nodes[node].children[index]
 
     def key(self, node: Int, index: Int) -> String:
-        """Key `index` of an object."""
+        """Key `index` of an object.
+
+        Args:
+            node: Number of an object.
+            index: In 0..`length(node)`, in the order of the text.
+
+        Returns:
+            The key with its escapes resolved.
+        """
         return self.nodes[node].keys[index]
 
     def member(self, node: Int, key: String) -> Int:
-        """The number of an object's value under `key`, or `ABSENT`."""
+        """The number of an object's value under `key`, or `ABSENT`.
+
+        Args:
+            node: Number of a value; one that is no object has no members.
+            key: The key with its escapes resolved.
+
+        Returns:
+            Number of a value in this document.
+        """
         ref found = self.nodes[node]
         for index in range(len(found.keys)):
             if found.keys[index] == key:
@@ -110,11 +179,24 @@ struct Json(Movable):
         return ABSENT
 
     def text(self, node: Int) -> String:
-        """A string's content; a number or word as it was written."""
+        """A string's content; a number or word as it was written.
+
+        Args:
+            node: Number of a value; lists and objects have no text.
+
+        Returns:
+            The text, with the escapes of a string resolved.
+        """
         return self.nodes[node].text
 
     def integer(self, node: Int) raises -> Int:
         """The value of an integer.
+
+        Args:
+            node: Number of an integer.
+
+        Returns:
+            The value, exact.
 
         Raises:
             If it does not fit into 64 bits.
@@ -122,11 +204,28 @@ struct Json(Movable):
         return atol(self.nodes[node].text)
 
     def number(self, node: Int) raises -> Float64:
-        """The value of an integer or number, rounded to the nearest."""
+        """The value of an integer or number, rounded to the nearest.
+
+        Args:
+            node: Number of an integer or a number.
+
+        Returns:
+            The value; infinity or 0 where a float64 has no room for it.
+
+        Raises:
+            If the text of `node` is no number.
+        """
         return atof(self.nodes[node].text)
 
     def boolean(self, node: Int) -> Bool:
-        """The value of a boolean."""
+        """The value of a boolean.
+
+        Args:
+            node: Number of a boolean.
+
+        Returns:
+            True for the word `true`.
+        """
         return self.nodes[node].text == "true"
 
 
@@ -353,7 +452,14 @@ struct _Parser(Movable):
 
 
 def quoted(text: String) -> String:
-    """`text` as a JSON string."""
+    """`text` as a JSON string.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text in double quotes; quotes, backslashes and control characters are escaped.
+    """
     var result = String('"')
     for point in text.codepoints():
         var code = Int(point)

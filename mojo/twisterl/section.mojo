@@ -8,18 +8,36 @@ struct Range(ImplicitlyCopyable):
     """What a number may be."""
 
     var low: Float64
+    """The lower end."""
     var high: Float64
+    """The upper end; `Float64.MAX` for none."""
     var without_low: Bool
     """`low` itself is not allowed."""
     var without_high: Bool
+    """`high` itself is not allowed."""
 
     @staticmethod
     def closed(low: Float64, high: Float64) -> Range:
-        """From `low` to `high`, both allowed."""
+        """From `low` to `high`, both allowed.
+
+        Args:
+            low: The lower end.
+            high: The upper end.
+
+        Returns:
+            A range with both ends.
+        """
         return Range(low, high, False, False)
 
     def has(self, value: Float64) -> Bool:
-        """Whether `value` is in it."""
+        """Whether `value` is in it.
+
+        Args:
+            value: The number to test; NaN is in no range.
+
+        Returns:
+            True if it is allowed.
+        """
         var above = value > self.low or (
             value == self.low and not self.without_low
         )
@@ -29,7 +47,11 @@ struct Range(ImplicitlyCopyable):
         return above and below
 
     def text(self) -> String:
-        """The range in words."""
+        """The range in words.
+
+        Returns:
+            What an error says was expected, such as `a number in [0.0, 1.0]`.
+        """
         if self.high == Float64.MAX:
             return String(
                 "a number ",
@@ -42,9 +64,13 @@ struct Range(ImplicitlyCopyable):
 
 
 comptime POSITIVE = Range(0, Float64.MAX, True, False)
+"""Above 0, without an upper end."""
 comptime NOT_NEGATIVE = Range(0, Float64.MAX, False, False)
+"""0 or above, without an upper end."""
 comptime FRACTION = Range(0, 1, False, False)
+"""0 to 1, both allowed."""
 comptime BELOW_ONE = Range(0, 1, False, True)
+"""0 to 1, without 1."""
 
 
 struct Section(Movable):
@@ -54,10 +80,17 @@ struct Section(Movable):
     var node: Int
     """Its number, `ABSENT` where the document lacks it: then every value is its default."""
     var path: String
+    """Keys from the top to here with dots between; empty for the whole document."""
     var known: List[String]
+    """Keys that were asked for."""
 
     def __init__(out self, document: Json, node: Int, path: String) raises:
         """The object `node` at `path`.
+
+        Args:
+            document: The document that holds the object.
+            node: Its number, or `ABSENT`.
+            path: Where it stands, for errors.
 
         Raises:
             If it is no object.
@@ -69,24 +102,65 @@ struct Section(Movable):
         self.known = List[String]()
 
     def at(self, key: String) -> String:
-        """The path of `key`."""
+        """The path of `key`.
+
+        Args:
+            key: A key of this object.
+
+        Returns:
+            Text such as `algorithm.training.sigma`.
+        """
         return key if self.path == "" else self.path + "." + key
 
     def find(mut self, document: Json, key: String) -> Int:
-        """The number of the value under `key`, or `ABSENT`."""
+        """The number of the value under `key`, or `ABSENT`.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+
+        Returns:
+            A number for `Json`; `ABSENT` if the key or this whole object is missing.
+        """
         self.known.append(key)
         return ABSENT if self.node == ABSENT else document.member(
             self.node, key
         )
 
     def section(mut self, document: Json, key: String) raises -> Section:
-        """The object under `key`."""
+        """The object under `key`.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+
+        Returns:
+            A section; one of defaults alone if the key is missing.
+
+        Raises:
+            Naming the path, if the value is no object.
+        """
         return Section(document, self.find(document, key), self.at(key))
 
     def integer(
         mut self, document: Json, key: String, default: Int, low: Int, high: Int
     ) raises -> Int:
-        """The integer under `key`, in low..=high."""
+        """The integer under `key`, in low..=high.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            default: The answer if the key is missing; it need not be in the bounds.
+            low: Smallest allowed value.
+            high: Largest allowed value.
+
+        Returns:
+            The value or the default.
+
+        Raises:
+            Naming the path, if the value is no integer, out of bounds, or has more than 18
+            characters.
+        """
         var node = self.find(document, key)
         if node == ABSENT:
             return default
@@ -105,7 +179,20 @@ struct Section(Movable):
     def number(
         mut self, document: Json, key: String, default: Float64, bounds: Range
     ) raises -> Float64:
-        """The number under `key`, within `bounds`."""
+        """The number under `key`, within `bounds`.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            default: The answer if the key is missing; it need not be in the bounds.
+            bounds: Which values are allowed.
+
+        Returns:
+            The value or the default; an integer is a number too.
+
+        Raises:
+            Naming the path, if the value is no number or out of bounds.
+        """
         var node = self.find(document, key)
         if node == ABSENT:
             return default
@@ -114,7 +201,19 @@ struct Section(Movable):
     def boolean(
         mut self, document: Json, key: String, default: Bool
     ) raises -> Bool:
-        """The boolean under `key`."""
+        """The boolean under `key`.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            default: The answer if the key is missing.
+
+        Returns:
+            The value or the default.
+
+        Raises:
+            Naming the path, if the value is not `true` or `false`.
+        """
         var node = self.find(document, key)
         if node == ABSENT:
             return default
@@ -125,7 +224,19 @@ struct Section(Movable):
     def text(
         mut self, document: Json, key: String, default: String
     ) raises -> String:
-        """The string under `key`."""
+        """The string under `key`.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            default: The answer if the key is missing.
+
+        Returns:
+            The value or the default.
+
+        Raises:
+            Naming the path, if the value is no string.
+        """
         var node = self.find(document, key)
         if node == ABSENT:
             return default
@@ -137,6 +248,17 @@ struct Section(Movable):
         mut self, document: Json, key: String, *options: String
     ) raises -> Int:
         """The place of the string under `key` among `options`; the first is the default.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            options: The allowed strings, at least one.
+
+        Returns:
+            An index into `options`; 0 if the key is missing.
+
+        Raises:
+            Naming the path and the options, if the value is none of them.
         """
         var node = self.find(document, key)
         if node == ABSENT:
@@ -152,7 +274,16 @@ struct Section(Movable):
         raise fault(self.at(key), expected, document, node)
 
     def empty_list(mut self, document: Json, key: String, why: String) raises:
-        """Refuses a list under `key` that holds anything."""
+        """Refuses a list under `key` that holds anything.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            why: The reason, which the error tells the user.
+
+        Raises:
+            Naming the path, if the value is no list or not empty.
+        """
         var node = self.find(document, key)
         if node == ABSENT:
             return
@@ -161,12 +292,19 @@ struct Section(Movable):
 
     def ignore(mut self, document: Json, *keys: String):
         """Takes `keys` as known, whatever they hold: other languages read them.
+
+        Args:
+            document: The document that holds the object.
+            keys: Keys that `finish` shall accept.
         """
         for key in keys:
             _ = self.find(document, key)
 
     def finish(self, document: Json) raises:
         """Refuses a key that nobody asked for.
+
+        Args:
+            document: The document that holds the object.
 
         Raises:
             Naming its path and the key that was most likely meant.
@@ -180,6 +318,13 @@ struct Section(Movable):
 
     def suggestion(self, key: String) -> String:
         """What to say about an unknown `key`: the nearest known one, or all of them.
+
+        Args:
+            key: A key that nobody asked for.
+
+        Returns:
+            The end of an error message: the known key at most two edits away, else all known
+            keys.
         """
         var best = 3
         var nearest = String()
@@ -199,7 +344,20 @@ struct Section(Movable):
 def number_at(
     document: Json, node: Int, path: String, bounds: Range
 ) raises -> Float64:
-    """The number `node` at `path`, within `bounds`."""
+    """The number `node` at `path`, within `bounds`.
+
+    Args:
+        document: The document that holds the number.
+        node: Its number in the document.
+        path: Where it stands, for errors.
+        bounds: Which values are allowed.
+
+    Returns:
+        The value; an integer is a number too.
+
+    Raises:
+        Naming the path, if the value is no number or out of bounds.
+    """
     var kind = document.kind(node)
     if kind != Kind.INTEGER and kind != Kind.NUMBER:
         raise fault(path, bounds.text(), document, node)
@@ -210,7 +368,17 @@ def number_at(
 
 
 def fault(path: String, expected: String, document: Json, node: Int) -> Error:
-    """An error that names the path, what is allowed and what came."""
+    """An error that names the path, what is allowed and what came.
+
+    Args:
+        path: Where the value stands.
+        expected: What is allowed, in words.
+        document: The document that holds the value.
+        node: The value, of any kind.
+
+    Returns:
+        `path: expected ..., got ...`; a list or an object is named, not printed.
+    """
     var kind = document.kind(node)
     var got = String(kind.name)
     if kind == Kind.STRING:
@@ -222,6 +390,13 @@ def fault(path: String, expected: String, document: Json, node: Int) -> Error:
 
 def edit_distance(a: String, b: String) -> Int:
     """How many bytes must be put in, dropped or replaced to make `b` of `a` (Levenshtein).
+
+    Args:
+        a: The text as it is.
+        b: The text as it might be meant.
+
+    Returns:
+        0 for equal texts, at most the length of the longer one in bytes.
     """
     var from_bytes = a.as_bytes()
     var to_bytes = b.as_bytes()
