@@ -43,8 +43,11 @@ CHECK = [
 ]
 
 MOJO_TESTS = [
-    f"mojo run -I mojo mojo/test/test_{name}.mojo"
-    for name in ("rng", "puzzle", "config", "weights", "es", "run")
+    "mojo doc --diagnose-missing-doc-strings --Werror -o /dev/null mojo/twisterl",
+    *(
+        f"mojo run -I mojo mojo/test/test_{name}.mojo"
+        for name in ("rng", "puzzle", "config", "weights", "es", "run")
+    ),
 ]
 
 MOJO_PLATFORMS = ("linux", "darwin")

@@ -21,6 +21,7 @@ from .rng import Rng
 from .workers import Worker, run_workers
 
 comptime Counter = Atomic[Int64]
+"""A number that threads count up together."""
 
 
 struct EsSettings(ImplicitlyCopyable):
@@ -35,7 +36,9 @@ struct EsSettings(ImplicitlyCopyable):
     var uniform_difficulty: Bool
     """Each episode's difficulty is drawn from 1 to the current one."""
     var player: Player
+    """How members choose actions, which decides the head that is learned."""
     var optimizer: OptimizerSettings
+    """How the gradient moves the weights."""
 
     def __init__(out self):
         """The defaults of a config."""
@@ -53,6 +56,7 @@ struct Generation(ImplicitlyCopyable):
     """
 
     var number: Int
+    """Counts from 0."""
     var mean_fitness: Float64
     """In 0..1.5."""
     var best_fitness: Float32
@@ -68,14 +72,23 @@ struct Trained(ImplicitlyCopyable):
     """
 
     var shared_end: Int
-    """End of the embedding and its bias, and of the action weight where it is played."""
+    """End of the embedding and its bias, which both heads share."""
     var head_start: Int
+    """First weight of the head that is played."""
     var head_end: Int
+    """End of the head's weights."""
     var bias_start: Int
+    """First bias of the head that is played."""
     var bias_end: Int
+    """End of the head's biases."""
 
     def __init__(out self, layout: Layout, player: Player):
-        """Those that `player` reads."""
+        """Those that `player` reads.
+
+        Args:
+            layout: Where each tensor begins.
+            player: Whose head is learned; the other one stays as it is.
+        """
         self.shared_end = layout.action_weight()
         if player == Player.POLICY:
             self.head_start = layout.action_weight()
@@ -90,7 +103,15 @@ struct Trained(ImplicitlyCopyable):
 
     @always_inline
     def has(self, index: Int) -> Bool:
-        """Whether weight `index` is learned."""
+        """Whether weight `index` is learned.
+
+        Args:
+            index: An index into the flat vector; the zeros behind the last weight are not
+                learned.
+
+        Returns:
+            False for the head that is not played.
+        """
         return (
             index < self.shared_end
             or self.head_start <= index < self.head_end
@@ -99,12 +120,20 @@ struct Trained(ImplicitlyCopyable):
 
 
 struct EvolutionStrategy[B: Board, hidden: Int](Movable):
-    """A run: weights, moments and the number of the next generation."""
+    """A run: weights, moments and the number of the next generation.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network, a multiple of 16.
+    """
 
     comptime LAYOUT = Layout(Self.B.CELLS * Self.B.CELLS, Self.hidden)
+    """Where each tensor begins in the weights."""
 
     var settings: EsSettings
+    """Population, noise and optimizer."""
     var seed: UInt64
+    """Names all streams of the run."""
     var generation: Int
     """Generations played so far."""
     var weights: List[Float32]
@@ -115,7 +144,12 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
     """Second moments."""
 
     def __init__(out self, settings: EsSettings, seed: UInt64):
-        """Random weights from the streams of `seed`, and no moments."""
+        """Random weights from the streams of `seed`, and no moments.
+
+        Args:
+            settings: Population, noise and optimizer.
+            seed: Seed of weights, boards and noise.
+        """
         comptime size = padded(Self.LAYOUT.size())
         self.settings = settings
         self.seed = seed
@@ -126,6 +160,12 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
 
     def starts(self, board: Settings) -> List[Self.B]:
         """The boards [N] that every member of the coming generation starts from.
+
+        Args:
+            board: Parameters of the boards, with the current difficulty.
+
+        Returns:
+            Scrambled boards, the same for every member and number of threads.
         """
         var starts = List[Self.B](capacity=self.settings.num_episodes)
         for episode in range(self.settings.num_episodes):
@@ -142,6 +182,16 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
 
     def step(mut self, board: Settings, threads: Int) raises -> Generation:
         """Plays one generation on boards of these settings and updates the weights.
+
+        Args:
+            board: Parameters of the boards, with the current difficulty.
+            threads: Threads that share the work, at least 1; the result does not depend on it.
+
+        Returns:
+            What the members reached before the update.
+
+        Raises:
+            If a thread cannot be started.
         """
         if self.settings.player == Player.POLICY:
             return self._step[Player.POLICY](board, threads)
@@ -209,7 +259,14 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
 
 
 def untracked(values: List[Float32]) -> Floats:
-    """A pointer that does not keep `values` alive: the caller must."""
+    """A pointer that does not keep `values` alive: the caller must.
+
+    Args:
+        values: The list to point at, also written through the pointer.
+
+    Returns:
+        Where its first float is.
+    """
     return (
         values.unsafe_ptr()
         .unsafe_mut_cast[True]()
@@ -220,15 +277,27 @@ def untracked(values: List[Float32]) -> Floats:
 @fieldwise_init
 struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
     """One thread's share of the episodes: pairs, one at a time, until none is left.
+
+    Parameters:
+        B: The board that is played.
+        hidden: Hidden units H of the network.
+        player: How the members choose actions.
     """
 
     var settings: EsSettings
+    """Numbers of pairs and episodes, and sigma."""
     var seed: UInt64
+    """Seed of the run, which names the noise."""
     var generation: Int
+    """Number of the generation, which names the noise."""
     var weights: Floats
+    """The weights without noise."""
     var starts: Pointer[Self.B, MutUntrackedOrigin]
+    """First boards [N], which all threads read."""
     var scores: Pointer[Score, MutUntrackedOrigin]
+    """Room for the scores [2 num_pairs] of all members, which the threads share."""
     var next_pair: Pointer[Counter, MutUntrackedOrigin]
+    """The next pair that no thread has taken yet."""
 
     def run(mut self):
         """Writes the scores of the pairs that this thread takes."""
@@ -258,7 +327,17 @@ struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
 
 @always_inline
 def perturb[size: Int](weights: Floats, noise: Noise, half_sigma: Float32, member: Floats):
-    """Writes `weights + half_sigma * (twice the noise)` to `member`, `size` entries."""
+    """Writes `weights + half_sigma * (twice the noise)` to `member`, `size` entries.
+
+    Parameters:
+        size: Number of weights, a multiple of `BLOCK`.
+
+    Args:
+        weights: The weights without noise.
+        noise: The noise of the pair.
+        half_sigma: Half the standard deviation, negative for the second member.
+        member: Room for `size` floats.
+    """
     comptime Vector = SIMD[DType.float32, BLOCK]
     for block in range(size // BLOCK):
         var doubled = noise.block(block).cast[DType.float32]()
@@ -272,16 +351,27 @@ struct Updating(Movable, Worker):
     """
 
     var seed: UInt64
+    """Seed of the run, which names the noise."""
     var generation: Int
+    """Number of the generation, which names the noise and Adam's bias correction."""
     var trained: Trained
+    """Which weights are learned; the others stay, with moments of 0."""
     var update: Update
+    """How the gradient moves a weight."""
     var scale: Float32
+    """Factor from the sums of whole numbers to the gradient."""
     var weights: Floats
+    """The weights, changed in place."""
     var first: Floats
+    """First moments, changed in place."""
     var second: Floats
+    """Second moments, changed in place."""
     var differences: List[Int32]
+    """What `rank_differences` says of each pair [num_pairs]."""
     var begin: Int
+    """The first block of this share."""
     var end: Int
+    """The block behind the last one."""
 
     def run(mut self):
         """Adds up the gradient of these blocks and applies it."""
@@ -317,6 +407,12 @@ def rank_differences(scores: List[Score]) -> List[Int32]:
     """For each pair the doubled rank of its first member less that of its second.
 
     Equal fitness shares the mean of its ranks, which is why ranks are doubled.
+
+    Args:
+        scores: Scores [2 num_pairs]; members 2 p and 2 p + 1 are pair p.
+
+    Returns:
+        Whole numbers [num_pairs], above 0 where the plus member was better.
     """
     var order = List[Int](capacity=len(scores))
     for member in range(len(scores)):
@@ -345,7 +441,17 @@ def rank_differences(scores: List[Score]) -> List[Int32]:
 
 
 def summary(number: Int, scores: List[Score], num_episodes: Int) -> Generation:
-    """What the members with these `scores` reached together."""
+    """What the members with these `scores` reached together.
+
+    Args:
+        number: Number of the generation.
+        scores: Scores of all members.
+        num_episodes: Episodes that each member played.
+
+    Returns:
+        Means over `len(scores) * num_episodes` episodes, the best member's mean, the sum of
+        steps.
+    """
     var total = Float64(0)
     var best = Float32(0)
     var solved = 0
@@ -371,7 +477,15 @@ comptime WEIGHTS_TAG = UInt64(0x77656967687473)
 
 def initial_weights(layout: Layout, seed: UInt64) -> List[Float32]:
     """Weights and biases uniform within 1 / sqrt(inputs), in the order of the layout; the action
-    and value biases with those of their weights."""
+    and value biases with those of their weights.
+
+    Args:
+        layout: Where each tensor begins.
+        seed: Seed of the run.
+
+    Returns:
+        `layout.size()` floats, and zeros up to a whole block of noise.
+    """
     var weights = List[Float32](length=padded(layout.size()), fill=0)
     var rng = Rng.stream(seed ^ WEIGHTS_TAG, 0, 0)
     for index in range(layout.size()):

@@ -21,7 +21,9 @@ from std.builtin.globals import global_constant
 from .rng import Rng
 
 comptime InlineArray = Array
+"""The array of the standard library whose length is compiled in."""
 comptime NUM_ACTIONS = 4
+"""Actions A of every board: left, up, right, down."""
 comptime NO_ACTION = UInt8(4)
 """In place of the last action where there is none."""
 
@@ -35,7 +37,7 @@ struct Settings(ImplicitlyCopyable):
     var depth_slope: Int
     """Steps of an episode for each unit of difficulty."""
     var max_depth: Int
-    """Steps after `set_tile` and after a uniform start."""
+    """Steps after `place` and after a uniform start."""
     var forbid_undo: Bool
     """Masks the action that undoes the last one that moved the blank."""
 
@@ -46,7 +48,14 @@ struct Settings(ImplicitlyCopyable):
         max_depth: Int = 256,
         forbid_undo: Bool = False,
     ):
-        """The given parameters; the others as in the specification."""
+        """The given parameters; the others as in the specification.
+
+        Args:
+            difficulty: Random actions of `reset`.
+            depth_slope: Steps of an episode for each random action.
+            max_depth: Steps after `place`.
+            forbid_undo: Whether the masks leave out the action that undoes the last one.
+        """
         self.difficulty = difficulty
         self.depth_slope = depth_slope
         self.max_depth = max_depth
@@ -61,58 +70,108 @@ trait Board(Copyable, Deinitable, Movable):
     """
 
     comptime CELLS: Int
+    """Number of cells, and of tiles with the blank."""
 
     def __init__(out self, settings: Settings):
-        """A solved board with `max_depth` steps."""
+        """A solved board with `max_depth` steps.
+
+        Args:
+            settings: The parameters besides the size.
+        """
         ...
 
     def tile(self, cell: Int) -> Int:
-        """The tile at `cell`, which is in 0..CELLS."""
+        """The tile at `cell`, which is in 0..CELLS.
+
+        Args:
+            cell: Counts row by row from the top left.
+
+        Returns:
+            The tile, in 0..CELLS; 0 is the blank.
+        """
         ...
 
     def place(mut self, tiles: Span[UInt8, _]):
         """Puts `tiles` [CELLS], each of 0..CELLS once, on the board; `max_depth` steps are left.
+
+        Args:
+            tiles: A permutation [CELLS], which is not checked.
         """
         ...
 
     def scramble(mut self, mut rng: Rng, num_actions: Int):
         """Random actions from solved, two bits each; `depth_slope` steps for each.
+
+        Args:
+            rng: The stream; 32 actions use up one word.
+            num_actions: How many; impossible ones count.
         """
         ...
 
     def step(mut self, action: Int):
-        """Plays `action`, which is in 0..4."""
+        """Plays `action`, which is in 0..4.
+
+        Args:
+            action: Left, up, right or down; not checked against the masks.
+        """
         ...
 
     def solved(self) -> Bool:
-        """Whether every tile is at its own cell."""
+        """Whether every tile is at its own cell.
+
+        Returns:
+            True for the one solved state, whatever the steps left.
+        """
         ...
 
     def masks(self) -> UInt8:
-        """Bit a is set where action a may be taken."""
+        """Bit a is set where action a may be taken.
+
+        Returns:
+            Four bits, at least one of them set.
+        """
         ...
 
     def depth(self) -> Int:
-        """The steps that are left."""
+        """The steps that are left.
+
+        Returns:
+            At least 0.
+        """
         ...
 
     def settings(self) -> Settings:
-        """The parameters it was made with."""
+        """The parameters it was made with.
+
+        Returns:
+            Its own copy of them.
+        """
         ...
 
     @always_inline
     def reset(mut self, mut rng: Rng):
-        """Scrambles by the difficulty of the settings."""
+        """Scrambles by the difficulty of the settings.
+
+        Args:
+            rng: The stream that the random actions come from.
+        """
         self.scramble(rng, self.settings().difficulty)
 
     @always_inline
     def is_final(self) -> Bool:
-        """Whether the episode has ended: solved, or out of steps."""
+        """Whether the episode has ended: solved, or out of steps.
+
+        Returns:
+            True where no further action counts.
+        """
         return self.solved() or self.depth() == 0
 
     @always_inline
     def reward(self) -> Float32:
         """The reward of being in this state: 1 solved, -0.5 out of steps, else -0.5 / max_depth.
+
+        Returns:
+            A number in -0.5..=1.
         """
         if self.solved():
             return 1
@@ -123,6 +182,15 @@ trait Board(Copyable, Deinitable, Movable):
 
 def target(width: Int, height: Int, cell: Int, action: Int) -> Int:
     """The cell that the blank goes to, its own cell where the action is impossible.
+
+    Args:
+        width: Cells in a row.
+        height: Rows.
+        cell: Where the blank is.
+        action: In 0..4.
+
+    Returns:
+        A cell in 0..`width * height`.
     """
     var row, column = divmod(cell, width)
     if action == 0:
@@ -137,7 +205,15 @@ def target(width: Int, height: Int, cell: Int, action: Int) -> Int:
 def target_table[
     width: Int, height: Int
 ]() -> InlineArray[UInt8, width * height * 4]:
-    """The `target` of every (cell, action)."""
+    """The `target` of every (cell, action).
+
+    Parameters:
+        width: Cells in a row.
+        height: Rows.
+
+    Returns:
+        Cells at `cell * 4 + action`.
+    """
     var table = InlineArray[UInt8, width * height * 4](fill=0)
     for cell in range(width * height):
         for action in range(NUM_ACTIONS):
@@ -151,6 +227,13 @@ def mask_table[
     width: Int, height: Int
 ]() -> InlineArray[UInt8, width * height * 8]:
     """The masks of every (cell, forbidden action); index 4: no action is forbidden.
+
+    Parameters:
+        width: Cells in a row.
+        height: Rows.
+
+    Returns:
+        Masks at `cell * 8 + forbidden`; 8 a cell, so that the index is a shift.
     """
     var table = InlineArray[UInt8, width * height * 8](fill=0)
     for cell in range(width * height):
@@ -168,29 +251,51 @@ def mask_table[
 
 @always_inline
 def undo_of(action: Int) -> UInt8:
-    """The action that undoes `action`: left and right, up and down."""
+    """The action that undoes `action`: left and right, up and down.
+
+    Args:
+        action: In 0..4.
+
+    Returns:
+        Its opposite.
+    """
     return UInt8(action ^ 2)
 
 
 struct Puzzle[width: Int, height: Int](Board):
     """The puzzle of any size from 2x2 to 16x16, its tiles in an `InlineArray`.
+
+    Parameters:
+        width: Cells in a row, 2 to 16.
+        height: Rows, 2 to 16.
     """
 
     comptime CELLS = Self.width * Self.height
+    """Number of cells, and of tiles with the blank."""
     comptime TARGETS = target_table[Self.width, Self.height]()
+    """Where the blank goes, at `cell * 4 + action`."""
     comptime MASKS = mask_table[Self.width, Self.height]()
+    """Legal actions, at `cell * 8 + forbidden`."""
 
     var tiles: InlineArray[UInt8, Self.CELLS]
+    """The tile of each cell, row by row."""
     var blank: Int
+    """Cell of the blank."""
     var misplaced: Int
     """Cells whose tile is not their own, blank included."""
     var steps_left: Int
+    """Steps until the episode ends unsolved."""
     var forbidden: UInt8
     """The action that the masks forbid, or `NO_ACTION`."""
     var parameters: Settings
+    """What the board was made with; the same for all episodes."""
 
     def __init__(out self, settings: Settings):
-        """A solved board with `max_depth` steps."""
+        """A solved board with `max_depth` steps.
+
+        Args:
+            settings: The parameters besides the size.
+        """
         self.tiles = InlineArray[UInt8, Self.CELLS](uninitialized=True)
         comptime for cell in range(Self.CELLS):
             self.tiles.unsafe_get(cell) = UInt8(cell)
@@ -202,11 +307,22 @@ struct Puzzle[width: Int, height: Int](Board):
 
     @always_inline
     def tile(self, cell: Int) -> Int:
-        """The tile at `cell`, which is in 0..CELLS."""
+        """The tile at `cell`, which is in 0..CELLS.
+
+        Args:
+            cell: Counts row by row from the top left.
+
+        Returns:
+            The tile, in 0..CELLS; 0 is the blank.
+        """
         return Int(self.tiles.unsafe_get(cell))
 
     def place(mut self, tiles: Span[UInt8, _]):
-        """Puts `tiles` [CELLS] on the board; `max_depth` steps are left."""
+        """Puts `tiles` [CELLS] on the board; `max_depth` steps are left.
+
+        Args:
+            tiles: A permutation [CELLS], which is not checked.
+        """
         self.misplaced = 0
         for cell in range(Self.CELLS):
             self.tiles[cell] = tiles[cell]
@@ -219,6 +335,10 @@ struct Puzzle[width: Int, height: Int](Board):
     @always_inline
     def scramble(mut self, mut rng: Rng, num_actions: Int):
         """Random actions from solved, two bits each; `depth_slope` steps for each.
+
+        Args:
+            rng: The stream; 32 actions use up one word.
+            num_actions: How many; impossible ones count.
         """
         ref targets = global_constant[Self.TARGETS]()
         comptime for cell in range(Self.CELLS):
@@ -243,7 +363,11 @@ struct Puzzle[width: Int, height: Int](Board):
 
     @always_inline
     def step(mut self, action: Int):
-        """Plays `action`, which is in 0..4."""
+        """Plays `action`, which is in 0..4.
+
+        Args:
+            action: Left, up, right or down; not checked against the masks.
+        """
         ref targets = global_constant[Self.TARGETS]()
         var to = Int(targets.unsafe_get(self.blank * 4 + action))
         var tile = self.tiles.unsafe_get(to)
@@ -260,12 +384,20 @@ struct Puzzle[width: Int, height: Int](Board):
 
     @always_inline
     def solved(self) -> Bool:
-        """Whether every tile is at its own cell."""
+        """Whether every tile is at its own cell.
+
+        Returns:
+            True for the one solved state, whatever the steps left.
+        """
         return self.misplaced == 0
 
     @always_inline
     def masks(self) -> UInt8:
-        """Bit a is set where action a may be taken."""
+        """Bit a is set where action a may be taken.
+
+        Returns:
+            Four bits, at least one of them set.
+        """
         ref masks = global_constant[Self.MASKS]()
         var forbidden = (
             self.forbidden if self.parameters.forbid_undo else NO_ACTION
@@ -274,17 +406,32 @@ struct Puzzle[width: Int, height: Int](Board):
 
     @always_inline
     def depth(self) -> Int:
-        """The steps that are left."""
+        """The steps that are left.
+
+        Returns:
+            At least 0.
+        """
         return self.steps_left
 
     @always_inline
     def settings(self) -> Settings:
-        """The parameters it was made with."""
+        """The parameters it was made with.
+
+        Returns:
+            Its own copy of them.
+        """
         return self.parameters
 
 
 def goal_word(cells: Int) -> UInt64:
-    """Tile i in nibble i, for `cells` tiles."""
+    """Tile i in nibble i, for `cells` tiles.
+
+    Args:
+        cells: At most 16.
+
+    Returns:
+        The word of the solved board.
+    """
     var word = UInt64(0)
     for cell in range(cells):
         word |= UInt64(cell) << UInt64(4 * cell)
@@ -293,23 +440,38 @@ def goal_word(cells: Int) -> UInt64:
 
 struct PackedPuzzle[width: Int, height: Int](Board):
     """The puzzle with at most 16 cells, its tiles in the nibbles of one word.
+
+    Parameters:
+        width: Cells in a row, at least 2.
+        height: Rows, at least 2; `width * height` is at most 16.
     """
 
     comptime CELLS = Self.width * Self.height
+    """Number of cells, and of tiles with the blank."""
     comptime TARGETS = target_table[Self.width, Self.height]()
+    """Where the blank goes, at `cell * 4 + action`."""
     comptime MASKS = mask_table[Self.width, Self.height]()
+    """Legal actions, at `cell * 8 + forbidden`."""
     comptime GOAL = goal_word(Self.CELLS)
+    """The word of the solved board."""
 
     var tiles: UInt64
     """Tile of cell i in bits 4 i to 4 i + 3."""
     var blank: Int
+    """Cell of the blank."""
     var steps_left: Int
+    """Steps until the episode ends unsolved."""
     var forbidden: UInt8
     """The action that the masks forbid, or `NO_ACTION`."""
     var parameters: Settings
+    """What the board was made with; the same for all episodes."""
 
     def __init__(out self, settings: Settings):
-        """A solved board with `max_depth` steps."""
+        """A solved board with `max_depth` steps.
+
+        Args:
+            settings: The parameters besides the size.
+        """
         comptime assert Self.CELLS <= 16, "a word has room for 16 tiles"
         self.tiles = Self.GOAL
         self.blank = 0
@@ -319,11 +481,22 @@ struct PackedPuzzle[width: Int, height: Int](Board):
 
     @always_inline
     def tile(self, cell: Int) -> Int:
-        """The tile at `cell`, which is in 0..CELLS."""
+        """The tile at `cell`, which is in 0..CELLS.
+
+        Args:
+            cell: Counts row by row from the top left.
+
+        Returns:
+            The tile, in 0..CELLS; 0 is the blank.
+        """
         return Int((self.tiles >> UInt64(4 * cell)) & 15)
 
     def place(mut self, tiles: Span[UInt8, _]):
-        """Puts `tiles` [CELLS] on the board; `max_depth` steps are left."""
+        """Puts `tiles` [CELLS] on the board; `max_depth` steps are left.
+
+        Args:
+            tiles: A permutation [CELLS], which is not checked.
+        """
         self.tiles = 0
         for cell in range(Self.CELLS):
             self.tiles |= UInt64(tiles[cell]) << UInt64(4 * cell)
@@ -336,6 +509,14 @@ struct PackedPuzzle[width: Int, height: Int](Board):
     @always_inline
     def swapped(tiles: UInt64, blank: Int, to: Int) -> UInt64:
         """The board after the blank went from `blank` to `to`; itself if they are equal.
+
+        Args:
+            tiles: The word before the move.
+            blank: Cell of the blank.
+            to: Cell that the blank goes to.
+
+        Returns:
+            The word after the move.
         """
         var tile = tiles & (UInt64(15) << UInt64(4 * to))
         var turn = UInt64(4 * (blank - to)) & 63
@@ -344,6 +525,10 @@ struct PackedPuzzle[width: Int, height: Int](Board):
     @always_inline
     def scramble(mut self, mut rng: Rng, num_actions: Int):
         """Random actions from solved, two bits each; `depth_slope` steps for each.
+
+        Args:
+            rng: The stream; 32 actions use up one word.
+            num_actions: How many; impossible ones count.
         """
         ref targets = global_constant[Self.TARGETS]()
         var tiles = UInt64(Self.GOAL)
@@ -364,7 +549,11 @@ struct PackedPuzzle[width: Int, height: Int](Board):
 
     @always_inline
     def step(mut self, action: Int):
-        """Plays `action`, which is in 0..4."""
+        """Plays `action`, which is in 0..4.
+
+        Args:
+            action: Left, up, right or down; not checked against the masks.
+        """
         ref targets = global_constant[Self.TARGETS]()
         var to = Int(targets.unsafe_get(self.blank * 4 + action))
         self.forbidden = undo_of(action) if to != self.blank else self.forbidden
@@ -374,12 +563,20 @@ struct PackedPuzzle[width: Int, height: Int](Board):
 
     @always_inline
     def solved(self) -> Bool:
-        """Whether every tile is at its own cell."""
+        """Whether every tile is at its own cell.
+
+        Returns:
+            True for the one solved state, whatever the steps left.
+        """
         return self.tiles == Self.GOAL
 
     @always_inline
     def masks(self) -> UInt8:
-        """Bit a is set where action a may be taken."""
+        """Bit a is set where action a may be taken.
+
+        Returns:
+            Four bits, at least one of them set.
+        """
         ref masks = global_constant[Self.MASKS]()
         var forbidden = (
             self.forbidden if self.parameters.forbid_undo else NO_ACTION
@@ -388,12 +585,20 @@ struct PackedPuzzle[width: Int, height: Int](Board):
 
     @always_inline
     def depth(self) -> Int:
-        """The steps that are left."""
+        """The steps that are left.
+
+        Returns:
+            At least 0.
+        """
         return self.steps_left
 
     @always_inline
     def settings(self) -> Settings:
-        """The parameters it was made with."""
+        """The parameters it was made with.
+
+        Returns:
+            Its own copy of them.
+        """
         return self.parameters
 
 
@@ -401,6 +606,14 @@ def reset_uniform[B: Board](mut board: B, mut rng: Rng, width: Int):
     """A board drawn uniformly from all solvable ones, `width` cells a row; `max_depth` steps.
 
     Fisher-Yates from the last cell down; an unsolvable result swaps its first two tiles.
+
+    Parameters:
+        B: The board, which says the number of cells.
+
+    Args:
+        board: Overwritten with the drawn state.
+        rng: The stream; each cell but the first uses up one word.
+        width: Cells in a row of `B`.
     """
     var tiles = InlineArray[UInt8, B.CELLS](fill=0)
     for cell in range(B.CELLS):
@@ -416,7 +629,16 @@ def reset_uniform[B: Board](mut board: B, mut rng: Rng, width: Int):
 
 @always_inline
 def swap[size: Int](mut tiles: InlineArray[UInt8, size], i: Int, j: Int):
-    """Exchanges two entries."""
+    """Exchanges two entries.
+
+    Parameters:
+        size: Length of the array.
+
+    Args:
+        tiles: The array, changed in place.
+        i: Index of the one entry.
+        j: Index of the other; the same one changes nothing.
+    """
     var tile = tiles[i]
     tiles[i] = tiles[j]
     tiles[j] = tile
@@ -427,6 +649,13 @@ def is_solvable(tiles: Span[UInt8, _], width: Int) -> Bool:
 
     A move is one transposition and shifts the blank by one cell, so the parity of the permutation
     equals the parity of the blank's distance from its corner, or never will.
+
+    Args:
+        tiles: The tile of each cell, row by row, each of 0..CELLS once.
+        width: Cells in a row.
+
+    Returns:
+        True for half of all permutations.
     """
     var odd = False
     for i in range(len(tiles)):

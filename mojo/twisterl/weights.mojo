@@ -14,7 +14,9 @@ from .noise import padded
 from .puzzle import NUM_ACTIONS
 
 comptime MAX_FILE_BYTES = 1 << 28
+"""Largest safetensors file that is read, in bytes."""
 comptime MAX_HEADER_BYTES = 1 << 20
+"""Largest header that is read, in bytes."""
 
 
 @fieldwise_init
@@ -22,8 +24,11 @@ struct Tensor(Copyable, Movable):
     """A named float32 tensor, its values in row-major order."""
 
     var name: String
+    """Its key in the header, such as `embeddings.weight`."""
     var shape: List[Int]
+    """Its sizes, the slowest first."""
     var values: List[Float32]
+    """As many as the product of the shape."""
 
 
 @fieldwise_init
@@ -31,14 +36,18 @@ struct Note(Copyable, Movable):
     """One entry of the metadata."""
 
     var key: String
+    """Unlike all other keys of the metadata."""
     var text: String
+    """The value; numbers are written in decimal."""
 
 
 struct Tensors(Movable):
     """The content of a safetensors file."""
 
     var tensors: List[Tensor]
+    """In the order of the file."""
     var notes: List[Note]
+    """The metadata, in the order of the file."""
 
     def __init__(out self):
         """An empty one."""
@@ -46,15 +55,32 @@ struct Tensors(Movable):
         self.notes = List[Note]()
 
     def add(mut self, name: String, shape: List[Int], values: Span[Float32, _]):
-        """Adds a tensor of `shape` with these `values`."""
+        """Adds a tensor of `shape` with these `values`.
+
+        Args:
+            name: A name that no other tensor has.
+            shape: The sizes, whose product is the number of values.
+            values: The numbers in row-major order, copied.
+        """
         self.tensors.append(Tensor(name, shape.copy(), List[Float32](values)))
 
     def note(mut self, key: String, text: String):
-        """Adds an entry to the metadata."""
+        """Adds an entry to the metadata.
+
+        Args:
+            key: A key that is not there yet.
+            text: Any text.
+        """
         self.notes.append(Note(key, text))
 
     def find_note(self, key: String) raises -> String:
         """The metadata under `key`.
+
+        Args:
+            key: The key, written exactly so.
+
+        Returns:
+            The text of the first entry with this key.
 
         Raises:
             If there is none.
@@ -66,6 +92,13 @@ struct Tensors(Movable):
 
     def values(self, name: String, shape: List[Int]) raises -> List[Float32]:
         """The values of the tensor `name`, which must have `shape` and be finite.
+
+        Args:
+            name: Name of the tensor.
+            shape: The shape that it must have.
+
+        Returns:
+            A copy of the numbers in row-major order.
 
         Raises:
             Naming the tensor, if it is missing, has another shape, or holds NaN or infinity.
@@ -94,6 +127,9 @@ struct Tensors(Movable):
 
     def save(self, path: String) raises:
         """Writes the file at `path`, wholly or not at all.
+
+        Args:
+            path: The file to make or replace.
 
         Raises:
             As `write_atomic`.
@@ -138,6 +174,12 @@ struct Tensors(Movable):
     def load(path: String) raises -> Tensors:
         """The content of the file at `path`.
 
+        Args:
+            path: A file of at most `MAX_FILE_BYTES`.
+
+        Returns:
+            Tensors and metadata; NaN and infinity are refused by `values` only.
+
         Raises:
             Naming the file, if it is missing, cut off, no safetensors file, or not all float32.
         """
@@ -149,7 +191,14 @@ struct Tensors(Movable):
 
 
 def listed(numbers: List[Int]) -> String:
-    """The numbers with commas between them."""
+    """The numbers with commas between them.
+
+    Args:
+        numbers: Any number of them.
+
+    Returns:
+        Text such as `3,4`, as it stands in a JSON list.
+    """
     var text = String()
     for i in range(len(numbers)):
         text += String("," if i > 0 else "", numbers[i])
@@ -158,6 +207,12 @@ def listed(numbers: List[Int]) -> String:
 
 def decode(content: List[UInt8]) raises -> Tensors:
     """The tensors in the bytes of a safetensors file.
+
+    Args:
+        content: The whole file.
+
+    Returns:
+        Tensors and metadata.
 
     Raises:
         If the bytes are cut off or are no such file.
@@ -203,7 +258,16 @@ def decode(content: List[UInt8]) raises -> Tensors:
 
 
 def read_notes(header: Json, entry: Int, mut result: Tensors) raises:
-    """Adds the metadata to `result`."""
+    """Adds the metadata to `result`.
+
+    Args:
+        header: The header of the file.
+        entry: Number of the value of `__metadata__`.
+        result: Receives the metadata.
+
+    Raises:
+        If it is no object of strings.
+    """
     if header.kind(entry) != Kind.OBJECT:
         raise Error("__metadata__ is no object of strings")
     for i in range(header.length(entry)):
@@ -221,6 +285,19 @@ def read_tensor(
     mut result: Tensors,
 ) raises -> Int:
     """Adds the tensor that `entry` describes to `result` and returns its size in bytes.
+
+    Args:
+        header: The header of the file.
+        entry: Number of the tensor's entry.
+        name: Name of the tensor.
+        data: The bytes behind the header.
+        result: Receives the tensor.
+
+    Returns:
+        Bytes of data that it takes up.
+
+    Raises:
+        Naming the tensor, if its entry is incomplete, not float32, or disagrees with the data.
     """
     var shape = naturals(header, entry, "shape", name)
     var offsets = naturals(header, entry, "data_offsets", name)
@@ -260,7 +337,20 @@ def read_tensor(
 def naturals(
     header: Json, entry: Int, key: String, name: String
 ) raises -> List[Int]:
-    """The list of whole numbers under `key` of a tensor's entry."""
+    """The list of whole numbers under `key` of a tensor's entry.
+
+    Args:
+        header: The header of the file.
+        entry: Number of the tensor's entry.
+        key: The key `shape` or `data_offsets`.
+        name: Name of the tensor, for errors.
+
+    Returns:
+        The numbers, each of at most 15 digits.
+
+    Raises:
+        Naming the tensor, if there is no list or it holds anything else.
+    """
     if header.kind(entry) == Kind.OBJECT:
         var node = header.member(entry, key)
         if node >= 0 and header.kind(node) == Kind.LIST:
@@ -281,6 +371,13 @@ def naturals(
 
 def policy_tensors(weights: List[Float32], layout: Layout) -> Tensors:
     """The state dict of the `BasicPolicy` that these `weights` are, in the order of `layout`.
+
+    Args:
+        weights: At least `layout.size()` floats.
+        layout: Where each tensor begins in them.
+
+    Returns:
+        Six tensors under the names that Python uses, the embedding as [H, F].
     """
     var features = layout.features
     var hidden = layout.hidden
@@ -319,6 +416,13 @@ def policy_tensors(weights: List[Float32], layout: Layout) -> Tensors:
 
 def policy_weights(tensors: Tensors, layout: Layout) raises -> List[Float32]:
     """The weights of a `BasicPolicy`'s state dict in the order of `layout`, padded with zeros.
+
+    Args:
+        tensors: The state dict of a policy with one hidden layer.
+        layout: Widths of the network that is wanted.
+
+    Returns:
+        `layout.size()` floats, and zeros up to a whole block of noise.
 
     Raises:
         If a tensor is missing, foreign, of another shape, or not finite.
