@@ -1,6 +1,7 @@
 """What several test files need."""
 
 import json
+import signal
 
 import pytest
 
@@ -20,6 +21,15 @@ SMALL = {
         "logging": {"log_freq": 1, "checkpoint_freq": 2},
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """Commands take over the signals; pytest wants them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

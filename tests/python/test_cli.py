@@ -21,15 +21,6 @@ from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
 MODULE = [sys.executable, "-m", "twisterl.train"]
 
 
-@pytest.fixture(autouse=True)
-def own_signals():
-    """Commands take over the signals; pytest wants them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.fixture
 def run_dir(config_file, tmp_path):
     """A trained run."""

@@ -205,6 +205,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// Puts `root` into the next start; false when there is none left.
     fn next_root(&mut self) -> Result<bool> {
+        self.pending = 0..0;
         self.current = self.next_start.fetch_add(1, Ordering::Relaxed);
         if self.current >= self.starts.len() {
             return Ok(false);
