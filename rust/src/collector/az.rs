@@ -1,11 +1,11 @@
 //! Episodes for AlphaZero: every move is searched, its visits are the policy's target and the
 //! return of the episode the value's.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{PoisonError, RwLock};
 
 use super::merge::{merge, Part};
-use super::ppo::DifficultyDistribution;
+use super::queue::{DifficultyDistribution, EpisodeQueue};
 use super::rollout::Rollout;
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Choice, Episodes, Visit};
@@ -145,18 +145,21 @@ impl Collector {
             follow_plans: false,
             cache: config.cache,
         };
-        let next_episode = AtomicUsize::new(0);
-        let difficulty = env.get_difficulty();
+        let queue = EpisodeQueue {
+            num_episodes: config.num_episodes,
+            seed,
+            iteration,
+            difficulty: env.get_difficulty(),
+            difficulty_distribution: config.difficulty_distribution,
+            next: AtomicUsize::new(0),
+        };
         let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
         cache.clear(policy.num_actions() + 1);
         let parts = run(num_workers, &mut *poll, |_, poll| {
             let mut forester = Forester::new(policy, rules, &self.cache, most_games);
             let mut recorder = Recorder {
                 config,
-                seed,
-                iteration,
-                difficulty,
-                next_episode: &next_episode,
+                queue: &queue,
                 games: (0..most_games).map(|_| Recording::default()).collect(),
                 done: Part::default(),
                 report: AzReport::default(),
@@ -195,10 +198,7 @@ impl Recording {
 
 struct Recorder<'a> {
     config: &'a AzConfig,
-    seed: u64,
-    iteration: u64,
-    difficulty: usize,
-    next_episode: &'a AtomicUsize,
+    queue: &'a EpisodeQueue,
     games: Vec<Recording>,
     done: Part,
     report: AzReport,
@@ -206,12 +206,9 @@ struct Recorder<'a> {
 
 impl Episodes for Recorder<'_> {
     fn start(&mut self, game: usize, _: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
-        let episode = self.next_episode.fetch_add(1, Ordering::Relaxed);
-        if episode >= self.config.num_episodes {
+        let Some((episode, action)) = self.queue.start(rng) else {
             return Ok(None);
-        }
-        *rng = Rng::stream(self.seed, self.iteration, episode as u64);
-        let difficulty = self.config.difficulty_distribution.draw(self.difficulty, rng);
+        };
         let recording = &mut self.games[game];
         recording.episode = episode;
         recording.rows.clear();
@@ -220,7 +217,7 @@ impl Episodes for Recorder<'_> {
             Some(_) => rng.unit() < self.config.resign_exempt,
             None => true,
         };
-        Ok(Some(Move::Reset { difficulty }))
+        Ok(Some(action))
     }
 
     fn visit(&mut self, game: usize, visit: &Visit<'_>) -> Result<()> {

@@ -3,6 +3,7 @@
 pub mod az;
 mod merge;
 pub mod ppo;
+mod queue;
 mod rollout;
 pub mod walk;
 

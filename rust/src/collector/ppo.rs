@@ -1,9 +1,10 @@
 //! Episodes for proximal policy optimization: sampled actions, advantages by GAE.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::merge::{merge, Part};
+use super::queue::EpisodeQueue;
 use super::rollout::Rollout;
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Choice, Episodes, Memory, Player, Rules, Visit};
@@ -14,6 +15,7 @@ use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
 
+pub use super::queue::DifficultyDistribution;
 pub use crate::engine::lockstep::MASKED_LOGIT;
 pub use crate::search::Truncation;
 
@@ -21,26 +23,6 @@ pub use crate::search::Truncation;
 const LANES: usize = 48;
 /// With the evaluation cache only few lanes of a step reach the network.
 const LANES_WITH_CACHE: usize = 384;
-
-/// How difficult each episode is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DifficultyDistribution {
-    /// As difficult as the environment says.
-    #[default]
-    Fixed,
-    /// Uniform from 1 to what the environment says.
-    Uniform,
-}
-
-impl DifficultyDistribution {
-    /// The difficulty of an episode where the environment's is `most`.
-    pub(super) fn draw(self, most: usize, rng: &mut Rng) -> usize {
-        match self {
-            Self::Fixed => most,
-            Self::Uniform => 1 + rng.below(u32::try_from(most).unwrap_or(u32::MAX)) as usize,
-        }
-    }
-}
 
 /// What to collect.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,8 +106,14 @@ impl Collector {
         let num_lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
         let num_lanes = num_lanes.min(config.num_episodes.div_ceil(num_workers));
         let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
-        let next_episode = AtomicUsize::new(0);
-        let difficulty = env.get_difficulty();
+        let queue = EpisodeQueue {
+            num_episodes: config.num_episodes,
+            seed,
+            iteration,
+            difficulty: env.get_difficulty(),
+            difficulty_distribution: config.difficulty_distribution,
+            next: AtomicUsize::new(0),
+        };
         self.cache
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
@@ -137,15 +125,7 @@ impl Collector {
             lanes.resize_with(num_lanes, Recording::default);
             done.clear();
             let mut envs = env.lanes(num_lanes)?;
-            let mut recorder = Recorder {
-                config,
-                seed,
-                iteration,
-                difficulty,
-                next_episode: &next_episode,
-                lanes,
-                done,
-            };
+            let mut recorder = Recorder { config, queue: &queue, lanes, done };
             let player = Player { policy, rules, cache: &self.cache, memory };
             player.play(&mut *envs, &mut recorder, poll)
         })?;
@@ -165,25 +145,19 @@ struct Recording {
 
 struct Recorder<'a> {
     config: &'a PpoConfig,
-    seed: u64,
-    iteration: u64,
-    difficulty: usize,
-    next_episode: &'a AtomicUsize,
+    queue: &'a EpisodeQueue,
     lanes: &'a mut [Recording],
     done: &'a mut Part,
 }
 
 impl Episodes for Recorder<'_> {
     fn start(&mut self, lane: usize, _: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
-        let episode = self.next_episode.fetch_add(1, Ordering::Relaxed);
-        if episode >= self.config.num_episodes {
+        let Some((episode, action)) = self.queue.start(rng) else {
             return Ok(None);
-        }
-        *rng = Rng::stream(self.seed, self.iteration, episode as u64);
-        let difficulty = self.config.difficulty_distribution.draw(self.difficulty, rng);
+        };
         self.lanes[lane].episode = episode;
         self.lanes[lane].rows.clear();
-        Ok(Some(Move::Reset { difficulty }))
+        Ok(Some(action))
     }
 
     #[inline]

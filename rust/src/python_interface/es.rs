@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::collector::{count, signal_poll};
 use super::env::get_env;
+use crate::collector::ppo::DifficultyDistribution;
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
 use crate::es::{evaluate, first_weights, step, Decline, EsConfig, Optimizer, Player, Rule, State};
@@ -23,7 +24,7 @@ struct Settings {
     num_episodes: usize,
     num_cores: usize,
     sigma: f64,
-    difficulty_distribution: Distribution,
+    difficulty_distribution: DifficultyDistribution,
     player: PlayerName,
     rule: RuleName,
     lr: f64,
@@ -33,13 +34,6 @@ struct Settings {
     decline: DeclineName,
     decline_generations: u64,
     final_ratio: f64,
-}
-
-#[derive(Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Distribution {
-    Fixed,
-    Uniform,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +69,7 @@ impl Settings {
             num_pairs: self.num_pairs,
             num_episodes: self.num_episodes,
             sigma: self.sigma,
-            uniform_difficulty: self.difficulty_distribution == Distribution::Uniform,
+            uniform_difficulty: self.difficulty_distribution == DifficultyDistribution::Uniform,
             player: match self.player {
                 PlayerName::Policy => Player::Policy,
                 PlayerName::Value => Player::Value,

@@ -6,7 +6,7 @@
 //! logits share, so the logarithm of the prior stands for the logit.
 
 use super::dirichlet::positive_unit;
-use super::select::below;
+use super::select::{below, first_largest};
 use super::tree::{Edge, Node, ILLEGAL};
 use super::{TreeConfig, Value};
 use crate::rng::Rng;
@@ -141,14 +141,8 @@ impl<'a> Plan<'a> {
     /// times.
     #[inline]
     fn best(&self, gumbel: &[f32], visits: u32) -> usize {
-        let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
-        for (action, logit) in self.logits() {
-            let score = gumbel[action] + logit;
-            if self.edges[action].visits == visits && score > best_score {
-                (best, best_score) = (action, score);
-            }
-        }
-        best
+        let visited = self.logits().filter(|(action, _)| self.edges[*action].visits == visits);
+        first_largest(visited.map(|(action, logit)| (action, gumbel[action] + logit)))
     }
 }
 
@@ -183,14 +177,12 @@ pub(super) fn inside(
     let plan = Plan::new(node, edges, config, range);
     plan.improve(policy);
     let share = 1.0 / (1 + plan.visits) as f32;
-    let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
-    for (action, (edge, &wanted)) in edges.iter().zip(&*policy).enumerate() {
+    let scored = edges.iter().zip(&*policy).enumerate();
+    let legal = scored.filter(|(_, (edge, _))| edge.child != ILLEGAL);
+    first_largest(legal.map(|(action, (edge, &wanted))| {
         let score = wanted - edge.visits as f32 * share;
-        if edge.child != ILLEGAL && score > best_score {
-            (best, best_score) = (action, score);
-        }
-    }
-    best
+        (action, score)
+    }))
 }
 
 /// The action that sequential halving leaves over; `policy` becomes the improved policy.

@@ -15,14 +15,22 @@ pub(super) fn puct(node: &Node, edges: &[Edge], config: &TreeConfig, range: &Val
     let scale = range.scale();
     let exploration = config.exploration * (node.visits as f32).sqrt();
     let unvisited = scale * below(node.mean, node, config.gamma);
-    let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
-    for (action, edge) in edges.iter().enumerate() {
+    let legal = edges.iter().enumerate().filter(|(_, edge)| edge.child != ILLEGAL);
+    first_largest(legal.map(|(action, edge)| {
         let value = match edge.visits {
             0 => unvisited,
             _ => scale * edge.value,
         };
-        let score = value + exploration * edge.prior / (1 + edge.visits) as f32;
-        if edge.child != ILLEGAL && score > best_score {
+        (action, value + exploration * edge.prior / (1 + edge.visits) as f32)
+    }))
+}
+
+/// The action of the largest score, the first of equals; 0 without a score.
+#[inline]
+pub(super) fn first_largest(scored: impl Iterator<Item = (usize, f32)>) -> usize {
+    let (mut best, mut best_score) = (0, f32::NEG_INFINITY);
+    for (action, score) in scored {
+        if score > best_score {
             (best, best_score) = (action, score);
         }
     }
