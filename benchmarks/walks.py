@@ -41,7 +41,7 @@ def walk8(_: argparse.Namespace) -> list[dict[str, Any]]:
 
 def walk15(_: argparse.Namespace) -> list[dict[str, Any]]:
     """Random walks on the 15-puzzle: one run, judged on uniformly random boards."""
-    runs = [train("rw_puzzle15_v1", 0, "64:200,256:200,2048:100,16384:10", KEPT)]
+    runs = [train("rw_puzzle15_v1", 0, "64:200,256:200,2048:200,16384:40", KEPT)]
     shutil.rmtree(KEPT)
     goals: Goals = {
         256: {"solved": 1.0, "length_ratio": 1.06, "ms_a_board": 50},
