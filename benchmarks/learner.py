@@ -2,8 +2,9 @@
 
     learner.py reach CONFIG SEED DIFFICULTY LIMIT_S REPORT     until the curriculum gets there
     learner.py quality CONFIG SEED REPORT                      the whole run, with its curve
-    learner.py walk CONFIG SEED RUN SEARCHES REPORT            the same, kept in the folder RUN,
-        then beam searches: `16:1000,128:200` for 1,000 boards at width 16 and 200 at width 128
+    learner.py walk CONFIG SEED RUN SEARCHES STEPS REPORT      the same, kept in the folder RUN,
+        then beam searches: `16:1000,128:200` for 1,000 boards at width 16 and 200 at width 128;
+        STEPS instead of the config's learning.num_steps, 0 for the config's
     learner.py outcome CONFIG SEED DIFFICULTY,... REPORT       what the whole run reaches
     learner.py search CONFIG SEED LIMIT_S OVERRIDES REPORT     the same, judged by tree search
 
@@ -224,10 +225,11 @@ def search(
     }
 
 
-def walk(config_path: str, seed: int, run: str, searches: str) -> dict[str, Any]:
+def walk(config_path: str, seed: int, run: str, searches: str, steps: int) -> dict[str, Any]:
     from twisterl.twisterl.collector import OptimalSolver, evaluate_episodes
 
-    algorithm = prepare(config_path, seed)
+    length = {"algorithm.learning.num_steps": steps} if steps else {}
+    algorithm = prepare(config_path, seed, length)
     metric = algorithm.config["evals"][algorithm.config["learning"]["diff_metric"]]
     algorithm.config["evals"] = {}
     counts = [tuple(map(int, search.split(":"))) for search in searches.split(",")]
@@ -345,7 +347,7 @@ def main() -> None:
     if mode == "reach":
         report = reach(config_path, int(seed), int(rest[0]), float(rest[1]))
     elif mode == "walk":
-        report = walk(config_path, int(seed), rest[0], rest[1])
+        report = walk(config_path, int(seed), rest[0], rest[1], int(rest[2]))
     elif mode == "search":
         report = search(config_path, int(seed), float(rest[0]), json.loads(rest[1]))
     elif mode == "outcome":

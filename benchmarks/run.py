@@ -408,12 +408,16 @@ BENCHMARKS = {
     "quality": learning.quality,
     "walk8": walks.walk8,
     "walk15": walks.walk15,
+    "walk15_long": walks.walk15_long,
     "walk_cube": walks.walk_cube,
     "environments": learning.environments,
     "az8": alphazero.az8,
     "az_search": alphazero.az_search,
 }
-LONG = ("reach", "quality", "walk8", "walk15", "walk_cube", "environments", "az8", "az_search")
+LONG = (
+    *("reach", "quality", "environments", "az8", "az_search"),
+    *("walk8", "walk15", "walk15_long", "walk_cube"),
+)
 
 
 def main() -> int:
