@@ -152,35 +152,38 @@ def play[
     var episodes = InlineArray[Int, interleaved](fill=0)
     var steps = 0
     var next = 0
-    var lane = 0
     while True:
-        if lane == len(boards):
-            # Fill up behind the last lane, then go round.
-            while lane < interleaved and next < len(starts):
-                if starts.unsafe_get(next).is_final():
-                    moves[next] = 0 if starts.unsafe_get(next).solved() else -1
-                else:
-                    episodes.unsafe_get(lane) = next
-                    boards.append(starts.unsafe_get(next).copy())
-                    lane += 1
-                next += 1
-            if len(boards) == 0:
-                break
-            lane = 0
-        ref board = boards.unsafe_get(lane)
-        board.step(choose[B, hidden, player](board, weights))
-        steps += 1
-        if board.is_final():
-            var episode = episodes.unsafe_get(lane)
-            var taken = starts.unsafe_get(episode).depth() - board.depth()
-            moves[episode] = taken if board.solved() else -1
-            # The last lane takes this place.
-            var last = boards.pop()
-            if lane < len(boards):
-                boards[lane] = last^
-                episodes.unsafe_get(lane) = episodes.unsafe_get(len(boards))
-        else:
-            lane += 1
+        while len(boards) < interleaved and next < len(starts):
+            ref start = starts.unsafe_get(next)
+            if start.is_final():
+                moves[next] = 0 if start.solved() else -1
+            else:
+                episodes.unsafe_get(len(boards)) = next
+                boards.append(start.copy())
+            next += 1
+        if len(boards) == 0:
+            break
+        # Which lane is next does not depend on how the one before went on: that is what lets the
+        # processor work on several.
+        var ended = False
+        for lane in range(len(boards)):
+            ref board = boards.unsafe_get(lane)
+            board.step(choose[B, hidden, player](board, weights))
+            ended |= board.is_final()
+        steps += len(boards)
+        if not ended:
+            continue
+        for lane in range(len(boards) - 1, -1, -1):
+            ref board = boards.unsafe_get(lane)
+            if board.is_final():
+                var episode = episodes.unsafe_get(lane)
+                var taken = starts.unsafe_get(episode).depth() - board.depth()
+                moves[episode] = taken if board.solved() else -1
+                # The last lane takes this place.
+                var last = boards.pop()
+                if lane < len(boards):
+                    boards[lane] = last^
+                    episodes.unsafe_get(lane) = episodes.unsafe_get(len(boards))
     return _score(starts, moves, steps)
 
 

@@ -26,6 +26,8 @@ comptime NUM_ACTIONS = 4
 """Actions A of every board: left, up, right, down."""
 comptime NO_ACTION = UInt8(4)
 """In place of the last action where there is none."""
+comptime SMALL = 16
+"""Cells of the largest board that fits into a vector of bytes, or into the nibbles of a word."""
 
 
 struct Settings(ImplicitlyCopyable):
@@ -249,6 +251,48 @@ def mask_table[
     return table^
 
 
+def pair_table[
+    width: Int, height: Int
+]() -> InlineArray[UInt8, width * height * 16]:
+    """The `target` of every cell by two actions in turn.
+
+    Parameters:
+        width: Cells in a row.
+        height: Rows.
+
+    Returns:
+        Cells at `cell * 16 + 4 * second + first`.
+    """
+    var table = InlineArray[UInt8, width * height * 16](fill=0)
+    for cell in range(width * height):
+        for actions in range(16):
+            var between = target(width, height, cell, actions % 4)
+            var to = target(width, height, between, actions // 4)
+            table[cell * 16 + actions] = UInt8(to)
+    return table^
+
+
+def swap_table[
+    width: Int, height: Int
+]() -> InlineArray[UInt8, width * height * 64]:
+    """For every (cell, action): 255 where the blank leaves and where it arrives, else 0.
+
+    Parameters:
+        width: Cells in a row.
+        height: Rows; `width * height` is at most 16.
+
+    Returns:
+        Sixteen bytes, one for each cell, at `(cell * 4 + action) * 16`.
+    """
+    var table = InlineArray[UInt8, width * height * 64](fill=0)
+    for cell in range(width * height):
+        for action in range(NUM_ACTIONS):
+            var start = (cell * 4 + action) * SMALL
+            table[start + cell] = 255
+            table[start + target(width, height, cell, action)] = 255
+    return table^
+
+
 @always_inline
 def undo_of(action: Int) -> UInt8:
     """The action that undoes `action`: left and right, up and down.
@@ -260,6 +304,23 @@ def undo_of(action: Int) -> UInt8:
         Its opposite.
     """
     return UInt8(action ^ 2)
+
+
+@always_inline
+def forbidden_after(before: UInt8, action: Int, moved: Bool) -> UInt8:
+    """What is forbidden after `action`: what undoes it, and `before` if the blank did not move.
+
+    Args:
+        before: What was forbidden before it.
+        action: In 0..4.
+        moved: Whether the blank moved.
+
+    Returns:
+        An action or `NO_ACTION`.
+    """
+    # Not `if`: whether a random action moves the blank is nothing that a processor can foresee.
+    var all = UInt8(0) - UInt8(moved)
+    return (undo_of(action) & all) | (before & ~all)
 
 
 struct Puzzle[width: Int, height: Int](Board):
@@ -276,9 +337,11 @@ struct Puzzle[width: Int, height: Int](Board):
     """Where the blank goes, at `cell * 4 + action`."""
     comptime MASKS = mask_table[Self.width, Self.height]()
     """Legal actions, at `cell * 8 + forbidden`."""
+    comptime ROOM = max(SMALL, Self.CELLS)
+    """Length of the array: a small board is one vector."""
 
-    var tiles: InlineArray[UInt8, Self.CELLS]
-    """The tile of each cell, row by row."""
+    var tiles: InlineArray[UInt8, Self.ROOM]
+    """The tile of each cell, row by row; what is behind the last one never changes."""
     var blank: Int
     """Cell of the blank."""
     var misplaced: Int
@@ -296,8 +359,8 @@ struct Puzzle[width: Int, height: Int](Board):
         Args:
             settings: The parameters besides the size.
         """
-        self.tiles = InlineArray[UInt8, Self.CELLS](uninitialized=True)
-        comptime for cell in range(Self.CELLS):
+        self.tiles = InlineArray[UInt8, Self.ROOM](uninitialized=True)
+        comptime for cell in range(Self.ROOM):
             self.tiles.unsafe_get(cell) = UInt8(cell)
         self.blank = 0
         self.misplaced = 0
@@ -376,9 +439,21 @@ struct Puzzle[width: Int, height: Int](Board):
             tile != UInt8(to)
         )
         self.misplaced += Int(to != 0) - Int(self.blank != 0)
-        self.forbidden = undo_of(action) if to != self.blank else self.forbidden
-        self.tiles.unsafe_get(self.blank) = tile
-        self.tiles.unsafe_get(to) = 0
+        self.forbidden = forbidden_after(
+            self.forbidden, action, to != self.blank
+        )
+        comptime if Self.CELLS <= SMALL:
+            # Written as it is read: a vector that follows single bytes waits for each of them.
+            ref swaps = global_constant[swap_table[Self.width, Self.height]()]()
+            var tiles = self.tiles.unsafe_ptr()
+            var start = (self.blank * 4 + action) * SMALL
+            var changed = swaps.unsafe_ptr().unsafe_load[width=SMALL](start)
+            changed &= tile
+            changed ^= tiles.unsafe_load[width=SMALL](0)
+            tiles.unsafe_store(0, changed)
+        else:
+            self.tiles.unsafe_get(self.blank) = tile
+            self.tiles.unsafe_get(to) = 0
         self.blank = to
         self.steps_left -= Int(self.steps_left > 0)
 
@@ -452,6 +527,8 @@ struct PackedPuzzle[width: Int, height: Int](Board):
     """Where the blank goes, at `cell * 4 + action`."""
     comptime MASKS = mask_table[Self.width, Self.height]()
     """Legal actions, at `cell * 8 + forbidden`."""
+    comptime PAIRS = pair_table[Self.width, Self.height]()
+    """Where the blank goes by two actions, at `cell * 16 + 4 * second + first`."""
     comptime GOAL = goal_word(Self.CELLS)
     """The word of the solved board."""
 
@@ -531,16 +608,24 @@ struct PackedPuzzle[width: Int, height: Int](Board):
             num_actions: How many; impossible ones count.
         """
         ref targets = global_constant[Self.TARGETS]()
+        ref pairs = global_constant[Self.PAIRS]()
         var tiles = UInt64(Self.GOAL)
         var blank = 0
         var left = num_actions
         while left > 0:
             var word = rng.next()
-            for _ in range(min(left, 32)):
+            # Two by two: looking up where the blank goes is what takes the time.
+            for _ in range(min(left, 32) // 2):
+                var middle = Int(targets.unsafe_get(blank * 4 + Int(word & 3)))
+                var to = Int(pairs.unsafe_get(blank * 16 + Int(word & 15)))
+                tiles = Self.swapped(tiles, blank, middle)
+                tiles = Self.swapped(tiles, middle, to)
+                blank = to
+                word >>= 4
+            if left < 32 and left % 2 == 1:
                 var to = Int(targets.unsafe_get(blank * 4 + Int(word & 3)))
                 tiles = Self.swapped(tiles, blank, to)
                 blank = to
-                word >>= 2
             left -= 32
         self.tiles = tiles
         self.blank = blank
@@ -556,7 +641,9 @@ struct PackedPuzzle[width: Int, height: Int](Board):
         """
         ref targets = global_constant[Self.TARGETS]()
         var to = Int(targets.unsafe_get(self.blank * 4 + action))
-        self.forbidden = undo_of(action) if to != self.blank else self.forbidden
+        self.forbidden = forbidden_after(
+            self.forbidden, action, to != self.blank
+        )
         self.tiles = Self.swapped(self.tiles, self.blank, to)
         self.blank = to
         self.steps_left -= Int(self.steps_left > 0)
