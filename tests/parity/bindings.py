@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import port  # isort: skip  # It makes the reference importable.
 
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import network
@@ -23,6 +25,7 @@ class Lanes:
 
     def __init__(self, request: Request, count: int) -> None:
         self.envs = [make(request) for _ in range(count)]
+        self.kind = type(self.envs[0])
         self.num_actions = self.envs[0].num_actions()
         self.difficulty = request["parameters"]["difficulty"]
 
@@ -43,26 +46,31 @@ class Lanes:
             self.envs[lane].step(action)
 
     def masks(self) -> Any:
-        return np.array([env.masks() for env in self.envs])
+        # Bytes and `fromiter` take half the time of an array from lists.
+        flat = bytes(chain.from_iterable(map(self.kind.masks, self.envs)))
+        return np.frombuffer(flat, bool).reshape(len(self.envs), -1)
 
     def observe(self) -> Any:
-        rows = [env.observe() for env in self.envs]
-        lengths = set(map(len, rows))
-        if len(lengths) > 1:
-            longest = max(lengths)
-            rows = [row + [-1] * (longest - len(row)) for row in rows]
-        return np.array(rows, np.int64).reshape(len(rows), -1)
+        rows = list(map(self.kind.observe, self.envs))
+        lengths = self.each(len, rows, np.int64)[:, None]
+        found = np.full((len(rows), lengths.max()), -1)
+        found[np.arange(found.shape[1]) < lengths] = np.fromiter(chain.from_iterable(rows), int)
+        return found
 
     def status(self) -> tuple[Any, Any, Any, Any]:
-        reward = np.array([env.reward() for env in self.envs], np.float32)
-        final = np.array([env.is_final() for env in self.envs])
-        success = np.array([env.success() for env in self.envs])
+        reward = self.each(self.kind.reward, self.envs, np.float32)
+        final = self.each(self.kind.is_final, self.envs, bool)
+        success = self.each(self.kind.success, self.envs, bool)
         # Python is not told; in every environment of the list it means this.
         return reward, final, success, final & ~success
 
+    @staticmethod
+    def each(call: Callable[[Any], Any], of: list[Any], dtype: Any) -> Any:
+        return np.fromiter(map(call, of), dtype, len(of))
+
 
 def digests(request: Request) -> Request:
-    return {"digests": play.digests(lambda count: Lanes(request, count), request)}
+    return play.digests(lambda count: Lanes(request, count), request)
 
 
 def records(request: Request) -> Request:

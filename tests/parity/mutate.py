@@ -160,13 +160,12 @@ class Copy:
 
     def first_difference(self, ports: dict[str, Port], mutation: Mutation) -> str | None:
         with tempfile.TemporaryDirectory() as folder:
-            _, found = compare.words(ports)
-            for board in compare.boards([mutation.environment]):
-                for check in compare.checks(ports, board, TRANSITIONS, Path(folder)):
-                    if found:
-                        return found[0].what
-                    _, found = check()
-            return found[0].what if found else None
+            boards = compare.boards([mutation.environment])
+            for check in compare.checks(ports, boards, TRANSITIONS, Path(folder)):
+                _, found = check()
+                if found:
+                    return found[0].what
+            return None
 
 
 def row(mutation: Mutation) -> str:

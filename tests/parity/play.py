@@ -21,6 +21,8 @@ Request = dict[str, Any]
 WEIGHTS_SEED = 0x706172697479
 MULTIPLIER = 0x9E3779B97F4A7C15
 HEAD = 3
+# Lanes that are played at a time: enough for NumPy, few enough for the cache and for memory.
+TOGETHER = 8192
 
 
 def join(digests: Array, words: Array) -> Array:
@@ -85,9 +87,23 @@ def choose(words: Array, masks: Array) -> Array:
     return np.where(free, upper(words, masks.shape[1]), chosen)
 
 
-def digests(make: Callable[[int], Any], request: Request) -> list[str]:
-    """One digest for every `block` lanes, of all their records."""
-    found = np.zeros(request["lanes"], np.uint64)
+def digests(make: Callable[[int], Any], request: Request) -> Request:
+    """One digest for every `block` lanes, of all their records, and how many moves are steps."""
+    end, block = request["lanes"], request["block"]
+    together = max(1, TOGETHER // block) * block
+    found: list[np.uint64] = []
+    transitions = 0
+    for start in range(0, end, together):
+        part = {"first_lane": request["first_lane"] + start, "lanes": min(together, end - start)}
+        lanes, steps = lane_digests(make, {**request, **part})
+        found += [joined(lanes[i : i + block]) for i in range(0, len(lanes), block)]
+        transitions += steps
+    return {"digests": hexes(np.array(found)), "transitions": transitions}
+
+
+def lane_digests(make: Callable[[int], Any], request: Request) -> tuple[Array, int]:
+    """One digest for every lane [N], of all its records, and how many moves are steps."""
+    found, transitions = np.zeros(request["lanes"], np.uint64), 0
     weights = Rng([WEIGHTS_SEED])
     known = np.empty(0, np.uint64)
     for view in play(make, request):
@@ -96,8 +112,8 @@ def digests(make: Callable[[int], Any], request: Request) -> list[str]:
         if more > 0:
             known = np.concatenate([known, *(weights.words() for _ in range(more))])
         found = join(found, sums(view, known))
-    block = request["block"]
-    return hexes([joined(found[i : i + block]) for i in range(0, len(found), block)])
+        transitions += int((~view.starts).sum())
+    return found, transitions
 
 
 def sums(view: View, weights: Array) -> Array:

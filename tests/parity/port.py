@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
+# Before NumPy is imported: there is a check for each processor, none has two.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 Request = dict[str, Any]
 

@@ -45,7 +45,7 @@ class Lanes:
 
 
 def digests(request: Request) -> Request:
-    return {"digests": play.digests(lambda count: Lanes(request, count), request)}
+    return play.digests(lambda count: Lanes(request, count), request)
 
 
 def records(request: Request) -> Request:

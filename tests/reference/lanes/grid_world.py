@@ -59,18 +59,16 @@ class Lanes(episodes.Lanes):
 
     def reaches(self, state: Any) -> Any:
         """Whether the agent can walk to the goal: [M]."""
-        lanes, cells = np.arange(len(state)), self.width * self.height
-        reached = np.zeros((len(state), cells), bool)
-        reached[lanes, state[:, 0]] = True
-        for _ in range(cells):
-            for action in range(4):
-                for cell in range(cells):
-                    (at,) = np.nonzero(reached[:, cell])
-                    to = self.targets(state[at], np.full(len(at), cell), np.full(len(at), action))
-                    reached[at, to] = True
-            if reached[lanes, state[:, 1]].all():
-                break
-        return reached[lanes, state[:, 1]]
+        lanes, free = np.arange(len(state)), state[:, 2:].reshape(-1, self.height, self.width) == 0
+        (y, goal_y), (x, goal_x) = np.divmod(state[:, :2].T, self.width)
+        reached = np.zeros((len(state), self.height + 2, self.width + 2), bool)
+        inner = reached[:, 1:-1, 1:-1]
+        inner[lanes, y, x] = True
+        for _ in range(self.width * self.height):
+            beside = reached[:, 1:-1, :-2] | reached[:, 1:-1, 2:]
+            beside |= reached[:, :-2, 1:-1] | reached[:, 2:, 1:-1]
+            inner |= beside & free
+        return inner[lanes, goal_y, goal_x]
 
     def targets(self, state: Any, cells: Any, actions: Any) -> Any:
         """Where a step from `cells` leads, to themselves if it is impossible."""

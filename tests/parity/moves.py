@@ -1,0 +1,103 @@
+"""Compares random streams and random play, and follows a mismatch to its first difference."""
+
+from __future__ import annotations
+
+import port  # noqa: F401  # isort: skip  # It makes the reference importable.
+
+import math
+from collections.abc import Callable
+
+import workloads
+from difference import Difference, answering, shown, unequal
+from port import Request
+from ports import Port
+from workloads import Board
+
+# Moves besides transitions: the starts of episodes, at most one in twelve (2x2 puzzle).
+MOVES_PER_TRANSITION = 1.1
+# A long run asks slower ports for this many transitions of each board: the bindings, which call
+# what the Rust port calls, and a reference without lanes in NumPy.
+SAMPLE = 2**20
+
+
+def words(ports: dict[str, Port]) -> tuple[str, list[Difference]]:
+    """Words, bounded draws and floats of 1,000 streams."""
+    request = {"task": "words", "seed": 3, "lanes": 1000, "steps": 300}
+    wanted = ports["reference"].ask(request)
+    differences, same = [], []
+    for name in answering(ports, "words"):
+        got = ports[name].ask(request)
+        same.append(name)
+        if got != wanted:
+            differences.append(Difference(name, first_stream(ports, name, request)))
+    return f"random streams: 300,000 draws: {', '.join(same)}", differences
+
+
+def first_stream(ports: dict[str, Port], name: str, request: Request) -> str:
+    """The first draw that differs, by bisection over lanes and steps."""
+
+    def differs(lanes: int, steps: int) -> bool:
+        asked = {**request, "lanes": lanes, "steps": steps}
+        return ports["reference"].ask(asked) != ports[name].ask(asked)
+
+    lanes = first(lambda lanes: differs(lanes, request["steps"]), request["lanes"])
+    steps = first(lambda steps: differs(lanes, steps), request["steps"])
+    kind = ("word", "below", "unit")[(steps - 1) % 3]
+    return f"random stream, seed {request['seed']}, lane {lanes - 1}, draw {steps - 1} ({kind})"
+
+
+def first(differs: Callable[[int], bool], most: int) -> int:
+    """The least number in 1..=most for which `differs`, which holds from there on."""
+    low, high = 1, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if differs(middle) else (middle + 1, high)
+    return low
+
+
+def play(ports: dict[str, Port], board: Board, transitions: float) -> tuple[str, list[Difference]]:
+    """Random play, all of it judged by the reference."""
+    steps, block = workloads.STEPS, workloads.BLOCK
+
+    def needed(transitions: float) -> int:
+        return math.ceil(transitions * MOVES_PER_TRANSITION / (steps * block)) * block
+
+    lanes, sample = needed(transitions), min(needed(transitions), needed(SAMPLE))
+    request = {**board.request, "task": "digests", "lanes": lanes, "steps": steps, "block": block}
+    judged = lanes if workloads.is_fast(board.environment) else sample
+    answer = ports["reference"].ask({**request, "lanes": judged})
+    wanted = answer["digests"]
+    differences, same = [], []
+    for name in answering(ports, "digests", board):
+        asked = judged if ports[name].is_fast else sample
+        expected = wanted[: asked // block]
+        got = ports[name].ask({**request, "lanes": asked})["digests"]
+        if got != expected:
+            lane = unequal(expected, got)[0] * block
+            differences.append(Difference(name, first_record(ports, name, request, lane)))
+        same.append(name if asked == judged else f"{name} (a sample of {asked / judged:.1%})")
+    covered = f"{answer['transitions']:,} transitions"
+    if judged < lanes:
+        covered += f" of {transitions:,.0f}, since the reference has no lanes in NumPy"
+    return f"{board.title}: {covered}: {', '.join(same)}", differences
+
+
+def first_record(ports: dict[str, Port], name: str, request: Request, lane: int) -> str:
+    """The first record and field in the block from `lane` on that differ."""
+    whole = {**request, "first_lane": lane, "lanes": request["block"], "block": 1}
+    pair = [ports[each].ask(whole)["digests"] for each in ("reference", name)]
+    different = unequal(*pair)
+    if not different:
+        return f"{request['environment']}: lanes from {lane} on differ together, none does alone"
+    lane += different[0]
+    asked = {**request, "task": "records", "first_lane": lane, "lanes": 1}
+    wanted, got = (ports[each].ask(asked)["records"] for each in ("reference", name))
+    at = f"{request['environment']} {request['parameters']}, seed {request['seed']}, lane {lane}"
+    for step, (expected, seen) in enumerate(zip(wanted, got, strict=True)):
+        for field in expected:
+            if expected[field] != seen[field]:
+                return (
+                    f"{at}, step {step} ({expected['move']}), {field}: "
+                    f"expected {shown(expected[field])}, got {shown(seen[field])}"
+                )
+    return f"{at}: digests differ, records do not"
