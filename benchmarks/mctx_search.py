@@ -1,23 +1,17 @@
-"""Simulations a second of mctx on the 3×3 puzzle, for a comparison with ours.
+"""Measures mctx on the 3×3 puzzle; started by sides.py, answers as worker.py does.
 
-    VENV/bin/pip install jax mctx
-    VENV/bin/python benchmarks/mctx_search.py [--batch 512] [--simulations 32] [--repeats 5]
-
-Prints one JSON object. Gumbel search over the true transitions of the puzzle, with the reference
-network 512 -> 256 in float32, whose first layer is a sum of nine rows as ours is.
+Gumbel search over the true transitions of the puzzle, with the reference network 512 -> 256 in
+float32, whose first layer is a sum of nine rows as ours is.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import mctx
+from worker import Round, serve
 
 SIDE, CELLS, ACTIONS = 3, 9, 4
 # The cell that the blank goes to, itself where the move is impossible: left, up, right, down.
@@ -73,34 +67,25 @@ def step(weights: Any, _: Any, action: Any, boards: Any) -> tuple[Any, Any]:
     return output, moved
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--simulations", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
-    keys = jax.random.split(jax.random.PRNGKey(0), options.batch)
+def search(batch: int, simulations: int, moves: int) -> Round:
+    """Searches of `moves` batches of uniformly random boards."""
+    keys = jax.random.split(jax.random.PRNGKey(0), batch)
     boards = jax.vmap(lambda key: jax.random.permutation(key, CELLS))(keys)
 
     @jax.jit
-    def search(weights: Any, key: Any) -> Any:
+    def plan(weights: Any, key: Any) -> Any:
         logits, value = network(weights, boards)
         root = mctx.RootFnOutput(prior_logits=masked(logits, boards), value=value, embedding=boards)
-        found = mctx.gumbel_muzero_policy(weights, key, root, step, options.simulations)
-        return found.action_weights
+        return mctx.gumbel_muzero_policy(weights, key, root, step, simulations).action_weights
 
     weights = parameters(jax.random.PRNGKey(1))
-    search(weights, jax.random.PRNGKey(2)).block_until_ready()
-    rates = []
-    for repeat in range(options.repeats):
-        cpu = time.process_time()
-        for number in range(4):
-            search(weights, jax.random.PRNGKey(4 * repeat + number)).block_until_ready()
-        seconds = time.process_time() - cpu
-        rates.append(4 * options.batch * options.simulations / seconds)
-    rate = {"median": statistics.median(rates), "low": min(rates), "high": max(rates)}
-    print(json.dumps({**vars(options), "simulations_per_cpu_s": rate}))
+
+    def work() -> None:
+        for move in range(moves):
+            plan(weights, jax.random.PRNGKey(move)).block_until_ready()
+
+    return work, lambda _: batch * simulations * moves
 
 
 if __name__ == "__main__":
-    main()
+    serve({"search": search})

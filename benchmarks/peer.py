@@ -1,71 +1,89 @@
-"""The peer, twisterl 0.5.1, in a virtual environment of its own.
+"""The peers, each in a virtual environment of its own.
 
-    python benchmarks/peer.py      makes benchmarks/.venv-peer and prints its interpreter
+    python benchmarks/peer.py [NAME]      makes benchmarks/.venv-NAME and prints its interpreter
 
-torch and numpy of the running interpreter are used where there are any, so that both sides run on
-the same ones and nothing large is downloaded twice.
+Without a name it is twisterl 0.5.1, which gets torch and numpy of the running interpreter where
+there are any, so that both sides run on the same ones and nothing large is downloaded twice.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import subprocess
 import sys
 import venv
+from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = "0.5.1"
-FOLDER = Path(__file__).resolve().parent / ".venv-peer"
-PYTHON = FOLDER / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-# What 0.5.1 imports beside torch and numpy. It asks for an old huggingface-hub.
-NEEDS = ["huggingface-hub>=0.34,<0.35", "loguru", "safetensors", "tensorboard"]
-SAME_ON_BOTH_SIDES = ("numpy", "torch")
-CHECK = f"""
-import importlib.metadata, pathlib, sys, torch, twisterl.rl, twisterl.twisterl
-assert importlib.metadata.version("twisterl") == "{VERSION}"
-assert pathlib.Path(twisterl.__file__).is_relative_to(sys.prefix), twisterl.__file__
-"""
+HERE = Path(__file__).resolve().parent
 
 
 class PeerUnavailable(RuntimeError):
     """The peer cannot be installed or run here; the text says why."""
 
 
-def ensure() -> Path:
-    """The interpreter of the peer's environment, which is made if it is not there.
+@dataclass(frozen=True)
+class Peer:
+    """What is installed where, and what measures it."""
 
-    Raises:
-        PeerUnavailable: with the last lines of what failed.
-    """
-    if PYTHON.exists() and _run([str(PYTHON), "-c", CHECK]) is None:
-        return PYTHON
-    venv.create(FOLDER, clear=True, with_pip=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _require([*pip, "--no-deps", f"twisterl=={VERSION}"])
-    borrowed = _borrow()
-    _require([*pip, *NEEDS, *(name for name in SAME_ON_BOTH_SIDES if name not in borrowed)])
-    _require([str(PYTHON), "-c", CHECK])
-    return PYTHON
+    name: str
+    # As people call it.
+    title: str
+    requirements: tuple[str, ...]
+    # Python that fails where the environment is not what it should be.
+    check: str
+    # Answers requests on its standard input, by worker.serve.
+    script: str
+    # Installed without what they ask for.
+    alone: tuple[str, ...] = ()
+    # Taken from the running interpreter where it has them all.
+    borrowed: tuple[str, ...] = ()
 
+    @property
+    def folder(self) -> Path:
+        return HERE / f".venv-{self.name}"
 
-def _borrow() -> list[str]:
-    """Makes torch and numpy of this interpreter importable there; their names."""
-    found = {name: importlib.util.find_spec(name) for name in SAME_ON_BOTH_SIDES}
-    if not all(spec and spec.origin for spec in found.values()):
-        return []
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = subprocess.check_output([str(PYTHON), "-c", code], text=True).strip()
-    homes = dict.fromkeys(str(Path(str(spec.origin)).parents[1]) for spec in found.values() if spec)
-    # A .pth file comes after the environment's own packages, so its twisterl is the peer's.
-    (Path(packages) / "borrowed.pth").write_text("\n".join(homes) + "\n")
-    return list(found)
+    @property
+    def python(self) -> Path:
+        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
+    @functools.cache  # noqa: B019 (there is one object of each peer)
+    def ensure(self) -> Path:
+        """The interpreter of the peer's environment, which is made if it is not there.
 
-def _require(command: list[str]) -> None:
-    problem = _run(command)
-    if problem is not None:
-        raise PeerUnavailable(f"twisterl {VERSION} is not available here: {problem}")
+        Raises:
+            PeerUnavailable: with the last lines of what failed.
+        """
+        if self.python.exists() and _run([str(self.python), "-c", self.check]) is None:
+            return self.python
+        venv.create(self.folder, clear=True, with_pip=True)
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if self.alone:
+            self._require([*pip, "--no-deps", *self.alone])
+        found = self._borrow()
+        self._require([*pip, *self.requirements, *(x for x in self.borrowed if x not in found)])
+        self._require([str(self.python), "-c", self.check])
+        return self.python
+
+    def _borrow(self) -> list[str]:
+        """Makes packages of this interpreter importable there; their names."""
+        found = {name: importlib.util.find_spec(name) for name in self.borrowed}
+        origins = [str(spec.origin) for spec in found.values() if spec and spec.origin]
+        if len(origins) < len(found):
+            return []
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        packages = subprocess.check_output([str(self.python), "-c", code], text=True).strip()
+        homes = dict.fromkeys(str(Path(origin).parents[1]) for origin in origins)
+        # A .pth file comes after the environment's own packages, so its twisterl is the peer's.
+        (Path(packages) / "borrowed.pth").write_text("\n".join(homes) + "\n")
+        return list(found)
+
+    def _require(self, command: list[str]) -> None:
+        problem = _run(command)
+        if problem is not None:
+            raise PeerUnavailable(f"{self.title} is not available here: {problem}")
 
 
 def _run(command: list[str]) -> str | None:
@@ -75,8 +93,50 @@ def _run(command: list[str]) -> str | None:
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()[-400:]
 
 
+def jax_peer(name: str, version: str, script: str, *more: str) -> Peer:
+    """A peer of exactly this version on JAX; `more` are further requirements."""
+    return Peer(
+        name=name,
+        title=f"{name} {version}",
+        requirements=(f"{name}=={version}", "jax==0.10.2", *more),
+        check=f"""
+import importlib.metadata, jax, {name}
+assert importlib.metadata.version("{name}") == "{version}"
+assert jax.default_backend() == "cpu"
+""",
+        script=script,
+    )
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            name="peer",
+            title="twisterl 0.5.1",
+            alone=("twisterl==0.5.1",),
+            # What 0.5.1 imports beside torch and numpy. It asks for an old huggingface-hub.
+            requirements=("huggingface-hub>=0.34,<0.35", "loguru", "safetensors", "tensorboard"),
+            borrowed=("numpy", "torch"),
+            check="""
+import importlib.metadata, pathlib, sys, torch, twisterl.rl, twisterl.twisterl
+assert importlib.metadata.version("twisterl") == "0.5.1"
+assert pathlib.Path(twisterl.__file__).is_relative_to(sys.prefix), twisterl.__file__
+""",
+            script="worker.py",
+        ),
+        jax_peer("mctx", "0.0.71", "mctx_search.py"),
+    )
+}
+
+
+def ensure(name: str = "peer") -> Path:
+    """The interpreter of the peer `name`; see `Peer.ensure`."""
+    return PEERS[name].ensure()
+
+
 if __name__ == "__main__":
     try:
-        print(ensure())
+        print(ensure(*sys.argv[1:2]))
     except PeerUnavailable as error:
         sys.exit(str(error))

@@ -171,7 +171,9 @@ def ratio(row: dict[str, Any]) -> str:
         (kind, value), *_ = row["goal"].items()
         sign = "≤" if kind == "at_most" else "≥"
         mark = "" if row["goal"]["met"] else ", missed"
-        text += f" (goal {sign} {value:g}{'×' if kind == 'ratio' else ''}{mark})"
+        unit = "×" if kind.startswith("ratio") else ""
+        clock = " by CPU time" if kind == "ratio_cpu" else ""
+        text += f" (goal {sign} {value:g}{unit}{clock}{mark})"
     return text.strip()
 
 

@@ -69,7 +69,9 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                     name = f"collection {side}×{side}, {kind}, {plural(threads)}"
                     goal = {"ratio": 30 if cache else 4.5} if side == 3 or not cache else {}
                     rows.append(row(name, "steps/s", figures, **goal))
-            rows.append(scaling(bench, request))
+            # A round of a few milliseconds would show what starting threads takes.
+            many = {**request, "episodes": DEFAULT_EPISODES}
+            rows.append(scaling(bench, f"collection {side}×{side}, 1 → 2 threads", many))
     return rows
 
 
@@ -77,38 +79,70 @@ def plural(threads: int) -> str:
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-def scaling(bench: Bench, request: dict[str, Any]) -> dict[str, Any]:
-    """How much faster two threads are than one; rounds alternate."""
+def scaling(bench: Bench, name: str, request: dict[str, Any]) -> dict[str, Any]:
+    """How much faster two threads are than one, without the cache; rounds alternate."""
     rates: list[dict[int, float]] = []
     for _ in range(bench.repeats):
         found = {}
         for threads in (1, 2):
-            asked = {**request, "threads": threads, "cache": False}
-            measured = bench.measure(OURS, threads, asked)
+            measured = bench.measure(OURS, threads, {**request, "threads": threads, "cache": False})
             found[threads] = measured["count"] / measured["seconds"]
         rates.append(found)
     figures = {OURS: spread(rate[2] / rate[1] for rate in rates)}
-    side = request["side"]
-    return row(f"collection {side}×{side}, 1 → 2 threads", "times", figures, at_least=1.9)
+    return row(name, "times", figures, at_least=1.9)
 
 
 def search(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Simulations of AlphaZero's collection; trees are not kept, so that all are run."""
     rows = []
-    request = {"task": "search", "side": 3, "difficulty": 8, "episodes": 128, "simulations": 100}
+    simulations = growth.WORKLOADS["search"]["simulations"]
     with Bench(options.repeats, options.peer) as bench:
-        for kind, cache, ratio in (("every leaf evaluated", False, 4), ("cache", True, 30)):
+        for work in growth.WORKLOADS["search"]["rounds"]:
+            difficulty, cache = work["difficulty"], work["cache"]
+            request = {"task": "search", "side": 3, "difficulty": difficulty}
+            request["simulations"] = simulations
+            ours = {"episodes": work["episodes"], "cache": cache, "reuse": False}
+            # The peer takes as long for fewer episodes.
+            theirs = {"episodes": work["peer_episodes"]}
+            kind = "cache" if cache else "every leaf evaluated"
+            name = f"search, {simulations} simulations a move, difficulty {difficulty}, {kind}"
             for threads in (1, 2):
                 asked = {**request, "threads": threads}
-                figures = bench.compare(asked, threads, {"cache": cache, "reuse": False})
-                name = f"search, 100 simulations a move, {kind}, {plural(threads)}"
-                rows.append(row(name, "simulations/s", figures, ratio=ratio))
-        few = {**request, "simulations": 32, "threads": 1, "root_selection": "gumbel"}
-        measured = [bench.measure(OURS, 1, {**few, "cache": False}) for _ in range(bench.repeats)]
-        rates = spread(found["count"] / found["cpu_s"] for found in measured)
-        name = "search, Gumbel, 32 simulations a move, every leaf evaluated, a CPU-second"
-        rows.append(row(name, "simulations/s", {OURS: rates}))
-    return rows
+                figures = bench.compare(asked, threads, ours, theirs)
+                goal = {"ratio": work["ratio"]}
+                rows.append(row(f"{name}, {plural(threads)}", "simulations/s", figures, **goal))
+            if not cache:
+                rows.append(scaling(bench, f"{name}, 1 → 2 threads", {**request, **ours}))
+    return rows + against_mctx(options)
+
+
+def against_mctx(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Gumbel search of uniformly random boards, every leaf evaluated, one thread."""
+    work = growth.WORKLOADS["search"]["gumbel"]
+    simulations, batch = work["simulations"], work["batch"]
+    ours = {
+        "side": 3,
+        "difficulty": 256,
+        "threads": 1,
+        "episodes": work["episodes"],
+        "max_moves": work["moves"],
+        "root_selection": "gumbel",
+        "cache": False,
+    }
+    with_peer = options.peer
+    if with_peer:
+        try:
+            peer.ensure("mctx")
+        except peer.PeerUnavailable as error:
+            options.skipped.append(f"search against mctx: {error}")
+            with_peer = False
+    with Bench(options.repeats, with_peer, "mctx") as bench:
+        request = {"task": "search", "simulations": simulations}
+        theirs = {"batch": batch, "moves": work["moves"]}
+        figures = bench.compare(request, 1, ours, theirs)
+    name = f"search, Gumbel, {simulations} simulations a move (peer: mctx, batch {batch}), 1 thread"
+    found = row(name, "simulations/s", figures, ratio_cpu=1.5)
+    return [{**found, "peer_is": peer.PEERS["mctx"].title} if with_peer else found]
 
 
 def evaluate(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -436,7 +470,8 @@ def main() -> int:
         if name in LONG:
             learning.add_options(name, command)
     options = parser.parse_args()
-    skipped = []
+    skipped: list[str] = []
+    options.skipped = skipped
     if options.peer:
         try:
             peer.ensure()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ class MeasurementError(RuntimeError):
 
 
 def interpreter(side: str) -> str:
-    return sys.executable if side == OURS else str(peer.ensure())
+    """Of our side, or of the peer with this name in `peer.PEERS`."""
+    return sys.executable if side == OURS else str(peer.ensure(side))
 
 
 def environment(side: str, threads: int) -> dict[str, str]:
@@ -44,20 +46,35 @@ class UnavailableError(MeasurementError):
     """This machine lacks what a benchmark needs; the text says what and how to get it."""
 
 
+@contextlib.contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Processes started here have `threads` processors from their first instruction on: libraries
+    count them when they are loaded."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    available = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(available)[-threads:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, available)
+
+
 class Worker:
     """A process of one side, pinned to `threads` processors."""
 
     def __init__(self, side: str, threads: int) -> None:
-        available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-        cpus = ",".join(map(str, available[-threads:]))
-        self._process = subprocess.Popen(
-            [interpreter(side), str(WORKER), cpus],
-            env=environment(side, threads),
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        script = WORKER if side == OURS else WORKER.with_name(peer.PEERS[side].script)
+        with pinned(threads):
+            self._process = subprocess.Popen(
+                [interpreter(side), str(script), str(threads)],
+                env=environment(side, threads),
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
 
     def measure(self, request: dict[str, Any]) -> dict[str, float]:
         assert self._process.stdin and self._process.stdout
@@ -73,14 +90,15 @@ class Worker:
 
 
 class Bench:
-    """Keeps the workers of all sides and measures workloads in turn.
+    """Keeps the workers of both sides and measures workloads in turn.
 
-    `with_peer` False leaves the peer out.
+    `with_peer` False leaves the peer out; `name` is its name in `peer.PEERS`.
     """
 
-    def __init__(self, repeats: int, with_peer: bool) -> None:
+    def __init__(self, repeats: int, with_peer: bool, name: str = "peer") -> None:
         self.repeats = repeats
         self.sides = [OURS, PEER] if with_peer else [OURS]
+        self._names = {OURS: OURS, PEER: name}
         self._workers: dict[tuple[str, int], Worker] = {}
 
     def __enter__(self) -> Bench:
@@ -92,7 +110,7 @@ class Bench:
 
     def measure(self, side: str, threads: int, request: dict[str, Any]) -> dict[str, float]:
         if (side, threads) not in self._workers:
-            self._workers[side, threads] = Worker(side, threads)
+            self._workers[side, threads] = Worker(self._names[side], threads)
         return self._workers[side, threads].measure(request)
 
     def compare(
@@ -100,13 +118,18 @@ class Bench:
         request: dict[str, Any],
         threads: int = 1,
         only_ours: dict[str, Any] | None = None,
+        only_peer: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Rates of both sides on `request` and their ratio, by wall and by processor time.
 
-        `only_ours` are parameters that the peer does not have. Each round measures the sides one
-        after the other; the ratio is the median over rounds.
+        `only_ours` and `only_peer` are parameters that the other side does not have, or has
+        otherwise. Each round measures the sides one after the other; the ratio is the median over
+        rounds.
         """
-        requests = {OURS: {**request, **(only_ours or {})}, PEER: request}
+        requests = {
+            OURS: {**request, **(only_ours or {})},
+            PEER: {**request, **(only_peer or {})},
+        }
         rounds = [
             {side: self.measure(side, threads, requests[side]) for side in self.sides}
             for _ in range(self.repeats)

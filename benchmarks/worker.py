@@ -2,7 +2,8 @@
 
 Started by sides.py. Reads one JSON request a line, {"task": name, ...parameters}, and answers with
 {"seconds", "cpu_s", "count"} of one timed round, or {"error"}. What a workload needs is made, and
-run once to warm up, at its first request. Both twisterl versions run this same file.
+run once to warm up, at its first request. Both twisterl versions run this same file; the workers of
+other peers have tasks of their own.
 """
 
 from __future__ import annotations
@@ -25,19 +26,21 @@ Round = tuple[Callable[[], Any], Callable[[Any], int]]
 
 
 def main() -> None:
-    cpus = {int(cpu) for cpu in sys.argv[1].split(",")}
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cpus)
     import torch
 
-    torch.set_num_threads(len(cpus))
+    torch.set_num_threads(int(sys.argv[1]))
+    serve(TASKS)
+
+
+def serve(tasks: dict[str, Callable[..., Round]]) -> None:
+    """Answers the requests on standard input by `tasks`, until there are no more."""
     answers, sys.stdout = sys.stdout, sys.stderr  # Whatever is printed must not mix with answers.
     prepared: dict[str, Round] = {}
     for line in sys.stdin:
         try:
             if line not in prepared:
                 request = json.loads(line)
-                prepared[line] = TASKS[request.pop("task")](**request)
+                prepared[line] = tasks[request.pop("task")](**request)
                 prepared[line][0]()
             answer = measure(*prepared[line])
         except Exception:
