@@ -174,6 +174,32 @@ fn a_budget_ends_it_with_the_best_so_far() {
 }
 
 #[test]
+fn with_a_budget_it_widens_and_keeps_the_best() {
+    let env = Puzzle::new(3, 3, 1, 2, 60).unwrap();
+    let boards = boards(&env, 20);
+    let starts = Starts::States(&boards);
+    let narrow = search(&env, starts, &config(16));
+    let wide = search(&env, starts, &config(400));
+    let limited = |nodes| {
+        let budget = Budget { nodes: Some(nodes), ..Budget::default() };
+        search(&env, starts, &EvalConfig { budget, num_cores: 2, ..config(400) })
+    };
+    // As the narrow ones with little, nowhere worse than the wide ones with much.
+    let (little, much) = (limited(1_500), limited(u64::MAX));
+    let worth = |episode: &Episode| (episode.success, episode.reward);
+    let mut widened = 0;
+    for (i, episode) in little.iter().enumerate() {
+        assert!(episode.nodes <= 1_500);
+        assert!(worth(episode) >= worth(&narrow[i]));
+        assert!(worth(&much[i]) >= worth(&wide[i]));
+        assert!(much[i].nodes > wide[i].nodes);
+        widened += usize::from(worth(&much[i]) > worth(episode));
+    }
+    assert!(widened > 0);
+    assert_eq!(limited(1_500), little);
+}
+
+#[test]
 fn used_up_steps_end_it() {
     let env = Puzzle::new(3, 3, 1, 2, 9).unwrap();
     let episode = &search(&env, Starts::States(&[vec![8, 7, 6, 5, 4, 3, 2, 1, 0]]), &config(30))[0];

@@ -1,5 +1,6 @@
 """Random-walk training: what is collected, what is learned, and what needs refusing."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from python_envs import Line  # noqa: E402
+from twisterl import cli  # noqa: E402
 from twisterl.envs import Puzzle, PyEnv  # noqa: E402
 from twisterl.twisterl.collector import WalkCollector, evaluate_episodes  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -204,6 +206,30 @@ def test_a_resumed_run_is_the_same_run(walking, tmp_path):
     for name, weights in whole.policy.state_dict().items():
         assert torch.equal(second.policy.state_dict()[name], weights), name
     assert second.total_steps == whole.total_steps
+
+
+def test_the_commands_play_as_the_run_was_judged(walking, tmp_path, capsys):
+    config, run = tmp_path / "config.json", str(tmp_path / "run")
+    config.write_text(json.dumps(walking))
+    assert cli.main(["train", "--config", str(config), "--run_path", run, "--num_steps", "1"]) == 0
+
+    def judged(*words):
+        capsys.readouterr()
+        assert cli.main(["eval", run, "--num_episodes", "5", "--json", *words]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert (judged()["strategy"], judged()["beam_width"]) == ("beam", 2)
+    wider = judged("--strategy", "beam", "--beam_width", "7")
+    assert wider["beam_width"] == 7
+    greedy = judged("--deterministic")
+    assert greedy["strategy"] is None and "beam_width" not in greedy
+    assert judged("--num_mcts_searches", "3")["strategy"] == "mcts"
+    words = ["solve", run, "3 2 1 0", "--beam_width", "1000"]
+    assert cli.main([*words, "--node_limit", "2"]) == 1
+    said = capsys.readouterr().err
+    assert "not solved by beam search; more --beam_width or --node_limit may help" in said
+    assert cli.main(words) == 0
+    assert "solved in 6 moves" in capsys.readouterr().out
 
 
 def test_beams_work_for_environments_in_python(walking):

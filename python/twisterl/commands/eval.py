@@ -141,7 +141,7 @@ def _play_name(report: dict[str, Any]) -> str:
     name = report["strategy"] or ("greedy" if report["deterministic"] else "sampled")
     if name == "beam":
         return f"beam {report.get('beam_width', '')}".rstrip()
-    if report["num_mcts_searches"]:
+    if report.get("num_mcts_searches"):
         name = f"mcts {report['num_mcts_searches']}"
     return name + (f", best of {report['num_searches']}" if report["num_searches"] > 1 else "")
 

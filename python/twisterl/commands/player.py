@@ -13,6 +13,9 @@ from twisterl.strict_json import read_json
 
 # Of each move of mcts where no number is given.
 DEFAULT_SIMULATIONS = 100
+# The strategies that search, with what an evaluation says of them alone.
+SEARCHES = {"mcts": ("num_mcts_searches",), "beam": ("beam_width", "beam_value_weight")}
+TREE_RULES = ("C", "max_expand_depth", "root_selection", "gamma")
 
 
 @dataclass(frozen=True)
@@ -61,35 +64,51 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 def add_search_options(parser: argparse.ArgumentParser) -> None:
     """The strategies and their bounds, as in an entry of a config's `evals`."""
     add = parser.add_argument
-    add("--strategy", metavar="NAME", help="greedy, sample, mcts or beam (default: sample)")
-    add("--num_mcts_searches", "--num-mcts-searches", type=int, default=0, metavar="N",
+    add("--strategy", metavar="NAME", help="greedy, sample, mcts or beam (default: as the run "
+        "was judged if that is a search, else sample)")  # fmt: skip
+    add("--num_mcts_searches", "--num-mcts-searches", type=int, metavar="N",
         help="simulations before each move of mcts")  # fmt: skip
     add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")
-    add("--beam_value_weight", "--beam-value-weight", type=float, default=0.0, metavar="W",
+    add("--beam_value_weight", "--beam-value-weight", type=float, metavar="W",
         help="what a value adds to a path's log-probability in beam")  # fmt: skip
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
 
 
 def search_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given, and no limit where none was."""
-    names = ["strategy", "num_mcts_searches", "beam_width", "beam_value_weight"]
-    names += ["time_limit_s", "node_limit"]
-    given = {name: getattr(arguments, name) for name in names}
-    if given["beam_width"] is None:
-        del given["beam_width"]
-    if given["strategy"] == "mcts" and not given["num_mcts_searches"]:
-        given["num_mcts_searches"] = DEFAULT_SIMULATIONS
+    """Those that were given; the strategy and the limits, null where none was."""
+    always = ("strategy", "time_limit_s", "node_limit")
+    given = {name: getattr(arguments, name) for name in always}
+    for name in ("num_mcts_searches", "beam_width", "beam_value_weight"):
+        if getattr(arguments, name) is not None:
+            given[name] = getattr(arguments, name)
     return given
 
 
 def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """A search of a tree takes the rules of the one that taught the run, if one did."""
-    collecting = config["algorithm"].get("collecting", {})
-    if not asked["num_mcts_searches"] or "num_mcts_searches" not in collecting:
-        return asked
-    rules = ("C", "max_expand_depth", "root_selection", "gamma")
-    return {**{name: collecting[name] for name in rules}, **asked}
+    """What was not asked for, as the run was judged and taught.
+
+    If the evaluation that the run's progress was judged by is a search, that strategy is the one
+    where none is asked for, with its numbers. Trees follow the rules of the search that taught the
+    run, if one did.
+    """
+    algorithm = config["algorithm"]
+    judged = algorithm["evals"].get(algorithm["learning"]["diff_metric"], {})
+    taught = "mcts" if judged.get("num_mcts_searches") else judged.get("strategy")
+    strategy = asked["strategy"]
+    if strategy is None and asked.get("num_mcts_searches"):
+        strategy = "mcts"
+    elif strategy is None and taught in SEARCHES and not asked["deterministic"]:
+        strategy = taught
+    known: dict[str, Any] = {}
+    if strategy == "mcts":
+        collecting = algorithm.get("collecting", {})
+        if "num_mcts_searches" in collecting:
+            known = {name: collecting[name] for name in TREE_RULES}
+        known["num_mcts_searches"] = DEFAULT_SIMULATIONS
+    if strategy == taught and taught in SEARCHES:
+        known.update({name: judged[name] for name in SEARCHES[taught]})
+    return {**known, **asked, "strategy": strategy}
 
 
 def action_names(env: Any) -> list[str]:

@@ -97,9 +97,18 @@ def run(arguments: argparse.Namespace) -> int:
             problem = f"no solution is proven to be the shortest; it has at least {at_least} moves"
             print(f"{problem}; more --time_limit_s or --node_limit may help", file=sys.stderr)
         else:
-            tries = asked["num_searches"]
-            print(f"not solved in {tries} tries; more --num_searches may help", file=sys.stderr)
+            print(_not_solved(asked), file=sys.stderr)
     return 1 if actions is None else 0
+
+
+def _not_solved(asked: dict[str, Any]) -> str:
+    """What was tried, and what may help."""
+    limits = [f"--{name}" for name in ("time_limit_s", "node_limit") if asked[name] is not None]
+    more = ["--num_searches"]
+    tried = f"in {asked['num_searches']} tries"
+    if asked["strategy"] == "beam":
+        more, tried = ["--beam_width"], "by beam search"
+    return f"not solved {tried}; more {' or '.join(more + limits)} may help"
 
 
 def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

@@ -4,8 +4,8 @@
 //! over its moves of `log p(move | state before it)` (Takano 2023, "Self-Supervision is All You
 //! Need for Solving Rubik's Cube"), to which the value may be added. Children are ranked by what
 //! the network says of their parent, so no more than the `width` best distinct ones of a depth are
-//! evaluated. The first depth with a
-//! solved state ends the search.
+//! evaluated. The first depth with a solved state ends the search. With a budget, searches of
+//! growing width follow each other, so that there is a solution early and a better one with time.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -144,9 +144,15 @@ impl Worker<'_> {
         }
     }
 
-    /// The search itself, or one from the next start if it is done; `None` if there is none left.
+    /// The search itself, or the one that follows it if it is done: a wider one, or one from the
+    /// next start; `None` if there is none left.
     fn settle<'f>(&mut self, mut frontier: Frontier<'f>) -> Result<Option<Frontier<'f>>> {
         while frontier.is_done() {
+            if frontier.may_widen() {
+                self.place(frontier.start, frontier.first_slot)?;
+                frontier.widen(&*self.envs, &self.views)?;
+                continue;
+            }
             self.found.push((frontier.start, frontier.finish(&*self.envs)?));
             if !self.begin(&mut frontier)? {
                 return Ok(None);
@@ -161,14 +167,18 @@ impl Worker<'_> {
         if start >= self.starts.len() {
             return Ok(false);
         }
+        self.place(start, frontier.first_slot)?;
+        frontier.begin(start, &self.views);
+        Ok(true)
+    }
+
+    /// Puts a start into `lane` and observes it.
+    fn place(&mut self, start: usize, lane: usize) -> Result<()> {
         self.starts.place(start, &mut *self.root, self.seed)?;
-        let lane = frontier.first_slot;
         self.envs.load(lane, &*self.root)?;
         self.moves.clear();
         self.moves.push(LaneMove { lane, action: Move::Observe });
-        self.advance(self.root.num_actions())?;
-        frontier.begin(start, &self.views);
-        Ok(true)
+        self.advance(self.root.num_actions())
     }
 
     /// Makes the best children of every search until all their layers are full, or all are made.

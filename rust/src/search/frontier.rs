@@ -48,14 +48,27 @@ impl Layer {
     }
 }
 
+/// Where there is a budget, the first search is this wide,
+const FIRST_WIDTH: usize = 16;
+/// and each that follows wider by this factor: all the narrow ones cost a third of the last.
+const WIDENING: usize = 4;
+
 /// The search from one start, in the slots `first_slot..first_slot + 2 * width` of a batch of
 /// environments: two depths take turns with their halves.
+///
+/// With a budget it is an anytime search: narrow ones come first, and the best episode of all of
+/// them counts when the budget is spent.
 ///
 /// Memory: two layers of `width` states, and two numbers for each state of each depth.
 pub(super) struct Frontier<'a> {
     pub(super) start: usize,
     pub(super) first_slot: usize,
+    /// Of the last search,
+    widest: usize,
+    /// and of the one that runs.
     width: usize,
+    /// Whether the search that runs had no room for a state.
+    was_full: bool,
     value_weight: f32,
     budget: Budget,
     num_actions: usize,
@@ -73,6 +86,8 @@ pub(super) struct Frontier<'a> {
     history: Vec<Vec<(u32, u32)>>,
     /// The best state in which an episode ended.
     ended: Option<Episode>,
+    /// What narrower searches found.
+    narrower: Option<Episode>,
     nodes: u64,
     began: Instant,
 }
@@ -87,7 +102,9 @@ impl<'a> Frontier<'a> {
     ) -> Self {
         Self {
             start: 0,
+            widest: config.width,
             width: config.width,
+            was_full: false,
             value_weight: config.value_weight,
             budget,
             first_slot,
@@ -101,6 +118,7 @@ impl<'a> Frontier<'a> {
             proposed: Vec::new(),
             history: Vec::new(),
             ended: None,
+            narrower: None,
             nodes: 0,
             began: Instant::now(),
         }
@@ -109,7 +127,36 @@ impl<'a> Frontier<'a> {
     /// Begins at `start`, which is in `first_slot` and was seen as the only row of `views`.
     pub(super) fn begin(&mut self, start: usize, views: &Views) {
         self.start = start;
-        (self.nodes, self.began, self.ended) = (0, Instant::now(), None);
+        (self.nodes, self.began, self.narrower) = (0, Instant::now(), None);
+        self.width = match self.budget == Budget::default() {
+            true => self.widest,
+            false => FIRST_WIDTH.min(self.widest),
+        };
+        self.begin_search(views);
+    }
+
+    /// Whether a wider search from the same start may find more.
+    pub(super) fn may_widen(&self) -> bool {
+        let Budget { nodes, time } = self.budget;
+        self.was_full
+            && self.width < self.widest
+            && nodes.is_none_or(|most| self.nodes < most)
+            && time.is_none_or(|most| self.began.elapsed() < most)
+    }
+
+    /// Begins a wider search at the same start, seen as in [`Frontier::begin`].
+    ///
+    /// # Errors
+    /// If an environment fails.
+    pub(super) fn widen(&mut self, envs: &dyn VecEnv, views: &Views) -> Result<()> {
+        self.narrower = Some(self.best(envs)?);
+        self.width = self.width.saturating_mul(WIDENING).min(self.widest);
+        self.begin_search(views);
+        Ok(())
+    }
+
+    fn begin_search(&mut self, views: &Views) {
+        (self.ended, self.was_full) = (None, false);
         self.history.clear();
         self.layer.clear();
         let status = views.status[0];
@@ -167,7 +214,7 @@ impl<'a> Frontier<'a> {
         self.history.push(Vec::new());
         self.next.clear();
         let half = self.first_slot + self.history.len() % 2 * self.width;
-        let left = self.budget.nodes.map_or(u64::MAX, |most| most - self.nodes);
+        let left = self.budget.nodes.map_or(u64::MAX, |most| most.saturating_sub(self.nodes));
         let room = usize::try_from(left).map_or(self.width, |left| left.min(self.width));
         self.free.clear();
         self.free.extend((half..half + room).rev());
@@ -255,6 +302,7 @@ impl<'a> Frontier<'a> {
     /// # Errors
     /// If an environment fails.
     pub(super) fn descend(&mut self, envs: &dyn VecEnv) -> Result<()> {
+        self.was_full |= self.next.nodes.len() == self.width;
         if self.next.nodes.is_empty() && self.ended.is_none() {
             self.history.pop();
             self.ended = Some(self.unfinished(envs)?);
@@ -268,11 +316,19 @@ impl<'a> Frontier<'a> {
     /// # Errors
     /// If an environment fails.
     pub(super) fn finish(&mut self, envs: &dyn VecEnv) -> Result<Episode> {
+        Ok(Episode { nodes: self.nodes, ..self.best(envs)? })
+    }
+
+    /// The best episode of all searches from this start, the narrower one's of equals.
+    fn best(&mut self, envs: &dyn VecEnv) -> Result<Episode> {
         let episode = match self.ended.take() {
             Some(episode) => episode,
             None => self.unfinished(envs)?,
         };
-        Ok(Episode { nodes: self.nodes, ..episode })
+        Ok(match self.narrower.take() {
+            Some(best) if (best.success, best.reward) >= (episode.success, episode.reward) => best,
+            _ => episode,
+        })
     }
 
     /// The best state of the current depth, as an episode that was given up there.
