@@ -7,6 +7,9 @@ from twisterl.config import Config, Evaluation
 from twisterl.episodes import Player
 from twisterl.es import EvolutionStrategy, initial_weights
 from twisterl.evaluate import Report, evaluate
+from twisterl.files import read_text
+from twisterl.json import Json
+from twisterl.metrics import METRICS
 from twisterl.network import Layout
 from twisterl.puzzle import PackedPuzzle, Settings
 from twisterl.run import LAST, STATE, Options, Run
@@ -77,6 +80,24 @@ def test_five_and_five_are_ten() raises:
         assert_equal(parts.best, whole.best)
         var saved = Tensors.load(folder + "/parts/" + LAST)
         assert_equal(policy_weights(saved, Layout(81, 32)), whole.strategy.weights)
+        var one_line = read_text(folder + "/whole/" + METRICS, 1 << 20).splitlines()
+        var two_parts = read_text(folder + "/parts/" + METRICS, 1 << 20).splitlines()
+        assert_equal(len(one_line), 10)
+        assert_equal(len(two_parts), 10)
+        var elapsed = Float64(0)
+        for i in range(10):
+            var line = Json.parse(String(two_parts[i]))
+            assert_equal(line.integer(line.member(0, "iteration")), i)
+            var now = line.number(line.member(0, "elapsed_s"))
+            assert_true(now >= elapsed)
+            elapsed = now
+            # Equal but for the clock.
+            var marker = one_line[i].find('"elapsed_s"')
+            assert_equal(one_line[i][byte=:marker], two_parts[i][byte=:marker])
+            var evals = line.member(0, "evals")
+            var success = line.member(line.member(evals, "scrambled"), "success")
+            var share = line.number(success)
+            assert_true(share >= 0 and share <= 1)
 
 
 def test_a_model_starts_a_run() raises:

@@ -3,6 +3,7 @@
     base_config.json               the config, as Python's `twisterl eval` and `solve` read it
     checkpoint_last.safetensors    the policy
     checkpoint_best.safetensors    the policy of the best evaluation
+    metrics.jsonl                  a line for each iteration
     es_state.safetensors           weights, moments and counters: what `--resume` continues
 """
 
@@ -11,8 +12,9 @@ from std.time import perf_counter_ns
 from .config import Config
 from .es import EvolutionStrategy, Generation
 from .evaluate import Report, evaluate
-from .files import make_folder, write_atomic
+from .files import make_folder, read_text, write_atomic
 from .interrupt import interrupted
+from .metrics import METRICS, Metrics
 from .network import Layout
 from .puzzle import Board, Settings
 from .terminal import ProgressLine, clock, fixed, percent
@@ -26,6 +28,8 @@ comptime BEST = "checkpoint_best.safetensors"
 """File of the policy of the best evaluation."""
 comptime BASE_CONFIG = "base_config.json"
 """File of the config that the run was started with."""
+comptime MAX_METRICS_BYTES = 1 << 28
+"""Metrics larger than this are no run's."""
 
 
 @fieldwise_init
@@ -66,6 +70,10 @@ struct Run[B: Board, hidden: Int](Movable):
     """Iterations finished."""
     var steps: Int
     """Actions played so far."""
+    var elapsed_s: Float64
+    """Seconds of training so far, in all parts of the run."""
+    var metrics: Metrics
+    """What each iteration reached."""
     var best: Float64
     """Best success of the metric so far, -1 before the first."""
     var best_difficulty: Int
@@ -86,6 +94,8 @@ struct Run[B: Board, hidden: Int](Movable):
         self.config = config^
         self.iteration = 0
         self.steps = 0
+        self.elapsed_s = 0
+        self.metrics = Metrics()
         self.best = -1
         self.best_difficulty = 0
 
@@ -102,6 +112,9 @@ struct Run[B: Board, hidden: Int](Movable):
             self.strategy.weights = load_policy(path, self.strategy.LAYOUT)
         elif path != "":
             self.restore(path + "/" + STATE)
+            self.metrics.lines = read_text(
+                path + "/" + METRICS, MAX_METRICS_BYTES
+            )
 
     def restore(mut self, path: String) raises:
         """Continues the run whose state is at `path`.
@@ -123,6 +136,7 @@ struct Run[B: Board, hidden: Int](Movable):
             self.board.difficulty = atol(tensors.find_note("difficulty"))
             self.iteration = atol(tensors.find_note("iteration"))
             self.steps = atol(tensors.find_note("steps"))
+            self.elapsed_s = atof(tensors.find_note("elapsed_s"))
             self.best = atof(tensors.find_note("best"))
             self.best_difficulty = atol(tensors.find_note("best_difficulty"))
         except error:
@@ -145,9 +159,13 @@ struct Run[B: Board, hidden: Int](Movable):
         state.note("difficulty", String(self.board.difficulty))
         state.note("iteration", String(self.iteration))
         state.note("steps", String(self.steps))
+        state.note("elapsed_s", String(self.elapsed_s))
         state.note("best", String(self.best))
         state.note("best_difficulty", String(self.best_difficulty))
         state.save(self.options.folder + "/" + STATE)
+        write_atomic(
+            self.options.folder + "/" + METRICS, self.metrics.lines.as_bytes()
+        )
 
     def save_policy(self, name: String) raises:
         """Writes the policy under `name` into the folder.
@@ -178,16 +196,22 @@ struct Run[B: Board, hidden: Int](Movable):
         var line = ProgressLine()
         var begin = perf_counter_ns()
         var begin_steps = self.steps
+        var begin_elapsed_s = self.elapsed_s
         var reports = String()
         var status = 0
         var total = self.config.learning.num_iterations
         while total == 0 or self.iteration < total:
+            var difficulty = self.board.difficulty
             var last = self.iterate()
             if interrupted():
                 status = 130
             reports = self.evaluate_due(reports)
-            self.iteration += 1
             var seconds = Float64(perf_counter_ns() - begin) / 1e9
+            self.elapsed_s = begin_elapsed_s + seconds
+            self.metrics.end_iteration(
+                self.iteration, difficulty, self.steps, self.elapsed_s
+            )
+            self.iteration += 1
             var every = self.config.log_every
             if every > 0 and self.iteration % every == 0:
                 var rate = Float64(self.steps - begin_steps) / seconds / 1e6
@@ -264,6 +288,7 @@ struct Run[B: Board, hidden: Int](Movable):
                 self.config.width,
                 self.options.threads,
             )
+            self.metrics.add_evaluation(evaluation.name, report)
             text += String(
                 "  ",
                 evaluation.name,
