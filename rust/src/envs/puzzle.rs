@@ -113,6 +113,18 @@ impl Board {
     }
 }
 
+/// Slides the tile at cell `target` to the cell `blank`; how many more tiles are misplaced then, or
+/// less where the sum wraps around.
+#[inline(always)]
+pub(crate) fn slide(tiles: &mut [u8], blank: usize, target: usize) -> u8 {
+    let tile = tiles[target];
+    let off = |cell: usize, tile: u8| u8::from(cell != usize::from(tile));
+    tiles[blank] = tile;
+    tiles[target] = 0;
+    // For an impossible action both cells are the same and every term cancels.
+    (off(blank, tile) + off(target, 0)).wrapping_sub(off(blank, 0) + off(target, tile))
+}
+
 impl Puzzle {
     /// A solved board.
     ///
@@ -321,13 +333,8 @@ impl Puzzle {
     fn slide(&mut self, action: usize) {
         let blank = usize::from(self.blank);
         let target = usize::from(self.board.targets[blank][action]);
-        let tile = self.tiles[target];
-        let off = |cell: usize, tile: u8| u16::from(cell != usize::from(tile));
-        // For an impossible action both cells are the same and every term cancels.
-        self.misplaced =
-            self.misplaced + off(blank, tile) + off(target, 0) - off(blank, 0) - off(target, tile);
-        self.tiles[blank] = tile;
-        self.tiles[target] = 0;
+        let gained = slide(&mut self.tiles, blank, target) as i8;
+        self.misplaced = self.misplaced.wrapping_add_signed(i16::from(gained));
         self.blank = target as u8;
         self.undo = if target == blank { self.undo } else { action as u8 ^ 2 };
         self.depth = self.depth.saturating_sub(1);

@@ -1,8 +1,10 @@
-//! The episodes of one member of the population.
+//! The episodes of the members of the population.
 
 use super::board::{Board, Starts, Tables, NUM_ACTIONS};
-use super::network::{embed, logits, value, Block};
+use super::network::{embed, logits, values, Block, Layout, LANES};
 use super::noise::Noise;
+use super::vectors::{run_at, Job, Simd};
+use crate::nn::CpuLevel;
 
 /// Episodes played in turn, so that one's memory and arithmetic hide behind the others'.
 const INTERLEAVED: usize = 8;
@@ -26,50 +28,52 @@ pub struct Score {
     pub steps: usize,
 }
 
+/// The `legal` action with the largest of `scores`, the first of equals and of NaN.
 #[inline(always)]
-fn best_action<const CELLS: usize, const CHUNKS: usize>(
-    board: &Board<CELLS>,
-    tables: &Tables,
-    weights: &[Block],
-) -> usize {
-    let scores = logits::<CELLS, CHUNKS>(&embed(board, weights), weights);
-    let masks = board.masks(tables);
-    let mut best = masks.trailing_zeros() as usize;
+fn best_legal(scores: [f32; NUM_ACTIONS], legal: u8) -> usize {
+    let mut best = legal.trailing_zeros() as usize % NUM_ACTIONS;
     let mut highest = f32::NEG_INFINITY;
     for (action, &score) in scores.iter().enumerate() {
-        let better = (masks >> action) & 1 == 1 && score > highest;
+        let better = (legal >> action) & 1 == 1 && score > highest;
         highest = if better { score } else { highest };
         best = if better { action } else { best };
     }
     best
 }
 
+/// The action of [`Player::Value`].
+///
+/// # Safety
+/// As [`embed`].
 #[inline(always)]
-fn best_child<const CELLS: usize, const CHUNKS: usize>(
+unsafe fn best_child<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     board: &Board<CELLS>,
-    tables: &Tables,
+    tables: &Tables<CELLS>,
     weights: &[Block],
 ) -> usize {
-    let masks = board.masks(tables);
-    let mut best = masks.trailing_zeros() as usize;
-    let mut highest = f32::MIN;
-    for action in (0..NUM_ACTIONS).filter(|action| (masks >> action) & 1 == 1) {
-        let mut child = *board;
-        child.step(tables, action);
-        let hidden = embed::<CELLS, CHUNKS>(&child, weights);
-        let worth = value::<CELLS, CHUNKS>(&hidden, weights);
-        let worth = if child.solved() { f32::MAX } else { worth };
-        if worth > highest {
-            (best, highest) = (action, worth);
+    let mut hidden = [[S::zero(); CHUNKS]; NUM_ACTIONS];
+    let mut solved = 0u8;
+    for (action, hidden) in hidden.iter_mut().enumerate() {
+        if (board.legal() >> action) & 1 == 1 {
+            let mut child = *board;
+            child.step(tables, action);
+            *hidden = embed::<S, CELLS, CHUNKS>(child.tiles(), weights);
+            solved |= u8::from(child.solved()) << action;
         }
     }
-    best
+    if solved != 0 {
+        return solved.trailing_zeros() as usize;
+    }
+    best_legal(values::<S, CELLS, CHUNKS>(&hidden, weights), board.legal())
 }
 
 /// Plays an episode from each start with `weights`; `moves [N]` receives the length of each solved
 /// episode, -1 for the others.
+///
+/// # Safety
+/// As [`embed`].
 #[inline(always)]
-fn play_here<const CELLS: usize, const CHUNKS: usize>(
+unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     player: Player,
     weights: &[Block],
     starts: &Starts<CELLS>,
@@ -99,8 +103,11 @@ fn play_here<const CELLS: usize, const CHUNKS: usize>(
         }
         let (episode, board) = &mut lanes[lane];
         let action = match player {
-            Player::Policy => best_action::<CELLS, CHUNKS>(board, tables, weights),
-            Player::Value => best_child::<CELLS, CHUNKS>(board, tables, weights),
+            Player::Policy => {
+                let hidden = embed::<S, CELLS, CHUNKS>(board.tiles(), weights);
+                best_legal(logits::<S, CELLS, CHUNKS>(&hidden, weights), board.legal())
+            }
+            Player::Value => best_child::<S, CELLS, CHUNKS>(board, tables, weights),
         };
         board.step(tables, action);
         steps += 1;
@@ -122,6 +129,14 @@ fn play_here<const CELLS: usize, const CHUNKS: usize>(
     score
 }
 
+/// Where a member is put together, and how long its episodes were.
+#[derive(Debug)]
+pub struct Room {
+    pub weights: Vec<Block>,
+    /// `[N]`, -1 where an episode was not solved.
+    pub moves: Vec<i32>,
+}
+
 /// A member of the population: `weights + half_sigma * (twice the noise)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
@@ -141,68 +156,73 @@ impl Member<'_> {
     }
 }
 
-/// Where a member is put together, and how long its episodes were.
-#[derive(Debug)]
-pub struct Room {
-    pub weights: Vec<Block>,
-    /// `[N]`, -1 where an episode was not solved.
-    pub moves: Vec<i32>,
-}
-
-#[inline(always)]
-fn play_member_here<const CELLS: usize, const CHUNKS: usize>(
+struct Playing<'a, const CELLS: usize, const CHUNKS: usize> {
     player: Player,
-    member: Option<Member<'_>>,
-    starts: &Starts<CELLS>,
-    room: &mut Room,
-) -> Score {
-    if let Some(member) = member {
-        member.write(&mut room.weights);
-    }
-    play_here::<CELLS, CHUNKS>(player, &room.weights, starts, &mut room.moves)
+    member: Option<Member<'a>>,
+    starts: &'a Starts<CELLS>,
+    room: &'a mut Room,
 }
 
-/// Plays an episode from each start by `member`, or by the weights that are in `room`.
-///
-/// [`play_here`] compiled for the widest vectors that this processor has.
+impl<const CELLS: usize, const CHUNKS: usize> Job for Playing<'_, CELLS, CHUNKS> {
+    type Output = Score;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> Score {
+        let Self { player, member, starts, room } = self;
+        if let Some(member) = member {
+            member.write(&mut room.weights);
+        }
+        let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
+        assert_eq!(room.weights.len(), layout.blocks());
+        play_here::<S, CELLS, CHUNKS>(player, &room.weights, starts, &mut room.moves)
+    }
+}
+
+/// Plays an episode from each start by `member`, or by the weights that are in `room`. Panics if
+/// this processor lacks `level`.
 pub fn play<const CELLS: usize, const CHUNKS: usize>(
+    level: CpuLevel,
     player: Player,
     member: Option<Member<'_>>,
     starts: &Starts<CELLS>,
     room: &mut Room,
 ) -> Score {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("bmi2") {
-            // SAFETY: the processor has what the function is compiled for. It is 3 times faster.
-            return unsafe { play_avx512::<CELLS, CHUNKS>(player, member, starts, room) };
+    run_at(level, Playing::<CELLS, CHUNKS> { player, member, starts, room })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envs::puzzle::Puzzle;
+    use crate::es::first_weights;
+    use crate::es::network::to_blocks;
+    use crate::rl::env::Env;
+    use crate::rng::Rng;
+
+    #[test]
+    fn every_processor_plays_alike() {
+        let mut puzzle = Puzzle::new(3, 3, 30, 2, 60).unwrap();
+        puzzle.set_forbid_undo(true);
+        let mut boards = Vec::new();
+        for episode in 0..20 {
+            puzzle.try_reset(&mut Rng::stream(5, 0, episode)).unwrap();
+            boards.push(Board::<9>::new(&puzzle));
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: as above.
-            return unsafe { play_avx2::<CELLS, CHUNKS>(player, member, starts, room) };
+        let starts = Starts { tables: Tables::new(&puzzle), boards };
+        let weights = to_blocks(&first_weights(81, 32, 5));
+        for player in [Player::Policy, Player::Value] {
+            let noise = Noise::new(5, 0, 0);
+            let play = |level| {
+                let member = Member { weights: &weights, noise, half_sigma: 0.1 };
+                let mut room = Room { weights: weights.clone(), moves: vec![-1; 20] };
+                let score = super::play::<9, 2>(level, player, Some(member), &starts, &mut room);
+                (score, room.moves, room.weights)
+            };
+            let expected = play(CpuLevel::Portable);
+            assert!(expected.0.solved > 0);
+            for level in [CpuLevel::Avx2, CpuLevel::Avx512] {
+                assert!(!level.is_available() || play(level) == expected, "{level:?}");
+            }
         }
     }
-    play_member_here::<CELLS, CHUNKS>(player, member, starts, room)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,bmi1,bmi2")]
-fn play_avx512<const CELLS: usize, const CHUNKS: usize>(
-    player: Player,
-    member: Option<Member<'_>>,
-    starts: &Starts<CELLS>,
-    room: &mut Room,
-) -> Score {
-    play_member_here::<CELLS, CHUNKS>(player, member, starts, room)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn play_avx2<const CELLS: usize, const CHUNKS: usize>(
-    player: Player,
-    member: Option<Member<'_>>,
-    starts: &Starts<CELLS>,
-    room: &mut Room,
-) -> Score {
-    play_member_here::<CELLS, CHUNKS>(player, member, starts, room)
 }

@@ -14,11 +14,11 @@
 //! threads, and in Mojo, bit for bit.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
 
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
+use crate::nn::CpuLevel;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
@@ -27,6 +27,7 @@ mod episodes;
 mod network;
 mod noise;
 mod update;
+mod vectors;
 
 use board::{Board, Starts, Tables, NUM_ACTIONS};
 use episodes::{Member, Room};
@@ -186,7 +187,7 @@ fn starts<const CELLS: usize>(
         Ok(Board::new(&env))
     };
     let boards = (0..config.num_episodes).map(&mut draw).collect::<Result<_>>()?;
-    Ok(Starts { tables: Arc::new(Tables::new(&env)), boards })
+    Ok(Starts { tables: Tables::new(&env), boards })
 }
 
 fn scores<const CELLS: usize, const CHUNKS: usize>(
@@ -205,6 +206,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
     };
     let starts = starts::<CELLS>(env, config, seed, state.generation, &mut reset)?;
     let weights = to_blocks(&state.weights);
+    let level = CpuLevel::detect();
     let next_pair = AtomicUsize::new(0);
     let parts = run(num_workers(config.num_cores).min(config.num_pairs), poll, |_, poll| {
         let mut room = Room { weights: weights.clone(), moves: vec![-1; config.num_episodes] };
@@ -219,7 +221,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
             let half = (config.sigma * 0.5) as f32;
             let mut play = |half_sigma: f32| {
                 let member = Some(Member { weights: &weights, noise, half_sigma });
-                episodes::play::<CELLS, CHUNKS>(config.player, member, &starts, &mut room)
+                episodes::play::<CELLS, CHUNKS>(level, config.player, member, &starts, &mut room)
             };
             scores.push((pair, [play(half), play(-half)]));
         }
@@ -242,12 +244,13 @@ fn judge<const CELLS: usize, const CHUNKS: usize>(
     let starts = starts::<CELLS>(env, config, seed ^ EVALUATION_TAG, 0, reset)?;
     let weights = to_blocks(weights);
     let workers = num_workers(config.num_cores);
+    let level = CpuLevel::detect();
     let share = starts.boards.len().div_ceil(workers);
     let parts = run(workers, poll, |worker, _| {
         let boards = starts.boards.chunks(share).nth(worker).unwrap_or_default().to_vec();
         let mut room = Room { weights: weights.clone(), moves: vec![-1; boards.len()] };
         let part = Starts { tables: starts.tables.clone(), boards };
-        episodes::play::<CELLS, CHUNKS>(config.player, None, &part, &mut room);
+        episodes::play::<CELLS, CHUNKS>(level, config.player, None, &part, &mut room);
         Ok(room.moves)
     })?;
     let running = env.running_reward();

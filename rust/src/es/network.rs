@@ -9,7 +9,8 @@
 //! The arithmetic is fixed to the bit, for all languages: rows are added in the order of the
 //! cells, and a dot product is 16 partial sums (fused, 16 inputs at a time) folded in halves.
 
-use super::board::{Board, NUM_ACTIONS};
+use super::board::NUM_ACTIONS;
+use super::vectors::Simd;
 
 /// Partial sums of a dot product; widths are multiples of it.
 pub const LANES: usize = 16;
@@ -50,70 +51,88 @@ impl Layout {
     }
 }
 
-/// The hidden layer of `CHUNKS` blocks for `board`, after the ReLU.
+/// The hidden layer of `CHUNKS` blocks for a board with `tiles`, after the ReLU.
+///
+/// # Safety
+/// The processor has what `S` needs; `weights` are [`Layout::blocks`] and tiles below `CELLS`.
 #[inline(always)]
-pub fn embed<const CELLS: usize, const CHUNKS: usize>(
-    board: &Board<CELLS>,
+pub unsafe fn embed<S: Simd, const CELLS: usize, const CHUNKS: usize>(
+    tiles: &[u8; CELLS],
     weights: &[Block],
-) -> [Block; CHUNKS] {
+) -> [S; CHUNKS] {
     let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
-    let (rows, _) = weights.as_chunks::<CHUNKS>();
-    let mut sums = rows[layout.embedding_bias() / CHUNKS];
-    for (cell, &tile) in board.tiles.iter().enumerate() {
-        let row = &rows[cell * CELLS + usize::from(tile)];
-        for (sum, row) in sums.iter_mut().zip(row) {
-            for (sum, weight) in sum.0.iter_mut().zip(row.0) {
-                *sum += weight;
-            }
+    let mut sums = [S::zero(); CHUNKS];
+    for (chunk, sum) in sums.iter_mut().enumerate() {
+        *sum = S::load(weights.get_unchecked(layout.embedding_bias() + chunk));
+    }
+    for (cell, &tile) in tiles.iter().enumerate() {
+        let row = (cell * CELLS + usize::from(tile)) * CHUNKS;
+        for (chunk, sum) in sums.iter_mut().enumerate() {
+            *sum = sum.add(weights.get_unchecked(row + chunk));
         }
     }
-    for sum in sums.iter_mut().flat_map(|block| &mut block.0) {
-        *sum = if *sum > 0.0 { *sum } else { 0.0 };
+    for sum in &mut sums {
+        *sum = sum.relu();
     }
     sums
 }
 
-/// The dot product of a hidden layer and the weights that begin at block `start`.
+/// The partial sums of the dot product of a hidden layer and the weights from block `start` on.
 #[inline(always)]
-fn dot<const CHUNKS: usize>(hidden: &[Block; CHUNKS], weights: &[Block], start: usize) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    for (hidden, weights) in hidden.iter().zip(&weights[start..start + CHUNKS]) {
-        for (sum, (input, weight)) in sums.iter_mut().zip(hidden.0.iter().zip(weights.0)) {
-            *sum = input.mul_add(weight, *sum);
-        }
+unsafe fn dot<S: Simd, const CHUNKS: usize>(
+    hidden: &[S; CHUNKS],
+    weights: &[Block],
+    start: usize,
+) -> S {
+    let mut sums = S::zero();
+    for (chunk, hidden) in hidden.iter().enumerate() {
+        sums = hidden.multiply_add(weights.get_unchecked(start + chunk), sums);
     }
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            sums[i] += sums[i + width];
-        }
-    }
-    sums[0]
+    sums
 }
 
 /// The logits of the action head.
+///
+/// # Safety
+/// As [`embed`].
 #[inline(always)]
-pub fn logits<const CELLS: usize, const CHUNKS: usize>(
-    hidden: &[Block; CHUNKS],
+pub unsafe fn logits<S: Simd, const CELLS: usize, const CHUNKS: usize>(
+    hidden: &[S; CHUNKS],
     weights: &[Block],
 ) -> [f32; NUM_ACTIONS] {
     let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
-    let bias = &weights[layout.biases()].0;
-    // No closure: it would be compiled without the vectors of its caller.
-    let mut outputs = [0.0; NUM_ACTIONS];
-    for (action, output) in outputs.iter_mut().enumerate() {
-        *output = dot(hidden, weights, layout.action_weight() + action * CHUNKS) + bias[action];
+    let mut sums = [S::zero(); NUM_ACTIONS];
+    for (action, sum) in sums.iter_mut().enumerate() {
+        *sum = dot(hidden, weights, layout.action_weight() + action * CHUNKS);
     }
-    outputs
+    let mut logits = S::fold(sums);
+    let bias = weights.get_unchecked(layout.biases());
+    for (action, logit) in logits.iter_mut().enumerate() {
+        *logit += bias.0[action];
+    }
+    logits
 }
 
-/// The value of the value head.
+/// The values of the value head for the hidden layers of the children of a board.
+///
+/// # Safety
+/// As [`embed`].
 #[inline(always)]
-pub fn value<const CELLS: usize, const CHUNKS: usize>(
-    hidden: &[Block; CHUNKS],
+pub unsafe fn values<S: Simd, const CELLS: usize, const CHUNKS: usize>(
+    hidden: &[[S; CHUNKS]; NUM_ACTIONS],
     weights: &[Block],
-) -> f32 {
+) -> [f32; NUM_ACTIONS] {
     let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
-    dot(hidden, weights, layout.value_weight()) + weights[layout.biases()].0[NUM_ACTIONS]
+    let mut sums = [S::zero(); NUM_ACTIONS];
+    for (sum, hidden) in sums.iter_mut().zip(hidden) {
+        *sum = dot(hidden, weights, layout.value_weight());
+    }
+    let mut values = S::fold(sums);
+    let bias = weights.get_unchecked(layout.biases()).0[NUM_ACTIONS];
+    for value in &mut values {
+        *value += bias;
+    }
+    values
 }
 
 /// `weights` in whole blocks, zeros behind them.
