@@ -30,12 +30,14 @@ OUTCOMES = {
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     if name.startswith("walk"):
         return
-    parser.add_argument("--seeds", type=int, default=5 if name == "quality" else 3)
+    parser.add_argument("--seeds", type=int, default=5 if name in ("quality", "es8") else 3)
     if name == "reach":
         parser.add_argument("--difficulty", type=int, default=32, help="stop here (32)")
         parser.add_argument("--limit", type=float, default=600, help="seconds at most (600)")
     elif name.startswith("az"):
         parser.add_argument("--limit", type=float, default=120, help="seconds at most (120)")
+    elif name == "es8":
+        parser.add_argument("--limit", type=float, default=60, help="seconds at most (60)")
 
 
 def reach(options: argparse.Namespace) -> list[dict[str, Any]]:

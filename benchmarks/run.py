@@ -8,7 +8,8 @@ Each writes benchmarks/results/<name>.json with the machine, the commit and the 
 benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
 and weights; rounds alternate between them, and a ratio is the median over rounds. `reach`,
 `quality` and `environments` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube`
-take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py.
+take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py, and `es8`, see
+evolution.py.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import alphazero
 import dense_ppo
+import evolution
 import growth
 import learning
 import peer
@@ -360,34 +362,6 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The Mojo port: mojo run mojo/benchmark.mojo --json; times are processor time."""
-    goals = {
-        "reset, 20 moves, InlineArray": 70,
-        "reset, 20 moves, 64 bits": 30,
-        "combined step, InlineArray": 8,
-        "combined step, 64 bits": 4,
-        "10,000 random steps, InlineArray": 60,
-        "policy step 81-32-4, one episode": 40,
-        "policy step 81-32-4, 8 interleaved": 22,
-    }
-    done = subprocess.run(
-        ["mojo", "run", "mojo/benchmark.mojo", "--json"],
-        cwd=ROOT,
-        env={**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows = []
-    for figure in json.loads(done.stdout)["figures"]:
-        value = {key: figure[key] for key in ("median", "low", "high")}
-        name = figure["name"]
-        goal = {"at_most": goals[name]} if name in goals else {}
-        rows.append(row(f"Mojo: {name}", figure["unit"], {OURS: value}, **goal))
-    return rows
-
-
 def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A plain PPO in dense PyTorch on a batched numpy environment, its parts against ours."""
     rows = []
@@ -426,7 +400,7 @@ def iterate(options: argparse.Namespace) -> list[dict[str, Any]]:
 BENCHMARKS = {
     "engine": engine,
     "search": search,
-    "mojo": mojo,
+    "mojo": evolution.mojo,
     "collect": collect,
     "evaluate": evaluate,
     "solve": solve,
@@ -447,9 +421,10 @@ BENCHMARKS = {
     "environments": learning.environments,
     "az8": alphazero.az8,
     "az_search": alphazero.az_search,
+    "es8": evolution.es8,
 }
 LONG = (
-    *("reach", "quality", "environments", "az8", "az_search"),
+    *("reach", "quality", "environments", "az8", "az_search", "es8"),
     *("walk8", "walk15", "walk15_long", "walk_cube"),
 )
 

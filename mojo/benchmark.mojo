@@ -16,6 +16,8 @@ from twisterl.workers import worker_count
 
 comptime ROUNDS = 15
 comptime ROUND_NS = 20_000_000
+comptime LONG_ROUND_NS = 400_000_000
+"""Of rates in wall time: long enough that starting threads and other programs even out."""
 comptime SCRAMBLE = 20
 comptime HIDDEN = 32
 comptime HELP = """Measure environment, policy and Evolution Strategies on this machine.
@@ -24,7 +26,6 @@ usage: mojo run benchmark.mojo [--json]
 """
 
 
-@fieldwise_init
 struct Figure(Copyable, Movable):
     """One measured quantity: the median of its rounds, and their spread."""
 
@@ -33,6 +34,15 @@ struct Figure(Copyable, Movable):
     var median: Float64
     var low: Float64
     var high: Float64
+
+    def __init__(out self, name: String, unit: String, var rounds: List[Float64]):
+        """Of the figures of all rounds."""
+        sort(rounds)
+        self.name = name
+        self.unit = unit
+        self.median = rounds[len(rounds) // 2]
+        self.low = rounds[0]
+        self.high = rounds[len(rounds) - 1]
 
 
 trait Work:
@@ -51,13 +61,7 @@ def cpu_time_ns() -> Int:
 def time[W: Work](name: String, unit: String, mut work: W) raises -> Figure:
     """Times `work`: processor time, or for a `unit` that begins with "M" a rate in wall time."""
     var is_rate = unit.startswith("M")
-    var repeats = 1
-    while True:
-        var start = perf_counter_ns()
-        _ = work.do(repeats)
-        if 2 * (perf_counter_ns() - start) >= ROUND_NS:
-            break
-        repeats *= 2
+    var repeats = repeats_for(work, LONG_ROUND_NS if is_rate else ROUND_NS)
     var figures = List[Float64]()
     for _ in range(ROUNDS):
         var start = Int(perf_counter_ns()) if is_rate else cpu_time_ns()
@@ -68,8 +72,34 @@ def time[W: Work](name: String, unit: String, mut work: W) raises -> Figure:
             figures.append(1000 / nanoseconds)
         else:
             figures.append(nanoseconds / 1000 if unit == "µs" else nanoseconds)
-    sort(figures)
-    return Figure(name, unit, figures[ROUNDS // 2], figures[0], figures[ROUNDS - 1])
+    return Figure(name, unit, figures^)
+
+
+def repeats_for[W: Work](mut work: W, nanoseconds: Int) raises -> Int:
+    """A power of two with which `work` takes about that long."""
+    var repeats = 1
+    while True:
+        var start = perf_counter_ns()
+        _ = work.do(repeats)
+        if 2 * Int(perf_counter_ns() - start) >= nanoseconds:
+            return repeats
+        repeats *= 2
+
+
+def speed_up(threads: Int) raises -> Figure:
+    """How many times faster `threads` threads play generations than one: they take turns."""
+    var one = Generations(1)
+    var many = Generations(threads)
+    var repeats = repeats_for(one, LONG_ROUND_NS)
+    var ratios = List[Float64]()
+    for _ in range(ROUNDS):
+        var start = perf_counter_ns()
+        _ = one.do(repeats)
+        var middle = perf_counter_ns()
+        _ = many.do(repeats)
+        ratios.append(Float64(middle - start) / Float64(perf_counter_ns() - middle))
+    var name = String("Evolution Strategies, 1 → ", threads, " threads")
+    return Figure(name, "times", ratios^)
 
 
 struct Resets[B: Board](Work):
@@ -225,7 +255,11 @@ def measure() raises -> List[Figure]:
         if worker_count(threads) == threads:
             var generations = Generations(threads)
             var name = String("Evolution Strategies, ", threads, " thread")
-            figures.append(time(name + ("s" if threads > 1 else ""), "M steps/s", generations))
+            name += "s" if threads > 1 else ""
+            figures.append(time(name, "M steps/s", generations))
+            figures.append(time(name + ", a policy step", "ns", generations))
+    if worker_count(2) == 2:
+        figures.append(speed_up(2))
     return figures^
 
 

@@ -89,17 +89,18 @@ def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
     var masks = board.masks()
     var best = Int(count_trailing_zeros(masks))
     var highest = Float32.MIN
-    comptime for action in range(NUM_ACTIONS):
-        if Bool((masks >> UInt8(action)) & 1):
-            var child = board.copy()
-            child.step(action)
-            var score = value[B.CELLS](
-                embed[B, hidden](child, weights), weights
-            )
-            score = Float32.MAX if child.solved() else score
-            if score > highest:
-                highest = score
-                best = action
+    # How many there are is easier to foresee than which; a single one needs no value.
+    var left = masks if masks & (masks - 1) != 0 else UInt8(0)
+    while left != 0:
+        var action = Int(count_trailing_zeros(left))
+        left &= left - 1
+        var child = board.copy()
+        child.step(action)
+        var score = value[B.CELLS](embed[B, hidden](child, weights), weights)
+        score = Float32.MAX if child.solved() else score
+        var better = score > highest
+        highest = score if better else highest
+        best = action if better else best
     return best
 
 

@@ -1,0 +1,130 @@
+"""The Mojo port: `mojo` and `es8` of run.py; both need the mojo command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from alphazero import spread_of, worst
+from results import row
+from sides import OURS, ROOT, UnavailableError
+
+EXAMPLE = ROOT / "examples" / "es_puzzle8_v1.json"
+# The least success on uniformly random boards after so many seconds, by how actions are chosen.
+GOALS = {"policy": {10: 0.95, 60: 0.99}, "value": {60: 0.995}}
+TITLES = {"policy": "policy", "value": "value of the next state"}
+SPEEDS = {
+    "reset, 20 moves, InlineArray": {"at_most": 70},
+    "reset, 20 moves, 64 bits": {"at_most": 30},
+    "combined step, InlineArray": {"at_most": 8},
+    "combined step, 64 bits": {"at_most": 4},
+    "10,000 random steps, InlineArray": {"at_most": 60},
+    "policy step 81-32-4, one episode": {"at_most": 40},
+    "policy step 81-32-4, 8 interleaved": {"at_most": 22},
+    "Evolution Strategies, 2 threads": {"at_least": 40},
+    "Evolution Strategies, 1 → 2 threads": {"at_least": 1.85},
+}
+
+
+def mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The Mojo port: mojo run mojo/benchmark.mojo --json; times are processor time."""
+    report = json.loads(run_mojo(["run", "mojo/benchmark.mojo", "--json"]))
+    rows = []
+    for figure in report["figures"]:
+        value = {key: figure[key] for key in ("median", "low", "high")}
+        name = figure["name"]
+        goal = SPEEDS.get(name, {})
+        rows.append(row(f"Mojo: {name}", figure["unit"], {OURS: value}, **goal))
+    return rows
+
+
+def es8(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Evolution Strategies on the 8-puzzle in Mojo: success on 1,000 uniformly random boards."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = folder / "train_puzzle"
+        run_mojo(["build", "mojo/train_puzzle.mojo", "-o", str(program)])
+        for player, goals in GOALS.items():
+            config = json.loads(EXAMPLE.read_text())
+            config["algorithm"]["collecting"]["player"] = player
+            (folder / "config.json").write_text(json.dumps(config))
+            runs = [train(folder, program, seed, options.limit) for seed in range(options.seeds)]
+            title = f"8-puzzle, Mojo ES by the {TITLES[player]}"
+            for seconds, least in goals.items():
+                reached = [success_at(run, seconds) for run in runs]
+                rows.append(
+                    worst(f"{title}: solved within {seconds} s", "", reached, at_least=least)
+                )
+            rows[-1]["runs"] = runs
+            last = [run["curve"][-1] for run in runs]
+            rows += [
+                row(f"{title}: mean length", "moves", spread_of(x["mean_length"] for x in last)),
+                row(f"{title}: training", "s", spread_of(x["elapsed_s"] for x in last)),
+                row(f"{title}: training", "CPU-s", spread_of(run["cpu_s"] for run in runs)),
+                row(
+                    f"{title}: policy steps",
+                    "M steps/s",
+                    spread_of(x["total_steps"] / x["elapsed_s"] / 1e6 for x in last),
+                ),
+            ]
+    return rows
+
+
+def train(folder: Path, program: Path, seed: int, limit_s: float) -> dict[str, Any]:
+    """A run of `folder`/config.json: its evaluations, and the processor time of all threads."""
+    target = folder / f"seed{seed}"
+    command = [program, "--config", folder / "config.json", "--seed", str(seed)]
+    command += ["--time-budget", str(limit_s), "--out", target]
+    before = processor_seconds()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    cpu_s = processor_seconds() - before
+    lines = map(json.loads, (target / "metrics.jsonl").read_text().splitlines())
+    curve = [
+        {key: line[key] for key in ("elapsed_s", "total_steps")}
+        | {key: line["evals"]["uniform"][key] for key in ("success", "mean_length")}
+        for line in lines
+        if "uniform" in line["evals"]
+    ]
+    shown = {key: round(value, 3) for key, value in curve[-1].items()}
+    print(f"  seed {seed}: {shown}, {cpu_s:.1f} CPU-s", file=sys.stderr, flush=True)
+    return {"seed": seed, "cpu_s": cpu_s, "curve": curve}
+
+
+def success_at(run: dict[str, Any], seconds: float) -> float:
+    """Of the last evaluation that had ended by then; 0 before the first."""
+    reached = [point["success"] for point in run["curve"] if point["elapsed_s"] <= seconds]
+    return reached[-1] if reached else 0.0
+
+
+def processor_seconds() -> float:
+    """Of the child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_mojo(arguments: list[str]) -> str:
+    """What the compiler, or the program that it runs, writes.
+
+    Raises:
+        UnavailableError: there is none here.
+    """
+    if shutil.which("mojo") is None:
+        raise UnavailableError("no mojo command on the path; see requirements/mojo.txt")
+    done = subprocess.run(
+        ["mojo", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
