@@ -1,4 +1,4 @@
-"""Throughput of the Mojo port on this machine: `mojo run benchmark.mojo [--json]`."""
+"""Throughput of the Mojo port on this machine: `mojo run benchmark.mojo [--json | --signature]`."""
 
 from std.benchmark import keep
 from std.ffi import external_call
@@ -11,6 +11,7 @@ from twisterl.json import quoted
 from twisterl.network import AlignedWeights, Layout
 from twisterl.puzzle import Board, PackedPuzzle, Puzzle, Settings
 from twisterl.rng import Rng
+from twisterl.signature import signature
 from twisterl.terminal import fixed
 from twisterl.workers import worker_count
 
@@ -22,7 +23,7 @@ comptime SCRAMBLE = 20
 comptime HIDDEN = 32
 comptime HELP = """Measure environment, policy and Evolution Strategies on this machine.
 
-usage: mojo run benchmark.mojo [--json]
+usage: mojo run benchmark.mojo [--json | --signature]
 """
 
 
@@ -308,6 +309,9 @@ def main():
         var wants_help = arguments[1] == "--help"
         if wants_help:
             print(HELP, end="")
+            exit(0)
+        if arguments[1] == "--signature":
+            print(String("\n").join(signature()))
             exit(0)
         print("error:", arguments[1], "is unknown; --help lists the options", file=stderr)
         exit(1)

@@ -3,26 +3,27 @@
 docs/parity.md has the protocol; tests/parity/compare.py asks. It knows the sliding puzzle.
 """
 
-from std.memory import bitcast
 from std.sys import argv, exit, stderr
 
-from twisterl.episodes import best_action
 from twisterl.es import untracked
 from twisterl.evaluate import STREAM_TAG
 from twisterl.files import read_text
 from twisterl.json import ABSENT, Json
 from twisterl.network import Layout
-from twisterl.puzzle import Board, NUM_ACTIONS, PackedPuzzle, Puzzle, Settings, reset_uniform
+from twisterl.puzzle import PackedPuzzle, Settings, reset_uniform
 from twisterl.rng import Rng
+from twisterl.signature import signature
+from twisterl.trace import (
+    Workload,
+    hexadecimal,
+    join,
+    join_game,
+    play_lane,
+    record_weights,
+    streams,
+)
 from twisterl.weights import Tensors, policy_weights
 
-comptime WEIGHTS_SEED = UInt64(0x706172697479)
-"""Names the stream of the weights of a record's numbers."""
-comptime MULTIPLIER = UInt64(0x9E3779B97F4A7C15)
-comptime HEAD = 3
-"""Position of the first mask in a record, after the move, the reward and the flags."""
-comptime GROUP = 64
-"""Lanes that are played on one kind of board; the kinds take turns."""
 comptime HIDDEN = 32
 """Width of the saved policy."""
 comptime MAX_BYTES = 1 << 20
@@ -80,6 +81,12 @@ struct Request(Copyable, Movable):
         var weights = document.member(node, "weights")
         self.weights = "" if weights == ABSENT else document.text(weights)
 
+    def workload(self) -> Workload:
+        """What is played, but for the lanes."""
+        return Workload(
+            self.settings.copy(), UInt64(self.seed), self.steps, self.uniform
+        )
+
 
 def main():
     try:
@@ -98,7 +105,12 @@ def answer(request: Request) raises:
         If the task or the board's size is unknown.
     """
     if request.task == "words":
-        print('{"digests": ["', hexadecimal(words(request)), '"]}', sep="")
+        var digest = streams(UInt64(request.seed), request.lanes, request.steps)
+        print('{"digests": ["', hexadecimal(digest), '"]}', sep="")
+        return
+    if request.task == "signature":
+        var lines = signature()
+        print('{"lines": ["', String('", "').join(lines), '"]}', sep="")
         return
     comptime for size in [22, 33, 44, 53]:
         comptime width = size // 10
@@ -116,52 +128,21 @@ def answer(request: Request) raises:
     raise Error("expected a compiled size, got ", request.width, "x", request.height)
 
 
-def hexadecimal(word: UInt64) -> String:
-    """`word` in 16 digits."""
-    comptime digits = "0123456789abcdef"
-    var text = String()
-    for shift in range(60, -4, -4):
-        var digit = Int(word >> UInt64(shift)) & 15
-        text += digits[byte=digit : digit + 1]
-    return text
-
-
-@always_inline
-def join(digest: UInt64, word: UInt64) -> UInt64:
-    """Joins `word` to what `digest` stands for; the order matters."""
-    var mixed = digest ^ word
-    return (mixed << 23 | mixed >> 41) * MULTIPLIER
-
-
-def words(request: Request) -> UInt64:
-    """Words, bounded draws and floats of the streams of all lanes."""
-    var digest = UInt64(0)
-    for lane in range(request.lanes):
-        var rng = Rng.stream(UInt64(request.seed), UInt64(lane % 7), UInt64(lane))
-        for step in range(request.steps):
-            if step % 3 == 0:
-                digest = join(digest, rng.next())
-            elif step % 3 == 1:
-                digest = join(digest, rng.below(UInt64(1 + (lane & 1023))))
-            else:
-                digest = join(digest, UInt64(bitcast[DType.uint32](rng.unit())))
-    return digest
-
-
 def digests[width: Int, height: Int](request: Request):
     """Prints a digest for every `block` lanes."""
-    var weights = List[UInt64]()
-    var stream = Rng(WEIGHTS_SEED)
-    for _ in range(HEAD + NUM_ACTIONS + width * height):
-        weights.append(stream.next())
+    var weights = record_weights(width * height)
+    var workload = request.workload()
     var text = String('{"digests": [')
     var block = UInt64(0)
     var unused = String()
     for index in range(request.lanes):
-        var digest = play_lane[width, height](request, request.first_lane + index, weights, unused)
-        block = join(block, digest)
+        var lane = request.first_lane + index
+        block = join(
+            block, play_lane[width, height](workload, lane, weights, unused)
+        )
         if (index + 1) % request.block == 0 or index + 1 == request.lanes:
-            text += String('"' if index < request.block else ', "') + hexadecimal(block) + '"'
+            text += String('"' if index < request.block else ', "')
+            text += hexadecimal(block) + '"'
             block = 0
     print(text, "]}", sep="")
 
@@ -169,111 +150,10 @@ def digests[width: Int, height: Int](request: Request):
 def records[width: Int, height: Int](request: Request):
     """Prints every record of the first lane."""
     var text = String()
-    _ = play_lane[width, height](request, request.first_lane, List[UInt64](), text)
+    _ = play_lane[width, height](
+        request.workload(), request.first_lane, List[UInt64](), text
+    )
     print('{"records": [', text, "]}", sep="")
-
-
-def play_lane[
-    width: Int, height: Int
-](request: Request, lane: Int, weights: List[UInt64], mut text: String) -> UInt64:
-    """The digest of a lane; without `weights` its records, appended to `text`."""
-    comptime if width * height <= 16:
-        if lane // GROUP % 2 == 1:
-            return play[PackedPuzzle[width, height]](request, lane, weights, text)
-    return play[Puzzle[width, height]](request, lane, weights, text)
-
-
-def play[
-    B: Board
-](request: Request, lane: Int, weights: List[UInt64], mut text: String) -> UInt64:
-    """As `play_lane`, on boards `B`."""
-    var stream = Rng.stream(UInt64(request.seed), 0, UInt64(lane))
-    var board = B(request.settings)
-    var digest = UInt64(0)
-    var going = False
-    for step in range(request.steps):
-        var word = stream.next()
-        var made: Int
-        var name: String
-        if going:
-            var action = choose(word, Int(board.masks()))
-            board.step(action)
-            made = 2 * action + 1
-            name = String("step ", action)
-        else:
-            var start = Rng(word >> 1)
-            if request.uniform and word & 3 == 3:
-                reset_uniform(board, start, request.width)
-                made = 0
-                name = "uniform"
-            else:
-                var difficulty = 1 + upper(word, request.settings.difficulty)
-                board.scramble(start, difficulty)
-                made = 2 * difficulty
-                name = String("reset ", difficulty)
-        going = not board.is_final()
-        if len(weights) > 0:
-            digest = join(digest, record_sum(board, made, weights))
-        else:
-            text += String("" if step == 0 else ", ") + record(board, name)
-    return digest
-
-
-@always_inline
-def upper(word: UInt64, bound: Int) -> Int:
-    """A number in 0..bound from the upper half of `word`."""
-    return Int(((word >> 32) * UInt64(bound)) >> 32)
-
-
-def choose(word: UInt64, masks: Int) -> Int:
-    """One in eight of all actions, the others of the legal ones."""
-    var legal = 0
-    for action in range(NUM_ACTIONS):
-        legal += masks >> action & 1
-    if word & 7 == 0 or legal == 0:
-        return upper(word, NUM_ACTIONS)
-    var left = upper(word, legal)
-    for action in range(NUM_ACTIONS):
-        if masks >> action & 1 == 1:
-            if left == 0:
-                return action
-            left -= 1
-    return 0
-
-
-def record_sum[B: Board](board: B, made: Int, weights: List[UInt64]) -> UInt64:
-    """The numbers of a record times their weights."""
-    var final = Int(board.is_final())
-    var success = Int(board.solved())
-    var truncated = Int(board.depth() == 0 and not board.solved())
-    var total = UInt64(made) * weights[0]
-    total += UInt64(bitcast[DType.uint32](board.reward())) * weights[1]
-    total += UInt64(final + 2 * success + 4 * truncated) * weights[2]
-    var masks = Int(board.masks())
-    for action in range(NUM_ACTIONS):
-        total += UInt64(masks >> action & 1) * weights[HEAD + action]
-    for cell in range(B.CELLS):
-        var feature = cell * B.CELLS + board.tile(cell)
-        total += UInt64(feature + 1) * weights[HEAD + NUM_ACTIONS + cell]
-    return total
-
-
-def record[B: Board](board: B, name: String) -> String:
-    """What is seen of `board` after the move `name`, as JSON."""
-
-    def flag(value: Bool) -> String:
-        return "true" if value else "false"
-
-    var truncated = board.depth() == 0 and not board.solved()
-    var text = String('{"move": "', name, '", "reward": ', Float64(board.reward()))
-    text += ', "final": ' + flag(board.is_final()) + ', "success": ' + flag(board.solved())
-    text += ', "truncated": ' + flag(truncated) + ', "masks": "'
-    for action in range(NUM_ACTIONS):
-        text += String(Int(board.masks()) >> action & 1)
-    text += '", "observation": ['
-    for cell in range(B.CELLS):
-        text += String("" if cell == 0 else ", ", cell * B.CELLS + board.tile(cell))
-    return text + "]}"
 
 
 def greedy[width: Int, height: Int](request: Request) raises:
@@ -282,29 +162,36 @@ def greedy[width: Int, height: Int](request: Request) raises:
     Raises:
         If the policy cannot be read or has another width.
     """
+    comptime B = PackedPuzzle[width, height]
     comptime cells = width * height
     comptime layout = Layout(cells * cells, HIDDEN)
     var weights = policy_weights(Tensors.load(request.weights), layout)
     var floats = untracked(weights)
     var text = String('{"digests": [')
     var successes = 0
-    var played = String()
+    var asked = List[Int]()
     for index in range(request.boards):
-        var rng = Rng.stream(UInt64(request.seed) ^ STREAM_TAG, 0, UInt64(index))
-        var board = PackedPuzzle[width, height](request.settings)
+        var rng = Rng.stream(
+            UInt64(request.seed) ^ STREAM_TAG, 0, UInt64(index)
+        )
+        var board = B(request.settings)
         reset_uniform(board, rng, width)
-        var digest = UInt64(0)
-        var reward = board.reward()
-        while not board.is_final():
-            var action = best_action[PackedPuzzle[width, height], HIDDEN](board, floats)
-            board.step(action)
-            reward += board.reward()
-            digest = join(digest, UInt64(action))
-            if index == request.board:
-                played += String("" if played == "" else ", ", action)
+        var played = List[Int]()
+        var digest = join_game[B, HIDDEN](0, board, floats, played)
         successes += Int(board.solved())
-        digest = join(digest, UInt64(Int(board.solved())))
-        digest = join(digest, UInt64(bitcast[DType.uint32](reward)))
         text += String('"' if index == 0 else ', "') + hexadecimal(digest) + '"'
+        if index == request.board:
+            asked = played^
     _ = weights^
-    print(text, '], "successes": ', successes, ', "actions": [', played, "]}", sep="")
+    var actions = String()
+    for action in asked:
+        actions += String("" if actions == "" else ", ", action)
+    print(
+        text,
+        '], "successes": ',
+        successes,
+        ', "actions": [',
+        actions,
+        "]}",
+        sep="",
+    )

@@ -112,26 +112,34 @@ def outputs(request: Request) -> Request:
     return {"logits": logits.ravel().tolist(), "values": values.tolist()}
 
 
-def greedy(request: Request) -> Request:
-    found = engine.collector.evaluate_episodes(
-        make(request),
-        policy(request),
-        num_episodes=request["boards"],
+def games(env: Any, policy: Any, count: int, seed: int, start: str) -> Request:
+    """Greedy play of `count` games."""
+    return engine.collector.evaluate_episodes(  # type: ignore[no-any-return]
+        env,
+        policy,
+        num_episodes=count,
         deterministic=True,
-        seed=request["seed"],
+        seed=seed,
         num_cores=2,
-        start="uniform",
+        start=start,
         actions=True,
     )
+
+
+def words(found: Request) -> list[Any]:
+    """What a digest of each game joins: actions, success, the bits of the summed reward."""
     ends = np.stack([found["success"], found["reward"].view(np.uint32)], 1).astype(np.uint64)
-    played = found["actions"]
-    words = [
-        play.joined(np.append(actions, end)) for actions, end in zip(played, ends, strict=True)
-    ]
+    return [np.append(played, end) for played, end in zip(found["actions"], ends, strict=True)]
+
+
+def greedy(request: Request) -> Request:
+    found = games(
+        make(request), policy(request), request["boards"], request["seed"], start="uniform"
+    )
     return {
-        "digests": play.hexes(np.array(words)),
+        "digests": play.hexes(np.array([play.joined(each) for each in words(found)])),
         "successes": int(found["success"].sum()),
-        "actions": played[request["board"]].tolist() if "board" in request else None,
+        "actions": found["actions"][request["board"]].tolist() if "board" in request else None,
     }
 
 

@@ -96,6 +96,7 @@ def checks(
         yield partial(policies.greedy, ports, saved)
     for board in asked("collect", default):
         yield partial(policies.collection, ports, board, folder)
+    yield partial(moves.signature, ports)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import port  # noqa: F401  # isort: skip  # It makes the reference importable.
+import port  # isort: skip  # It makes the reference importable.
 
 import math
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from port import Request
 from ports import Port
 from workloads import Board
 
+SIGNATURE = port.ROOT / "specs" / "signature.txt"
 # Moves besides transitions: the starts of episodes, at most one in twelve (2x2 puzzle).
 MOVES_PER_TRANSITION = 1.1
 # A long run asks slower ports for this many transitions of each board: the bindings, which call
@@ -31,6 +32,22 @@ def words(ports: dict[str, Port]) -> tuple[str, list[Difference]]:
         if got != wanted:
             differences.append(Difference(name, first_stream(ports, name, request)))
     return f"random streams: 300,000 draws: {', '.join(same)}", differences
+
+
+def signature(ports: dict[str, Port]) -> tuple[str, list[Difference]]:
+    """The lines of specs/signature.txt that a port has: all, or those of its environments."""
+    committed = [line.split() for line in SIGNATURE.read_text().splitlines()]
+    wanted = {" ".join(name): digest for digest, *name in committed}
+    differences, same = [], []
+    for name in answering(ports, "signature"):
+        lines = [line.split() for line in ports[name].ask({"task": "signature"})["lines"]]
+        for digest, *part in lines:
+            expected = wanted.get(" ".join(part))
+            if digest != expected:
+                what = f"signature {' '.join(part)}: expected {expected}, got {digest}"
+                differences.append(Difference(name, what))
+        same.append(f"{name} {len(lines)} of {len(wanted)}")
+    return f"numbers of specs/signature.txt: {', '.join(same)}", differences
 
 
 def first_stream(ports: dict[str, Port], name: str, request: Request) -> str:

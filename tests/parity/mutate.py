@@ -32,6 +32,7 @@ REPORT = ROOT / "docs" / "mutations.md"
 TRANSITIONS = 2**15
 # Quick to build, the same results: floating point in Rust does not depend on optimization.
 PROFILE = {
+    "CARGO_PROFILE_DEV_DEBUG": "0",
     "CARGO_PROFILE_RELEASE_LTO": "off",
     "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
     "CARGO_PROFILE_RELEASE_DEBUG": "0",

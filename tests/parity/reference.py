@@ -84,38 +84,54 @@ def outputs(request: Request) -> Request:
     return {"logits": logits.ravel().tolist(), "values": values.tolist()}
 
 
+class Games:
+    """Greedy play of `lanes` from where they are, the first of equal logits, to the end."""
+
+    def __init__(self, lanes: Any, forward: network.Forward) -> None:
+        count = len(lanes.masks())
+        self.total = np.zeros(count, np.float32)
+        self.near_tie = np.zeros(count, bool)
+        self.actions: list[Any] = []  # [N] a step, -1 where the game is over.
+        going = np.ones(count, bool)
+        while True:
+            reward, final, self.success, _ = lanes.status()
+            self.total[going] += reward[going]
+            going &= ~final
+            if not going.any():
+                break
+            logits = np.where(lanes.masks(), forward(lanes.observe())[0], -np.inf)
+            ordered = np.sort(logits, 1)
+            with np.errstate(invalid="ignore"):  # A game that is over may have no legal action.
+                margin = ordered[:, -1] - ordered[:, -2]
+            self.near_tie |= going & (0 < margin) & (margin < network.TOLERANCE)
+            actions = np.where(going, logits.argmax(1), -1)
+            self.actions.append(actions)
+            lanes.step(np.nonzero(going)[0], actions[going])
+
+    def actions_of(self, game: int) -> list[int]:
+        return [int(actions[game]) for actions in self.actions if actions[game] >= 0]
+
+    def ends(self) -> Any:
+        """Success and the bits of the summed reward, [N, 2]."""
+        return np.stack([self.success, self.total.view(np.uint32)], 1).astype(np.uint64)
+
+
 def greedy(request: Request, forward: Any = None) -> Request:
     """Greedy play from uniform starts: a digest of each episode, and where it met a near tie."""
     boards = np.arange(request["boards"])
-    forward = forward or network.load(request["weights"])
     rng = Rng.stream(request["seed"] ^ EVALUATION, 0, boards)
-    lanes = uniform_lanes(request, rng)
-    digests, total = np.zeros(len(boards), np.uint64), np.zeros(len(boards), np.float32)
-    going, near_tie = np.ones(len(boards), bool), np.zeros(len(boards), bool)
-    played = []
-    while True:
-        reward, final, success, _ = lanes.status()
-        total[going] += reward[going]
-        going &= ~final
-        if not going.any():
-            break
-        logits = np.where(lanes.masks(), forward(lanes.observe())[0], -np.inf)
-        ordered = np.sort(logits, 1)
-        margin = ordered[:, -1] - ordered[:, -2]
-        near_tie |= going & (0 < margin) & (margin < network.TOLERANCE)
-        (which,) = np.nonzero(going)
-        actions = logits.argmax(1)[which]
-        lanes.step(which, actions)
-        digests[which] = play.join(digests[which], actions.astype(np.uint64))
-        if "board" in request and going[request["board"]]:
-            played.append(int(logits[request["board"]].argmax()))
-    digests = play.join(digests, success.astype(np.uint64))
-    digests = play.join(digests, total.view(np.uint32).astype(np.uint64))
+    games = Games(uniform_lanes(request, rng), forward or network.load(request["weights"]))
+    digests = np.zeros(len(boards), np.uint64)
+    for actions in games.actions:
+        played = play.join(digests, actions.astype(np.uint64))
+        digests = np.where(actions >= 0, played, digests)
+    for column in games.ends().T:
+        digests = play.join(digests, column)
     return {
         "digests": play.hexes(digests),
-        "successes": int(success.sum()),
-        "near_ties": np.nonzero(near_tie)[0].tolist(),
-        "actions": played,
+        "successes": int(games.success.sum()),
+        "near_ties": np.nonzero(games.near_tie)[0].tolist(),
+        "actions": games.actions_of(request["board"]) if "board" in request else None,
     }
 
 

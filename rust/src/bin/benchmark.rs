@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         return print(&format!("{HELP}\n"));
     }
     if text.iter().any(|argument| argument == "--signature") {
-        return match signature() {
+        return match signature::text() {
             Ok(text) => print(&text),
             Err(error) => fail(&error),
         };
@@ -73,13 +73,6 @@ fn main() -> ExitCode {
 fn fail(error: &Error) -> ExitCode {
     eprintln!("{error}");
     ExitCode::from(2)
-}
-
-/// As specs/signature.txt has it.
-fn signature() -> Result<String> {
-    let parts = signature::parts()?;
-    let lines = parts.iter().map(|part| format!("{:016x}  {}\n", part.digest, part.name));
-    Ok(format!("{:016x}\n", signature::total(&parts)) + &lines.collect::<String>())
 }
 
 /// Fails quietly where nobody reads any more, as in `benchmark | head`.

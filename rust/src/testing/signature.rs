@@ -49,9 +49,28 @@ pub fn parts() -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// The one number.
-pub fn total(parts: &[Part]) -> u64 {
-    parts.iter().map(|part| part.digest).fold(0, join)
+/// What `benchmark --signature` prints and specs/signature.txt has: the one number, that of each
+/// environment with the streams it draws from (all that a port with one environment can have),
+/// and the parts.
+///
+/// # Errors
+/// If an environment fails.
+pub fn text() -> Result<String> {
+    let parts = parts()?;
+    let joined = |wanted: &dyn Fn(&str) -> bool| {
+        let chosen = parts.iter().filter(|part| wanted(&part.name));
+        chosen.map(|part| part.digest).fold(0, join)
+    };
+    let mut text = format!("{:016x}\n", joined(&|_| true));
+    for Entry { name, .. } in ENVIRONMENTS {
+        let [play, greedy] = ["play", "greedy"].map(|what| format!("{name} {what}"));
+        let digest = joined(&|part| part == "streams" || part == play || part == greedy);
+        text += &format!("{digest:016x}  {name}\n");
+    }
+    for Part { name, digest } in &parts {
+        text += &format!("{digest:016x}  {name}\n");
+    }
+    Ok(text)
 }
 
 /// Words, bounded draws and floats of the streams of `lanes` lanes, `steps` of each.

@@ -15,7 +15,7 @@ use twisterl::rl::env::Env;
 use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
 use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
-use twisterl::testing::signature::streams;
+use twisterl::testing::signature::{self, streams};
 use twisterl::testing::trace::{digests, join, records, Record, Workload};
 use twisterl::{Error, Result};
 use weights::{policy, Perms};
@@ -62,6 +62,7 @@ fn answer(request: &Value) -> Result<()> {
             let digest = streams(request.number("seed")? as u64, lanes, steps);
             json!({ "digests": [hex(digest)] })
         }
+        "signature" => json!({ "lines": signature::text()?.lines().collect::<Vec<_>>() }),
         "network" => network(&request)?,
         "greedy" => greedy(&request)?,
         "collect" => collected(&request)?,
