@@ -1,4 +1,4 @@
-"""The Mojo port: `mojo` and `es8` of run.py; both need the mojo command."""
+"""The Mojo port: `mojo`, `es8` and `es15` of run.py; all need the mojo command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from alphazero import spread_of, worst
 from results import row
 from sides import OURS, ROOT, UnavailableError
 
-EXAMPLE = ROOT / "examples" / "es_puzzle8_v1.json"
+Goals = dict[str, dict[int, float]]
+
+EXAMPLES = ROOT / "examples"
 # The least success on uniformly random boards after so many seconds, by how actions are chosen.
-GOALS = {"policy": {10: 0.95, 60: 0.99}, "value": {60: 0.995}}
+GOALS: Goals = {"policy": {10: 0.95, 60: 0.99}, "value": {60: 0.995}}
 TITLES = {"policy": "policy", "value": "value of the next state"}
 SPEEDS = {
     "reset, 20 moves, InlineArray": {"at_most": 70},
@@ -48,26 +50,48 @@ def mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def es8(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Evolution Strategies on the 8-puzzle in Mojo: success on 1,000 uniformly random boards."""
+    return judge("8-puzzle", EXAMPLES / "es_puzzle8_v1.json", GOALS, options)
+
+
+def es15(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Evolution Strategies on the 15-puzzle in Mojo: success on 1,000 uniformly random boards."""
+    goals: Goals = {"value": {60: 0, 120: 0, int(options.limit): 0}}
+    return judge("15-puzzle", EXAMPLES / "es_puzzle15_v1.json", goals, options)
+
+
+def judge(
+    puzzle: str, example: Path, goals: Goals, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Trains by each player and seed; what the runs reached in time, and what they took.
+
+    Boards are always the same 1,000. A goal of 0 is none.
+    """
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         program = folder / "train_puzzle"
         run_mojo(["build", "mojo/train_puzzle.mojo", "-o", str(program)])
-        for player, goals in GOALS.items():
-            config = json.loads(EXAMPLE.read_text())
+        for player, bounds in goals.items():
+            config = json.loads(example.read_text())
             config["algorithm"]["collecting"]["player"] = player
             (folder / "config.json").write_text(json.dumps(config))
             runs = [train(folder, program, seed, options.limit) for seed in range(options.seeds)]
-            title = f"8-puzzle, Mojo ES by the {TITLES[player]}"
-            for seconds, least in goals.items():
+            title = f"{puzzle}, Mojo ES by the {TITLES[player]}"
+            for seconds, least in bounds.items():
                 reached = [success_at(run, seconds) for run in runs]
+                what = f"{title}: solved within {seconds} s"
                 rows.append(
-                    worst(f"{title}: solved within {seconds} s", "", reached, at_least=least)
+                    worst(what, "", reached, at_least=least)
+                    if least
+                    else row(what, "", spread_of(reached))
                 )
             rows[-1]["runs"] = runs
             last = [run["curve"][-1] for run in runs]
             rows += [
                 row(f"{title}: mean length", "moves", spread_of(x["mean_length"] for x in last)),
+                row(
+                    f"{title}: difficulty at the end", "", spread_of(x["difficulty"] for x in last)
+                ),
                 row(f"{title}: training", "s", spread_of(x["elapsed_s"] for x in last)),
                 row(f"{title}: training", "CPU-s", spread_of(run["cpu_s"] for run in runs)),
                 row(
@@ -89,7 +113,7 @@ def train(folder: Path, program: Path, seed: int, limit_s: float) -> dict[str, A
     cpu_s = processor_seconds() - before
     lines = map(json.loads, (target / "metrics.jsonl").read_text().splitlines())
     curve = [
-        {key: line[key] for key in ("elapsed_s", "total_steps")}
+        {key: line[key] for key in ("elapsed_s", "total_steps", "difficulty")}
         | {key: line["evals"]["uniform"][key] for key in ("success", "mean_length")}
         for line in lines
         if "uniform" in line["evals"]

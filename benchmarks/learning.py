@@ -36,8 +36,9 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--limit", type=float, default=600, help="seconds at most (600)")
     elif name.startswith("az"):
         parser.add_argument("--limit", type=float, default=120, help="seconds at most (120)")
-    elif name == "es8":
-        parser.add_argument("--limit", type=float, default=60, help="seconds at most (60)")
+    elif name.startswith("es"):
+        limit = 60 if name == "es8" else 240
+        parser.add_argument("--limit", type=float, default=limit, help=f"seconds at most ({limit})")
 
 
 def reach(options: argparse.Namespace) -> list[dict[str, Any]]:

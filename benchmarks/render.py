@@ -48,6 +48,7 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "2×2×2 cube, walks, beam 1,024: optimal",
         ),
         "es8": ("8-puzzle, Mojo ES",),
+        "es15": ("15-puzzle, Mojo ES",),
         "reach": ("8-puzzle to difficulty",),
     },
     "One PPO network, several strategies": {"strategies": ("beam", "mcts 64", "sample 1:")},

@@ -8,8 +8,8 @@ Each writes benchmarks/results/<name>.json with the machine, the commit and the 
 benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
 and weights; rounds alternate between them, and a ratio is the median over rounds. `reach`,
 `quality` and `environments` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube`
-take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py, and `es8`, see
-evolution.py.
+take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py, and `es8` and
+`es15`, see evolution.py.
 """
 
 from __future__ import annotations
@@ -422,9 +422,10 @@ BENCHMARKS = {
     "az8": alphazero.az8,
     "az_search": alphazero.az_search,
     "es8": evolution.es8,
+    "es15": evolution.es15,
 }
 LONG = (
-    *("reach", "quality", "environments", "az8", "az_search", "es8"),
+    *("reach", "quality", "environments", "az8", "az_search", "es8", "es15"),
     *("walk8", "walk15", "walk15_long", "walk_cube"),
 )
 
