@@ -126,6 +126,7 @@ assert pathlib.Path(twisterl.__file__).is_relative_to(sys.prefix), twisterl.__fi
             script="worker.py",
         ),
         jax_peer("mctx", "0.0.71", "mctx_search.py"),
+        jax_peer("evosax", "0.3.2", "evosax_es.py"),
     )
 }
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import alphazero
 import dense_ppo
+import es
 import evolution
 import growth
 import learning
@@ -401,6 +402,7 @@ BENCHMARKS = {
     "engine": engine,
     "search": search,
     "mojo": evolution.mojo,
+    "es": es.es,
     "collect": collect,
     "evaluate": evaluate,
     "solve": solve,

@@ -181,7 +181,39 @@ def iterate(side: int, difficulty: int, threads: int) -> Round:
     return algorithm.learn_step, lambda _: counts[-1]
 
 
+def es_example(config: dict[str, Any], threads: int) -> Round:
+    """Policy steps of one iteration of an Evolution Strategies config."""
+    from twisterl.utils import prepare_algorithm
+
+    config["algorithm"]["collecting"]["num_cores"] = threads
+    algorithm = prepare_algorithm(config)
+    return algorithm.collect, lambda found: len(found[0].actions)
+
+
+def es_generations(num_pairs: int, episodes: int, steps: int, count: int) -> Round:
+    """Generations of Evolution Strategies, one thread, with the network 81 -> 32 -> 4."""
+    puzzle = {"difficulty": steps // 2, "depth_slope": 2, "max_depth": steps, "forbid_undo": True}
+    network = {"embedding_size": 32, "common_layers": [], "policy_layers": [], "value_layers": []}
+    work, _ = es_example(
+        {
+            "env_cls": "Puzzle",
+            "env": puzzle,
+            "policy_cls": "BasicPolicy",
+            "policy": network,
+            "algorithm_cls": "ES",
+            "algorithm": {
+                "collecting": {"num_pairs": num_pairs, "num_episodes": episodes},
+                "training": {"num_generations": count},
+            },
+        },
+        1,
+    )
+    return work, lambda _: count
+
+
 TASKS = {
+    "es_example": es_example,
+    "es_generations": es_generations,
     "collect": collect,
     "search": search,
     "evaluate": evaluate,

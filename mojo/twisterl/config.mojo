@@ -28,7 +28,7 @@ comptime LARGEST_STEPS = 1_000_000
 comptime PRESET = "ppo_deterministic"
 """The evaluation that a config may name without describing it."""
 comptime LARGEST_SEED = (1 << 62) - 1 + (1 << 62)
-"""The largest `Int`, 2^63 - 1; numbers of more than 18 characters are refused all the same."""
+"""The largest `Int`, 2^63 - 1, as in every language."""
 
 
 @fieldwise_init
@@ -82,6 +82,8 @@ struct Config(Movable):
     """Cores that may be used, 1 to 4096; the machine and the command line may have fewer."""
     var es: EsSettings
     """Population, noise and optimizer."""
+    var is_rate_given: Bool
+    """Whether the section `optimizer` says a learning rate."""
     var generations_per_iteration: Int
     """Updates from one look at the evaluations, log and savings to the next."""
     var seed: Int
@@ -167,6 +169,12 @@ struct Config(Movable):
         self.learning = read_learning(algorithm, document)
         self.generations_per_iteration = 1
         es.optimizer = read_optimizer(algorithm, document)
+        var optimizer = document.member(algorithm.node, "optimizer") if (
+            algorithm.node != ABSENT
+        ) else ABSENT
+        self.is_rate_given = (
+            optimizer != ABSENT and document.member(optimizer, "lr") != ABSENT
+        )
         self.es = es
         self.evaluations = List[Evaluation]()
         self.log_every = 1
@@ -200,6 +208,17 @@ struct Config(Movable):
             document, "num_generations", 10, 1, 100_000
         )
         self.es.sigma = training.number(document, "sigma", 0.05, POSITIVE)
+        var rate = training.optional_number(document, "lr", POSITIVE)
+        if rate:
+            ref optimizer = self.es.optimizer
+            if optimizer.rate != rate.value() and self.is_rate_given:
+                raise Error(
+                    "algorithm.training.lr: expected that of optimizer.lr, ",
+                    optimizer.rate,
+                    ", or only one of them, got ",
+                    rate.value(),
+                )
+            optimizer.rate = rate.value()
         var schedule = training.section(document, "lr_schedule")
         var kind = schedule.choice(
             document, "kind", "constant", "linear", "cosine"
@@ -246,25 +265,7 @@ struct Config(Movable):
             var entry = Section(
                 document, document.item(section.node, index), section.at(name)
             )
-            var evaluation = Evaluation(
-                name,
-                entry.integer(document, "num_episodes", 100, 1, LARGEST_COUNT),
-                entry.boolean(document, "deterministic", True),
-                entry.integer(document, "num_searches", 1, 1, LARGEST_STEPS),
-                entry.integer(document, "seed", 0, 0, LARGEST_SEED),
-                entry.choice(document, "start", "reset", "uniform") == 1,
-                entry.integer(document, "freq", 1, 1, LARGEST_STEPS),
-            )
-            var greedy = evaluation.deterministic
-            if not greedy:
-                raise Error(
-                    entry.at("deterministic"),
-                    ": expected true (ES plays greedily), got false",
-                )
-            _ = entry.integer(document, "num_mcts_searches", 0, 0, 0)
-            entry.ignore(document, "num_cores", "C", "max_expand_depth")
-            entry.finish(document)
-            self.evaluations.append(evaluation^)
+            self.evaluations.append(read_evaluation(entry, name, document))
 
     def require_metric(mut self) raises:
         """Adds the preset where the config names it, refuses another `diff_metric` of no entry.
@@ -281,6 +282,71 @@ struct Config(Movable):
                 self.learning.metric,
             )
         self.evaluations.append(Evaluation(PRESET, 100, True, 1, 0, False, 1))
+
+
+def read_evaluation(
+    mut entry: Section, name: String, document: Json
+) raises -> Evaluation:
+    """Reads one entry of `evals`; keys of other strategies are checked, not used.
+
+    Args:
+        entry: The entry.
+        name: Its key; some names come with settings of their own, as in Python's `PRESETS`.
+        document: The config.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        Naming the key that is unknown or out of range, or that asks for more than greedy play.
+    """
+    var deterministic = entry.boolean(
+        document, "deterministic", name != "ppo_1" and name != "ppo_10"
+    )
+    var searches = entry.integer(
+        document,
+        "num_mcts_searches",
+        100 if name == "mcts_100" else 0,
+        0,
+        LARGEST_COUNT,
+    )
+    var strategy = entry.find(document, "strategy")
+    var is_greedy = strategy != ABSENT or name != "beam_64"
+    if strategy != ABSENT and document.kind(strategy) != Kind.NULL:
+        is_greedy = (
+            entry.choice(
+                document, "strategy", "greedy", "sample", "mcts", "beam"
+            )
+            == 0
+        )
+    _ = entry.choice(document, "root_selection", "puct", "gumbel")
+    _ = entry.number(document, "gamma", 1, FRACTION)
+    _ = entry.number(document, "C", 1.41, NOT_NEGATIVE)
+    _ = entry.integer(document, "max_expand_depth", 1, 1, LARGEST_STEPS)
+    _ = entry.integer(document, "num_cores", 32, 1, 4096)
+    _ = entry.integer(document, "beam_width", 64, 1, LARGEST_COUNT)
+    _ = entry.number(document, "beam_value_weight", 0, NOT_NEGATIVE)
+    _ = entry.optional_number(document, "time_limit_s", POSITIVE)
+    if not entry.is_null(document, "node_limit"):
+        _ = entry.integer(document, "node_limit", 1, 1, 1_000_000_000_000)
+    var evaluation = Evaluation(
+        name,
+        entry.integer(document, "num_episodes", 100, 1, LARGEST_COUNT),
+        deterministic,
+        entry.integer(document, "num_searches", 1, 1, LARGEST_STEPS),
+        entry.integer(document, "seed", 0, 0, LARGEST_SEED),
+        entry.choice(document, "start", "reset", "uniform") == 1,
+        entry.integer(document, "freq", 1, 1, LARGEST_STEPS),
+    )
+    entry.finish(document)
+    comptime greedy = " (ES plays greedily), got "
+    if not deterministic:
+        raise Error(entry.at("deterministic"), ": expected true", greedy, "false")
+    if searches > 0:
+        raise Error(entry.at("num_mcts_searches"), ": expected 0", greedy, searches)
+    if not is_greedy:
+        raise Error(entry.at("strategy"), ': expected "greedy"', greedy, "another")
+    return evaluation^
 
 
 def require_class(

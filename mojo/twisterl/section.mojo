@@ -158,23 +158,20 @@ struct Section(Movable):
             The value or the default.
 
         Raises:
-            Naming the path, if the value is no integer, out of bounds, or has more than 18
-            characters.
+            Naming the path, if the value is no integer or out of bounds.
         """
         var node = self.find(document, key)
         if node == ABSENT:
             return default
         var expected = String("an integer in ", low, "..=", high)
-        # More digits than any bound has would not fit into 64 bits.
-        if (
-            document.kind(node) != Kind.INTEGER
-            or document.text(node).byte_length() > 18
-        ):
-            raise fault(self.at(key), expected, document, node)
-        var value = document.integer(node)
-        if not low <= value <= high:
-            raise fault(self.at(key), expected, document, node)
-        return value
+        if document.kind(node) == Kind.INTEGER:
+            try:
+                var value = document.integer(node)
+                if low <= value <= high:
+                    return value
+            except:
+                pass  # It does not fit into 64 bits, nor into any bounds.
+        raise fault(self.at(key), expected, document, node)
 
     def number(
         mut self, document: Json, key: String, default: Float64, bounds: Range
@@ -196,6 +193,40 @@ struct Section(Movable):
         var node = self.find(document, key)
         if node == ABSENT:
             return default
+        return number_at(document, node, self.at(key), bounds)
+
+    def is_null(mut self, document: Json, key: String) -> Bool:
+        """Whether the value under `key` is `null`, which often stands for none.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+
+        Returns:
+            False if the key is missing.
+        """
+        var node = self.find(document, key)
+        return node != ABSENT and document.kind(node) == Kind.NULL
+
+    def optional_number(
+        mut self, document: Json, key: String, bounds: Range
+    ) raises -> Optional[Float64]:
+        """The number under `key`, within `bounds`; `null` is none.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+            bounds: Which values are allowed.
+
+        Returns:
+            The value, or none if the key is missing or null.
+
+        Raises:
+            Naming the path, if the value is no number or out of bounds.
+        """
+        var node = self.find(document, key)
+        if node == ABSENT or document.kind(node) == Kind.NULL:
+            return None
         return number_at(document, node, self.at(key), bounds)
 
     def boolean(

@@ -157,7 +157,22 @@ def _resolve_algorithm(
             problem = f"got {training.lr}, and optimizer.lr is {optimizer.lr}; give one of them"
             faults.append(Fault(joined(path, "training.lr"), problem))
         resolved["optimizer"]["lr"] = training.lr
+    if name == "ES":
+        faults += _not_greedy(checked, joined(path, "evals"))
     return _kept(resolved, raw) if keep_unknown else resolved
+
+
+def _not_greedy(checked: Any, path: str) -> Iterator[Fault]:
+    """What evaluations of ES ask for beside greedy play, which is all that every language has."""
+    for name, evaluation in checked.evals.items():
+        for key, expected, fits in (
+            ("deterministic", "true", evaluation.deterministic),
+            ("num_mcts_searches", "0", not evaluation.num_mcts_searches),
+            ("strategy", "greedy", evaluation.strategy in (None, "greedy")),
+        ):
+            if not fits:
+                problem = f"got {shown(getattr(evaluation, key))}; expected {expected}"
+                yield Fault(joined(path, name, key), f"{problem}: ES plays greedily")
 
 
 def _with_defaults(given: Any, defaults: BaseModel) -> Any:

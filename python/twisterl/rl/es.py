@@ -54,8 +54,7 @@ class ES(Algorithm):
     """Evolves a `BasicPolicy` of one hidden layer on the sliding puzzle.
 
     Raises:
-        ConfigError: the environment is another, the policy has another shape, or an evaluation
-            asks the value player for more than greedy play.
+        ConfigError: the environment is another, or the policy has another shape.
     """
 
     optimizer: Moments
@@ -66,11 +65,6 @@ class ES(Algorithm):
             raise ConfigError([Fault("env_cls", problem)])
         _require_one_layer(policy)
         super().__init__(env, policy, config, run_path)
-        if self.config["collecting"]["player"] == "value":
-            for name, arguments in self.config["evals"].items():
-                if not _is_greedy(arguments):
-                    problem = "expected greedy play, which is all that the value player does"
-                    raise ConfigError([Fault(f"algorithm.evals.{name}", problem)])
 
     def _make_optimizer(self) -> Moments:
         return Moments(len(self._weights()))
@@ -115,8 +109,15 @@ class ES(Algorithm):
 
     @timed
     def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
-        """As `Algorithm.evaluate`; greedy play by the config's player, as in Mojo."""
-        if not _is_greedy(kwargs):
+        """As `Algorithm.evaluate`; greedy play is by the config's player, as in Mojo.
+
+        Raises:
+            ValueError: the value player is asked for more than greedy play.
+        """
+        greedy = kwargs.get("deterministic", True) and not kwargs.get("num_mcts_searches")
+        if not greedy or kwargs.get("strategy") not in (None, "greedy"):
+            if self.config["collecting"]["player"] == "value":
+                raise ValueError("strategy: expected greedy play, which is all that values play")
             return super().evaluate(kwargs)[0]
         moves, rewards = twisterl.collector.es_evaluate(
             self.env,
@@ -166,11 +167,6 @@ class ES(Algorithm):
                 part = torch.from_numpy(weights[begin : begin + tensor.numel()])
                 tensor.copy_(part.reshape(tensor.shape))
                 begin += tensor.numel()
-
-
-def _is_greedy(arguments: dict[str, Any]) -> bool:
-    greedy = arguments.get("deterministic", True) and not arguments.get("num_mcts_searches")
-    return greedy and arguments.get("strategy") in (None, "greedy")
 
 
 def _require_one_layer(policy: Any) -> None:

@@ -113,16 +113,12 @@ impl Board {
     }
 }
 
-/// Slides the tile at cell `target` to the cell `blank`; how many more tiles are misplaced then, or
-/// less where the sum wraps around.
+/// How many more tiles are misplaced once `tile` has slid from cell `target` to cell `blank`.
 #[inline(always)]
-pub(crate) fn slide(tiles: &mut [u8], blank: usize, target: usize) -> u8 {
-    let tile = tiles[target];
-    let off = |cell: usize, tile: u8| u8::from(cell != usize::from(tile));
-    tiles[blank] = tile;
-    tiles[target] = 0;
+pub(crate) fn misplaced_more(blank: usize, target: usize, tile: u8) -> i16 {
+    let off = |cell: usize, tile: u8| i16::from(cell != usize::from(tile));
     // For an impossible action both cells are the same and every term cancels.
-    (off(blank, tile) + off(target, 0)).wrapping_sub(off(blank, 0) + off(target, tile))
+    off(blank, tile) + off(target, 0) - off(blank, 0) - off(target, tile)
 }
 
 impl Puzzle {
@@ -333,8 +329,11 @@ impl Puzzle {
     fn slide(&mut self, action: usize) {
         let blank = usize::from(self.blank);
         let target = usize::from(self.board.targets[blank][action]);
-        let gained = slide(&mut self.tiles, blank, target) as i8;
-        self.misplaced = self.misplaced.wrapping_add_signed(i16::from(gained));
+        let tile = self.tiles[target];
+        let more = misplaced_more(blank, target, tile);
+        self.misplaced = self.misplaced.wrapping_add_signed(more);
+        self.tiles[blank] = tile;
+        self.tiles[target] = 0;
         self.blank = target as u8;
         self.undo = if target == blank { self.undo } else { action as u8 ^ 2 };
         self.depth = self.depth.saturating_sub(1);

@@ -1,23 +1,27 @@
-//! The sliding puzzle for Evolution Strategies: its number of cells compiled in, nothing shared.
+//! The sliding puzzle for Evolution Strategies: its number of cells compiled in, its rules in tables
+//! so that a step is a few loads and stores.
 
-use crate::envs::puzzle::{slide, Puzzle};
+use super::network::Block;
+use crate::envs::puzzle::{misplaced_more, Puzzle};
 use crate::rl::env::Env;
 
 pub const NUM_ACTIONS: usize = 4;
 
 /// Where an action leads.
-#[derive(Clone, Copy, Debug, Default)]
-struct Move {
+#[derive(Clone, Copy, Debug)]
+struct Move<const CELLS: usize> {
     /// The cell of the blank.
     target: u8,
     /// Bit a is set where action a may be taken there.
     legal: u8,
+    /// How many more tiles are misplaced, by the tile that slides; less where the sum wraps around.
+    gained: [u8; CELLS],
 }
 
 /// What all boards of one size share: the moves by the cell of the blank and the action.
 #[derive(Clone, Debug)]
 pub struct Tables<const CELLS: usize> {
-    moves: [[Move; NUM_ACTIONS]; CELLS],
+    moves: [[Move<CELLS>; NUM_ACTIONS]; CELLS],
 }
 
 impl<const CELLS: usize> Tables<CELLS> {
@@ -31,40 +35,45 @@ impl<const CELLS: usize> Tables<CELLS> {
                 usize::from(targets[target][next]) != target && !is_undo
             };
             let legal = (0..NUM_ACTIONS).filter(is_legal).map(|next| 1 << next).sum();
-            Move { target: target as u8, legal }
+            let gained = |tile| misplaced_more(cell, target, tile as u8) as u8;
+            Move { target: target as u8, legal, gained: std::array::from_fn(gained) }
         };
         let moves = |cell| std::array::from_fn(|action| arrive(cell, action));
         Self { moves: std::array::from_fn(moves) }
     }
 }
 
-/// A board that legal actions are played on; equal to the [`Puzzle`] it is made from.
+/// A board that legal actions are played on, equal to the [`Puzzle`] it is made from, for a network
+/// whose hidden layer has `CHUNKS` blocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Board<const CELLS: usize> {
-    /// The tile of each cell, below `CELLS`.
-    tiles: [u8; CELLS],
+pub struct Board<const CELLS: usize, const CHUNKS: usize> {
+    rows: [u16; CELLS],
     blank: u8,
     legal: u8,
     misplaced: u8,
     pub depth: u32,
 }
 
-impl<const CELLS: usize> Board<CELLS> {
+impl<const CELLS: usize, const CHUNKS: usize> Board<CELLS, CHUNKS> {
+    /// Bytes of the weights of one feature.
+    const ROW: usize = CHUNKS * size_of::<Block>();
+
     /// The board of `puzzle`, which has `CELLS` cells and no action to undo.
     pub fn new(puzzle: &Puzzle) -> Self {
         let state = puzzle.get_state();
-        let tiles: [u8; CELLS] = std::array::from_fn(|cell| state[cell] as u8);
-        let misplaced = (0..CELLS).filter(|&cell| usize::from(tiles[cell]) != cell).count() as u8;
-        let blank = tiles.iter().position(|&tile| tile == 0).unwrap_or(0) as u8;
+        let rows: [u16; CELLS] = std::array::from_fn(|cell| (state[cell] * Self::ROW) as u16);
+        let misplaced = (0..CELLS).filter(|&cell| state[cell] != cell).count() as u8;
+        let blank = state.iter().position(|&tile| tile == 0).unwrap_or(0) as u8;
         let bits = puzzle.masks().into_iter().enumerate();
         let legal = bits.map(|(action, legal)| u8::from(legal) << action).sum();
-        Self { tiles, blank, legal, misplaced, depth: puzzle.depth() }
+        Self { rows, blank, legal, misplaced, depth: puzzle.depth() }
     }
 
-    /// `[CELLS]`, each below `CELLS`.
+    /// For each cell where the weights of its tile begin behind those of tile 0, in bytes; the
+    /// tiles are below `CELLS`.
     #[inline(always)]
-    pub fn tiles(&self) -> &[u8; CELLS] {
-        &self.tiles
+    pub fn rows(&self) -> &[u16; CELLS] {
+        &self.rows
     }
 
     /// Bit a is set where action a may be taken; at least one is.
@@ -77,9 +86,11 @@ impl<const CELLS: usize> Board<CELLS> {
     #[inline(always)]
     pub fn step(&mut self, tables: &Tables<CELLS>, action: usize) {
         let blank = usize::from(self.blank);
-        let Move { target, legal } = tables.moves[blank][action];
-        let gained = slide(&mut self.tiles, blank, usize::from(target));
-        self.misplaced = self.misplaced.wrapping_add(gained);
+        let Move { target, legal, gained } = &tables.moves[blank][action];
+        let (target, legal) = (*target, *legal);
+        let row = std::mem::take(&mut self.rows[usize::from(target)]);
+        self.rows[blank] = row;
+        self.misplaced = self.misplaced.wrapping_add(gained[usize::from(row) / Self::ROW]);
         self.blank = target;
         self.legal = legal;
         self.depth -= 1;
@@ -98,7 +109,7 @@ impl<const CELLS: usize> Board<CELLS> {
 
 /// What episodes of one generation or evaluation begin with.
 #[derive(Clone, Debug)]
-pub struct Starts<const CELLS: usize> {
+pub struct Starts<const CELLS: usize, const CHUNKS: usize> {
     pub tables: Tables<CELLS>,
-    pub boards: Vec<Board<CELLS>>,
+    pub boards: Vec<Board<CELLS, CHUNKS>>,
 }

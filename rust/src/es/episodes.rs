@@ -28,26 +28,13 @@ pub struct Score {
     pub steps: usize,
 }
 
-/// The `legal` action with the largest of `scores`, the first of equals and of NaN.
-#[inline(always)]
-fn best_legal(scores: [f32; NUM_ACTIONS], legal: u8) -> usize {
-    let mut best = legal.trailing_zeros() as usize % NUM_ACTIONS;
-    let mut highest = f32::NEG_INFINITY;
-    for (action, &score) in scores.iter().enumerate() {
-        let better = (legal >> action) & 1 == 1 && score > highest;
-        highest = if better { score } else { highest };
-        best = if better { action } else { best };
-    }
-    best
-}
-
 /// The action of [`Player::Value`].
 ///
 /// # Safety
 /// As [`embed`].
 #[inline(always)]
 unsafe fn best_child<S: Simd, const CELLS: usize, const CHUNKS: usize>(
-    board: &Board<CELLS>,
+    board: &Board<CELLS, CHUNKS>,
     tables: &Tables<CELLS>,
     weights: &[Block],
 ) -> usize {
@@ -57,14 +44,14 @@ unsafe fn best_child<S: Simd, const CELLS: usize, const CHUNKS: usize>(
         if (board.legal() >> action) & 1 == 1 {
             let mut child = *board;
             child.step(tables, action);
-            *hidden = embed::<S, CELLS, CHUNKS>(child.tiles(), weights);
+            *hidden = embed::<S, CELLS, CHUNKS>(&child, weights);
             solved |= u8::from(child.solved()) << action;
         }
     }
     if solved != 0 {
         return solved.trailing_zeros() as usize;
     }
-    best_legal(values::<S, CELLS, CHUNKS>(&hidden, weights), board.legal())
+    S::best(values::<S, CELLS, CHUNKS>(&hidden, weights), board.legal())
 }
 
 /// Plays an episode from each start with `weights`; `moves [N]` receives the length of each solved
@@ -76,47 +63,49 @@ unsafe fn best_child<S: Simd, const CELLS: usize, const CHUNKS: usize>(
 unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     player: Player,
     weights: &[Block],
-    starts: &Starts<CELLS>,
+    starts: &Starts<CELLS, CHUNKS>,
     moves: &mut [i32],
 ) -> Score {
     let Starts { tables, boards } = starts;
-    let mut lanes: Vec<(usize, Board<CELLS>)> = Vec::with_capacity(INTERLEAVED);
+    let mut lanes: Vec<(usize, Board<CELLS, CHUNKS>)> = Vec::with_capacity(INTERLEAVED);
     let mut next = boards.iter().enumerate();
     let mut steps = 0;
-    let mut lane = 0;
     loop {
-        if lane == lanes.len() {
-            // Fill up behind the last lane, then go round.
-            while lanes.len() < INTERLEAVED {
-                match next.next() {
-                    Some((episode, board)) if board.is_final() => {
-                        moves[episode] = if board.solved() { 0 } else { -1 };
-                    }
-                    Some((episode, board)) => lanes.push((episode, *board)),
-                    None => break,
+        while lanes.len() < INTERLEAVED {
+            match next.next() {
+                Some((episode, board)) if board.is_final() => {
+                    moves[episode] = if board.solved() { 0 } else { -1 };
                 }
+                Some((episode, board)) => lanes.push((episode, *board)),
+                None => break,
             }
-            if lanes.is_empty() {
-                break;
-            }
-            lane = 0;
         }
-        let (episode, board) = &mut lanes[lane];
-        let action = match player {
-            Player::Policy => {
-                let hidden = embed::<S, CELLS, CHUNKS>(board.tiles(), weights);
-                best_legal(logits::<S, CELLS, CHUNKS>(&hidden, weights), board.legal())
-            }
-            Player::Value => best_child::<S, CELLS, CHUNKS>(board, tables, weights),
-        };
-        board.step(tables, action);
-        steps += 1;
-        if board.is_final() {
-            let taken = (boards[*episode].depth - board.depth) as i32;
-            moves[*episode] = if board.solved() { taken } else { -1 };
-            lanes.swap_remove(lane);
-        } else {
-            lane += 1;
+        if lanes.is_empty() {
+            break;
+        }
+        // Which lane is next does not depend on how the one before went on: that is what lets the
+        // processor work on several.
+        let mut ended = false;
+        for (_, board) in &mut lanes {
+            let action = match player {
+                Player::Policy => {
+                    let hidden = embed::<S, CELLS, CHUNKS>(board, weights);
+                    S::best(logits::<S, CELLS, CHUNKS>(&hidden, weights), board.legal())
+                }
+                Player::Value => best_child::<S, CELLS, CHUNKS>(board, tables, weights),
+            };
+            board.step(tables, action);
+            ended |= board.is_final();
+        }
+        steps += lanes.len();
+        if ended {
+            lanes.retain(|(episode, board)| {
+                if board.is_final() {
+                    let taken = (boards[*episode].depth - board.depth) as i32;
+                    moves[*episode] = if board.solved() { taken } else { -1 };
+                }
+                !board.is_final()
+            });
         }
     }
     let mut score = Score { steps, ..Score::default() };
@@ -159,7 +148,7 @@ impl Member<'_> {
 struct Playing<'a, const CELLS: usize, const CHUNKS: usize> {
     player: Player,
     member: Option<Member<'a>>,
-    starts: &'a Starts<CELLS>,
+    starts: &'a Starts<CELLS, CHUNKS>,
     room: &'a mut Room,
 }
 
@@ -184,7 +173,7 @@ pub fn play<const CELLS: usize, const CHUNKS: usize>(
     level: CpuLevel,
     player: Player,
     member: Option<Member<'_>>,
-    starts: &Starts<CELLS>,
+    starts: &Starts<CELLS, CHUNKS>,
     room: &mut Room,
 ) -> Score {
     run_at(level, Playing::<CELLS, CHUNKS> { player, member, starts, room })
@@ -206,7 +195,7 @@ mod tests {
         let mut boards = Vec::new();
         for episode in 0..20 {
             puzzle.try_reset(&mut Rng::stream(5, 0, episode)).unwrap();
-            boards.push(Board::<9>::new(&puzzle));
+            boards.push(Board::<9, 2>::new(&puzzle));
         }
         let starts = Starts { tables: Tables::new(&puzzle), boards };
         let weights = to_blocks(&first_weights(81, 32, 5));

@@ -9,7 +9,7 @@
 //! The arithmetic is fixed to the bit, for all languages: rows are added in the order of the
 //! cells, and a dot product is 16 partial sums (fused, 16 inputs at a time) folded in halves.
 
-use super::board::NUM_ACTIONS;
+use super::board::{Board, NUM_ACTIONS};
 use super::vectors::Simd;
 
 /// Partial sums of a dot product; widths are multiples of it.
@@ -51,13 +51,13 @@ impl Layout {
     }
 }
 
-/// The hidden layer of `CHUNKS` blocks for a board with `tiles`, after the ReLU.
+/// The hidden layer of `CHUNKS` blocks for `board`, after the ReLU.
 ///
 /// # Safety
-/// The processor has what `S` needs; `weights` are [`Layout::blocks`] and tiles below `CELLS`.
+/// The processor has what `S` needs; `weights` are [`Layout::blocks`].
 #[inline(always)]
 pub unsafe fn embed<S: Simd, const CELLS: usize, const CHUNKS: usize>(
-    tiles: &[u8; CELLS],
+    board: &Board<CELLS, CHUNKS>,
     weights: &[Block],
 ) -> [S; CHUNKS] {
     let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
@@ -65,10 +65,10 @@ pub unsafe fn embed<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     for (chunk, sum) in sums.iter_mut().enumerate() {
         *sum = S::load(weights.get_unchecked(layout.embedding_bias() + chunk));
     }
-    for (cell, &tile) in tiles.iter().enumerate() {
-        let row = (cell * CELLS + usize::from(tile)) * CHUNKS;
+    for (cell, &row) in board.rows().iter().enumerate() {
+        let row = weights.as_ptr().add(cell * CELLS * CHUNKS).byte_add(usize::from(row));
         for (chunk, sum) in sums.iter_mut().enumerate() {
-            *sum = sum.add(weights.get_unchecked(row + chunk));
+            *sum = sum.add(&*row.add(chunk));
         }
     }
     for sum in &mut sums {
@@ -84,8 +84,8 @@ unsafe fn dot<S: Simd, const CHUNKS: usize>(
     weights: &[Block],
     start: usize,
 ) -> S {
-    let mut sums = S::zero();
-    for (chunk, hidden) in hidden.iter().enumerate() {
+    let mut sums = hidden[0].multiply(weights.get_unchecked(start));
+    for (chunk, hidden) in hidden.iter().enumerate().skip(1) {
         sums = hidden.multiply_add(weights.get_unchecked(start + chunk), sums);
     }
     sums
@@ -105,12 +105,8 @@ pub unsafe fn logits<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     for (action, sum) in sums.iter_mut().enumerate() {
         *sum = dot(hidden, weights, layout.action_weight() + action * CHUNKS);
     }
-    let mut logits = S::fold(sums);
-    let bias = weights.get_unchecked(layout.biases());
-    for (action, logit) in logits.iter_mut().enumerate() {
-        *logit += bias.0[action];
-    }
-    logits
+    let [left, up, right, down, ..] = weights.get_unchecked(layout.biases()).0;
+    S::fold(sums, [left, up, right, down])
 }
 
 /// The values of the value head for the hidden layers of the children of a board.
@@ -127,12 +123,7 @@ pub unsafe fn values<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     for (sum, hidden) in sums.iter_mut().zip(hidden) {
         *sum = dot(hidden, weights, layout.value_weight());
     }
-    let mut values = S::fold(sums);
-    let bias = weights.get_unchecked(layout.biases()).0[NUM_ACTIONS];
-    for value in &mut values {
-        *value += bias;
-    }
-    values
+    S::fold(sums, [weights.get_unchecked(layout.biases()).0[NUM_ACTIONS]; NUM_ACTIONS])
 }
 
 /// `weights` in whole blocks, zeros behind them.
