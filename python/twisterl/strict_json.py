@@ -6,10 +6,12 @@ and says where they are.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,20 @@ def json_load_tuples(dct: dict[str, Any]) -> Any:
     return dct
 
 
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+    """The regular file at `path`, for reading; a FIFO or device is never waited for.
+
+    Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The content of a regular file of at most 1 MiB; a FIFO or device is never waited for.
+    """The content of a regular file of at most 1 MiB.
 
     Raises `ConfigError` naming the file.
     """
@@ -53,19 +67,16 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         return ConfigError([Fault("", problem)], source)
 
     try:
-        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        file = open_regular(source)
     except OSError as error:
         raise refuse(f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise refuse(f"cannot be read: {error}") from None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise refuse("is not a regular file")
-    with os.fdopen(descriptor, "rb") as file:
+    with file:
+        size = os.fstat(file.fileno()).st_size
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise refuse(f"has {status.st_size} bytes; at most {MAX_BYTES} are read")
+        raise refuse(f"has {size} bytes; at most {MAX_BYTES} are read")
     return content
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 from collections.abc import Mapping
 from io import BufferedReader
 from typing import Any
 
 import torch
 from safetensors.torch import save
+
+from twisterl.strict_json import open_regular
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_TENSORS = 10_000
@@ -88,20 +89,17 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
     """
     source = os.fspath(path)
     try:
-        descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        file = open_regular(source)
     except FileNotFoundError:
         raise CheckpointError(f"{source}: no such file") from None
     except OSError as error:
         raise CheckpointError(f"{source}: cannot be read: {error.strerror}") from None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise CheckpointError(f"{source}: is not a regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        header, data_bytes = _header(file, status.st_size, source)
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        header, data_bytes = _header(file, size, source)
         metadata = _metadata(header, source)
         layout = _layout(header, data_bytes, source)
-        start = status.st_size - data_bytes
+        start = size - data_bytes
         tensors = {}
         for name, (dtype, shape, begin, end) in layout.items():
             buffer = torch.empty(end - begin, dtype=torch.uint8)

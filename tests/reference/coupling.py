@@ -22,8 +22,8 @@ def edges_of(topology: str, num_qubits: int) -> list[tuple[int, int]]:
     return line
 
 
-class Permutation(Task):
-    """Written from specs/envs/permutation.json."""
+class OnGraph(Task):
+    """An environment whose actions are the edges of a coupling graph of qubits."""
 
     def __init__(
         self,
@@ -34,14 +34,22 @@ class Permutation(Task):
     ) -> None:
         super().__init__(**episode)
         self.num_qubits = num_qubits
-        self.edges = edges_of(topology, num_qubits) if edges is None else edges
+        given = [(a, b) for a, b in edges or []]
+        self.edges = self.named_edges(topology) if edges is None else given
         self.goal(Rng(0))
 
-    def action_names(self) -> list[str]:
-        return [f"swap({a},{b})" for a, b in self.edges]
+    def named_edges(self, topology: str) -> list[tuple[int, int]]:
+        return edges_of(topology, self.num_qubits)
 
     def obs_shape(self) -> list[int]:
         return [self.num_qubits] * 2
+
+
+class Permutation(OnGraph):
+    """Written from specs/envs/permutation.json."""
+
+    def action_names(self) -> list[str]:
+        return [f"swap({a},{b})" for a, b in self.edges]
 
     def goal(self, rng: Rng) -> None:
         self.state = list(range(self.num_qubits))
@@ -60,30 +68,16 @@ class Permutation(Task):
         return [vertex * self.num_qubits + token for vertex, token in enumerate(self.state)]
 
 
-class LinearFunction(Task):
+class LinearFunction(OnGraph):
     """Written from specs/envs/linear_function.json."""
 
-    def __init__(
-        self,
-        num_qubits: int,
-        topology: str = "line",
-        edges: list[list[int]] | None = None,
-        **episode: int,
-    ) -> None:
-        super().__init__(**episode)
-        self.num_qubits = num_qubits
-        if edges is None:
-            both = [[(a, b), (b, a)] for a, b in edges_of(topology, num_qubits)]
-            self.edges = [edge for pair in both for edge in pair]
-        else:
-            self.edges = [(a, b) for a, b in edges]
-        self.goal(Rng(0))
+    def named_edges(self, topology: str) -> list[tuple[int, int]]:
+        """Both directions of each."""
+        pairs = super().named_edges(topology)
+        return [edge for a, b in pairs for edge in ((a, b), (b, a))]
 
     def action_names(self) -> list[str]:
         return [f"cx({control},{target})" for control, target in self.edges]
-
-    def obs_shape(self) -> list[int]:
-        return [self.num_qubits] * 2
 
     def goal(self, rng: Rng) -> None:
         n = self.num_qubits

@@ -6,7 +6,7 @@ use super::cache::Cache;
 use super::evaluator::Evaluator;
 use super::pool::Poll;
 use crate::error::{Error, Result};
-use crate::nn::Policy;
+use crate::nn::{exp_sum, Policy};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
@@ -205,12 +205,12 @@ fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> 
 /// An action and its log-probability under the softmax of `logits`.
 #[inline]
 fn choose(logits: &[f32], choice: Choice, weights: &mut [f32], rng: &mut Rng) -> (usize, f32) {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for (weight, &logit) in weights.iter_mut().zip(logits) {
-        *weight = (logit - max).exp();
-        sum += *weight;
-    }
+    let mut places = weights.iter_mut();
+    let (max, sum) = exp_sum(logits.iter().copied(), |weight| {
+        if let Some(place) = places.next() {
+            *place = weight;
+        }
+    });
     let action = match choice {
         Choice::Greedy => logits.iter().position(|&logit| logit == max).unwrap_or(0),
         Choice::Sample => draw(weights, sum, rng),

@@ -43,4 +43,5 @@ pub use embedding::EmbeddingBag;
 pub use kernels::CpuLevel;
 pub use linear::{Linear, Sequential};
 pub use policy::{Policy, PolicyParts, Scratch};
+pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};

@@ -30,13 +30,32 @@ pub fn masked_softmax(logits: &[f32], mask: &[bool], probs: &mut [f32]) -> Resul
 ///
 /// All `[A]`; errors as for [`masked_softmax`].
 pub fn masked_log_softmax(logits: &[f32], mask: &[bool], log_probs: &mut [f32]) -> Result<()> {
-    let max = legal_max(logits, mask, log_probs.len())?;
-    let legal = || logits.iter().zip(mask).filter(|(_, legal)| **legal);
-    let log_sum = legal().map(|(logit, _)| (logit - max).exp()).sum::<f32>().ln();
+    legal_max(logits, mask, log_probs.len())?;
+    let legal = logits.iter().zip(mask).filter(|(_, legal)| **legal);
+    let (max, sum) = exp_sum(legal.map(|(&logit, _)| logit), |_| ());
+    let log_sum = sum.ln();
     for ((log_prob, &logit), &legal) in log_probs.iter_mut().zip(logits).zip(mask) {
         *log_prob = if legal { logit - max - log_sum } else { f32::NEG_INFINITY };
     }
     Ok(())
+}
+
+/// The largest of `logits` and the sum of `exp(logit - largest)`, each of which `each` sees in turn.
+///
+/// The log-probability of an action is its logit less the largest and less the sum's logarithm.
+#[inline]
+pub(crate) fn exp_sum(
+    logits: impl Iterator<Item = f32> + Clone,
+    mut each: impl FnMut(f32),
+) -> (f32, f32) {
+    let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for logit in logits {
+        let weight = (logit - max).exp();
+        each(weight);
+        sum += weight;
+    }
+    (max, sum)
 }
 
 /// The first position of the largest value; 0 for none. NaN never wins.

@@ -9,6 +9,7 @@ use pyo3::types::PyDict;
 use crate::collector::ppo::MASKED_LOGIT;
 use crate::collector::{distinct_rows, Rollout};
 use crate::error::Error;
+use crate::nn::exp_sum;
 use crate::obs::SparseRows;
 
 type Ints = Py<PyArray1<i64>>;
@@ -325,7 +326,6 @@ pub(super) fn distinct_rows_py(
 /// Log-softmax of `logits` at `action`; `None` if there is no such action.
 fn log_prob(logits: &[f32], action: i64) -> Option<f32> {
     let taken = *logits.get(usize::try_from(action).ok()?)?;
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f32 = logits.iter().map(|logit| (logit - max).exp()).sum();
+    let (max, sum) = exp_sum(logits.iter().copied(), |_| ());
     Some(taken - max - sum.ln())
 }
