@@ -1,5 +1,7 @@
 //! The episodes of the members of the population.
 
+use std::ops::Range;
+
 use super::board::{Board, Starts, Tables, NUM_ACTIONS};
 use super::network::{embed, logits, values, Block, Layout, LANES};
 use super::noise::Noise;
@@ -118,38 +120,11 @@ unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     score
 }
 
-/// Where a member is put together, and how long its episodes were.
-#[derive(Debug)]
-pub struct Room {
-    pub weights: Vec<Block>,
-    /// `[N]`, -1 where an episode was not solved.
-    pub moves: Vec<i32>,
-}
-
-/// A member of the population: `weights + half_sigma * (twice the noise)`.
-#[derive(Clone, Copy, Debug)]
-pub struct Member<'a> {
-    pub weights: &'a [Block],
-    pub noise: Noise,
-    pub half_sigma: f32,
-}
-
-impl Member<'_> {
-    #[inline(always)]
-    fn write(&self, to: &mut [Block]) {
-        for (index, (to, weights)) in to.iter_mut().zip(self.weights).enumerate() {
-            for (i, doubled) in self.noise.block(index).into_iter().enumerate() {
-                to.0[i] = (doubled as f32).mul_add(self.half_sigma, weights.0[i]);
-            }
-        }
-    }
-}
-
 struct Playing<'a, const CELLS: usize, const CHUNKS: usize> {
     player: Player,
-    member: Option<Member<'a>>,
+    weights: &'a [Block],
     starts: &'a Starts<CELLS, CHUNKS>,
-    room: &'a mut Room,
+    moves: &'a mut [i32],
 }
 
 impl<const CELLS: usize, const CHUNKS: usize> Job for Playing<'_, CELLS, CHUNKS> {
@@ -157,26 +132,82 @@ impl<const CELLS: usize, const CHUNKS: usize> Job for Playing<'_, CELLS, CHUNKS>
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) -> Score {
-        let Self { player, member, starts, room } = self;
-        if let Some(member) = member {
-            member.write(&mut room.weights);
-        }
         let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
-        assert_eq!(room.weights.len(), layout.blocks());
-        play_here::<S, CELLS, CHUNKS>(player, &room.weights, starts, &mut room.moves)
+        assert_eq!(self.weights.len(), layout.blocks());
+        play_here::<S, CELLS, CHUNKS>(self.player, self.weights, self.starts, self.moves)
     }
 }
 
-/// Plays an episode from each start by `member`, or by the weights that are in `room`. Panics if
-/// this processor lacks `level`.
+/// Plays an episode from each start with `weights`; `moves [N]` receives the length of each solved
+/// episode, -1 for the others. Panics if this processor lacks `level`.
 pub fn play<const CELLS: usize, const CHUNKS: usize>(
     level: CpuLevel,
     player: Player,
-    member: Option<Member<'_>>,
+    weights: &[Block],
     starts: &Starts<CELLS, CHUNKS>,
-    room: &mut Room,
+    moves: &mut [i32],
 ) -> Score {
-    run_at(level, Playing::<CELLS, CHUNKS> { player, member, starts, room })
+    run_at(level, Playing { player, weights, starts, moves })
+}
+
+/// Two members of the population: `weights` plus and minus `half_sigma` times twice the noise.
+pub struct Pair<'a> {
+    pub weights: &'a [Block],
+    pub noise: Noise,
+    pub half_sigma: f32,
+    /// Where they are written.
+    pub members: [&'a mut [Block]; 2],
+}
+
+impl Job for Pair<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { weights, noise, half_sigma, members: [plus, minus] } = self;
+        let both = plus.chunks_mut(2).zip(minus.chunks_mut(2));
+        for (index, (weights, (plus, minus))) in weights.chunks(2).zip(both).enumerate() {
+            let blocks = noise.two_blocks(index);
+            for (block, (weights, (plus, minus))) in
+                blocks.iter().zip(weights.iter().zip(plus.iter_mut().zip(minus)))
+            {
+                for (i, &doubled) in block.iter().enumerate() {
+                    let doubled = doubled as f32;
+                    plus.0[i] = doubled.mul_add(half_sigma, weights.0[i]);
+                    minus.0[i] = doubled.mul_add(-half_sigma, weights.0[i]);
+                }
+            }
+        }
+    }
+}
+
+/// For each pair of blocks the sum over all pairs of members of difference times noise.
+pub struct Sums<'a> {
+    pub noises: &'a [Noise],
+    pub differences: &'a [i32],
+    /// In twos.
+    pub blocks: Range<usize>,
+}
+
+impl Job for Sums<'_> {
+    type Output = Vec<[[i32; LANES]; 2]>;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> Self::Output {
+        let mut all = Vec::with_capacity(self.blocks.len());
+        for index in self.blocks {
+            let mut sums = [[0; LANES]; 2];
+            for (noise, difference) in self.noises.iter().zip(self.differences) {
+                let blocks = noise.two_blocks(index);
+                for (sum, doubled) in sums.as_flattened_mut().iter_mut().zip(blocks.as_flattened())
+                {
+                    *sum += difference * doubled;
+                }
+            }
+            all.push(sums);
+        }
+        all
+    }
 }
 
 #[cfg(test)]
@@ -202,10 +233,14 @@ mod tests {
         for player in [Player::Policy, Player::Value] {
             let noise = Noise::new(5, 0, 0);
             let play = |level| {
-                let member = Member { weights: &weights, noise, half_sigma: 0.1 };
-                let mut room = Room { weights: weights.clone(), moves: vec![-1; 20] };
-                let score = super::play::<9, 2>(level, player, Some(member), &starts, &mut room);
-                (score, room.moves, room.weights)
+                let [mut plus, mut minus] = [weights.clone(), weights.clone()];
+                let members = [&mut plus[..], &mut minus[..]];
+                run_at(level, Pair { weights: &weights, noise, half_sigma: 0.1, members });
+                let mut moves = vec![-1; 20];
+                let score = super::play::<9, 2>(level, player, &plus, &starts, &mut moves);
+                let blocks = 0..88;
+                let sums = run_at(level, Sums { noises: &[noise], differences: &[3], blocks });
+                (score, moves, plus, minus, sums)
             };
             let expected = play(CpuLevel::Portable);
             assert!(expected.0.solved > 0);

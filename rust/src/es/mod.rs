@@ -30,11 +30,12 @@ mod update;
 mod vectors;
 
 use board::{Board, Starts, Tables, NUM_ACTIONS};
-use episodes::{Member, Room};
+use episodes::{Pair, Sums};
 pub use episodes::{Player, Score};
-use network::{to_blocks, Layout, LANES};
+use network::{to_blocks, Block, Layout, LANES};
 pub use noise::Noise;
 pub use update::{Decline, Optimizer, Rule, Update};
+use vectors::run_at;
 
 /// Keeps the stream of the first weights apart from all others.
 const WEIGHTS_TAG: u64 = 0x0077_6569_6768_7473;
@@ -209,7 +210,8 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
     let level = CpuLevel::detect();
     let next_pair = AtomicUsize::new(0);
     let parts = run(num_workers(config.num_cores).min(config.num_pairs), poll, |_, poll| {
-        let mut room = Room { weights: weights.clone(), moves: vec![-1; config.num_episodes] };
+        let [mut plus, mut minus] = [weights.clone(), weights.clone()];
+        let mut moves = vec![-1; config.num_episodes];
         let mut scores = Vec::new();
         loop {
             poll()?;
@@ -218,12 +220,13 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
                 return Ok(scores);
             }
             let noise = Noise::new(seed, state.generation, pair);
-            let half = (config.sigma * 0.5) as f32;
-            let mut play = |half_sigma: f32| {
-                let member = Some(Member { weights: &weights, noise, half_sigma });
-                episodes::play::<CELLS, CHUNKS>(level, config.player, member, &starts, &mut room)
+            let half_sigma = (config.sigma * 0.5) as f32;
+            let members = [&mut plus[..], &mut minus[..]];
+            run_at(level, Pair { weights: &weights, noise, half_sigma, members });
+            let mut play = |member: &[Block]| {
+                episodes::play(level, config.player, member, &starts, &mut moves)
             };
-            scores.push((pair, [play(half), play(-half)]));
+            scores.push((pair, [play(&plus), play(&minus)]));
         }
     })?;
     let mut scores = vec![Score::default(); 2 * config.num_pairs];
@@ -248,10 +251,10 @@ fn judge<const CELLS: usize, const CHUNKS: usize>(
     let share = starts.boards.len().div_ceil(workers);
     let parts = run(workers, poll, |worker, _| {
         let boards = starts.boards.chunks(share).nth(worker).unwrap_or_default().to_vec();
-        let mut room = Room { weights: weights.clone(), moves: vec![-1; boards.len()] };
+        let mut moves = vec![-1; boards.len()];
         let part = Starts { tables: starts.tables.clone(), boards };
-        episodes::play::<CELLS, CHUNKS>(level, config.player, None, &part, &mut room);
-        Ok(room.moves)
+        episodes::play::<CELLS, CHUNKS>(level, config.player, &weights, &part, &mut moves);
+        Ok(moves)
     })?;
     let running = env.running_reward();
     let played = |(moves, board): (i32, &Board<CELLS, CHUNKS>)| Played {
@@ -297,31 +300,23 @@ fn evolve(
     let members = 2.0 * config.num_pairs as f64;
     let scale = (0.25 / ((members - 1.0) * members * config.sigma)) as f32;
     let workers = num_workers(config.num_cores);
-    let share = layout.blocks().div_ceil(workers);
+    let twos = layout.blocks().div_ceil(2);
+    let share = twos.div_ceil(workers);
+    let level = CpuLevel::detect();
     let sums = run(workers, &mut || Ok(()), |worker, _| {
-        let blocks = worker * share..layout.blocks().min((worker + 1) * share);
-        Ok(blocks.map(|block| weighted_sum(&noises, differences, block)).collect::<Vec<_>>())
+        let blocks = (worker * share).min(twos)..twos.min((worker + 1) * share);
+        Ok(run_at(level, Sums { noises: &noises, differences, blocks }))
     })?;
     let State { weights, first, second, .. } = state;
     let moments = first.iter_mut().zip(second);
     for (index, (sum, (weight, (first, second)))) in
-        sums.iter().flatten().flatten().zip(weights.iter_mut().zip(moments)).enumerate()
+        sums.iter().flatten().flatten().flatten().zip(weights.iter_mut().zip(moments)).enumerate()
     {
         if is_trained(layout, config.player, index) {
             update.apply(*sum as f32 * scale, weight, first, second);
         }
     }
     Ok(())
-}
-
-fn weighted_sum(noises: &[Noise], differences: &[i32], block: usize) -> [i32; LANES] {
-    let mut sums = [0; LANES];
-    for (noise, difference) in noises.iter().zip(differences) {
-        for (sum, doubled) in sums.iter_mut().zip(noise.block(block)) {
-            *sum += difference * doubled;
-        }
-    }
-    sums
 }
 
 /// Whether `player` reads weight `index`: both layers, and its own head.

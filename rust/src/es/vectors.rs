@@ -237,7 +237,7 @@ mod x86 {
         let mut ceilings = [[f32::NEG_INFINITY; FOLDED]; 16];
         let mut at = 0;
         while at < 16 * FOLDED {
-            if (at / FOLDED >> (at % FOLDED)) & 1 == 1 {
+            if ((at / FOLDED) >> (at % FOLDED)) & 1 == 1 {
                 ceilings[at / FOLDED][at % FOLDED] = f32::INFINITY;
             }
             at += 1;

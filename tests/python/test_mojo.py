@@ -1,0 +1,187 @@
+"""The built Mojo trainer from outside: faults in one line, files that stay, runs as in Rust."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from twisterl import train, utils
+from twisterl.nn import BasicPolicy
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = json.loads((ROOT / "examples" / "es_puzzle8_v1.json").read_text())
+LAST = "checkpoint_last.safetensors"
+
+pytestmark = pytest.mark.skipif(shutil.which("mojo") is None, reason="there is no mojo command")
+
+
+def config(**algorithm):
+    found = json.loads(json.dumps(CONFIG))
+    found["env"]["difficulty"] = 6
+    found["algorithm"]["collecting"].update(num_pairs=4, num_episodes=8)
+    found["algorithm"]["training"]["num_generations"] = 2
+    found["algorithm"]["learning"]["num_steps"] = 3
+    found["algorithm"]["evals"]["uniform"]["num_episodes"] = 20
+    found["algorithm"]["logging"] = {"log_freq": 0, "checkpoint_freq": 1}
+    for section, values in algorithm.items():
+        found["algorithm"].setdefault(section, {}).update(values)
+    return found
+
+
+@pytest.fixture(scope="session")
+def trainer(tmp_path_factory):
+    program = tmp_path_factory.mktemp("mojo") / "train_puzzle"
+    command = ["mojo", "build", str(ROOT / "mojo" / "train_puzzle.mojo"), "-o", str(program)]
+    environment = {**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"}
+    subprocess.run(command, env=environment, check=True)
+    return program
+
+
+@pytest.fixture
+def run(trainer, tmp_path):
+    """Runs the trainer with a config in a file and further options."""
+
+    def run(content=None, *options, **more):
+        path = tmp_path / "config.json"
+        if content is not None:
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+        command = [str(trainer), "--config", str(path), "--out", str(tmp_path / "run"), *options]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, **more
+        )
+
+    return run
+
+
+def refused(done, *words):
+    """One line on standard error that says all of `words`, and a failure."""
+    assert done.returncode == 1, done
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def with_size(side):
+    found = config()
+    found["env"].update(width=side, height=side)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", ["is not JSON", "line 1"]),
+        (config(training={"sigmaa": 1}), ["algorithm.training.sigmaa", "did you mean sigma"]),
+        (config(training={"sigma": -1}), ["algorithm.training.sigma", "above 0", "-1"]),
+        (with_size(7), ["no code is compiled", "7x7", "2x2, 3x3, 4x4, 5x5"]),
+        (None, ["config.json", "no such file"]),
+    ],
+    ids=["no JSON", "unknown key", "range", "size", "missing file"],
+)
+def test_configs_that_are_refused(run, tmp_path, content, words):
+    refused(run(content), *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_that_are_refused(run):
+    refused(run(config(), "--seeds", "1"), "--seeds", "--help")
+    refused(run(config(), "--seed", "-1"), "--seed", "9223372036854775807", "-1")
+    refused(run(config(), "--seed", str(2**63)), "--seed", "9223372036854775807")
+    refused(run(config(), "--threads"), "--threads", "expected a value")
+    done = run(config(), "--help")
+    assert done.returncode == 0
+    for word in ("usage", "--config", "--seed", "--resume", "--out", "examples", "Ctrl-C"):
+        assert word in done.stdout
+
+
+def test_the_largest_seed_is_the_same_in_rust(run, tmp_path):
+    found = config()
+    found["algorithm"]["seed"] = 2**63 - 1
+    assert run(found).returncode == 0
+    train.main(tmp_path / "config.json", tmp_path / "rust")
+    assert_equal_files(tmp_path / "run" / LAST, tmp_path / "rust" / LAST)
+
+
+def assert_equal_files(one, other):
+    """The same tensors, bit for bit."""
+    first, second = load_file(one), load_file(other)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert np.array_equal(value, second[name]), name
+
+
+def test_models_that_are_refused(run, tmp_path):
+    assert run(config()).returncode == 0
+    good = (tmp_path / "run" / LAST).read_bytes()
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(good[: len(good) // 2])
+    refused(run(config(), "--resume", str(model)), "model.safetensors")
+    model.write_bytes(b"not a model at all")
+    refused(run(config(), "--resume", str(model)), "model.safetensors")
+    save_file({"weight": np.zeros((3, 3), np.float32)}, model)
+    refused(run(config(), "--resume", str(model)), "model.safetensors", "does not fit")
+    refused(run(config(), "--resume", str(tmp_path / "none")), "no such file")
+    assert (tmp_path / "run" / LAST).read_bytes() == good
+
+
+def test_a_full_disk_leaves_the_model_before(run, tmp_path):
+    assert run(config()).returncode == 0
+    before = (tmp_path / "run" / LAST).read_bytes()
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    refused(run(config(), "--seed", "5", preexec_fn=small_files), "cannot be written")
+    assert (tmp_path / "run" / LAST).read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.tmp-*"))
+
+
+def test_a_folder_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "run").write_text("in the way")
+    refused(run(config()), "is a file")
+    (tmp_path / "run").unlink()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LAST).mkdir()  # Also root cannot replace a folder by a file.
+    refused(run(config()), LAST, "cannot be written")
+    if os.geteuid() != 0:
+        (tmp_path / "run" / LAST).rmdir()
+        (tmp_path / "run").chmod(0o500)
+        refused(run(config()), "cannot be written")
+
+
+def test_ctrl_c_leaves_a_model(trainer, run, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(learning={"num_steps": 10_000_000})))
+    command = [str(trainer), "--config", str(path), "--out", str(tmp_path / "run")]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not (tmp_path / "run" / LAST).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 130
+    BasicPolicy([9, 9], 4, 32, []).load_state_dict(utils.load_checkpoint(tmp_path / "run" / LAST))
+    assert run(config(), "--resume", str(tmp_path / "run" / LAST)).returncode == 0
+
+
+def test_mojo_rust_and_python_hand_a_model_round(run, tmp_path):
+    """Equal runs give equal models, and each language begins with the model of the other."""
+    assert run(config()).returncode == 0
+    train.main(tmp_path / "config.json", tmp_path / "rust")
+    assert_equal_files(tmp_path / "run" / LAST, tmp_path / "rust" / LAST)
+    path = tmp_path / "from_python.safetensors"
+    shutil.copy(tmp_path / "rust" / LAST, path)
+    path_in_mojo = tmp_path / "run" / LAST
+    more = config(learning={"num_steps": 2})
+    assert run(more, "--resume", str(path)).returncode == 0
+    algorithm = utils.prepare_algorithm(more, None, str(path))
+    algorithm.learn(2)
+    for name, value in load_file(path_in_mojo).items():
+        assert np.array_equal(value, algorithm.policy.state_dict()[name].numpy()), name
