@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,12 +100,11 @@ def main() -> int:
             set_up_mojo()
         else:
             set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
-        commands = TASKS[task]
-        if task == "test" and sys.platform in MOJO_PLATFORMS:
-            # With pixi, where Mojo is an environment of its own, this is test-mojo.
-            commands = [*commands, *MOJO_TESTS]
-        for command in commands:
+        for command in TASKS[task] if task != "test-mojo" else []:
             run(shlex.split(command))
+        # With pixi, where Mojo is an environment of its own, the test has no Mojo.
+        if task == "test-mojo" or (task == "test" and sys.platform in MOJO_PLATFORMS):
+            run_together(MOJO_TESTS)
     except subprocess.CalledProcessError as error:
         print(f"\nfailed ({error.returncode}): {shlex.join(map(str, error.cmd))}", file=sys.stderr)
         return error.returncode if 0 < error.returncode < 256 else 1
@@ -126,6 +126,16 @@ def run(command: list[str]) -> None:
             continue  # The child got the same signal and ends by itself, saving its work.
     if code:
         raise subprocess.CalledProcessError(code, command)
+
+
+def run_together(commands: list[str]) -> None:
+    """Runs commands that do not need each other, as many at a time as there are processors.
+
+    Each is mostly the compiler, which uses one. Raises as `run` when one fails, after the others.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(run, map(shlex.split, commands)):
+            pass
 
 
 def environment() -> dict[str, str]:
