@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_processor_plays_alike() {
-        let mut puzzle = Puzzle::new(3, 3, 30, 2, 60).unwrap();
+        let mut puzzle = Puzzle::new(3, 3, 6, 10, 60).unwrap();
         puzzle.set_forbid_undo(true);
         let mut boards = Vec::new();
         for episode in 0..20 {
