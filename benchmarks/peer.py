@@ -127,6 +127,20 @@ assert pathlib.Path(twisterl.__file__).is_relative_to(sys.prefix), twisterl.__fi
         ),
         jax_peer("mctx", "0.0.71", "mctx_search.py"),
         jax_peer("evosax", "0.3.2", "evosax_es.py"),
+        jax_peer("jumanji", "1.1.2", "jax_steps.py"),
+        jax_peer("pgx", "2.6.0", "jax_steps.py"),
+        Peer(
+            name="sb3",
+            title="Stable-Baselines3 2.9.2",
+            alone=("stable-baselines3==2.9.2",),
+            requirements=("gymnasium==1.4.0",),
+            borrowed=("numpy", "torch"),
+            check="""
+import importlib.metadata, stable_baselines3
+assert importlib.metadata.version("stable-baselines3") == "2.9.2"
+""",
+            script="sb3_steps.py",
+        ),
     )
 }
 

@@ -5,6 +5,7 @@ python benchmarks/plots.py
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,22 +25,80 @@ PANELS = [
     ("threads", "steps/s", "threads", "collected steps/s"),
 ]
 
+BEAMS = [
+    ("optimal", "share of optimal solutions", "linear"),
+    ("time a board, processors together", "CPU-ms a board", "log"),
+]
+
 
 def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     plt.rcParams["svg.hashsalt"] = "twisterl"  # The same picture is the same file.
     content = results.read("growth")
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(4 * len(PANELS), 3.6), layout="tight")
+    figure, axes = picture(len(PANELS))
     for panel, axis in zip(PANELS, axes, strict=True):
         draw(axis, content["rows"], *panel)
-    machine = content["machine"]
-    figure.suptitle(f"{machine['processor']}, {content['date']}, commit {content['commit']}")
+    save(figure, "growth", [content])
+
+    figure, axes = picture(2)
+    content = results.read("quality")
+    draw_curves(axes, content["rows"][0]["runs"])
+    save(figure, "learning", [content])
+
+    figure, axes = picture(2)
+    contents = [results.read(name) for name in ("walk8", "walk15")]
+    draw_beams(axes, [row for content in contents for row in content["rows"]])
+    save(figure, "beams", contents)
+    return 0
+
+
+def picture(panels: int) -> tuple[Any, Any]:
+    return plt.subplots(1, panels, figsize=(4 * panels, 3.6), layout="tight")
+
+
+def save(figure: Any, name: str, contents: list[dict[str, Any]]) -> None:
+    """Writes plots/`name` with the machine, date and commit of each result file."""
+    lines = dict.fromkeys(
+        f"{content['machine']['processor']}, {content['date']}, commit {content['commit']}"
+        for content in contents
+    )
+    figure.suptitle("\n".join(lines), fontsize="small")
     for ending in ("png", "svg"):
-        path = FOLDER / f"growth.{ending}"
+        path = FOLDER / f"{name}.{ending}"
         stamp = {"Date": None} if ending == "svg" else {"Software": None}
         figure.savefig(path, metadata=stamp)
         print(path.relative_to(results.ROOT))
-    return 0
+
+
+def draw_curves(axes: Any, runs: list[dict[str, Any]]) -> None:
+    """Success of PPO on uniform boards, a line for each seed, by seconds and by steps."""
+    for axis, over, label in zip(
+        axes, ("seconds", "steps"), ("s of training", "steps collected"), strict=True
+    ):
+        for seed, run in enumerate(runs):
+            curve = run["curve"]
+            values = [[point[key] for point in curve] for key in (over, "sampled")]
+            axis.plot(*values, label=f"seed {seed}", linewidth=1)
+        axis.set(xlabel=label, ylabel="8-puzzle, sampled success", ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="x-small")
+
+
+def draw_beams(axes: Any, rows: list[dict[str, Any]]) -> None:
+    """How wide a beam solves how well, and what it costs."""
+    found: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for row in rows:
+        match = re.fullmatch(r"(.*), walks, beam ([\d,]+): (.*)", row["name"])
+        if match:
+            point = (int(match[2].replace(",", "")), row["ours"]["median"])
+            found.setdefault((match[3], match[1]), []).append(point)
+    for axis, (what, label, scale) in zip(axes, BEAMS, strict=True):
+        for (which, puzzle), points in found.items():
+            if which == what:
+                axis.plot(*zip(*points, strict=True), marker="o", label=puzzle)
+        axis.set(xlabel="width of the beam", ylabel=label, xscale="log", yscale=scale)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="x-small")
 
 
 def draw(axis: Any, rows: list[dict[str, Any]], over: str, unit: str, x: str, y: str) -> None:

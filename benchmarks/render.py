@@ -70,9 +70,10 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
 def main() -> int:
     pages = {
         ROOT / "README.md": chosen_tables(),
-        ROOT / "benchmarks" / "README.md": table(everything()),
+        ROOT / "benchmarks" / "README.md": steps("") + "### All others\n\n" + table(everything()),
         ROOT / "docs" / "environments.md": outcomes(),
         ROOT / "docs" / "alphazero.md": table(("az8", "az_search")),
+        ROOT / "docs" / "optimum.md": table(("optimum",)),
     }
     stale = []
     for path, text in pages.items():
@@ -97,7 +98,7 @@ def everything() -> tuple[str, ...]:
 
 def chosen_tables() -> str:
     """The tables of README.md, a heading each, with the machines below."""
-    text, shown = "", []
+    text, shown = steps("benchmarks/"), []
     for heading, files in CHOSEN.items():
         contents = read(tuple(files))
         lines = [rows_of(content, files[content["benchmark"]]) for content in contents]
@@ -120,8 +121,53 @@ def read(benchmarks: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def rows_of(content: dict[str, Any], beginnings: tuple[str, ...]) -> str:
-    rows = [row for row in content["rows"] if row["name"].startswith(beginnings)]
+    named = [row for row in content["rows"] if row["name"].startswith(beginnings)]
+    rows = [row for row in named if "columns" not in row]
     return "".join(line(row, content["benchmark"]) for row in rows)
+
+
+def steps(here: str) -> str:
+    """The same steps in every language and of the peers, a column each; empty without results.
+
+    `here` is the way from the page to this folder.
+    """
+    contents = read(("languages",))
+    if not contents:
+        return ""
+    rows, counts = contents[0]["rows"], instructions()
+    titles = list(dict.fromkeys(title for row in rows for title in row["columns"]))
+    lines = []
+    for row in rows:
+        medians = [row["columns"].get(title, {}).get("median") for title in titles]
+        cells = ["" if median is None else digits(median) for median in medians]
+        counted = digits(counts[row["name"]]) if row["name"] in counts else ""
+        lines.append(f"| {' | '.join([row['name'], counted, *cells])} |\n")
+    return (
+        "### The same steps in every language\n\n"
+        "Nanoseconds of one processor for one reset or step of one board, in every column; the "
+        f"instructions are those of Rust. [workloads.json]({here}workloads.json) has the sizes.\n\n"
+        f"| what | instructions | {' | '.join(titles)} |\n"
+        f"| --- |{' ---: |' * (len(titles) + 1)}\n{''.join(lines)}\n"
+        "`combined step`: observe, masks, step by a random one of the four actions, reward and "
+        "end; `rollout`: 10,000 of them with resets. `policy step`: a combined step by the "
+        "likeliest action of a network of that size (twisterl 0.5.1 draws it). Python calls one "
+        "method after the other, and the engine for the last two; the peers on JAX and "
+        "Stable-Baselines3, which plays boards in numpy, step many boards together. pgx has no "
+        "sliding puzzle: its column is 2048 on 4×4, the network 496-32-4. An empty cell: no such "
+        "function.\n\n"
+        f"{machines(contents)}\n"
+    )
+
+
+def instructions() -> dict[str, float]:
+    """Instructions of a step in Rust by the name of the row."""
+    rows = [row for content in read(("instructions",)) for row in content["rows"]]
+    return {row["name"]: row["ours"]["median"] for row in rows}
+
+
+def digits(value: float) -> str:
+    """Three digits, and commas in place of letters."""
+    return f"{value:.3g}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def outcomes() -> str:
@@ -147,7 +193,10 @@ def outcomes() -> str:
 
 
 def line(row: dict[str, Any], benchmark: str) -> str:
-    cells = [row["name"], *(figure(row, side) for side in ("ours", "peer")), ratio(row), benchmark]
+    ours, peer = (figure(row, side) for side in ("ours", "peer"))
+    if benchmark == "engine" and row["name"] in (counts := instructions()):
+        ours += f", {digits(counts[row['name']])} instructions"
+    cells = [row["name"], ours, peer, ratio(row), benchmark]
     return "| " + " | ".join(cells) + " |\n"
 
 

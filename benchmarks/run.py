@@ -1,12 +1,14 @@
 """Measures TwisteRL, side by side with the peer twisterl 0.5.1 where it has the same function.
 
     python benchmarks/run.py collect          one benchmark
-    python benchmarks/run.py quick            all that take less than a few minutes
+    python benchmarks/run.py quick            all that take less than a few minutes each
+    python benchmarks/run.py all              the long ones too
     python benchmarks/run.py --no-peer env    without the peer
 
 Each writes benchmarks/results/<name>.json with the machine, the commit and the command; `python
-benchmarks/render.py` puts them into the README. Both sides get the same torch, threads, processors
-and weights; rounds alternate between them, and a ratio is the median over rounds. `reach`,
+benchmarks/render.py` puts them into the tables, `plots.py` into the plots. Both sides get the same
+torch, threads, processors and weights; rounds alternate between them, and a ratio is the median
+over rounds. `reach`,
 `quality` and `environments` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube`
 take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py, and `es8` and
 `es15`, see evolution.py.
@@ -21,6 +23,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,9 @@ import dense_ppo
 import es
 import evolution
 import growth
+import languages
 import learning
+import optimum
 import peer
 import results
 import sides
@@ -181,18 +186,29 @@ def solve(options: argparse.Namespace) -> list[dict[str, Any]]:
 def trained_weights(options: argparse.Namespace) -> Path:
     """The weights given by --checkpoint, or those of the example config, trained once."""
     if options.checkpoint is None:
+        options.checkpoint = trained_run(options) / "checkpoint_last.safetensors"
+    return options.checkpoint
+
+
+def trained_run(options: argparse.Namespace) -> Path:
+    """The run folder of the example config, trained once; `options.peak_mib` is what it took."""
+    if not hasattr(options, "folder"):
         options.folder = tempfile.TemporaryDirectory()
         run = Path(options.folder.name) / "run"
         command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
-        subprocess.run(
+        child = subprocess.Popen(
             [*command, "--run_path", str(run)],
             env=without_thread_choice(),
             cwd=ROOT,
-            check=True,
             stdout=subprocess.DEVNULL,
         )
-        options.checkpoint = run / "checkpoint_last.safetensors"
-    return options.checkpoint
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise sides.MeasurementError(f"training ended with status {child.returncode}")
+        # Kilobytes on Linux, bytes on macOS.
+        options.peak_mib = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Path(options.folder.name) / "run"
 
 
 def solvable_boards(checkpoint: Path, count: int) -> list[list[int]]:
@@ -279,23 +295,23 @@ def imports(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Peak resident memory of the training run of the example config."""
-    peaks = []
-    for _ in range(min(options.repeats, 3)):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
-            child = subprocess.Popen(
-                [*command, "--run_path", f"{folder}/run"],
-                env=without_thread_choice(),
-                cwd=ROOT,
-                stdout=subprocess.DEVNULL,
-            )
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode:
-                raise sides.MeasurementError(f"training ended with status {child.returncode}")
-            # Kilobytes on Linux, bytes on macOS.
-            peaks.append(usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
-    return [row("peak memory of `make train`", "MiB", {OURS: spread(peaks)}, at_most=500)]
+    trained_run(options)
+    figures = {OURS: spread([options.peak_mib])}
+    return [row("peak memory of `make train`", "MiB", figures, at_most=500)]
+
+
+def strategies(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One PPO network on uniformly random boards: sampling, tree search, beams."""
+    command = [sys.executable, "benchmarks/strategies.py", str(trained_run(options))]
+    subprocess.run(
+        command,
+        env=sides.environment(OURS, 2),
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    found: list[dict[str, Any]] = results.read("strategies")["rows"]
+    return found
 
 
 def without_thread_choice() -> dict[str, str]:
@@ -399,6 +415,7 @@ def iterate(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 BENCHMARKS = {
+    "languages": languages.languages,
     "engine": engine,
     "search": search,
     "mojo": evolution.mojo,
@@ -409,8 +426,10 @@ BENCHMARKS = {
     "env": env,
     "growth": growth.growth,
     "instructions": growth.instructions,
+    "optimum": optimum.optimum,
     "imports": imports,
     "memory": memory,
+    "strategies": strategies,
     "train_step": train_step,
     "iterate": iterate,
     "dense": dense,
@@ -443,6 +462,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="benchmark", required=True, metavar="benchmark")
     commands.add_parser("quick", help="all but " + " and ".join(LONG))
+    commands.add_parser("all", help="all, with the options that each has by default: hours")
     for name, function in BENCHMARKS.items():
         command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
         if name in LONG:
@@ -457,23 +477,29 @@ def main() -> int:
             skipped.append(f"the peer: {error}")
             options.peer = False
     chosen = [options.benchmark]
-    if options.benchmark == "quick":
-        chosen = [name for name in BENCHMARKS if name not in LONG]
+    if options.benchmark in ("quick", "all"):
+        chosen = [name for name in BENCHMARKS if options.benchmark == "all" or name not in LONG]
+    begin = time.monotonic()
     for name in chosen:
+        own = vars(commands.choices[name].parse_args([]))
+        if options.benchmark == "all":
+            vars(options).update(own)
+        start = time.monotonic()
         flags = "".join([" --no-peer"] if not options.peer else [])
         command = f"python benchmarks/run.py --repeats {options.repeats}{flags} {name}"
-        for option in ("seeds", "difficulty", "limit") if name in LONG else ():
-            if hasattr(options, option):
-                command += f" --{option} {getattr(options, option):g}"
+        for option in own:
+            command += f" --{option} {getattr(options, option):g}"
         try:
             rows = BENCHMARKS[name](options)
         except sides.UnavailableError as error:
             skipped.append(f"{name}: {error}")
             continue
-        path = results.write(name, command, rows)
-        print(f"{path.relative_to(ROOT)}")
+        taken = time.monotonic() - start
+        path = results.write(name, command, rows, took_s=taken)
+        print(f"{path.relative_to(ROOT)}, {taken:.0f} s")
         for each in rows:
             print(f"  {describe(each)}", flush=True)
+    print(f"{time.monotonic() - begin:.0f} s in all")
     for reason in skipped:
         print(f"skipped: {reason}", file=sys.stderr)
     # Whoever reads the results of CI must not miss a part of them.
@@ -483,9 +509,9 @@ def main() -> int:
 def describe(each: dict[str, Any]) -> str:
     """A row as a line of text."""
     parts = [f"{each['name']}:"]
-    for key in (OURS, PEER):
-        if key in each:
-            parts.append(f"{key} {each[key]['median']:,.4g} {each['unit']}")
+    for key, value in {**each, **each.get("columns", {})}.items():
+        if key in (OURS, PEER) or key in each.get("columns", {}):
+            parts.append(f"{key} {value['median']:,.4g} {each['unit']}")
     for key, label in (("ratio", "ratio"), ("ratio_cpu", "by CPU time")):
         if key in each:
             parts.append(f"{label} {each[key]['median']:.2f}")

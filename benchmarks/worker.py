@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 import traceback
@@ -158,6 +159,77 @@ def env_calls(side: int, difficulty: int, method: str, arguments: list[int]) -> 
     return work, lambda _: CALLS
 
 
+def steps(side: int, difficulty: int, what: str, plan: dict[str, Any]) -> Round:
+    """What workloads.json calls steps, one call of the environment's methods after the other."""
+    env = make_env(side, difficulty)
+    source = random.Random(0)
+    actions = [source.randrange(4) for _ in range(plan["peer_steps"]["calls"])]
+    # 0.5.1 has another name for it.
+    reward = env.reward if hasattr(env, "reward") else env.value
+
+    def combined(action: int) -> bool:
+        env.observe()
+        env.masks()
+        env.step(action)
+        reward()
+        return env.is_final()
+
+    def reset() -> None:
+        for _ in actions:
+            env.reset()
+
+    def step() -> None:
+        for action in actions:
+            env.step(action)
+
+    def combined_steps() -> None:
+        for action in actions:
+            combined(action)
+
+    def rollout() -> None:
+        env.reset()
+        for _ in range(plan["rollout_steps"]):
+            if combined(source.randrange(4)):
+                env.reset()
+
+    works = {"reset": reset, "step": step, "combined step": combined_steps, "rollout": rollout}
+    count = plan["rollout_steps"] if what == "rollout" else len(actions)
+    return works[what], lambda _: count
+
+
+def policy_step(side: int, difficulty: int, plan: dict[str, Any], evolved: bool) -> Round:
+    """Episodes whose actions a network with one small hidden layer chooses.
+
+    `evolved`: by the engine of Evolution Strategies, the likeliest action; otherwise by PPO's
+    collector, which draws them.
+    """
+    import torch
+    from twisterl import twisterl
+    from twisterl.nn import BasicPolicy
+
+    lanes = plan["lanes"]
+    env = make_env(side, difficulty)
+    torch.manual_seed(0)
+    network = {**NETWORK, "embedding_size": plan["hidden"], "common_layers": []}
+    policy = BasicPolicy(env.obs_shape(), env.num_actions(), **network)
+    if evolved:
+        from twisterl.rl import ES
+
+        algorithm = ES(env, policy, {"device": "cpu", "evals": {}, "collecting": {"num_cores": 1}})
+        episodes = {"num_episodes": lanes, "deterministic": True}
+
+        def num_steps(timed: Any) -> int:
+            found, _ = timed
+            success, _ = found
+            solved = success * (found.mean_length or 0)
+            return round(lanes * (solved + (1 - success) * 2 * difficulty))
+
+        return lambda: algorithm.evaluate(episodes), num_steps
+    settings = {"num_cores": 1, "gamma": 0.995, "lambda": 0.995, "num_episodes": lanes}
+    collector = twisterl.collector.PPOCollector(**settings)
+    return lambda: collector.collect(env, policy.to_rust()), lambda data: len(data.values)
+
+
 def iterate(side: int, difficulty: int, threads: int) -> Round:
     """Whole learning iterations with the settings of the reference config, one tiny evaluation."""
     from twisterl.utils import load_config, prepare_algorithm
@@ -219,6 +291,8 @@ TASKS = {
     "evaluate": evaluate,
     "solve": solve,
     "env_calls": env_calls,
+    "steps": steps,
+    "policy_step": policy_step,
     "iterate": iterate,
 }
 

@@ -1,4 +1,4 @@
-"""Throughput of the Mojo port on this machine: `mojo run benchmark.mojo [--json | --signature]`."""
+"""Throughput of the Mojo port on this machine: `mojo run benchmark.mojo --help`."""
 
 from std.benchmark import keep
 from std.ffi import external_call
@@ -15,16 +15,61 @@ from twisterl.signature import signature
 from twisterl.terminal import fixed
 from twisterl.workers import worker_count
 
-comptime ROUNDS = 15
 comptime ROUND_NS = 20_000_000
 comptime LONG_ROUND_NS = 400_000_000
 """Of rates in wall time: long enough that starting threads and other programs even out."""
-comptime SCRAMBLE = 20
 comptime HIDDEN = 32
 comptime HELP = """Measure environment, policy and Evolution Strategies on this machine.
 
-usage: mojo run benchmark.mojo [--json | --signature]
+usage: mojo run benchmark.mojo [options]
+
+  --difficulty D  random moves of a reset and of the policy's episodes (20 and 100)
+  --rounds N      rounds, of which the median is taken (15)
+  --steps         leave Evolution Strategies out
+  --json          print one JSON object instead of the table
+  --signature     print the number that stands for all behaviour, and its parts, instead
 """
+
+
+@fieldwise_init
+struct Options(ImplicitlyCopyable):
+    """What the command line asks for."""
+
+    var difficulty: Int
+    """Of resets."""
+    var played_difficulty: Int
+    """Of the episodes that a policy plays."""
+    var rounds: Int
+    var steps_alone: Bool
+    var json: Bool
+
+
+def parse(arguments: List[String]) raises -> Options:
+    """The options; an error names the one that is unknown or out of range."""
+    var options = Options(20, 100, 15, False, False)
+    var index = 0
+    while index < len(arguments):
+        var name = arguments[index]
+        index += 1
+        if name == "--json":
+            options.json = True
+        elif name == "--steps":
+            options.steps_alone = True
+        elif name == "--difficulty" or name == "--rounds":
+            if index == len(arguments):
+                raise Error(name + ": expected a number, got nothing")
+            var number = Int(arguments[index])
+            index += 1
+            if number < 1 or number > 1_000_000:
+                raise Error(String(name, ": expected 1 to 1,000,000, got ", number))
+            if name == "--rounds":
+                options.rounds = number
+            else:
+                options.difficulty = number
+                options.played_difficulty = number
+        else:
+            raise Error(name + " is unknown; --help lists the options")
+    return options
 
 
 struct Figure(Copyable, Movable):
@@ -59,12 +104,12 @@ def cpu_time_ns() -> Int:
     return external_call["clock", Int]() * 1000
 
 
-def time[W: Work](name: String, unit: String, mut work: W) raises -> Figure:
+def time[W: Work](name: String, unit: String, rounds: Int, mut work: W) raises -> Figure:
     """Times `work`: processor time, or for a `unit` that begins with "M" a rate in wall time."""
     var is_rate = unit.startswith("M")
     var repeats = repeats_for(work, LONG_ROUND_NS if is_rate else ROUND_NS)
     var figures = List[Float64]()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         var start = Int(perf_counter_ns()) if is_rate else cpu_time_ns()
         var amount = Float64(work.do(repeats))
         var end = Int(perf_counter_ns()) if is_rate else cpu_time_ns()
@@ -87,13 +132,13 @@ def repeats_for[W: Work](mut work: W, nanoseconds: Int) raises -> Int:
         repeats *= 2
 
 
-def speed_up(threads: Int) raises -> Figure:
+def speed_up(threads: Int, rounds: Int) raises -> Figure:
     """How many times faster `threads` threads play generations than one: they take turns."""
     var one = Generations(1)
     var many = Generations(threads)
     var repeats = repeats_for(one, LONG_ROUND_NS)
     var ratios = List[Float64]()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         var start = perf_counter_ns()
         _ = one.do(repeats)
         var middle = perf_counter_ns()
@@ -104,13 +149,13 @@ def speed_up(threads: Int) raises -> Figure:
 
 
 struct Resets[B: Board](Work):
-    """Resets with `SCRAMBLE` moves."""
+    """Resets with as many random moves as the difficulty."""
 
     var board: Self.B
     var rng: Rng
 
-    def __init__(out self):
-        self.board = Self.B(Settings(difficulty=SCRAMBLE))
+    def __init__(out self, difficulty: Int):
+        self.board = Self.B(Settings(difficulty=difficulty))
         self.rng = Rng(1)
 
     def do(mut self, repeats: Int) raises -> Int:
@@ -134,8 +179,8 @@ def combined_step[B: Board](mut board: B, action: Int) -> Float32:
     return board.reward()
 
 
-struct Steps[B: Board](Work):
-    """Combined steps by actions drawn beforehand."""
+struct Steps[B: Board, combined: Bool](Work):
+    """Steps by actions drawn beforehand: `combined`, or the transition alone."""
 
     var board: Self.B
     var actions: List[UInt8]
@@ -154,7 +199,11 @@ struct Steps[B: Board](Work):
         var board = self.board.copy()
         for _ in range(repeats):
             for action in self.actions:
-                total += combined_step(board, Int(action))
+                comptime if Self.combined:
+                    total += combined_step(board, Int(action))
+                else:
+                    board.step(Int(action))
+            keep(board.tile(0))
         keep(total)
         self.board = board^
         return repeats * len(self.actions)
@@ -166,8 +215,8 @@ struct Rollout[B: Board](Work):
     var board: Self.B
     var rng: Rng
 
-    def __init__(out self):
-        self.board = Self.B(Settings(difficulty=SCRAMBLE))
+    def __init__(out self, difficulty: Int):
+        self.board = Self.B(Settings(difficulty=difficulty))
         self.rng = Rng(1)
 
     def do(mut self, repeats: Int) raises -> Int:
@@ -189,23 +238,24 @@ struct Rollout[B: Board](Work):
         return repeats
 
 
-struct Playing[interleaved: Int](Work):
-    """Episodes of the 8-puzzle by a policy 81-32-4."""
+struct Playing[side: Int, interleaved: Int](Work):
+    """Episodes by a policy with 32 hidden units, 81-32-4 on the 8-puzzle."""
 
-    comptime B = PackedPuzzle[3, 3]
+    comptime B = PackedPuzzle[Self.side, Self.side]
     var weights: AlignedWeights
     var starts: List[Self.B]
     var moves: List[Int]
 
-    def __init__(out self):
-        var weights = initial_weights(Layout(81, HIDDEN), 1)
+    def __init__(out self, difficulty: Int):
+        var features = Self.B.CELLS * Self.B.CELLS
+        var weights = initial_weights(Layout(features, HIDDEN), 1)
         self.weights = AlignedWeights(len(weights))
         for i in range(len(weights)):
             self.weights.start()[unsafe_offset=i] = weights[i]
         self.starts = List[Self.B]()
         var rng = Rng(1)
         for _ in range(64):
-            var start = Self.B(Settings(difficulty=100, forbid_undo=True))
+            var start = Self.B(Settings(difficulty=difficulty, forbid_undo=True))
             start.reset(rng)
             self.starts.append(start^)
         self.moves = List[Int](length=len(self.starts), fill=0)
@@ -242,36 +292,50 @@ struct Generations(Work):
         return steps
 
 
-def measure() raises -> List[Figure]:
+def measure(options: Options) raises -> List[Figure]:
     """All figures."""
     var figures = List[Figure]()
-    environment[Puzzle[3, 3]]("InlineArray", figures)
-    environment[PackedPuzzle[3, 3]]("64 bits", figures)
-    environment[PackedPuzzle[4, 4]]("4×4, 64 bits", figures)
-    var single = Playing[1]()
-    figures.append(time("policy step 81-32-4, one episode", "ns", single))
-    var interleaved = Playing[8]()
-    figures.append(time("policy step 81-32-4, 8 interleaved", "ns", interleaved))
+    environment[Puzzle[3, 3]]("InlineArray", options, figures)
+    environment[PackedPuzzle[3, 3]]("64 bits", options, figures)
+    environment[PackedPuzzle[4, 4]]("4×4, 64 bits", options, figures)
+    policy_step[3, 1]("one episode", options, figures)
+    policy_step[3, 8]("8 interleaved", options, figures)
+    policy_step[4, 8]("8 interleaved", options, figures)
+    if options.steps_alone:
+        return figures^
     for threads in [1, 2, 4, 8]:
         if worker_count(threads) == threads:
             var generations = Generations(threads)
             var name = String("Evolution Strategies, ", threads, " thread")
             name += "s" if threads > 1 else ""
-            figures.append(time(name, "M steps/s", generations))
-            figures.append(time(name + ", a policy step", "ns", generations))
+            figures.append(time(name, "M steps/s", options.rounds, generations))
+            figures.append(time(name + ", a policy step", "ns", options.rounds, generations))
     if worker_count(2) == 2:
-        figures.append(speed_up(2))
+        figures.append(speed_up(2, options.rounds))
     return figures^
 
 
-def environment[B: Board](kind: String, mut figures: List[Figure]) raises:
+def environment[B: Board](kind: String, options: Options, mut figures: List[Figure]) raises:
     """Measures the board `B`."""
-    var resets = Resets[B]()
-    figures.append(time(String("reset, ", SCRAMBLE, " moves, ", kind), "ns", resets))
-    var steps = Steps[B]()
-    figures.append(time("combined step, " + kind, "ns", steps))
-    var rollout = Rollout[B]()
-    figures.append(time("10,000 random steps, " + kind, "µs", rollout))
+    var rounds = options.rounds
+    var resets = Resets[B](options.difficulty)
+    var name = String("reset, ", options.difficulty, " moves, ", kind)
+    figures.append(time(name, "ns", rounds, resets))
+    var steps = Steps[B, False]()
+    figures.append(time("step, " + kind, "ns", rounds, steps))
+    var combined = Steps[B, True]()
+    figures.append(time("combined step, " + kind, "ns", rounds, combined))
+    var rollout = Rollout[B](options.difficulty)
+    figures.append(time("10,000 random steps, " + kind, "µs", rounds, rollout))
+
+
+def policy_step[
+    side: Int, interleaved: Int
+](how: String, options: Options, mut figures: List[Figure]) raises:
+    """Measures a policy on boards of `side`."""
+    var playing = Playing[side, interleaved](options.played_difficulty)
+    var name = String("policy step ", side**4, "-", HIDDEN, "-4, ", how)
+    figures.append(time(name, "ns", options.rounds, playing))
 
 
 def as_json(figures: List[Figure]) -> String:
@@ -303,21 +367,19 @@ def table(figures: List[Figure]) -> String:
 
 
 def main():
-    var arguments = argv()
-    var wants_json = len(arguments) == 2 and arguments[1] == "--json"
-    if len(arguments) > 1 and not wants_json:
-        var wants_help = arguments[1] == "--help"
-        if wants_help:
-            print(HELP, end="")
-            exit(0)
-        if arguments[1] == "--signature":
-            print(String("\n").join(signature()))
-            exit(0)
-        print("error:", arguments[1], "is unknown; --help lists the options", file=stderr)
-        exit(1)
+    var arguments = List[String]()
+    for argument in argv()[1:]:
+        arguments.append(String(argument))
+    if len(arguments) == 1 and arguments[0] == "--help":
+        print(HELP, end="")
+        return
+    if len(arguments) == 1 and arguments[0] == "--signature":
+        print(String("\n").join(signature()))
+        return
     try:
-        var figures = measure()
-        print(as_json(figures) if wants_json else table(figures), end="\n" if wants_json else "")
+        var options = parse(arguments)
+        var figures = measure(options)
+        print(as_json(figures) if options.json else table(figures), end="\n" if options.json else "")
     except error:
         print("error:", error, file=stderr)
         exit(1)

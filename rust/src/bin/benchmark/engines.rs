@@ -1,0 +1,125 @@
+//! What plays many episodes at once: collection, search, Evolution Strategies.
+
+use twisterl::collector::az::{self, AzConfig};
+use twisterl::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
+use twisterl::envs::puzzle::Puzzle;
+use twisterl::es::{self, EsConfig, Optimizer, Player, Rule, State};
+use twisterl::nn::Policy;
+use twisterl::rl::env::Env;
+use twisterl::search::{SelfPlay, TreeConfig};
+use twisterl::Result;
+
+use crate::figure::{time, Figure, Unit};
+use crate::options::Options;
+
+/// Evolution Strategies are compiled for boards up to this side.
+const WIDEST_EVOLVED: usize = 5;
+/// Episodes of one call of the policy steps.
+const PLAYED: usize = 1024;
+
+pub fn collection(
+    options: &Options,
+    env: &Puzzle,
+    policy: &Policy,
+    num_cores: usize,
+    cache: bool,
+) -> Result<Option<Figure>> {
+    let config = PpoConfig {
+        num_episodes: options.episodes,
+        gamma: 0.995,
+        gae_lambda: 0.995,
+        num_cores,
+        truncation: Truncation::Terminal,
+        difficulty_distribution: DifficultyDistribution::Fixed,
+        cache,
+    };
+    let name =
+        format!("collection, {num_cores} threads, {}", if cache { "cached" } else { "exact" });
+    let mut iteration = 0;
+    let mut collector = Collector::default();
+    time(name, Unit::PerSecond, options, |repeats| {
+        let mut steps = 0;
+        for _ in 0..repeats {
+            iteration += 1;
+            let rollout = collector.collect(env, policy, &config, 0, iteration, &mut || Ok(()))?;
+            steps += rollout.len();
+        }
+        Ok(steps)
+    })
+}
+
+/// Self-play by 32 simulations a move, each leaf evaluated by the network: a simulation.
+pub fn search(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Option<Figure>> {
+    let config = AzConfig {
+        num_episodes: 48,
+        tree: TreeConfig { num_simulations: 32, reuse: false, ..TreeConfig::default() },
+        self_play: SelfPlay::default(),
+        num_cores: 1,
+        difficulty_distribution: DifficultyDistribution::Fixed,
+        max_moves: 8,
+        resign_threshold: None,
+        resign_exempt: 0.0,
+        cache: false,
+    };
+    let mut collector = az::Collector::default();
+    time("search, a simulation", Unit::NanosecondsEach, options, |repeats| {
+        let mut done = 0;
+        for iteration in 0..repeats as u64 {
+            let (_, report) =
+                collector.collect(env, policy, &config, 0, iteration, &mut || Ok(()))?;
+            done += report.simulations as usize;
+        }
+        Ok(done)
+    })
+}
+
+/// Episodes by the likeliest action of a policy with one hidden layer, and generations of it.
+pub fn evolution(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
+    if options.width.max(options.height) > WIDEST_EVOLVED {
+        return Ok(Vec::new());
+    }
+    let features = (options.width * options.height).pow(2);
+    let config = EsConfig {
+        num_pairs: 16,
+        num_episodes: PLAYED,
+        sigma: 0.1,
+        uniform_difficulty: false,
+        player: Player::Policy,
+        num_cores: 1,
+    };
+    let weights = es::first_weights(features, options.hidden, 1);
+    let name = format!("policy step {features}-{}-4", options.hidden);
+    let depth = 2 * env.get_difficulty();
+    let played = time(name, Unit::NanosecondsEach, options, |repeats| {
+        let mut steps = 0;
+        for seed in 0..repeats as u64 {
+            let episodes = es::evaluate(env, &weights, &config, false, seed, &mut || Ok(()))?;
+            let taken = |moves: i32| usize::try_from(moves).unwrap_or(depth);
+            steps += episodes.iter().map(|episode| taken(episode.moves)).sum::<usize>();
+        }
+        Ok(steps)
+    })?;
+    let none = vec![0.0; weights.len()];
+    let mut state = State { weights, first: none.clone(), second: none, generation: 0 };
+    let config = EsConfig { num_episodes: 32, ..config };
+    let generation = time("ES generation, a policy step", Unit::NanosecondsEach, options, |n| {
+        let mut steps = 0;
+        for _ in 0..n {
+            let scores = es::step(env, &mut state, &config, &ADAM, 1, &mut || Ok(()))?;
+            steps += scores.iter().map(|score| score.steps).sum::<usize>();
+        }
+        Ok(steps)
+    })?;
+    Ok([played, generation].into_iter().flatten().collect())
+}
+
+const ADAM: Optimizer = Optimizer {
+    rule: Rule::Adam,
+    rate: 0.01,
+    decline: es::Decline::Constant,
+    decline_generations: 1,
+    final_ratio: 1.0,
+    betas: (0.9, 0.999),
+    epsilon: 1e-8,
+    weight_decay: 0.0,
+};

@@ -1,0 +1,123 @@
+//! Figures: how they are timed and shown.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use serde_json::{json, Value};
+use twisterl::testing::Widths;
+use twisterl::Result;
+
+use crate::options::Options;
+
+const MIN_ROUNDS: usize = 5;
+/// Short enough that other processes leave most rounds alone.
+const ROUND: Duration = Duration::from_millis(2);
+
+/// A median with the range of its rounds.
+pub struct Figure {
+    pub name: String,
+    pub unit: &'static str,
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Figure {
+    pub fn to_json(&self) -> Value {
+        let Self { name, unit, median, low, high } = self;
+        json!({ "name": name, "unit": unit, "median": median, "low": low, "high": high })
+    }
+}
+
+#[derive(Clone, Copy)]
+pub enum Unit {
+    NanosecondsEach,
+    PerSecond,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Unit::NanosecondsEach => "ns",
+            Unit::PerSecond => "per_second",
+        }
+    }
+}
+
+/// Times `work(repeats)`, which returns how much it did; `None` if another figure is wanted.
+pub fn time(
+    name: impl Into<String>,
+    unit: Unit,
+    options: &Options,
+    mut work: impl FnMut(usize) -> Result<usize>,
+) -> Result<Option<Figure>> {
+    let name = name.into();
+    if options.only.as_ref().is_some_and(|only| *only != name) {
+        return Ok(None);
+    }
+    if let Some(repeats) = options.repeats {
+        let done = work(repeats)? as f64;
+        return Ok(Some(Figure { name, unit: "times", median: done, low: done, high: done }));
+    }
+    let mut repeats = 1;
+    loop {
+        let start = Instant::now();
+        work(repeats)?;
+        if start.elapsed() * 2 >= ROUND || repeats >= 1 << 40 {
+            break;
+        }
+        repeats *= 2;
+    }
+    let mut figures = Vec::with_capacity(MIN_ROUNDS);
+    let begin = Instant::now();
+    while figures.len() < MIN_ROUNDS || begin.elapsed() < options.time {
+        let start = Instant::now();
+        let amount = work(repeats)? as f64;
+        let seconds = start.elapsed().as_secs_f64();
+        figures.push(match unit {
+            Unit::NanosecondsEach => seconds * 1e9 / amount,
+            Unit::PerSecond => amount / seconds,
+        });
+    }
+    figures.sort_by(f64::total_cmp);
+    Ok(Some(Figure {
+        name,
+        unit: unit.name(),
+        median: figures[figures.len() / 2],
+        low: figures[0],
+        high: figures[figures.len() - 1],
+    }))
+}
+
+pub fn table(options: &Options, figures: &[Figure]) -> String {
+    let Options { width, height, widths, episodes, .. } = options;
+    let Widths { embedding, common } = widths;
+    let mut text = format!(
+        "{width} x {height} board, network {embedding} -> {common}, \
+         {episodes} episodes a collection\n\n{:<38} {:>12} {:>12} {:>12}\n",
+        "", "median", "lowest", "highest"
+    );
+    for Figure { name, unit, median, low, high } in figures {
+        let unit = if *unit == "ns" { "ns" } else { "steps/s" };
+        let [median, low, high] = [median, low, high].map(|&value| match unit {
+            "ns" => format!("{value:.2}"),
+            _ => grouped(value),
+        });
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{name:<38} {median:>12} {low:>12} {high:>12}  {unit}");
+    }
+    text
+}
+
+/// A whole number with a comma every three digits.
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
