@@ -74,10 +74,7 @@ TASKS = {
     ],
     "parity-long": ["python tests/parity/compare.py --transitions 1e8"],
     "mutations": ["python tests/parity/mutate.py"],
-    "bench": [
-        "cargo run --release --bin benchmark",
-        "python -m pytest tests/python -o python_files=bench_*.py --benchmark-enable",
-    ],
+    "bench": ["python benchmarks/run.py quick"],
     "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
     "bench-mojo": ["mojo run mojo/benchmark.mojo"],
     "test-mojo": MOJO_TESTS,

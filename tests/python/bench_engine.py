@@ -1,4 +1,4 @@
-"""pytest-benchmark of what Python users call. Run by `make bench`, not by `make test`."""
+"""pytest-benchmark of what Python users call. Not run by `make test`: see benchmarks/README.md."""
 
 import numpy as np
 import pytest
