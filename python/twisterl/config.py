@@ -415,6 +415,10 @@ DEFAULT_EVALS = {
     "ES": ["ppo_deterministic"],
 }
 
+# How a network is played whose values alone have learned, by ES with the player "value": its
+# untrained policy decides between equal values only.
+BY_VALUE: dict[str, Any] = {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}
+
 # The classes of this package: short name, kind, where it is, what its constructor takes.
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
     "env_cls": {

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from twisterl import train, utils
+from safetensors.torch import load_file, save_file
+from twisterl import cli, train, utils
 from twisterl.faults import ConfigError
 from twisterl.nn import BasicPolicy
 
@@ -65,6 +66,31 @@ def test_the_value_player_solves_what_is_one_move_away():
     success, reward = algorithm.evaluate({"num_episodes": 50, "start": "reset"})[0]
     assert success == 1
     assert 1 - 0.5 / 200 <= reward <= 1
+
+
+def test_what_learned_values_plays_by_values(tmp_path, capsys):
+    config = small(collecting={"player": "value"}, learning={"num_steps": 1})
+    path = tmp_path / "es.json"
+    path.write_text(json.dumps(config))
+    train.main(path, tmp_path / "run")
+    # The largest value is that of the state with the most features of the goal; the action head
+    # wants to go left, whatever it costs.
+    file = tmp_path / "run" / "checkpoint_last.safetensors"
+    weights = {name: torch.zeros_like(tensor) for name, tensor in load_file(file).items()}
+    weights["embeddings.weight"][0, [10 * cell for cell in range(9)]] = 1
+    weights["value.0.weight"][0, 0] = 1
+    weights["action.0.bias"][0] = 50
+    save_file(weights, file)
+    board = "3 1 2 4 5 0 6 7 8"
+    run = [str(tmp_path / "run"), board, "--checkpoint", "last", "--beam_width", "1"]
+    assert cli.main(["solve", *run]) == 0
+    assert "solved in 3 moves" in capsys.readouterr().out
+    assert cli.main(["solve", *run, "--strategy", "sample"]) == 2
+    assert "--strategy: expected beam" in capsys.readouterr().err
+    algorithm = utils.prepare_algorithm(config, None, str(file))
+    assert len(algorithm.solve([int(tile) for tile in board.split()], beam_width=1)) == 3
+    with pytest.raises(ValueError, match="expected beam"):
+        algorithm.solve([int(tile) for tile in board.split()], strategy="greedy")
 
 
 def test_refusals():

@@ -9,6 +9,8 @@ from typing import Any
 
 from twisterl.build import load_player
 from twisterl.checkpoint import BASE_CONFIG, RunFolder
+from twisterl.config import BY_VALUE
+from twisterl.faults import ConfigError, Fault
 from twisterl.strict_json import read_json
 
 # Of each move of mcts where no number is given.
@@ -90,9 +92,18 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
 
     If the evaluation that the run's progress was judged by is a search, that strategy is the one
     where none is asked for, with its numbers. Trees follow the rules of the search that taught the
-    run, if one did.
+    run, if one did. Where only values have learned, they lead a beam.
+
+    Raises:
+        ConfigError: only values have learned, and the policy is asked for.
     """
     algorithm = config["algorithm"]
+    if algorithm.get("collecting", {}).get("player") == "value":
+        by_policy = asked["deterministic"] or asked.get("num_mcts_searches")
+        if by_policy or asked["strategy"] not in (None, "beam"):
+            problem = "expected beam: this run has learned values, its policy is untrained"
+            raise ConfigError([Fault("--strategy", problem)], "command line")
+        return {**BY_VALUE, **asked, "strategy": "beam"}
     judged = algorithm["evals"].get(algorithm["learning"]["diff_metric"], {})
     taught = "mcts" if judged.get("num_mcts_searches") else judged.get("strategy")
     strategy = asked["strategy"]

@@ -133,6 +133,20 @@ class ES(Algorithm):
         reward = float(rewards.mean(dtype=float))
         return Evaluation(float(solved.mean()), reward, len(moves), mean_length)
 
+    def solve(
+        self, state: Any, deterministic: bool = False, *numbers: Any, **options: Any
+    ) -> list[int] | None:
+        """As `Algorithm.solve`; where only the values learn, they lead a beam.
+
+        Raises:
+            ValueError: as there, or the untrained policy of the value player is asked for.
+        """
+        if self.config["collecting"]["player"] == "value":
+            if options.get("strategy") not in (None, "beam") or options.get("num_mcts_searches"):
+                raise ValueError("strategy: expected beam: the value player's policy is untrained")
+            options = {**models.BY_VALUE, **options, "strategy": "beam"}
+        return super().solve(state, deterministic, *numbers, **options)
+
     def _settings(self) -> str:
         """The settings as `collector.es_generations` reads them."""
         training = self.config["training"]
