@@ -70,11 +70,10 @@ def run(arguments: list[str]) -> str:
 
 
 def grown(axis: str, value: int, figure: dict[str, Any]) -> dict[str, Any]:
-    unit = "ns" if figure["unit"] == "ns" else "steps/s"
     spread = {key: figure[key] for key in ("median", "low", "high")}
     # A collection is named by its threads; the axis says which.
     name = re.sub(r", \d+ threads", "", figure["name"])
-    each = row(f"{name}, {axis} {value}", unit, {OURS: spread})
+    each = row(f"{name}, {axis} {value}", figure["unit"], {OURS: spread})
     return {**each, "figure": name, "axis": axis, "value": value}
 
 

@@ -112,7 +112,7 @@ def rust(side: int) -> dict[str, float]:
             command = growth.command(name, **base, difficulty=MOVES, seconds=PLAN["seconds"])
             (figure,) = json.loads(growth.run(command))["figures"]
             value = figure["median"]
-            found[quantity] = 1e9 / value if figure["unit"] == "per_second" else value
+            found[quantity] = 1e9 / value if figure["unit"] == "steps/s" else value
     return found
 
 

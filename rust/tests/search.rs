@@ -306,6 +306,28 @@ fn a_budget_ends_a_search() {
     assert!(play(time, 1).iter().all(|episode| episode.nodes < 1_000_000));
 }
 
+/// Trees for all simulations would take a gigabyte a start, and minutes.
+#[test]
+fn a_budget_bounds_the_memory_of_a_search() {
+    let env = Puzzle::new(4, 4, 80, 2, 256).unwrap();
+    let policy = random_policy(&env, 5);
+    for max_expand_depth in [1, 3] {
+        let tree =
+            TreeConfig { num_simulations: 1_000_000, max_expand_depth, ..TreeConfig::default() };
+        let strategy = Strategy::Mcts(tree);
+        for budget in [
+            Budget { nodes: Some(300), time: None },
+            Budget { nodes: None, time: Some(Duration::from_micros(100)) },
+        ] {
+            let config = EvalConfig { strategy, budget, ..EvalConfig::default() };
+            let starts = Starts::Uniform(3);
+            let found = evaluate(&env, &policy, starts, &config, 3, &mut || Ok(())).unwrap();
+            let most = budget.nodes.map_or(2_000, |nodes| nodes + 2);
+            assert!(found.iter().all(|episode| episode.nodes <= most), "{budget:?} {found:?}");
+        }
+    }
+}
+
 #[test]
 fn hopeless_episodes_are_given_up_but_for_the_exempt() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
@@ -342,6 +364,13 @@ fn bad_input_is_refused_before_any_work() {
     assert!(message(AzConfig { resign_exempt: 2.0, ..config() }).starts_with("resign_exempt"));
     let default = TreeConfig::default();
     assert!(tree(TreeConfig { num_simulations: 0, ..default }).starts_with("num_mcts_searches"));
+    let endless = TreeConfig { num_simulations: usize::MAX, ..default };
+    assert!(tree(endless).starts_with("num_mcts_searches"));
+    let strategy = Strategy::Mcts(endless);
+    let config = EvalConfig { strategy, ..EvalConfig::default() };
+    let policy = random_policy(&env, 5);
+    let refused = evaluate(&env, &policy, Starts::Uniform(1), &config, 3, &mut || Ok(()));
+    assert!(refused.unwrap_err().to_string().starts_with("num_mcts_searches"));
     assert!(tree(TreeConfig { gamma: f32::NAN, ..default }).starts_with("gamma"));
     assert!(tree(TreeConfig { exploration: -1.0, ..default }).starts_with('C'));
     let default = SelfPlay::default();

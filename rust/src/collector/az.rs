@@ -15,11 +15,11 @@ use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
-use crate::search::{play, Forester, SearchRules, SelfPlay, TreeConfig, Truncation};
+use crate::search::{play, Budget, Forester, SearchRules, SelfPlay, TreeConfig, Truncation};
 
 /// Games of a worker: enough to fill the kernels' tiles with the leaves of a wave, few enough for
 /// their trees to stay in the processor's cache.
-const GAMES: usize = 48;
+const GAMES: usize = 32;
 
 /// What to collect.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +144,7 @@ impl Collector {
             choice: Choice::Sample,
             follow_plans: false,
             cache: config.cache,
+            budget: Budget::default(),
         };
         let queue = EpisodeQueue {
             num_episodes: config.num_episodes,

@@ -91,6 +91,9 @@ pub fn evaluate(
     if config.num_searches == 0 {
         return Err(Error::invalid("num_searches", "at least 1", 0));
     }
+    if let Strategy::Mcts(tree) = config.strategy {
+        tree.check()?;
+    }
     starts.check(env)?;
     if starts.is_empty() {
         return Ok(Vec::new());
@@ -134,7 +137,9 @@ fn play_tries(
         };
         if let Strategy::Mcts(tree) = config.strategy {
             let self_play = SelfPlay::default();
-            let rules = SearchRules { tree, self_play, choice, follow_plans: true, cache: true };
+            let budget = config.budget;
+            let rules =
+                SearchRules { tree, self_play, choice, follow_plans: true, cache: true, budget };
             let mut forester = Forester::new(policy, rules, &cache, lanes);
             let mut slots = forester.slots(env)?;
             search::play(&mut forester, &mut *slots, &mut judge, poll)?;

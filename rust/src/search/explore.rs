@@ -3,7 +3,7 @@
 use std::sync::RwLock;
 
 use super::play::{play, Forester, SearchRules};
-use super::{SelfPlay, TreeConfig};
+use super::{Budget, SelfPlay, TreeConfig};
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Choice, Episodes, Visit};
 use crate::error::Result;
@@ -65,6 +65,7 @@ pub fn explore(
         choice: Choice::Sample,
         follow_plans: false,
         cache: true,
+        budget: Budget::default(),
     };
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
     let mut forester = Forester::new(policy, rules, &cache, 1);

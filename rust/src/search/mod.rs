@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 pub use explore::{explore, Exploration, ExploredState};
 pub(crate) use play::{play, Forester, SearchRules};
 
+/// More states would take gigabytes: a node of four actions takes 96 bytes, a state about 150.
+const MOST_NODES_OF_A_TREE: usize = 1 << 22;
 /// How many actions a root's search starts with, at most, where it narrows them down.
 const MOST_CONSIDERED: usize = 16;
 
@@ -82,6 +84,14 @@ impl Default for TreeConfig {
 }
 
 impl TreeConfig {
+    /// States below a root, at most: of `num_simulations + 1` visits the first may be the root's
+    /// own, or the one that reached a root kept from the last move, which then holds one of its
+    /// states.
+    fn num_nodes(&self) -> usize {
+        let visits = self.num_simulations.saturating_add(1);
+        visits.saturating_mul(self.max_expand_depth) - 1
+    }
+
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
         let counts = [
@@ -96,6 +106,10 @@ impl TreeConfig {
         }
         if !(0.0..=1.0).contains(&self.gamma) {
             return Err(Error::invalid("gamma", "a number in [0, 1]", self.gamma));
+        }
+        if self.num_nodes() > MOST_NODES_OF_A_TREE {
+            let expected = format!("with max_expand_depth at most {MOST_NODES_OF_A_TREE} states");
+            return Err(Error::invalid("num_mcts_searches", expected, self.num_nodes()));
         }
         for (name, weight) in [("C", self.exploration), ("value_weight", self.value_weight)] {
             if !(weight.is_finite() && weight >= 0.0) {

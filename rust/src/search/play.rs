@@ -1,25 +1,28 @@
 //! The loop that plays by searching: every game runs one simulation a wave, and all leaves of the
 //! wave are one batch of the network.
 
-use super::dirichlet;
-use super::gumbel::{self, Halving};
-use super::select::puct;
-use super::tree::{Edge, Forest, Node, Step, ILLEGAL, UNBORN};
-use super::{ExploredState, RootSelection, SelfPlay, TreeConfig, Truncation, Value};
+mod decide;
+mod grow;
+
 use std::sync::RwLock;
 
-use crate::engine::cache::{hash_row, Cache};
+use super::gumbel::Halving;
+use super::tree::{Forest, Step, ILLEGAL};
+use super::{Budget, ExploredState, RootSelection, SelfPlay, TreeConfig, Truncation, Value};
+use crate::engine::cache::Cache;
 use crate::engine::evaluator::Evaluator;
-use crate::engine::lockstep::{check_views, draw, Choice, Episodes, Rules, Visit};
+use crate::engine::lockstep::{check_views, Choice, Episodes, Rules};
 use crate::engine::pool::Poll;
-use crate::error::{Error, Result};
-use crate::nn::{argmax, masked_softmax, Policy};
+use crate::error::Result;
+use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
 
-/// Most states that all games of a worker hold, roots aside.
+/// Most states that all games of a worker hold, roots aside, unless one game holds more.
 const MOST_NODES: usize = 1 << 18;
+/// More states than a game reaches in a second, with every output in the cache.
+const NODES_PER_SECOND: f64 = (1 << 23) as f64;
 
 /// How games are played by searching.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,9 @@ pub(crate) struct SearchRules {
     pub follow_plans: bool,
     /// Evaluate each distinct observation once.
     pub cache: bool,
+    /// What an episode may use: no more memory is made ready. `Episodes::stops` tells when it is
+    /// spent.
+    pub budget: Budget,
 }
 
 impl SearchRules {
@@ -43,6 +49,11 @@ impl SearchRules {
 
     fn reuses(&self) -> bool {
         self.tree.reuse && self.tree.root_selection == RootSelection::Puct
+    }
+
+    /// Whether a move may lead to what the tree expected, and go on from there.
+    fn remembers(&self) -> bool {
+        self.follow_plans || self.reuses()
     }
 }
 
@@ -102,15 +113,25 @@ pub(crate) struct Forester<'a> {
 }
 
 /// How many of `wanted` games a worker plays side by side within its memory.
-fn num_games(config: &TreeConfig, wanted: usize) -> usize {
-    (MOST_NODES / nodes_per_game(config)).clamp(1, wanted.max(1))
+fn num_games(per_game: usize, wanted: usize) -> usize {
+    (MOST_NODES / per_game).clamp(1, wanted.max(1))
 }
 
-/// States below a root, at most: of `num_simulations + 1` visits the first may be the root's own,
-/// or the one that reached a root kept from the last move, which then holds one of its states.
-fn nodes_per_game(config: &TreeConfig) -> usize {
-    let visits = config.num_simulations.saturating_add(1);
-    visits.saturating_mul(config.max_expand_depth) - 1
+/// States below a root, at most: what simulations, nodes and time allow.
+fn nodes_per_game(config: &TreeConfig, budget: Budget, num_actions: usize) -> usize {
+    let mut most = config.num_nodes();
+    if let Some(nodes) = budget.nodes {
+        // The last simulation may go beyond the budget, and final states are not given to the
+        // policy, but each is the child of a state that is.
+        let nodes = usize::try_from(nodes).unwrap_or(usize::MAX);
+        let given = nodes.saturating_add(config.max_expand_depth);
+        most = most.min(given.saturating_mul(num_actions));
+    }
+    if let Some(time) = budget.time {
+        let reached = (time.as_secs_f64() * NODES_PER_SECOND) as usize;
+        most = most.min(reached.max(config.max_expand_depth));
+    }
+    most
 }
 
 impl<'a> Forester<'a> {
@@ -121,8 +142,8 @@ impl<'a> Forester<'a> {
         wanted: usize,
     ) -> Self {
         let num_actions = policy.num_actions();
-        let num_games = num_games(&rules.tree, wanted);
-        let per_game = nodes_per_game(&rules.tree);
+        let per_game = nodes_per_game(&rules.tree, rules.budget, num_actions);
+        let num_games = num_games(per_game, wanted);
         let game = |_| Game {
             phase: Phase::Start,
             row: Vec::new(),
@@ -238,302 +259,19 @@ pub(crate) fn play(
     Ok(())
 }
 
-impl Forester<'_> {
-    /// Takes what view `i` shows into `game`'s tree.
-    fn receive(&mut self, game: usize, i: usize) -> Result<()> {
-        let root = game as u32;
-        match self.games[game].phase {
-            Phase::Start => {
-                self.games[game].moves = 0;
-                self.games[game].follows_plan = false;
-                self.see_root(game, i);
-                self.forest.clear(game, root);
-                self.plant(game, root, i)?;
-                self.begin(game);
-            }
-            Phase::Moved { child } => {
-                self.games[game].moves += 1;
-                self.see_root(game, i);
-                let expected = self.forest.nodes[child as usize].key == self.key(i);
-                // The plan is for the state that the tree expected, and for no other.
-                let state = &mut self.games[game];
-                state.follows_plan &= expected && !state.plan.is_empty();
-                if expected && (self.rules.reuses() || state.follows_plan) {
-                    self.forest.reroot(game, root, child);
-                } else {
-                    self.forest.clear(game, root);
-                    self.plant(game, root, i)?;
-                }
-                self.begin(game);
-            }
-            Phase::Leaf { node, left } => {
-                self.plant(game, node, i)?;
-                self.grow(game, node, left);
-            }
-            Phase::Search => {}
-        }
-        Ok(())
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
 
-    /// Remembers what the decision at the root answers.
-    fn see_root(&mut self, game: usize, i: usize) {
-        let num_actions = self.policy.num_actions();
-        let game = &mut self.games[game];
-        game.row.clear();
-        game.row.extend_from_slice(self.views.rows.row(i));
-        game.mask.copy_from_slice(&self.views.masks[i * num_actions..][..num_actions]);
-        game.twist = self.evaluator.twists[i];
-        game.status = self.views.status[i];
-    }
-
-    /// Names what is seen in view `i`.
-    fn key(&self, i: usize) -> u64 {
-        let num_actions = self.policy.num_actions();
-        let Status { reward, is_final, success, truncated } = self.views.status[i];
-        let flags = u64::from(is_final) | u64::from(success) << 1 | u64::from(truncated) << 2;
-        let status = u64::from(reward.to_bits()) << 3 | flags;
-        let masks = &self.views.masks[i * num_actions..][..num_actions];
-        let key = masks.iter().fold(status, |key, &mask| key.rotate_left(1) ^ u64::from(mask));
-        hash_row(self.views.rows.row(i), -1) ^ key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    }
-
-    /// Makes `node` the state of view `i`, with its value and priors.
-    fn plant(&mut self, game: usize, node: u32, i: usize) -> Result<()> {
-        let key = self.key(i);
-        let num_actions = self.policy.num_actions();
-        let status = self.views.status[i];
-        let mask = &self.views.masks[i * num_actions..][..num_actions];
-        let bootstrap = status.truncated && self.rules.tree.truncation == Truncation::Bootstrap;
-        let value = match !status.is_final || bootstrap {
-            true => self.evaluator.values[i],
-            false => status.reward,
-        };
-        let Status { reward, is_final, success, .. } = status;
-        self.forest.nodes[node as usize] =
-            Node { visits: 0, mean: 0.0, value, reward, key, is_final, success };
-        if is_final {
-            self.forest.close(node);
-            return Ok(());
-        }
-        if !mask.contains(&true) {
-            let row = self.views.rows.row(i);
-            return Err(Error::Policy(format!(
-                "the state with the features {row:?} is not final and its masks allow no action"
-            )));
-        }
-        let logits = &self.evaluator.logits[i * num_actions..][..num_actions];
-        masked_softmax(logits, mask, &mut self.priors)?;
-        self.forest.expand(node, &self.priors, mask);
-        self.games[game].nodes += 1;
-        Ok(())
-    }
-
-    /// Begins the search of the decision at the root.
-    fn begin(&mut self, game: usize) {
-        let root = game as u32;
-        let state = &mut self.games[game];
-        state.phase = Phase::Search;
-        state.range = Value::default();
-        if !state.follows_plan {
-            state.plan.clear();
-            state.plan_reward = f32::NEG_INFINITY;
-        }
-        let node = &mut self.forest.nodes[game];
-        if node.visits == 0 {
-            (node.visits, node.mean) = (1, node.value);
-        }
-        if node.is_final || state.follows_plan {
-            return;
-        }
-        let SelfPlay { dirichlet_alpha, exploration_fraction, .. } = self.rules.self_play;
-        let rng = &mut self.rngs[game];
-        match self.rules.tree.root_selection {
-            RootSelection::Gumbel => {
-                let drawn = self.rules.draws(state.moves).then_some(rng);
-                gumbel::draw(&mut state.gumbel, drawn);
-            }
-            RootSelection::Puct if exploration_fraction > 0.0 => {
-                let edges = self.forest.edges_mut(root);
-                dirichlet::mix(edges, dirichlet_alpha, exploration_fraction, &mut self.noise, rng);
-            }
-            RootSelection::Puct => {}
-        }
-    }
-
-    /// Goes on with a simulation that has reached the new `node`.
-    fn grow(&mut self, game: usize, node: u32, left: usize) {
-        if left == 0 || self.forest.nodes[node as usize].is_final {
-            return self.back_up(game, node);
-        }
-        // Below its first new state a simulation follows the policy.
-        let edges = self.forest.edges(node);
-        self.priors.iter_mut().zip(edges).for_each(|(prior, edge)| *prior = edge.prior);
-        let action = draw(&self.priors, 1.0, &mut self.rngs[game]) as u32;
-        self.reach(game, Step { node, action }, left - 1);
-    }
-
-    fn back_up(&mut self, game: usize, last: u32) {
-        if self.rules.follow_plans && self.forest.nodes[last as usize].success {
-            self.plan(game, last);
-        }
-        let Game { path, range, phase, .. } = &mut self.games[game];
-        self.forest.back_up(path, last, self.rules.tree.gamma, range);
-        path.clear();
-        *phase = Phase::Search;
-    }
-
-    /// Plans the way to the solved state `last` if it is the best.
-    fn plan(&mut self, game: usize, last: u32) {
-        let Game { path, plan, plan_reward, .. } = &mut self.games[game];
-        let nodes = path.iter().map(|step| step.node).chain([last]);
-        let reward = nodes.map(|node| self.forest.nodes[node as usize].reward).sum();
-        if reward > *plan_reward {
-            *plan_reward = reward;
-            plan.clear();
-            plan.extend(path.iter().rev().map(|step| step.action));
-        }
-    }
-
-    /// Asks for the state behind an edge that no simulation has taken.
-    fn reach(&mut self, game: usize, step: Step, left: usize) {
-        let node = self.forest.take(game);
-        self.forest.edges_mut(step.node)[step.action as usize].child = node;
-        self.games[game].path.push(step);
-        self.games[game].phase = Phase::Leaf { node, left };
-    }
-
-    /// What `game` does next, until it needs a state or there is no more to play.
-    fn next(
-        &mut self,
-        game: usize,
-        envs: &mut dyn VecEnv,
-        episodes: &mut impl Episodes,
-    ) -> Result<Option<LaneMove>> {
-        loop {
-            if let Phase::Leaf { node, .. } = self.games[game].phase {
-                let Some(&Step { node: parent, action }) = self.games[game].path.last() else {
-                    return Err(Error::Panic("a leaf without a path".to_string()));
-                };
-                let action = Move::StepFrom { parent: parent as usize, action: action as usize };
-                return Ok(Some(LaneMove { lane: node as usize, action }));
-            }
-            let root = self.forest.nodes[game];
-            if root.is_final {
-                self.visit(game, 0, episodes)?;
-                return self.restart(game, envs, episodes);
-            }
-            if !self.games[game].follows_plan {
-                let stops = self.stops(game, episodes);
-                if !stops && root.visits as usize <= self.rules.tree.num_simulations {
-                    self.simulate(game);
-                    continue;
-                }
-                self.games[game].follows_plan = !self.games[game].plan.is_empty();
-                if stops && !self.games[game].follows_plan {
-                    return self.restart(game, envs, episodes);
-                }
-            }
-            let action = self.decide(game);
-            self.visit(game, action, episodes)?;
-            if !self.games[game].follows_plan && self.stops(game, episodes) {
-                return self.restart(game, envs, episodes);
-            }
-            let child = self.forest.edges(game as u32)[action].child;
-            self.games[game].phase = Phase::Moved { child };
-            return Ok(Some(LaneMove { lane: game, action: Move::Step { action } }));
-        }
-    }
-
-    fn stops(&mut self, game: usize, episodes: &mut impl Episodes) -> bool {
-        episodes.stops(game, std::mem::take(&mut self.games[game].nodes))
-    }
-
-    /// Descends to a state that is new, or to a final one, whose worth is known.
-    fn simulate(&mut self, game: usize) {
-        self.simulations += 1;
-        let mut node = game as u32;
-        loop {
-            let state = &self.forest.nodes[node as usize];
-            if state.is_final {
-                return self.back_up(game, node);
-            }
-            let edges = self.forest.edges(node);
-            let (config, Game { gumbel, range, .. }) = (&self.rules.tree, &self.games[game]);
-            let action = match config.root_selection {
-                RootSelection::Puct => puct(state, edges, config, range),
-                RootSelection::Gumbel if node as usize == game => {
-                    gumbel::at_root((state, edges), gumbel, &self.halving, config, range)
-                }
-                RootSelection::Gumbel => {
-                    gumbel::inside((state, edges), &mut self.priors, config, range)
-                }
-            };
-            let child = edges[action].child;
-            let step = Step { node, action: action as u32 };
-            if child == UNBORN {
-                return self.reach(game, step, self.rules.tree.max_expand_depth - 1);
-            }
-            self.games[game].path.push(step);
-            node = child;
-        }
-    }
-
-    /// The action that the search answers with; `target` becomes what it says of all actions.
-    fn decide(&mut self, game: usize) -> usize {
-        let state = &mut self.games[game];
-        if state.follows_plan {
-            // The plan is what is played, whatever the search says of other actions.
-            self.target.fill(0.0);
-            let action = state.plan.pop().map_or(0, |action| action as usize);
-            self.target[action] = 1.0;
-            return action;
-        }
-        let (node, edges) = (&self.forest.nodes[game], self.forest.edges(game as u32));
-        if self.rules.tree.root_selection == RootSelection::Gumbel {
-            let Game { gumbel, range, .. } = state;
-            let target = &mut self.target;
-            return gumbel::decide((node, edges), gumbel, target, &self.rules.tree, range);
-        }
-        let sum: u32 = edges.iter().map(|edge| edge.visits).sum();
-        let share = |edge: &Edge| edge.visits as f32 / sum as f32;
-        self.target.iter_mut().zip(edges).for_each(|(target, edge)| *target = share(edge));
-        match self.rules.draws(state.moves) {
-            true => draw(&self.target, 1.0, &mut self.rngs[game]),
-            false => argmax(&self.target),
-        }
-    }
-
-    /// Reports the root and its answer; a final state has none.
-    fn visit(&mut self, game: usize, action: usize, episodes: &mut impl Episodes) -> Result<()> {
-        let root = self.forest.nodes[game];
-        if root.is_final {
-            self.target.fill(0.0);
-        }
-        let state = &self.games[game];
-        let visit = Visit {
-            row: &state.row,
-            mask: &state.mask,
-            twist: state.twist,
-            logits: &self.target,
-            log_prob: if root.is_final { 0.0 } else { self.target[action].ln() },
-            value: root.mean,
-            action,
-            status: state.status,
-            nodes: 0,
-        };
-        episodes.visit(game, &visit)
-    }
-
-    /// Ends the episode of `game` and begins its next one.
-    fn restart(
-        &mut self,
-        game: usize,
-        envs: &mut dyn VecEnv,
-        episodes: &mut impl Episodes,
-    ) -> Result<Option<LaneMove>> {
-        episodes.finish(game, envs, self.games[game].status)?;
-        self.games[game].phase = Phase::Start;
-        let action = episodes.start(game, envs, &mut self.rngs[game])?;
-        Ok(action.map(|action| LaneMove { lane: game, action }))
+    #[test]
+    fn memory_is_made_ready_for_the_smallest_limit() {
+        let tree = TreeConfig { num_simulations: 1000, max_expand_depth: 2, ..Default::default() };
+        let nodes = |nodes, time| nodes_per_game(&tree, Budget { nodes, time }, 4);
+        assert_eq!(nodes(None, None), 2001);
+        assert_eq!(nodes(Some(100), None), 408);
+        assert_eq!(nodes(Some(u64::MAX), Some(Duration::MAX)), 2001);
+        assert_eq!(nodes(Some(100), Some(Duration::from_micros(10))), 83);
+        assert_eq!(nodes(None, Some(Duration::ZERO)), 2);
     }
 }

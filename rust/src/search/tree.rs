@@ -18,7 +18,7 @@ pub(super) struct Node {
     pub value: f32,
     /// Reward of being in it.
     pub reward: f32,
-    /// Names what is seen of the state.
+    /// Names what is seen of the state, where a later search may begin from it.
     pub key: u64,
     pub is_final: bool,
     pub success: bool,
@@ -89,6 +89,12 @@ impl Forest {
     #[inline]
     pub fn edges_mut(&mut self, node: u32) -> &mut [Edge] {
         &mut self.edges[node as usize * self.num_actions..][..self.num_actions]
+    }
+
+    /// How many nodes [`Forest::take`] still has for `game`.
+    #[inline]
+    pub fn left(&self, game: usize) -> usize {
+        self.supply[game].len()
     }
 
     /// A node of `game` that no state is in. Its supply covers all simulations of a move.

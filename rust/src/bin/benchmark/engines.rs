@@ -37,7 +37,7 @@ pub fn collection(
         format!("collection, {num_cores} threads, {}", if cache { "cached" } else { "exact" });
     let mut iteration = 0;
     let mut collector = Collector::default();
-    time(name, Unit::PerSecond, options, |repeats| {
+    time(name, Unit::StepsPerSecond, options, |repeats| {
         let mut steps = 0;
         for _ in 0..repeats {
             iteration += 1;

@@ -32,14 +32,16 @@ impl Figure {
 #[derive(Clone, Copy)]
 pub enum Unit {
     NanosecondsEach,
-    PerSecond,
+    StepsPerSecond,
+    SimulationsPerSecond,
 }
 
 impl Unit {
     fn name(self) -> &'static str {
         match self {
             Unit::NanosecondsEach => "ns",
-            Unit::PerSecond => "per_second",
+            Unit::StepsPerSecond => "steps/s",
+            Unit::SimulationsPerSecond => "simulations/s",
         }
     }
 }
@@ -76,7 +78,7 @@ pub fn time(
         let seconds = start.elapsed().as_secs_f64();
         figures.push(match unit {
             Unit::NanosecondsEach => seconds * 1e9 / amount,
-            Unit::PerSecond => amount / seconds,
+            Unit::StepsPerSecond | Unit::SimulationsPerSecond => amount / seconds,
         });
     }
     figures.sort_by(f64::total_cmp);
@@ -94,17 +96,16 @@ pub fn table(options: &Options, figures: &[Figure]) -> String {
     let Widths { embedding, common } = widths;
     let mut text = format!(
         "{width} x {height} board, network {embedding} -> {common}, \
-         {episodes} episodes a collection\n\n{:<38} {:>12} {:>12} {:>12}\n",
+         {episodes} episodes a collection\n\n{:<50} {:>12} {:>12} {:>12}\n",
         "", "median", "lowest", "highest"
     );
     for Figure { name, unit, median, low, high } in figures {
-        let unit = if *unit == "ns" { "ns" } else { "steps/s" };
-        let [median, low, high] = [median, low, high].map(|&value| match unit {
+        let [median, low, high] = [median, low, high].map(|&value| match *unit {
             "ns" => format!("{value:.2}"),
             _ => grouped(value),
         });
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "{name:<38} {median:>12} {low:>12} {high:>12}  {unit}");
+        let _ = writeln!(text, "{name:<50} {median:>12} {low:>12} {high:>12}  {unit}");
     }
     text
 }

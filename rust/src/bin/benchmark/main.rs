@@ -5,6 +5,7 @@ mod environment;
 mod figure;
 mod options;
 mod policy;
+mod self_play;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use environment::environment;
 use figure::{table, Figure};
 use options::Options;
 use policy::with_policy;
+use self_play::self_play;
 
 const HELP: &str = "\
 Measure environment, policy and collection on this machine.
@@ -28,6 +30,7 @@ usage: cargo run --release --bin benchmark -- [options]
   --embedding E         width of the first layer (512)
   --common C            width of the second layer (256)
   --episodes N          episodes of a collection (1024)
+  --search-episodes N   episodes of a collection by search (256)
   --hidden H            units of the network of the policy step: 32, 64 or 128 (32)
   --threads T,T,...     thread counts of the collection (1, 2, 4, ... up to this machine)
   --batches N,N,...     boards evaluated together in the steps with a policy (1,96)
@@ -86,6 +89,7 @@ fn measure(options: &Options) -> Result<Vec<Figure>> {
     figures.extend(with_policy(options, &env, &policy)?);
     figures.extend(evolution(options, &env)?);
     figures.extend(search(options, &env, &policy)?);
+    figures.extend(self_play(options, &env, &policy)?);
     for cache in [false, true] {
         for &num_cores in &options.threads {
             figures.extend(collection(options, &env, &policy, num_cores, cache)?);

@@ -17,6 +17,7 @@ pub struct Options {
     pub difficulty: usize,
     pub widths: Widths,
     pub episodes: usize,
+    pub search_episodes: usize,
     /// Units of the network of the policy step.
     pub hidden: usize,
     pub threads: Vec<usize>,
@@ -39,6 +40,7 @@ impl Options {
             difficulty: 32,
             widths: Widths::REFERENCE,
             episodes: 1024,
+            search_episodes: 256,
             hidden: 32,
             threads: doublings(available),
             batches: vec![1, BATCH],
@@ -64,6 +66,9 @@ impl Options {
                 "--common" => options.widths.common = number(name, value?, 1..=16_384)?,
                 "--episodes" => options.episodes = number(name, value?, 1..=1_000_000)?,
                 "--hidden" => options.hidden = number(name, value?, 1..=128)?,
+                "--search-episodes" => {
+                    options.search_episodes = number(name, value?, 1..=1_000_000)?;
+                }
                 "--threads" => options.threads = numbers(name, value?, 1..=1024)?,
                 "--batches" => options.batches = numbers(name, value?, 1..=1_000_000)?,
                 "--only" => options.only = Some(value?.clone()),
@@ -88,6 +93,7 @@ impl Options {
             "embedding": self.widths.embedding,
             "common": self.widths.common,
             "episodes": self.episodes,
+            "search_episodes": self.search_episodes,
             "figures": figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
         })
     }

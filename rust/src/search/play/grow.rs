@@ -1,0 +1,176 @@
+//! How the games' trees grow: what was seen becomes a root or a leaf, and its return goes up.
+
+use super::{Forester, Game, Phase};
+use crate::engine::cache::hash_row;
+use crate::engine::lockstep::draw;
+use crate::error::{Error, Result};
+use crate::nn::masked_softmax;
+use crate::rl::env::Status;
+use crate::search::tree::{Node, Step};
+use crate::search::{dirichlet, gumbel, RootSelection, SelfPlay, Truncation, Value};
+
+impl Forester<'_> {
+    /// Takes what view `i` shows into `game`'s tree.
+    pub(super) fn receive(&mut self, game: usize, i: usize) -> Result<()> {
+        let root = game as u32;
+        match self.games[game].phase {
+            Phase::Start => {
+                self.games[game].moves = 0;
+                self.games[game].follows_plan = false;
+                self.see_root(game, i);
+                self.forest.clear(game, root);
+                self.plant(game, root, i)?;
+                self.begin(game);
+            }
+            Phase::Moved { child } => {
+                self.games[game].moves += 1;
+                self.see_root(game, i);
+                let expected =
+                    self.rules.remembers() && self.forest.nodes[child as usize].key == self.key(i);
+                // The plan is for the state that the tree expected, and for no other.
+                let state = &mut self.games[game];
+                state.follows_plan &= expected && !state.plan.is_empty();
+                if expected && (self.rules.reuses() || state.follows_plan) {
+                    self.forest.reroot(game, root, child);
+                } else {
+                    self.forest.clear(game, root);
+                    self.plant(game, root, i)?;
+                }
+                self.begin(game);
+            }
+            Phase::Leaf { node, left } => {
+                self.plant(game, node, i)?;
+                self.grow(game, node, left);
+            }
+            Phase::Search => {}
+        }
+        Ok(())
+    }
+
+    /// Remembers what the decision at the root answers.
+    fn see_root(&mut self, game: usize, i: usize) {
+        let num_actions = self.policy.num_actions();
+        let game = &mut self.games[game];
+        game.row.clear();
+        game.row.extend_from_slice(self.views.rows.row(i));
+        game.mask.copy_from_slice(&self.views.masks[i * num_actions..][..num_actions]);
+        game.twist = self.evaluator.twists[i];
+        game.status = self.views.status[i];
+    }
+
+    /// Names what is seen in view `i`.
+    fn key(&self, i: usize) -> u64 {
+        let num_actions = self.policy.num_actions();
+        let Status { reward, is_final, success, truncated } = self.views.status[i];
+        let flags = u64::from(is_final) | u64::from(success) << 1 | u64::from(truncated) << 2;
+        let status = u64::from(reward.to_bits()) << 3 | flags;
+        let masks = &self.views.masks[i * num_actions..][..num_actions];
+        let key = masks.iter().fold(status, |key, &mask| key.rotate_left(1) ^ u64::from(mask));
+        hash_row(self.views.rows.row(i), -1) ^ key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// Makes `node` the state of view `i`, with its value and priors.
+    fn plant(&mut self, game: usize, node: u32, i: usize) -> Result<()> {
+        let key = if self.rules.remembers() { self.key(i) } else { 0 };
+        let num_actions = self.policy.num_actions();
+        let status = self.views.status[i];
+        let mask = &self.views.masks[i * num_actions..][..num_actions];
+        let bootstrap = status.truncated && self.rules.tree.truncation == Truncation::Bootstrap;
+        let value = match !status.is_final || bootstrap {
+            true => self.evaluator.values[i],
+            false => status.reward,
+        };
+        let Status { reward, is_final, success, .. } = status;
+        self.forest.nodes[node as usize] =
+            Node { visits: 0, mean: 0.0, value, reward, key, is_final, success };
+        if is_final {
+            self.forest.close(node);
+            return Ok(());
+        }
+        if !mask.contains(&true) {
+            let row = self.views.rows.row(i);
+            return Err(Error::Policy(format!(
+                "the state with the features {row:?} is not final and its masks allow no action"
+            )));
+        }
+        let logits = &self.evaluator.logits[i * num_actions..][..num_actions];
+        masked_softmax(logits, mask, &mut self.priors)?;
+        self.forest.expand(node, &self.priors, mask);
+        self.games[game].nodes += 1;
+        Ok(())
+    }
+
+    /// Begins the search of the decision at the root.
+    fn begin(&mut self, game: usize) {
+        let root = game as u32;
+        let state = &mut self.games[game];
+        state.phase = Phase::Search;
+        state.range = Value::default();
+        if !state.follows_plan {
+            state.plan.clear();
+            state.plan_reward = f32::NEG_INFINITY;
+        }
+        let node = &mut self.forest.nodes[game];
+        if node.visits == 0 {
+            (node.visits, node.mean) = (1, node.value);
+        }
+        if node.is_final || state.follows_plan {
+            return;
+        }
+        let SelfPlay { dirichlet_alpha, exploration_fraction, .. } = self.rules.self_play;
+        let rng = &mut self.rngs[game];
+        match self.rules.tree.root_selection {
+            RootSelection::Gumbel => {
+                let drawn = self.rules.draws(state.moves).then_some(rng);
+                gumbel::draw(&mut state.gumbel, drawn);
+            }
+            RootSelection::Puct if exploration_fraction > 0.0 => {
+                let edges = self.forest.edges_mut(root);
+                dirichlet::mix(edges, dirichlet_alpha, exploration_fraction, &mut self.noise, rng);
+            }
+            RootSelection::Puct => {}
+        }
+    }
+
+    /// Goes on with a simulation that has reached the new `node`.
+    fn grow(&mut self, game: usize, node: u32, left: usize) {
+        if left == 0 || self.forest.nodes[node as usize].is_final {
+            return self.back_up(game, node);
+        }
+        // Below its first new state a simulation follows the policy.
+        let edges = self.forest.edges(node);
+        self.priors.iter_mut().zip(edges).for_each(|(prior, edge)| *prior = edge.prior);
+        let action = draw(&self.priors, 1.0, &mut self.rngs[game]) as u32;
+        self.reach(game, Step { node, action }, left - 1);
+    }
+
+    pub(super) fn back_up(&mut self, game: usize, last: u32) {
+        if self.rules.follow_plans && self.forest.nodes[last as usize].success {
+            self.plan(game, last);
+        }
+        let Game { path, range, phase, .. } = &mut self.games[game];
+        self.forest.back_up(path, last, self.rules.tree.gamma, range);
+        path.clear();
+        *phase = Phase::Search;
+    }
+
+    /// Plans the way to the solved state `last` if it is the best.
+    fn plan(&mut self, game: usize, last: u32) {
+        let Game { path, plan, plan_reward, .. } = &mut self.games[game];
+        let nodes = path.iter().map(|step| step.node).chain([last]);
+        let reward = nodes.map(|node| self.forest.nodes[node as usize].reward).sum();
+        if reward > *plan_reward {
+            *plan_reward = reward;
+            plan.clear();
+            plan.extend(path.iter().rev().map(|step| step.action));
+        }
+    }
+
+    /// Asks for the state behind an edge that no simulation has taken.
+    pub(super) fn reach(&mut self, game: usize, step: Step, left: usize) {
+        let node = self.forest.take(game);
+        self.forest.edges_mut(step.node)[step.action as usize].child = node;
+        self.games[game].path.push(step);
+        self.games[game].phase = Phase::Leaf { node, left };
+    }
+}
