@@ -240,9 +240,8 @@ def notes(contents: list[dict[str, Any]]) -> str:
         "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
         "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
         "Commands: `python benchmarks/run.py <benchmark>`, for `engine` also "
-        "`cargo run --release --bin benchmark`, for `strategies` (of `ppo_puzzle8_v1`, uniform "
-        "boards) `python benchmarks/strategies.py RUN_DIR`; spread, load and commit are in "
-        "`benchmarks/results/`.\n\n"
+        "`cargo run --release --bin benchmark`; `strategies` plays uniform boards by the network "
+        "of `ppo_puzzle8_v1`. Spread, load and commit are in `benchmarks/results/`.\n\n"
     ) + machines(contents)
 
 
