@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -66,6 +67,20 @@ def draw(run_path: str | Path) -> Path | None:
     return target
 
 
-if __name__ == "__main__":
-    drawn = draw(sys.argv[1])
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m twisterl.plot", description="Draws the learning curve of a run as PNG."
+    )
+    parser.add_argument("run", metavar="RUN_DIR", help="folder of a training run")
+    run = parser.parse_args().run
+    try:
+        drawn = draw(run)
+    except OSError as error:
+        print(f"error: {error.filename or run}: {error.strerror}", file=sys.stderr)
+        return 2
     print(drawn if drawn else "no metrics yet")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

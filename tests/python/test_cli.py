@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twisterl import cli, envs, tensors  # noqa: E402
+from twisterl import cli, envs, plot, tensors  # noqa: E402
 from twisterl.checkpoint import RunFolder  # noqa: E402
 from twisterl.config import REGISTRY  # noqa: E402
 from twisterl.train import main  # noqa: E402
@@ -403,6 +403,14 @@ def test_wrong_eval(run_dir, capsys, words, said):
 def test_commands_need_a_run(tmp_path, capsys):
     for words in (["eval", tmp_path], ["solve", tmp_path, "1 0 2 3"], ["play", tmp_path]):
         assert "base_config.json" in refused(capsys, *words)
+
+
+def test_a_curve_is_drawn_of_a_run(run_dir, tmp_path, capsys, monkeypatch):
+    for folder, status, said in ((run_dir, 0, "learning_curve.png"), (tmp_path, 2, "no such file")):
+        monkeypatch.setattr(sys, "argv", ["plot", str(folder)])
+        assert plot.main() == status
+        out, err = capsys.readouterr()
+        assert said in (out + err).lower() and (out + err).count("\n") == 1
 
 
 def test_solve(run_dir, capsys):
