@@ -39,8 +39,11 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "15-puzzle, walks, beam 256: time a board, two",
             "15-puzzle, walks, beam 2,048: optimal",
             "15-puzzle, walks, beam 2,048: time a board, two",
-            "15-puzzle, walks, beam 16,384: optimal",
-            "15-puzzle, walks, beam 16,384: time a board, two",
+        ),
+        "walk15_long": (
+            "15-puzzle, long, walks: training",
+            "15-puzzle, long, walks, beam 32,768: optimal",
+            "15-puzzle, long, walks, beam 32,768: time a board, two",
         ),
         "walk_cube": (
             "2×2×2 cube, walks: training",
@@ -67,6 +70,7 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "search, PUCT 100, a simulation from the cache, 3",
         ),
         "mojo": ("Mojo: ",),
+        "es": ("Evolution Strategies",),
         "dense": ("collection", "whole iteration"),
     },
     "Start and memory": {"imports": ("import",), "memory": ("peak memory",)},

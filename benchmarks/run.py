@@ -461,7 +461,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=7, help="rounds of each figure (7)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of each figure (3)")
     parser.add_argument("--no-peer", dest="peer", action="store_false", help="ours alone")
     parser.add_argument(
         "--checkpoint", type=Path, help="trained weights of the example config; else trained anew"
