@@ -8,10 +8,9 @@
 Each writes benchmarks/results/<name>.json with the machine, the commit and the command; `python
 benchmarks/render.py` puts them into the tables, `plots.py` into the plots. Both sides get the same
 torch, threads, processors and weights; rounds alternate between them, and a ratio is the median
-over rounds. `reach`,
-`quality` and `environments` take many minutes, see learning.py; `walk8`, `walk15` and `walk_cube`
-take minutes, see walks.py, and so do `az8` and `az_search`, see alphazero.py, and `es8` and
-`es15`, see evolution.py.
+over rounds. `reach`, `quality` and `environments` take many minutes, see learning.py; `walk8`,
+`walk15`, `walk15_long` and `walk_cube` take minutes, see walks.py, and so do `az8` and
+`az_search`, see alphazero.py, and `es8` and `es15`, see evolution.py.
 """
 
 from __future__ import annotations
@@ -455,6 +454,8 @@ LONG = (
     *("reach", "quality", "environments", "az8", "az_search", "es8", "es15"),
     *("walk8", "walk15", "walk15_long", "walk_cube"),
 )
+# The others together take less than ten minutes.
+NOT_QUICK = (*LONG, "iterate", "dense")
 
 
 def main() -> int:
@@ -467,7 +468,7 @@ def main() -> int:
         "--checkpoint", type=Path, help="trained weights of the example config; else trained anew"
     )
     commands = parser.add_subparsers(dest="benchmark", required=True, metavar="benchmark")
-    commands.add_parser("quick", help="all but " + " and ".join(LONG))
+    commands.add_parser("quick", help="all but " + " and ".join(NOT_QUICK))
     commands.add_parser("all", help="all, with the options that each has by default: hours")
     for name, function in BENCHMARKS.items():
         command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
@@ -484,7 +485,8 @@ def main() -> int:
             options.peer = False
     chosen = [options.benchmark]
     if options.benchmark in ("quick", "all"):
-        chosen = [name for name in BENCHMARKS if options.benchmark == "all" or name not in LONG]
+        is_all = options.benchmark == "all"
+        chosen = [name for name in BENCHMARKS if is_all or name not in NOT_QUICK]
     begin = time.monotonic()
     for name in chosen:
         own = vars(commands.choices[name].parse_args([]))
