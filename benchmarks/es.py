@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -25,8 +24,8 @@ from sides import (
     PEER,
     ROOT,
     Bench,
-    MeasurementError,
     compare_rounds,
+    ended,
     pinned,
     spread,
 )
@@ -108,24 +107,15 @@ def measure_mojo(program: Path, config: Path, threads: int, folder: str) -> dict
     start = time.perf_counter()
     with pinned(threads):
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
+    usage = ended(child, "Mojo's training")
     seconds = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise MeasurementError(f"Mojo's training ended with status {child.returncode}")
     return {"seconds": seconds, "cpu_s": usage.ru_utime + usage.ru_stime}
 
 
 def against_evosax(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Rust and OpenES of evosax with the same population, network, episodes and steps."""
     work = WORK["evosax"]
-    with_peer = options.peer
-    if with_peer:
-        try:
-            peer.ensure("evosax")
-        except peer.PeerUnavailable as error:
-            options.skipped.append(f"es against evosax: {error}")
-            with_peer = False
+    with_peer = options.peer and peer.is_there("evosax", "es against evosax", options.skipped)
     rows = []
     with Bench(options.repeats, with_peer, "evosax") as bench:
         for pairs in work["pairs"]:

@@ -13,24 +13,12 @@ import jax
 import jax.numpy as jnp
 import optax
 from evosax.algorithms import Open_ES
+from jax_puzzle import ACTIONS, CELLS, SOLVED, TARGETS, blank, random_boards, swap
 from worker import Round, serve
 
-SIDE, CELLS, ACTIONS, HIDDEN = 3, 9, 4, 32
+HIDDEN = 32
 LEFT, UP, RIGHT, DOWN = range(ACTIONS)
-# The cell that the blank goes to, itself where the move is impossible.
-TARGETS = jnp.array(
-    [
-        [
-            cell - 1 if cell % SIDE > 0 else cell,
-            cell - SIDE if cell >= SIDE else cell,
-            cell + 1 if cell % SIDE < SIDE - 1 else cell,
-            cell + SIDE if cell < CELLS - SIDE else cell,
-        ]
-        for cell in range(CELLS)
-    ]
-)
 UNDO = jnp.array([RIGHT, DOWN, LEFT, UP])
-SOLVED = jnp.arange(CELLS)
 NOTHING = ACTIONS
 
 
@@ -56,7 +44,7 @@ def fitness(weights: dict[str, Any], boards: Any, steps: int) -> Any:
         illegal = (targets == blanks[:, None]) | (jnp.arange(ACTIONS) == undo[:, None])
         actions = jnp.argmax(jnp.where(illegal, -jnp.inf, logits), axis=1)
         to = targets[rows, actions]
-        moved = boards.at[rows, blanks].set(boards[rows, to]).at[rows, to].set(0)
+        moved = swap(boards, blanks, to)
         solved = (boards == SOLVED).all(axis=1)
         # A solved board stays as it is, and no further move counts.
         keep = lambda old, new: jnp.where(solved.reshape(-1, *[1] * (new.ndim - 1)), old, new)  # noqa: E731
@@ -64,8 +52,7 @@ def fitness(weights: dict[str, Any], boards: Any, steps: int) -> Any:
         return tuple(keep(old, new) for old, new in found), None
 
     count = len(boards)
-    blanks = jnp.argmin(boards, axis=1)
-    state = boards, blanks, jnp.full(count, NOTHING), jnp.zeros(count)
+    state = boards, blank(boards), jnp.full(count, NOTHING), jnp.zeros(count)
     (boards, _, _, moves), _ = jax.lax.scan(step, state, None, length=steps)
     solved = (boards == SOLVED).all(axis=1)
     return -jnp.where(solved, 1.5 - 0.5 * moves / steps, 0.0).mean()
@@ -80,8 +67,7 @@ def generations(num_pairs: int, episodes: int, steps: int, count: int) -> Round:
         std_schedule=optax.constant_schedule(0.05),
     )
     parameters = strategy.default_params
-    keys = jax.random.split(jax.random.PRNGKey(0), episodes)
-    boards = jax.vmap(lambda key: jax.random.permutation(key, CELLS))(keys)
+    boards = random_boards(episodes)
 
     @jax.jit
     def generation(key: Any, state: Any) -> Any:

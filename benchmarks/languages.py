@@ -57,13 +57,8 @@ def languages(options: argparse.Namespace) -> list[dict[str, Any]]:
             ("pgx", jax),
             ("sb3", stable_baselines),
         ):
-            if not options.peer:
-                continue
-            try:
-                peer.ensure(name)
+            if options.peer and peer.is_there(name, "languages", options.skipped):
                 add(peer.PEERS[name].title, column, name)
-            except peer.PeerUnavailable as error:
-                options.skipped.append(f"languages: {error}")
         rounds = [
             {
                 (title, side): column(side)

@@ -11,22 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import mctx
+from jax_puzzle import ACTIONS, CELLS, SOLVED, TARGETS, blank, random_boards, swap
 from worker import Round, serve
-
-SIDE, CELLS, ACTIONS = 3, 9, 4
-# The cell that the blank goes to, itself where the move is impossible: left, up, right, down.
-TARGETS = jnp.array(
-    [
-        [
-            cell - 1 if cell % SIDE > 0 else cell,
-            cell - SIDE if cell >= SIDE else cell,
-            cell + 1 if cell % SIDE < SIDE - 1 else cell,
-            cell + SIDE if cell < CELLS - SIDE else cell,
-        ]
-        for cell in range(CELLS)
-    ]
-)
-SOLVED = jnp.arange(CELLS)
 
 
 def parameters(key: Any) -> Any:
@@ -44,18 +30,13 @@ def network(weights: Any, boards: Any) -> tuple[Any, Any]:
     return hidden @ action, (hidden @ value)[:, 0]
 
 
-def blank(boards: Any) -> Any:
-    return jnp.argmin(boards, axis=1)
-
-
 def masked(logits: Any, boards: Any) -> Any:
     return jnp.where(TARGETS[blank(boards)] == blank(boards)[:, None], -1e9, logits)
 
 
 def step(weights: Any, _: Any, action: Any, boards: Any) -> tuple[Any, Any]:
-    rows, cells = jnp.arange(len(boards)), blank(boards)
-    targets = TARGETS[cells, action]
-    moved = boards.at[rows, cells].set(boards[rows, targets]).at[rows, targets].set(0)
+    cells = blank(boards)
+    moved = swap(boards, cells, TARGETS[cells, action])
     solved = (moved == SOLVED).all(axis=1)
     logits, value = network(weights, moved)
     output = mctx.RecurrentFnOutput(
@@ -69,8 +50,7 @@ def step(weights: Any, _: Any, action: Any, boards: Any) -> tuple[Any, Any]:
 
 def search(batch: int, simulations: int, moves: int) -> Round:
     """Searches of `moves` batches of uniformly random boards."""
-    keys = jax.random.split(jax.random.PRNGKey(0), batch)
-    boards = jax.vmap(lambda key: jax.random.permutation(key, CELLS))(keys)
+    boards = random_boards(batch)
 
     @jax.jit
     def plan(weights: Any, key: Any) -> Any:

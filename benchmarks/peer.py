@@ -150,6 +150,16 @@ def ensure(name: str = "peer") -> Path:
     return PEERS[name].ensure()
 
 
+def is_there(name: str, what: str, skipped: list[str]) -> bool:
+    """Whether the peer `name` can be measured; if not, the reason joins `skipped` as `what`'s."""
+    try:
+        ensure(name)
+    except PeerUnavailable as error:
+        skipped.append(f"{what}: {error}")
+        return False
+    return True
+
+
 if __name__ == "__main__":
     try:
         print(ensure(*sys.argv[1:2]))

@@ -136,13 +136,7 @@ def against_mctx(options: argparse.Namespace) -> list[dict[str, Any]]:
         "root_selection": "gumbel",
         "cache": False,
     }
-    with_peer = options.peer
-    if with_peer:
-        try:
-            peer.ensure("mctx")
-        except peer.PeerUnavailable as error:
-            options.skipped.append(f"search against mctx: {error}")
-            with_peer = False
+    with_peer = options.peer and peer.is_there("mctx", "search against mctx", options.skipped)
     with Bench(options.repeats, with_peer, "mctx") as bench:
         request = {"task": "search", "simulations": simulations}
         theirs = {"batch": batch, "moves": work["moves"]}
@@ -201,10 +195,7 @@ def trained_run(options: argparse.Namespace) -> Path:
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
         )
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise sides.MeasurementError(f"training ended with status {child.returncode}")
+        usage = sides.ended(child, "training")
         # Kilobytes on Linux, bytes on macOS.
         options.peak_mib = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return Path(options.folder.name) / "run"
@@ -477,12 +468,7 @@ def main() -> int:
     options = parser.parse_args()
     skipped: list[str] = []
     options.skipped = skipped
-    if options.peer:
-        try:
-            peer.ensure()
-        except peer.PeerUnavailable as error:
-            skipped.append(f"the peer: {error}")
-            options.peer = False
+    options.peer = options.peer and peer.is_there("peer", "the peer", skipped)
     chosen = [options.benchmark]
     if options.benchmark in ("quick", "all"):
         is_all = options.benchmark == "all"

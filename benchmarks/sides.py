@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -59,6 +60,19 @@ def pinned(threads: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, available)
+
+
+def ended(child: subprocess.Popen[Any], what: str) -> resource.struct_rusage:
+    """What a child process used, once it has ended.
+
+    Raises:
+        MeasurementError: it failed; `what` names it.
+    """
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise MeasurementError(f"{what} ended with status {child.returncode}")
+    return usage
 
 
 class Worker:

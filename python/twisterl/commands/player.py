@@ -98,7 +98,8 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
         ConfigError: only values have learned, and the policy is asked for.
     """
     algorithm = config["algorithm"]
-    if algorithm.get("collecting", {}).get("player") == "value":
+    collecting = algorithm.get("collecting", {})
+    if collecting.get("player") == "value":
         by_policy = asked["deterministic"] or asked.get("num_mcts_searches")
         if by_policy or asked["strategy"] not in (None, "beam"):
             problem = "expected beam: this run has learned values, its policy is untrained"
@@ -113,7 +114,6 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
         strategy = taught
     known: dict[str, Any] = {}
     if strategy == "mcts":
-        collecting = algorithm.get("collecting", {})
         if "num_mcts_searches" in collecting:
             known = {name: collecting[name] for name in TREE_RULES}
         known["num_mcts_searches"] = DEFAULT_SIMULATIONS
