@@ -2,9 +2,8 @@
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use twisterl::collector::az::{AzConfig, Collector};
-use twisterl::collector::ppo::DifficultyDistribution;
 use twisterl::envs::puzzle::Puzzle;
-use twisterl::search::{RootSelection, SelfPlay, TreeConfig};
+use twisterl::search::{RootSelection, TreeConfig};
 use twisterl::testing::{random_policy, Widths};
 
 fn config(num_cores: usize, cache: bool, root_selection: RootSelection) -> AzConfig {
@@ -16,13 +15,9 @@ fn config(num_cores: usize, cache: bool, root_selection: RootSelection) -> AzCon
         num_episodes: 96,
         // Kept trees would count simulations that were not run.
         tree: TreeConfig { num_simulations, root_selection, reuse: false, ..TreeConfig::default() },
-        self_play: SelfPlay::default(),
         num_cores,
-        difficulty_distribution: DifficultyDistribution::Fixed,
-        max_moves: usize::MAX,
-        resign_threshold: None,
-        resign_exempt: 0.0,
         cache,
+        ..AzConfig::default()
     }
 }
 

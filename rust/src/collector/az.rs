@@ -1,7 +1,6 @@
 //! Episodes for AlphaZero: every move is searched, its visits are the policy's target and the
 //! return of the episode the value's.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{PoisonError, RwLock};
 
 use super::merge::{merge, Part};
@@ -39,6 +38,23 @@ pub struct AzConfig {
     pub resign_exempt: f32,
     /// Evaluate each distinct observation once; changes nothing but the time.
     pub cache: bool,
+}
+
+/// One episode by the default search, which nothing cuts off.
+impl Default for AzConfig {
+    fn default() -> Self {
+        Self {
+            num_episodes: 1,
+            tree: TreeConfig::default(),
+            self_play: SelfPlay::default(),
+            num_cores: 1,
+            difficulty_distribution: DifficultyDistribution::Fixed,
+            max_moves: usize::MAX,
+            resign_threshold: None,
+            resign_exempt: 0.0,
+            cache: true,
+        }
+    }
 }
 
 impl AzConfig {
@@ -146,14 +162,8 @@ impl Collector {
             cache: config.cache,
             budget: Budget::default(),
         };
-        let queue = EpisodeQueue {
-            num_episodes: config.num_episodes,
-            seed,
-            iteration,
-            difficulty: env.get_difficulty(),
-            difficulty_distribution: config.difficulty_distribution,
-            next: AtomicUsize::new(0),
-        };
+        let AzConfig { num_episodes, difficulty_distribution, .. } = *config;
+        let queue = EpisodeQueue::new(env, num_episodes, difficulty_distribution, seed, iteration);
         let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
         cache.clear(policy.num_actions() + 1);
         let parts = run(num_workers, &mut *poll, |_, poll| {

@@ -1,6 +1,5 @@
 //! Episodes for proximal policy optimization: sampled actions, advantages by GAE.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::merge::{merge, Part};
@@ -106,14 +105,8 @@ impl Collector {
         let num_lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
         let num_lanes = num_lanes.min(config.num_episodes.div_ceil(num_workers));
         let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
-        let queue = EpisodeQueue {
-            num_episodes: config.num_episodes,
-            seed,
-            iteration,
-            difficulty: env.get_difficulty(),
-            difficulty_distribution: config.difficulty_distribution,
-            next: AtomicUsize::new(0),
-        };
+        let PpoConfig { num_episodes, difficulty_distribution, .. } = *config;
+        let queue = EpisodeQueue::new(env, num_episodes, difficulty_distribution, seed, iteration);
         self.cache
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)

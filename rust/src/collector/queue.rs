@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::rl::env::Env;
 use crate::rl::vec_env::Move;
 use crate::rng::Rng;
 
@@ -18,16 +19,28 @@ pub enum DifficultyDistribution {
 
 /// The episodes that all workers of a collection share.
 pub(super) struct EpisodeQueue {
-    pub num_episodes: usize,
-    pub seed: u64,
-    pub iteration: u64,
+    num_episodes: usize,
+    seed: u64,
+    iteration: u64,
     /// The environment's.
-    pub difficulty: usize,
-    pub difficulty_distribution: DifficultyDistribution,
-    pub next: AtomicUsize,
+    difficulty: usize,
+    difficulty_distribution: DifficultyDistribution,
+    next: AtomicUsize,
 }
 
 impl EpisodeQueue {
+    pub fn new(
+        env: &dyn Env,
+        num_episodes: usize,
+        difficulty_distribution: DifficultyDistribution,
+        seed: u64,
+        iteration: u64,
+    ) -> Self {
+        let difficulty = env.get_difficulty();
+        let next = AtomicUsize::new(0);
+        Self { num_episodes, seed, iteration, difficulty, difficulty_distribution, next }
+    }
+
     /// The number of the next episode and how it begins; `None` when there is none left.
     ///
     /// `rng` becomes the stream of the episode: (`seed`, `iteration`, its number).

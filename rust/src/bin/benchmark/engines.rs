@@ -6,7 +6,7 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{self, EsConfig, Optimizer, Player, Rule, State};
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
-use twisterl::search::{SelfPlay, TreeConfig};
+use twisterl::search::TreeConfig;
 use twisterl::Result;
 
 use crate::figure::{time, Figure, Unit};
@@ -53,13 +53,9 @@ pub fn search(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Option
     let config = AzConfig {
         num_episodes: 48,
         tree: TreeConfig { num_simulations: 32, reuse: false, ..TreeConfig::default() },
-        self_play: SelfPlay::default(),
-        num_cores: 1,
-        difficulty_distribution: DifficultyDistribution::Fixed,
         max_moves: 8,
-        resign_threshold: None,
-        resign_exempt: 0.0,
         cache: false,
+        ..AzConfig::default()
     };
     let mut collector = az::Collector::default();
     time("search, a simulation", Unit::NanosecondsEach, options, |repeats| {

@@ -1,10 +1,9 @@
 //! Simulations of self-play by search.
 
 use twisterl::collector::az::{AzConfig, Collector};
-use twisterl::collector::ppo::DifficultyDistribution;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::Policy;
-use twisterl::search::{RootSelection, SelfPlay, TreeConfig};
+use twisterl::search::{RootSelection, TreeConfig};
 use twisterl::testing::{random_policy, Widths};
 use twisterl::Result;
 
@@ -50,17 +49,8 @@ fn gumbel() -> TreeConfig {
 }
 
 fn config(options: &Options, tree: TreeConfig, num_cores: usize, cache: bool) -> AzConfig {
-    AzConfig {
-        num_episodes: options.search_episodes,
-        tree,
-        self_play: SelfPlay::default(),
-        num_cores,
-        difficulty_distribution: DifficultyDistribution::Fixed,
-        max_moves: usize::MAX,
-        resign_threshold: None,
-        resign_exempt: 0.0,
-        cache,
-    }
+    let num_episodes = options.search_episodes;
+    AzConfig { num_episodes, tree, num_cores, cache, ..AzConfig::default() }
 }
 
 fn simulations(
