@@ -1,7 +1,6 @@
 //! The number of states at each distance from the goal, against published counts.
 //!
-//! Smaller ones are in specs/golden. The larger ones here run in release builds alone:
-//! `cargo test --release -p twisterl --test state_counts`.
+//! Smaller ones are in specs/golden.
 
 use std::collections::HashSet;
 
@@ -63,7 +62,6 @@ fn bits(key_bits: u32) -> Seen {
 
 /// Jaap Scherphuis, "Mini Cube, the 2x2x2 Rubik's Cube".
 #[test]
-#[cfg_attr(debug_assertions, ignore = "millions of states")]
 fn every_cube() {
     let half = layers::<Cube2>(json!({"metric": "half"}), Seen::Set(HashSet::new()));
     let known = [1, 9, 54, 321, 1847, 9992, 50136, 227536, 870072, 1887748, 623800, 2644];
@@ -78,7 +76,6 @@ fn every_cube() {
 /// A quarter of all patterns (Anderson and Feil, "Turning Lights Out with Linear Algebra"), and
 /// never more than 15 presses.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "millions of states")]
 fn every_solvable_pattern_of_25_lamps() {
     let counts = layers::<LightsOut>(json!({"width": 5, "height": 5}), bits(25));
     assert_eq!(counts.iter().sum::<usize>(), 1 << 23);
@@ -98,7 +95,6 @@ fn every_linear_function() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "millions of states")]
 fn every_linear_function_of_five_qubits() {
     let counts = layers::<LinearFunction>(json!({"num_qubits": 5}), bits(25));
     assert_eq!(counts.iter().sum::<usize>(), 9_999_360);
