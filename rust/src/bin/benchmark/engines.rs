@@ -1,12 +1,10 @@
-//! What plays many episodes at once: collection, search, Evolution Strategies.
+//! What plays many episodes at once: collection, Evolution Strategies.
 
-use twisterl::collector::az::{self, AzConfig};
 use twisterl::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{self, EsConfig, Optimizer, Player, Rule, State};
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
-use twisterl::search::TreeConfig;
 use twisterl::Result;
 
 use crate::figure::{time, Figure, Unit};
@@ -45,27 +43,6 @@ pub fn collection(
             steps += rollout.len();
         }
         Ok(steps)
-    })
-}
-
-/// Self-play by 32 simulations a move, each leaf evaluated by the network: a simulation.
-pub fn search(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Option<Figure>> {
-    let config = AzConfig {
-        num_episodes: 48,
-        tree: TreeConfig { num_simulations: 32, reuse: false, ..TreeConfig::default() },
-        max_moves: 8,
-        cache: false,
-        ..AzConfig::default()
-    };
-    let mut collector = az::Collector::default();
-    time("search, a simulation", Unit::NanosecondsEach, options, |repeats| {
-        let mut done = 0;
-        for iteration in 0..repeats as u64 {
-            let (_, report) =
-                collector.collect(env, policy, &config, 0, iteration, &mut || Ok(()))?;
-            done += report.simulations as usize;
-        }
-        Ok(done)
     })
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use twisterl::testing::{random_policy, signature};
 use twisterl::{Error, Result};
 
-use engines::{collection, evolution, search};
+use engines::{collection, evolution};
 use environment::environment;
 use figure::{table, Figure};
 use options::Options;
@@ -88,7 +88,6 @@ fn measure(options: &Options) -> Result<Vec<Figure>> {
     let mut figures = environment(options, &env)?;
     figures.extend(with_policy(options, &env, &policy)?);
     figures.extend(evolution(options, &env)?);
-    figures.extend(search(options, &env, &policy)?);
     figures.extend(self_play(options, &env, &policy)?);
     for cache in [false, true] {
         for &num_cores in &options.threads {

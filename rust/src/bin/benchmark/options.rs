@@ -98,6 +98,11 @@ impl Options {
         })
     }
 
+    /// Whether the figure of this name is to be measured, if it is one of many.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
+    }
+
     pub fn env(&self) -> Result<Puzzle> {
         Puzzle::new(self.width, self.height, self.difficulty, 2, 256)
     }

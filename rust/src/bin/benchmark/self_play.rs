@@ -3,15 +3,20 @@
 use twisterl::collector::az::{AzConfig, Collector};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::Policy;
+use twisterl::rl::env::Env;
+use twisterl::rl::evaluate::{evaluate, EvalConfig};
+use twisterl::rl::starts::Starts;
 use twisterl::search::{RootSelection, TreeConfig};
 use twisterl::testing::{random_policy, Widths};
 use twisterl::Result;
 
-use crate::figure::{time, Figure, Unit};
+use crate::figure::{difference, time, Figure, Unit};
 use crate::options::Options;
 
 /// So small that entering states into the cache takes no time.
 const NO_NETWORK: Widths = Widths { embedding: 1, common: 1 };
+/// Episodes without a tree that meet about as many states as those by search.
+const STARTS: usize = 32_768;
 
 /// Simulations a second of every kind of search with `policy`, and what one takes without a network:
 /// selection, the environment's step, observation and masks, the look-up in the cache, the priors'
@@ -26,15 +31,20 @@ pub fn self_play(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Vec
             let name = format!("search, {kind}, {num_cores} threads, {how}");
             let config = config(options, tree, num_cores, cache);
             let unit = Unit::SimulationsPerSecond;
-            figures.extend(simulations(name, unit, options, env, policy, &config)?);
+            figures.extend(time(name, unit, options, simulations(env, policy, &config))?);
         }
     }
     let no_network = random_policy(env, NO_NETWORK, 0)?;
+    let unit = Unit::NanosecondsEach;
+    let name = "search, a state from the cache without a tree";
+    figures.extend(time(name, unit, options, states(options, env, &no_network))?);
     for (kind, tree) in [("PUCT 100", puct()), ("Gumbel 16", gumbel())] {
-        let name = format!("search, {kind}, a simulation from the cache");
         let config = config(options, tree, 1, true);
-        let unit = Unit::NanosecondsEach;
-        figures.extend(simulations(name, unit, options, env, &no_network, &config)?);
+        let whole = || simulations(env, &no_network, &config);
+        let name = format!("search, {kind}, a simulation from the cache");
+        figures.extend(time(name, unit, options, whole())?);
+        let name = format!("search, {kind}, the tree alone");
+        figures.extend(difference(&name, options, whole(), states(options, env, &no_network))?);
     }
     Ok(figures)
 }
@@ -53,17 +63,15 @@ fn config(options: &Options, tree: TreeConfig, num_cores: usize, cache: bool) ->
     AzConfig { num_episodes, tree, num_cores, cache, ..AzConfig::default() }
 }
 
-fn simulations(
-    name: String,
-    unit: Unit,
-    options: &Options,
-    env: &Puzzle,
-    policy: &Policy,
-    config: &AzConfig,
-) -> Result<Option<Figure>> {
+/// Plays as `config` says and returns the number of simulations.
+fn simulations<'a>(
+    env: &'a Puzzle,
+    policy: &'a Policy,
+    config: &'a AzConfig,
+) -> impl FnMut(usize) -> Result<usize> + 'a {
     let mut collector = Collector::default();
     let mut iteration = 0;
-    time(name, unit, options, |repeats| {
+    move |repeats| {
         let mut simulations = 0;
         for _ in 0..repeats {
             iteration += 1;
@@ -72,5 +80,36 @@ fn simulations(
             simulations += report.simulations as usize;
         }
         Ok(simulations)
-    })
+    }
+}
+
+/// Plays the policy's own actions and returns the number of states met.
+///
+/// What a state takes here, a simulation takes outside its tree: the environment's step,
+/// observation, masks and reward, the look-up in the cache, the policy's softmax and, where a
+/// simulation selects, the drawing of an action from it. Not here, and so counted as the tree's:
+/// the copy of the parent's environment into the leaf's, and the samples that self-play records.
+///
+/// The cache is as large as a search's: a policy that knows nothing strays farther than a search
+/// with it, from half the scramble and for half the steps it meets as many distinct states
+/// (26,000 of the 3 x 3 board in a million).
+fn states<'a>(
+    options: &Options,
+    env: &Puzzle,
+    policy: &'a Policy,
+) -> impl FnMut(usize) -> Result<usize> + 'a {
+    let mut env = env.clone();
+    env.set_difficulty(options.difficulty.div_ceil(2));
+    let mut seed = 0;
+    move |repeats| {
+        let mut states = 0;
+        for _ in 0..repeats {
+            seed += 1;
+            let (starts, config) = (Starts::Reset(STARTS), EvalConfig::default());
+            let episodes = evaluate(&env, policy, starts, &config, seed, &mut || Ok(()))?;
+            // The last state of an episode is met, though the policy is not asked.
+            states += episodes.iter().map(|episode| episode.nodes as usize + 1).sum::<usize>();
+        }
+        Ok(states)
+    }
 }
