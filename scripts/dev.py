@@ -72,7 +72,7 @@ TASKS = {
         "python -m pytest tests/parity",
         "python tests/parity/compare.py",
     ],
-    "parity-long": ["python tests/parity/compare.py --transitions 1e8"],
+    "parity-long": ["python tests/parity/long.py"],
     "mutations": ["python tests/parity/mutate.py"],
     "bench": ["python benchmarks/run.py quick"],
     "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
