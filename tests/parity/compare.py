@@ -27,6 +27,8 @@ from difference import Difference, answering
 from ports import Port, PortError, open_ports
 from workloads import Board
 
+# Of each board, in `make parity`.
+TRANSITIONS = 1e6
 Check = Callable[[], tuple[str, list[Difference]]]
 
 
@@ -34,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--transitions", type=float, default=1e6, help="of each board (1e6)")
+    parser.add_argument("--transitions", type=float, default=TRANSITIONS, help="of each (1e6)")
     parser.add_argument("--ports", nargs="+", help="those of ports.toml that are compared (all)")
     parser.add_argument("--environments", nargs="+", help="by the names of specs/envs (all)")
     options = parser.parse_args()

@@ -74,29 +74,47 @@ def first(differs: Callable[[int], bool], most: int) -> int:
 
 def play(ports: dict[str, Port], board: Board, transitions: float) -> tuple[str, list[Difference]]:
     """Random play, all of it judged by the reference."""
-    steps, block = workloads.STEPS, workloads.BLOCK
-
-    def needed(transitions: float) -> int:
-        return math.ceil(transitions * MOVES_PER_TRANSITION / (steps * block)) * block
-
-    lanes, sample = needed(transitions), min(needed(transitions), needed(SAMPLE))
-    request = {**board.request, "task": "digests", "lanes": lanes, "steps": steps, "block": block}
-    judged = lanes if workloads.is_fast(board.environment) else sample
-    answer = ports["reference"].ask({**request, "lanes": judged})
-    wanted = answer["digests"]
+    whole = request(board, transitions)
+    lanes, block = whole["lanes"], whole["block"]
+    judged = lanes_for(ports["reference"], board, lanes)
+    answer = ports["reference"].ask({**whole, "lanes": judged})
+    wanted, played = answer["digests"], answer["transitions"]
     differences, same = [], []
+    if played < transitions * judged / lanes:
+        what = f"{board.title}: expected {transitions:,.0f} transitions, got {played:,}"
+        differences.append(Difference("reference", what))
     for name in answering(ports, "digests", board):
-        asked = judged if ports[name].is_fast else sample
+        asked = min(judged, lanes_for(ports[name], board, lanes))
         expected = wanted[: asked // block]
-        got = ports[name].ask({**request, "lanes": asked})["digests"]
+        got = ports[name].ask({**whole, "lanes": asked})["digests"]
         if got != expected:
             lane = unequal(expected, got)[0] * block
-            differences.append(Difference(name, first_record(ports, name, request, lane)))
+            differences.append(Difference(name, first_record(ports, name, whole, lane)))
         same.append(name if asked == judged else f"{name} (a sample of {asked / judged:.1%})")
-    covered = f"{answer['transitions']:,} transitions"
+    covered = f"{played:,} transitions"
     if judged < lanes:
         covered += f" of {transitions:,.0f}, since the reference has no lanes in NumPy"
     return f"{board.title}: {covered}: {', '.join(same)}", differences
+
+
+def request(board: Board, transitions: float) -> Request:
+    """The digests of at least `transitions` of the board."""
+    steps, block = workloads.STEPS, workloads.BLOCK
+    lanes = needed(transitions)
+    return {**board.request, "task": "digests", "lanes": lanes, "steps": steps, "block": block}
+
+
+def needed(transitions: float) -> int:
+    """Lanes, whole blocks."""
+    moves = transitions * MOVES_PER_TRANSITION
+    return math.ceil(moves / (workloads.STEPS * workloads.BLOCK)) * workloads.BLOCK
+
+
+def lanes_for(port: Port, board: Board, lanes: int) -> int:
+    """How many of these lanes the port plays: a slow one has a sample of a long run."""
+    is_reference = port.name == "reference"
+    is_fast = workloads.is_fast(board.environment) if is_reference else port.is_fast
+    return lanes if is_fast else min(lanes, needed(SAMPLE))
 
 
 def first_record(ports: dict[str, Port], name: str, request: Request, lane: int) -> str:
