@@ -115,7 +115,7 @@ impl Board {
 
 /// How many more tiles are misplaced once `tile` has slid from cell `target` to cell `blank`.
 #[inline(always)]
-pub(crate) fn misplaced_more(blank: usize, target: usize, tile: u8) -> i16 {
+fn misplaced_more(blank: usize, target: usize, tile: u8) -> i16 {
     let off = |cell: usize, tile: u8| i16::from(cell != usize::from(tile));
     // For an impossible action both cells are the same and every term cancels.
     off(blank, tile) + off(target, 0) - off(blank, 0) - off(target, tile)

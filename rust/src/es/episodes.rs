@@ -36,7 +36,7 @@ pub struct Score {
 /// As [`embed`].
 #[inline(always)]
 unsafe fn best_child<S: Simd, const CELLS: usize, const CHUNKS: usize>(
-    board: &Board<CELLS, CHUNKS>,
+    board: &Board<CELLS>,
     tables: &Tables<CELLS>,
     weights: &[Block],
 ) -> usize {
@@ -65,11 +65,11 @@ unsafe fn best_child<S: Simd, const CELLS: usize, const CHUNKS: usize>(
 unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     player: Player,
     weights: &[Block],
-    starts: &Starts<CELLS, CHUNKS>,
+    starts: &Starts<CELLS>,
     moves: &mut [i32],
 ) -> Score {
     let Starts { tables, boards } = starts;
-    let mut lanes: Vec<(usize, Board<CELLS, CHUNKS>)> = Vec::with_capacity(INTERLEAVED);
+    let mut lanes: Vec<(usize, Board<CELLS>)> = Vec::with_capacity(INTERLEAVED);
     let mut next = boards.iter().enumerate();
     let mut steps = 0;
     loop {
@@ -123,7 +123,7 @@ unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
 struct Playing<'a, const CELLS: usize, const CHUNKS: usize> {
     player: Player,
     weights: &'a [Block],
-    starts: &'a Starts<CELLS, CHUNKS>,
+    starts: &'a Starts<CELLS>,
     moves: &'a mut [i32],
 }
 
@@ -144,10 +144,10 @@ pub fn play<const CELLS: usize, const CHUNKS: usize>(
     level: CpuLevel,
     player: Player,
     weights: &[Block],
-    starts: &Starts<CELLS, CHUNKS>,
+    starts: &Starts<CELLS>,
     moves: &mut [i32],
 ) -> Score {
-    run_at(level, Playing { player, weights, starts, moves })
+    run_at(level, Playing::<CELLS, CHUNKS> { player, weights, starts, moves })
 }
 
 /// Two members of the population: `weights` plus and minus `half_sigma` times twice the noise.
@@ -226,7 +226,7 @@ mod tests {
         let mut boards = Vec::new();
         for episode in 0..20 {
             puzzle.try_reset(&mut Rng::stream(5, 0, episode)).unwrap();
-            boards.push(Board::<9, 2>::new(&puzzle));
+            boards.push(Board::<9>::new(&puzzle));
         }
         let starts = Starts { tables: Tables::new(&puzzle), boards };
         let weights = to_blocks(&first_weights(81, 32, 5));

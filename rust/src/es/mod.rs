@@ -175,13 +175,13 @@ fn layout_of(env: &Puzzle, state: &State) -> Result<Layout> {
 }
 
 /// The starts of the episodes, each drawn by `reset` from its own stream.
-fn starts<const CELLS: usize, const CHUNKS: usize>(
+fn starts<const CELLS: usize>(
     env: &Puzzle,
     config: &EsConfig,
     seed: u64,
     generation: u64,
     reset: &mut dyn FnMut(&mut Puzzle, &mut Rng) -> Result<()>,
-) -> Result<Starts<CELLS, CHUNKS>> {
+) -> Result<Starts<CELLS>> {
     let mut env = env.clone();
     let mut draw = |episode: usize| {
         reset(&mut env, &mut Rng::stream(seed, generation, episode as u64))?;
@@ -205,7 +205,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
         }
         env.try_reset(rng)
     };
-    let starts = starts::<CELLS, CHUNKS>(env, config, seed, state.generation, &mut reset)?;
+    let starts = starts::<CELLS>(env, config, seed, state.generation, &mut reset)?;
     let weights = to_blocks(&state.weights);
     let level = CpuLevel::detect();
     let next_pair = AtomicUsize::new(0);
@@ -224,7 +224,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
             let members = [&mut plus[..], &mut minus[..]];
             run_at(level, Pair { weights: &weights, noise, half_sigma, members });
             let mut play = |member: &[Block]| {
-                episodes::play(level, config.player, member, &starts, &mut moves)
+                episodes::play::<CELLS, CHUNKS>(level, config.player, member, &starts, &mut moves)
             };
             scores.push((pair, [play(&plus), play(&minus)]));
         }
@@ -244,7 +244,7 @@ fn judge<const CELLS: usize, const CHUNKS: usize>(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Played>> {
-    let starts = starts::<CELLS, CHUNKS>(env, config, seed ^ EVALUATION_TAG, 0, reset)?;
+    let starts = starts::<CELLS>(env, config, seed ^ EVALUATION_TAG, 0, reset)?;
     let weights = to_blocks(weights);
     let workers = num_workers(config.num_cores);
     let level = CpuLevel::detect();
@@ -257,7 +257,7 @@ fn judge<const CELLS: usize, const CHUNKS: usize>(
         Ok(moves)
     })?;
     let running = env.running_reward();
-    let played = |(moves, board): (i32, &Board<CELLS, CHUNKS>)| Played {
+    let played = |(moves, board): (i32, &Board<CELLS>)| Played {
         moves,
         reward: match u32::try_from(moves) {
             Ok(moves) => 1.0 + moves as f32 * running,

@@ -57,7 +57,7 @@ impl Layout {
 /// The processor has what `S` needs; `weights` are [`Layout::blocks`].
 #[inline(always)]
 pub unsafe fn embed<S: Simd, const CELLS: usize, const CHUNKS: usize>(
-    board: &Board<CELLS, CHUNKS>,
+    board: &Board<CELLS>,
     weights: &[Block],
 ) -> [S; CHUNKS] {
     let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
@@ -65,10 +65,13 @@ pub unsafe fn embed<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     for (chunk, sum) in sums.iter_mut().enumerate() {
         *sum = S::load(weights.get_unchecked(layout.embedding_bias() + chunk));
     }
-    for (cell, &row) in board.rows().iter().enumerate() {
-        let row = weights.as_ptr().add(cell * CELLS * CHUNKS).byte_add(usize::from(row));
-        for (chunk, sum) in sums.iter_mut().enumerate() {
-            *sum = sum.add(&*row.add(chunk));
+    // Word by word: a single loop of 25 cells is not unrolled.
+    for first in (0..CELLS).step_by(Board::<CELLS>::PER_WORD) {
+        for cell in first..CELLS.min(first + Board::<CELLS>::PER_WORD) {
+            let row = weights.as_ptr().add((cell * CELLS + board.tile(cell)) * CHUNKS);
+            for (chunk, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.add(&*row.add(chunk));
+            }
         }
     }
     for sum in &mut sums {
