@@ -33,6 +33,24 @@ fn boards(env: &Puzzle, count: u64) -> Vec<Vec<i64>> {
     (0..count).map(|seed| env.random_state(&mut Rng::new(seed))).collect()
 }
 
+#[test]
+fn impossible_beams_are_refused() {
+    let env = Puzzle::new(3, 3, 8, 2, 64).unwrap();
+    let beams = [
+        (weighted(0, 0.0), "beam_width"),
+        // Memory for twice as many states is made ready.
+        (weighted(10_000_001, 0.0), "beam_width"),
+        (weighted(usize::MAX, 0.0), "beam_width"),
+        (weighted(8, f32::NAN), "beam_value_weight"),
+        (weighted(8, -1.0), "beam_value_weight"),
+    ];
+    for (config, name) in beams {
+        let policy = random_policy(&env, 5);
+        let refused = evaluate(&env, &policy, Starts::Reset(1), &config, 3, &mut || Ok(()));
+        assert!(refused.is_err_and(|error| error.to_string().starts_with(name)), "{config:?}");
+    }
+}
+
 /// Moves to the solved board by breadth-first search from it.
 fn distances(env: &Puzzle) -> HashMap<Vec<usize>, usize> {
     let mut known = HashMap::from([(env.get_state(), 0)]);

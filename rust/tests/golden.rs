@@ -244,7 +244,8 @@ fn searches() {
         let seed = number(&case["seed"]);
         let policy = untwisted_policy(&*env, Widths { embedding: 8, common: 8 }, seed).unwrap();
         let config = tree_config(&case["search"]);
-        let found = explore(&*env, &policy, &config, Rng::stream(seed, 0, 0)).unwrap();
+        let rng = Rng::stream(seed, 0, 0);
+        let found = explore(&*env, &policy, &config, rng, &mut || Ok(())).unwrap();
         let tree = items(&case["tree"]);
         assert_eq!(found.tree.len(), tree.len(), "search {seed}");
         for (i, (state, expected)) in found.tree.iter().zip(tree).enumerate() {

@@ -392,6 +392,7 @@ def test_eval_compares_strategies(run_dir, capsys):
         (["--num_episodes", "0"], "--num_episodes: got 0"),
         (["--num_searches", "-1"], "--num_searches: got -1"),
         (["--num_episodes", "1000000000"], "--num_episodes: got 1000000000"),
+        (["--optimum_time_s", "nan"], "--optimum_time_s: got nan"),
         (["--difficulty", "3"], "belongs to --start reset"),
         (["--checkpoint", "none.safetensors"], "none.safetensors: no such file"),
     ],
@@ -465,6 +466,24 @@ def test_wrong_solve(capsys, words, said):
         assert said in capsys.readouterr().err
     else:
         assert said in refused(capsys, "solve", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--strategy", "nonsense"], "--strategy: got"),
+        (["--strategy", "beam,mcts"], "--strategy: got"),
+        (["--strategy", "mcts", "--num_mcts_searches", "0"], "num_mcts_searches: expected"),
+        (["--strategy", "beam", "--beam_width", "0"], "--beam_width: got 0"),
+        (["--strategy", "beam", "--beam_width", "100000000"], "--beam_width: got 100000000"),
+        (["--node_limit", "-5"], "--node_limit: got -5"),
+        (["--time_limit_s", "nan"], "--time_limit_s: got NaN"),
+        (["--num_searches", "0"], "--num_searches: got 0"),
+        (["--delay", "nan"], "--delay: got nan"),
+    ],
+)
+def test_wrong_searches(run_dir, capsys, words, said):
+    assert said in refused(capsys, "solve", run_dir, "1 0 2 3", *words)
 
 
 def test_animation(run_dir, capsys, monkeypatch):

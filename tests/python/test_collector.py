@@ -178,14 +178,27 @@ def test_a_node_limit_ends_the_tries(policy, node_limit):
         ({"strategy": "guess"}, "strategy"),
         ({"root_selection": "best"}, "root_selection"),
         ({"beam_width": 0}, "beam_width"),
+        ({"strategy": "beam", "beam_width": 100_000_000}, "beam_width"),
+        ({"strategy": "beam", "beam_value_weight": float("nan")}, "beam_value_weight"),
         ({"node_limit": 0}, "node_limit"),
+        ({"node_limit": -5}, "node_limit"),
         ({"time_limit_s": -1.0}, "time_limit_s"),
+        ({"time_limit_s": float("nan")}, "time_limit_s"),
+        ({"time_limit_s": float("inf")}, "time_limit_s"),
         ({"num_mcts_searches": -1}, "num_mcts_searches"),
+        ({"num_mcts_searches": 10**9}, "num_mcts_searches"),
+        ({"num_mcts_searches": 8, "max_expand_depth": 0}, "max_expand_depth"),
+        ({"num_mcts_searches": 8, "gamma": 1.5}, "gamma"),
+        ({"num_mcts_searches": 8, "C": float("nan")}, "C"),
+        ({"strategy": "mcts"}, "num_mcts_searches"),
+        ({"strategy": "beam,mcts"}, "strategy"),
     ],
 )
 def test_wrong_strategies_are_named(policy, options, name):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
         evaluate_episodes(puzzle(), policy, **options)
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        solve(puzzle(), policy, **options)
 
 
 @pytest.mark.parametrize("num_cores", [1, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from typing import Any
 
@@ -52,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     from twisterl.signals import interruptible
     from twisterl.validation import check_section
 
+    if not 0 <= arguments.optimum_time_s < math.inf:
+        problem = f"got {arguments.optimum_time_s}; expected seconds, at least 0"
+        raise ConfigError([Fault("--optimum_time_s", problem)], "command line")
     common = {
         "num_episodes": arguments.num_episodes,
         "num_searches": arguments.num_searches,

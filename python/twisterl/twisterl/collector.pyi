@@ -18,6 +18,7 @@ __all__ = [
     "es_generations",
     "evaluate",
     "evaluate_episodes",
+    "explore",
     "solve",
     "solve_optimal",
 ]
@@ -179,6 +180,20 @@ def solve(
     num_cores: int = 1,
     **options: Any,
 ) -> tuple[tuple[float, float], list[int]]: ...
+def explore(
+    env: Any,
+    policy: Policy,
+    num_mcts_searches: int = 100,
+    C: float = 1.41,
+    max_expand_depth: int = 1,
+    seed: int = 0,
+    *,
+    root_selection: str = "puct",
+    max_considered_actions: int = 16,
+    value_weight: float = 1.0,
+    gamma: float = 1.0,
+    truncation: str = "terminal",
+) -> dict[str, Any]: ...
 
 @final
 class OptimalSolver:

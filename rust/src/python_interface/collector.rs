@@ -10,6 +10,7 @@ use super::az_collector::PyAzCollector;
 use super::collected::{distinct_rows_py, Names, PyCollectedData};
 use super::env::get_env;
 use super::es::{es_evaluate, es_first_weights, es_generations};
+use super::explore::explore_py;
 use super::nn::PyPolicy;
 use super::optimum::{solve_optimal, PyOptimalSolver};
 use super::strategy::{eval_config, Tries};
@@ -281,6 +282,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;
     module.add_function(wrap_pyfunction!(solve_py, module)?)?;
+    module.add_function(wrap_pyfunction!(explore_py, module)?)?;
     module.add_function(wrap_pyfunction!(es_first_weights, module)?)?;
     module.add_function(wrap_pyfunction!(es_generations, module)?)?;
     module.add_function(wrap_pyfunction!(es_evaluate, module)?)?;

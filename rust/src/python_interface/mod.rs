@@ -13,6 +13,7 @@ pub mod env;
 pub mod envs;
 pub mod error;
 mod es;
+mod explore;
 pub mod get_env;
 mod legacy;
 mod memory_map;

@@ -77,8 +77,9 @@ pub struct Episode {
 /// depend on `num_cores`. `env` stays as it is.
 ///
 /// # Errors
-/// If the policy does not fit the environment, a start is no state or cannot be solved, no action
-/// is legal in a state that is not final, an environment fails, or `poll` does.
+/// If the strategy is out of range, the policy does not fit the environment, a start is no state or
+/// cannot be solved, no action is legal in a state that is not final, an environment fails, or
+/// `poll` does.
 pub fn evaluate(
     env: &dyn Env,
     policy: &Policy,
@@ -91,8 +92,10 @@ pub fn evaluate(
     if config.num_searches == 0 {
         return Err(Error::invalid("num_searches", "at least 1", 0));
     }
-    if let Strategy::Mcts(tree) = config.strategy {
-        tree.check()?;
+    match config.strategy {
+        Strategy::Policy => {}
+        Strategy::Mcts(tree) => tree.check()?,
+        Strategy::Beam(beam) => beam.check()?,
     }
     starts.check(env)?;
     if starts.is_empty() {

@@ -45,8 +45,9 @@ pub(crate) fn search(
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
     let width = beam.width;
+    // A candidate's number is a state's times the actions plus an action's.
     let most = u32::MAX as usize / policy.num_actions();
-    if !(1..=most).contains(&width) {
+    if width > most {
         return Err(Error::invalid("beam_width", format!("an integer in 1..={most}"), width));
     }
     let cores = num_workers(config.num_cores);

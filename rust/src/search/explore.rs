@@ -6,6 +6,7 @@ use super::play::{play, Forester, SearchRules};
 use super::{Budget, SelfPlay, TreeConfig};
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Choice, Episodes, Visit};
+use crate::engine::pool::Poll;
 use crate::error::Result;
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
@@ -44,18 +45,19 @@ pub struct ExploredState {
 /// let mut env = Puzzle::new(3, 3, 1, 2, 64).unwrap();
 /// env.set_state(vec![1, 4, 2, 3, 0, 5, 6, 7, 8]);
 /// let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 0).unwrap();
-/// let found = explore(&env, &policy, &TreeConfig::default(), Rng::new(0)).unwrap();
+/// let found = explore(&env, &policy, &TreeConfig::default(), Rng::new(0), &mut || Ok(())).unwrap();
 /// assert_eq!(found.tree[0].visits, 101);
 /// ```
 ///
 /// # Errors
 /// If the configuration is out of range, the policy does not fit the environment, no action is
-/// legal in a state that is not final, or the environment fails.
+/// legal in a state that is not final, the environment fails, or `poll` does.
 pub fn explore(
     env: &dyn Env,
     policy: &Policy,
     config: &TreeConfig,
     rng: Rng,
+    poll: Poll<'_>,
 ) -> Result<Exploration> {
     config.check()?;
     check_fit(env, policy)?;
@@ -71,7 +73,7 @@ pub fn explore(
     let mut forester = Forester::new(policy, rules, &cache, 1);
     let mut once = Once { env, rng: Some(rng), found: Exploration::default(), decided: false };
     let mut slots = forester.slots(env)?;
-    play(&mut forester, &mut *slots, &mut once, &mut || Ok(()))?;
+    play(&mut forester, &mut *slots, &mut once, poll)?;
     Ok(Exploration { tree: forester.tree(0), ..once.found })
 }
 

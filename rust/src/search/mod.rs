@@ -18,6 +18,8 @@ pub(crate) use play::{play, Forester, SearchRules};
 
 /// More states would take gigabytes: a node of four actions takes 96 bytes, a state about 150.
 const MOST_NODES_OF_A_TREE: usize = 1 << 22;
+/// Two states for each of its width are made ready: gigabytes at this one.
+const MOST_BEAM_WIDTH: usize = 10_000_000;
 /// How many actions a root's search starts with, at most, where it narrows them down.
 const MOST_CONSIDERED: usize = 16;
 
@@ -108,7 +110,8 @@ impl TreeConfig {
             return Err(Error::invalid("gamma", "a number in [0, 1]", self.gamma));
         }
         if self.num_nodes() > MOST_NODES_OF_A_TREE {
-            let expected = format!("with max_expand_depth at most {MOST_NODES_OF_A_TREE} states");
+            let expected =
+                format!("at most {MOST_NODES_OF_A_TREE} states, max_expand_depth a simulation");
             return Err(Error::invalid("num_mcts_searches", expected, self.num_nodes()));
         }
         for (name, weight) in [("C", self.exploration), ("value_weight", self.value_weight)] {
@@ -188,15 +191,19 @@ impl Value {
 /// A beam search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BeamConfig {
-    /// States kept at every depth.
+    /// States kept at every depth, 1 to 10,000,000.
     pub width: usize,
     /// What a state's value adds to the log-probability of the path to it. Not negative.
     pub value_weight: f32,
 }
 
 impl BeamConfig {
-    /// Refuses a weight that is out of range.
+    /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
+        if !(1..=MOST_BEAM_WIDTH).contains(&self.width) {
+            let expected = format!("an integer in 1..={MOST_BEAM_WIDTH}");
+            return Err(Error::invalid("beam_width", expected, self.width));
+        }
         if !(self.value_weight.is_finite() && self.value_weight >= 0.0) {
             let expected = "a number that is not negative";
             return Err(Error::invalid("beam_value_weight", expected, self.value_weight));
