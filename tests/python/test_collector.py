@@ -201,6 +201,19 @@ def test_wrong_strategies_are_named(policy, options, name):
         solve(puzzle(), policy, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"strategy": 3}, TypeError),
+        ({"beam_width": "wide"}, TypeError),
+        ({"node_limit": 2**80}, OverflowError),
+    ],
+)
+def test_strategies_of_another_type_are_named(policy, options, error):
+    with pytest.raises(error, match=f"^{next(iter(options))}: "):
+        solve(puzzle(), policy, **options)
+
+
 @pytest.mark.parametrize("num_cores", [1, 2])
 def test_other_python_threads_run_meanwhile(policy, num_cores):
     work = collector(num_episodes=30_000, num_cores=num_cores)

@@ -37,14 +37,15 @@ impl Options {
     fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut read = Self::default();
         for (name, value) in options.into_iter().flat_map(|options| options.iter()) {
-            match name.extract::<String>()?.as_str() {
-                "strategy" => read.strategy = value.extract()?,
-                "root_selection" => read.root_selection = value.extract()?,
-                "gamma" => read.gamma = value.extract()?,
-                "beam_width" => read.beam_width = value.extract()?,
-                "beam_value_weight" => read.beam_value_weight = value.extract()?,
-                "time_limit_s" => read.time_limit_s = value.extract()?,
-                "node_limit" => read.node_limit = value.extract()?,
+            let option = (name.extract::<&str>()?, value);
+            match option.0 {
+                "strategy" => read.strategy = read_option(&option)?,
+                "root_selection" => read.root_selection = read_option(&option)?,
+                "gamma" => read.gamma = read_option(&option)?,
+                "beam_width" => read.beam_width = read_option(&option)?,
+                "beam_value_weight" => read.beam_value_weight = read_option(&option)?,
+                "time_limit_s" => read.time_limit_s = read_option(&option)?,
+                "node_limit" => read.node_limit = read_option(&option)?,
                 other => {
                     return Err(PyTypeError::new_err(format!(
                         "got an unexpected keyword argument {other:?}; expected strategy, \
@@ -56,6 +57,17 @@ impl Options {
         }
         Ok(read)
     }
+}
+
+/// A value that may be None; what Python says of one of another type, under the option's name.
+fn read_option<'py, T>((name, value): &(&str, Bound<'py, PyAny>)) -> PyResult<Option<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    value.extract().map_err(|error: PyErr| {
+        let py = value.py();
+        PyErr::from_type(error.get_type(py), format!("{name}: {}", error.value(py)))
+    })
 }
 
 /// When the work on a start ends.
