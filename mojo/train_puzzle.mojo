@@ -160,11 +160,13 @@ def dispatch(
                 return with_board[Puzzle[side, side]](config^, options)
     raise Error(
         config_path,
-        ": env: no code is compiled for a board of ",
+        (
+            ": env: expected a board of 2x2, 3x3, 4x4 or 5x5 (what is"
+            " compiled), got "
+        ),
         config.width,
         "x",
         config.height,
-        "; compiled: 2x2, 3x3, 4x4, 5x5",
     )
 
 

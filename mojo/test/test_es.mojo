@@ -215,10 +215,11 @@ def test_it_learns() raises:
     settings.uniform_difficulty = True
     var es = EvolutionStrategy[PackedPuzzle[3, 3], 32](settings, 2)
     var board = Settings(difficulty=12, forbid_undo=True)
-    var first = es.step(board, 2).success
+    # One thread: on a busy machine two wait for each other, every generation twice.
+    var first = es.step(board, 1).success
     var last = Float64(0)
     for _ in range(150):
-        last = es.step(board, 2).success
+        last = es.step(board, 1).success
     assert_true(first < 0.6 and last > 0.85, String(first, " ", last))
 
 

@@ -102,9 +102,16 @@ def test_refusals():
     config["algorithm"]["evals"]["uniform"]["deterministic"] = False
     with pytest.raises(ConfigError, match=r"algorithm\.evals\.uniform"):
         utils.prepare_algorithm(config)
+    for size in (40, 48):
+        config = small()
+        config["policy"]["embedding_size"] = size
+        problem = rf"policy\.embedding_size: expected 32, 64 or 128 .*, got {size}"
+        with pytest.raises(ValueError, match=problem):
+            utils.prepare_algorithm(config).learn(1)
     config = small()
-    config["policy"]["embedding_size"] = 48
-    with pytest.raises(ValueError, match="embedding_size 48"):
+    config["env"].update(width=2)
+    problem = r"env: expected a board of 2x2, 3x3, 4x4 or 5x5 .*, got 2x3"
+    with pytest.raises(ValueError, match=problem):
         utils.prepare_algorithm(config).learn(1)
     config = small()
     config["env_cls"], config["env"] = "LightsOut", {}

@@ -80,7 +80,7 @@ def with_size(side):
         ("{", ["is not JSON", "line 1"]),
         (config(training={"sigmaa": 1}), ["algorithm.training.sigmaa", "did you mean sigma"]),
         (config(training={"sigma": -1}), ["algorithm.training.sigma", "above 0", "-1"]),
-        (with_size(7), ["no code is compiled", "7x7", "2x2, 3x3, 4x4, 5x5"]),
+        (with_size(7), ["env: expected a board of 2x2, 3x3, 4x4 or 5x5", "7x7"]),
         (None, ["config.json", "no such file"]),
     ],
     ids=["no JSON", "unknown key", "range", "size", "missing file"],

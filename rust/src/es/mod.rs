@@ -81,28 +81,33 @@ pub fn first_weights(features: usize, hidden: usize, seed: u64) -> Vec<f32> {
     let layout = Layout { features, hidden };
     let mut rng = Rng::stream(seed ^ WEIGHTS_TAG, 0, 0);
     let weight = |index: usize| {
-        let inputs = if index < layout.action_weight() * LANES { features } else { hidden };
+        let inputs = if index < (features + 1) * hidden { features } else { hidden };
         (2.0 * rng.unit() - 1.0) * (1.0 / (inputs as f64).sqrt()) as f32
     };
     (0..layout.size()).map(weight).collect()
 }
 
-/// A puzzle and a network for which code is compiled.
+/// Calls what is compiled for the puzzle and the network, those of `mojo/train_puzzle.mojo`.
 macro_rules! specialized {
-    ($cells:expr, $hidden:expr, $call:ident($($argument:expr),*)) => {
-        specialized!(@cells $cells, $hidden, $call($($argument),*), 4 6 8 9 12 15 16 20 25)
+    ($env:expr, $hidden:expr, $call:ident($($argument:expr),*)) => {
+        specialized!(@sides $env, $hidden, $call($($argument),*), 2 3 4 5)
     };
-    (@cells $cells:expr, $hidden:expr, $call:ident $arguments:tt, $($size:literal)*) => {
-        match ($cells, $hidden) {
+    (@sides $env:expr, $hidden:expr, $call:ident $arguments:tt, $($side:literal)*) => {
+        match (($env.width(), $env.height()), $hidden) {
             $(
-                ($size, 32) => $call::<$size, 2> $arguments,
-                ($size, 64) => $call::<$size, 4> $arguments,
-                ($size, 128) => $call::<$size, 8> $arguments,
+                (($side, $side), 32) => $call::<{ $side * $side }, 2> $arguments,
+                (($side, $side), 64) => $call::<{ $side * $side }, 4> $arguments,
+                (($side, $side), 128) => $call::<{ $side * $side }, 8> $arguments,
+                (($side, $side), hidden) => Err(Error::invalid(
+                    "policy.embedding_size",
+                    "32, 64 or 128 (what is compiled)",
+                    hidden,
+                )),
             )*
-            (cells, hidden) => Err(Error::invalid(
-                "es",
-                "at most 25 cells, no side above 5, and embedding_size 32, 64 or 128",
-                format!("{cells} cells and embedding_size {hidden}"),
+            ((width, height), _) => Err(Error::invalid(
+                "env",
+                "a board of 2x2, 3x3, 4x4 or 5x5 (what is compiled)",
+                format!("{width}x{height}"),
             )),
         }
     };
@@ -121,8 +126,7 @@ pub fn step(
     poll: Poll<'_>,
 ) -> Result<Vec<Score>> {
     let layout = layout_of(env, state)?;
-    let cells = env.width() * env.height();
-    let scores = specialized!(cells, layout.hidden, scores(env, state, config, seed, poll))?;
+    let scores = specialized!(env, layout.hidden, scores(env, state, config, seed, poll))?;
     let differences = rank_differences(&scores);
     evolve(state, layout, config, &differences, &Update::new(optimizer, state.generation), seed)?;
     state.generation += 1;
@@ -153,22 +157,21 @@ pub fn evaluate(
     let none = || vec![0.0; weights.len()];
     let state = State { weights: weights.to_vec(), first: none(), second: none(), generation: 0 };
     let layout = layout_of(env, &state)?;
-    let cells = env.width() * env.height();
     let reset = &mut |env: &mut Puzzle, rng: &mut Rng| match uniform_start {
         true => env.try_reset_uniform(rng),
         false => env.try_reset(rng),
     };
-    specialized!(cells, layout.hidden, judge(env, weights, config, reset, seed, poll))
+    specialized!(env, layout.hidden, judge(env, weights, config, reset, seed, poll))
 }
 
-/// The layout that has as many weights as `state`.
+/// The layout that has as many weights as `state`; its blocks are whole if code is compiled for it.
 fn layout_of(env: &Puzzle, state: &State) -> Result<Layout> {
     let features = (env.width() * env.height()).pow(2);
     let count = state.weights.len();
     let hidden = count.saturating_sub(NUM_ACTIONS + 1) / (features + NUM_ACTIONS + 2);
     let layout = Layout { features, hidden };
     let fits = [&state.first, &state.second].iter().all(|moments| moments.len() == count);
-    if hidden.is_multiple_of(LANES) && fits && layout.size() == count {
+    if fits && layout.size() == count {
         return Ok(layout);
     }
     Err(Error::invalid("weights", "those of a policy with one hidden layer, and moments", count))

@@ -45,9 +45,9 @@ impl Layout {
     pub const fn blocks(self) -> usize {
         self.biases() + 1
     }
-    /// Number of weights.
+    /// Number of weights, of any width.
     pub const fn size(self) -> usize {
-        self.biases() * LANES + NUM_ACTIONS + 1
+        self.hidden * (self.features + 1 + NUM_ACTIONS + 1) + NUM_ACTIONS + 1
     }
 }
 
