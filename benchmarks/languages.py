@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import growth
 import peer
-from evolution import run_mojo
+from evolution import benchmark_program
 from sides import OURS, UnavailableError, Worker, pinned, spread
 
 PLAN = growth.WORKLOADS["steps"]
@@ -37,38 +35,33 @@ Column = Callable[[int], dict[str, float]]
 def languages(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Reset, step, rollout and policy step in Rust, Python and Mojo beside the peers, in ns."""
     growth.build()
-    with tempfile.TemporaryDirectory() as folder:
-        columns: dict[str, Column] = {"Rust": rust}
-        workers = []
+    columns: dict[str, Column] = {"Rust": rust}
+    workers = []
 
-        def add(title: str, column: Callable[[Worker], Column], side: str) -> None:
-            worker = Worker(side, 1)
-            workers.append(worker)
-            columns[title] = column(worker)
+    def add(title: str, column: Callable[[Worker], Column], side: str) -> None:
+        worker = Worker(side, 1)
+        workers.append(worker)
+        columns[title] = column(worker)
 
-        add("Python", python, OURS)
-        try:
-            columns["Mojo"] = mojo(build_mojo(Path(folder)))
-        except UnavailableError as error:
-            options.skipped.append(f"languages, Mojo: {error}")
-        for name, column in (
-            ("peer", python_peer),
-            ("jumanji", jax),
-            ("pgx", jax),
-            ("sb3", stable_baselines),
-        ):
-            if options.peer and peer.is_there(name, "languages", options.skipped):
-                add(peer.PEERS[name].title, column, name)
-        rounds = [
-            {
-                (title, side): column(side)
-                for side in PLAN["sides"]
-                for title, column in columns.items()
-            }
-            for _ in range(options.repeats)
-        ]
-        for worker in workers:
-            worker.close()
+    add("Python", python, OURS)
+    try:
+        columns["Mojo"] = mojo(benchmark_program())
+    except UnavailableError as error:
+        options.skipped.append(f"languages, Mojo: {error}")
+    for name, column in (
+        ("peer", python_peer),
+        ("jumanji", jax),
+        ("pgx", jax),
+        ("sb3", stable_baselines),
+    ):
+        if options.peer and peer.is_there(name, "languages", options.skipped):
+            add(peer.PEERS[name].title, column, name)
+    rounds = [
+        {(title, side): column(side) for side in PLAN["sides"] for title, column in columns.items()}
+        for _ in range(options.repeats)
+    ]
+    for worker in workers:
+        worker.close()
     return [
         {"name": named(quantity, side), "unit": "ns", "columns": found}
         for side in PLAN["sides"]
@@ -109,13 +102,6 @@ def rust(side: int) -> dict[str, float]:
             value = figure["median"]
             found[quantity] = 1e9 / value if figure["unit"] == "steps/s" else value
     return found
-
-
-def build_mojo(folder: Path) -> str:
-    """The program, compiled into `folder`."""
-    program = str(folder / "benchmark")
-    run_mojo(["build", "mojo/benchmark.mojo", "-o", program])
-    return program
 
 
 def mojo(program: str) -> Column:

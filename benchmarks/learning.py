@@ -28,7 +28,8 @@ OUTCOMES = {
 
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
-    if name.startswith("walk"):
+    """The options of the benchmark `name`; some have none."""
+    if name.startswith("walk") or name in ("iterate", "dense"):
         return
     parser.add_argument("--seeds", type=int, default=5 if name in ("quality", "es8") else 3)
     if name == "reach":

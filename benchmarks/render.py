@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from results import LEARNING
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- results:start -->", "<!-- results:end -->"
@@ -181,7 +183,7 @@ def steps(here: str) -> str:
         "Stable-Baselines3, which plays boards in numpy, step many boards together. pgx has no "
         "sliding puzzle: its column is 2048 on 4×4, the network 496-32-4. An empty cell: no such "
         "function.\n\n"
-        f"{machines(contents)}\n"
+        f"{origin(contents)}\n"
     )
 
 
@@ -215,7 +217,7 @@ def outcomes() -> str:
             lines.append(f"| {' | '.join([link, starts, *figures])} |\n")
     seeds = content["rows"][0]["ours"]["rounds"]
     lines.append(f"\nMedians of {seeds} seeds.\n" if seeds > 1 else "\nOne seed.\n")
-    return "".join(lines) + f"\n{machines([content])}"
+    return "".join(lines) + f"\n{origin([content])}"
 
 
 def line(row: dict[str, Any], benchmark: str) -> str:
@@ -259,24 +261,37 @@ def notes(contents: list[dict[str, Any]]) -> str:
     return (
         "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
         "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
-        "Commands: `python benchmarks/run.py <benchmark>`, for `engine` also "
-        "`cargo run --release --bin benchmark`; `strategies` plays uniform boards by the network "
-        "of `ppo_puzzle8_v1`. Spread, load and commit are in `benchmarks/results/`.\n\n"
-    ) + machines(contents)
+        "`python benchmarks/run.py <benchmark>` measures one; `strategies` plays uniform boards by "
+        "the network of `ppo_puzzle8_v1`. Spread, load and commit are in `benchmarks/results/`.\n\n"
+    ) + origin(contents)
 
 
-def machines(contents: list[dict[str, Any]]) -> str:
-    """The machines of the results and how busy they were."""
+def made_by(command: str, contents: list[dict[str, Any]]) -> str:
+    """Which results `command` writes and how many seconds each took, where that is recorded."""
+    if not contents:
+        return ""
+    taken = {content["benchmark"]: content.get("took_s") for content in contents}
+    each = [f"{name} {'' if s is None else f'{s:.0f} s'}".strip() for name, s in taken.items()]
+    total = sum(seconds for seconds in taken.values() if seconds is not None)
+    together = f"; {total:.0f} s together" if len(contents) > 1 else ""
+    return f"By `{command}`: {', '.join(each)}{together}.\n"
+
+
+def origin(contents: list[dict[str, Any]]) -> str:
+    """The commands that made the results, the machines and how busy they were."""
+    text = "".join(
+        made_by(command, [c for c in contents if (c["benchmark"] in LEARNING) == is_learning])
+        for command, is_learning in (("make bench", False), ("make bench-learning", True))
+    )
     found: dict[str, list[str]] = {}
     for content in contents:
         machine = content["machine"]
         rust = machine["rust"].split(" (")[0]
-        text = (
+        known_by = (
             f"{machine['processor']}; {machine['cores']} cores, {machine['memory_gib']} GiB; "
             f"Python {machine['python']}, torch {machine['torch']}, {rust}"
         )
-        found.setdefault(text, []).append(content["benchmark"])
-    text = ""
+        found.setdefault(known_by, []).append(content["benchmark"])
     for machine, names in found.items():
         which = "" if len(found) == 1 else f" ({', '.join(names)})"
         text += f"Machine{which}: {machine}.\n"

@@ -12,6 +12,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
+# What `make bench-learning` measures: whole learning runs, minutes each. The others are `make
+# bench`, at most ten minutes together.
+LEARNING = (
+    *("iterate", "dense", "reach", "quality", "environments", "az8", "az_search", "es8", "es15"),
+    *("walk15", "walk15_long", "walk_cube"),
+)
 
 
 def write(name: str, command: str, rows: list[dict[str, Any]], **more: Any) -> Path:

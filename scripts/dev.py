@@ -75,6 +75,7 @@ TASKS = {
     "parity-long": ["python tests/parity/long.py"],
     "mutations": ["python tests/parity/mutate.py"],
     "bench": ["python benchmarks/run.py quick"],
+    "bench-learning": ["python benchmarks/run.py learning"],
     "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
     "bench-mojo": ["mojo run mojo/benchmark.mojo"],
     "test-mojo": MOJO_TESTS,
@@ -83,7 +84,7 @@ TASKS = {
     "doctor": [],
 }
 
-TESTING = {"test", "check", "parity", "parity-long", "mutations", "bench"}
+TESTING = {"test", "check", "parity", "parity-long", "mutations", "bench", "bench-learning"}
 
 
 def main() -> int:
