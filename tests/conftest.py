@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shutil
+import sys
 
 # Pictures are drawn without a display.
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -10,6 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_configure(config):
-    # Tests that need torch skip where it is missing; CI may not be such a place.
+    # Tests that need torch or Mojo skip where it is missing; CI may not be such a place.
     if os.environ.get("REQUIRE_TORCH") == "1" and not importlib.util.find_spec("torch"):
         raise RuntimeError("REQUIRE_TORCH=1, but torch cannot be imported")
+    # There is no Mojo for Windows.
+    if os.environ.get("CI") == "true" and sys.platform != "win32" and not shutil.which("mojo"):
+        raise RuntimeError("CI=true, but there is no mojo command")
