@@ -7,6 +7,9 @@ use crate::engine::pool::{run, Poll};
 use crate::error::Result;
 use crate::obs::SparseRows;
 
+/// Rows that are copied sooner than another worker is woken.
+const LEAST_SHARE: usize = 1 << 14;
+
 /// Finished episodes of one worker, in the order they ended.
 #[derive(Default)]
 pub(super) struct Part {
@@ -76,6 +79,7 @@ pub(super) fn merge(
         advantages: &mut merged.advantages,
         returns: &mut merged.returns,
     };
+    let num_workers = num_workers.min(rows.div_ceil(LEAST_SHARE)).max(1);
     let mut shares = Vec::with_capacity(num_workers);
     for homes in homes.chunks(homes.len().div_ceil(num_workers).max(1)) {
         let rows = homes.iter().map(|home| home.to - home.from).sum();

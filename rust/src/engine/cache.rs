@@ -3,6 +3,9 @@
 //! Puzzles meet the same states again and again. A hit returns exactly what the network would
 //! compute, because a row's result does not depend on its batch.
 
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+
 use crate::obs::SparseRows;
 
 /// Above this many rows nothing more is kept: about 60 MB with 16 features a row.
@@ -11,6 +14,7 @@ const MAX_ROWS: usize = 1 << 19;
 const HEAD: usize = 2;
 /// A word of an output that is not there yet: no network output, those are finite.
 const UNFILLED: u32 = u32::MAX;
+const SMALLEST: usize = 64;
 
 /// What [`Cache::find`] says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,23 +33,21 @@ pub(crate) struct Record {
     output: u32,
 }
 
-/// A bucket of the table: a record and the upper half of its hash.
-#[derive(Clone, Copy)]
-struct Bucket {
-    tag: u32,
-    record: u32,
-}
-
-const EMPTY: Bucket = Bucket { tag: 0, record: u32::MAX };
+/// A bucket without a record; others hold a hash's tag above the record's first word.
+const EMPTY: u64 = u64::MAX;
 
 /// Open addressing over exact keys: the observation's features and the twist.
 ///
-/// A record is one run of 32-bit words (twist, number of features, features, output), so that a
-/// hit costs two cache misses: its bucket and its record.
+/// Workers look up, enter and fill side by side without locks; only making room takes the cache
+/// for itself. A record is one run of 32-bit words (twist, number of features, features, output),
+/// so that a hit costs two cache misses: its bucket and its record. Its key is published with its
+/// bucket, its output with its output's first word.
 pub(crate) struct Cache {
-    buckets: Vec<Bucket>,
-    words: Vec<u32>,
-    len: usize,
+    buckets: Vec<AtomicU64>,
+    words: Vec<AtomicU32>,
+    /// Words given to records; more than there are once one did not fit.
+    used: AtomicUsize,
+    len: AtomicUsize,
     output_len: usize,
 }
 
@@ -59,120 +61,191 @@ impl Default for Cache {
 impl Cache {
     /// A cache of outputs of `output_len` numbers.
     pub(crate) fn new(output_len: usize) -> Self {
-        Self { buckets: vec![EMPTY; 64], words: Vec::new(), len: 0, output_len }
+        Self {
+            buckets: empty_buckets(SMALLEST),
+            words: Vec::new(),
+            used: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
+            output_len,
+        }
     }
 
     /// Becomes an empty cache of outputs of `output_len` numbers and keeps the memory.
     pub(crate) fn clear(&mut self, output_len: usize) {
         self.output_len = output_len;
-        self.buckets.fill(EMPTY);
-        self.words.clear();
-        self.len = 0;
+        self.buckets.iter_mut().for_each(|bucket| *bucket.get_mut() = EMPTY);
+        *self.used.get_mut() = 0;
+        *self.len.get_mut() = 0;
     }
 
     /// What it takes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.buckets.capacity() * size_of::<Bucket>() + self.words.capacity() * size_of::<u32>()
+        self.buckets.capacity() * size_of::<AtomicU64>()
+            + self.words.capacity() * size_of::<AtomicU32>()
     }
 
-    /// Finds or inserts `row` seen through `twist`.
+    /// Whether `rows` more rows of `features` features in all can be entered, or never will.
+    pub(crate) fn has_room(&self, rows: usize, features: usize) -> bool {
+        let (len, words) = self.needed(rows, features);
+        len > MAX_ROWS || (len * 2 <= self.buckets.len() && words <= self.words.len())
+    }
+
+    /// Makes [`Cache::has_room`] true.
+    pub(crate) fn make_room(&mut self, rows: usize, features: usize) {
+        if self.has_room(rows, features) {
+            return;
+        }
+        let (len, words) = self.needed(rows, features);
+        let used = self.used.get_mut();
+        *used = (*used).min(self.words.len());
+        if words > self.words.len() {
+            // Half as much again: what is entered step by step must not be copied at each.
+            let room = words.max(words + words / 2).min(u32::MAX as usize);
+            self.words.resize_with(room, AtomicU32::default);
+        }
+        if len * 2 > self.buckets.len() {
+            self.grow((len * 4).next_power_of_two());
+        }
+    }
+
+    /// Rows and words that there will be.
+    fn needed(&self, rows: usize, features: usize) -> (usize, usize) {
+        let used = self.used.load(Relaxed).min(self.words.len());
+        let words = used + rows * (HEAD + self.output_len) + features;
+        (self.len.load(Relaxed) + rows, words)
+    }
+
+    fn grow(&mut self, num_buckets: usize) {
+        let mask = num_buckets - 1;
+        let old = std::mem::replace(&mut self.buckets, empty_buckets(num_buckets));
+        for bucket in old.into_iter().map(AtomicU64::into_inner).filter(|&it| it != EMPTY) {
+            let mut place = self.hash_of(bucket as u32 as usize) as usize & mask;
+            while *self.buckets[place].get_mut() != EMPTY {
+                place = (place + 1) & mask;
+            }
+            *self.buckets[place].get_mut() = bucket;
+        }
+    }
+
+    fn hash_of(&self, record: usize) -> u64 {
+        let word = |place: usize| self.words[place].load(Relaxed);
+        let len = word(record + 1) as usize;
+        hash(len, (record + HEAD..record + HEAD + len).map(word), word(record))
+    }
+
+    /// Finds or enters `row` seen through `twist`; `hash` is their [`hash_row`].
     #[inline]
-    pub(crate) fn find(&mut self, row: &[i32], twist: i32) -> Found {
-        let hash = hash_row(row, twist);
-        let place = match self.look_up(hash, row, twist) {
+    pub(crate) fn find(&self, hash: u64, row: &[i32], twist: i32) -> Found {
+        let first = hash as usize & (self.buckets.len() - 1);
+        let mut place = match self.look_up(first, hash, row, twist) {
             Ok(record) => return Found::Known(record),
             Err(place) => place,
         };
-        match u32::try_from(self.words.len()) {
-            Ok(record) if self.len < MAX_ROWS => {
-                self.buckets[place] = Bucket { tag: tag(hash), record };
-                self.insert(row, twist);
-                Found::New(self.record(record, row.len()))
+        let Some(record) = self.write(row, twist) else {
+            return Found::Full;
+        };
+        let bucket = hash & !u64::from(u32::MAX) | u64::from(record);
+        while self.buckets[place].compare_exchange(EMPTY, bucket, Release, Relaxed).is_err() {
+            // Another worker was here first, maybe with the same row.
+            match self.look_up(place, hash, row, twist) {
+                Ok(known) => {
+                    self.len.fetch_sub(1, Relaxed);
+                    return Found::Known(known);
+                }
+                Err(next) => place = next,
             }
-            _ => Found::Full,
         }
+        Found::New(Record { output: record + (HEAD + row.len()) as u32 })
     }
 
     /// The record of `row` seen through `twist`, if it is there; `hash` is their [`hash_row`].
     #[inline]
     pub(crate) fn get(&self, hash: u64, row: &[i32], twist: i32) -> Option<Record> {
-        self.look_up(hash, row, twist).ok()
+        self.look_up(hash as usize & (self.buckets.len() - 1), hash, row, twist).ok()
     }
 
-    /// The record, or the bucket where it belongs.
+    /// The record, or the first empty bucket from `place` on.
     #[inline]
-    fn look_up(&self, hash: u64, row: &[i32], twist: i32) -> std::result::Result<Record, usize> {
+    fn look_up(
+        &self,
+        mut place: usize,
+        hash: u64,
+        row: &[i32],
+        twist: i32,
+    ) -> std::result::Result<Record, usize> {
         let mask = self.buckets.len() - 1;
-        let mut place = hash as usize & mask;
         loop {
-            let bucket = self.buckets[place];
-            if bucket.record == EMPTY.record {
-                return Err(place);
+            let bucket = self.buckets[place & mask].load(Acquire);
+            if bucket == EMPTY {
+                return Err(place & mask);
             }
-            if bucket.tag == tag(hash) && self.is(bucket.record as usize, row, twist) {
-                return Ok(self.record(bucket.record, row.len()));
+            if tag(bucket) == tag(hash) && self.is(bucket as u32 as usize, row, twist) {
+                return Ok(Record { output: bucket as u32 + (HEAD + row.len()) as u32 });
             }
-            place = (place + 1) & mask;
+            place += 1;
         }
     }
 
     #[inline]
     fn is(&self, record: usize, row: &[i32], twist: i32) -> bool {
+        let is = |word: &AtomicU32, number: u32| word.load(Relaxed) == number;
         let words = &self.words[record..];
-        words[0] == twist as u32
-            && words[1] == row.len() as u32
-            && words[HEAD..HEAD + row.len()].iter().zip(row).all(|(&word, &k)| word == k as u32)
+        is(&words[0], twist as u32)
+            && is(&words[1], row.len() as u32)
+            && words[HEAD..HEAD + row.len()].iter().zip(row).all(|(word, &k)| is(word, k as u32))
     }
 
-    fn record(&self, record: u32, row_len: usize) -> Record {
-        Record { output: record + (HEAD + row_len) as u32 }
-    }
-
-    fn insert(&mut self, row: &[i32], twist: i32) {
-        self.words.extend([twist as u32, row.len() as u32]);
-        self.words.extend(row.iter().map(|&k| k as u32));
-        self.words.resize(self.words.len() + self.output_len, UNFILLED);
-        self.len += 1;
-        if self.len * 2 > self.buckets.len() {
-            self.grow();
+    /// Writes an unfilled record that no bucket names yet, if there is room.
+    #[inline]
+    fn write(&self, row: &[i32], twist: i32) -> Option<u32> {
+        let len = self.len.fetch_add(1, Relaxed) + 1;
+        if len > MAX_ROWS || len * 2 > self.buckets.len() {
+            self.len.fetch_sub(1, Relaxed);
+            return None;
         }
-    }
-
-    fn grow(&mut self) {
-        let mask = self.buckets.len() * 4 - 1;
-        let old = std::mem::replace(&mut self.buckets, vec![EMPTY; mask + 1]);
-        for bucket in old.into_iter().filter(|bucket| bucket.record != EMPTY.record) {
-            let mut place = self.hash_of(bucket.record as usize) as usize & mask;
-            while self.buckets[place].record != EMPTY.record {
-                place = (place + 1) & mask;
-            }
-            self.buckets[place] = bucket;
-        }
-    }
-
-    fn hash_of(&self, record: usize) -> u64 {
-        let (twist, len) = (self.words[record], self.words[record + 1] as usize);
-        hash_words(&self.words[record + HEAD..][..len], twist)
+        let size = HEAD + row.len() + self.output_len;
+        let record = self.used.fetch_add(size, Relaxed);
+        let Some(words) = self.words.get(record..record + size) else {
+            self.len.fetch_sub(1, Relaxed);
+            return None;
+        };
+        let (key, output) = words.split_at(HEAD + row.len());
+        let numbers = [twist as u32, row.len() as u32].into_iter();
+        let numbers = numbers.chain(row.iter().map(|&k| k as u32));
+        key.iter().zip(numbers).for_each(|(word, number)| word.store(number, Relaxed));
+        output[0].store(UNFILLED, Relaxed);
+        Some(record as u32)
     }
 
     /// Whether the output in `record` has been written.
     #[inline]
     pub(crate) fn is_filled(&self, record: Record) -> bool {
-        self.words[record.output as usize] != UNFILLED
+        self.words[record.output as usize].load(Acquire) != UNFILLED
     }
 
-    /// The output in `record`, as last written.
+    /// The output in `record`, which is filled.
     #[inline]
     pub(crate) fn output(&self, record: Record) -> impl Iterator<Item = f32> + '_ {
         let words = &self.words[record.output as usize..][..self.output_len];
-        words.iter().map(|&word| f32::from_bits(word))
+        words.iter().map(|word| f32::from_bits(word.load(Relaxed)))
     }
 
-    /// Writes the output of `record`.
-    pub(crate) fn fill(&mut self, record: Record, output: impl Iterator<Item = f32>) {
-        let words = &mut self.words[record.output as usize..][..self.output_len];
-        words.iter_mut().zip(output).for_each(|(word, number)| *word = number.to_bits());
+    /// Writes the output of `record`: at least one number, the first of which tells that all are
+    /// there.
+    pub(crate) fn fill(&self, record: Record, mut output: impl Iterator<Item = f32>) {
+        let words = &self.words[record.output as usize..][..self.output_len];
+        let first = output.next();
+        words[1..].iter().zip(output).for_each(|(word, number)| {
+            word.store(number.to_bits(), Relaxed);
+        });
+        if let Some(first) = first {
+            words[0].store(first.to_bits(), Release);
+        }
     }
+}
+
+fn empty_buckets(count: usize) -> Vec<AtomicU64> {
+    (0..count).map(|_| AtomicU64::new(EMPTY)).collect()
 }
 
 /// The bits of a hash that do not choose the bucket.
@@ -185,10 +258,6 @@ fn tag(hash: u64) -> u32 {
 #[inline]
 pub(crate) fn hash_row(row: &[i32], twist: i32) -> u64 {
     hash(row.len(), row.iter().map(|&k| k as u32), twist as u32)
-}
-
-fn hash_words(row: &[u32], twist: u32) -> u64 {
-    hash(row.len(), row.iter().copied(), twist)
 }
 
 /// A multiply-xorshift hash, two features a round.
@@ -250,7 +319,8 @@ mod tests {
             let row: Vec<i32> = (0..rng.below(5)).map(|_| rng.below(6) as i32).collect();
             let twist = rng.below(3) as i32 - 1;
             let number = known.len() as f32;
-            match cache.find(&row, twist) {
+            cache.make_room(1, row.len());
+            match cache.find(hash_row(&row, twist), &row, twist) {
                 Found::Known(record) => {
                     let expected: f32 = known[&(row, twist)];
                     assert!(cache.output(record).eq([expected, -expected]));
@@ -262,15 +332,63 @@ mod tests {
                 Found::Full => panic!("full after {number} rows"),
             }
         }
-        assert_eq!(cache.len, known.len());
+        assert_eq!(cache.len.load(Relaxed), known.len());
         for ((row, twist), _) in known {
             let found = cache.get(hash_row(&row, twist), &row, twist);
             assert!(found.is_some_and(|record| cache.is_filled(record)));
         }
         cache.clear(2);
         assert_eq!(cache.get(hash_row(&[1], 0), &[1], 0), None);
-        let found = cache.find(&[1], 0);
+        let found = cache.find(hash_row(&[1], 0), &[1], 0);
         assert!(matches!(found, Found::New(record) if !cache.is_filled(record)));
+    }
+
+    /// Every row is new to exactly one of the workers that enter it at the same time, and what is
+    /// filled holds the whole output.
+    #[test]
+    fn workers_enter_side_by_side() {
+        const ROWS: i32 = 20_000;
+        let mut cache = Cache::new(2);
+        cache.make_room(2 * ROWS as usize, 4 * ROWS as usize);
+        let enter = || {
+            let mut new = 0;
+            for k in 0..ROWS {
+                let (row, number) = ([k, k / 3], k as f32);
+                match cache.find(hash_row(&row, -1), &row, -1) {
+                    Found::New(record) => {
+                        new += 1;
+                        cache.fill(record, [number, -number].into_iter());
+                    }
+                    Found::Known(record) if cache.is_filled(record) => {
+                        assert!(cache.output(record).eq([number, -number]));
+                    }
+                    Found::Known(_) => {}
+                    Found::Full => panic!("full at {k}"),
+                }
+            }
+            new
+        };
+        let new: i32 = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4).map(|_| scope.spawn(enter)).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        });
+        assert_eq!((new, cache.len.load(Relaxed)), (ROWS, ROWS as usize));
+    }
+
+    #[test]
+    fn a_full_cache_says_so_and_still_finds() {
+        let mut cache = Cache::new(1);
+        assert_eq!(cache.find(hash_row(&[0], 0), &[0], 0), Found::Full);
+        cache.make_room(1, 1);
+        assert!(cache.has_room(1, 1));
+        let mut entered = 0;
+        while let Found::New(_) = cache.find(hash_row(&[entered], 0), &[entered], 0) {
+            entered += 1;
+        }
+        assert!(entered > 0 && !cache.has_room(1, 1));
+        assert!(cache.get(hash_row(&[0], 0), &[0], 0).is_some());
+        cache.make_room(1, 1);
+        assert!(matches!(cache.find(hash_row(&[entered], 0), &[entered], 0), Found::New(_)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Network outputs for the views of a step, through a cache that workers may share.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::cache::{hash_row, Cache, Found, Record};
 use super::lockstep::Rules;
@@ -10,11 +10,16 @@ use crate::obs::SparseRows;
 use crate::rl::vec_env::{LaneMove, Views};
 use crate::rng::Rng;
 
+fn read(cache: &RwLock<Cache>) -> RwLockReadGuard<'_, Cache> {
+    cache.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Evaluates the views of one step after another.
 ///
-/// Workers share a cache without waiting for each other's networks: it is locked to look the views
-/// of a step up, to enter the new ones, and to write their outputs. A view whose output another
-/// worker is still computing is computed twice, to the same bits.
+/// Workers share a cache without waiting for each other: they look up, enter and fill side by
+/// side, and the lock is taken by one alone only to make room. A view whose output another worker
+/// is computing is asked for last; if it still is not there, it is computed twice, to the same
+/// bits.
 #[derive(Default)]
 pub(crate) struct Evaluator {
     /// Permutation that each view of the step was evaluated through, `[B]`, -1 for none.
@@ -28,6 +33,8 @@ pub(crate) struct Evaluator {
     missed: Vec<usize>,
     /// Views and the rows of the batch that answer them.
     asked: Vec<(usize, usize)>,
+    /// Views whose output another worker is computing.
+    pending: Vec<usize>,
     /// New records and the rows of the batch that fill them, both rising.
     records: Vec<(Record, usize)>,
     batch: SparseRows,
@@ -52,28 +59,50 @@ impl Evaluator {
         self.values.resize(moves.len(), 0.0);
         self.draw_twists(policy, rules, (moves, views), rngs);
         self.missed.clear();
+        self.pending.clear();
+        self.ask_nothing();
+        let wanted = (0..moves.len()).filter(|&i| rules.wants(views.status[i]));
+        if rules.cache {
+            let mut cached = read(cache);
+            self.look_up(&cached, views, wanted);
+            let (rows, features) = (self.missed.len(), views.rows.indices().len());
+            if rows > 0 && !cached.has_room(rows, features) {
+                drop(cached);
+                let mut alone = cache.write().unwrap_or_else(PoisonError::into_inner);
+                alone.make_room(rows, features);
+                drop(alone);
+                cached = read(cache);
+            }
+            self.enter(&cached, views);
+        } else {
+            wanted.for_each(|i| self.ask(i, views));
+        }
+        self.compute(policy, cache)?;
+        if !self.pending.is_empty() {
+            self.look_again(&read(cache), views);
+            self.compute(policy, cache)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the network, keeps what it says and answers the views that asked.
+    fn compute(&mut self, policy: &Policy, cache: &RwLock<Cache>) -> Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.run_network(policy)?;
+        if !self.records.is_empty() {
+            self.keep(&read(cache));
+        }
+        self.answer(policy.num_actions());
+        Ok(())
+    }
+
+    fn ask_nothing(&mut self) {
         self.asked.clear();
         self.records.clear();
         self.batch.clear();
         self.batch_twists.clear();
-        let wanted = (0..moves.len()).filter(|&i| rules.wants(views.status[i]));
-        if rules.cache {
-            let cached = cache.read().unwrap_or_else(PoisonError::into_inner);
-            self.look_up(&cached, views, wanted);
-            drop(cached);
-            if self.missed.is_empty() {
-                return Ok(());
-            }
-            self.enter(&mut cache.write().unwrap_or_else(PoisonError::into_inner), views);
-        } else {
-            wanted.for_each(|i| self.ask(i, views));
-        }
-        self.run_network(policy)?;
-        if !self.records.is_empty() {
-            self.keep(&mut cache.write().unwrap_or_else(PoisonError::into_inner));
-        }
-        self.answer(policy.num_actions());
-        Ok(())
     }
 
     fn draw_twists(
@@ -120,11 +149,12 @@ impl Evaluator {
         self.values[i] = output.next().unwrap_or_default();
     }
 
-    /// Gives records to the views that have none, and asks the network for all that it must tell.
-    fn enter(&mut self, cache: &mut Cache, views: &Views) {
+    /// Gives records to the views that have none, and asks the network for what no other worker
+    /// is asking it.
+    fn enter(&mut self, cache: &Cache, views: &Views) {
         let missed = std::mem::take(&mut self.missed);
         for &i in &missed {
-            match cache.find(views.rows.row(i), self.twists[i]) {
+            match cache.find(self.hashes[i], views.rows.row(i), self.twists[i]) {
                 Found::New(record) => {
                     self.records.push((record, self.batch.len()));
                     self.ask(i, views);
@@ -133,13 +163,26 @@ impl Evaluator {
                 Found::Known(record) => {
                     match self.records.binary_search_by_key(&record, |&(record, _)| record) {
                         Ok(known) => self.asked.push((i, self.records[known].1)),
-                        Err(_) => self.ask(i, views),
+                        Err(_) => self.pending.push(i),
                     }
                 }
                 Found::Full => self.ask(i, views),
             }
         }
         self.missed = missed;
+    }
+
+    /// Copies what other workers have computed meanwhile, and asks the network for the rest.
+    fn look_again(&mut self, cache: &Cache, views: &Views) {
+        self.ask_nothing();
+        let pending = std::mem::take(&mut self.pending);
+        for &i in &pending {
+            match cache.get(self.hashes[i], views.rows.row(i), self.twists[i]) {
+                Some(record) if cache.is_filled(record) => self.copy(cache, record, i),
+                _ => self.ask(i, views),
+            }
+        }
+        self.pending = pending;
     }
 
     fn ask(&mut self, i: usize, views: &Views) {
@@ -162,7 +205,7 @@ impl Evaluator {
         )
     }
 
-    fn keep(&self, cache: &mut Cache) {
+    fn keep(&self, cache: &Cache) {
         let num_actions = self.batch_logits.len() / self.batch_values.len();
         for &(record, row) in &self.records {
             let logits = &self.batch_logits[row * num_actions..][..num_actions];

@@ -50,7 +50,8 @@ fn kept_pool() -> Result<Arc<rayon::ThreadPool>> {
 
 /// Runs `work(worker, stop)` for every worker and returns the results in the order of workers.
 ///
-/// `work` calls `stop` often and returns its error. One worker runs on the calling thread.
+/// `work` calls `stop` often and returns its error. Worker 0 runs on the calling thread, which no
+/// other needs to be woken for.
 ///
 /// # Errors
 /// The error of the lowest worker that failed by itself; a panic becomes [`Error::Panic`].
@@ -64,33 +65,42 @@ pub fn run<T: Send>(
     }
     let pool = kept_pool()?;
     let stopped = AtomicBool::new(false);
+    let stop = || match stopped.load(Ordering::Relaxed) {
+        true => Err(Error::Interrupted),
+        false => Ok(()),
+    };
     let (sender, receiver) = channel();
     let mut results: Vec<Option<Result<T>>> = (0..num_workers).map(|_| None).collect();
     let mut cause = Ok(());
     pool.in_place_scope(|scope| {
-        for worker in 0..num_workers {
-            let (sender, stopped, work) = (sender.clone(), &stopped, &work);
+        for worker in 1..num_workers {
+            let (sender, stopped, stop, work) = (sender.clone(), &stopped, &stop, &work);
             scope.spawn(move |_| {
-                let mut stop = || match stopped.load(Ordering::Relaxed) {
-                    true => Err(Error::Interrupted),
-                    false => Ok(()),
-                };
+                let result = caught(|| work(worker, &mut || stop()));
+                stopped.fetch_or(result.is_err(), Ordering::Relaxed);
                 // The receiver outlives the scope, so this cannot fail.
-                let _ = sender.send((worker, caught(|| work(worker, &mut stop))));
+                let _ = sender.send((worker, result));
             });
         }
         drop(sender);
+        let mut ask = || {
+            if cause.is_ok() {
+                cause = poll();
+                stopped.fetch_or(cause.is_err(), Ordering::Relaxed);
+            }
+        };
+        let result = caught(|| {
+            work(0, &mut || {
+                ask();
+                stop()
+            })
+        });
+        stopped.fetch_or(result.is_err(), Ordering::Relaxed);
+        results[0] = Some(result);
         loop {
             match receiver.recv_timeout(POLL_INTERVAL) {
-                Ok((worker, result)) => {
-                    stopped.fetch_or(result.is_err(), Ordering::Relaxed);
-                    results[worker] = Some(result);
-                }
-                Err(RecvTimeoutError::Timeout) if cause.is_ok() => {
-                    cause = poll();
-                    stopped.fetch_or(cause.is_err(), Ordering::Relaxed);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok((worker, result)) => results[worker] = Some(result),
+                Err(RecvTimeoutError::Timeout) => ask(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }

@@ -2,6 +2,9 @@
 
 use crate::error::{Error, Result};
 
+/// Below this the exponential is 0 in f32, which takes a processor longer to find out than others.
+const LEAST_EXPONENT: f32 = -104.0;
+
 /// `probs[a] = exp(logits[a] - max) / sum`, over the actions where `mask` is true; 0 elsewhere.
 ///
 /// All `[A]`. Masked logits are not read. Errors: no action is legal, a legal logit is not finite,
@@ -51,7 +54,8 @@ pub(crate) fn exp_sum(
     let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for logit in logits {
-        let weight = (logit - max).exp();
+        let exponent = logit - max;
+        let weight = if exponent < LEAST_EXPONENT { 0.0 } else { exponent.exp() };
         each(weight);
         sum += weight;
     }
@@ -104,6 +108,12 @@ mod tests {
         let mut probs = [0.0; 2];
         masked_softmax(&[f32::MAX, f32::MIN], &[true; 2], &mut probs).unwrap();
         assert_eq!(probs, [1.0, 0.0]);
+    }
+
+    #[test]
+    fn what_is_not_computed_is_zero() {
+        assert_eq!(LEAST_EXPONENT.exp(), 0.0);
+        assert!(exp_sum([0.0, f32::NAN].into_iter(), |_| ()).1.is_nan());
     }
 
     #[test]
