@@ -42,6 +42,8 @@ BENCHMARKS = {
     "search": speed.search,
     "mojo": evolution.mojo,
     "es": es.es,
+    # The first that needs the example's network trains it, for all.
+    "memory": example_run.memory,
     "collect": speed.collect,
     "evaluate": speed.evaluate,
     "solve": example_run.solve,
@@ -50,7 +52,6 @@ BENCHMARKS = {
     "instructions": growth.instructions,
     "optimum": optimum.optimum,
     "imports": example_run.imports,
-    "memory": example_run.memory,
     "strategies": example_run.strategies,
     "train_step": speed.train_step,
     "iterate": speed.iterate,

@@ -13,6 +13,7 @@ import port  # isort: skip  # It makes the reference importable.
 
 import argparse
 import datetime
+import re
 import subprocess
 import sys
 import time
@@ -57,7 +58,7 @@ def main() -> int:
     wanted = [
         board
         for board in compare.boards(options.environments)
-        if current.endswith("+") or f"| {current} |" not in rows.get(board.title, "")
+        if not is_played(rows.get(board.title, ""), current, options.transitions)
     ]
     print(f"{len(wanted)} boards to play, {len(rows)} in the report", flush=True)
     different = 0
@@ -95,6 +96,13 @@ def play(ports: dict[str, Port], board: Board, transitions: float) -> Played:
 def row(played: Played, commit: str) -> str:
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M")
     return f"| {played.line} | {played.seconds:.0f} | {commit} | {now} |"
+
+
+def is_played(row: str, commit: str, transitions: float) -> bool:
+    """Whether the row is of this very commit and at least as long."""
+    found = re.search(r": ([\d,]+) transitions", row)
+    same = not commit.endswith("+") and f"| {commit} |" in row
+    return same and found is not None and int(found[1].replace(",", "")) >= transitions
 
 
 def read(boards: list[Board]) -> dict[str, str]:
