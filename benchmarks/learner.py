@@ -24,6 +24,10 @@ from typing import Any
 
 BOARDS = 1000
 SAMPLED_GOAL = 0.95
+# Of the beam that shows what a policy of AlphaZero is worth without its search.
+BEAM_WIDTH = 256
+# Points of a curve of AlphaZero's.
+POINTS = 18
 ALWAYS = 10**9
 
 
@@ -167,15 +171,10 @@ def search(
     config_path: str, seed: int, limit_s: float, overrides: dict[str, Any]
 ) -> dict[str, Any]:
     """A run of AlphaZero, until it ends or `limit_s` of its clock have passed."""
-    import numpy as np
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "reference"))
-    import optimum
     from twisterl.twisterl.collector import evaluate_episodes
 
     algorithm = prepare(config_path, seed, overrides)
-    boards = uniform_boards(np.random.default_rng(12345))
-    shortest = optimum.optimal_lengths(boards)
+    boards, shortest = judged_boards(algorithm.env)
 
     def judge(**how: Any) -> dict[str, Any]:
         policy = algorithm.policy.to_rust()
@@ -189,14 +188,14 @@ def search(
         del searching[key]
     curve: list[dict[str, Any]] = []
     watch = Watch()
-    due = limit_s / 12
+    due = limit_s / POINTS
 
     def record(num_steps: int) -> None:
         nonlocal due
         seconds, cpu_s = watch.read()
         if seconds < due:
             return
-        due = seconds + limit_s / 12
+        due = seconds + limit_s / POINTS
         found = watch.pause(lambda: judge(**searching))
         curve.append({"seconds": seconds, "cpu_s": cpu_s, "steps": num_steps, **found})
 
@@ -221,6 +220,7 @@ def search(
         "search": judge(**searching),
         "policy": judge(deterministic=True, **cores),
         "sampled": judge(deterministic=False, **cores),
+        "beam": judge(strategy="beam", beam_width=BEAM_WIDTH, **cores),
         "curve": curve,
     }
 
@@ -326,6 +326,24 @@ def outcome(config_path: str, seed: int, difficulties: list[int]) -> dict[str, A
         report[f"success_{difficulty}"] = float(solved.mean())
         report[f"mean_length_{difficulty}"] = float(played["length"][solved].mean())
     return report
+
+
+def judged_boards(env: Any) -> tuple[Any, Any]:
+    """Uniformly random solvable boards `[N, S]` and their optima `[N]`: 1,000 of the 8-puzzle by
+    the table of the tests, 200 of a larger one by our exact solver."""
+    import numpy as np
+    from twisterl.twisterl.collector import OptimalSolver
+
+    if len(env.get_state()) == 9:
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "reference"))
+        import optimum
+
+        boards = uniform_boards(np.random.default_rng(12345))
+        return boards, optimum.optimal_lengths(boards)
+    boards = uniform_states(env, 200)
+    shortest, proven = OptimalSolver(env).lengths(states=boards, num_cores=2)
+    assert proven.all()
+    return boards, shortest
 
 
 def uniform_boards(rng: Any) -> Any:

@@ -39,6 +39,12 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "8-puzzle, AlphaZero, 16 simulations: solved",
             "8-puzzle, AlphaZero, 16 simulations: length / optimum",
         ),
+        "az15": (
+            "15-puzzle, AlphaZero: training",
+            "15-puzzle, AlphaZero, 16 simulations: solved",
+            "15-puzzle, AlphaZero, 16 simulations: length / optimum",
+            "15-puzzle, AlphaZero, beam 256: length / optimum",
+        ),
         "walk15": (
             "15-puzzle, walks: training",
             "15-puzzle, walks, beam 256: solved",
@@ -95,7 +101,7 @@ def main() -> int:
         ROOT / "README.md": chosen_tables(),
         ROOT / "benchmarks" / "README.md": steps("") + "### All others\n\n" + table(everything()),
         ROOT / "docs" / "environments.md": outcomes(),
-        ROOT / "docs" / "alphazero.md": table(("az8", "az_search")),
+        ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
         ROOT / "docs" / "optimum.md": table(("optimum",)),
     }
     stale = []
@@ -212,7 +218,7 @@ def outcomes() -> str:
             config, _, starts = which.partition(", ")
             keys = [(name, "%"), (f"{which}: mean length", "actions")]
             keys += [(f"{config}: training", unit) for unit in ("s", "CPU-s")]
-            figures = [figure(rows[key], "ours") for key in keys]
+            figures = [f"{figure(rows[key], 'ours')} {ratio(rows[key])}".strip() for key in keys]
             link = f"[{config}.json](../examples/{config}.json)"
             lines.append(f"| {' | '.join([link, starts, *figures])} |\n")
     seeds = content["rows"][0]["ours"]["rounds"]

@@ -15,8 +15,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 # What `make bench-learning` measures: whole learning runs, minutes each. The others are `make
 # bench`, at most ten minutes together.
 LEARNING = (
-    *("iterate", "dense", "reach", "quality", "environments", "az8", "az_search", "es8", "es15"),
-    *("walk15", "walk15_long", "walk_cube"),
+    *("iterate", "dense", "reach", "quality", "environments", "es8", "es15"),
+    *("az8", "az15", "az_search", "walk15", "walk15_long", "walk_cube", "walk_lights"),
 )
 
 

@@ -1,4 +1,5 @@
-"""Random-walk training and beam search: `walk8`, `walk15`, `walk15_long`, `walk_cube` of run.py.
+"""Random-walk training and beam search: `walk8`, `walk15`, `walk15_long`, `walk_cube` and
+`walk_lights` of run.py.
 
 Each trains the example config from scratch and then searches from uniformly random states, whose
 shortest solutions are known. `walk15` and `walk15_long` keep their runs in benchmarks/.walk15*:
@@ -76,6 +77,15 @@ def walk_cube(_: argparse.Namespace) -> list[dict[str, Any]]:
     """Random walks on the 2x2x2 cube: one run, judged on uniformly random states."""
     runs = [train("rw_cube2_v1", 0, "64:300,256:300,1024:100")]
     rows = [*training_rows("2×2×2 cube", runs), *search_rows("2×2×2 cube", runs, {})]
+    rows[0]["runs"] = runs
+    return rows
+
+
+def walk_lights(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """Random walks on 5x5 Lights Out: one run, judged on uniformly random states."""
+    runs = [train("rw_lights_out_v1", 0, "256:200,1024:200")]
+    goals: Goals = {1024: {"solved": 1.0}}
+    rows = [*training_rows("Lights Out 5×5", runs), *search_rows("Lights Out 5×5", runs, goals)]
     rows[0]["runs"] = runs
     return rows
 
