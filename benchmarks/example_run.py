@@ -84,13 +84,40 @@ def solvable_boards(checkpoint: Path, count: int) -> list[list[int]]:
     return boards
 
 
+IMPORT_TORCH = """
+import torch
+fields = (line.split() for line in open("/proc/self/smaps_rollup"))
+found = {name: int(more[0]) / 1024 for name, *more in fields if name in ("Rss:", "Anonymous:")}
+print(found["Rss:"] - found["Anonymous:"], found["Anonymous:"])
+"""
+
+
 def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Peak resident memory and seconds of the training run of the example config."""
     trained_run(options)
     peak, seconds = ({OURS: spread([found])} for found in (options.peak_mib, options.train_s))
     return [
         row("peak memory of `make train`", "MiB", peak, at_most=500),
+        *torch_memory(),
         row("time of `make train`, start to end", "s", seconds),
+    ]
+
+
+def torch_memory() -> list[dict[str, Any]]:
+    """What of that the import of torch takes before anything is done, where /proc tells."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        return []
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_TORCH],
+        env=without_thread_choice(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kinds = ("pages of its files", "its own pages")
+    return [
+        row(f"of it `import torch` alone, {kind}", "MiB", {OURS: spread([float(found)])})
+        for kind, found in zip(kinds, done.stdout.split(), strict=True)
     ]
 
 

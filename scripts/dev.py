@@ -244,11 +244,8 @@ def torch_version(python: Path) -> tuple[str, str] | None:
     code = (
         "import os, torch; print(torch.__version__, os.path.dirname(torch.__path__[0]), sep='\\n')"
     )
-    result = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    if result.returncode:
-        return None
-    version, folder = result.stdout.splitlines()[-2:]
-    return version, folder
+    told = output(str(python), "-c", code).splitlines()
+    return (told[-2], told[-1]) if told else None
 
 
 # Doctor.

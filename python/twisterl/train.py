@@ -158,7 +158,9 @@ def _read_config(options: Options) -> tuple[bytes, dict[str, Any]]:
     content = read_bytes(path)
     config = parse_json(content, path)
     if not isinstance(config, dict):
-        raise ConfigError([Fault("", "holds no JSON object")], path)
+        raise ConfigError(
+            [Fault("", f"got a JSON {type(config).__name__}; expected a JSON object")], path
+        )
     pairs = list(options.overrides)
     if options.seed is not None:
         pairs.append(("algorithm.seed", options.seed))

@@ -172,7 +172,10 @@ def test_wrong_input_ends_before_the_work(config_file, tmp_path, capsys, words, 
 def test_broken_config_files(tmp_path, capsys, content):
     path = tmp_path / "broken.json"
     path.write_bytes(content)
-    assert str(path) in refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    said = refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    assert str(path) in said
+    if content == b"[]":
+        assert "got a JSON list; expected a JSON object" in said
     assert os.listdir(tmp_path) == ["broken.json"]
 
 

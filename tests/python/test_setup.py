@@ -150,3 +150,9 @@ def test_doctor_names_what_is_missing(tmp_path):
         assert result.returncode == 1
         assert re.search(r"missing  cargo\n +fix: https://rustup.rs", result.stdout)
     assert "Traceback" not in result.stderr
+
+
+def test_doctor_works_before_anything_is_set_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(dev, "PYTHON", tmp_path / "python")
+    assert dev.doctor() == 1
+    assert "missing  torch in .venv\n         fix: make build" in capsys.readouterr().out
