@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 use crate::obs::SparseRows;
 
-/// Above this many rows nothing more is kept: about 60 MB with 16 features a row.
+/// Above this many rows nothing more is kept: about 70 MB with 16 features a row.
 const MAX_ROWS: usize = 1 << 19;
 /// A record's words before its features: the twist and their number.
 const HEAD: usize = 2;
 /// A word of an output that is not there yet: no network output, those are finite.
 const UNFILLED: u32 = u32::MAX;
 const SMALLEST: usize = 64;
+/// Words of a line of the processor's cache.
+const LINE: usize = 16;
 
 /// What [`Cache::find`] says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,8 @@ const EMPTY: u64 = u64::MAX;
 ///
 /// Workers look up, enter and fill side by side without locks; only making room takes the cache
 /// for itself. A record is one run of 32-bit words (twist, number of features, features, output),
-/// so that a hit costs two cache misses: its bucket and its record. Its key is published with its
-/// bucket, its output with its output's first word.
+/// so that a hit costs two cache misses: its bucket and its record, which begins with a line. Its
+/// key is published with its bucket, its output with its output's first word.
 pub(crate) struct Cache {
     buckets: Vec<AtomicU64>,
     words: Vec<AtomicU32>,
@@ -74,8 +76,19 @@ impl Cache {
     pub(crate) fn clear(&mut self, output_len: usize) {
         self.output_len = output_len;
         self.buckets.iter_mut().for_each(|bucket| *bucket.get_mut() = EMPTY);
-        *self.used.get_mut() = 0;
+        *self.used.get_mut() = self.first_line();
         *self.len.get_mut() = 0;
+    }
+
+    /// Words before the first line.
+    fn first_line(&self) -> usize {
+        self.words.as_ptr().align_offset(LINE * size_of::<AtomicU32>()) % LINE
+    }
+
+    /// Words of a record: whole lines.
+    #[inline]
+    fn record_words(&self, row_len: usize) -> usize {
+        (HEAD + row_len + self.output_len).next_multiple_of(LINE)
     }
 
     /// What it takes.
@@ -103,6 +116,9 @@ impl Cache {
             let room = words.max(words + words / 2).min(u32::MAX as usize);
             self.words.resize_with(room, AtomicU32::default);
         }
+        if *self.len.get_mut() == 0 {
+            *self.used.get_mut() = self.first_line();
+        }
         if len * 2 > self.buckets.len() {
             self.grow((len * 4).next_power_of_two());
         }
@@ -111,7 +127,8 @@ impl Cache {
     /// Rows and words that there will be.
     fn needed(&self, rows: usize, features: usize) -> (usize, usize) {
         let used = self.used.load(Relaxed).min(self.words.len());
-        let words = used + rows * (HEAD + self.output_len) + features;
+        // No record is longer than its features and what a row without any takes, and a line.
+        let words = used + LINE + rows * (self.record_words(0) + LINE) + features;
         (self.len.load(Relaxed) + rows, words)
     }
 
@@ -203,7 +220,7 @@ impl Cache {
             self.len.fetch_sub(1, Relaxed);
             return None;
         }
-        let size = HEAD + row.len() + self.output_len;
+        let size = self.record_words(row.len());
         let record = self.used.fetch_add(size, Relaxed);
         let Some(words) = self.words.get(record..record + size) else {
             self.len.fetch_sub(1, Relaxed);
