@@ -2,20 +2,12 @@
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use twisterl::collector::distinct_rows;
-use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
+use twisterl::collector::ppo::{collect, PpoConfig};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::testing::{random_policy, Widths};
 
 fn config(num_cores: usize, cache: bool) -> PpoConfig {
-    PpoConfig {
-        num_episodes: 1024,
-        gamma: 0.995,
-        gae_lambda: 0.995,
-        num_cores,
-        truncation: Truncation::Terminal,
-        difficulty_distribution: DifficultyDistribution::Fixed,
-        cache,
-    }
+    PpoConfig { num_episodes: 1024, num_cores, cache, ..PpoConfig::default() }
 }
 
 fn ppo(criterion: &mut Criterion) {

@@ -135,15 +135,7 @@ fn collection_allocates_for_its_result_alone() {
     let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 3).unwrap();
     for cache in [false, true] {
         let run = |num_episodes: usize| {
-            let config = PpoConfig {
-                num_episodes,
-                gamma: 0.99,
-                gae_lambda: 0.95,
-                num_cores: 1,
-                truncation: Default::default(),
-                difficulty_distribution: Default::default(),
-                cache,
-            };
+            let config = PpoConfig { num_episodes, cache, ..PpoConfig::default() };
             let mut steps = 0;
             let counted = allocations(|| {
                 steps = collect(&env, &policy, &config, 0, 0, &mut || Ok(())).unwrap().len();

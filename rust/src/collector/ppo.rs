@@ -39,6 +39,21 @@ pub struct PpoConfig {
     pub cache: bool,
 }
 
+impl Default for PpoConfig {
+    /// One episode on one core; discount and lambda are those of the Python package.
+    fn default() -> Self {
+        Self {
+            num_episodes: 1,
+            gamma: 0.995,
+            gae_lambda: 0.995,
+            num_cores: 1,
+            truncation: Truncation::default(),
+            difficulty_distribution: DifficultyDistribution::Fixed,
+            cache: true,
+        }
+    }
+}
+
 impl PpoConfig {
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What plays many episodes at once: collection, Evolution Strategies.
 
-use twisterl::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
+use twisterl::collector::ppo::{Collector, PpoConfig};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{self, EsConfig, Optimizer, Player, Rule, State};
 use twisterl::nn::Policy;
@@ -22,15 +22,8 @@ pub fn collection(
     num_cores: usize,
     cache: bool,
 ) -> Result<Option<Figure>> {
-    let config = PpoConfig {
-        num_episodes: options.episodes,
-        gamma: 0.995,
-        gae_lambda: 0.995,
-        num_cores,
-        truncation: Truncation::Terminal,
-        difficulty_distribution: DifficultyDistribution::Fixed,
-        cache,
-    };
+    let num_episodes = options.episodes;
+    let config = PpoConfig { num_episodes, num_cores, cache, ..PpoConfig::default() };
     let name =
         format!("collection, {num_cores} threads, {}", if cache { "cached" } else { "exact" });
     let mut iteration = 0;

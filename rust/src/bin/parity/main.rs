@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{json, Value};
-use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
+use twisterl::collector::ppo::{collect, PpoConfig, Truncation};
 use twisterl::collector::Rollout;
 use twisterl::envs;
 use twisterl::nn::Scratch;
@@ -204,8 +204,7 @@ fn collected(request: &Request<'_>) -> Result<Value> {
             "bootstrap" => Truncation::Bootstrap,
             _ => Truncation::Terminal,
         },
-        difficulty_distribution: DifficultyDistribution::Fixed,
-        cache: true,
+        ..PpoConfig::default()
     };
     let (seed, iteration) = (request.number("seed")? as u64, request.number("iteration")? as u64);
     let rollout = collect(&*env, &policy, &config, seed, iteration, &mut || Ok(()))?;
