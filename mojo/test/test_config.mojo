@@ -1,7 +1,7 @@
 """The JSON reader, and configs that must be accepted or refused at a path."""
 
 from std.os import listdir
-from std.testing import TestSuite, assert_equal, assert_raises, assert_true
+from std.testing import TestSuite, assert_equal, assert_true
 
 from golden import at
 from twisterl.config import Config

@@ -6,7 +6,6 @@ from golden import at, number, read_golden
 from twisterl.json import Json
 from twisterl.puzzle import (
     Board,
-    InlineArray,
     PackedPuzzle,
     Puzzle,
     Settings,

@@ -5,14 +5,14 @@ from std.testing import TestSuite, assert_almost_equal, assert_equal, assert_rai
 
 from twisterl.config import Config, Evaluation
 from twisterl.episodes import Player
-from twisterl.es import EvolutionStrategy, initial_weights
+from twisterl.es import initial_weights
 from twisterl.evaluate import Report, evaluate
 from twisterl.files import read_text
 from twisterl.json import Json
 from twisterl.metrics import METRICS
 from twisterl.network import Layout
 from twisterl.puzzle import PackedPuzzle, Settings
-from twisterl.run import LAST, STATE, Options, Run
+from twisterl.run import LAST, Options, Run
 from twisterl.weights import Tensors, policy_weights
 from twisterl.workers import Worker, run_workers
 

@@ -1,9 +1,7 @@
 """Model files: both ways, whole or not at all, and refused when they are not what they should be."""
 
-from std.os import makedirs, remove
-from std.os.path import exists
 from std.tempfile import TemporaryDirectory
-from std.testing import TestSuite, assert_equal, assert_false, assert_raises, assert_true
+from std.testing import TestSuite, assert_equal, assert_raises
 
 from twisterl.es import initial_weights
 from twisterl.files import make_folder, read_file, read_text, write_atomic

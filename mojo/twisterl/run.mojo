@@ -11,7 +11,7 @@ from std.time import perf_counter_ns
 
 from .config import Config
 from .es import EvolutionStrategy, Generation
-from .evaluate import Report, evaluate
+from .evaluate import evaluate
 from .files import make_folder, read_text, write_atomic
 from .interrupt import interrupted
 from .metrics import METRICS, Metrics

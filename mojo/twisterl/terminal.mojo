@@ -1,7 +1,6 @@
 """The progress of a run: one line that is redrawn on a terminal, plain lines elsewhere."""
 
 from std.ffi import c_int, external_call
-from std.sys import stdout
 
 
 struct ProgressLine(Movable):
@@ -28,15 +27,6 @@ struct ProgressLine(Movable):
             self.is_open = True
         else:
             print(line, flush=True)
-
-    def say(mut self, line: String):
-        """Writes a line that stays.
-
-        Args:
-            line: Text without a line end.
-        """
-        self.close()
-        print(line, flush=True)
 
     def close(mut self):
         """Ends a live line."""

@@ -415,9 +415,21 @@ DEFAULT_EVALS = {
     "ES": ["ppo_deterministic"],
 }
 
-# How a network is played whose values alone have learned, by ES with the player "value": its
-# untrained policy decides between equal values only.
-BY_VALUE: dict[str, Any] = {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}
+
+def by_value(asked: dict[str, Any]) -> dict[str, Any]:
+    """How a network is played whose values alone have learned, by ES with the player "value".
+
+    They lead a beam, and its untrained policy decides between equal values only.
+
+    Raises:
+        ValueError: play by the policy is asked for.
+    """
+    by_policy = asked.get("deterministic") or asked.get("num_mcts_searches")
+    if by_policy or asked.get("strategy") not in (None, "beam"):
+        problem = "expected beam as the strategy: this run has learned values, not its policy"
+        raise ValueError(problem)
+    return {"beam_width": 64, "beam_value_weight": 1e6, **asked, "strategy": "beam"}
+
 
 # The classes of this package: short name, kind, where it is, what its constructor takes.
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {

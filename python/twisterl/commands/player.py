@@ -9,7 +9,7 @@ from typing import Any
 
 from twisterl.build import load_player
 from twisterl.checkpoint import BASE_CONFIG, RunFolder
-from twisterl.config import BY_VALUE
+from twisterl.config import by_value
 from twisterl.faults import ConfigError, Fault
 from twisterl.strict_json import read_json
 
@@ -100,11 +100,10 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
     algorithm = config["algorithm"]
     collecting = algorithm.get("collecting", {})
     if collecting.get("player") == "value":
-        by_policy = asked["deterministic"] or asked.get("num_mcts_searches")
-        if by_policy or asked["strategy"] not in (None, "beam"):
-            problem = "expected beam: this run has learned values, its policy is untrained"
-            raise ConfigError([Fault("--strategy", problem)], "command line")
-        return {**BY_VALUE, **asked, "strategy": "beam"}
+        try:
+            return by_value(asked)
+        except ValueError as error:
+            raise ConfigError([Fault("--strategy", str(error))], "command line") from error
     judged = algorithm["evals"].get(algorithm["learning"]["diff_metric"], {})
     taught = "mcts" if judged.get("num_mcts_searches") else judged.get("strategy")
     strategy = asked["strategy"]

@@ -142,9 +142,7 @@ class ES(Algorithm):
             ValueError: as there, or the untrained policy of the value player is asked for.
         """
         if self.config["collecting"]["player"] == "value":
-            if options.get("strategy") not in (None, "beam") or options.get("num_mcts_searches"):
-                raise ValueError("strategy: expected beam: the value player's policy is untrained")
-            options = {**models.BY_VALUE, **options, "strategy": "beam"}
+            options = models.by_value(options)
         return super().solve(state, deterministic, *numbers, **options)
 
     def _settings(self) -> str:
