@@ -76,8 +76,7 @@ def main() -> int:
                 else:
                     rows[running[done].title] = row(played, current)
                     print(f"same  {played.line}, {played.seconds:.0f} s", flush=True)
-                lines = [rows[board.title] for board in boards if board.title in rows]
-                REPORT.write_text(ABOUT + "".join(f"{line}\n" for line in lines))
+                REPORT.write_text(report(boards, rows))
     except PortError as error:
         print(error, file=sys.stderr)
         return 1
@@ -85,6 +84,13 @@ def main() -> int:
         print(f"skipped: {reason}")
     print(f"{different} boards differ, {len(rows)} of {len(boards)} are in the report")
     return 1 if different or compare.must_not_skip(skipped) else 0
+
+
+def report(boards: list[Board], rows: dict[str, str]) -> str:
+    lines = [rows[board.title] for board in boards if board.title in rows]
+    missing = [board.title for board in boards if board.title not in rows]
+    rest = f"\nNot played yet: {', '.join(missing)}.\n" if missing else ""
+    return ABOUT + "".join(f"{line}\n" for line in lines) + rest
 
 
 def play(ports: dict[str, Port], board: Board, transitions: float) -> Played:
