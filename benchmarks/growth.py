@@ -18,7 +18,7 @@ PROGRAM = str(ROOT / "target" / "release" / "benchmark")
 
 
 def growth(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The engine by board side, width of the first layer, batch and threads; medians of rounds."""
+    """The engine by board side, width of the first layer, batch, episodes and threads."""
     build()
     plan = WORKLOADS["growth"]
     base = plan["base"]
@@ -26,7 +26,7 @@ def growth(options: argparse.Namespace) -> list[dict[str, Any]]:
     for side in plan["environment"]["side"]:
         for name in plan["environment"]["figures"]:
             rows.append(grown("side", side, measure(name, **{**base, "side": side})))
-    for axis in ("side", "embedding"):
+    for axis in ("side", "embedding", "episodes"):
         for value in plan[axis]["values"]:
             for name in plan[axis]["figures"]:
                 rows.append(grown(axis, value, measure(name, **{**base, axis: value})))

@@ -146,6 +146,7 @@ COLLECTING = {
     "task": "collect",
     "threads": 1,
     "episodes": growth.WORKLOADS["collection"]["episodes"],
+    "seconds": growth.WORKLOADS["collection"]["seconds"],
 }
 
 

@@ -22,6 +22,7 @@ PANELS = [
     ("side", "steps/s", "board side", "collected steps/s, 1 thread"),
     ("embedding", "steps/s", "width of the first layer", "collected steps/s, 1 thread"),
     ("batch", "ns", "boards evaluated together", "ns a step with the policy"),
+    ("episodes", "steps/s", "episodes of a collection", "collected steps/s, 1 thread"),
     ("threads", "steps/s", "threads", "collected steps/s"),
 ]
 

@@ -18,6 +18,7 @@ from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
 
 DIFFICULTY = growth.WORKLOADS["collection"]["difficulty"]
 EPISODES = growth.WORKLOADS["collection"]["episodes"]
+SECONDS = growth.WORKLOADS["collection"]["seconds"]
 DEFAULT_EPISODES = 512 * 32
 
 
@@ -31,6 +32,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "side": side,
                 "difficulty": DIFFICULTY,
                 "episodes": EPISODES,
+                "seconds": SECONDS,
             }
             kinds: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
                 ("exact f32, no cache", request, {"cache": False}),
@@ -50,9 +52,7 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                     name = f"collection {side}×{side}, {kind}, {plural(threads)}"
                     goal = {"ratio": 30 if cache else 4.5} if side == 3 or not cache else {}
                     rows.append(row(name, "steps/s", figures, **goal))
-            # A round of a few milliseconds would show what starting threads takes.
-            many = {**request, "episodes": DEFAULT_EPISODES}
-            rows.append(scaling(bench, f"collection {side}×{side}, 1 → 2 threads", many))
+            rows.append(scaling(bench, f"collection {side}×{side}, 1 → 2 threads", request))
     return rows
 
 
@@ -228,8 +228,8 @@ def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
         with Bench(options.repeats, with_peer=False) as bench:
             for _ in range(min(options.repeats, 3)):
                 measured = plain.iterate()
-                collecting = {"task": "collect", "episodes": EPISODES, **request}
-                collected = bench.measure(OURS, threads, collecting)
+                collecting = {"episodes": EPISODES, "seconds": SECONDS, **request}
+                collected = bench.measure(OURS, threads, {"task": "collect", **collecting})
                 iterated = bench.measure(OURS, threads, {"task": "iterate", **request})
                 rounds["collection"].append({OURS: collected, PEER: measured["collect"]})
                 rounds["whole iteration"].append({OURS: iterated, PEER: measured["total"]})

@@ -84,17 +84,30 @@ def collect(
     difficulty: int,
     threads: int,
     episodes: int,
+    seconds: float,
     checkpoint: str | None = None,
     **ours: Any,
 ) -> Round:
-    """Steps of one collection; the number of steps is read after the clock has stopped."""
+    """Steps of collections, one after the other until `seconds` are over.
+
+    The steps of the last one are read after the clock has stopped: the peer makes a list of them.
+    """
     from twisterl import twisterl
 
     env = make_env(side, difficulty)
     policy = make_policy(env, checkpoint).to_rust()
     settings = {"num_cores": threads, "gamma": 0.995, "lambda": 0.995, **ours}
     collector = twisterl.collector.PPOCollector(num_episodes=episodes, **settings)
-    return lambda: collector.collect(env, policy), lambda data: len(data.values)
+
+    def work() -> tuple[int, Any]:
+        end, steps = time.perf_counter() + seconds, 0
+        while True:
+            data = collector.collect(env, policy)
+            if time.perf_counter() >= end:
+                return steps, data
+            steps += len(data.values)
+
+    return work, lambda done: done[0] + len(done[1].values)
 
 
 def search(
