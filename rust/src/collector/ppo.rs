@@ -18,10 +18,11 @@ pub use super::queue::DifficultyDistribution;
 pub use crate::engine::lockstep::MASKED_LOGIT;
 pub use crate::search::Truncation;
 
-/// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache.
-const LANES: usize = 48;
+/// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache. The fewer
+/// there are, the shorter is the end of a collection, when a worker waits for the last episodes.
+const LANES: usize = 24;
 /// With the evaluation cache only few lanes of a step reach the network.
-const LANES_WITH_CACHE: usize = 384;
+const LANES_WITH_CACHE: usize = 96;
 
 /// What to collect.
 #[derive(Clone, Debug, PartialEq)]
