@@ -82,7 +82,10 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
         "iterate": ("learning iteration 3×3, 2 threads",),
         "evaluate": ("evaluate 1,000 episodes sampled, 1 thread",),
         "solve": ("solve one board, greedy, from Python",),
-        "engine": ("search, PUCT 100, a simulation from the cache, 3×3",),
+        "engine": (
+            "combined step, 3×3",
+            "search, PUCT 100, the tree alone, 3×3",
+        ),
         "mojo": ("Mojo: combined step, InlineArray", "Mojo: Evolution Strategies, 2 threads"),
         "es": (
             "Evolution Strategies, Rust (peer: Mojo), 1 thread: policy steps",
