@@ -52,7 +52,9 @@ def collect(options: argparse.Namespace) -> list[dict[str, Any]]:
                     name = f"collection {side}×{side}, {kind}, {plural(threads)}"
                     goal = {"ratio": 30 if cache else 4.5} if side == 3 or not cache else {}
                     rows.append(row(name, "steps/s", figures, **goal))
-            rows.append(scaling(bench, f"collection {side}×{side}, 1 → 2 threads", request))
+            for episodes in (EPISODES, DEFAULT_EPISODES):
+                name = f"collection {side}×{side}, {episodes:,} episodes, 1 → 2 threads"
+                rows.append(scaling(bench, name, {**request, "episodes": episodes}))
     return rows
 
 

@@ -1,5 +1,6 @@
 //! Bringing the episodes of all workers into their order, each worker copying a share.
 
+use std::mem::MaybeUninit;
 use std::sync::{Mutex, PoisonError};
 
 use super::rollout::Rollout;
@@ -47,37 +48,24 @@ pub(super) fn merge(
     poll: Poll<'_>,
 ) -> Result<Rollout> {
     let homes = find_homes(parts);
-    let rows: usize = parts.iter().map(|part| part.rows.len()).sum();
-    let features: usize = parts.iter().map(|part| part.rows.rows.indices().len()).sum();
-    // Zeroed memory is not touched before it is written, by the worker that writes it.
-    let mut indices = vec![0; features];
-    let mut offsets = vec![0; rows + 1];
-    let mut merged = Rollout {
-        rows: SparseRows::default(),
-        masks: vec![false; rows * num_actions],
-        twists: vec![0; rows],
-        logits: vec![0.0; rows * num_actions],
-        log_probs: vec![0.0; rows],
-        values: vec![0.0; rows],
-        rewards: vec![0.0; rows],
-        actions: vec![0; rows],
-        advantages: vec![0.0; rows],
-        returns: vec![0.0; rows],
-        episode_starts: episode_starts(&homes),
-    };
+    let rows: usize = homes.iter().map(|home| home.to - home.from).sum();
+    let features: usize = homes.iter().map(|home| num_features(parts, home)).sum();
+    let wide = rows * num_actions;
+    let mut merged = Rollout { episode_starts: episode_starts(&homes), ..Rollout::default() };
+    let SparseRows { indices, offsets } = &mut merged.rows;
     let mut left = Slices {
         first_feature: 0,
-        indices: &mut indices,
-        ends: &mut offsets[1..],
-        masks: &mut merged.masks,
-        twists: &mut merged.twists,
-        logits: &mut merged.logits,
-        log_probs: &mut merged.log_probs,
-        values: &mut merged.values,
-        rewards: &mut merged.rewards,
-        actions: &mut merged.actions,
-        advantages: &mut merged.advantages,
-        returns: &mut merged.returns,
+        indices: room(indices, features),
+        ends: room(offsets, rows),
+        masks: room(&mut merged.masks, wide),
+        twists: room(&mut merged.twists, rows),
+        logits: room(&mut merged.logits, wide),
+        log_probs: room(&mut merged.log_probs, rows),
+        values: room(&mut merged.values, rows),
+        rewards: room(&mut merged.rewards, rows),
+        actions: room(&mut merged.actions, rows),
+        advantages: room(&mut merged.advantages, rows),
+        returns: room(&mut merged.returns, rows),
     };
     let num_workers = num_workers.min(rows.div_ceil(LEAST_SHARE)).max(1);
     let mut shares = Vec::with_capacity(num_workers);
@@ -102,8 +90,37 @@ pub(super) fn merge(
         Ok(())
     })?;
     drop(shares);
-    merged.rows = SparseRows { indices, offsets };
+    // SAFETY: no worker failed, so that each copied all homes of its share: `split_at` gave every
+    // home its own slices of these rooms, in order and without a gap, and `copy` writes them whole.
+    // The homes together have `rows` rows and `features` features.
+    unsafe {
+        merged.rows.indices.set_len(features);
+        merged.rows.offsets.set_len(1 + rows);
+        merged.masks.set_len(wide);
+        merged.twists.set_len(rows);
+        merged.logits.set_len(wide);
+        merged.log_probs.set_len(rows);
+        merged.values.set_len(rows);
+        merged.rewards.set_len(rows);
+        merged.actions.set_len(rows);
+        merged.advantages.set_len(rows);
+        merged.returns.set_len(rows);
+    }
     Ok(merged)
+}
+
+/// Memory for `len` more numbers, which zeros would be written to in vain.
+fn room<T>(numbers: &mut Vec<T>, len: usize) -> &mut [MaybeUninit<T>] {
+    numbers.reserve_exact(len);
+    &mut numbers.spare_capacity_mut()[..len]
+}
+
+/// Writes all of `room`; `numbers` are as many.
+fn fill<T: Copy>(room: &mut [MaybeUninit<T>], numbers: &[T]) {
+    assert_eq!(room.len(), numbers.len());
+    for (place, &number) in room.iter_mut().zip(numbers) {
+        place.write(number);
+    }
 }
 
 fn find_homes(parts: &[&Part]) -> Vec<Home> {
@@ -138,18 +155,18 @@ fn num_features(parts: &[&Part], home: &Home) -> usize {
 /// A range of rows of the merged arrays, to be written by one worker.
 struct Slices<'a> {
     first_feature: usize,
-    indices: &'a mut [i32],
+    indices: &'a mut [MaybeUninit<i32>],
     /// Where the features of each row end.
-    ends: &'a mut [i64],
-    masks: &'a mut [bool],
-    twists: &'a mut [i64],
-    logits: &'a mut [f32],
-    log_probs: &'a mut [f32],
-    values: &'a mut [f32],
-    rewards: &'a mut [f32],
-    actions: &'a mut [i64],
-    advantages: &'a mut [f32],
-    returns: &'a mut [f32],
+    ends: &'a mut [MaybeUninit<i64>],
+    masks: &'a mut [MaybeUninit<bool>],
+    twists: &'a mut [MaybeUninit<i64>],
+    logits: &'a mut [MaybeUninit<f32>],
+    log_probs: &'a mut [MaybeUninit<f32>],
+    values: &'a mut [MaybeUninit<f32>],
+    rewards: &'a mut [MaybeUninit<f32>],
+    actions: &'a mut [MaybeUninit<i64>],
+    advantages: &'a mut [MaybeUninit<f32>],
+    returns: &'a mut [MaybeUninit<f32>],
 }
 
 impl<'a> Slices<'a> {
@@ -197,25 +214,25 @@ impl<'a> Slices<'a> {
         (head, tail)
     }
 
+    /// Writes all of it: the rows of `home`, which are as many.
     fn copy(self, from: &Rollout, home: &Home, num_actions: usize) {
         let rows = home.from..home.to;
         let wide = home.from * num_actions..home.to * num_actions;
         let offsets = &from.rows.offsets()[home.from..=home.to];
-        let first = offsets[0];
-        self.indices.copy_from_slice(
-            &from.rows.indices()[first as usize..offsets[home.to - home.from] as usize],
-        );
+        let (first, last) = (offsets[0], offsets[home.to - home.from]);
+        fill(self.indices, &from.rows.indices()[first as usize..last as usize]);
+        assert_eq!(self.ends.len(), rows.len());
         for (end, offset) in self.ends.iter_mut().zip(&offsets[1..]) {
-            *end = offset - first + self.first_feature as i64;
+            end.write(offset - first + self.first_feature as i64);
         }
-        self.masks.copy_from_slice(&from.masks[wide.clone()]);
-        self.logits.copy_from_slice(&from.logits[wide]);
-        self.twists.copy_from_slice(&from.twists[rows.clone()]);
-        self.log_probs.copy_from_slice(&from.log_probs[rows.clone()]);
-        self.values.copy_from_slice(&from.values[rows.clone()]);
-        self.rewards.copy_from_slice(&from.rewards[rows.clone()]);
-        self.actions.copy_from_slice(&from.actions[rows.clone()]);
-        self.advantages.copy_from_slice(&from.advantages[rows.clone()]);
-        self.returns.copy_from_slice(&from.returns[rows]);
+        fill(self.masks, &from.masks[wide.clone()]);
+        fill(self.logits, &from.logits[wide]);
+        fill(self.twists, &from.twists[rows.clone()]);
+        fill(self.log_probs, &from.log_probs[rows.clone()]);
+        fill(self.values, &from.values[rows.clone()]);
+        fill(self.rewards, &from.rewards[rows.clone()]);
+        fill(self.actions, &from.actions[rows.clone()]);
+        fill(self.advantages, &from.advantages[rows.clone()]);
+        fill(self.returns, &from.returns[rows]);
     }
 }
