@@ -35,7 +35,7 @@ def trained_run(options: argparse.Namespace) -> Path:
         begin = time.monotonic()
         child = subprocess.Popen(
             [*command, "--run_path", str(run)],
-            env=without_thread_choice(),
+            env=sides.without_thread_choice(OURS),
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
         )
@@ -44,13 +44,6 @@ def trained_run(options: argparse.Namespace) -> Path:
         # Kilobytes on Linux, bytes on macOS.
         options.peak_mib = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return Path(options.folder.name) / "run"
-
-
-def without_thread_choice() -> dict[str, str]:
-    """The environment of a user who has chosen no number of threads."""
-    found = sides.environment(OURS, 1)
-    del found["OMP_NUM_THREADS"]
-    return found
 
 
 def solve(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -109,7 +102,7 @@ def torch_memory() -> list[dict[str, Any]]:
         return []
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_TORCH],
-        env=without_thread_choice(),
+        env=sides.without_thread_choice(OURS),
         capture_output=True,
         text=True,
         check=True,

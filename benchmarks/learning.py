@@ -142,14 +142,11 @@ def worst(name: str, unit: str, values: Sequence[float | None], **goal: float) -
 
 def learn(side: str, arguments: list[str]) -> dict[str, Any]:
     """Runs learner.py with the interpreter of `side`; what it reports."""
-    environment = sides.environment(side, 2)
-    # As a user would: each side chooses its threads by itself.
-    del environment["OMP_NUM_THREADS"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         subprocess.run(
             [sides.interpreter(side), str(LEARNER), *arguments, str(report)],
-            env=environment,
+            env=sides.without_thread_choice(side),
             cwd=ROOT,
             check=True,
             stdout=subprocess.DEVNULL,

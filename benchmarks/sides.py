@@ -43,6 +43,13 @@ def environment(side: str, threads: int) -> dict[str, str]:
     return found
 
 
+def without_thread_choice(side: str) -> dict[str, str]:
+    """As `environment`, of a user who has chosen no number of threads."""
+    found = environment(side, 1)
+    del found["OMP_NUM_THREADS"]
+    return found
+
+
 class UnavailableError(MeasurementError):
     """This machine lacks what a benchmark needs; the text says what and how to get it."""
 
