@@ -83,8 +83,8 @@ class DensePPO:
         end, end_cpu = time.perf_counter(), time.process_time()
         count = len(batch[1])
         return {
-            "collect": {"seconds": middle - start, "cpu_s": middle_cpu - cpu, "count": count},
-            "total": {"seconds": end - start, "cpu_s": end_cpu - cpu, "count": count},
+            "collection": {"seconds": middle - start, "cpu_s": middle_cpu - cpu, "count": count},
+            "whole iteration": {"seconds": end - start, "cpu_s": end_cpu - cpu, "count": count},
         }
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -16,19 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import growth
-import peer
-from evolution import run_mojo
+from evolution import compiled_or_skipped
 from results import row
-from sides import (
-    OURS,
-    PEER,
-    ROOT,
-    Bench,
-    compare_rounds,
-    ended,
-    pinned,
-    spread,
-)
+from sides import OURS, PEER, ROOT, Bench, compare_rounds, ended, pinned, spread
 
 EXAMPLE = ROOT / "examples" / "es_puzzle8_v1.json"
 WORK = growth.WORKLOADS["es"]
@@ -44,22 +33,18 @@ def es(options: argparse.Namespace) -> list[dict[str, Any]]:
 def against_mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The example config in Rust and, with the peers, in Mojo."""
     count = WORK["generations"]
-    with_mojo = options.peer and shutil.which("mojo") is not None
-    if options.peer and not with_mojo:
-        options.skipped.append("es against Mojo: no mojo command; see requirements/mojo.txt")
+    program = compiled_or_skipped(options, "train_puzzle") if options.peer else None
+    with_mojo = program is not None
     rates: dict[int, list[dict[str, dict[str, float]]]] = {1: [], 2: []}
-    with tempfile.TemporaryDirectory() as folder, Bench(options.repeats, False) as bench:
+    with tempfile.TemporaryDirectory() as folder, Bench(options, None) as bench:
         config = example(count)
         path = Path(folder) / "es.json"
         path.write_text(json.dumps(config))
-        program = Path(folder) / "train_puzzle"
-        if with_mojo:
-            run_mojo(["build", "mojo/train_puzzle.mojo", "-o", str(program)])
         for _ in range(options.repeats):
             for threads, rounds in rates.items():
                 request = {"task": "es_example", "config": config, "threads": threads}
                 found = {OURS: bench.measure(OURS, threads, request)}
-                if with_mojo:
+                if program is not None:
                     mojo = measure_mojo(program, path, threads, f"{folder}/run")
                     found[PEER] = {**mojo, "count": found[OURS]["count"]}
                 rounds.append(found)
@@ -69,12 +54,8 @@ def against_mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
         plural = "1 thread" if threads == 1 else f"{threads} threads"
         name = f"Evolution Strategies, Rust{' (peer: Mojo)' if with_mojo else ''}, {plural}"
         figures = compare_rounds(rounds)
-        found = row(f"{name}: policy steps", "steps/s", figures, ratio_cpu=1 / WITHIN)
-        if with_mojo:
-            ratio = figures["ratio_cpu"]["median"]
-            found["goal"]["met"] = bool(1 / WITHIN <= ratio <= WITHIN)
-            found["peer_is"] = "Mojo"
-        rows.append({**found, "steps": steps})
+        found = row(f"{name}: policy steps", "steps/s", figures, within_cpu=WITHIN)
+        rows.append({**found, "steps": steps, **({"peer_is": "Mojo"} if with_mojo else {})})
         by_generation = [
             {side: {**measured, "count": count} for side, measured in each.items()}
             for each in rounds
@@ -101,9 +82,9 @@ def example(generations: int) -> dict[str, Any]:
     return config
 
 
-def measure_mojo(program: Path, config: Path, threads: int, folder: str) -> dict[str, float]:
+def measure_mojo(program: str, config: Path, threads: int, folder: str) -> dict[str, float]:
     """Seconds and processor time of one run of the trainer."""
-    command = [str(program), "--config", str(config), "--threads", str(threads), "--out", folder]
+    command = [program, "--config", str(config), "--threads", str(threads), "--out", folder]
     start = time.perf_counter()
     with pinned(threads):
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -115,17 +96,18 @@ def measure_mojo(program: Path, config: Path, threads: int, folder: str) -> dict
 def against_evosax(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Rust and OpenES of evosax with the same population, network, episodes and steps."""
     work = WORK["evosax"]
-    with_peer = options.peer and peer.is_there("evosax", "es against evosax", options.skipped)
     rows = []
-    with Bench(options.repeats, with_peer, "evosax") as bench:
+    with Bench(options, "evosax") as bench:
         for pairs in work["pairs"]:
             asked = {"task": "es_generations", "num_pairs": pairs, "episodes": work["episodes"]}
             asked["steps"] = work["steps"]
             ours = {"count": work["generations"]}
             theirs = {"count": work["peer_generations"]}
             name = f"Evolution Strategies, {2 * pairs} members × {work['episodes']} episodes"
-            name += f" × {work['steps']} steps{' (peer: OpenES)' if with_peer else ''}, 1 thread"
+            name += (
+                f" × {work['steps']} steps{' (peer: OpenES)' if bench.with_peer else ''}, 1 thread"
+            )
             figures = bench.compare(asked, 1, ours, theirs)
             found = row(f"{name}: generations", "/s", figures, ratio_cpu=10)
-            rows.append({**found, "peer_is": peer.PEERS["evosax"].title} if with_peer else found)
+            rows.append({**found, **bench.peer_is()})
     return rows

@@ -40,11 +40,10 @@ SPEEDS = {
 
 def mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The Mojo port: mojo run mojo/benchmark.mojo --json; times are processor time."""
-    report = json.loads(growth.run([benchmark_program(), "--json"]))
+    report = json.loads(growth.run([compiled("benchmark"), "--json"]))
     rows = []
     for figure in report["figures"]:
-        value = {key: figure[key] for key in ("median", "low", "high")}
-        name = figure["name"]
+        name, value = figure["name"], growth.median_and_range(figure)
         goal = SPEEDS.get(name, {})
         rows.append(row(f"Mojo: {name}", figure["unit"], {OURS: value}, **goal))
     return rows
@@ -71,8 +70,7 @@ def judge(
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        program = folder / "train_puzzle"
-        run_mojo(["build", "mojo/train_puzzle.mojo", "-o", str(program)])
+        program = compiled("train_puzzle")
         for player, bounds in goals.items():
             config = json.loads(example.read_text())
             config["algorithm"]["collecting"]["player"] = player
@@ -105,11 +103,11 @@ def judge(
     return rows
 
 
-def train(folder: Path, program: Path, seed: int, limit_s: float) -> dict[str, Any]:
+def train(folder: Path, program: str, seed: int, limit_s: float) -> dict[str, Any]:
     """A run of `folder`/config.json: its evaluations, and the processor time of all threads."""
     target = folder / f"seed{seed}"
-    command = [program, "--config", folder / "config.json", "--seed", str(seed)]
-    command += ["--time-budget", str(limit_s), "--out", target]
+    command = [program, "--config", str(folder / "config.json"), "--seed", str(seed)]
+    command += ["--time-budget", str(limit_s), "--out", str(target)]
     before = processor_seconds()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     cpu_s = processor_seconds() - before
@@ -138,28 +136,26 @@ def processor_seconds() -> float:
 
 
 @functools.cache
-def benchmark_program() -> str:
-    """The compiled mojo/benchmark.mojo."""
-    program = ROOT / "target" / "benchmark-mojo"
-    program.parent.mkdir(exist_ok=True)
-    run_mojo(["build", "mojo/benchmark.mojo", "-o", str(program)])
-    return str(program)
-
-
-def run_mojo(arguments: list[str]) -> str:
-    """What the compiler, or the program that it runs, writes.
+def compiled(name: str) -> str:
+    """The program of mojo/`name`.mojo, built once.
 
     Raises:
-        UnavailableError: there is none here.
+        UnavailableError: there is no compiler here.
     """
     if shutil.which("mojo") is None:
         raise UnavailableError("no mojo command on the path; see requirements/mojo.txt")
-    done = subprocess.run(
-        ["mojo", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    program = ROOT / "target" / f"{name}-mojo"
+    program.parent.mkdir(exist_ok=True)
+    environment = {**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"}
+    command = ["mojo", "build", f"mojo/{name}.mojo", "-o", str(program)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return str(program)
+
+
+def compiled_or_skipped(options: argparse.Namespace, name: str) -> str | None:
+    """As `compiled`; without a compiler None, and `options.skipped` says why."""
+    try:
+        return compiled(name)
+    except UnavailableError as error:
+        options.skipped.append(f"{options.running}, Mojo: {error}")
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import random
+import json
 import subprocess
 import sys
 import tempfile
@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import results
+import peer
 import sides
+from learning import worst
 from results import row
 from sides import OURS, PEER, ROOT, Bench, spread
 
 EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
+SOLVED = 0.95
 
 
 def trained_weights(options: argparse.Namespace) -> Path:
@@ -29,8 +31,8 @@ def trained_weights(options: argparse.Namespace) -> Path:
 def trained_run(options: argparse.Namespace) -> Path:
     """The run folder of the example config, trained once: `options.peak_mib`, `options.train_s`."""
     if not hasattr(options, "folder"):
-        options.folder = tempfile.TemporaryDirectory()
-        run = Path(options.folder.name) / "run"
+        folder = tempfile.TemporaryDirectory()
+        run = Path(folder.name) / "run"
         command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
         begin = time.monotonic()
         child = subprocess.Popen(
@@ -43,38 +45,18 @@ def trained_run(options: argparse.Namespace) -> Path:
         options.train_s = time.monotonic() - begin
         # Kilobytes on Linux, bytes on macOS.
         options.peak_mib = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        options.folder = folder
     return Path(options.folder.name) / "run"
 
 
 def solve(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Greedy solution of one board by `Algorithm.solve`, with a trained network."""
-    checkpoint = trained_weights(options)
-    boards = solvable_boards(checkpoint, 100)
-    request = {"task": "solve", "checkpoint": str(checkpoint), "boards": boards, "repeats": 5}
-    with Bench(options.repeats, options.peer) as bench:
-        figures = sides.per_call(bench.compare(request))
+    checkpoint = str(trained_weights(options))
+    with Bench(options) as bench:
+        found = bench.measure(OURS, 1, {"task": "solvable", "checkpoint": checkpoint, "count": 100})
+        request = {"task": "solve", "checkpoint": checkpoint, "boards": found["boards"]}
+        figures = sides.per_call(bench.compare({**request, "repeats": 5}))
     return [row("solve one board, greedy, from Python", "µs", figures, at_most=100)]
-
-
-def solvable_boards(checkpoint: Path, count: int) -> list[list[int]]:
-    """Uniformly random boards that the network of `checkpoint` solves greedily."""
-    sys.path.insert(0, str(ROOT / "python"))
-    from twisterl.rl import PPO
-    from worker import make_env, make_policy
-
-    env = make_env(3, 1)
-    algorithm = PPO(env, make_policy(env, str(checkpoint)), {"device": "cpu"})
-    source = random.Random(0)
-    boards: list[list[int]] = []
-    while len(boards) < count:
-        board = list(range(9))
-        source.shuffle(board)
-        try:
-            if algorithm.solve(board, True):
-                boards.append(board)
-        except ValueError:
-            continue  # Half of all boards cannot be solved.
-    return boards
 
 
 IMPORT_TORCH = """
@@ -86,13 +68,18 @@ print(found["Rss:"] - found["Anonymous:"], found["Anonymous:"])
 
 
 def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Peak resident memory and seconds of the training run of the example config."""
-    trained_run(options)
+    """The training run of the example config: peak resident memory, time, and time to solve."""
+    run = trained_run(options)
     peak, seconds = ({OURS: spread([found])} for found in (options.peak_mib, options.train_s))
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    judged = [line for line in lines if "uniform" in line["evals"]]
+    reached = (x["elapsed_s"] for x in judged if x["evals"]["uniform"]["success"] >= SOLVED)
+    title = f"`make train`: sampled success {SOLVED} on its 200 random boards after"
     return [
         row("peak memory of `make train`", "MiB", peak, at_most=500),
         *torch_memory(),
-        row("time of `make train`, start to end", "s", seconds),
+        worst(title, "s", [next(reached, None)], at_most=45),
+        row("`make train`: start to end", "s", seconds),
     ]
 
 
@@ -115,17 +102,23 @@ def torch_memory() -> list[dict[str, Any]]:
 
 
 def strategies(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One PPO network on uniformly random boards: sampling, tree search, beams."""
-    command = [sys.executable, "benchmarks/strategies.py", str(trained_run(options))]
-    subprocess.run(
-        command,
+    """The network of `make train` on uniformly random boards: sampling, tree search, beams."""
+    done = subprocess.run(
+        [sys.executable, "benchmarks/strategies.py", "--json", str(trained_run(options))],
         env=sides.environment(OURS, 2),
         cwd=ROOT,
+        capture_output=True,
+        text=True,
         check=True,
-        stdout=subprocess.DEVNULL,
     )
-    found: list[dict[str, Any]] = results.read("strategies")["rows"]
-    return found
+    goals = {
+        "sample 10: solved": {"at_least": 100},
+        "sample 10: moves / optimum": {"at_most": 1.15},
+    }
+    return [
+        row(f"8-puzzle, PPO, {name}", unit, {OURS: {"median": value}}, **goals.get(name, {}))
+        for name, unit, value in json.loads(done.stdout)
+    ]
 
 
 IMPORT = """
@@ -139,9 +132,10 @@ print(time.perf_counter() - start, int("torch" in sys.modules))
 def imports(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Seconds that `import twisterl` takes, and whether it imports torch."""
     torch = {}
+    asked = [OURS, PEER] if peer.is_there(options) else [OURS]
     seconds: dict[str, list[float]] = {}
     for _ in range(options.repeats):
-        for side in [OURS, PEER] if options.peer else [OURS]:
+        for side in asked:
             done = subprocess.run(
                 [sides.interpreter(side), "-c", IMPORT],
                 env=sides.environment(side, 2),

@@ -1,43 +1,66 @@
-"""How the engine's figures grow, and how many instructions they take: what run.py calls."""
+"""How the figures grow, and how many instructions they take: `growth`, `instructions` of run.py."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from results import ROOT, row
-from sides import OURS, MeasurementError, UnavailableError
+from sides import OURS, Bench, MeasurementError, UnavailableError, per_call
 
 WORKLOADS = json.loads((Path(__file__).resolve().parent / "workloads.json").read_text())
+PLAN = WORKLOADS["growth"]
+# As titles say it, where the option of the Rust benchmark has another name.
+AXES = {"search_episodes": "games", "batches": "batch"}
 PROGRAM = str(ROOT / "target" / "release" / "benchmark")
 
 
 def growth(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The engine by board side, width of the first layer, batch, episodes and threads."""
+    """All workloads by board side, width of the first layer, batch, episodes and threads."""
     build()
-    plan = WORKLOADS["growth"]
-    base = plan["base"]
+    return of_the_engine() + of_python(options)
+
+
+def of_the_engine() -> list[dict[str, Any]]:
+    """What the Rust benchmark measures, each with the peak of its memory where it stores much."""
     rows = []
-    for side in plan["environment"]["side"]:
-        for name in plan["environment"]["figures"]:
-            rows.append(grown("side", side, measure(name, **{**base, "side": side})))
-    for axis in ("side", "embedding", "episodes"):
-        for value in plan[axis]["values"]:
-            for name in plan[axis]["figures"]:
-                rows.append(grown(axis, value, measure(name, **{**base, axis: value})))
-    for batch in plan["batch"]["values"]:
-        name = f"combined step with policy, batch {batch}"
-        figure = measure(name, **base, batches=batch)
-        rows.append(grown("batch", batch, {**figure, "name": "combined step with policy"}))
-    for threads in (1, 2):
-        for how in ("exact", "cached"):
-            figure = measure(f"collection, {threads} threads, {how}", **base, threads=threads)
-            rows.append(grown("threads", threads, {**figure, "name": f"collection, {how}"}))
+    for axis in ("side", "embedding", "episodes", "search_episodes", "batches", "threads"):
+        for part in PLAN[axis]:
+            for value in part["values"]:
+                for name in part["figures"]:
+                    sizes = {"search_episodes": PLAN["games"], **PLAN["base"], axis: value}
+                    figure = measure(name.format(value), **sizes)
+                    rows.append(grown(axis, value, figure["unit"], figure["name"], figure))
+                    if part.get("memory") and figure["peak_mib"] is not None:
+                        peak = dict.fromkeys(("median", "low", "high"), figure["peak_mib"])
+                        rows.append(grown(axis, value, "MiB", figure["name"], peak))
+    return rows
+
+
+def of_python(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Updates of PPO, and solutions of one board that find none, by a network of chance."""
+    rows = []
+    with Bench(options, None) as bench:
+        updates = PLAN["updates"]
+        for axis in ("side", "embedding", "threads"):
+            for value in updates[axis]:
+                asked = {"side": 3, "embedding": 512, "threads": 2, **updates["work"], axis: value}
+                found = bench.compare({"task": "train_step", **asked}, asked["threads"])
+                rows.append(grown(axis, value, "sample-epochs/s", "training step", found[OURS]))
+        solving = PLAN["solve"]
+        for side in solving["side"]:
+            for kind, how in solving["strategies"].items():
+                asked = {"task": "search_in_vain", "side": side, "how": how, **solving["work"]}
+                found = per_call(bench.compare(asked))
+                name = f"solve, {kind}, {solving['work']['moves']} moves"
+                rows.append(grown("side", side, "µs", name, found[OURS]))
     return rows
 
 
@@ -50,16 +73,27 @@ def command(name: str, **options: Any) -> list[str]:
     """The Rust benchmark for one figure; `side` is the board's width and height."""
     side = options.pop("side")
     options = {"width": side, "height": side, "threads": 1, **options}
-    flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    flags = [
+        part
+        for key, value in options.items()
+        for part in (f"--{key.replace('_', '-')}", str(value))
+    ]
     return [PROGRAM, "--json", "--only", name, *flags]
 
 
 def measure(name: str, **options: Any) -> dict[str, Any]:
-    text = run(command(name, **options, seconds=WORKLOADS["growth"]["seconds"]))
-    figures = json.loads(text)["figures"]
+    """The figure of this name, with `peak_mib` of the process that measured it."""
+    seconds = options.pop("seconds", PLAN["seconds"])
+    report = json.loads(run(command(name, **options, seconds=seconds)))
+    figures = report["figures"]
     if len(figures) != 1:
         raise MeasurementError(f"expected one figure {name!r}, got {len(figures)}")
-    return figures[0]
+    return {**figures[0], "peak_mib": report["peak_mib"]}
+
+
+def median_and_range(figure: dict[str, Any]) -> dict[str, float]:
+    """Of a figure as the benchmarks of Rust and Mojo print it."""
+    return {key: figure[key] for key in ("median", "low", "high")}
 
 
 def run(arguments: list[str]) -> str:
@@ -69,11 +103,13 @@ def run(arguments: list[str]) -> str:
     return done.stdout
 
 
-def grown(axis: str, value: int, figure: dict[str, Any]) -> dict[str, Any]:
-    spread = {key: figure[key] for key in ("median", "low", "high")}
-    # A collection is named by its threads; the axis says which.
-    name = re.sub(r", \d+ threads", "", figure["name"])
-    each = row(f"{name}, {axis} {value}", figure["unit"], {OURS: spread})
+def grown(axis: str, value: int, unit: str, figure: str, found: dict[str, Any]) -> dict[str, Any]:
+    """A row of the figure named so at one point of the axis."""
+    # Threads and batch are in the names of Rust's figures; the axis says which.
+    name = re.sub(r", (\d+ threads|batch \d+)", "", figure)
+    what = f"{name}: peak memory" if unit == "MiB" else name
+    title = f"{what}, {AXES.get(axis, axis)} {value}"
+    each = row(title, unit, {OURS: median_and_range(found)})
     return {**each, "figure": name, "axis": axis, "value": value}
 
 
@@ -85,24 +121,34 @@ def instructions(options: argparse.Namespace) -> list[dict[str, Any]]:
     if not shutil.which("valgrind"):
         raise UnavailableError("valgrind is not on this machine: apt install valgrind")
     build()
-    rows = []
+    plan = WORKLOADS["instructions"]
+    runs = [
+        (work["figure"], times * work["repeats"])
+        for work in plan
+        if "whole" not in work
+        for times in (1, 2)
+    ]
+    # Counts do not depend on what else runs.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = dict(zip(runs, pool.map(lambda asked: counted(*asked), runs), strict=True))
     found: dict[str, float] = {}
-    for workload in WORKLOADS["instructions"]:
-        name = workload["figure"]
-        if "whole" in workload:
-            found[name] = found[workload["whole"]] - found[workload["part"]]
+    for work in plan:
+        name = work["figure"]
+        if "whole" in work:
+            found[name] = found[work["whole"]] - found[work["part"]]
         else:
-            once, twice = (counted(name, times * workload["repeats"]) for times in (1, 2))
+            once, twice = (counts[name, times * work["repeats"]] for times in (1, 2))
             found[name] = (twice[0] - once[0]) / (twice[1] - once[1])
-        rows.append(row(f"{name}, 3×3", "instructions", {OURS: {"median": found[name]}}))
-    return rows
+    return [
+        row(f"{name}, 3×3", "instructions", {OURS: {"median": count}})
+        for name, count in found.items()
+    ]
 
 
 def counted(name: str, repeats: int) -> tuple[int, float]:
     """(instructions, how much was done) of one run."""
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    base = WORKLOADS["growth"]["base"]
-    arguments = [*valgrind, *command(name, **base, repeats=repeats)]
+    arguments = [*valgrind, *command(name, **PLAN["base"], repeats=repeats)]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:

@@ -14,8 +14,8 @@ from typing import Any
 
 import growth
 import peer
-from evolution import benchmark_program
-from sides import OURS, UnavailableError, Worker, pinned, spread
+from evolution import compiled_or_skipped
+from sides import OURS, Worker, pinned, spread
 
 PLAN = growth.WORKLOADS["steps"]
 MOVES = PLAN["difficulty"]
@@ -44,17 +44,16 @@ def languages(options: argparse.Namespace) -> list[dict[str, Any]]:
         columns[title] = column(worker)
 
     add("Python", python, OURS)
-    try:
-        columns["Mojo"] = mojo(benchmark_program())
-    except UnavailableError as error:
-        options.skipped.append(f"languages, Mojo: {error}")
+    program = compiled_or_skipped(options, "benchmark")
+    if program is not None:
+        columns["Mojo"] = mojo(program)
     for name, column in (
         ("peer", python_peer),
         ("jumanji", jax),
-        ("pgx", jax),
+        ("pgx", pgx),
         ("sb3", stable_baselines),
     ):
-        if options.peer and peer.is_there(name, "languages", options.skipped):
+        if peer.is_there(options, name):
             add(peer.PEERS[name].title, column, name)
     rounds = [
         {(title, side): column(side) for side in PLAN["sides"] for title, column in columns.items()}
@@ -163,6 +162,12 @@ def python_peer(worker: Worker) -> Column:
 
 def jax(worker: Worker) -> Column:
     return each(worker, steps("reset", "combined step", "rollout", POLICY))
+
+
+def pgx(worker: Worker) -> Column:
+    """2048, whose side is 4."""
+    column = jax(worker)
+    return lambda side: column(side) if side == 4 else {}
 
 
 def stable_baselines(worker: Worker) -> Column:

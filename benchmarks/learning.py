@@ -1,4 +1,4 @@
-"""How long learning takes: `reach`, `quality` and `environments` of run.py."""
+"""How long learning takes: `reach`, `quality`, `environments` and `dense` of run.py."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import peer
 import sides
+from growth import WORKLOADS
 from results import row
-from sides import OURS, PEER, ROOT, spread
+from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
 
 LEARNER = Path(__file__).resolve().parent / "learner.py"
 REFERENCE = ROOT / "benchmarks" / "configs" / "ppo_puzzle8_reference.json"
@@ -27,30 +29,32 @@ OUTCOMES: dict[str, tuple[list[int], float, float]] = {
     "ppo_grid_world_v1": ([0], 95, 20),
     "ppo_cube2_v1": ([5, 6, 8], 90, 90),
 }
+# Learning runs of a benchmark, and the seconds after which each is ended; the others have neither.
+SEEDS = {
+    **dict.fromkeys(("reach", "environments", "az8", "az_search", "es8", "es15"), 3),
+    "quality": 5,
+    "az15": 1,
+}
+LIMITS_S = {"reach": 300, "az8": 8, "az15": 900, "az_search": 36, "es8": 60, "es15": 160}
 
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """The options of the benchmark `name`; some have none."""
-    if name.startswith("walk") or name in ("iterate", "dense"):
-        return
-    seeds = {"quality": 5, "es8": 5, "az15": 1}.get(name, 3)
-    parser.add_argument("--seeds", type=int, default=seeds)
+    if name in SEEDS:
+        parser.add_argument("--seeds", type=int, default=SEEDS[name], help=f"runs ({SEEDS[name]})")
+    if name in LIMITS_S:
+        limit = LIMITS_S[name]
+        parser.add_argument("--limit", type=float, default=limit, help=f"seconds at most ({limit})")
     if name == "reach":
         parser.add_argument("--difficulty", type=int, default=32, help="stop here (32)")
-        parser.add_argument("--limit", type=float, default=600, help="seconds at most (600)")
-    elif name.startswith("az"):
-        limit = {"az_search": 36, "az15": 900}.get(name, 120)
-        parser.add_argument("--limit", type=float, default=limit, help=f"seconds at most ({limit})")
-    elif name.startswith("es"):
-        limit = 60 if name == "es8" else 240
-        parser.add_argument("--limit", type=float, default=limit, help=f"seconds at most ({limit})")
 
 
 def reach(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Time until the predecessor's own 8-puzzle config reaches difficulty 32, ours and the peer."""
     runs: dict[str, list[dict[str, Any]]] = {}
+    with_peer = peer.is_there(options)
     for seed in range(options.seeds):
-        for side in [OURS, PEER] if options.peer else [OURS]:
+        for side in [OURS, PEER] if with_peer else [OURS]:
             arguments = ["reach", str(REFERENCE), str(seed)]
             limits = [str(options.difficulty), str(options.limit)]
             run = learn(side, [*arguments, *limits])
@@ -61,7 +65,7 @@ def reach(options: argparse.Namespace) -> list[dict[str, Any]]:
         figures: dict[str, Any] = {
             side: spread(run[clock] for run in found) for side, found in runs.items()
         }
-        if options.peer:
+        if with_peer:
             pairs = zip(runs[OURS], runs[PEER], strict=True)
             figures["ratio"] = spread(theirs[clock] / ours[clock] for ours, theirs in pairs)
         name = f"8-puzzle to difficulty {options.difficulty}, reference config, {unit}"
@@ -127,6 +131,29 @@ def environments(options: argparse.Namespace) -> list[dict[str, Any]]:
             {**row(f"{name}: training", "CPU-s", {OURS: spread(cpu_s)}), "runs": runs},
         ]
     return rows
+
+
+def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A plain PPO in dense PyTorch on a batched numpy environment, its parts against ours."""
+    work = WORKLOADS["collection"]
+    request = {"side": 3, "difficulty": work["difficulty"], "threads": 2}
+    collecting = {"episodes": work["episodes"], "seconds": work["seconds"], **request}
+    rounds: dict[str, list[dict[str, Any]]] = {"collection": [], "whole iteration": []}
+    plain = {"task": "dense", "episodes": work["episodes"], **request}
+    with Bench(options, None) as bench:
+        for _ in range(options.repeats):
+            measured = bench.measure(OURS, 2, plain)
+            collected = bench.measure(OURS, 2, {"task": "collect", **collecting})
+            iterated = bench.measure(OURS, 2, {"task": "iterate", **request})
+            rounds["collection"].append({OURS: collected, PEER: measured["collection"]})
+            rounds["whole iteration"].append({OURS: iterated, PEER: measured["whole iteration"]})
+    return [
+        {
+            **row(f"{name} against dense PyTorch, 2 threads", "steps/s", compare_rounds(found)),
+            "peer_is": "dense PyTorch",
+        }
+        for name, found in rounds.items()
+    ]
 
 
 def worst(name: str, unit: str, values: Sequence[float | None], **goal: float) -> dict[str, Any]:

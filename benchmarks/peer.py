@@ -8,6 +8,7 @@ there are any, so that both sides run on the same ones and nothing large is down
 
 from __future__ import annotations
 
+import argparse
 import functools
 import importlib.util
 import os
@@ -150,14 +151,24 @@ def ensure(name: str = "peer") -> Path:
     return PEERS[name].ensure()
 
 
-def is_there(name: str, what: str, skipped: list[str]) -> bool:
-    """Whether the peer `name` can be measured; if not, the reason joins `skipped` as `what`'s."""
+@functools.cache  # A failed installation takes long; it is tried once.
+def problem(name: str) -> str | None:
+    """Why the peer `name` cannot be measured here, if it cannot."""
     try:
         ensure(name)
     except PeerUnavailable as error:
-        skipped.append(f"{what}: {error}")
+        return str(error)
+    return None
+
+
+def is_there(options: argparse.Namespace, name: str = "peer") -> bool:
+    """Whether peers are wanted and this one can be measured; if not, `options.skipped` says why."""
+    if not options.peer:
         return False
-    return True
+    reason = problem(name)
+    if reason is not None:
+        options.skipped.append(f"{options.running}: {reason}")
+    return reason is None
 
 
 if __name__ == "__main__":

@@ -17,14 +17,28 @@ import matplotlib.pyplot as plt
 import results
 
 FOLDER = Path(__file__).resolve().parent / "plots"
+# Axis and unit of what a panel shows, and its labels.
 PANELS = [
     ("side", "ns", "board side", "ns"),
     ("side", "steps/s", "board side", "collected steps/s, 1 thread"),
+    ("side", "simulations/s", "board side", "simulations/s, 1 thread"),
+    ("side", "sample-epochs/s", "board side", "sample-epochs/s, 2 threads"),
+    ("side", "µs", "board side", "µs a board"),
+    ("side", "MiB", "board side", "peak memory, MiB"),
     ("embedding", "steps/s", "width of the first layer", "collected steps/s, 1 thread"),
-    ("batch", "ns", "boards evaluated together", "ns a step with the policy"),
+    ("embedding", "simulations/s", "width of the first layer", "simulations/s, 1 thread"),
+    ("embedding", "sample-epochs/s", "width of the first layer", "sample-epochs/s, 2 threads"),
+    ("embedding", "MiB", "width of the first layer", "peak memory, MiB"),
+    ("batches", "ns", "boards evaluated together", "ns a step with the policy"),
     ("episodes", "steps/s", "episodes of a collection", "collected steps/s, 1 thread"),
+    ("episodes", "MiB", "episodes of a collection", "peak memory, MiB"),
+    ("search_episodes", "simulations/s", "games searched together", "simulations/s, 1 thread"),
+    ("search_episodes", "MiB", "games searched together", "peak memory, MiB"),
     ("threads", "steps/s", "threads", "collected steps/s"),
+    ("threads", "simulations/s", "threads", "simulations/s"),
+    ("threads", "sample-epochs/s", "threads", "sample-epochs/s"),
 ]
+COLUMNS = 6
 
 BEAMS = [
     ("optimal", "share of optimal solutions", "linear"),
@@ -36,8 +50,8 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     plt.rcParams["svg.hashsalt"] = "twisterl"  # The same picture is the same file.
     content = results.read("growth")
-    figure, axes = picture(len(PANELS))
-    for panel, axis in zip(PANELS, axes, strict=True):
+    figure, axes = picture(COLUMNS, len(PANELS) // COLUMNS)
+    for panel, axis in zip(PANELS, axes.flat, strict=True):
         draw(axis, content["rows"], *panel)
     save(figure, "growth", [content])
 
@@ -53,8 +67,8 @@ def main() -> int:
     return 0
 
 
-def picture(panels: int) -> tuple[Any, Any]:
-    return plt.subplots(1, panels, figsize=(4 * panels, 3.6), layout="tight")
+def picture(columns: int, rows: int = 1) -> tuple[Any, Any]:
+    return plt.subplots(rows, columns, figsize=(4 * columns, 3.6 * rows), layout="tight")
 
 
 def save(figure: Any, name: str, contents: list[dict[str, Any]]) -> None:

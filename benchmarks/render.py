@@ -1,10 +1,10 @@
-"""Writes the results table of README.md from benchmarks/results.
+"""Writes the tables of README.md, benchmarks/README.md and docs from benchmarks/results.
 
     python benchmarks/render.py            between <!-- results:start --> and <!-- results:end -->
-    python benchmarks/render.py --check    exits with 1 when README.md differs
+    python benchmarks/render.py --check    exits with 1 when a page differs
 
-Every number of the table is a committed result with the command that made it. benchmarks/README.md
-gets all rows; README.md those that people ask for first.
+Every number is a committed result with the command that made it. The READMEs show `make bench`
+alone: benchmarks/README.md all of it, README.md what people ask for first.
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- results:start -->", "<!-- results:end -->"
 HEAD = "| what | TwisteRL | peer | ratio | benchmark |\n| --- | ---: | ---: | ---: | --- |\n"
+# Of the table of `languages` and `instructions`; the titles of the columns follow.
+LANGUAGES_HEAD = "| what | instructions | "
+SIGNS = {"at_most": "≤", "at_least": "≥", "ratio": "≥", "ratio_cpu": "≥"}
 # Heading in README.md: result files with the names of their rows there.
 CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
     "From scratch to a solver": {
-        "quality": (
-            "8-puzzle, PPO: sampled success 0.95 after",
-            "8-puzzle, PPO: training",
-            "8-puzzle, PPO, best of 10: solved",
-            "8-puzzle, PPO, best of 10: length / optimum",
+        "memory": (
+            "`make train`: sampled success 0.95 on its 200 random boards after",
+            "`make train`: start to end",
+            "peak memory of `make train`",
+        ),
+        "strategies": (
+            "8-puzzle, PPO, sample 10: solved",
+            "8-puzzle, PPO, sample 10: moves / optimum",
+            "8-puzzle, PPO, beam 128: moves / optimum",
         ),
         "walk8": (
             "8-puzzle, walks: all boards by beam 16 after",
@@ -39,32 +46,10 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "8-puzzle, AlphaZero, 16 simulations: solved",
             "8-puzzle, AlphaZero, 16 simulations: length / optimum",
         ),
-        "az15": (
-            "15-puzzle, AlphaZero: training",
-            "15-puzzle, AlphaZero, 16 simulations: solved",
-            "15-puzzle, AlphaZero, 16 simulations: length / optimum",
-            "15-puzzle, AlphaZero, beam 256: length / optimum",
-        ),
-        "walk15": (
-            "15-puzzle, walks: training",
-            "15-puzzle, walks, beam 256: solved",
-            "15-puzzle, walks, beam 256: mean length / optimum",
-            "15-puzzle, walks, beam 256: time a board, two cores",
-        ),
-        "walk15_long": (
-            "15-puzzle, long, walks: training",
-            "15-puzzle, long, walks, beam 32,768: optimal",
-            "15-puzzle, long, walks, beam 32,768: time a board, two cores",
-        ),
-        "walk_cube": (
-            "2×2×2 cube, walks: training",
-            "2×2×2 cube, walks, beam 1,024: solved",
-        ),
         "es8": (
             "8-puzzle, Mojo ES by the policy: solved within 10 s",
             "8-puzzle, Mojo ES by the value of the next state: solved within 60 s",
         ),
-        "reach": ("8-puzzle to difficulty 32, reference config, s",),
     },
     "Speed": {
         "collect": (
@@ -79,7 +64,6 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "search, Gumbel, 32 simulations a move (peer: mctx, batch 512), 1 thread",
         ),
         "train_step": ("training step 3×3, 2 threads",),
-        "iterate": ("learning iteration 3×3, 2 threads",),
         "evaluate": ("evaluate 1,000 episodes sampled, 1 thread",),
         "solve": ("solve one board, greedy, from Python",),
         "engine": (
@@ -92,23 +76,15 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "Evolution Strategies, 256 members × 8 episodes × 32 steps (peer: OpenES), "
             "1 thread: generations",
         ),
-        "dense": ("whole iteration against dense PyTorch, 2 threads",),
         "imports": ("import twisterl",),
-        "memory": ("peak memory of `make train`",),
     },
 }
 
 
 def main() -> int:
-    pages = {
-        ROOT / "README.md": chosen_tables(),
-        ROOT / "benchmarks" / "README.md": steps("") + "### All others\n\n" + table(everything()),
-        ROOT / "docs" / "environments.md": outcomes(),
-        ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
-        ROOT / "docs" / "optimum.md": table(("optimum",)),
-    }
+    shown = pages()
     stale = []
-    for path, text in pages.items():
+    for path, text in shown.items():
         before, rest = path.read_text(encoding="utf-8").split(START)
         _, after = rest.split(END)
         page = f"{before}{START}\n{text}{END}{after}"
@@ -121,10 +97,25 @@ def main() -> int:
     return 1 if stale and "--check" in sys.argv else 0
 
 
-def everything() -> tuple[str, ...]:
-    """All benchmarks with results, those of README.md first."""
+def pages() -> dict[Path, str]:
+    """What stands between the marks of each page; READMEs show what `make bench` measures."""
+    readme = ROOT / "benchmarks" / "README.md"
+    elsewhere = ("environments", "az15", "az_search")
+    learning = tuple(name for name in LEARNING if name not in elsewhere)
+    return {
+        ROOT / "README.md": chosen_tables(),
+        readme: f"{steps('')}### All others\n\n{table(quick())}",
+        ROOT / "docs" / "learning.md": table(learning),
+        ROOT / "docs" / "environments.md": outcomes(),
+        ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
+        ROOT / "docs" / "optimum.md": table(("optimum",)),
+    }
+
+
+def quick() -> tuple[str, ...]:
+    """The benchmarks of `make bench` with results, those of README.md first."""
     chosen = [benchmark for files in CHOSEN.values() for benchmark in files]
-    others = sorted(path.stem for path in RESULTS.glob("*.json"))
+    others = sorted({path.stem for path in RESULTS.glob("*.json")} - set(LEARNING))
     return tuple(dict.fromkeys(chosen + others))
 
 
@@ -136,7 +127,9 @@ def chosen_tables() -> str:
         lines = [chosen(content, files[content["benchmark"]]) for content in contents]
         text += f"### {heading}\n\n{HEAD}{''.join(lines)}\n"
         shown += contents
-    return f"{text}{notes(shown)}\n{steps('benchmarks/')}"
+    whole = sum(content["took_s"] for content in read(quick()))
+    run = f"All tables of the READMEs come from one `make bench`, which took {whole:.0f} s.\n\n"
+    return f"{run}{text}{notes(shown)}\n{steps('benchmarks/')}"
 
 
 def table(benchmarks: tuple[str, ...]) -> str:
@@ -155,6 +148,9 @@ def read(benchmarks: tuple[str, ...]) -> list[dict[str, Any]]:
 def chosen(content: dict[str, Any], names: tuple[str, ...]) -> str:
     # Of two rows of one name the first is in seconds, the second in those of a processor.
     rows = {row["name"]: row for row in reversed(rows_of(content))}
+    missing = [name for name in names if name not in rows]
+    if missing:
+        sys.exit(f"results/{content['benchmark']}.json has no row {missing[0]!r}: measure it anew")
     return "".join(line(rows[name], content["benchmark"]) for name in names)
 
 
@@ -181,9 +177,10 @@ def steps(here: str) -> str:
         lines.append(f"| {' | '.join([row['name'], counted, *cells])} |\n")
     return (
         "### The same steps in every language\n\n"
-        "Nanoseconds of one processor for one reset or step of one board, in every column; the "
+        "Nanoseconds of one processor for one reset or step of one board, in every column (Rust's "
+        "by the clock, with a processor to itself; the others' by its time); the "
         f"instructions are those of Rust. [workloads.json]({here}workloads.json) has the sizes.\n\n"
-        f"| what | instructions | {' | '.join(titles)} |\n"
+        f"{LANGUAGES_HEAD}{' | '.join(titles)} |\n"
         f"| --- |{' ---: |' * (len(titles) + 1)}\n{''.join(lines)}\n"
         "`combined step`: observe, masks, step by a random one of the four actions, reward and "
         "end; `rollout`: 10,000 of them with resets. `policy step`: a combined step by the "
@@ -192,7 +189,7 @@ def steps(here: str) -> str:
         "Stable-Baselines3, which plays boards in numpy, step many boards together. pgx has no "
         "sliding puzzle: its column is 2048 on 4×4, the network 496-32-4. An empty cell: no such "
         "function.\n\n"
-        f"{origin(contents)}\n"
+        f"{origin(read(('languages', 'instructions')))}\n"
     )
 
 
@@ -257,21 +254,21 @@ def ratio(row: dict[str, Any]) -> str:
     text = f"**{row['ratio']['median']:.3g}×**" if "ratio" in row else ""
     if "goal" in row:
         (kind, value), *_ = row["goal"].items()
-        sign = "≤" if kind == "at_most" else "≥"
+        bound = readable(value) if kind.startswith("at_") else f"{readable(value)}×"
+        words = "within {} either way" if kind == "within_cpu" else f"{SIGNS[kind]} {{}}"
+        clock = " by CPU time" if kind.endswith("_cpu") else ""
         mark = "" if row["goal"]["met"] else ", missed"
-        unit = "×" if kind.startswith("ratio") else ""
-        clock = " by CPU time" if kind == "ratio_cpu" else ""
-        text += f" (goal {sign} {value:g}{unit}{clock}{mark})"
+        text += f" (goal {words.format(bound)}{clock}{mark})"
     return text.strip()
 
 
 def notes(contents: list[dict[str, Any]]) -> str:
     """Where and how: sides, commands and machines."""
     return (
-        "The peer is twisterl 0.5.1, for `dense` a plain PPO in PyTorch; both sides take turns on "
-        "the same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
+        "The peer is twisterl 0.5.1 where the row names no other; both sides take turns on the "
+        "same processors, torch, weights and threads. Medians; ratios are medians over rounds. "
         "`python benchmarks/run.py <benchmark>` measures one; `strategies` plays uniform boards by "
-        "the network of `ppo_puzzle8_v1`. Spread, load and commit are in `benchmarks/results/`.\n\n"
+        "the network that `make train` trained. Spread and load are in `benchmarks/results/`.\n\n"
     ) + origin(contents)
 
 
@@ -283,7 +280,8 @@ def made_by(command: str, contents: list[dict[str, Any]]) -> str:
     each = [f"{name} {'' if s is None else f'{s:.0f} s'}".strip() for name, s in taken.items()]
     total = sum(seconds for seconds in taken.values() if seconds is not None)
     together = f"; {total:.0f} s together" if len(contents) > 1 else ""
-    return f"By `{command}`: {', '.join(each)}{together}.\n"
+    commits = ", ".join(dict.fromkeys(content["commit"] for content in contents))
+    return f"By `{command}`: {', '.join(each)}{together}; commit {commits}.\n"
 
 
 def origin(contents: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """Measures TwisteRL, side by side with peers where they have the same function.
 
-    python benchmarks/run.py quick            all but learning runs: `make bench`, ten minutes
-    python benchmarks/run.py learning         those: `make bench-learning`, hours
+    python benchmarks/run.py quick            `make bench`: at most ten minutes
+    python benchmarks/run.py learning         `make bench-learning`: what learns longer, an hour
     python benchmarks/run.py collect          one benchmark
     python benchmarks/run.py --no-peer env    without the peer
 
@@ -9,7 +9,7 @@ Each writes benchmarks/results/<name>.json with the machine, the commit, the com
 took; `python benchmarks/render.py` puts them into the tables, `plots.py` into the plots. Both sides
 get the same torch, threads, processors and weights; rounds alternate between them, and a ratio is
 the median over rounds. A benchmark for which a peer or Mojo is missing says so; where CI=true that
-is a failure.
+is a failure. One that fails does not keep the others from running; the exit status says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ import growth
 import languages
 import learning
 import optimum
-import peer
 import results
 import sides
 import speed
@@ -55,7 +55,7 @@ BENCHMARKS = {
     "strategies": example_run.strategies,
     "train_step": speed.train_step,
     "iterate": speed.iterate,
-    "dense": speed.dense,
+    "dense": learning.dense,
     "reach": learning.reach,
     "quality": learning.quality,
     "walk8": walks.walk8,
@@ -73,11 +73,10 @@ BENCHMARKS = {
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],
     "learning": list(results.LEARNING),
-    "all": list(BENCHMARKS),
 }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -91,37 +90,43 @@ def main() -> int:
         commands.add_parser(name, help=", ".join(members))
     for name, function in BENCHMARKS.items():
         command = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
-        if name in results.LEARNING:
-            learning.add_options(name, command)
-    options = parser.parse_args()
-    skipped: list[str] = []
-    options.skipped = skipped
-    options.peer = options.peer and peer.is_there("peer", "the peer", skipped)
+        learning.add_options(name, command)
+    options = parser.parse_args(arguments)
+    options.skipped = []
+    failed: list[str] = []
     begin = time.monotonic()
+    run = f"{options.benchmark}, {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}"
     for name in GROUPS.get(options.benchmark, [options.benchmark]):
         own = vars(commands.choices[name].parse_args([]))
         if options.benchmark in GROUPS:
             vars(options).update(own)
-        start = time.monotonic()
+        options.running = name
         flags = "" if options.peer else " --no-peer"
         command = f"python benchmarks/run.py --repeats {options.repeats}{flags} {name}"
         for option in own:
             command += f" --{option} {getattr(options, option):g}"
+        start = time.monotonic()
         try:
             rows = BENCHMARKS[name](options)
         except sides.UnavailableError as error:
-            skipped.append(f"{name}: {error}")
+            options.skipped.append(f"{name}: {error}")
+            continue
+        except Exception:  # What is left of hours is measured still.
+            traceback.print_exc()
+            failed.append(name)
             continue
         taken = time.monotonic() - start
-        path = results.write(name, command, rows, took_s=taken)
-        print(f"{path.relative_to(results.ROOT)}, {taken:.0f} s")
+        path = results.write(name, command, rows, run=run, took_s=taken)
+        print(f"{path.name}, {taken:.0f} s")
         for each in rows:
             print(f"  {describe(each)}", flush=True)
     print(f"{time.monotonic() - begin:.0f} s in all")
-    for reason in skipped:
+    for reason in options.skipped:
         print(f"skipped: {reason}", file=sys.stderr)
+    if failed:
+        print(f"failed: {', '.join(failed)}; their errors are above", file=sys.stderr)
     # Whoever reads the results of CI must not miss a part of them.
-    return 1 if skipped and os.environ.get("CI") == "true" else 0
+    return 1 if failed or (options.skipped and os.environ.get("CI") == "true") else 0
 
 
 def describe(each: dict[str, Any]) -> str:
@@ -135,7 +140,7 @@ def describe(each: dict[str, Any]) -> str:
             parts.append(f"{label} {each[key]['median']:.2f}")
     if "goal" in each:
         kind, value = next(iter(each["goal"].items()))
-        parts.append(f"(goal {kind} {value}: {'met' if each['goal']['met'] else 'MISSED'})")
+        parts.append(f"(goal {kind} {value:.3g}: {'met' if each['goal']['met'] else 'MISSED'})")
     return " ".join(parts)
 
 

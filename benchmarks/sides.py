@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -97,7 +98,7 @@ class Worker:
                 text=True,
             )
 
-    def measure(self, request: dict[str, Any]) -> dict[str, float]:
+    def measure(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
@@ -113,14 +114,20 @@ class Worker:
 class Bench:
     """Keeps the workers of both sides and measures workloads in turn.
 
-    `with_peer` False leaves the peer out; `name` is its name in `peer.PEERS`.
+    `against` is the peer's name in `peer.PEERS`, None for ours alone; it is left out where it
+    cannot be measured.
     """
 
-    def __init__(self, repeats: int, with_peer: bool, name: str = "peer") -> None:
-        self.repeats = repeats
-        self.sides = [OURS, PEER] if with_peer else [OURS]
-        self._names = {OURS: OURS, PEER: name}
+    def __init__(self, options: argparse.Namespace, against: str | None = "peer") -> None:
+        self.repeats = options.repeats
+        self.with_peer = against is not None and peer.is_there(options, against)
+        self.sides = [OURS, PEER] if self.with_peer else [OURS]
+        self._names = {OURS: OURS, PEER: against or ""}
         self._workers: dict[tuple[str, int], Worker] = {}
+
+    def peer_is(self) -> dict[str, str]:
+        """What a row says of the peer beside it."""
+        return {"peer_is": peer.PEERS[self._names[PEER]].title} if self.with_peer else {}
 
     def __enter__(self) -> Bench:
         return self
@@ -129,7 +136,7 @@ class Bench:
         for worker in self._workers.values():
             worker.close()
 
-    def measure(self, side: str, threads: int, request: dict[str, Any]) -> dict[str, float]:
+    def measure(self, side: str, threads: int, request: dict[str, Any]) -> dict[str, Any]:
         if (side, threads) not in self._workers:
             self._workers[side, threads] = Worker(self._names[side], threads)
         return self._workers[side, threads].measure(request)
@@ -144,21 +151,25 @@ class Bench:
         """Rates of both sides on `request` and their ratio, by wall and by processor time.
 
         `only_ours` and `only_peer` are parameters that the other side does not have, or has
-        otherwise. Each round measures the sides one after the other; the ratio is the median over
-        rounds.
+        otherwise. The ratio is the median over rounds.
         """
         requests = {
             OURS: {**request, **(only_ours or {})},
             PEER: {**request, **(only_peer or {})},
         }
-        rounds = [
+        return compare_rounds(self.rounds(threads, requests))
+
+    def rounds(
+        self, threads: int, requests: dict[str, dict[str, Any]]
+    ) -> list[dict[str, dict[str, Any]]]:
+        """What the sides answer to their requests, one after the other in every round."""
+        return [
             {side: self.measure(side, threads, requests[side]) for side in self.sides}
             for _ in range(self.repeats)
         ]
-        return compare_rounds(rounds)
 
 
-def compare_rounds(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
+def compare_rounds(rounds: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
     """Rates by side and, with both sides, ratios; from rounds of {side: seconds, cpu_s, count}."""
     result: dict[str, Any] = {}
     for clock, suffix in (("seconds", ""), ("cpu_s", "_cpu")):

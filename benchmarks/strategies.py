@@ -4,17 +4,17 @@
     python benchmarks/strategies.py runs/rw_puzzle15_v1 --episodes 200 beam:256 beam:2048
 
 A strategy is greedy, sample:TRIES, mcts:SIMULATIONS or beam:WIDTH; all play from the same uniformly
-random boards. Writes results/strategies.json; benchmarks/render.py shows it.
+random boards. `run.py strategies` does it for the example config.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from typing import Any
 
-from results import row, write
 from twisterl.commands import player
 from twisterl.twisterl import collector
 
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num_cores", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one list of [name, unit, value]")
     options = parser.parse_args()
     loaded = player.load(options)
     starts = {"num_episodes": options.episodes, "seed": options.seed, "start": "uniform"}
@@ -38,17 +39,18 @@ def main() -> int:
     if not proven.all():
         print(f"{(~proven).sum()} boards have no proven optimum", file=sys.stderr)
         return 1
-    rows = []
+    rows: list[tuple[str, str, float]] = []
     for name in options.strategies:
         arguments = {**strategy(name), **starts, "num_cores": options.num_cores}
         begin = time.perf_counter()
         played = collector.evaluate_episodes(loaded.env, loaded.policy, **arguments)
         seconds = time.perf_counter() - begin
-        rows += scores(name, played, optimum, seconds)
-        print("; ".join(f"{r['name']} {r['ours']['median']:.4g}" for r in rows[-4:]))
-    config = {"env_cls": loaded.config["env_cls"], "env": loaded.config["env"]}
-    command = " ".join(["python benchmarks/strategies.py RUN_DIR", *options.strategies])
-    print(write("strategies", command, rows, **config, **starts))
+        found = scores(name, played, optimum, seconds)
+        rows += found
+        if not options.json:
+            print("; ".join(f"{what} {value:.4g} {unit}".strip() for what, unit, value in found))
+    if options.json:
+        print(json.dumps(rows))
     return 0
 
 
@@ -58,7 +60,8 @@ def strategy(name: str) -> dict[str, Any]:
     return {"strategy": kind, **({NUMBERS[kind]: int(number)} if number else {})}
 
 
-def scores(name: str, played: Any, optimum: Any, seconds: float) -> list[dict[str, Any]]:
+def scores(name: str, played: Any, optimum: Any, seconds: float) -> list[tuple[str, str, float]]:
+    """Name, unit and value of what is said of a strategy."""
     solved = played["success"]
     best, lengths = optimum[solved].sum(), played["length"]
     figures = [("solved", 100 * solved.mean(), "%")]
@@ -68,7 +71,7 @@ def scores(name: str, played: Any, optimum: Any, seconds: float) -> list[dict[st
         figures.append(("solved optimally", optimal, "%"))
     figures.append(("a board", 1000 * seconds / len(solved), "ms"))
     label = name.replace(":", " ")
-    return [row(f"{label}: {what}", unit, {"ours": {"median": x}}) for what, x, unit in figures]
+    return [(f"{label}: {what}", unit, float(value)) for what, value, unit in figures]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ other peers have tasks of their own.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -22,8 +23,8 @@ REFERENCE = os.path.join(os.path.dirname(__file__), "configs", "ppo_puzzle{}_ref
 EXPLORATION = 1.41
 CALLS = 20_000
 
-# A round: the timed part, and what counts its work afterwards.
-Round = tuple[Callable[[], Any], Callable[[Any], int]]
+# A round: the timed part, and what counts its work afterwards, or tells more besides the count.
+Round = tuple[Callable[[], Any], Callable[[Any], int | dict[str, Any]]]
 
 
 def main() -> None:
@@ -49,11 +50,15 @@ def serve(tasks: dict[str, Callable[..., Round]]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def measure(work: Callable[[], Any], count: Callable[[Any], int]) -> dict[str, float]:
+def measure(
+    work: Callable[[], Any], count: Callable[[Any], int | dict[str, Any]]
+) -> dict[str, Any]:
     start, cpu = time.perf_counter(), time.process_time()
     result = work()
     seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-    return {"seconds": seconds, "cpu_s": cpu_s, "count": count(result)}
+    counted = count(result)
+    more = counted if isinstance(counted, dict) else {"count": counted}
+    return {"seconds": seconds, "cpu_s": cpu_s, **more}
 
 
 def make_env(side: int, difficulty: int) -> Any:
@@ -161,6 +166,38 @@ def solve(checkpoint: str, boards: list[list[int]], repeats: int) -> Round:
     return work, lambda _: repeats * len(boards)
 
 
+def search_in_vain(side: int, moves: int, boards: int, how: dict[str, Any]) -> Round:
+    """Attempts of `moves` moves at one board at a time, by a network that solves none of them."""
+    from twisterl.envs import Puzzle
+    from twisterl.rl import PPO
+
+    env = Puzzle(side, side, 1, 2, moves)
+    algorithm = PPO(env, make_policy(env), {"device": "cpu"})
+    drawn = [env.random_state(seed) for seed in range(2 * boards)]
+    chosen = [board for board in drawn if algorithm.solve(board, **how) is None][:boards]
+
+    def work() -> None:
+        for board in chosen:
+            algorithm.solve(board, **how)
+
+    return work, lambda _: len(chosen)
+
+
+def solvable(checkpoint: str, count: int) -> Round:
+    """Uniformly random boards that the network of `checkpoint` solves greedily: `boards`."""
+    from twisterl.rl import PPO
+
+    env = make_env(3, 1)
+    algorithm = PPO(env, make_policy(env, checkpoint), {"device": "cpu"})
+
+    def work() -> list[list[int]]:
+        drawn = (env.random_state(seed) for seed in itertools.count())
+        found = (list(board) for board in drawn if algorithm.solve(board, True))
+        return list(itertools.islice(found, count))
+
+    return work, lambda boards: {"count": count, "boards": boards}
+
+
 def env_calls(side: int, difficulty: int, method: str, arguments: list[int]) -> Round:
     """Calls of one method of the environment from Python."""
     call = getattr(make_env(side, difficulty), method)
@@ -266,6 +303,22 @@ def iterate(side: int, difficulty: int, threads: int) -> Round:
     return algorithm.learn_step, lambda _: counts[-1]
 
 
+def train_step(side: int, **more: Any) -> Round:
+    """Sample-epochs of full-batch PPO updates on given data."""
+    from train_step import Updates
+
+    updates = Updates(make_env(side, 1), side, **more)
+    return updates.run, lambda _: updates.report
+
+
+def dense(side: int, difficulty: int, episodes: int, threads: int) -> Round:
+    """Iterations of a plain PPO in PyTorch: the clocks of its parts."""
+    from dense_ppo import DensePPO
+
+    plain = DensePPO(side, difficulty, episodes, threads)
+    return plain.iterate, lambda parts: parts
+
+
 def es_example(config: dict[str, Any], threads: int) -> Round:
     """Policy steps of one iteration of an Evolution Strategies config."""
     from twisterl.utils import prepare_algorithm
@@ -307,6 +360,10 @@ TASKS = {
     "steps": steps,
     "policy_step": policy_step,
     "iterate": iterate,
+    "dense": dense,
+    "search_in_vain": search_in_vain,
+    "solvable": solvable,
+    "train_step": train_step,
 }
 
 if __name__ == "__main__":

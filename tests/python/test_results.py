@@ -1,14 +1,34 @@
-"""Every number of the tables comes from a committed result."""
+"""Every number of the tables comes from a committed result, those of the READMEs from one run."""
 
+import argparse
+import dataclasses
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from results import LEARNING  # noqa: E402
+import peer  # noqa: E402
+import render  # noqa: E402
+import results  # noqa: E402
+import run  # noqa: E402
+import sides  # noqa: E402
+
+QUICK = run.GROUPS["quick"]
+BLOCK = re.compile(f"{render.START}.*?{render.END}", re.DOTALL)
+
+
+def read(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+
+
+def tables(text):
+    """The lines of each table of a page."""
+    return [table.splitlines() for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
 
 
 def test_tables_show_the_committed_results():
@@ -24,21 +44,108 @@ def test_tables_show_the_committed_results():
 
 def test_results_say_where_they_come_from():
     for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read(path.stem)
+        assert path.stem in run.BENCHMARKS
         assert content["benchmark"] == path.stem
         assert content["command"].startswith("python benchmarks/"), path
         assert re.fullmatch(r"[0-9a-f]{7,}\+?", content["commit"]), path
         assert content["machine"]["processor"], path
         assert content["rows"], path
-        # Those of `make bench`, whose time has a limit, say what they took.
-        assert path.stem in LEARNING or content["took_s"] >= 0, path
+
+
+def test_make_bench_was_one_run_of_at_most_ten_minutes():
+    contents = [read(name) for name in QUICK]
+    assert len({content.get("run") for content in contents}) == 1
+    assert contents[0]["run"].startswith("quick, ")
+    assert len({content["commit"] for content in contents}) == 1
+    assert sum(content["took_s"] for content in contents) <= results.LONGEST_S
+
+
+def test_readmes_show_what_make_bench_measures():
+    listed = subprocess.run(
+        ["git", "ls-files", "*README*"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    pages = [ROOT / name for name in listed.stdout.split()]
+    assert ROOT / "benchmarks" / "README.md" in pages
+    for page in pages:
+        for block in BLOCK.findall(page.read_text("utf-8")):
+            for head, _, *rows in tables(block):
+                shown = {"languages", "instructions"}
+                if not head.startswith(render.LANGUAGES_HEAD):
+                    assert head == render.HEAD.splitlines()[0], page
+                    shown = {row.split("|")[-2].strip() for row in rows}
+                assert shown <= set(QUICK), page
 
 
 def test_no_table_has_measured_figures_of_its_own():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
     measured = re.compile(r"\d ?(ns|µs|ms|s|CPU-s|[KMG]iB|[kM]? ?steps/s) *\|")
     for page in pages:
-        text = page.read_text(encoding="utf-8")
-        text = re.sub("<!-- results:start -->.*?<!-- results:end -->", "", text, flags=re.DOTALL)
-        tables = [line for line in text.splitlines() if line.startswith("|")]
-        assert not [line for line in tables if measured.search(line)], page
+        own = tables(BLOCK.sub("", page.read_text(encoding="utf-8")))
+        assert not [line for table in own for line in table if measured.search(line)], page
+
+
+@pytest.fixture
+def parts(monkeypatch, tmp_path):
+    """Benchmarks of which one fails and one lacks something, beside one that is well."""
+
+    def fails(options):
+        """Fails."""
+        raise sides.MeasurementError("the worker ended")
+
+    def lacks(options):
+        """Lacks a compiler."""
+        raise sides.UnavailableError("no compiler")
+
+    def well(options):
+        """Is well."""
+        return [results.row("step", "ns", {"ours": sides.spread([3.0])}, at_most=5)]
+
+    found = {"fails": fails, "lacks": lacks, "well": well}
+    monkeypatch.setattr(run, "BENCHMARKS", found)
+    monkeypatch.setattr(run, "GROUPS", {"quick": list(found)})
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    return tmp_path
+
+
+def test_a_part_that_fails_keeps_no_other_from_running(parts, capsys):
+    assert run.main(["quick"]) == 1
+    assert [path.name for path in parts.iterdir()] == ["well.json"]
+    said = capsys.readouterr().err
+    assert "failed: fails;" in said and "skipped: lacks: no compiler" in said
+
+
+def test_what_is_missing_is_a_failure_in_ci_alone(parts, monkeypatch):
+    assert run.main(["lacks"]) == 0
+    monkeypatch.setenv("CI", "true")
+    assert run.main(["lacks"]) == 1
+
+
+def test_each_peer_is_left_out_for_its_own_reason(monkeypatch, tmp_path):
+    class Absent(peer.Peer):
+        def ensure(self):
+            raise peer.PeerUnavailable(f"{self.title} is not here")
+
+    class Present(peer.Peer):
+        def ensure(self):
+            return tmp_path
+
+    for name, kind in (("peer", Absent), ("mctx", Present)):
+        made = kind(**dataclasses.asdict(peer.PEERS[name]))
+        monkeypatch.setitem(peer.PEERS, name, made)
+    peer.problem.cache_clear()
+    options = argparse.Namespace(peer=True, skipped=[], running="search", repeats=1)
+    assert not sides.Bench(options).with_peer
+    assert sides.Bench(options, "mctx").with_peer
+    assert options.skipped == ["search: twisterl 0.5.1 is not here"]
+    peer.problem.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "met"), [(0.76, False), (0.77, True), (1.3, True), (1.31, False)]
+)
+def test_a_goal_may_bind_both_sides(ratio, met):
+    row = results.row("a", "/s", {"ratio_cpu": {"median": ratio}}, within_cpu=1.3)
+    assert row["goal"]["met"] == met
+    assert render.ratio(row).startswith("(goal within 1.3× either way by CPU time")

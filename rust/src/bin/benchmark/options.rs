@@ -94,6 +94,7 @@ impl Options {
             "common": self.widths.common,
             "episodes": self.episodes,
             "search_episodes": self.search_episodes,
+            "peak_mib": peak_mib(),
             "figures": figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
         })
     }
@@ -106,6 +107,14 @@ impl Options {
     pub fn env(&self) -> Result<Puzzle> {
         Puzzle::new(self.width, self.height, self.difficulty, 2, 256)
     }
+}
+
+/// The most memory that this process has had, where /proc tells.
+fn peak_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
 }
 
 fn number(name: &str, value: &str, range: RangeInclusive<usize>) -> Result<usize> {
