@@ -8,6 +8,7 @@ the next.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -36,31 +37,33 @@ def languages(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Reset, step, rollout and policy step in Rust, Python and Mojo beside the peers, in ns."""
     growth.build()
     columns: dict[str, Column] = {"Rust": rust}
-    workers = []
+    with contextlib.ExitStack() as workers:
 
-    def add(title: str, column: Callable[[Worker], Column], side: str) -> None:
-        worker = Worker(side, 1)
-        workers.append(worker)
-        columns[title] = column(worker)
+        def add(title: str, column: Callable[[Worker], Column], side: str) -> None:
+            worker = Worker(side, 1)
+            workers.callback(worker.close)
+            columns[title] = column(worker)
 
-    add("Python", python, OURS)
-    program = compiled_or_skipped(options, "benchmark")
-    if program is not None:
-        columns["Mojo"] = mojo(program)
-    for name, column in (
-        ("peer", python_peer),
-        ("jumanji", jax),
-        ("pgx", pgx),
-        ("sb3", stable_baselines),
-    ):
-        if peer.is_there(options, name):
-            add(peer.PEERS[name].title, column, name)
-    rounds = [
-        {(title, side): column(side) for side in PLAN["sides"] for title, column in columns.items()}
-        for _ in range(options.repeats)
-    ]
-    for worker in workers:
-        worker.close()
+        add("Python", python, OURS)
+        program = compiled_or_skipped(options, "benchmark")
+        if program is not None:
+            columns["Mojo"] = mojo(program)
+        for name, column in (
+            ("peer", python_peer),
+            ("jumanji", jax),
+            ("pgx", pgx),
+            ("sb3", stable_baselines),
+        ):
+            if peer.is_there(options, name):
+                add(peer.PEERS[name].title, column, name)
+        rounds = [
+            {
+                (title, side): column(side)
+                for side in PLAN["sides"]
+                for title, column in columns.items()
+            }
+            for _ in range(options.repeats)
+        ]
     return [
         {"name": named(quantity, side), "unit": "ns", "columns": found}
         for side in PLAN["sides"]

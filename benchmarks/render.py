@@ -64,6 +64,7 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
             "search, Gumbel, 32 simulations a move (peer: mctx, batch 512), 1 thread",
         ),
         "train_step": ("training step 3×3, 2 threads",),
+        "iterate": ("learning iteration 3×3, 2 threads",),
         "evaluate": ("evaluate 1,000 episodes sampled, 1 thread",),
         "solve": ("solve one board, greedy, from Python",),
         "engine": (
@@ -168,7 +169,7 @@ def steps(here: str) -> str:
     if not contents:
         return ""
     rows, counts = contents[0]["rows"], instructions()
-    titles = list(dict.fromkeys(title for row in rows for title in row["columns"]))
+    titles = list(max((row["columns"] for row in rows), key=len))
     lines = []
     for row in rows:
         medians = [row["columns"].get(title, {}).get("median") for title in titles]
