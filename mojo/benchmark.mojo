@@ -9,10 +9,11 @@ from twisterl.episodes import Player, play
 from twisterl.es import EsSettings, EvolutionStrategy, initial_weights
 from twisterl.json import quoted
 from twisterl.network import AlignedWeights, Layout
-from twisterl.puzzle import Board, PackedPuzzle, Puzzle, Settings
+from twisterl.puzzle import Puzzle, Settings
 from twisterl.rng import Rng
 from twisterl.signature import signature
 from twisterl.terminal import fixed
+from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 from twisterl.workers import worker_count
 
 comptime ROUND_NS = 20_000_000
@@ -148,14 +149,14 @@ def speed_up(threads: Int, rounds: Int) raises -> Figure:
     return Figure(name, "times", ratios^)
 
 
-struct Resets[B: Board](Work):
+struct Resets[T: Tiles](Work):
     """Resets with as many random moves as the difficulty."""
 
-    var board: Self.B
+    var board: Puzzle[Self.T]
     var rng: Rng
 
     def __init__(out self, difficulty: Int):
-        self.board = Self.B(Settings(difficulty=difficulty))
+        self.board = Puzzle[Self.T](Settings(difficulty=difficulty))
         self.rng = Rng(1)
 
     def do(mut self, repeats: Int) raises -> Int:
@@ -167,11 +168,11 @@ struct Resets[B: Board](Work):
 
 
 @always_inline
-def combined_step[B: Board](mut board: B, action: Int) -> Float32:
+def combined_step[T: Tiles](mut board: Puzzle[T], action: Int) -> Float32:
     """Observation, masks, step, reward and end: what a learner asks of every step."""
     var features = Int(0)
-    comptime for cell in range(B.CELLS):
-        features += cell * B.CELLS + board.tile(cell)
+    comptime for cell in range(T.CELLS):
+        features += cell * T.CELLS + board.tile(cell)
     keep(features)
     keep(board.masks())
     board.step(action)
@@ -179,14 +180,14 @@ def combined_step[B: Board](mut board: B, action: Int) -> Float32:
     return board.reward()
 
 
-struct Steps[B: Board, combined: Bool](Work):
+struct Steps[T: Tiles, combined: Bool](Work):
     """Steps by actions drawn beforehand: `combined`, or the transition alone."""
 
-    var board: Self.B
+    var board: Puzzle[Self.T]
     var actions: List[UInt8]
 
     def __init__(out self):
-        self.board = Self.B(Settings())
+        self.board = Puzzle[Self.T](Settings())
         self.actions = List[UInt8]()
         var rng = Rng(1)
         for _ in range(4096):
@@ -209,14 +210,14 @@ struct Steps[B: Board, combined: Bool](Work):
         return repeats * len(self.actions)
 
 
-struct Rollout[B: Board](Work):
+struct Rollout[T: Tiles](Work):
     """10,000 combined steps by random actions, with a reset at the end of each episode."""
 
-    var board: Self.B
+    var board: Puzzle[Self.T]
     var rng: Rng
 
     def __init__(out self, difficulty: Int):
-        self.board = Self.B(Settings(difficulty=difficulty))
+        self.board = Puzzle[Self.T](Settings(difficulty=difficulty))
         self.rng = Rng(1)
 
     def do(mut self, repeats: Int) raises -> Int:
@@ -241,21 +242,21 @@ struct Rollout[B: Board](Work):
 struct Playing[side: Int, interleaved: Int](Work):
     """Episodes by a policy with 32 hidden units, 81-32-4 on the 8-puzzle."""
 
-    comptime B = PackedPuzzle[Self.side, Self.side]
+    comptime T = PackedTiles[Self.side, Self.side]
     var weights: AlignedWeights
-    var starts: List[Self.B]
+    var starts: List[Puzzle[Self.T]]
     var moves: List[Int]
 
     def __init__(out self, difficulty: Int):
-        var features = Self.B.CELLS * Self.B.CELLS
+        var features = Self.T.CELLS * Self.T.CELLS
         var weights = initial_weights(Layout(features, HIDDEN), 1)
         self.weights = AlignedWeights(len(weights))
         for i in range(len(weights)):
             self.weights.start()[unsafe_offset=i] = weights[i]
-        self.starts = List[Self.B]()
+        self.starts = List[Puzzle[Self.T]]()
         var rng = Rng(1)
         for _ in range(64):
-            var start = Self.B(Settings(difficulty=difficulty, forbid_undo=True))
+            var start = Puzzle[Self.T](Settings(difficulty=difficulty, forbid_undo=True))
             start.reset(rng)
             self.starts.append(start^)
         self.moves = List[Int](length=len(self.starts), fill=0)
@@ -264,7 +265,7 @@ struct Playing[side: Int, interleaved: Int](Work):
         """Plays from all starts; policy steps."""
         var steps = 0
         for _ in range(repeats):
-            var score = play[Self.B, HIDDEN, Player.POLICY, Self.interleaved](
+            var score = play[Self.T, HIDDEN, Player.POLICY, Self.interleaved](
                 self.weights.start(), Span(self.starts), self.moves
             )
             steps += score.steps
@@ -274,7 +275,7 @@ struct Playing[side: Int, interleaved: Int](Work):
 struct Generations(Work):
     """Generations of Evolution Strategies on the 8-puzzle, always the first."""
 
-    comptime ES = EvolutionStrategy[PackedPuzzle[3, 3], HIDDEN]
+    comptime ES = EvolutionStrategy[PackedTiles[3, 3], HIDDEN]
     var threads: Int
 
     def __init__(out self, threads: Int):
@@ -295,9 +296,9 @@ struct Generations(Work):
 def measure(options: Options) raises -> List[Figure]:
     """All figures."""
     var figures = List[Figure]()
-    environment[Puzzle[3, 3]]("InlineArray", options, figures)
-    environment[PackedPuzzle[3, 3]]("64 bits", options, figures)
-    environment[PackedPuzzle[4, 4]]("4×4, 64 bits", options, figures)
+    environment[ArrayTiles[3, 3]]("InlineArray", options, figures)
+    environment[PackedTiles[3, 3]]("64 bits", options, figures)
+    environment[PackedTiles[4, 4]]("4×4, 64 bits", options, figures)
     policy_step[3, 1]("one episode", options, figures)
     policy_step[3, 8]("8 interleaved", options, figures)
     policy_step[4, 8]("8 interleaved", options, figures)
@@ -315,17 +316,17 @@ def measure(options: Options) raises -> List[Figure]:
     return figures^
 
 
-def environment[B: Board](kind: String, options: Options, mut figures: List[Figure]) raises:
-    """Measures the board `B`."""
+def environment[T: Tiles](kind: String, options: Options, mut figures: List[Figure]) raises:
+    """Measures boards of `T`."""
     var rounds = options.rounds
-    var resets = Resets[B](options.difficulty)
+    var resets = Resets[T](options.difficulty)
     var name = String("reset, ", options.difficulty, " moves, ", kind)
     figures.append(time(name, "ns", rounds, resets))
-    var steps = Steps[B, False]()
+    var steps = Steps[T, False]()
     figures.append(time("step, " + kind, "ns", rounds, steps))
-    var combined = Steps[B, True]()
+    var combined = Steps[T, True]()
     figures.append(time("combined step, " + kind, "ns", rounds, combined))
-    var rollout = Rollout[B](options.difficulty)
+    var rollout = Rollout[T](options.difficulty)
     figures.append(time("10,000 random steps, " + kind, "µs", rounds, rollout))
 
 

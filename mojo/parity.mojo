@@ -10,9 +10,10 @@ from twisterl.evaluate import STREAM_TAG
 from twisterl.files import read_text
 from twisterl.json import ABSENT, Json
 from twisterl.network import Layout
-from twisterl.puzzle import PackedPuzzle, Settings, reset_uniform
+from twisterl.puzzle import Puzzle, Settings
 from twisterl.rng import Rng
 from twisterl.signature import signature
+from twisterl.tiles import PackedTiles
 from twisterl.trace import (
     Workload,
     hexadecimal,
@@ -162,7 +163,7 @@ def greedy[width: Int, height: Int](request: Request) raises:
     Raises:
         If the policy cannot be read or has another width.
     """
-    comptime B = PackedPuzzle[width, height]
+    comptime T = PackedTiles[width, height]
     comptime cells = width * height
     comptime layout = Layout(cells * cells, HIDDEN)
     var weights = policy_weights(Tensors.load(request.weights), layout)
@@ -174,10 +175,10 @@ def greedy[width: Int, height: Int](request: Request) raises:
         var rng = Rng.stream(
             UInt64(request.seed) ^ STREAM_TAG, 0, UInt64(index)
         )
-        var board = B(request.settings)
-        reset_uniform(board, rng, width)
+        var board = Puzzle[T](request.settings)
+        board.reset_uniform(rng)
         var played = List[Int]()
-        var digest = join_game[B, HIDDEN](0, board, floats, played)
+        var digest = join_game[T, HIDDEN](0, board, floats, played)
         successes += Int(board.solved())
         text += String('"' if index == 0 else ', "') + hexadecimal(digest) + '"'
         if index == request.board:

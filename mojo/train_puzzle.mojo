@@ -6,8 +6,8 @@ from std.sys import argv, exit, stderr
 from twisterl.config import MAX_BYTES, Config
 from twisterl.files import read_text
 from twisterl.interrupt import hold_interrupts
-from twisterl.puzzle import Board, PackedPuzzle, Puzzle
 from twisterl.run import Options, Run
+from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 from twisterl.workers import worker_count
 
 comptime EXAMPLE = "examples/es_puzzle8_v1.json"
@@ -155,9 +155,9 @@ def dispatch(
     comptime for side in range(2, 6):
         if config.width == side and config.height == side:
             comptime if side <= 4:
-                return with_board[PackedPuzzle[side, side]](config^, options)
+                return with_board[PackedTiles[side, side]](config^, options)
             else:
-                return with_board[Puzzle[side, side]](config^, options)
+                return with_board[ArrayTiles[side, side]](config^, options)
     raise Error(
         config_path,
         (
@@ -170,15 +170,15 @@ def dispatch(
     )
 
 
-def with_board[B: Board](var config: Config, options: Options) raises -> Int:
-    """Trains on boards `B`; the exit status.
+def with_board[T: Tiles](var config: Config, options: Options) raises -> Int:
+    """Trains on boards of `T`; the exit status.
 
     Raises:
         If no code is compiled for the network's width, or as `Run.learn`.
     """
     comptime for hidden in [32, 64, 128]:
         if config.embedding_size == hidden:
-            var run = Run[B, hidden](config^, options)
+            var run = Run[T, hidden](config^, options)
             run.start_from(options.resume)
             hold_interrupts()
             return run.learn()

@@ -15,7 +15,8 @@ from twisterl.json import Json
 from twisterl.network import AlignedWeights, Layout, embed, logits, value
 from twisterl.noise import BLOCK, Noise
 from twisterl.optimizer import Decline, OptimizerSettings, Rule, Update
-from twisterl.puzzle import Board, PackedPuzzle, Puzzle, Settings
+from twisterl.puzzle import Puzzle, Settings
+from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 
 
 def floats(golden: Json, node: Int) raises -> List[Float32]:
@@ -71,9 +72,9 @@ def test_ranks() raises:
             assert_equal(Int(found[pair]), golden.integer(golden.item(expected, pair)))
 
 
-def assert_network[B: Board, hidden: Int](golden: Json, entry: Int) raises:
+def assert_network[T: Tiles, hidden: Int](golden: Json, entry: Int) raises:
     var first = initial_weights(
-        Layout(B.CELLS * B.CELLS, hidden), UInt64(number(golden, entry, "seed"))
+        Layout(T.CELLS * T.CELLS, hidden), UInt64(number(golden, entry, "seed"))
     )
     var weights = AlignedWeights(len(first))
     for i in range(len(first)):
@@ -83,27 +84,27 @@ def assert_network[B: Board, hidden: Int](golden: Json, entry: Int) raises:
         var played = golden.item(cases, i)
         var state = at(golden, played, "state")
         var tiles = List[UInt8]()
-        for cell in range(B.CELLS):
+        for cell in range(T.CELLS):
             tiles.append(UInt8(golden.integer(golden.item(state, cell))))
-        var board = B(Settings())
+        var board = Puzzle[T](Settings())
         board.place(Span(tiles))
-        var layer = embed[B, hidden](board, weights.start())
-        var found = logits[B.CELLS](layer, weights.start())
+        var layer = embed[T, hidden](board, weights.start())
+        var found = logits[T.CELLS](layer, weights.start())
         var expected = floats(golden, at(golden, played, "logits"))
         for action in range(4):
             assert_equal(found[action], expected[action])
         var worth = Float32(golden.number(at(golden, played, "value")))
-        assert_equal(value[B.CELLS](layer, weights.start()), worth)
+        assert_equal(value[T.CELLS](layer, weights.start()), worth)
     _ = weights^
 
 
 def test_networks() raises:
     var golden = read_golden("es")
     var cases = at(golden, 0, "networks")
-    assert_network[PackedPuzzle[2, 2], 32](golden, golden.item(cases, 0))
-    assert_network[PackedPuzzle[3, 3], 32](golden, golden.item(cases, 1))
-    assert_network[Puzzle[3, 3], 32](golden, golden.item(cases, 1))
-    assert_network[PackedPuzzle[4, 4], 64](golden, golden.item(cases, 2))
+    assert_network[PackedTiles[2, 2], 32](golden, golden.item(cases, 0))
+    assert_network[PackedTiles[3, 3], 32](golden, golden.item(cases, 1))
+    assert_network[ArrayTiles[3, 3], 32](golden, golden.item(cases, 1))
+    assert_network[PackedTiles[4, 4], 64](golden, golden.item(cases, 2))
     assert_equal(golden.length(cases), 3)
 
 
@@ -140,7 +141,7 @@ def test_updates() raises:
         assert_equal(second, floats(golden, at(golden, after, "second")))
 
 
-def replay[B: Board, hidden: Int](golden: Json, entry: Int, threads: Int) raises:
+def replay[T: Tiles, hidden: Int](golden: Json, entry: Int, threads: Int) raises:
     """Plays the generations of `entry` and compares every total and weight."""
     var described = at(golden, entry, "settings")
     var settings = EsSettings()
@@ -151,7 +152,7 @@ def replay[B: Board, hidden: Int](golden: Json, entry: Int, threads: Int) raises
     var player = golden.text(at(golden, described, "player"))
     settings.player = Player.POLICY if player == "policy" else Player.VALUE
     settings.optimizer = optimizer_of(golden, described)
-    var es = EvolutionStrategy[B, hidden](settings, UInt64(number(golden, entry, "seed")))
+    var es = EvolutionStrategy[T, hidden](settings, UInt64(number(golden, entry, "seed")))
     var board = Settings(
         number(golden, entry, "difficulty"), number(golden, entry, "depth_slope"), 16, True
     )
@@ -185,10 +186,10 @@ def test_generations() raises:
     var runs = at(golden, 0, "runs")
     assert_equal(golden.length(runs), 3)
     for threads in range(1, 4):
-        replay[PackedPuzzle[3, 3], 32](golden, golden.item(runs, 0), threads)
-        replay[Puzzle[3, 3], 32](golden, golden.item(runs, 0), threads)
-        replay[PackedPuzzle[3, 3], 32](golden, golden.item(runs, 1), threads)
-        replay[PackedPuzzle[4, 4], 64](golden, golden.item(runs, 2), threads)
+        replay[PackedTiles[3, 3], 32](golden, golden.item(runs, 0), threads)
+        replay[ArrayTiles[3, 3], 32](golden, golden.item(runs, 0), threads)
+        replay[PackedTiles[3, 3], 32](golden, golden.item(runs, 1), threads)
+        replay[PackedTiles[4, 4], 64](golden, golden.item(runs, 2), threads)
 
 
 def test_learning_rates() raises:
@@ -213,7 +214,7 @@ def test_it_learns() raises:
     settings.num_pairs = 32
     settings.num_episodes = 32
     settings.uniform_difficulty = True
-    var es = EvolutionStrategy[PackedPuzzle[3, 3], 32](settings, 2)
+    var es = EvolutionStrategy[PackedTiles[3, 3], 32](settings, 2)
     var board = Settings(difficulty=12, forbid_undo=True)
     # One thread: on a busy machine two wait for each other, every generation twice.
     var first = es.step(board, 1).success

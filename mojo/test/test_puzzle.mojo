@@ -5,14 +5,12 @@ from std.testing import TestSuite, assert_equal, assert_false, assert_true
 from golden import at, number, read_golden
 from twisterl.json import Json
 from twisterl.puzzle import (
-    Board,
-    PackedPuzzle,
     Puzzle,
     Settings,
     is_solvable,
-    reset_uniform,
 )
 from twisterl.rng import Rng
+from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 
 
 def settings_of(golden: Json, config: Int) raises -> Settings:
@@ -25,17 +23,17 @@ def settings_of(golden: Json, config: Int) raises -> Settings:
     )
 
 
-def assert_state[B: Board](board: B, golden: Json, state: Int) raises:
-    for cell in range(B.CELLS):
+def assert_state[T: Tiles](board: Puzzle[T], golden: Json, state: Int) raises:
+    for cell in range(T.CELLS):
         assert_equal(board.tile(cell), golden.integer(golden.item(state, cell)))
 
 
-def replay[B: Board](golden: Json, entry: Int, width: Int) raises:
-    var board = B(settings_of(golden, at(golden, entry, "config")))
+def replay[T: Tiles](golden: Json, entry: Int) raises:
+    var board = Puzzle[T](settings_of(golden, at(golden, entry, "config")))
     var seed = UInt64(number(golden, entry, "seed"))
     var begin = Rng.stream(seed, 0, 1)
     if golden.text(at(golden, entry, "start")) == "uniform":
-        reset_uniform(board, begin, width)
+        board.reset_uniform(begin)
     else:
         board.reset(begin)
     var actions = at(golden, entry, "actions")
@@ -72,39 +70,39 @@ def test_golden_traces() raises:
             if number(golden, config, "width") == width and (
                 number(golden, config, "height") == height
             ):
-                replay[Puzzle[width, height]](golden, entry, width)
+                replay[ArrayTiles[width, height]](golden, entry)
                 comptime if width * height <= 16:
-                    replay[PackedPuzzle[width, height]](golden, entry, width)
+                    replay[PackedTiles[width, height]](golden, entry)
                 replayed = True
         assert_true(replayed, "a size of the golden file is not compiled")
 
 
 def test_place_forgets_what_was_undone() raises:
-    var board = PackedPuzzle[3, 3](Settings(forbid_undo=True))
+    var board = Puzzle[PackedTiles[3, 3]](Settings(forbid_undo=True))
     board.step(2)
     assert_equal(board.masks(), 0b1100)
     var tiles: List[UInt8] = [1, 0, 2, 3, 4, 5, 6, 7, 8]
     board.place(Span(tiles))
     assert_equal(board.masks(), 0b1101)
-    assert_equal(board.depth(), 256)
+    assert_equal(board.depth, 256)
 
 
 def test_an_impossible_action_undoes_nothing() raises:
-    var board = Puzzle[3, 3](Settings(forbid_undo=True))
+    var board = Puzzle[ArrayTiles[3, 3]](Settings(forbid_undo=True))
     board.step(2)
     board.step(1)
     assert_equal(board.masks(), 0b1100)
-    assert_equal(board.depth(), 254)
+    assert_equal(board.depth, 254)
 
 
 def test_uniform_boards_are_solvable_and_moves_keep_them_so() raises:
     var rng = Rng(3)
-    var board = Puzzle[4, 3](Settings())
+    var board = Puzzle[ArrayTiles[4, 3]](Settings())
     for _ in range(200):
-        reset_uniform(board, rng, 4)
+        board.reset_uniform(rng)
         board.step(Int(rng.below(4)))
-        assert_true(is_solvable(Span(board.tiles), 4))
-        var tiles = board.tiles.copy()
+        assert_true(is_solvable(Span(board.tiles.tiles), 4))
+        var tiles = board.tiles.tiles.copy()
         var first = Int(tiles[0] == 0)
         var second = first + 1 + Int(tiles[first + 1] == 0)
         var tile = tiles[first]
@@ -130,12 +128,12 @@ def test_layers() raises:
 
 def count_layers() raises -> List[Int]:
     """How many boards of 3x2 are 0, 1, ... moves from solved."""
-    comptime B = PackedPuzzle[3, 2]
+    comptime B = Puzzle[PackedTiles[3, 2]]
     var seen = Dict[UInt64, Bool]()
     var counts = List[Int]()
     var layer = List[B]()
     layer.append(B(Settings()))
-    seen[layer[0].tiles] = True
+    seen[layer[0].tiles.tiles] = True
     while len(layer) > 0:
         counts.append(len(layer))
         var after = List[B]()
@@ -143,8 +141,8 @@ def count_layers() raises -> List[Int]:
             for action in range(4):
                 var child = board.copy()
                 child.step(action)
-                if child.tiles not in seen:
-                    seen[child.tiles] = True
+                if child.tiles.tiles not in seen:
+                    seen[child.tiles.tiles] = True
                     after.append(child^)
         layer = after^
     return counts^

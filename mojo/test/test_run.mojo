@@ -11,12 +11,13 @@ from twisterl.files import read_text
 from twisterl.json import Json
 from twisterl.metrics import METRICS
 from twisterl.network import Layout
-from twisterl.puzzle import PackedPuzzle, Settings
+from twisterl.puzzle import Settings
 from twisterl.run import LAST, Options, Run
+from twisterl.tiles import PackedTiles
 from twisterl.weights import Tensors, policy_weights
 from twisterl.workers import Worker, run_workers
 
-comptime B = PackedPuzzle[3, 3]
+comptime Tiles = PackedTiles[3, 3]
 comptime CONFIG = """{"env_cls": "Puzzle", "policy_cls": "BasicPolicy", "algorithm_cls": "ES",
   "env": {"difficulty": 4, "forbid_undo": true},
   "policy": {"embedding_size": 32, "common_layers": []},
@@ -47,21 +48,21 @@ def test_evaluation_does_not_depend_on_threads() raises:
     for uniform in [False, True]:
         var asked = Evaluation("a", 101, True, 1, 7, uniform, 1)
         var board = Settings(difficulty=5, forbid_undo=True)
-        var one = evaluate[B, 32](weights, Player.POLICY, asked, board, 3, 1)
-        var three = evaluate[B, 32](weights, Player.POLICY, asked, board, 3, 3)
+        var one = evaluate[Tiles, 32](weights, Player.POLICY, asked, board, 1)
+        var three = evaluate[Tiles, 32](weights, Player.POLICY, asked, board, 3)
         assert_equal(one.solved, three.solved)
         assert_equal(one.moves, three.moves)
         assert_equal(one.num_episodes, 101)
     var scrambled = Evaluation("a", 50, True, 1, 7, False, 1)
-    var easy = evaluate[B, 32](weights, Player.VALUE, scrambled, Settings(difficulty=1), 3, 2)
+    var easy = evaluate[Tiles, 32](weights, Player.VALUE, scrambled, Settings(difficulty=1), 2)
     # One move from solved, which the value player sees.
     assert_equal(easy.solved, 50)
 
 
-def trained(num_steps: Int, folder: String, resume: String) raises -> Run[B, 32]:
+def trained(num_steps: Int, folder: String, resume: String) raises -> Run[Tiles, 32]:
     """A run of that many iterations."""
     var config = config_of(num_steps)
-    var run = Run[B, 32](config^, Options("", "{}", 2, 0, resume, folder))
+    var run = Run[Tiles, 32](config^, Options("", "{}", 2, 0, resume, folder))
     run.start_from(resume)
     assert_equal(run.learn(), 0)
     return run^
@@ -104,7 +105,7 @@ def test_a_model_starts_a_run() raises:
     with TemporaryDirectory() as folder:
         var first = trained(1, folder + "/first", "")
         var config = config_of(0)
-        var run = Run[B, 32](config^, Options("", "{}", 1, 0, "", folder))
+        var run = Run[Tiles, 32](config^, Options("", "{}", 1, 0, "", folder))
         run.start_from(folder + "/first/" + LAST)
         assert_equal(run.strategy.weights, first.strategy.weights)
         assert_equal(run.strategy.generation, 0)
@@ -113,7 +114,7 @@ def test_a_model_starts_a_run() raises:
         with assert_raises(contains="does not fit the config"):
             run.restore(folder + "/first/" + LAST)
         var config2 = config_of(0)
-        var wider = Run[B, 64](config2^, Options("", "{}", 1, 0, "", folder))
+        var wider = Run[Tiles, 64](config2^, Options("", "{}", 1, 0, "", folder))
         with assert_raises(contains="does not fit the config"):
             wider.start_from(folder + "/first")
 

@@ -3,8 +3,10 @@
 from std.bit import count_trailing_zeros
 from std.memory import pack_bits
 
+from .moves import InlineArray, NUM_ACTIONS
 from .network import Floats, embed, logits, value
-from .puzzle import Board, InlineArray, NUM_ACTIONS
+from .puzzle import Puzzle
+from .tiles import Tiles
 
 comptime INTERLEAVED = 8
 """Episodes played in turn, so that one's memory and arithmetic hide behind the others'."""
@@ -47,11 +49,11 @@ struct Score(ImplicitlyCopyable):
 
 
 @always_inline
-def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
+def best_action[T: Tiles, hidden: Int](board: Puzzle[T], weights: Floats) -> Int:
     """The legal action with the largest logit, the first of equals.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
 
     Args:
@@ -61,7 +63,7 @@ def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
     Returns:
         An action in 0..4; the first legal one if the logits are NaN.
     """
-    var scores = logits[B.CELLS](embed[B, hidden](board, weights), weights)
+    var scores = logits[T.CELLS](embed[T, hidden](board, weights), weights)
     var masks = board.masks()
     comptime bits = SIMD[DType.uint8, NUM_ACTIONS](1, 2, 4, 8)
     var legal = (bits & masks).ne(0)
@@ -72,11 +74,11 @@ def best_action[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
 
 
 @always_inline
-def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
+def best_child[T: Tiles, hidden: Int](board: Puzzle[T], weights: Floats) -> Int:
     """The legal action whose next state has the largest value, the first of equals.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
 
     Args:
@@ -96,7 +98,7 @@ def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
         left &= left - 1
         var child = board.copy()
         child.step(action)
-        var score = value[B.CELLS](embed[B, hidden](child, weights), weights)
+        var score = value[T.CELLS](embed[T, hidden](child, weights), weights)
         score = Float32.MAX if child.solved() else score
         var better = score > highest
         highest = score if better else highest
@@ -106,12 +108,12 @@ def best_child[B: Board, hidden: Int](board: B, weights: Floats) -> Int:
 
 @always_inline
 def choose[
-    B: Board, hidden: Int, player: Player
-](board: B, weights: Floats) -> Int:
+    T: Tiles, hidden: Int, player: Player
+](board: Puzzle[T], weights: Floats) -> Int:
     """The action that `player` takes on `board`.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
         player: Which of the two choices is compiled in.
 
@@ -123,20 +125,20 @@ def choose[
         A legal action in 0..4.
     """
     comptime if player == Player.POLICY:
-        return best_action[B, hidden](board, weights)
+        return best_action[T, hidden](board, weights)
     else:
-        return best_child[B, hidden](board, weights)
+        return best_child[T, hidden](board, weights)
 
 
 def play[
-    B: Board, hidden: Int, player: Player, interleaved: Int = INTERLEAVED
-](weights: Floats, starts: Span[B, _], mut moves: List[Int]) -> Score:
+    T: Tiles, hidden: Int, player: Player, interleaved: Int = INTERLEAVED
+](weights: Floats, starts: Span[Puzzle[T], _], mut moves: List[Int]) -> Score:
     """Plays an episode from each of `starts` [N] with `weights`, `Layout.size()` of them.
 
     `moves` [N] receives the length of each solved episode, -1 for the others.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
         player: How an action is chosen.
         interleaved: Episodes played in turn; it changes the speed, not the result.
@@ -149,7 +151,7 @@ def play[
     Returns:
         Fitness, solved episodes and actions over all N, summed in the order of the starts.
     """
-    var boards = List[B](capacity=interleaved)
+    var boards = List[Puzzle[T]](capacity=interleaved)
     var episodes = InlineArray[Int, interleaved](fill=0)
     var steps = 0
     var next = 0
@@ -169,7 +171,7 @@ def play[
         var ended = False
         for lane in range(len(boards)):
             ref board = boards.unsafe_get(lane)
-            board.step(choose[B, hidden, player](board, weights))
+            board.step(choose[T, hidden, player](board, weights))
             ended |= board.is_final()
         steps += len(boards)
         if not ended:
@@ -178,7 +180,7 @@ def play[
             ref board = boards.unsafe_get(lane)
             if board.is_final():
                 var episode = episodes.unsafe_get(lane)
-                var taken = starts.unsafe_get(episode).depth() - board.depth()
+                var taken = starts.unsafe_get(episode).depth - board.depth
                 moves[episode] = taken if board.solved() else -1
                 # The last lane takes this place.
                 var last = boards.pop()
@@ -188,13 +190,13 @@ def play[
     return _score(starts, moves, steps)
 
 
-def _score[B: Board](starts: Span[B, _], moves: List[Int], steps: Int) -> Score:
+def _score[T: Tiles](starts: Span[Puzzle[T], _], moves: List[Int], steps: Int) -> Score:
     var fitness = Float32(0)
     var solved = 0
     for episode in range(len(starts)):
         if moves[episode] >= 0:
             var share = Float32(moves[episode]) / Float32(
-                starts[episode].depth()
+                starts[episode].depth
             )
             fitness += 1.5 - 0.5 * share
             solved += 1

@@ -16,8 +16,9 @@ from .episodes import Player, Score, play
 from .network import AlignedWeights, Floats, Layout
 from .noise import BLOCK, Noise, padded
 from .optimizer import OptimizerSettings, Update
-from .puzzle import Board, Settings
+from .puzzle import Puzzle, Settings
 from .rng import Rng
+from .tiles import Tiles
 from .workers import Worker, run_workers
 
 comptime Counter = Atomic[Int64]
@@ -119,15 +120,15 @@ struct Trained(ImplicitlyCopyable):
         )
 
 
-struct EvolutionStrategy[B: Board, hidden: Int](Movable):
+struct EvolutionStrategy[T: Tiles, hidden: Int](Movable):
     """A run: weights, moments and the number of the next generation.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network, a multiple of 16.
     """
 
-    comptime LAYOUT = Layout(Self.B.CELLS * Self.B.CELLS, Self.hidden)
+    comptime LAYOUT = Layout(Self.T.CELLS * Self.T.CELLS, Self.hidden)
     """Where each tensor begins in the weights."""
 
     var settings: EsSettings
@@ -158,7 +159,7 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
         self.first = List[Float32](length=size, fill=0)
         self.second = List[Float32](length=size, fill=0)
 
-    def starts(self, board: Settings) -> List[Self.B]:
+    def starts(self, board: Settings) -> List[Puzzle[Self.T]]:
         """The boards [N] that every member of the coming generation starts from.
 
         Args:
@@ -167,9 +168,9 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
         Returns:
             Scrambled boards, the same for every member and number of threads.
         """
-        var starts = List[Self.B](capacity=self.settings.num_episodes)
+        var starts = List[Puzzle[Self.T]](capacity=self.settings.num_episodes)
         for episode in range(self.settings.num_episodes):
-            var start = Self.B(board)
+            var start = Puzzle[Self.T](board)
             var rng = Rng.stream(
                 self.seed, UInt64(self.generation), UInt64(episode)
             )
@@ -205,10 +206,10 @@ struct EvolutionStrategy[B: Board, hidden: Int](Movable):
             length=2 * self.settings.num_pairs, fill=Score(0, 0, 0)
         )
         var pair_counter = Counter(0)
-        var jobs = List[Playing[Self.B, Self.hidden, player]]()
+        var jobs = List[Playing[Self.T, Self.hidden, player]]()
         for _ in range(threads):
             jobs.append(
-                Playing[Self.B, Self.hidden, player](
+                Playing[Self.T, Self.hidden, player](
                     self.settings,
                     self.seed,
                     self.generation,
@@ -275,11 +276,11 @@ def untracked(values: List[Float32]) -> Floats:
 
 
 @fieldwise_init
-struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
+struct Playing[T: Tiles, hidden: Int, player: Player](Movable, Worker):
     """One thread's share of the episodes: pairs, one at a time, until none is left.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
         player: How the members choose actions.
     """
@@ -292,7 +293,7 @@ struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
     """Number of the generation, which names the noise."""
     var weights: Floats
     """The weights without noise."""
-    var starts: Pointer[Self.B, MutUntrackedOrigin]
+    var starts: Pointer[Puzzle[Self.T], MutUntrackedOrigin]
     """First boards [N], which all threads read."""
     var scores: Pointer[Score, MutUntrackedOrigin]
     """Room for the scores [2 num_pairs] of all members, which the threads share."""
@@ -301,7 +302,7 @@ struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
 
     def run(mut self):
         """Writes the scores of the pairs that this thread takes."""
-        comptime layout = Layout(Self.B.CELLS * Self.B.CELLS, Self.hidden)
+        comptime layout = Layout(Self.T.CELLS * Self.T.CELLS, Self.hidden)
         comptime size = padded(layout.size())
         var member = AlignedWeights(size)
         var moves = List[Int](length=self.settings.num_episodes, fill=0)
@@ -318,7 +319,7 @@ struct Playing[B: Board, hidden: Int, player: Player](Movable, Worker):
                     self.settings.sigma * (0.5 if sign == 0 else -0.5)
                 )
                 perturb[size](self.weights, noise, half_sigma, member.start())
-                var score = play[Self.B, Self.hidden, Self.player](
+                var score = play[Self.T, Self.hidden, Self.player](
                     member.start(), starts, moves
                 )
                 self.scores.unsafe_offset(2 * pair + sign)[] = score

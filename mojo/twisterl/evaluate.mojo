@@ -6,8 +6,9 @@ from .config import Evaluation
 from .episodes import Player, play
 from .es import untracked
 from .network import Floats
-from .puzzle import Board, Settings, reset_uniform
+from .puzzle import Puzzle, Settings
 from .rng import Rng
+from .tiles import Tiles
 from .workers import Worker, run_workers
 
 comptime STREAM_TAG = UInt64(0x6576616C75617465)
@@ -57,21 +58,20 @@ struct Report(ImplicitlyCopyable):
 
 
 def evaluate[
-    B: Board, hidden: Int
+    T: Tiles, hidden: Int
 ](
     weights: List[Float32],
     player: Player,
     evaluation: Evaluation,
     board: Settings,
-    width: Int,
     threads: Int,
 ) raises -> Report:
-    """Plays the episodes that `evaluation` describes, greedily, on boards `width` cells wide.
+    """Plays the episodes that `evaluation` describes, greedily.
 
     Start e draws from stream (seed, 0, e) of evaluation: the report does not depend on `threads`.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
 
     Args:
@@ -79,7 +79,6 @@ def evaluate[
         player: How an action is chosen.
         evaluation: Number of episodes, seed and kind of start.
         board: Parameters of the boards, with the difficulty of the scrambled starts.
-        width: Cells in a row of `B`.
         threads: Threads that share the episodes, at least 1.
 
     Returns:
@@ -88,18 +87,18 @@ def evaluate[
     Raises:
         If a thread cannot be started.
     """
-    var starts = List[B](capacity=evaluation.num_episodes)
+    var starts = List[Puzzle[T]](capacity=evaluation.num_episodes)
     for episode in range(evaluation.num_episodes):
-        var start = B(board)
+        var start = Puzzle[T](board)
         var rng = Rng.stream(
             UInt64(evaluation.seed) ^ STREAM_TAG, 0, UInt64(episode)
         )
         if evaluation.uniform_start:
-            reset_uniform(start, rng, width)
+            start.reset_uniform(rng)
         else:
             start.reset(rng)
         starts.append(start^)
-    var moves = play_all[B, hidden](weights, player, starts, threads)
+    var moves = play_all[T, hidden](weights, player, starts, threads)
     var report = Report(evaluation.num_episodes, 0, 0)
     for taken in moves:
         if taken >= 0:
@@ -109,14 +108,14 @@ def evaluate[
 
 
 def play_all[
-    B: Board, hidden: Int
+    T: Tiles, hidden: Int
 ](
-    weights: List[Float32], player: Player, starts: List[B], threads: Int
+    weights: List[Float32], player: Player, starts: List[Puzzle[T]], threads: Int
 ) raises -> List[Int]:
     """The length of each solved episode [N], -1 for the others.
 
     Parameters:
-        B: The board that is played.
+        T: The tiles of the boards that are played.
         hidden: Hidden units H of the network.
 
     Args:
@@ -132,19 +131,19 @@ def play_all[
         If a thread cannot be started.
     """
     if player == Player.POLICY:
-        return _play_all[B, hidden, Player.POLICY](weights, starts, threads)
-    return _play_all[B, hidden, Player.VALUE](weights, starts, threads)
+        return _play_all[T, hidden, Player.POLICY](weights, starts, threads)
+    return _play_all[T, hidden, Player.VALUE](weights, starts, threads)
 
 
 def _play_all[
-    B: Board, hidden: Int, player: Player
-](weights: List[Float32], starts: List[B], threads: Int) raises -> List[Int]:
-    var jobs = List[_Share[B, hidden, player]]()
+    T: Tiles, hidden: Int, player: Player
+](weights: List[Float32], starts: List[Puzzle[T]], threads: Int) raises -> List[Int]:
+    var jobs = List[_Share[T, hidden, player]]()
     for thread in range(threads):
         var begin = len(starts) * thread // threads
         var end = len(starts) * (thread + 1) // threads
         jobs.append(
-            _Share[B, hidden, player](
+            _Share[T, hidden, player](
                 untracked(weights),
                 starts.unsafe_ptr()
                 .unsafe_mut_cast[True]()
@@ -161,13 +160,13 @@ def _play_all[
 
 
 @fieldwise_init
-struct _Share[B: Board, hidden: Int, player: Player](Movable, Worker):
+struct _Share[T: Tiles, hidden: Int, player: Player](Movable, Worker):
     var weights: Floats
-    var starts: Pointer[Self.B, MutUntrackedOrigin]
+    var starts: Pointer[Puzzle[Self.T], MutUntrackedOrigin]
     var moves: List[Int]
 
     def run(mut self):
         var starts = Span(unsafe_ptr=self.starts, length=len(self.moves))
-        _ = play[Self.B, Self.hidden, Self.player](
+        _ = play[Self.T, Self.hidden, Self.player](
             self.weights, starts, self.moves
         )

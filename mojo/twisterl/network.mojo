@@ -8,7 +8,9 @@ The arithmetic is fixed to the bit, for all languages: rows are added in the ord
 and a dot product is 16 partial sums (`fma`, 16 inputs at a time) that are folded in halves.
 """
 
-from .puzzle import Board, NUM_ACTIONS
+from .moves import NUM_ACTIONS
+from .puzzle import Puzzle
+from .tiles import Tiles
 
 comptime Floats = Pointer[Float32, MutUntrackedOrigin]
 """Weights that somebody else owns and keeps alive."""
@@ -112,12 +114,12 @@ struct AlignedWeights(Movable):
 
 @always_inline
 def embed[
-    B: Board, hidden: Int
-](board: B, weights: Floats) -> SIMD[DType.float32, hidden]:
+    T: Tiles, hidden: Int
+](board: Puzzle[T], weights: Floats) -> SIMD[DType.float32, hidden]:
     """The hidden layer [H] for `board`, after the ReLU.
 
     Parameters:
-        B: The board, which says the number of cells.
+        T: The tiles, which say the number of cells.
         hidden: Hidden units H, a multiple of 16.
 
     Args:
@@ -127,11 +129,11 @@ def embed[
     Returns:
         H activations, none negative.
     """
-    comptime layout = Layout(B.CELLS * B.CELLS, hidden)
+    comptime layout = Layout(T.CELLS * T.CELLS, hidden)
     var sums = weights.unsafe_load[width=hidden](layout.embedding_bias())
-    comptime for cell in range(B.CELLS):
+    comptime for cell in range(T.CELLS):
         sums += weights.unsafe_load[width=hidden](
-            (cell * B.CELLS + board.tile(cell)) * hidden
+            (cell * T.CELLS + board.tile(cell)) * hidden
         )
     return max(sums, 0)
 

@@ -16,8 +16,9 @@ from .files import make_folder, read_text, write_atomic
 from .interrupt import interrupted
 from .metrics import METRICS, Metrics
 from .network import Layout
-from .puzzle import Board, Settings
+from .puzzle import Settings
 from .terminal import ProgressLine, clock, fixed, percent
+from .tiles import Tiles
 from .weights import Tensors, policy_tensors, policy_weights
 
 comptime STATE = "es_state.safetensors"
@@ -50,11 +51,11 @@ struct Options(Copyable, Movable):
     """Where the run is saved."""
 
 
-struct Run[B: Board, hidden: Int](Movable):
-    """A run on boards `B` with `hidden` units.
+struct Run[T: Tiles, hidden: Int](Movable):
+    """A run on boards of `T` with `hidden` units.
 
     Parameters:
-        B: The board, its size compiled in.
+        T: The tiles of the boards, their size compiled in.
         hidden: Hidden units H of the network.
     """
 
@@ -62,7 +63,7 @@ struct Run[B: Board, hidden: Int](Movable):
     """What the config file says."""
     var options: Options
     """What the command line says."""
-    var strategy: EvolutionStrategy[Self.B, Self.hidden]
+    var strategy: EvolutionStrategy[Self.T, Self.hidden]
     """Weights, moments and the number of the next generation."""
     var board: Settings
     """With the current difficulty."""
@@ -86,7 +87,7 @@ struct Run[B: Board, hidden: Int](Movable):
             config: The config, which this run keeps.
             options: Threads, time budget and folder.
         """
-        self.strategy = EvolutionStrategy[Self.B, Self.hidden](
+        self.strategy = EvolutionStrategy[Self.T, Self.hidden](
             config.es, UInt64(config.seed)
         )
         self.board = config.puzzle
@@ -280,12 +281,11 @@ struct Run[B: Board, hidden: Int](Movable):
                 self.iteration + 1
             ) % evaluation.every != 0 and self.iteration + 1 != total:
                 continue
-            var report = evaluate[Self.B, Self.hidden](
+            var report = evaluate[Self.T, Self.hidden](
                 self.strategy.weights,
                 self.config.es.player,
                 evaluation,
                 self.board,
-                self.config.width,
                 self.options.threads,
             )
             self.metrics.add_evaluation(evaluation.name, report)

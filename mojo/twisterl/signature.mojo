@@ -6,9 +6,11 @@ they are made of.
 
 from .es import untracked
 from .evaluate import STREAM_TAG
+from .moves import NUM_ACTIONS
 from .network import Layout
-from .puzzle import NUM_ACTIONS, PackedPuzzle, Settings
+from .puzzle import Puzzle, Settings
 from .rng import Rng
+from .tiles import PackedTiles
 from .trace import (
     Workload,
     hexadecimal,
@@ -90,10 +92,10 @@ def greedy_digest(settings: Settings) -> UInt64:
     var digest = UInt64(0)
     for episode in range(EPISODES):
         var rng = Rng.stream(SEED ^ STREAM_TAG, 0, UInt64(episode))
-        var board = PackedPuzzle[SIDE, SIDE](settings)
+        var board = Puzzle[PackedTiles[SIDE, SIDE]](settings)
         board.reset(rng)
         var played = List[Int]()
-        digest = join_game[PackedPuzzle[SIDE, SIDE], HIDDEN](
+        digest = join_game[PackedTiles[SIDE, SIDE], HIDDEN](
             digest, board, floats, played
         )
     _ = weights^

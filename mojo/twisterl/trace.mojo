@@ -9,16 +9,11 @@ rules.
 from std.memory import bitcast
 
 from .episodes import best_action
+from .moves import NUM_ACTIONS
 from .network import Floats
-from .puzzle import (
-    Board,
-    NUM_ACTIONS,
-    PackedPuzzle,
-    Puzzle,
-    Settings,
-    reset_uniform,
-)
+from .puzzle import Puzzle, Settings
 from .rng import Rng
+from .tiles import ArrayTiles, PackedTiles, Tiles
 
 comptime WEIGHTS_SEED = UInt64(0x706172697479)
 """Names the stream of the weights of a record's numbers."""
@@ -138,22 +133,21 @@ def play_lane[
     """
     comptime if width * height <= 16:
         if lane // GROUP % 2 == 1:
-            return play_on[PackedPuzzle[width, height], width](
+            return play_on[PackedTiles[width, height]](
                 workload, lane, weights, text
             )
-    return play_on[Puzzle[width, height], width](workload, lane, weights, text)
+    return play_on[ArrayTiles[width, height]](workload, lane, weights, text)
 
 
 def play_on[
-    B: Board, width: Int
+    T: Tiles
 ](
     workload: Workload, lane: Int, weights: List[UInt64], mut text: String
 ) -> UInt64:
     """As `play_lane`, on boards of one kind.
 
     Parameters:
-        B: The kind of board.
-        width: Columns.
+        T: The tiles of the board.
 
     Args:
         workload: What is played.
@@ -165,7 +159,7 @@ def play_on[
         The digest of the lane's records, 0 without `weights`.
     """
     var stream = Rng.stream(workload.seed, 0, UInt64(lane))
-    var board = B(workload.settings)
+    var board = Puzzle[T](workload.settings)
     var digest = UInt64(0)
     var going = False
     for step in range(workload.steps):
@@ -180,7 +174,7 @@ def play_on[
         else:
             var start = Rng(word >> 1)
             if workload.uniform and word & 3 == 3:
-                reset_uniform(board, start, width)
+                board.reset_uniform(start)
                 made = 0
                 name = "uniform"
             else:
@@ -234,11 +228,11 @@ def choose(word: UInt64, masks: Int) -> Int:
     return 0
 
 
-def record_sum[B: Board](board: B, made: Int, weights: List[UInt64]) -> UInt64:
+def record_sum[T: Tiles](board: Puzzle[T], made: Int, weights: List[UInt64]) -> UInt64:
     """The numbers of a record times their weights.
 
     Parameters:
-        B: The kind of board.
+        T: The tiles of the board.
 
     Args:
         board: What is seen.
@@ -250,24 +244,24 @@ def record_sum[B: Board](board: B, made: Int, weights: List[UInt64]) -> UInt64:
     """
     var final = Int(board.is_final())
     var success = Int(board.solved())
-    var truncated = Int(board.depth() == 0 and not board.solved())
+    var truncated = Int(board.depth == 0 and not board.solved())
     var total = UInt64(made) * weights[0]
     total += UInt64(bitcast[DType.uint32](board.reward())) * weights[1]
     total += UInt64(final + 2 * success + 4 * truncated) * weights[2]
     var masks = Int(board.masks())
     for action in range(NUM_ACTIONS):
         total += UInt64(masks >> action & 1) * weights[HEAD + action]
-    for cell in range(B.CELLS):
-        var feature = cell * B.CELLS + board.tile(cell)
+    for cell in range(T.CELLS):
+        var feature = cell * T.CELLS + board.tile(cell)
         total += UInt64(feature + 1) * weights[HEAD + NUM_ACTIONS + cell]
     return total
 
 
-def record[B: Board](board: B, name: String) -> String:
+def record[T: Tiles](board: Puzzle[T], name: String) -> String:
     """What is seen of `board` after a move, as JSON.
 
     Parameters:
-        B: The kind of board.
+        T: The tiles of the board.
 
     Args:
         board: What is seen.
@@ -280,7 +274,7 @@ def record[B: Board](board: B, name: String) -> String:
     def flag(value: Bool) -> String:
         return "true" if value else "false"
 
-    var truncated = board.depth() == 0 and not board.solved()
+    var truncated = board.depth == 0 and not board.solved()
     var text = String(
         '{"move": "', name, '", "reward": ', Float64(board.reward())
     )
@@ -290,22 +284,22 @@ def record[B: Board](board: B, name: String) -> String:
     for action in range(NUM_ACTIONS):
         text += String(Int(board.masks()) >> action & 1)
     text += '", "observation": ['
-    for cell in range(B.CELLS):
+    for cell in range(T.CELLS):
         text += String(
-            "" if cell == 0 else ", ", cell * B.CELLS + board.tile(cell)
+            "" if cell == 0 else ", ", cell * T.CELLS + board.tile(cell)
         )
     return text + "]}"
 
 
 def join_game[
-    B: Board, hidden: Int
+    T: Tiles, hidden: Int
 ](
-    digest: UInt64, mut board: B, weights: Floats, mut played: List[Int]
+    digest: UInt64, mut board: Puzzle[T], weights: Floats, mut played: List[Int]
 ) -> UInt64:
     """Plays greedily to the end.
 
     Parameters:
-        B: The kind of board.
+        T: The tiles of the board.
         hidden: Hidden units H of the network.
 
     Args:
@@ -320,7 +314,7 @@ def join_game[
     var found = digest
     var reward = board.reward()
     while not board.is_final():
-        var action = best_action[B, hidden](board, weights)
+        var action = best_action[T, hidden](board, weights)
         board.step(action)
         reward += board.reward()
         found = join(found, UInt64(action))

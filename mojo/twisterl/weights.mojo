@@ -9,9 +9,9 @@ from std.utils.numerics import isfinite
 
 from .files import read_file, write_atomic
 from .json import Json, Kind, quoted
+from .moves import NUM_ACTIONS
 from .network import Layout
 from .noise import padded
-from .puzzle import NUM_ACTIONS
 
 comptime MAX_FILE_BYTES = 1 << 28
 """Largest safetensors file that is read, in bytes."""
