@@ -101,6 +101,40 @@ fn a_search_solves_more_than_its_policy() {
     assert!(searched > solved(Strategy::Policy, 1) + 20, "{searched} of 200");
 }
 
+/// On the board of four tiles that forbids to undo, a tree is a line and is kept whole: its memory
+/// is needed to the last state.
+#[test]
+fn a_kept_tree_saves_states_and_keeps_to_its_memory() {
+    let wide = Puzzle::new(4, 4, 80, 2, 64).unwrap();
+    let mut line = Puzzle::new(2, 2, 40, 2, 64).unwrap();
+    line.set_forbid_undo(true);
+    for (env, saved) in [(&wide, 0.95), (&line, 1.0)] {
+        let policy = random_policy(env, 5);
+        for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
+            for (num_simulations, max_expand_depth) in [(1, 1), (2, 3), (5, 1), (7, 2), (16, 1)] {
+                let states_a_move = |reuse| {
+                    let tree = TreeConfig {
+                        num_simulations,
+                        max_expand_depth,
+                        root_selection,
+                        reuse,
+                        ..TreeConfig::default()
+                    };
+                    let config =
+                        EvalConfig { strategy: Strategy::Mcts(tree), ..EvalConfig::default() };
+                    let starts = Starts::Uniform(20);
+                    let found = evaluate(env, &policy, starts, &config, 3, &mut || Ok(())).unwrap();
+                    let moves: usize = found.iter().map(|episode| episode.actions.len()).sum();
+                    let states: u64 = found.iter().map(|episode| episode.nodes).sum();
+                    states as f64 / moves as f64
+                };
+                let (kept, anew) = (states_a_move(true), states_a_move(false));
+                assert!(kept <= saved * anew, "{kept} {anew} {root_selection:?} {num_simulations}");
+            }
+        }
+    }
+}
+
 /// A line of places `0..10`, solved at 0. Every observation may mirror it, which the next step
 /// undoes; observing a state twice, or stepping one that was not observed, is refused. With
 /// `chance` a step may also fail.

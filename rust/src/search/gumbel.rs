@@ -14,58 +14,94 @@ use crate::rng::Rng;
 /// `c_visit` of equation 8.
 const VISITS: f32 = 50.0;
 
-/// Visits that the next simulation's action has had, for each simulation of a root that considers
-/// `m` of its actions: `[m, simulations]`, the rows of sequential halving.
+/// What a search of one root keeps, in memory of its own.
+pub(super) struct Root {
+    /// A Gumbel variable for every action, all 0 for a root without chance. `[A]`.
+    gumbel: Vec<f32>,
+    /// Visits that the actions had when the search began, in a tree kept from the last move. They
+    /// tell of the actions' values, and halving goes by the visits that follow. `[A]`.
+    kept: Vec<u32>,
+    halving: Halving,
+}
+
+impl Root {
+    pub(super) fn new(num_actions: usize) -> Self {
+        let halving = Halving::new(1, 1);
+        Self { gumbel: vec![0.0; num_actions], kept: vec![0; num_actions], halving }
+    }
+
+    /// Begins a search of `num_simulations`; chance needs `rng`.
+    pub(super) fn begin(
+        &mut self,
+        edges: &[Edge],
+        (max_considered, num_simulations): (usize, usize),
+        rng: Option<&mut Rng>,
+    ) {
+        self.kept.iter_mut().zip(edges).for_each(|(kept, edge)| *kept = edge.visits);
+        let legal = edges.iter().filter(|edge| edge.child != ILLEGAL).count();
+        self.halving = Halving::new(legal.min(max_considered), num_simulations);
+        match rng {
+            // The unit lies in (0, 1]: its logarithm may be 0, where the variable is as large as
+            // one of 24 random bits can be.
+            Some(rng) => self.gumbel.iter_mut().for_each(|gumbel| {
+                *gumbel = -(-positive_unit(rng).ln()).max(f32::EPSILON / 4.0).ln();
+            }),
+            None => self.gumbel.fill(0.0),
+        }
+    }
+
+    /// Visits of this search alone.
+    #[inline]
+    fn visits(&self, action: usize, edge: &Edge) -> u32 {
+        edge.visits - self.kept[action]
+    }
+
+    /// The first action of the largest `gumbel + logits + sigma(q)` of those visited `visits`
+    /// times.
+    #[inline]
+    fn best(&self, plan: &Plan<'_>, visits: u32) -> usize {
+        let visited = |action: usize| self.visits(action, &plan.edges[action]) == visits;
+        let logits = plan.logits().filter(|&(action, _)| visited(action));
+        first_largest(logits.map(|(action, logit)| (action, self.gumbel[action] + logit)))
+    }
+}
+
+/// How often the action of each simulation has been visited before.
 ///
 /// A simulation goes to the best action of those with exactly so many visits. That is sequential
 /// halving: a phase visits the best actions equally often, and the worse half stays behind.
-pub(super) struct Halving {
-    rows: Vec<Vec<u32>>,
+struct Halving {
+    num_simulations: usize,
+    phases: usize,
+    /// Actions that this phase visits, how many of them this round has, rounds that remain.
+    left: usize,
+    place: usize,
+    rounds: usize,
+    had: u32,
 }
 
 impl Halving {
-    pub(super) fn new(num_actions: usize, config: &TreeConfig) -> Self {
-        let most = config.max_considered_actions.min(num_actions);
-        let row = |considered: usize| Self::row(considered, config.num_simulations);
-        Self { rows: (0..=most).map(row).collect() }
+    fn new(considered: usize, num_simulations: usize) -> Self {
+        let phases = considered.next_power_of_two().ilog2().max(1) as usize;
+        let rounds = Self::rounds(num_simulations, phases, considered);
+        Self { num_simulations, phases, left: considered, place: 0, rounds, had: 0 }
     }
 
-    fn row(considered: usize, num_simulations: usize) -> Vec<u32> {
-        if considered <= 1 {
-            return (0..num_simulations as u32).collect();
-        }
-        let phases = considered.next_power_of_two().ilog2() as usize;
-        let mut visits = Vec::with_capacity(num_simulations + considered);
-        let (mut left, mut had) = (considered, 0);
-        while visits.len() < num_simulations {
-            let rounds = (num_simulations / (phases * left)).max(1);
-            for _ in 0..rounds {
-                visits.extend(std::iter::repeat_n(had, left));
-                had += 1;
-            }
-            left = (left / 2).max(2);
-        }
-        visits.truncate(num_simulations);
-        visits
+    fn rounds(num_simulations: usize, phases: usize, left: usize) -> usize {
+        (num_simulations / (phases * left)).max(1)
     }
 
-    /// Visits that the action of simulation `simulation` has had.
     #[inline]
-    fn visits(&self, edges: &[Edge], simulation: usize) -> u32 {
-        let legal = edges.iter().filter(|edge| edge.child != ILLEGAL).count();
-        self.rows[legal.min(self.rows.len() - 1)][simulation]
-    }
-}
-
-/// Writes a Gumbel variable for every action of a root, or 0 for a root without chance.
-pub(super) fn draw(gumbel: &mut [f32], rng: Option<&mut Rng>) {
-    match rng {
-        // The unit lies in (0, 1]: its logarithm may be 0, where the variable is as large as one
-        // of 24 random bits can be.
-        Some(rng) => gumbel.iter_mut().for_each(|gumbel| {
-            *gumbel = -(-positive_unit(rng).ln()).max(f32::EPSILON / 4.0).ln();
-        }),
-        None => gumbel.fill(0.0),
+    fn next(&mut self) -> u32 {
+        if self.place == self.left {
+            (self.place, self.had, self.rounds) = (0, self.had + 1, self.rounds - 1);
+            if self.rounds == 0 {
+                self.left = (self.left / 2).max(self.left.min(2));
+                self.rounds = Self::rounds(self.num_simulations, self.phases, self.left);
+            }
+        }
+        self.place += 1;
+        self.had
     }
 }
 
@@ -136,14 +172,6 @@ impl<'a> Plan<'a> {
         }
         policy.iter_mut().for_each(|share| *share /= sum);
     }
-
-    /// The first action of the largest `gumbel + logits + sigma(q)` of those visited `visits`
-    /// times.
-    #[inline]
-    fn best(&self, gumbel: &[f32], visits: u32) -> usize {
-        let visited = self.logits().filter(|(action, _)| self.edges[*action].visits == visits);
-        first_largest(visited.map(|(action, logit)| (action, gumbel[action] + logit)))
-    }
 }
 
 /// Finite for every prior, so that an action the softmax has rounded to 0 can still be compared.
@@ -156,13 +184,12 @@ fn log(prior: f32) -> f32 {
 #[inline]
 pub(super) fn at_root(
     (node, edges): (&Node, &[Edge]),
-    gumbel: &[f32],
-    halving: &Halving,
+    root: &mut Root,
     config: &TreeConfig,
     range: &Value,
 ) -> usize {
-    let visits = halving.visits(edges, node.visits as usize - 1);
-    Plan::new(node, edges, config, range).best(gumbel, visits)
+    let visits = root.halving.next();
+    root.best(&Plan::new(node, edges, config, range), visits)
 }
 
 /// The action that brings the visits below the root closest to the improved policy: the largest
@@ -188,14 +215,15 @@ pub(super) fn inside(
 /// The action that sequential halving leaves over; `policy` becomes the improved policy.
 pub(super) fn decide(
     (node, edges): (&Node, &[Edge]),
-    gumbel: &[f32],
+    root: &Root,
     policy: &mut [f32],
     config: &TreeConfig,
     range: &Value,
 ) -> usize {
     let plan = Plan::new(node, edges, config, range);
     plan.improve(policy);
-    plan.best(gumbel, edges.iter().map(|edge| edge.visits).max().unwrap_or(0))
+    let visits = edges.iter().enumerate().map(|(action, edge)| root.visits(action, edge));
+    root.best(&plan, visits.max().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -206,10 +234,13 @@ mod tests {
     /// each of four actions 2 visits, the second each of two actions 4 more.
     #[test]
     fn halving_by_hand() {
-        let row = Halving::row(4, 16);
-        assert_eq!(row, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
-        assert_eq!(Halving::row(3, 5), [0, 0, 0, 1, 1]);
-        assert_eq!(Halving::row(1, 3), [0, 1, 2]);
-        assert_eq!(Halving::row(16, 8), [0; 8]);
+        let row = |considered, simulations| -> Vec<u32> {
+            let mut halving = Halving::new(considered, simulations);
+            (0..simulations).map(|_| halving.next()).collect()
+        };
+        assert_eq!(row(4, 16), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
+        assert_eq!(row(3, 5), [0, 0, 0, 1, 1]);
+        assert_eq!(row(1, 3), [0, 1, 2]);
+        assert_eq!(row(16, 8), [0; 8]);
     }
 }

@@ -64,8 +64,8 @@ pub struct TreeConfig {
     /// What a state without steps is worth.
     pub truncation: Truncation,
     /// Keep the tree below the action played, if it led to what the tree expected; its visits
-    /// count among the next move's simulations. A Gumbel root always begins anew, since sequential
-    /// halving needs equal visits.
+    /// count among the next move's simulations. Below a Gumbel root at least half of a move's
+    /// simulations are new, since sequential halving goes by the visits of its own search.
     pub reuse: bool,
 }
 
@@ -85,13 +85,39 @@ impl Default for TreeConfig {
     }
 }
 
+/// Below a Gumbel root a tree may be kept until it holds the simulations of so many moves.
+const KEPT_MOVES: usize = 4;
+
 impl TreeConfig {
     /// States below a root, at most: of `num_simulations + 1` visits the first may be the root's
     /// own, or the one that reached a root kept from the last move, which then holds one of its
     /// states.
     fn num_nodes(&self) -> usize {
-        let visits = self.num_simulations.saturating_add(1);
-        visits.saturating_mul(self.max_expand_depth) - 1
+        self.most_visits().saturating_mul(self.max_expand_depth) - 1
+    }
+
+    /// Visits of a root, at most.
+    fn most_visits(&self) -> usize {
+        let moves = match self.root_selection {
+            RootSelection::Gumbel if self.reuse => KEPT_MOVES,
+            _ => 1,
+        };
+        self.num_simulations.saturating_mul(moves).saturating_add(1)
+    }
+
+    /// Simulations of a search whose root has had so many visits, its own evaluation included.
+    fn simulations_of(&self, visits: usize) -> usize {
+        let missing = (self.num_simulations + 1).saturating_sub(visits);
+        match self.root_selection {
+            RootSelection::Puct => missing,
+            RootSelection::Gumbel => missing.max(self.num_simulations.div_ceil(2)),
+        }
+    }
+
+    /// Whether a search goes on from a state of the last one's tree that has had so many visits:
+    /// not if they and the simulations that follow would need more states than `num_nodes`.
+    fn keeps(&self, visits: usize) -> bool {
+        self.reuse && self.most_visits() >= visits + self.simulations_of(visits)
     }
 
     /// Refuses a configuration that is out of range.
@@ -110,8 +136,10 @@ impl TreeConfig {
             return Err(Error::invalid("gamma", "a number in [0, 1]", self.gamma));
         }
         if self.num_nodes() > MOST_NODES_OF_A_TREE {
-            let expected =
-                format!("at most {MOST_NODES_OF_A_TREE} states, max_expand_depth a simulation");
+            let expected = format!(
+                "at most {MOST_NODES_OF_A_TREE} states: max_expand_depth a simulation, \
+                 {KEPT_MOVES} times that for a Gumbel root with reuse"
+            );
             return Err(Error::invalid("num_mcts_searches", expected, self.num_nodes()));
         }
         for (name, weight) in [("C", self.exploration), ("value_weight", self.value_weight)] {

@@ -6,9 +6,8 @@ mod grow;
 
 use std::sync::RwLock;
 
-use super::gumbel::Halving;
 use super::tree::{Forest, Step, ILLEGAL};
-use super::{Budget, ExploredState, RootSelection, SelfPlay, TreeConfig, Truncation, Value};
+use super::{gumbel, Budget, ExploredState, SelfPlay, TreeConfig, Truncation, Value};
 use crate::engine::cache::Cache;
 use crate::engine::evaluator::Evaluator;
 use crate::engine::lockstep::{check_views, Choice, Episodes, Rules};
@@ -47,13 +46,9 @@ impl SearchRules {
         self.choice == Choice::Sample && number < self.self_play.temperature_moves
     }
 
-    fn reuses(&self) -> bool {
-        self.tree.reuse && self.tree.root_selection == RootSelection::Puct
-    }
-
     /// Whether a move may lead to what the tree expected, and go on from there.
     fn remembers(&self) -> bool {
-        self.follow_plans || self.reuses()
+        self.follow_plans || self.tree.reuse
     }
 }
 
@@ -81,8 +76,9 @@ struct Game {
     moves: usize,
     path: Vec<Step>,
     range: Value,
-    /// Of the root's actions, `[A]`.
-    gumbel: Vec<f32>,
+    /// Simulations that this move's search has still to make.
+    simulations: usize,
+    gumbel: gumbel::Root,
     /// States given to the policy that have not been reported.
     nodes: u64,
     /// Actions to the best solved state that the search has met, the last first.
@@ -99,7 +95,6 @@ pub(crate) struct Forester<'a> {
     rules: SearchRules,
     games: Vec<Game>,
     forest: Forest,
-    halving: Halving,
     /// Simulations run.
     pub(crate) simulations: u64,
     rngs: Vec<Rng>,
@@ -153,7 +148,8 @@ impl<'a> Forester<'a> {
             moves: 0,
             path: Vec::with_capacity(per_game),
             range: Value::default(),
-            gumbel: vec![0.0; num_actions],
+            simulations: 0,
+            gumbel: gumbel::Root::new(num_actions),
             nodes: 0,
             plan: Vec::new(),
             plan_reward: f32::NEG_INFINITY,
@@ -166,7 +162,6 @@ impl<'a> Forester<'a> {
             rules,
             games: (0..num_games).map(game).collect(),
             forest: Forest::new(num_games, per_game, num_actions),
-            halving: Halving::new(num_actions, &rules.tree),
             simulations: 0,
             rngs: vec![Rng::new(0); num_games],
             network,

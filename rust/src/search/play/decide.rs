@@ -7,7 +7,7 @@ use crate::nn::argmax;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv};
 use crate::search::select::puct;
 use crate::search::tree::{Edge, Step, UNBORN};
-use crate::search::{gumbel, RootSelection, TreeConfig};
+use crate::search::{gumbel, RootSelection};
 
 impl Forester<'_> {
     /// What `game` does next, until it needs a state or there is no more to play.
@@ -31,8 +31,8 @@ impl Forester<'_> {
                 return self.restart(game, envs, episodes);
             }
             if !self.games[game].follows_plan {
-                let TreeConfig { num_simulations, max_expand_depth, .. } = self.rules.tree;
-                let searches = root.visits as usize <= num_simulations;
+                let max_expand_depth = self.rules.tree.max_expand_depth;
+                let searches = self.games[game].simulations > 0;
                 // Where time is the budget, the memory that it may take can end before it.
                 let is_full = searches && self.forest.left(game) < max_expand_depth;
                 let stops = self.stops(game, episodes) || is_full;
@@ -63,6 +63,7 @@ impl Forester<'_> {
     /// Descends to a state that is new, or to a final one, whose worth is known.
     fn simulate(&mut self, game: usize) {
         self.simulations += 1;
+        self.games[game].simulations -= 1;
         let scale = self.games[game].range.scale();
         let mut node = game as u32;
         loop {
@@ -71,11 +72,11 @@ impl Forester<'_> {
                 return self.back_up(game, node);
             }
             let edges = self.forest.edges(node);
-            let (config, Game { gumbel, range, .. }) = (&self.rules.tree, &self.games[game]);
+            let (config, Game { gumbel, range, .. }) = (&self.rules.tree, &mut self.games[game]);
             let action = match config.root_selection {
                 RootSelection::Puct => puct(state, edges, config, scale),
                 RootSelection::Gumbel if node as usize == game => {
-                    gumbel::at_root((state, edges), gumbel, &self.halving, config, range)
+                    gumbel::at_root((state, edges), gumbel, config, range)
                 }
                 RootSelection::Gumbel => {
                     gumbel::inside((state, edges), &mut self.priors, config, range)

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::nn::masked_softmax;
 use crate::rl::env::Status;
 use crate::search::tree::{Node, Step};
-use crate::search::{dirichlet, gumbel, RootSelection, SelfPlay, Truncation, Value};
+use crate::search::{dirichlet, RootSelection, SelfPlay, Truncation, Value};
 
 impl Forester<'_> {
     /// Takes what view `i` shows into `game`'s tree.
@@ -30,7 +30,9 @@ impl Forester<'_> {
                 // The plan is for the state that the tree expected, and for no other.
                 let state = &mut self.games[game];
                 state.follows_plan &= expected && !state.plan.is_empty();
-                if expected && (self.rules.reuses() || state.follows_plan) {
+                let tree = &self.rules.tree;
+                let kept = tree.keeps(self.forest.nodes[child as usize].visits as usize);
+                if expected && (kept || state.follows_plan) {
                     self.forest.reroot(game, root, child);
                 } else {
                     self.forest.clear(game, root);
@@ -114,6 +116,7 @@ impl Forester<'_> {
         if node.visits == 0 {
             (node.visits, node.mean) = (1, node.value);
         }
+        state.simulations = self.rules.tree.simulations_of(node.visits as usize);
         if node.is_final || state.follows_plan {
             return;
         }
@@ -122,7 +125,8 @@ impl Forester<'_> {
         match self.rules.tree.root_selection {
             RootSelection::Gumbel => {
                 let drawn = self.rules.draws(state.moves).then_some(rng);
-                gumbel::draw(&mut state.gumbel, drawn);
+                let counts = (self.rules.tree.max_considered_actions, state.simulations);
+                state.gumbel.begin(self.forest.edges(root), counts, drawn);
             }
             RootSelection::Puct if exploration_fraction > 0.0 => {
                 let edges = self.forest.edges_mut(root);
