@@ -17,7 +17,7 @@ from typing import Any
 import growth
 from alphazero import spread_of, worst
 from results import row
-from sides import OURS, ROOT, UnavailableError
+from sides import OURS, ROOT, UnavailableError, printed
 
 Goals = dict[str, dict[int, float]]
 
@@ -40,7 +40,7 @@ SPEEDS = {
 
 def mojo(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The Mojo port: mojo run mojo/benchmark.mojo --json; times are processor time."""
-    report = json.loads(growth.run([compiled("benchmark"), "--json"]))
+    report = json.loads(printed([compiled("benchmark"), "--json"]))
     rows = []
     for figure in report["figures"]:
         name, value = figure["name"], growth.median_and_range(figure)

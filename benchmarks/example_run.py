@@ -15,7 +15,7 @@ import peer
 import sides
 from learning import worst
 from results import row
-from sides import OURS, PEER, ROOT, Bench, spread
+from sides import OURS, PEER, ROOT, Bench, printed, spread
 
 EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
 SOLVED = 0.95
@@ -87,37 +87,26 @@ def torch_memory() -> list[dict[str, Any]]:
     """What of that the import of torch takes before anything is done, where /proc tells."""
     if not Path("/proc/self/smaps_rollup").exists():
         return []
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORT_TORCH],
-        env=sides.without_thread_choice(OURS),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = sides.without_thread_choice(OURS)
+    found = printed([sys.executable, "-c", IMPORT_TORCH], environment).split()
     kinds = ("pages of its files", "its own pages")
     return [
-        row(f"of it `import torch` alone, {kind}", "MiB", {OURS: spread([float(found)])})
-        for kind, found in zip(kinds, done.stdout.split(), strict=True)
+        row(f"of it `import torch` alone, {kind}", "MiB", {OURS: spread([float(mib)])})
+        for kind, mib in zip(kinds, found, strict=True)
     ]
 
 
 def strategies(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The network of `make train` on uniformly random boards: sampling, tree search, beams."""
-    done = subprocess.run(
-        [sys.executable, "benchmarks/strategies.py", "--json", str(trained_run(options))],
-        env=sides.environment(OURS, 2),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "benchmarks/strategies.py", "--json", str(trained_run(options))]
+    found = json.loads(printed(command, sides.environment(OURS, 2)))
     goals = {
         "sample 10: solved": {"at_least": 100},
         "sample 10: moves / optimum": {"at_most": 1.15},
     }
     return [
         row(f"8-puzzle, PPO, {name}", unit, {OURS: {"median": value}}, **goals.get(name, {}))
-        for name, unit, value in json.loads(done.stdout)
+        for name, unit, value in found
     ]
 
 
@@ -136,14 +125,8 @@ def imports(options: argparse.Namespace) -> list[dict[str, Any]]:
     seconds: dict[str, list[float]] = {}
     for _ in range(options.repeats):
         for side in asked:
-            done = subprocess.run(
-                [sides.interpreter(side), "-c", IMPORT],
-                env=sides.environment(side, 2),
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            taken, with_torch = done.stdout.split()
+            command = [sides.interpreter(side), "-c", IMPORT]
+            taken, with_torch = printed(command, sides.environment(side, 2)).split()
             seconds.setdefault(side, []).append(float(taken))
             torch[side] = bool(int(with_torch))
     figures = {side: spread(values) for side, values in seconds.items()}

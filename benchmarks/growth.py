@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from results import ROOT, row
-from sides import OURS, Bench, MeasurementError, UnavailableError, per_call
+from sides import OURS, Bench, MeasurementError, UnavailableError, per_call, printed
 
 WORKLOADS = json.loads((Path(__file__).resolve().parent / "workloads.json").read_text())
 PLAN = WORKLOADS["growth"]
@@ -84,7 +84,7 @@ def command(name: str, **options: Any) -> list[str]:
 def measure(name: str, **options: Any) -> dict[str, Any]:
     """The figure of this name, with `peak_mib` of the process that measured it."""
     seconds = options.pop("seconds", PLAN["seconds"])
-    report = json.loads(run(command(name, **options, seconds=seconds)))
+    report = json.loads(printed(command(name, **options, seconds=seconds)))
     figures = report["figures"]
     if len(figures) != 1:
         raise MeasurementError(f"expected one figure {name!r}, got {len(figures)}")
@@ -94,13 +94,6 @@ def measure(name: str, **options: Any) -> dict[str, Any]:
 def median_and_range(figure: dict[str, Any]) -> dict[str, float]:
     """Of a figure as the benchmarks of Rust and Mojo print it."""
     return {key: figure[key] for key in ("median", "low", "high")}
-
-
-def run(arguments: list[str]) -> str:
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MeasurementError(done.stderr[-1000:])
-    return done.stdout
 
 
 def grown(axis: str, value: int, unit: str, figure: str, found: dict[str, Any]) -> dict[str, Any]:

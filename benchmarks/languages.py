@@ -16,7 +16,7 @@ from typing import Any
 import growth
 import peer
 from evolution import compiled_or_skipped
-from sides import OURS, Worker, pinned, spread
+from sides import OURS, Worker, pinned, printed, spread
 
 PLAN = growth.WORKLOADS["steps"]
 MOVES = PLAN["difficulty"]
@@ -100,7 +100,7 @@ def rust(side: int) -> dict[str, float]:
     with pinned(1):
         for quantity, name in wanted.items():
             command = growth.command(name, **base, difficulty=MOVES, seconds=PLAN["seconds"])
-            (figure,) = json.loads(growth.run(command))["figures"]
+            (figure,) = json.loads(printed(command))["figures"]
             value = figure["median"]
             found[quantity] = 1e9 / value if figure["unit"] == "steps/s" else value
     return found
@@ -112,7 +112,7 @@ def mojo(program: str) -> Column:
 
     def measure(side: int) -> dict[str, float]:
         with pinned(1):
-            report = json.loads(growth.run([program, *asked]))
+            report = json.loads(printed([program, *asked]))
         found = {figure["name"]: figure["median"] for figure in report["figures"]}
         kind = "64 bits" if side == 3 else f"{side}×{side}, 64 bits"
         policy = f"{POLICY} {side**4}-{PLAN['hidden']}-4, 8 interleaved"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import sides
 from growth import WORKLOADS
-from results import ROOT, row
+from results import row
 from sides import OURS, spread
 
 # A process for each round: what it prepares is kept until it ends.
@@ -55,15 +54,6 @@ def optimum(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def measure(work: dict[str, Any]) -> list[float]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(work)],
-        env=sides.environment(OURS, 2),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise sides.MeasurementError(done.stderr[-1000:])
-    found: list[float] = json.loads(done.stdout)
+    command = [sys.executable, "-c", PROGRAM, json.dumps(work)]
+    found: list[float] = json.loads(sides.printed(command, sides.environment(OURS, 2)))
     return found

@@ -51,6 +51,20 @@ def without_thread_choice(side: str) -> dict[str, str]:
     return found
 
 
+def printed(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+    """What `command` writes to its standard output.
+
+    Raises:
+        MeasurementError: it failed, with the end of its errors.
+    """
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise MeasurementError(done.stderr[-1000:])
+    return done.stdout
+
+
 class UnavailableError(MeasurementError):
     """This machine lacks what a benchmark needs; the text says what and how to get it."""
 

@@ -10,7 +10,7 @@ import example_run
 import growth
 import sides
 from results import row
-from sides import OURS, PEER, Bench, compare_rounds, spread
+from sides import OURS, PEER, Bench, compare_rounds, printed, spread
 
 DIFFICULTY = growth.WORKLOADS["collection"]["difficulty"]
 EPISODES = growth.WORKLOADS["collection"]["episodes"]
@@ -190,9 +190,7 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     }
     growth.build()
     seconds = str(growth.WORKLOADS["growth"]["seconds"])
-    report = json.loads(
-        growth.run([growth.PROGRAM, "--json", "--threads", "1", "--seconds", seconds])
-    )
+    report = json.loads(printed([growth.PROGRAM, "--json", "--threads", "1", "--seconds", seconds]))
     rows = []
     for figure in report["figures"]:
         name, unit = figure["name"], figure["unit"]

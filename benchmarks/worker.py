@@ -134,18 +134,11 @@ def search(
     return lambda: collector.collect(env, policy), count
 
 
-def evaluate(
-    side: int,
-    difficulty: int,
-    threads: int,
-    episodes: int,
-    deterministic: bool,
-    checkpoint: str | None = None,
-) -> Round:
+def evaluate(side: int, difficulty: int, threads: int, episodes: int, deterministic: bool) -> Round:
     from twisterl import twisterl
 
     env = make_env(side, difficulty)
-    policy = make_policy(env, checkpoint).to_rust()
+    policy = make_policy(env).to_rust()
     arguments = (episodes, deterministic, 1, 0, 0, EXPLORATION, 1, threads)
     return lambda: twisterl.collector.evaluate(env, policy, *arguments), lambda _: episodes
 
