@@ -25,6 +25,9 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+# The engine's search reckons in f32, and a time in whole nanoseconds.
+SearchWeight = Annotated[float, Field(ge=0, le=1e30)]
+Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
 Natural = Annotated[int, Field(ge=0, le=65_536)]
 # Callers in Python write (256,) where JSON has [256].
 Widths = Annotated[list[Width], BeforeValidator(lambda v: list(v) if isinstance(v, tuple) else v)]
@@ -145,7 +148,7 @@ class AZCollecting(Section):
     num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
     num_episodes: Count = 512
     num_mcts_searches: Count = Field(1000, description="simulations for each move")
-    exploration: NotNegative = Field(1.41, alias="C", description="weight of the prior in PUCT")
+    exploration: SearchWeight = Field(1.41, alias="C", description="weight of the prior in PUCT")
     max_expand_depth: Steps = Field(1, description="states that a simulation adds to the tree")
     seed: Seed = Field(123, description="added to the seed of the algorithm")
     gamma: Fraction = 1.0
@@ -305,7 +308,7 @@ class Evaluation(Section):
     num_mcts_searches: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     seed: Seed = 0
     num_cores: Cores = 32
-    exploration: NotNegative = Field(1.41, alias="C")
+    exploration: SearchWeight = Field(1.41, alias="C")
     max_expand_depth: Steps = 1
     start: Literal["reset", "uniform"] = Field(
         "reset", description="scrambled by the difficulty, or any solvable state"
@@ -321,10 +324,10 @@ class Evaluation(Section):
     beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         64, description="states that beam keeps at every depth"
     )
-    beam_value_weight: NotNegative = Field(
+    beam_value_weight: SearchWeight = Field(
         0.0, description="what a value adds to a path's log-probability in beam"
     )
-    time_limit_s: Positive | None = Field(None, description="seconds for each start")
+    time_limit_s: Seconds | None = Field(None, description="for each start")
     node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
         None, description="states given to the policy for each start"
     )
@@ -398,6 +401,9 @@ ALGORITHMS: dict[str, type[_Algorithm]] = {
     "RandomWalk": RandomWalkAlgorithm,
     "ES": ESAlgorithm,
 }
+
+# States of one search tree, at most: those of `num_mcts_searches + 1` visits.
+MOST_TREE_STATES = 1 << 22
 
 # The evaluations that a config may name without describing them.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -159,6 +159,12 @@ def _resolve_algorithm(
         resolved["optimizer"]["lr"] = training.lr
     if name == "ES":
         faults += _not_greedy(checked, joined(path, "evals"))
+    else:
+        searches = {joined(path, "evals", name): entry for name, entry in checked.evals.items()}
+        if name == "AZ":
+            searches[joined(path, "collecting")] = checked.collecting
+        for where, search in searches.items():
+            faults += _impossible_trees(search, where)
     return _kept(resolved, raw) if keep_unknown else resolved
 
 
@@ -173,6 +179,17 @@ def _not_greedy(checked: Any, path: str) -> Iterator[Fault]:
             if not fits:
                 problem = f"got {shown(getattr(evaluation, key))}; expected {expected}"
                 yield Fault(joined(path, name, key), f"{problem}: ES plays greedily")
+
+
+def _impossible_trees(search: Any, path: str) -> Iterator[Fault]:
+    """Simulations that the engine would refuse, but only when the search begins."""
+    count, path = search.num_mcts_searches, joined(path, "num_mcts_searches")
+    if getattr(search, "strategy", None) == "mcts" and count == 0:
+        yield Fault(path, 'got 0; expected at least 1 with the strategy "mcts"')
+    most = (models.MOST_TREE_STATES + 1) // search.max_expand_depth - 1
+    if count > max(most, 0):
+        depth = f"with max_expand_depth {search.max_expand_depth}"
+        yield Fault(path, f"got {count}; expected at most {max(most, 0)} {depth}, for memory")
 
 
 def _with_defaults(given: Any, defaults: BaseModel) -> Any:

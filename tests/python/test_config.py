@@ -181,6 +181,11 @@ def test_impossible_sizes_are_refused(small, path, value):
         ("algorithm.learning.diff_metric", "nothing"),
         ("algorithm.seed", -1),
         ("algorithm.evals.ppo_1", 3),
+        ("algorithm.evals.ppo_1.time_limit_s", 1e308),
+        ("algorithm.evals.ppo_1.time_limit_s", 1e-300),
+        ("algorithm.evals.ppo_1.beam_value_weight", 1e308),
+        ("algorithm.evals.ppo_1.C", 1e308),
+        ("algorithm.evals.ppo_1.num_mcts_searches", 10_000_000),
         ("algorithm.logging", []),
         ("env_cls", 3),
         ("policy_cls", "NoPolicy"),
@@ -189,6 +194,29 @@ def test_impossible_sizes_are_refused(small, path, value):
 def test_wrong_values_are_named(small, path, value):
     at(small, path, value)
     assert list(problems(small)) == [path]
+
+
+def test_a_tree_search_needs_simulations(small):
+    at(small, "algorithm.evals.ppo_1.strategy", "mcts")
+    assert list(problems(small)) == ["algorithm.evals.ppo_1.num_mcts_searches"]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 1000])
+def test_trees_are_bounded_as_in_the_engine(small, depth):
+    from twisterl.config import MOST_TREE_STATES
+    from twisterl.twisterl.collector import AZCollector
+
+    small["algorithm_cls"] = "AZ"
+    at(small, "algorithm.training", {})
+    at(small, "algorithm.collecting", {"max_expand_depth": depth})
+    most = (MOST_TREE_STATES + 1) // depth - 1
+    at(small, "algorithm.collecting.num_mcts_searches", most)
+    AZCollector(1, most, 1.0, depth, 1)
+    assert resolve_run(small)
+    at(small, "algorithm.collecting.num_mcts_searches", most + 1)
+    assert list(problems(small)) == ["algorithm.collecting.num_mcts_searches"]
+    with pytest.raises(ValueError, match="num_mcts_searches"):
+        AZCollector(1, most + 1, 1.0, depth, 1)
 
 
 @pytest.mark.parametrize("key", ["env_cls", "policy_cls", "algorithm_cls"])
