@@ -117,9 +117,9 @@ class RunFolder:
         if resume and not list(self._commits()):
             raise RunFolderError(f"{self.path}: holds no run to resume")
         if not resume and not overwrite and self.holds_run():
-            raise RunFolderError(
-                f"{self.path}: already holds a run; --resume continues it, --overwrite drops it"
-            )
+            # A run that was killed before its first commit cannot be continued.
+            ways = "--resume continues it, " if any(self._commits()) else ""
+            raise RunFolderError(f"{self.path}: already holds a run; {ways}--overwrite drops it")
 
     def prepare(self, *, overwrite: bool = False) -> None:
         """Makes the folder; drops what a killed run left, and with `overwrite` the whole run."""

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -132,10 +133,11 @@ def _run(command: str, words: list[str], program: str) -> int:
 
 def _failure(error: Exception) -> int:
     """Says what is wrong in one line, or lets an unforeseen error show its traceback."""
-    if os.environ.get("TWISTERL_DEBUG"):
-        raise error
     from twisterl.checkpoint import RunFolderError
 
+    foreseen = isinstance(error, (ConfigError, RunFolderError))
+    if os.environ.get("TWISTERL_DEBUG") or (not foreseen and _is_of_others(error)):
+        raise error
     text = str(error)
     if isinstance(error, OSError):
         text = f"{error.filename or 'writing'}: {error.strerror or error}"
@@ -148,6 +150,21 @@ def _failure(error: Exception) -> int:
         raise error
     print(f"error: {text}", file=sys.stderr)
     return status
+
+
+def _is_of_others(error: Exception) -> bool:
+    """True if code that is neither ours nor Python's nor torch's raised it: a user's environment.
+
+    Its author needs the traceback.
+    """
+    known = {"torch", "tensorboard", "numpy", "safetensors", "twisterl"} | sys.stdlib_module_names
+    ours = os.path.dirname(__file__)
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        # This file may run as __main__, and so may a user's.
+        if package not in known - {"__main__"} and not frame.f_code.co_filename.startswith(ours):
+            return True
+    return False
 
 
 def _silence_closed_stdout() -> None:

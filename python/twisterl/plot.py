@@ -50,7 +50,8 @@ def draw(run_path: str | Path) -> Path | None:
         )
     above.set_ylim(-0.02, 1.02)
     above.set_ylabel("solved (band: 95 %)")
-    above.legend(loc="lower right", fontsize="small")
+    if above.lines:
+        above.legend(loc="lower right", fontsize="small")
     elapsed = [row["elapsed_s"] for row in rows]
     below.step(elapsed, [row["difficulty"] for row in rows], where="post")
     below.set_ylabel("difficulty")

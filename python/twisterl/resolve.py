@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from typing import Any
 
 from twisterl.config import REGISTRY, registered
@@ -55,12 +56,26 @@ def import_class(kind: str, path: str, *, registered_only: bool = False) -> type
         target = import_attribute(path)
     except ImportError as error:
         raise refuse(str(error)) from error
+    except (Exception, SystemExit) as error:
+        # What the module itself raises, while Python runs it.
+        raise refuse(f"importing {path!r} failed: {_described(error)}") from error
     if not isinstance(target, type):
         raise refuse(f"{path!r} is no class but a {type(target).__name__}")
     problem = _mismatch(kind, target)
     if problem is not None:
         raise refuse(f"{path!r} {problem}")
     return target
+
+
+def _described(error: BaseException) -> str:
+    """An exception in one line, with the line of code that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = (frame.filename, frame.lineno)
+    if isinstance(error, SyntaxError):
+        where, text = (error.filename or "", error.lineno), error.msg
+    else:
+        text = str(error)
+    return f"{type(error).__name__}: {text} ({where[0]}, line {where[1]})"
 
 
 def _mismatch(kind: str, target: type) -> str | None:

@@ -116,6 +116,48 @@ def test_an_environment_beside_the_config(small, tmp_path, monkeypatch):
     assert cli.main(["solve", "run", "5", "--json"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def f(:", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(7)", "SystemExit: 7"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(
+    small, tmp_path, monkeypatch, capsys, code, said
+):
+    name = f"broken_{abs(hash(code))}"
+    (tmp_path / f"{name}.py").write_text(f"# The second line fails.\n{code}\n")
+    small["env_cls"] = f"{name}.Env"
+    config = tmp_path / "broken.json"
+    config.write_text(json.dumps(small))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path)])
+    error = refused(capsys, "train", "--config", config)
+    assert "env_cls: importing" in error and said in error and f"{name}.py, line 2)" in error
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("raised", ["ValueError('mine')", "OSError(2, 'mine')"])
+def test_an_environment_that_raises_keeps_its_traceback(small, tmp_path, raised):
+    (tmp_path / "raising.py").write_text(
+        "class Env:\n"
+        "    def num_actions(self): return 2\n"
+        "    def obs_shape(self): return [4]\n"
+        f"    def reset(self, difficulty): raise {raised}\n"
+        "    next = masks = is_final = success = value = observe = set_state = reset\n"
+        "    def copy(self): return Env()\n"
+    )
+    small["env_cls"] = "twisterl.envs.PyEnv"
+    small["env"] = {"pyenv_cls": "raising.Env"}
+    (tmp_path / "config.json").write_text(json.dumps(small))
+    command = [*MODULE, "--config", "config.json", "--num_steps", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'raising.py", line 4, in reset' in done.stderr and "mine" in done.stderr
+
+
 def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
     before = files(tmp_path)
     run = tmp_path / "run"
@@ -213,10 +255,13 @@ def test_bad_checkpoints(config_file, run_dir, tmp_path, capsys, kind):
     assert said in refused(capsys, "eval", run_dir, "--checkpoint", bad)
 
 
-def test_a_run_is_kept_unless_asked(config_file, run_dir, capsys):
+def test_a_run_is_kept_unless_asked(config_file, run_dir, tmp_path, capsys):
     before = {name: (run_dir / name).read_bytes() for name in ("metrics.jsonl", "base_config.json")}
     arguments = ["train", "--config", config_file, "--run_path", run_dir, "--num_steps", "1"]
     assert "already holds a run; --resume" in refused(capsys, *arguments)
+    (run_dir / "resume").rename(tmp_path / "resume")
+    assert "already holds a run; --overwrite" in refused(capsys, *arguments)
+    (tmp_path / "resume").rename(run_dir / "resume")
     refused(capsys, *arguments, "--overwrite", "env.width=99")
     assert before == {name: (run_dir / name).read_bytes() for name in before}
     assert cli.main([str(word) for word in [*arguments, "--overwrite"]]) == 0
@@ -421,7 +466,7 @@ def test_solve(run_dir, capsys):
     words = ["solve", str(run_dir), "1 0 2 3"]
     assert cli.main(words) == 0
     out = capsys.readouterr().out
-    assert "moves of the blank" in out and "the shortest solution has 1" in out
+    assert "solved in 1 move of the blank" in out and "the shortest solution has 1" in out
     assert cli.main([*words, "--show"]) == 0
     assert "│   │ 1 │" in capsys.readouterr().out
     assert cli.main(["solve", str(run_dir), "1", "0", "2", "3", "--json"]) == 0

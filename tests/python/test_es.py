@@ -68,6 +68,16 @@ def test_the_value_player_solves_what_is_one_move_away():
     assert 1 - 0.5 / 200 <= reward <= 1
 
 
+def test_the_commands_play_as_it_learned(tmp_path, capsys):
+    path = tmp_path / "es.json"
+    path.write_text(json.dumps(small(learning={"num_steps": 1})))
+    train.main(path, tmp_path / "run")
+    words = ["eval", str(tmp_path / "run"), "--num_episodes", "5", "--json"]
+    for asked, strategy in ([], "greedy"), (["--strategy", "sample"], "sample"):
+        assert cli.main([*words, *asked]) == 0
+        assert json.loads(capsys.readouterr().out)["strategy"] == strategy
+
+
 def test_what_learned_values_plays_by_values(tmp_path, capsys):
     config = small(collecting={"player": "value"}, learning={"num_steps": 1})
     path = tmp_path / "es.json"

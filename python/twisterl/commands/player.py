@@ -67,7 +67,7 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     """The strategies and their bounds, as in an entry of a config's `evals`."""
     add = parser.add_argument
     add("--strategy", metavar="NAME", help="greedy, sample, mcts or beam (default: as the run "
-        "was judged if that is a search, else sample)")  # fmt: skip
+        "was judged if that is a search, greedy for ES, else sample)")  # fmt: skip
     add("--num_mcts_searches", "--num-mcts-searches", type=int, metavar="N",
         help="simulations before each move of mcts")  # fmt: skip
     add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")
@@ -92,25 +92,31 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
 
     If the evaluation that the run's progress was judged by is a search, that strategy is the one
     where none is asked for, with its numbers. Trees follow the rules of the search that taught the
-    run, if one did. Where only values have learned, they lead a beam.
+    run, if one did. Evolution's policies play greedily; where only values have learned, they lead
+    a beam.
 
     Raises:
         ConfigError: only values have learned, and the policy is asked for.
     """
     algorithm = config["algorithm"]
+    # An algorithm of another package may have neither section.
     collecting = algorithm.get("collecting", {})
     if collecting.get("player") == "value":
         try:
             return by_value(asked)
         except ValueError as error:
             raise ConfigError([Fault("--strategy", str(error))], "command line") from error
-    judged = algorithm["evals"].get(algorithm["learning"]["diff_metric"], {})
+    metric = algorithm.get("learning", {}).get("diff_metric")
+    judged = algorithm.get("evals", {}).get(metric, {})
     taught = "mcts" if judged.get("num_mcts_searches") else judged.get("strategy")
     strategy = asked["strategy"]
     if strategy is None and asked.get("num_mcts_searches"):
         strategy = "mcts"
     elif strategy is None and taught in SEARCHES and not asked["deterministic"]:
         strategy = taught
+    elif strategy is None and collecting.get("player") == "policy":
+        # Evolution has only ever seen what the largest logit does.
+        strategy = "greedy"
     known: dict[str, Any] = {}
     if strategy == "mcts":
         if "num_mcts_searches" in collecting:

@@ -108,6 +108,8 @@ def _not_solved(asked: dict[str, Any]) -> str:
     tried = f"in {asked['num_searches']} tries"
     if asked["strategy"] == "beam":
         more, tried = ["--beam_width"], "by beam search"
+    elif asked["strategy"] == "greedy" or asked["deterministic"]:
+        return "not solved by the most likely moves; --strategy sample or beam may help"
     return f"not solved {tried}; more {' or '.join(more + limits)} may help"
 
 
@@ -181,7 +183,7 @@ def _print_solution(
         _animate(_boards(env, actions, names, size), arguments.delay)
     elif arguments.show:
         print("\n".join(_boards(env, actions, names, size)))
-    unit = "moves of the blank" if size else "moves"
+    unit = ("move" if len(actions) == 1 else "moves") + (" of the blank" if size else "")
     print(f"solved in {len(actions)} {unit}:")
     print(" ".join(names[action] for action in actions) or "nothing to do")
     if arguments.optimal:
