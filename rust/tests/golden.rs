@@ -6,7 +6,10 @@ use std::path::Path;
 use serde_json::{json, Map, Value};
 use twisterl::envs::parameters::Kind;
 use twisterl::envs::ENVIRONMENTS;
+use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
+use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
+use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
 use twisterl::search::{explore, RootSelection, TreeConfig, Truncation};
 use twisterl::testing::{untwisted_policy, Widths};
@@ -233,16 +236,36 @@ fn tree_config(search: &Value) -> TreeConfig {
     }
 }
 
+/// The environment of `case` in its state, its policy and its seed.
+fn searched(case: &Value) -> (Box<dyn Env>, Policy, u64) {
+    let entry = twisterl::envs::find(case["env"].as_str().unwrap()).unwrap();
+    let mut env = entry.make(object(&case["config"])).unwrap();
+    env.try_set_state(&numbers(&case["state"])).unwrap();
+    let seed = number(&case["seed"]);
+    let policy = untwisted_policy(&*env, Widths { embedding: 8, common: 8 }, seed).unwrap();
+    (env, policy, seed)
+}
+
+/// Every move of a game whose searches go on with the last one's tree.
+#[test]
+fn games_of_kept_trees() {
+    for case in items(&spec("golden/mcts.json")["games"]) {
+        let (env, policy, seed) = searched(case);
+        let strategy = Strategy::Mcts(tree_config(&case["search"]));
+        let config = EvalConfig { strategy, deterministic: true, ..EvalConfig::default() };
+        let states = [numbers(&case["state"])];
+        let starts = Starts::States(&states);
+        let found = evaluate(&*env, &policy, starts, &config, 0, &mut || Ok(())).unwrap();
+        assert_eq!(found[0].actions, numbers(&case["actions"]), "game {seed}");
+    }
+}
+
 /// Whole trees: who was visited how often is exact, values and shares to the 1e-4 that 32 bits
 /// keep of sums of some hundred numbers.
 #[test]
 fn searches() {
     for case in items(&spec("golden/mcts.json")["searches"]) {
-        let entry = twisterl::envs::find(case["env"].as_str().unwrap()).unwrap();
-        let mut env = entry.make(object(&case["config"])).unwrap();
-        env.try_set_state(&numbers(&case["state"])).unwrap();
-        let seed = number(&case["seed"]);
-        let policy = untwisted_policy(&*env, Widths { embedding: 8, common: 8 }, seed).unwrap();
+        let (env, policy, seed) = searched(case);
         let config = tree_config(&case["search"]);
         let rng = Rng::stream(seed, 0, 0);
         let found = explore(&*env, &policy, &config, rng, &mut || Ok(())).unwrap();

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,20 +89,45 @@ class Node:
 
 
 class Search:
-    def __init__(self, env: Any, network: Network, config: Config, rng: Rng) -> None:
+    def __init__(
+        self, env: Any, network: Network, config: Config, rng: Rng, chance: bool = True
+    ) -> None:
         self.network, self.config, self.rng = network, config, rng
-        self.seen: list[float] = []
-        """All returns that an action has led to: their range scales the values."""
-        self.root = self.plant(Node(copy.deepcopy(env)))
-        self.root.returns.append(self.root.raw)
+        root = self.plant(Node(copy.deepcopy(env)))
+        root.returns.append(root.raw)
         self.gumbel = [0.0] * len(env.masks())
-        if config.root_selection == "gumbel" and self.root.priors:
+        if chance and config.root_selection == "gumbel" and root.priors:
             # A unit is in [0, 1) and a multiple of 2^-24.
             units = [1 - rng.unit() / 2**24 for _ in self.gumbel]
             self.gumbel = [-math.log(max(-math.log(unit), 2**-25)) for unit in units]
-        if self.root.priors:
-            for simulation in range(config.num_simulations):
+        self.run(root, config.num_simulations)
+
+    def run(self, root: Node, num_simulations: int) -> None:
+        self.root, self.num_simulations = root, num_simulations
+        self.kept = {action: root.visits(action) for action in root.priors}
+        """Visits from the last move's search."""
+        self.seen: list[float] = []
+        """All returns that an action has led to: their range scales the values."""
+        if root.priors:
+            for simulation in range(num_simulations):
                 self.simulate(simulation)
+
+    def play(self) -> list[int]:
+        """Makes the best moves to the end, keeping the tree below each: all returns below a state
+        count among its simulations, but half of a Gumbel root's are new ones."""
+        moves = []
+        while self.root.priors:
+            moves.append(self.action())
+            root = self.root.children[moves[-1]]
+            root.parent = None
+            wanted = self.config.num_simulations
+            new = max(0, wanted + 1 - len(root.returns))
+            if self.config.root_selection == "gumbel":
+                new = max(new, math.ceil(wanted / 2))
+                if len(root.returns) + new > 4 * wanted + 1:
+                    root.children, root.returns, new = {}, [root.raw], wanted
+            self.run(root, new)
+        return moves
 
     def plant(self, node: Node) -> Node:
         logits, value = self.network.evaluate(node.env.observe())
@@ -210,9 +235,9 @@ class Search:
         left, simulations = considered, 0
         base = 0
         while True:
-            rounds = max(1, self.config.num_simulations // (phases * left))
+            rounds = max(1, self.num_simulations // (phases * left))
             if considered == 1:
-                rounds = self.config.num_simulations
+                rounds = self.num_simulations
             for visits in range(base, base + rounds):
                 simulations += left
                 if simulation < simulations:
@@ -226,7 +251,7 @@ class Search:
             {
                 action: self.gumbel[action] + logit
                 for action, logit in weighted.items()
-                if self.root.visits(action) == visits
+                if self.root.visits(action) - self.kept[action] == visits
             }
         )
 
@@ -242,8 +267,11 @@ class Search:
         return [self.root.visits(action) / total for action in actions]
 
     def action(self) -> int:
-        """The action that sequential halving leaves over."""
-        return self.best(max(self.root.visits(action) for action in self.root.priors))
+        """The action that sequential halving leaves over, or the one with the most visits."""
+        visits = {action: self.root.visits(action) for action in self.root.priors}
+        if self.config.root_selection == "puct":
+            return first_best(visits)
+        return self.best(max(visits[action] - self.kept[action] for action in visits))
 
     def tree(self) -> list[list[float]]:
         """`[parent, action, prior, visits, value]` of every state, breadth first."""
@@ -260,5 +288,5 @@ def digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def first_best(scores: dict[int, float]) -> int:
+def first_best(scores: Mapping[int, float]) -> int:
     return max(sorted(scores), key=lambda action: scores[action])

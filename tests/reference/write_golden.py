@@ -233,7 +233,7 @@ def view(env: Any) -> dict[str, Any]:
 # Environment, its parameters and steps, start, and what of the search is not the default.
 SEARCHES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
     ("puzzle", {"width": 3, "height": 3}, 24, [1, 4, 2, 3, 7, 5, 6, 0, 8], {}),
-    ("puzzle", {"width": 3, "height": 3}, 24, [8, 7, 6, 5, 4, 3, 1, 2, 0], {"gamma": 0.9}),
+    ("puzzle", {"width": 3, "height": 3}, 24, [8, 7, 6, 5, 4, 3, 2, 1, 0], {"gamma": 0.9}),
     ("puzzle", {"width": 3, "height": 3}, 24, [1, 4, 2, 3, 0, 5, 6, 7, 8], {"exploration": 4.0}),
     ("puzzle", {"width": 3, "height": 3}, 24, [1, 0, 2, 3, 4, 5, 6, 7, 8], {"gamma": 0.0}),
     ("puzzle", {"width": 3, "height": 3}, 3, [1, 4, 2, 3, 7, 5, 6, 0, 8], {}),
@@ -241,7 +241,7 @@ SEARCHES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
         "puzzle",
         {"width": 3, "height": 3},
         3,
-        [8, 7, 6, 5, 4, 3, 1, 2, 0],
+        [8, 7, 6, 5, 4, 3, 2, 1, 0],
         {"truncation": "bootstrap"},
     ),
     ("puzzle", {"width": 3, "height": 3}, 24, [1, 4, 2, 3, 7, 5, 6, 0, 8], {"max_expand_depth": 3}),
@@ -299,6 +299,31 @@ SEARCHES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
 ]
 
 
+GAMES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
+    (
+        "puzzle",
+        {"width": 4, "height": 4},
+        14,
+        [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+        {"num_simulations": simulations, "gamma": 0.9, **changes},
+    )
+    for simulations, changes in [
+        (20, {}),
+        (20, {"exploration": 0.2}),
+        *(
+            (simulations, {"root_selection": "gumbel", **more})
+            for simulations in (3, 16, 25)
+            for more in (
+                {},
+                {"max_considered_actions": 1},
+                {"max_considered_actions": 2},
+                {"value_weight": 20.0},
+            )
+        ),
+    ]
+]
+
+
 def mcts() -> dict[str, Any]:
     searches = [search(seed, *case) for seed, case in enumerate(SEARCHES)]
     if not any(case.pop("scaled") for case in searches):
@@ -307,28 +332,53 @@ def mcts() -> dict[str, Any]:
         "about": "trees as [parent, action, prior, visits, value], breadth first; each of the "
         "policy testing::untwisted_policy(env, 8, 8, seed) and the stream (seed, 0, 0)",
         "searches": searches,
+        "about games": "the moves made by deterministic searches that keep their trees, to the "
+        "last step; no state of a tree is solved",
+        "games": [game(seed, *case) for seed, case in enumerate(GAMES)],
     }
 
 
-def search(
-    seed: int, name: str, parameters: dict[str, int], steps: int, state: list[int], changes: Any
-) -> dict[str, Any]:
+def reference_search(
+    seed: int,
+    name: str,
+    parameters: dict[str, int],
+    steps: int,
+    state: list[int],
+    changes: Any,
+    chance: bool,
+) -> tuple[dict[str, Any], Search]:
     env = ENVIRONMENTS[name].make(**parameters, difficulty=1, depth_slope=1, max_depth=steps)
     env.state, env.depth = list(state), steps
-    shape = env.obs_shape()
-    network = Network(math.prod(shape), len(env.action_names()), 8, 8, seed)
-    found = Search(env, network, Config(**changes), Rng.stream(seed, 0, 0))
-    return {
+    network = Network(math.prod(env.obs_shape()), len(env.action_names()), 8, 8, seed)
+    config = Config(**changes)
+    case = {
         "env": name,
         "config": {**parameters, "difficulty": 1, "depth_slope": 1, "max_depth": steps},
         "state": state,
         "seed": seed,
-        "search": vars(Config(**changes)),
+        "search": vars(config),
+    }
+    return case, Search(env, network, config, Rng.stream(seed, 0, 0), chance)
+
+
+def search(seed: int, *case: Any) -> dict[str, Any]:
+    written, found = reference_search(seed, *case, chance=True)
+    gumbel = written["search"]["root_selection"] == "gumbel"
+    return {
+        **written,
         "policy": [digits(share) for share in found.policy()],
-        "action": found.action() if changes.get("root_selection") and found.root.priors else None,
+        "action": found.action() if gumbel and found.root.priors else None,
         "tree": found.tree(),
         "scaled": found.scale() < 1,
     }
+
+
+def game(seed: int, *case: Any) -> dict[str, Any]:
+    written, found = reference_search(seed, *case, chance=False)
+    actions = found.play()
+    if len(actions) != written["config"]["max_depth"] or max(found.seen, default=0) == 1:
+        raise ValueError(f"game {seed} meets a solved state")
+    return {**written, "actions": actions}
 
 
 if __name__ == "__main__":
