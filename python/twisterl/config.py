@@ -404,6 +404,8 @@ ALGORITHMS: dict[str, type[_Algorithm]] = {
 
 # States of one search tree, at most: those of `num_mcts_searches + 1` visits.
 MOST_TREE_STATES = 1 << 22
+# Below a Gumbel root a tree is kept until it holds the simulations of so many moves.
+KEPT_MOVES = 4
 
 # The evaluations that a config may name without describing them.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -202,21 +202,24 @@ def test_a_tree_search_needs_simulations(small):
 
 
 @pytest.mark.parametrize("depth", [1, 3, 1000])
-def test_trees_are_bounded_as_in_the_engine(small, depth):
-    from twisterl.config import MOST_TREE_STATES
+@pytest.mark.parametrize(("root", "reuse"), [("puct", True), ("gumbel", True), ("gumbel", False)])
+def test_trees_are_bounded_as_in_the_engine(small, depth, root, reuse):
+    from twisterl.config import KEPT_MOVES, MOST_TREE_STATES
     from twisterl.twisterl.collector import AZCollector
 
     small["algorithm_cls"] = "AZ"
     at(small, "algorithm.training", {})
-    at(small, "algorithm.collecting", {"max_expand_depth": depth})
+    shape = {"max_expand_depth": depth, "root_selection": root, "reuse": reuse}
+    at(small, "algorithm.collecting", dict(shape))
     most = (MOST_TREE_STATES + 1) // depth - 1
+    most //= KEPT_MOVES if (root, reuse) == ("gumbel", True) else 1
     at(small, "algorithm.collecting.num_mcts_searches", most)
-    AZCollector(1, most, 1.0, depth, 1)
+    AZCollector(1, most, 1.0, num_cores=1, **shape)
     assert resolve_run(small)
     at(small, "algorithm.collecting.num_mcts_searches", most + 1)
     assert list(problems(small)) == ["algorithm.collecting.num_mcts_searches"]
     with pytest.raises(ValueError, match="num_mcts_searches"):
-        AZCollector(1, most + 1, 1.0, depth, 1)
+        AZCollector(1, most + 1, 1.0, num_cores=1, **shape)
 
 
 @pytest.mark.parametrize("key", ["env_cls", "policy_cls", "algorithm_cls"])
