@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{
-    evaluate, first_weights, rank_differences, step, Decline, EsConfig, Noise, Optimizer, Player,
-    Rule, Score, State, Update,
+    evaluate, rank_differences, step, Decline, EsConfig, Noise, Optimizer, Player, Rule, Score,
+    State, Update,
 };
 
 fn golden() -> Value {
@@ -106,9 +106,7 @@ fn replay(case: &Value, num_cores: usize) {
             .unwrap();
     env.set_forbid_undo(true);
     let seed = count(&case["seed"]) as u64;
-    let weights = first_weights(side.pow(4), size("hidden"), seed);
-    let zeros = vec![0.0; weights.len()];
-    let mut state = State { weights, first: zeros.clone(), second: zeros, generation: 0 };
+    let mut state = State::new(&env, size("hidden"), seed).unwrap();
     for expected in items(&case["generations"]) {
         let scores =
             step(&env, &mut state, &config, &optimizer(settings), seed, &mut || Ok(())).unwrap();
@@ -150,13 +148,12 @@ fn rates_decline_and_sizes_without_code_are_refused() {
         weight_decay: 0.0,
     };
     assert_eq!([0, 5, 10, 99].map(|t| optimizer.rate_at(t) as f32), [0.1, 0.075, 0.05, 0.05]);
+    let puzzle = |side| Puzzle::new(side, side, 1, 2, 16).unwrap();
     for (side, hidden) in [(6, 32), (3, 48), (3, 24)] {
-        let env = Puzzle::new(side, side, 1, 2, 16).unwrap();
-        let weights = first_weights(side.pow(4), hidden, 0);
-        let zeros = vec![0.0; weights.len()];
-        let mut state = State { weights, first: zeros.clone(), second: zeros, generation: 0 };
-        let before = state.clone();
-        assert!(step(&env, &mut state, &config, &optimizer, 0, &mut || Ok(())).is_err());
-        assert_eq!(state, before);
+        assert!(State::new(&puzzle(side), hidden, 0).is_err());
     }
+    let mut state = State::new(&puzzle(3), 32, 0).unwrap();
+    let before = state.clone();
+    assert!(step(&puzzle(6), &mut state, &config, &optimizer, 0, &mut || Ok(())).is_err());
+    assert_eq!(state, before);
 }

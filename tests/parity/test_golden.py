@@ -14,7 +14,7 @@ from mcts import Network
 from twisterl import envs
 from twisterl.config import REGISTRY
 from twisterl.twisterl import nn
-from twisterl.twisterl.collector import explore
+from twisterl.twisterl.collector import AZCollector
 from twisterl.twisterl.env import ENVIRONMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +80,8 @@ def test_search(case):
     asked = dict(case["search"])
     asked["num_mcts_searches"] = asked.pop("num_simulations")
     asked["C"] = asked.pop("exploration")
-    found = explore(env, engine_policy(env, case["seed"]), seed=case["seed"], **asked)
+    collector = AZCollector(num_episodes=1, num_cores=1, seed=case["seed"], **asked)
+    found = collector.explore(env, engine_policy(env, case["seed"]))
     parents, actions, priors, visits, values = zip(*case["tree"], strict=True)
     for key, expected in (("parents", parents), ("actions", actions), ("visits", visits)):
         assert found[key].tolist() == list(expected)

@@ -201,16 +201,9 @@ def test_wrong_strategies_are_named(policy, options, name):
         solve(puzzle(), policy, **options)
 
 
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"strategy": 3}, TypeError),
-        ({"beam_width": "wide"}, TypeError),
-        ({"node_limit": 2**80}, OverflowError),
-    ],
-)
-def test_strategies_of_another_type_are_named(policy, options, error):
-    with pytest.raises(error, match=f"^{next(iter(options))}: "):
+@pytest.mark.parametrize("options", [{"strategy": 3}, {"beam_width": "wide"}])
+def test_strategies_of_another_type_are_named(policy, options):
+    with pytest.raises(TypeError, match=f"^{next(iter(options))}: "):
         solve(puzzle(), policy, **options)
 
 

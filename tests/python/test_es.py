@@ -116,13 +116,13 @@ def test_refusals():
         config = small()
         config["policy"]["embedding_size"] = size
         problem = rf"policy\.embedding_size: expected 32, 64 or 128 .*, got {size}"
-        with pytest.raises(ValueError, match=problem):
-            utils.prepare_algorithm(config).learn(1)
+        with pytest.raises(ConfigError, match=problem):
+            utils.prepare_algorithm(config)
     config = small()
     config["env"].update(width=2)
     problem = r"env: expected a board of 2x2, 3x3, 4x4 or 5x5 .*, got 2x3"
-    with pytest.raises(ValueError, match=problem):
-        utils.prepare_algorithm(config).learn(1)
+    with pytest.raises(ConfigError, match=problem):
+        utils.prepare_algorithm(config)
     config = small()
     config["env_cls"], config["env"] = "LightsOut", {}
     with pytest.raises(ConfigError, match="env_cls: got LightsOut"):

@@ -54,7 +54,7 @@ class ES(Algorithm):
     """Evolves a `BasicPolicy` of one hidden layer on the sliding puzzle.
 
     Raises:
-        ConfigError: the environment is another, or the policy has another shape.
+        ConfigError: the environment is another, or no code is compiled for the sizes.
     """
 
     optimizer: Moments
@@ -64,6 +64,7 @@ class ES(Algorithm):
             problem = f"got {type(env).__name__}; expected Puzzle, which ES is compiled for"
             raise ConfigError([Fault("env_cls", problem)])
         _require_one_layer(policy)
+        _first_weights(env, policy, seed=0)  # Refuses sizes for which there is no code.
         super().__init__(env, policy, config, run_path)
 
     def _make_optimizer(self) -> Moments:
@@ -71,9 +72,7 @@ class ES(Algorithm):
 
     def draw_weights(self) -> None:
         """The first weights of the run's seed, as in every language."""
-        hidden = self.policy.embeddings.out_features
-        seed = self.config["seed"]
-        self._set_weights(twisterl.collector.es_first_weights(self.obs_size, hidden, seed))
+        self._set_weights(_first_weights(self.env, self.policy, self.config["seed"]))
         self.sync_rs_policy()
 
     @timed
@@ -189,3 +188,11 @@ def _require_one_layer(policy: Any) -> None:
     if not fits or policy.num_twists:
         problem = "expected [] (ES trains a BasicPolicy of one hidden layer, without twists)"
         raise ConfigError([Fault("policy.common_layers", problem)])
+
+
+def _first_weights(env: Any, policy: BasicPolicy, seed: int) -> Floats:
+    try:
+        return twisterl.collector.es_first_weights(env, policy.embeddings.out_features, seed)
+    except ValueError as error:
+        path, _, problem = str(error).partition(": ")
+        raise ConfigError([Fault(path, problem)]) from error

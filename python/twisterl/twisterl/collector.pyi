@@ -18,7 +18,6 @@ __all__ = [
     "es_generations",
     "evaluate",
     "evaluate_episodes",
-    "explore",
     "solve",
     "solve_optimal",
 ]
@@ -62,6 +61,7 @@ class AZCollector:
     @property
     def report(self) -> dict[str, int]: ...
     def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
+    def explore(self, env: Any, policy: Policy) -> dict[str, Any]: ...
 
 @final
 class CollectedData:
@@ -125,7 +125,7 @@ class Walks:
     @property
     def num_samples(self) -> int: ...
 
-def es_first_weights(num_features: int, hidden: int, seed: int) -> _Floats: ...
+def es_first_weights(env: Any, hidden: int, seed: int) -> _Floats: ...
 def es_generations(
     env: Any,
     weights: _Floats,
@@ -180,20 +180,6 @@ def solve(
     num_cores: int = 1,
     **options: Any,
 ) -> tuple[tuple[float, float], list[int]]: ...
-def explore(
-    env: Any,
-    policy: Policy,
-    num_mcts_searches: int = 100,
-    C: float = 1.41,
-    max_expand_depth: int = 1,
-    seed: int = 0,
-    *,
-    root_selection: str = "puct",
-    max_considered_actions: int = 16,
-    value_weight: float = 1.0,
-    gamma: float = 1.0,
-    truncation: str = "terminal",
-) -> dict[str, Any]: ...
 
 @final
 class OptimalSolver:

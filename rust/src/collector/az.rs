@@ -65,8 +65,8 @@ impl AzConfig {
                 return Err(Error::invalid(name, "at least 1", 0));
             }
         }
-        if self.resign_threshold.is_some_and(f32::is_nan) {
-            return Err(Error::invalid("resign_threshold", "a number", "nan"));
+        if let Some(threshold) = self.resign_threshold.filter(|value| !value.is_finite()) {
+            return Err(Error::invalid("resign_threshold", "a finite number", threshold));
         }
         if !(0.0..=1.0).contains(&self.resign_exempt) {
             return Err(Error::invalid("resign_exempt", "a number in [0, 1]", self.resign_exempt));

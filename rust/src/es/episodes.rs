@@ -214,8 +214,8 @@ impl Job for Sums<'_> {
 mod tests {
     use super::*;
     use crate::envs::puzzle::Puzzle;
-    use crate::es::first_weights;
     use crate::es::network::to_blocks;
+    use crate::es::State;
     use crate::rl::env::Env;
     use crate::rng::Rng;
 
@@ -229,7 +229,7 @@ mod tests {
             boards.push(Board::<9>::new(&puzzle));
         }
         let starts = Starts { tables: Tables::new(&puzzle), boards };
-        let weights = to_blocks(&first_weights(81, 32, 5));
+        let weights = to_blocks(&State::new(&puzzle, 32, 5).unwrap().weights);
         for player in [Player::Policy, Player::Value] {
             let noise = Noise::new(5, 0, 0);
             let play = |level| {

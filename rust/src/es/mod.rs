@@ -58,7 +58,7 @@ pub struct EsConfig {
     pub num_cores: usize,
 }
 
-/// What evolves, `[P]` each: [`num_weights`] floats in the order embedding `[F, H]`, its bias
+/// What evolves, `[P]` each, in the order embedding `[F, H]`, its bias
 /// `[H]`, action weight `[A, H]`, value weight `[H]`, action bias `[A]`, value bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
@@ -69,22 +69,6 @@ pub struct State {
     pub second: Vec<f32>,
     /// Generations played so far.
     pub generation: u64,
-}
-
-/// Number of weights `P` of a policy with one layer of `hidden` units on `features` features.
-pub fn num_weights(features: usize, hidden: usize) -> usize {
-    Layout { features, hidden }.size()
-}
-
-/// Weights and biases uniform within 1 / sqrt(inputs), in the order of [`State`].
-pub fn first_weights(features: usize, hidden: usize, seed: u64) -> Vec<f32> {
-    let layout = Layout { features, hidden };
-    let mut rng = Rng::stream(seed ^ WEIGHTS_TAG, 0, 0);
-    let weight = |index: usize| {
-        let inputs = if index < (features + 1) * hidden { features } else { hidden };
-        (2.0 * rng.unit() - 1.0) * (1.0 / (inputs as f64).sqrt()) as f32
-    };
-    (0..layout.size()).map(weight).collect()
 }
 
 /// Calls what is compiled for the puzzle and the network, those of `mojo/train_puzzle.mojo`.
@@ -111,6 +95,37 @@ macro_rules! specialized {
             )),
         }
     };
+}
+
+impl State {
+    /// No generation yet: weights and biases uniform within 1 / sqrt(inputs), named by `seed`, of
+    /// one layer of `hidden` units.
+    ///
+    /// # Errors
+    /// If no code is compiled for the board or for `hidden`.
+    pub fn new(env: &Puzzle, hidden: usize, seed: u64) -> Result<Self> {
+        specialized!(env, hidden, is_compiled())?;
+        let features = num_features(env);
+        let mut rng = Rng::stream(seed ^ WEIGHTS_TAG, 0, 0);
+        let weight = |index: usize| {
+            let inputs = if index < (features + 1) * hidden { features } else { hidden };
+            (2.0 * rng.unit() - 1.0) * (1.0 / (inputs as f64).sqrt()) as f32
+        };
+        Ok(Self::of((0..Layout { features, hidden }.size()).map(weight).collect()))
+    }
+
+    fn of(weights: Vec<f32>) -> Self {
+        let zeros = vec![0.0; weights.len()];
+        Self { weights, first: zeros.clone(), second: zeros, generation: 0 }
+    }
+}
+
+fn is_compiled<const CELLS: usize, const CHUNKS: usize>() -> Result<()> {
+    Ok(())
+}
+
+fn num_features(env: &Puzzle) -> usize {
+    (env.width() * env.height()).pow(2)
 }
 
 /// Plays one generation of members of `state` on boards like `env` and updates it; their scores.
@@ -154,9 +169,7 @@ pub fn evaluate(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Played>> {
-    let none = || vec![0.0; weights.len()];
-    let state = State { weights: weights.to_vec(), first: none(), second: none(), generation: 0 };
-    let layout = layout_of(env, &state)?;
+    let layout = layout_of(env, &State::of(weights.to_vec()))?;
     let reset = &mut |env: &mut Puzzle, rng: &mut Rng| match uniform_start {
         true => env.try_reset_uniform(rng),
         false => env.try_reset(rng),
@@ -166,7 +179,7 @@ pub fn evaluate(
 
 /// The layout that has as many weights as `state`; its blocks are whole if code is compiled for it.
 fn layout_of(env: &Puzzle, state: &State) -> Result<Layout> {
-    let features = (env.width() * env.height()).pow(2);
+    let features = num_features(env);
     let count = state.weights.len();
     let hidden = count.saturating_sub(NUM_ACTIONS + 1) / (features + NUM_ACTIONS + 2);
     let layout = Layout { features, hidden };

@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 /// TypeError if it is no integer, ValueError if it is outside.
 pub fn integer(name: &str, value: &Bound<'_, PyAny>, range: RangeInclusive<i64>) -> PyResult<i64> {
     let outside = |got: String| {
-        Error::invalid(name, format!("an integer in {}..={}", range.start(), range.end()), got)
+        let (least, most) = (range.start(), range.end());
+        let bound = if *most == i64::MAX { "2^63" } else { &format!("={most}") };
+        Error::invalid(name, format!("an integer in {least}..{bound}"), got)
     };
     match value.extract::<i64>() {
         Ok(number) if range.contains(&number) => Ok(number),

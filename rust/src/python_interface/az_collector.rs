@@ -1,24 +1,26 @@
 //! AlphaZero's collection from Python.
 
+use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::collected::{Names, PyCollectedData};
-use super::collector::{count, read_difficulty_distribution, read_truncation, signal_poll};
-use super::env::get_env;
+use super::collector::{read_difficulty_distribution, read_truncation};
+use super::get_env::get_env;
 use super::nn::PyPolicy;
+use super::read;
+use super::run::{signal_poll, Run};
 use super::strategy::read_root_selection;
 use crate::collector::az::{AzConfig, AzReport, Collector};
-use crate::search::{SelfPlay, TreeConfig};
+use crate::rng::Rng;
+use crate::search::{explore, Exploration, ExploredState, SelfPlay, TreeConfig};
 
 /// Collects AlphaZero episodes; one object for a run, so that iterations are counted.
-#[pyclass(name = "AZCollector", module = "twisterl.twisterl.collector", subclass)]
+#[pyclass(name = "AZCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
 pub struct PyAzCollector {
     config: AzConfig,
-    seed: u64,
-    iteration: u64,
-    collector: Collector,
-    report: AzReport,
+    /// With what became of the last collection.
+    run: Run<(Collector, AzReport)>,
 }
 
 #[pymethods]
@@ -31,20 +33,20 @@ impl PyAzCollector {
                         resign_threshold=None, resign_exempt=0.1, reuse=true, cache=true))]
     #[allow(clippy::too_many_arguments, non_snake_case)]
     fn new(
-        num_episodes: i64,
-        num_mcts_searches: i64,
+        #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
+        #[pyo3(from_py_with = read::num_mcts_searches)] num_mcts_searches: usize,
         C: f32,
-        max_expand_depth: i64,
-        num_cores: i64,
-        seed: u64,
+        #[pyo3(from_py_with = read::max_expand_depth)] max_expand_depth: usize,
+        #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
+        #[pyo3(from_py_with = read::seed)] seed: u64,
         gamma: f32,
         root_selection: &str,
-        max_considered_actions: i64,
+        #[pyo3(from_py_with = read::max_considered_actions)] max_considered_actions: usize,
         value_weight: f32,
         dirichlet_alpha: f32,
         exploration_fraction: f32,
-        temperature_moves: Option<usize>,
-        max_moves: Option<i64>,
+        #[pyo3(from_py_with = read::temperature_moves)] temperature_moves: Option<u64>,
+        #[pyo3(from_py_with = read::max_moves)] max_moves: Option<usize>,
         truncation: &str,
         difficulty_distribution: &str,
         resign_threshold: Option<f32>,
@@ -53,11 +55,11 @@ impl PyAzCollector {
         cache: bool,
     ) -> PyResult<Self> {
         let tree = TreeConfig {
-            num_simulations: count("num_mcts_searches", num_mcts_searches)?,
+            num_simulations: num_mcts_searches,
             exploration: C,
-            max_expand_depth: count("max_expand_depth", max_expand_depth)?,
+            max_expand_depth,
             root_selection: read_root_selection(root_selection)?,
-            max_considered_actions: count("max_considered_actions", max_considered_actions)?,
+            max_considered_actions,
             value_weight,
             gamma,
             truncation: read_truncation(truncation)?,
@@ -66,14 +68,13 @@ impl PyAzCollector {
         let self_play = SelfPlay {
             dirichlet_alpha,
             exploration_fraction,
-            temperature_moves: temperature_moves.unwrap_or(usize::MAX),
+            temperature_moves: temperature_moves.map_or(usize::MAX, |moves| moves as usize),
         };
-        let max_moves = max_moves.map(|most| count("max_moves", most)).transpose()?;
         let config = AzConfig {
-            num_episodes: count("num_episodes", num_episodes)?,
+            num_episodes,
             tree,
             self_play,
-            num_cores: count("num_cores", num_cores)?,
+            num_cores,
             difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
             max_moves: max_moves.unwrap_or(usize::MAX),
             resign_threshold,
@@ -81,24 +82,18 @@ impl PyAzCollector {
             cache,
         };
         config.check()?;
-        Ok(Self {
-            config,
-            seed,
-            iteration: 0,
-            collector: Collector::default(),
-            report: AzReport::default(),
-        })
+        Ok(Self { config, run: Run::new(seed) })
     }
 
     /// The iteration whose streams the next `collect` draws from.
     #[getter]
     fn iteration(&self) -> u64 {
-        self.iteration
+        self.run.with(|state| state.iteration)
     }
 
     #[setter]
-    fn set_iteration(&mut self, iteration: u64) {
-        self.iteration = iteration;
+    fn set_iteration(&self, #[pyo3(from_py_with = read::iteration)] iteration: u64) {
+        self.run.with(|state| state.iteration = iteration);
     }
 
     /// What became of the last collection: `episodes`, `solved`, `resigned` (given up), `spared`
@@ -116,7 +111,7 @@ impl PyAzCollector {
             simulations,
             nodes,
             memory_bytes,
-        } = self.report;
+        } = self.run.with(|state| state.kept.1.clone());
         let report = PyDict::new(py);
         for (name, count) in [
             ("episodes", episodes),
@@ -136,27 +131,54 @@ impl PyAzCollector {
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
     #[pyo3(signature = (env, policy, iteration=None))]
     fn collect(
-        slf: &Bound<'_, Self>,
+        &self,
         env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
-        iteration: Option<u64>,
+        #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
     ) -> PyResult<PyCollectedData> {
-        let py = slf.py();
+        let (config, seed) = (&self.config, self.run.seed);
+        let rollout =
+            self.run.collect(env, policy, iteration, |kept, env, policy, iteration, poll| {
+                let (collector, report) = kept;
+                let rollout;
+                (rollout, *report) =
+                    collector.collect(env, policy, config, seed, iteration, poll)?;
+                Ok(rollout)
+            })?;
+        PyCollectedData::from_rollout(env.py(), rollout, Names::AZ)
+    }
+
+    /// The tree that one search of the state that `env` is in grows, and what it answers. Neither
+    /// noise nor iteration enters; `seed` names the draws.
+    ///
+    /// Of the states `[N]`, the root first, each after its parent: `parents`, `actions` (which led
+    /// there), `priors` (the policy's probability of it), `visits`, `values` (mean return from
+    /// there on). Of the search: `policy` `[A]`, what it says of the root's actions, and `action`.
+    fn explore<'py>(
+        &self,
+        env: &Bound<'py, PyAny>,
+        policy: &Bound<'py, PyPolicy>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let py = env.py();
         let env = get_env(env)?;
         let policy = policy.get().policy.clone();
-        let (config, seed, iteration, mut collector) = {
-            let mut this = slf.borrow_mut();
-            let iteration = iteration.unwrap_or(this.iteration);
-            (this.config.clone(), this.seed, iteration, std::mem::take(&mut this.collector))
+        let (tree, rng) = (self.config.tree, Rng::stream(self.run.seed, 0, 0));
+        let Exploration { tree, policy, action } =
+            py.detach(|| explore(&*env, &policy, &tree, rng, &mut signal_poll()))?;
+        let integers = |value: fn(&ExploredState) -> i64| {
+            tree.iter().map(value).collect::<Vec<i64>>().into_pyarray(py)
         };
-        let (rollout, report) = py.detach(|| {
-            collector.collect(&*env, &policy, &config, seed, iteration, &mut signal_poll())
-        })?;
-        let mut this = slf.borrow_mut();
-        this.collector = collector;
-        this.iteration = iteration + 1;
-        this.report = report;
-        drop(this);
-        PyCollectedData::from_rollout(py, rollout, Names::AZ)
+        let numbers = |value: fn(&ExploredState) -> f32| {
+            tree.iter().map(value).collect::<Vec<f32>>().into_pyarray(py)
+        };
+        let found = PyDict::new(py);
+        found.set_item("parents", integers(|state| state.parent as i64))?;
+        found.set_item("actions", integers(|state| state.action as i64))?;
+        found.set_item("priors", numbers(|state| state.prior))?;
+        found.set_item("visits", integers(|state| i64::from(state.visits)))?;
+        found.set_item("values", numbers(|state| state.value))?;
+        found.set_item("policy", policy.into_pyarray(py))?;
+        found.set_item("action", action)?;
+        Ok(found)
     }
 }

@@ -6,6 +6,7 @@ use numpy::{
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::read;
 use crate::collector::ppo::MASKED_LOGIT;
 use crate::collector::{distinct_rows, Rollout};
 use crate::error::Error;
@@ -151,12 +152,12 @@ impl PyCollectedData {
     #[pyo3(signature = (obs, logits, values, rewards, actions, perms=None))]
     fn new(
         py: Python<'_>,
-        obs: Vec<Vec<i32>>,
+        #[pyo3(from_py_with = read::obs)] obs: Vec<Vec<i32>>,
         logits: Vec<Vec<f32>>,
         values: Vec<f32>,
         rewards: Vec<f32>,
-        actions: Vec<i64>,
-        perms: Option<Vec<Option<i64>>>,
+        #[pyo3(from_py_with = read::actions)] actions: Vec<i64>,
+        #[pyo3(from_py_with = read::perms)] perms: Option<Vec<Option<i64>>>,
     ) -> PyResult<Self> {
         let rows = obs.len();
         let perms = perms.unwrap_or_else(|| vec![None; rows]);
@@ -218,7 +219,7 @@ impl PyCollectedData {
     }
 
     #[setter]
-    fn set_obs(&mut self, py: Python<'_>, obs: Vec<Vec<i32>>) {
+    fn set_obs(&mut self, py: Python<'_>, #[pyo3(from_py_with = read::obs)] obs: Vec<Vec<i32>>) {
         self.set_rows(py, &obs);
     }
 

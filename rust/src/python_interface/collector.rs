@@ -1,7 +1,5 @@
 //! Collecting, evaluating and solving from Python: conversions only, the work is elsewhere.
 
-use std::time::{Duration, Instant};
-
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -10,39 +8,21 @@ use super::az_collector::PyAzCollector;
 use super::collected::{distinct_rows_py, Names, PyCollectedData};
 use super::env::get_env;
 use super::es::{es_evaluate, es_first_weights, es_generations};
-use super::explore::explore_py;
 use super::nn::PyPolicy;
 use super::optimum::{solve_optimal, PyOptimalSolver};
+use super::read;
+use super::run::{signal_poll, Run};
 use super::strategy::{eval_config, Tries};
 use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::rl::evaluate::{evaluate, solve, Episode};
 use crate::rl::starts::Starts;
 
-/// How often a long call looks for Ctrl-C.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
-
-/// A poll that raises what Python's signal handlers raise; it enters Python 50 times a second.
-pub(super) fn signal_poll() -> impl FnMut() -> Result<()> {
-    let mut last = Instant::now();
-    move || {
-        if last.elapsed() < SIGNAL_INTERVAL {
-            return Ok(());
-        }
-        last = Instant::now();
-        Python::attach(|py| py.check_signals())?;
-        Ok(())
-    }
-}
-
 /// Collects PPO episodes; one object for a run, so that iterations are counted.
-#[pyclass(name = "PPOCollector", module = "twisterl.twisterl.collector", subclass)]
+#[pyclass(name = "PPOCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
 pub struct PyPpoCollector {
     config: PpoConfig,
-    seed: u64,
-    iteration: u64,
-    /// Away while it collects: another thread that collects meanwhile gets a new one.
-    collector: Collector,
+    run: Run<Collector>,
 }
 
 #[pymethods]
@@ -52,63 +32,53 @@ impl PyPpoCollector {
                         difficulty_distribution="fixed", cache=true))]
     #[allow(clippy::too_many_arguments)]
     fn new(
-        num_episodes: i64,
+        #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
         gamma: f32,
         lambda: f32,
-        num_cores: i64,
-        seed: u64,
+        #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
+        #[pyo3(from_py_with = read::seed)] seed: u64,
         truncation: &str,
         difficulty_distribution: &str,
         cache: bool,
     ) -> PyResult<Self> {
         let config = PpoConfig {
-            num_episodes: count("num_episodes", num_episodes)?,
+            num_episodes,
             gamma,
             gae_lambda: lambda,
-            num_cores: count("num_cores", num_cores)?,
+            num_cores,
             truncation: read_truncation(truncation)?,
             difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
             cache,
         };
         config.check()?;
-        Ok(Self { config, seed, iteration: 0, collector: Collector::default() })
+        Ok(Self { config, run: Run::new(seed) })
     }
 
     /// The iteration whose streams the next `collect` draws from.
     #[getter]
     fn iteration(&self) -> u64 {
-        self.iteration
+        self.run.with(|state| state.iteration)
     }
 
     #[setter]
-    fn set_iteration(&mut self, iteration: u64) {
-        self.iteration = iteration;
+    fn set_iteration(&self, #[pyo3(from_py_with = read::iteration)] iteration: u64) {
+        self.run.with(|state| state.iteration = iteration);
     }
 
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
     #[pyo3(signature = (env, policy, iteration=None))]
     fn collect(
-        slf: &Bound<'_, Self>,
+        &self,
         env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
-        iteration: Option<u64>,
+        #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
     ) -> PyResult<PyCollectedData> {
-        let py = slf.py();
-        let env = get_env(env)?;
-        let policy = policy.get().policy.clone();
-        let (config, seed, iteration, mut collector) = {
-            let mut this = slf.borrow_mut();
-            let iteration = iteration.unwrap_or(this.iteration);
-            (this.config.clone(), this.seed, iteration, std::mem::take(&mut this.collector))
-        };
-        let rollout = py.detach(|| {
-            collector.collect(&*env, &policy, &config, seed, iteration, &mut signal_poll())
-        })?;
-        let mut this = slf.borrow_mut();
-        this.collector = collector;
-        this.iteration = iteration + 1;
-        drop(this);
-        PyCollectedData::from_rollout(py, rollout, Names::PPO)
+        let (config, seed) = (&self.config, self.run.seed);
+        let rollout =
+            self.run.collect(env, policy, iteration, |kept, env, policy, iteration, poll| {
+                kept.collect(env, policy, config, seed, iteration, poll)
+            })?;
+        PyCollectedData::from_rollout(env.py(), rollout, Names::PPO)
     }
 }
 
@@ -132,14 +102,6 @@ pub(super) fn read_difficulty_distribution(name: &str) -> PyResult<DifficultyDis
     }
 }
 
-/// A count from Python: at least 1.
-pub(super) fn count(name: &str, value: i64) -> PyResult<usize> {
-    match usize::try_from(value) {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err(PyErr::from(Error::invalid(name, "at least 1", value))),
-    }
-}
-
 /// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.
 #[pyfunction(name = "evaluate")]
 #[pyo3(signature = (env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
@@ -149,19 +111,19 @@ fn evaluate_py(
     py: Python<'_>,
     env: &Bound<'_, PyAny>,
     policy: &Bound<'_, PyPolicy>,
-    num_episodes: i64,
+    #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
     deterministic: bool,
-    num_searches: i64,
-    num_mcts_searches: i64,
-    seed: u64,
+    #[pyo3(from_py_with = read::num_searches)] num_searches: usize,
+    #[pyo3(from_py_with = read::num_mcts_searches)] num_mcts_searches: u64,
+    #[pyo3(from_py_with = read::seed)] seed: u64,
     C: f32,
-    max_expand_depth: i64,
-    num_cores: i64,
+    #[pyo3(from_py_with = read::max_expand_depth)] max_expand_depth: usize,
+    #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<(f32, f32)> {
     let tries = Tries { deterministic, num_searches, num_cores };
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
-    let starts = Starts::Reset(count("num_episodes", num_episodes)?);
+    let starts = Starts::Reset(num_episodes);
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
     let episodes =
@@ -187,17 +149,17 @@ fn evaluate_episodes<'py>(
     py: Python<'py>,
     env: &Bound<'py, PyAny>,
     policy: &Bound<'py, PyPolicy>,
-    num_episodes: i64,
+    #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
     deterministic: bool,
-    num_searches: i64,
-    seed: u64,
-    num_cores: i64,
+    #[pyo3(from_py_with = read::num_searches)] num_searches: usize,
+    #[pyo3(from_py_with = read::seed)] seed: u64,
+    #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
     start: &str,
     states: Option<PyReadonlyArray2<'py, i64>>,
     actions: bool,
-    num_mcts_searches: i64,
+    #[pyo3(from_py_with = read::num_mcts_searches)] num_mcts_searches: u64,
     C: f32,
-    max_expand_depth: i64,
+    #[pyo3(from_py_with = read::max_expand_depth)] max_expand_depth: usize,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let tries = Tries { deterministic, num_searches, num_cores };
@@ -228,12 +190,12 @@ pub(super) fn owned(states: Option<PyReadonlyArray2<'_, i64>>) -> Option<Vec<Vec
 pub(super) fn starts<'a>(
     states: Option<&'a [Vec<i64>]>,
     start: &str,
-    num_episodes: i64,
+    num_episodes: usize,
 ) -> PyResult<Starts<'a>> {
     match (states, start) {
         (Some(states), _) => Ok(Starts::States(states)),
-        (None, "reset") => Ok(Starts::Reset(count("num_episodes", num_episodes)?)),
-        (None, "uniform") => Ok(Starts::Uniform(count("num_episodes", num_episodes)?)),
+        (None, "reset") => Ok(Starts::Reset(num_episodes)),
+        (None, "uniform") => Ok(Starts::Uniform(num_episodes)),
         (None, other) => Err(not_one_of("start", "\"reset\" or \"uniform\"", other)),
     }
 }
@@ -256,12 +218,12 @@ fn solve_py(
     env: &Bound<'_, PyAny>,
     policy: &Bound<'_, PyPolicy>,
     deterministic: bool,
-    num_searches: i64,
-    num_mcts_searches: i64,
+    #[pyo3(from_py_with = read::num_searches)] num_searches: usize,
+    #[pyo3(from_py_with = read::num_mcts_searches)] num_mcts_searches: u64,
     C: f32,
-    max_expand_depth: i64,
-    seed: u64,
-    num_cores: i64,
+    #[pyo3(from_py_with = read::max_expand_depth)] max_expand_depth: usize,
+    #[pyo3(from_py_with = read::seed)] seed: u64,
+    #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<((f32, f32), Vec<i64>)> {
     let tries = Tries { deterministic, num_searches, num_cores };
@@ -282,7 +244,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;
     module.add_function(wrap_pyfunction!(solve_py, module)?)?;
-    module.add_function(wrap_pyfunction!(explore_py, module)?)?;
     module.add_function(wrap_pyfunction!(es_first_weights, module)?)?;
     module.add_function(wrap_pyfunction!(es_generations, module)?)?;
     module.add_function(wrap_pyfunction!(es_evaluate, module)?)?;

@@ -5,12 +5,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Deserialize;
 
-use super::collector::{count, signal_poll};
 use super::env::get_env;
+use super::read;
+use super::run::signal_poll;
 use crate::collector::ppo::DifficultyDistribution;
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
-use crate::es::{evaluate, first_weights, step, Decline, EsConfig, Optimizer, Player, Rule, State};
+use crate::es::{evaluate, step, Decline, EsConfig, Optimizer, Player, Rule, State};
 use crate::rl::env::Env;
 
 /// Both `[N]`.
@@ -105,14 +106,16 @@ fn puzzle(env: &dyn Env) -> PyResult<&Puzzle> {
 }
 
 /// Random weights `[P]` of a policy with one layer of `hidden` units, named by `seed`.
+///
+/// Raises ValueError if no code is compiled for the board of `env` or for `hidden`.
 #[pyfunction]
 pub(super) fn es_first_weights<'py>(
-    py: Python<'py>,
-    num_features: usize,
-    hidden: usize,
-    seed: u64,
-) -> Bound<'py, PyAny> {
-    first_weights(num_features, hidden, seed).into_pyarray(py).into_any()
+    env: &Bound<'py, PyAny>,
+    #[pyo3(from_py_with = read::hidden)] hidden: usize,
+    #[pyo3(from_py_with = read::seed)] seed: u64,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let state = State::new(puzzle(&*get_env(env)?)?, hidden, seed)?;
+    Ok(state.weights.into_pyarray(env.py()))
 }
 
 /// Plays `num_generations` from `generation` on; `env` stays as it is and the interpreter lock is
@@ -127,15 +130,14 @@ pub(super) fn es_generations<'py>(
     first: PyReadonlyArray1<'py, f32>,
     second: PyReadonlyArray1<'py, f32>,
     settings: &str,
-    seed: u64,
-    generation: u64,
-    num_generations: i64,
+    #[pyo3(from_py_with = read::seed)] seed: u64,
+    #[pyo3(from_py_with = read::generation)] generation: u64,
+    #[pyo3(from_py_with = read::num_generations)] num_generations: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
     let settings = Settings::parse(settings)?;
     let (config, optimizer) = (settings.config(), settings.optimizer());
     let env = get_env(env)?;
     let env = puzzle(&*env)?;
-    let count = count("num_generations", num_generations)?;
     let floats = |array: &PyReadonlyArray1<'py, f32>| array.as_array().to_vec();
     let mut state = State {
         weights: floats(&weights),
@@ -144,7 +146,7 @@ pub(super) fn es_generations<'py>(
         generation,
     };
     let play = || -> crate::Result<Vec<[f64; 4]>> {
-        (0..count)
+        (0..num_generations)
             .map(|_| {
                 let scores = step(env, &mut state, &config, &optimizer, seed, &mut signal_poll())?;
                 let episodes = (scores.len() * config.num_episodes) as f64;
@@ -176,11 +178,10 @@ pub(super) fn es_evaluate<'py>(
     env: &Bound<'py, PyAny>,
     weights: PyReadonlyArray1<'py, f32>,
     settings: &str,
-    num_episodes: i64,
+    #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
     start: &str,
-    seed: u64,
+    #[pyo3(from_py_with = read::seed)] seed: u64,
 ) -> PyResult<MovesAndRewards<'py>> {
-    let num_episodes = count("num_episodes", num_episodes)?;
     let config = EsConfig { num_episodes, ..Settings::parse(settings)?.config() };
     let env = get_env(env)?;
     let env = puzzle(&*env)?;

@@ -8,6 +8,7 @@ use numpy::{
 use pyo3::prelude::*;
 
 use super::error::wrong_type;
+use super::read;
 use crate::error::Error;
 use crate::nn::{masked_softmax, EmbeddingBag, Linear, Policy, Scratch, Sequential};
 use crate::obs::SparseRows;
@@ -51,8 +52,8 @@ impl PyEmbeddingBag {
         vec_vectors: Floats2<'_>,
         bias_vector: Floats1<'_>,
         apply_relu: bool,
-        obs_shape: Vec<usize>,
-        conv_dim: usize,
+        #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
+        #[pyo3(from_py_with = read::conv_dim)] conv_dim: u64,
     ) -> PyResult<Self> {
         let vectors = vec_vectors.as_array();
         let inner = EmbeddingBag::new(
@@ -61,7 +62,7 @@ impl PyEmbeddingBag {
             bias_vector.as_array().to_vec(),
             apply_relu,
             obs_shape,
-            conv_dim,
+            conv_dim as usize,
         )?;
         Ok(Self { inner })
     }
@@ -137,8 +138,8 @@ impl PyPolicy {
         common: &PySequential,
         action_net: &PySequential,
         value_net: &PySequential,
-        obs_perms: Vec<Vec<usize>>,
-        act_perms: Vec<Vec<usize>>,
+        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
+        #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
     ) -> PyResult<Self> {
         let policy = Policy::new(
             embeddings.inner.clone(),
@@ -155,7 +156,7 @@ impl PyPolicy {
     fn predict(
         &self,
         py: Python<'_>,
-        obs: Vec<i32>,
+        #[pyo3(from_py_with = read::obs)] obs: Vec<i32>,
         masks: Vec<bool>,
     ) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
@@ -167,7 +168,7 @@ impl PyPolicy {
     fn forward(
         &self,
         py: Python<'_>,
-        obs: Vec<i32>,
+        #[pyo3(from_py_with = read::obs)] obs: Vec<i32>,
         masks: Vec<bool>,
     ) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
@@ -181,7 +182,11 @@ impl PyPolicy {
     }
 
     /// Probabilities `[A]` and value from logits and values averaged over all permutations.
-    fn full_predict(&self, obs: Vec<i32>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
+    fn full_predict(
+        &self,
+        #[pyo3(from_py_with = read::obs)] obs: Vec<i32>,
+        masks: Vec<bool>,
+    ) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
         let twists = match self.policy.num_twists() as i32 {
             0 => -1..0,

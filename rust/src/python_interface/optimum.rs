@@ -3,9 +3,11 @@
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-use super::args::{count as count_in, integers};
-use super::collector::{count, owned, signal_poll, starts};
+use super::args::{count, integers};
+use super::collector::{owned, starts};
 use super::env::get_env;
+use super::read;
+use super::run::signal_poll;
 use super::strategy::budget;
 use crate::exact::Solver;
 
@@ -31,7 +33,7 @@ impl PyOptimalSolver {
         most_states: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let most_states = match most_states {
-            Some(most) => count_in("most_states", most, 1..=u32::MAX)?,
+            Some(most) => count("most_states", most, 1..=u32::MAX)?,
             None => Solver::MOST_STATES,
         };
         let env = get_env(env)?;
@@ -52,7 +54,7 @@ impl PyOptimalSolver {
         py: Python<'_>,
         state: &Bound<'_, PyAny>,
         time_limit_s: Option<f64>,
-        node_limit: Option<i64>,
+        #[pyo3(from_py_with = read::node_limit)] node_limit: Option<usize>,
     ) -> PyResult<(Option<Vec<usize>>, usize)> {
         let state = integers("state", state)?;
         let budget = budget(time_limit_s, node_limit)?;
@@ -69,16 +71,15 @@ impl PyOptimalSolver {
     fn lengths<'py>(
         &self,
         py: Python<'py>,
-        num_episodes: i64,
-        seed: u64,
-        num_cores: i64,
+        #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
+        #[pyo3(from_py_with = read::seed)] seed: u64,
+        #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
         start: &str,
         states: Option<PyReadonlyArray2<'py, i64>>,
         time_limit_s: Option<f64>,
-        node_limit: Option<i64>,
+        #[pyo3(from_py_with = read::node_limit)] node_limit: Option<usize>,
     ) -> PyResult<Lengths<'py>> {
         let budget = budget(time_limit_s, node_limit)?;
-        let num_cores = count("num_cores", num_cores)?;
         let states = owned(states);
         let starts = starts(states.as_deref(), start, num_episodes)?;
         let answers = py.detach(|| {
@@ -98,7 +99,7 @@ pub fn solve_optimal(
     env: &Bound<'_, PyAny>,
     state: &Bound<'_, PyAny>,
     time_limit_s: Option<f64>,
-    node_limit: Option<i64>,
+    #[pyo3(from_py_with = read::node_limit)] node_limit: Option<usize>,
 ) -> PyResult<(Option<Vec<usize>>, usize)> {
     PyOptimalSolver::new(py, env, None)?.solve(py, state, time_limit_s, node_limit)
 }

@@ -6,7 +6,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::collector::{count, not_one_of};
+use super::collector::not_one_of;
+use super::read::Argument;
 use crate::error::Error;
 use crate::rl::evaluate::{EvalConfig, Strategy};
 use crate::search::{BeamConfig, Budget, RootSelection, TreeConfig};
@@ -17,8 +18,8 @@ const BEAM_WIDTH: usize = 64;
 /// The arguments that every strategy has.
 pub(super) struct Tries {
     pub deterministic: bool,
-    pub num_searches: i64,
-    pub num_cores: i64,
+    pub num_searches: usize,
+    pub num_cores: usize,
 }
 
 /// What `**options` of `evaluate`, `evaluate_episodes` and `solve` may hold.
@@ -27,10 +28,10 @@ struct Options {
     strategy: Option<String>,
     root_selection: Option<String>,
     gamma: Option<f32>,
-    beam_width: Option<i64>,
+    beam_width: Option<usize>,
     beam_value_weight: Option<f32>,
     time_limit_s: Option<f64>,
-    node_limit: Option<i64>,
+    node_limit: Option<usize>,
 }
 
 impl Options {
@@ -42,10 +43,10 @@ impl Options {
                 "strategy" => read.strategy = read_option(&option)?,
                 "root_selection" => read.root_selection = read_option(&option)?,
                 "gamma" => read.gamma = read_option(&option)?,
-                "beam_width" => read.beam_width = read_option(&option)?,
+                "beam_width" => read.beam_width = Argument::read("beam_width", &option.1)?,
                 "beam_value_weight" => read.beam_value_weight = read_option(&option)?,
                 "time_limit_s" => read.time_limit_s = read_option(&option)?,
-                "node_limit" => read.node_limit = read_option(&option)?,
+                "node_limit" => read.node_limit = Argument::read("node_limit", &option.1)?,
                 other => {
                     return Err(PyTypeError::new_err(format!(
                         "got an unexpected keyword argument {other:?}; expected strategy, \
@@ -71,14 +72,13 @@ where
 }
 
 /// When the work on a start ends.
-pub(super) fn budget(time_limit_s: Option<f64>, node_limit: Option<i64>) -> PyResult<Budget> {
-    let nodes = node_limit.map(|most| count("node_limit", most)).transpose()?;
+pub(super) fn budget(time_limit_s: Option<f64>, node_limit: Option<usize>) -> PyResult<Budget> {
     let seconds = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
         Ok(time) if !time.is_zero() => Ok(time),
         _ => Err(Error::invalid("time_limit_s", "a positive number of seconds", seconds)),
     };
     let time = time_limit_s.map(seconds).transpose()?;
-    Ok(Budget { nodes: nodes.map(|most| most as u64), time })
+    Ok(Budget { nodes: node_limit.map(|most| most as u64), time })
 }
 
 pub(super) fn read_root_selection(name: &str) -> PyResult<RootSelection> {
@@ -93,14 +93,13 @@ pub(super) fn read_root_selection(name: &str) -> PyResult<RootSelection> {
 /// `num_mcts_searches` is not 0, else the policy's own actions.
 pub(super) fn eval_config(
     tries: Tries,
-    num_mcts_searches: i64,
+    num_mcts_searches: u64,
     exploration: f32,
-    max_expand_depth: i64,
+    max_expand_depth: usize,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<EvalConfig> {
     let options = Options::read(options)?;
-    let searches = usize::try_from(num_mcts_searches)
-        .map_err(|_| Error::invalid("num_mcts_searches", "at least 0", num_mcts_searches))?;
+    let searches = num_mcts_searches as usize;
     let strategy = match options.strategy.as_deref() {
         Some(strategy) => strategy,
         None if searches > 0 => "mcts",
@@ -111,25 +110,23 @@ pub(super) fn eval_config(
     let tree = TreeConfig {
         num_simulations: searches,
         exploration,
-        max_expand_depth: count("max_expand_depth", max_expand_depth)?,
+        max_expand_depth,
         root_selection,
         gamma: options.gamma.unwrap_or(1.0),
         ..TreeConfig::default()
     };
-    let width = count("beam_width", options.beam_width.unwrap_or(BEAM_WIDTH as i64))?;
+    let beam = BeamConfig {
+        width: options.beam_width.unwrap_or(BEAM_WIDTH),
+        value_weight: options.beam_value_weight.unwrap_or(0.0),
+    };
+    // All that is given is checked, used or not; only a tree search needs simulations.
+    TreeConfig { num_simulations: searches.max(1), ..tree }.check()?;
+    beam.check()?;
     let (strategy, deterministic) = match strategy {
         "greedy" => (Strategy::Policy, true),
         "sample" => (Strategy::Policy, false),
-        "mcts" => {
-            tree.check()?;
-            (Strategy::Mcts(tree), tries.deterministic)
-        }
-        "beam" => {
-            let value_weight = options.beam_value_weight.unwrap_or(0.0);
-            let beam = BeamConfig { width, value_weight };
-            beam.check()?;
-            (Strategy::Beam(beam), true)
-        }
+        "mcts" => (Strategy::Mcts(tree), tries.deterministic),
+        "beam" => (Strategy::Beam(beam), true),
         other => {
             let known = "\"greedy\", \"sample\", \"mcts\" or \"beam\"";
             return Err(not_one_of("strategy", known, other));
@@ -138,8 +135,8 @@ pub(super) fn eval_config(
     Ok(EvalConfig {
         strategy,
         deterministic,
-        num_searches: count("num_searches", tries.num_searches)?,
-        num_cores: count("num_cores", tries.num_cores)?,
+        num_searches: tries.num_searches,
+        num_cores: tries.num_cores,
         budget: budget(options.time_limit_s, options.node_limit)?,
     })
 }

@@ -3,8 +3,9 @@
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 
-use super::collector::{count, signal_poll};
 use super::get_env::get_env;
+use super::read;
+use super::run::signal_poll;
 use crate::collector::walk::{check, collect, WalkConfig, Walks};
 
 /// Collects random walks from the goal.
@@ -18,13 +19,13 @@ pub struct PyWalkCollector {
 impl PyWalkCollector {
     #[new]
     #[pyo3(signature = (num_walks, walk_length, num_cores=1, seed=0))]
-    fn new(num_walks: i64, walk_length: i64, num_cores: i64, seed: u64) -> PyResult<Self> {
-        let config = WalkConfig {
-            num_walks: count("num_walks", num_walks)?,
-            walk_length: count("walk_length", walk_length)?,
-            num_cores: count("num_cores", num_cores)?,
-        };
-        Ok(Self { config, seed })
+    fn new(
+        #[pyo3(from_py_with = read::num_walks)] num_walks: usize,
+        #[pyo3(from_py_with = read::walk_length)] walk_length: usize,
+        #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
+        #[pyo3(from_py_with = read::seed)] seed: u64,
+    ) -> Self {
+        Self { config: WalkConfig { num_walks, walk_length, num_cores }, seed }
     }
 
     /// Raises ValueError if walks of `env` cannot be learned from.
@@ -35,7 +36,11 @@ impl PyWalkCollector {
 
     /// The walks of `iteration`; `env` stays as it is and the interpreter lock is released.
     #[pyo3(signature = (env, iteration=0))]
-    fn collect(&self, env: &Bound<'_, PyAny>, iteration: u64) -> PyResult<PyWalks> {
+    fn collect(
+        &self,
+        env: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = read::iteration)] iteration: u64,
+    ) -> PyResult<PyWalks> {
         let py = env.py();
         let env = get_env(env)?;
         let walks =

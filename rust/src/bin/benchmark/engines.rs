@@ -53,20 +53,18 @@ pub fn evolution(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
         player: Player::Policy,
         num_cores: 1,
     };
-    let weights = es::first_weights(features, options.hidden, 1);
+    let mut state = State::new(env, options.hidden, 1)?;
     let name = format!("policy step {features}-{}-4", options.hidden);
     let depth = 2 * env.get_difficulty();
     let played = time(name, Unit::NanosecondsEach, options, |repeats| {
         let mut steps = 0;
         for seed in 0..repeats as u64 {
-            let episodes = es::evaluate(env, &weights, &config, false, seed, &mut || Ok(()))?;
+            let episodes = es::evaluate(env, &state.weights, &config, false, seed, &mut || Ok(()))?;
             let taken = |moves: i32| usize::try_from(moves).unwrap_or(depth);
             steps += episodes.iter().map(|episode| taken(episode.moves)).sum::<usize>();
         }
         Ok(steps)
     })?;
-    let none = vec![0.0; weights.len()];
-    let mut state = State { weights, first: none.clone(), second: none, generation: 0 };
     let config = EsConfig { num_episodes: 32, ..config };
     let generation = time("ES generation, a policy step", Unit::NanosecondsEach, options, |n| {
         let mut steps = 0;

@@ -1,0 +1,75 @@
+//! Integer arguments of functions and constructors, for `#[pyo3(from_py_with = read::seed)]`.
+//!
+//! PyO3 does not tell a reader what its argument is called, and without one an integer that does
+//! not fit is an OverflowError that names nothing: hence one reader a name.
+
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+
+use super::args::integer;
+use crate::error::Error;
+
+/// A type of arguments, with the values it allows.
+pub(super) trait Argument: Sized {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self>;
+}
+
+/// A count, at least 1.
+impl Argument for usize {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(integer(name, value, 1..=i64::MAX)? as usize)
+    }
+}
+
+/// Any integer from 0 on, such as a seed.
+impl Argument for u64 {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(integer(name, value, 0..=i64::MAX)? as u64)
+    }
+}
+
+impl<T: Argument> Argument for Option<T> {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        (!value.is_none()).then(|| T::read(name, value)).transpose()
+    }
+}
+
+/// Lists, which their receiver checks further.
+macro_rules! lists {
+    ($($List:ty: $expected:literal,)*) => {$(
+        impl Argument for $List {
+            fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+                value.extract().map_err(|raised: PyErr| {
+                    if !raised.is_instance_of::<PyOverflowError>(value.py()) {
+                        return raised;
+                    }
+                    Error::invalid(name, $expected, "others").into()
+                })
+            }
+        }
+    )*};
+}
+
+lists! {
+    Vec<i32>: "integers of 32 bits",
+    Vec<Vec<i32>>: "integers of 32 bits",
+    Vec<i64>: "integers of 64 bits",
+    Vec<Option<i64>>: "integers of 64 bits",
+    Vec<usize>: "integers in 0..2^63",
+    Vec<Vec<usize>>: "integers in 0..2^63",
+}
+
+macro_rules! readers {
+    ($($name:ident)*) => {$(
+        pub(super) fn $name<T: Argument>(value: &Bound<'_, PyAny>) -> PyResult<T> {
+            T::read(stringify!($name), value)
+        }
+    )*};
+}
+
+readers! {
+    act_perms actions conv_dim generation hidden iteration max_considered_actions
+    max_expand_depth max_moves node_limit num_cores num_episodes num_generations
+    num_mcts_searches num_searches num_walks obs obs_perms obs_shape perms seed temperature_moves
+    walk_length
+}
