@@ -424,14 +424,17 @@ DEFAULT_EVALS = {
 }
 
 
-def by_value(asked: dict[str, Any]) -> dict[str, Any]:
-    """How a network is played whose values alone have learned, by ES with the player "value".
+def by_what_learned(collecting: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """How a network that `collecting` has taught is played: as asked, unless only values learned.
 
-    They lead a beam, and its untrained policy decides between equal values only.
+    Those, of ES with the player "value", lead a beam, and the untrained policy decides between
+    equal values only.
 
     Raises:
-        ValueError: play by the policy is asked for.
+        ValueError: only values have learned, and play by the policy is asked for.
     """
+    if collecting.get("player") != "value":
+        return asked
     by_policy = asked.get("deterministic") or asked.get("num_mcts_searches")
     if by_policy or asked.get("strategy") not in (None, "beam"):
         problem = "expected beam as the strategy: this run has learned values, not its policy"

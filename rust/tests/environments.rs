@@ -1,9 +1,11 @@
 //! What every environment of the list promises, on every size that its golden file names.
 
+mod common;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
+use common::{items, spec};
 use serde_json::{Map, Value};
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
@@ -13,10 +15,8 @@ use twisterl::rng::Rng;
 /// Runs `check` on every environment and size, with its name for messages and a stream.
 fn for_each(check: impl Fn(&str, Box<dyn Env>, &mut Rng)) {
     for entry in ENVIRONMENTS {
-        let file = format!("../specs/golden/{}.json", entry.name);
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        for (seed, case) in golden["descriptions"].as_array().unwrap().iter().enumerate() {
+        let golden = spec(&format!("golden/{}.json", entry.name));
+        for (seed, case) in items(&golden["descriptions"]).iter().enumerate() {
             let mut given: Map<String, Value> = case["config"].as_object().unwrap().clone();
             given.extend([("difficulty".into(), 20.into()), ("max_depth".into(), 9.into())]);
             let name = format!("{} {}", entry.class, case["config"]);

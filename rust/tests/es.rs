@@ -1,7 +1,8 @@
 //! Evolution Strategies equal specs/golden/es.json bit for bit, with any number of threads.
 
-use std::path::Path;
+mod common;
 
+use common::{items, spec};
 use serde_json::Value;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{
@@ -10,12 +11,7 @@ use twisterl::es::{
 };
 
 fn golden() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/golden/es.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
+    spec("golden/es.json")
 }
 
 fn count(value: &Value) -> usize {

@@ -1,5 +1,7 @@
 //! The exact optimum against published facts and against searches written another way.
 
+mod common;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
@@ -45,9 +47,7 @@ fn checked_length(env: &Puzzle, state: &[i64], answer: Answer) -> usize {
 
 /// The layers of the golden file, which a Python search wrote.
 fn golden_layers(width: usize, height: usize) -> Vec<usize> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/golden/puzzle.json");
-    let golden: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let golden = common::spec("golden/puzzle.json");
     let layers = golden["layers"].as_array().unwrap();
     let config = serde_json::json!({ "width": width, "height": height });
     let of_size = layers.iter().find(|layer| layer["config"] == config).unwrap();

@@ -1,8 +1,11 @@
 //! Replays specs/golden, which a slow reference in Python wrote (tests/reference).
 
+mod common;
+
 use std::collections::HashSet;
 use std::path::Path;
 
+use common::{items, spec};
 use serde_json::{json, Map, Value};
 use twisterl::envs::parameters::Kind;
 use twisterl::envs::ENVIRONMENTS;
@@ -14,21 +17,12 @@ use twisterl::rng::Rng;
 use twisterl::search::{explore, RootSelection, TreeConfig, Truncation};
 use twisterl::testing::{untwisted_policy, Widths};
 
-fn spec(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs").join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
 fn word(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap(), 16).unwrap()
 }
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap()
-}
-
-fn items(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
 }
 
 #[test]

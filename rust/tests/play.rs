@@ -1,8 +1,8 @@
 //! Collecting, evaluating and solving: what they promise whatever the threads and the cache.
 
+#[macro_use]
 mod common;
 
-use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
@@ -175,12 +175,7 @@ struct Mirrored {
 }
 
 impl Env for Mirrored {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
+    as_any!();
     fn num_actions(&self) -> usize {
         2
     }

@@ -1,8 +1,8 @@
 //! Searching, and playing by it: what it promises whatever the threads and the cache.
 
+#[macro_use]
 mod common;
 
-use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,12 +168,7 @@ impl Mirrored {
 }
 
 impl Env for Mirrored {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
+    as_any!();
     fn num_actions(&self) -> usize {
         2
     }
@@ -265,12 +260,7 @@ struct Coin {
 }
 
 impl Env for Coin {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
+    as_any!();
     fn num_actions(&self) -> usize {
         8
     }
@@ -373,7 +363,7 @@ fn hopeless_episodes_are_given_up_but_for_the_exempt() {
     let (never, plain) = report(None, 0.0);
     assert_eq!((plain.resigned, plain.spared, plain.episodes), (0, 0, 60));
     assert!(plain.simulations > 0 && plain.nodes > 0 && plain.memory_bytes > 0);
-    let (always, given_up) = report(Some(f32::INFINITY), 0.0);
+    let (always, given_up) = report(Some(f32::MAX), 0.0);
     assert_eq!(given_up.resigned, 60 - given_up.solved);
     assert!(always.len() < never.len());
     for pair in always.episode_starts.windows(2) {
@@ -381,7 +371,7 @@ fn hopeless_episodes_are_given_up_but_for_the_exempt() {
         let solved = always.rewards[last] == 1.0;
         assert!(solved || always.returns[last] == always.values[last]);
     }
-    let (_, spared) = report(Some(f32::INFINITY), 1.0);
+    let (_, spared) = report(Some(f32::MAX), 1.0);
     // Some begin in the solved state, where there is nothing to give up.
     assert!(spared.resigned == 0 && spared.spared >= spared.spared_solved);
     assert!(0 < spared.spared_solved && spared.spared_solved < spared.solved);

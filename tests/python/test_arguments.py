@@ -124,7 +124,7 @@ def test_numbers_in_range_are_taken(name):
     call(name, CALLS[name])
 
 
-@pytest.mark.parametrize(("name", "argument", "value"), wrong_numbers())
+@pytest.mark.parametrize(("name", "argument", "value"), list(wrong_numbers()))
 def test_a_number_out_of_range_is_named(name, argument, value):
     with pytest.raises(ValueError, match=rf"^{argument}\b.*: expected .*, got "):
         call(name, {**CALLS[name], argument: value})

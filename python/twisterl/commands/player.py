@@ -9,7 +9,7 @@ from typing import Any
 
 from twisterl.build import load_player
 from twisterl.checkpoint import BASE_CONFIG, RunFolder
-from twisterl.config import by_value
+from twisterl.config import by_what_learned
 from twisterl.faults import ConfigError, Fault
 from twisterl.strict_json import read_json
 
@@ -92,8 +92,7 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
 
     If the evaluation that the run's progress was judged by is a search, that strategy is the one
     where none is asked for, with its numbers. Trees follow the rules of the search that taught the
-    run, if one did. Evolution's policies play greedily; where only values have learned, they lead
-    a beam.
+    run, if one did. Evolution's policies play greedily; its values as `by_what_learned` says.
 
     Raises:
         ConfigError: only values have learned, and the policy is asked for.
@@ -101,11 +100,10 @@ def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[s
     algorithm = config["algorithm"]
     # An algorithm of another package may have neither section.
     collecting = algorithm.get("collecting", {})
-    if collecting.get("player") == "value":
-        try:
-            return by_value(asked)
-        except ValueError as error:
-            raise ConfigError([Fault("--strategy", str(error))], "command line") from error
+    try:
+        asked = by_what_learned(collecting, asked)
+    except ValueError as error:
+        raise ConfigError([Fault("--strategy", str(error))], "command line") from error
     metric = algorithm.get("learning", {}).get("diff_metric")
     judged = algorithm.get("evals", {}).get(metric, {})
     taught = "mcts" if judged.get("num_mcts_searches") else judged.get("strategy")

@@ -140,8 +140,7 @@ class ES(Algorithm):
         Raises:
             ValueError: as there, or the untrained policy of the value player is asked for.
         """
-        if self.config["collecting"]["player"] == "value":
-            options = models.by_value(options)
+        options = models.by_what_learned(self.config["collecting"], options)
         return super().solve(state, deterministic, *numbers, **options)
 
     def _settings(self) -> str:

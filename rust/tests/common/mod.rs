@@ -1,5 +1,11 @@
-//! A small random policy for the tests of the public API.
+//! What the tests of the public API share.
 
+// Each test file is a program of its own and uses a part.
+#![allow(dead_code, unused_macros)]
+
+use std::path::Path;
+
+use serde_json::Value;
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
 use twisterl::testing::Widths;
@@ -7,4 +13,26 @@ use twisterl::testing::Widths;
 /// `F -> 64 -> 32 -> (A, 1)` with weights drawn from `seed`, seen through the twists of `env`.
 pub fn random_policy(env: &dyn Env, seed: u64) -> Policy {
     twisterl::testing::random_policy(env, Widths { embedding: 64, common: 32 }, seed).unwrap()
+}
+
+/// The file `name` of the folder specs.
+pub fn spec(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+pub fn items(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+/// The two methods that every environment of a test writes alike.
+macro_rules! as_any {
+    () => {
+        fn as_any(&self) -> &dyn std::any::Any {
+            self
+        }
+        fn as_any_mut(&mut self) -> &mut dyn std::any::Any {
+            self
+        }
+    };
 }
