@@ -176,8 +176,10 @@ fn a_simulation_allocates_nothing() {
                     let run = az::collect(&env, &policy, &config, 0, 0, &mut || Ok(()));
                     simulations = run.unwrap().1.simulations;
                 });
-                // Every slot of the environment is a copy with a board of its own.
-                let slots = 48 * (num_simulations + 1);
+                // Every slot of the environment is a copy with a board of its own; below a Gumbel
+                // root trees are kept that hold four moves' simulations.
+                let moves = if root_selection == RootSelection::Gumbel { 4 } else { 1 };
+                let slots = 32 * (moves * num_simulations + 1);
                 (simulations, counted - slots)
             };
             let (few_simulations, few) = run(16);
