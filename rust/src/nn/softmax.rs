@@ -33,10 +33,9 @@ pub fn masked_softmax(logits: &[f32], mask: &[bool], probs: &mut [f32]) -> Resul
 ///
 /// All `[A]`; errors as for [`masked_softmax`].
 pub fn masked_log_softmax(logits: &[f32], mask: &[bool], log_probs: &mut [f32]) -> Result<()> {
-    legal_max(logits, mask, log_probs.len())?;
+    let max = legal_max(logits, mask, log_probs.len())?;
     let legal = logits.iter().zip(mask).filter(|(_, legal)| **legal);
-    let (max, sum) = exp_sum(legal.map(|(&logit, _)| logit), |_| ());
-    let log_sum = sum.ln();
+    let log_sum = exp_sum_below(max, legal.map(|(&logit, _)| logit), |_| ()).ln();
     for ((log_prob, &logit), &legal) in log_probs.iter_mut().zip(logits).zip(mask) {
         *log_prob = if legal { logit - max - log_sum } else { f32::NEG_INFINITY };
     }
@@ -49,9 +48,14 @@ pub fn masked_log_softmax(logits: &[f32], mask: &[bool], log_probs: &mut [f32]) 
 #[inline]
 pub(crate) fn exp_sum(
     logits: impl Iterator<Item = f32> + Clone,
-    mut each: impl FnMut(f32),
+    each: impl FnMut(f32),
 ) -> (f32, f32) {
     let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
+    (max, exp_sum_below(max, logits, each))
+}
+
+#[inline]
+fn exp_sum_below(max: f32, logits: impl Iterator<Item = f32>, mut each: impl FnMut(f32)) -> f32 {
     let mut sum = 0.0;
     for logit in logits {
         let exponent = logit - max;
@@ -59,7 +63,7 @@ pub(crate) fn exp_sum(
         each(weight);
         sum += weight;
     }
-    (max, sum)
+    sum
 }
 
 /// The first position of the largest value; 0 for none. NaN never wins.
