@@ -213,6 +213,12 @@ def test_the_run_folder(small, tmp_path):
     assert rows[2]["total_steps"] == sum(row["num_steps"] for row in rows)
 
 
+@pytest.mark.parametrize("num_steps", [-1, 1.5, "2", None, float("nan"), float("inf")])
+def test_a_count_of_iterations_is_one(small, num_steps):
+    with pytest.raises(ValueError, match=r"num_steps: got .*; expected a count of iterations"):
+        prepare_algorithm(small).learn(num_steps)
+
+
 def test_tensorboard_tags(small, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

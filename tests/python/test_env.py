@@ -1,5 +1,6 @@
 """PyBaseEnv and Puzzle: what they do, and what they refuse."""
 
+import copy
 import random
 import subprocess
 import sys
@@ -132,6 +133,14 @@ def test_a_copy_is_independent(puzzle):
     copy.step(0)
     assert copy.solved() and type(copy) is type(puzzle)
     assert copy.is_final() and not puzzle.is_final()
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_the_copy_module_copies(puzzle, duplicate):
+    before = puzzle.get_state()
+    twin = duplicate(puzzle)
+    twin.set_state(NEAR)
+    assert type(twin) is type(puzzle) and puzzle.get_state() == before != twin.get_state()
 
 
 def test_positions(puzzle, capsys):

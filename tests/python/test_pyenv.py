@@ -387,3 +387,23 @@ def test_threads_may_use_one_object_at_the_same_time():
     for thread in threads:
         thread.join(60)
     assert not errors
+
+
+@pytest.mark.parametrize("returned", [None, 3])
+def test_a_copy_that_is_no_environment_is_named(returned):
+    class Uncopied(Line):
+        def copy(self):
+            return returned
+
+    env = PyEnv(Uncopied())
+    with pytest.raises(TypeError, match=r"copy\(\) of Uncopied: expected an environment, got"):
+        collector(num_cores=2).collect(env, small_policy(env))
+
+
+def test_it_is_drawn_as_its_object_is():
+    class Drawn(Line):
+        def __str__(self):
+            return "a corridor"
+
+    assert str(PyEnv(Drawn())) == "a corridor"
+    assert "PyEnv" in str(PyEnv(Line()))

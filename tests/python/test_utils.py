@@ -25,6 +25,7 @@ def test_public_names():
         assert callable(getattr(utils, name))
     assert twisterl.rl.PPO is utils.dynamic_import("twisterl.rl.ppo.PPO")
     assert twisterl.rl.AZ is utils.dynamic_import("twisterl.rl.az.AZ")
+    assert {"AZ", "ES", "PPO", "RandomWalk"} <= set(dir(twisterl.rl))
     assert twisterl.__version__.startswith("0.5.")
     with pytest.raises(AttributeError):
         _ = twisterl.nothing

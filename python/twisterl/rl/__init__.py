@@ -5,6 +5,7 @@
 ['PPO', 'MinibatchDescent', 'Algorithm']
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,21 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["AZ", "ES", "PPO", "RandomWalk"]
 
 
+# Where each class is.
+_MODULES = {"AZ": "az", "ES": "es", "PPO": "ppo", "RandomWalk": "random_walk"}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "PPO":
-        from twisterl.rl.ppo import PPO
-
-        return PPO
-    if name == "AZ":
-        from twisterl.rl.az import AZ
-
-        return AZ
-    if name == "RandomWalk":
-        from twisterl.rl.random_walk import RandomWalk
-
-        return RandomWalk
-    if name == "ES":
-        from twisterl.rl.es import ES
-
-        return ES
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

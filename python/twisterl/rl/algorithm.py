@@ -202,7 +202,11 @@ class Algorithm:
         Raises:
             TrainingError: a loss or weight is not finite; the iteration before it is saved.
         """
-        if num_steps != int(num_steps) or num_steps < 0:
+        try:
+            is_count = num_steps == int(num_steps) and num_steps >= 0
+        except (TypeError, ValueError, OverflowError):
+            is_count = False
+        if not is_count:
             raise ValueError(f"num_steps: got {num_steps!r}; expected a count of iterations")
         self._stop.clear()
         self.num_iterations = self.iteration + int(num_steps)

@@ -227,7 +227,7 @@ impl PyBaseEnv {
 
     /// Prints the state.
     fn display(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let text = Self::__str__(slf)?;
+        let text = slf.str()?.to_string();
         // Through Python's own print, so that notebooks and capture see it.
         slf.py().import("builtins")?.call_method1("print", (text.trim_end_matches('\n'),))?;
         Ok(())
@@ -241,6 +241,17 @@ impl PyBaseEnv {
     /// An independent copy, as a plain `PyBaseEnv`.
     fn copy(slf: &Bound<'_, Self>) -> PyResult<PyBaseEnv> {
         Ok(PyBaseEnv { env: Self::with(slf, |env| env.try_clone())? })
+    }
+
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method0("copy")
+    }
+
+    fn __deepcopy__<'py>(
+        slf: &Bound<'py, Self>,
+        _memo: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method0("copy")
     }
 }
 

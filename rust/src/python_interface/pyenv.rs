@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -68,7 +69,14 @@ impl PythonEnv {
 
     /// What `copy()` of the object returns.
     pub(super) fn copy_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.object(py)?.call_method0(intern!(py, "copy"))
+        let env = self.object(py)?;
+        let copy = env.call_method0(intern!(py, "copy"))?;
+        if !copy.get_type().is(env.get_type()) && !copy.hasattr(intern!(py, "next"))? {
+            let (class, got) = (&self.kind.described.class, copy.get_type().name()?);
+            let message = format!("copy() of {class}: expected an environment, got {got}");
+            return Err(PyTypeError::new_err(message));
+        }
+        Ok(copy)
     }
 
     fn call<T>(
@@ -268,6 +276,16 @@ impl PyEnv {
     fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
         let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
         Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyEnv))
+    }
+
+    /// The object as text, where its class has a `__str__` of its own.
+    fn __str__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let py = slf.py();
+        let env = Self::python_env(slf.try_borrow()?)?.into_bound(py);
+        let name = intern!(py, "__str__");
+        let plain = py.import("builtins")?.getattr("object")?.getattr(name)?;
+        let text = if env.get_type().getattr(name)?.is(&plain) { slf.repr()? } else { env.str()? };
+        Ok(text.to_string())
     }
 
     /// The methods that the object must have.
