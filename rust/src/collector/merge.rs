@@ -1,4 +1,4 @@
-//! Bringing the episodes of all workers into their order, each worker copying a share.
+//! Bringing the episodes of all workers into their order, the workers copying share after share.
 
 use std::mem::MaybeUninit;
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +8,9 @@ use crate::engine::pool::{run, Poll};
 use crate::error::Result;
 use crate::obs::SparseRows;
 
-/// Rows that are copied sooner than another worker is woken.
-const LEAST_SHARE: usize = 1 << 14;
+/// Rows that a worker copies before it takes the next ones. A worker that is woken late finds fewer
+/// left; for so few none is woken.
+const SHARE: usize = 1 << 13;
 
 /// Finished episodes of one worker, in the order they ended.
 #[derive(Default)]
@@ -67,18 +68,20 @@ pub(super) fn merge(
         advantages: room(&mut merged.advantages, rows),
         returns: room(&mut merged.returns, rows),
     };
-    let num_workers = num_workers.min(rows.div_ceil(LEAST_SHARE)).max(1);
-    let mut shares = Vec::with_capacity(num_workers);
-    for homes in homes.chunks(homes.len().div_ceil(num_workers).max(1)) {
+    let num_shares = rows.div_ceil(SHARE).max(1);
+    let mut shares = Vec::with_capacity(num_shares);
+    for homes in homes.chunks(homes.len().div_ceil(num_shares).max(1)) {
         let rows = homes.iter().map(|home| home.to - home.from).sum();
         let features = homes.iter().map(|home| num_features(parts, home)).sum();
         let share;
         (share, left) = left.split_at(rows, features, num_actions);
-        shares.push(Mutex::new(Some((share, homes))));
+        shares.push((share, homes));
     }
-    run(shares.len(), poll, |worker, _| {
-        let share = shares[worker].lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((mut share, homes)) = share {
+    let num_workers = num_workers.min(shares.len());
+    let shares = Mutex::new(shares);
+    let next = || shares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    run(num_workers, poll, |_, _| {
+        while let Some((mut share, homes)) = next() {
             for home in homes {
                 let rows = home.to - home.from;
                 let features = num_features(parts, home);
@@ -90,7 +93,7 @@ pub(super) fn merge(
         Ok(())
     })?;
     drop(shares);
-    // SAFETY: no worker failed, so that each copied all homes of its share: `split_at` gave every
+    // SAFETY: no worker failed, so that all homes of all shares were copied: `split_at` gave every
     // home its own slices of these rooms, in order and without a gap, and `copy` writes them whole.
     // The homes together have `rows` rows and `features` features.
     unsafe {

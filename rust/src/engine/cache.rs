@@ -47,10 +47,18 @@ const EMPTY: u64 = u64::MAX;
 pub(crate) struct Cache {
     buckets: Vec<AtomicU64>,
     words: Vec<AtomicU32>,
+    counts: Counts,
+    output_len: usize,
+}
+
+/// Written with every record: on a line of its own, or workers that only look up would read the
+/// rest of the cache's fields anew each time.
+#[repr(align(128))]
+#[derive(Default)]
+struct Counts {
     /// Words given to records; more than there are once one did not fit.
     used: AtomicUsize,
     len: AtomicUsize,
-    output_len: usize,
 }
 
 impl Default for Cache {
@@ -66,8 +74,7 @@ impl Cache {
         Self {
             buckets: empty_buckets(SMALLEST),
             words: Vec::new(),
-            used: AtomicUsize::new(0),
-            len: AtomicUsize::new(0),
+            counts: Counts::default(),
             output_len,
         }
     }
@@ -76,8 +83,8 @@ impl Cache {
     pub(crate) fn clear(&mut self, output_len: usize) {
         self.output_len = output_len;
         self.buckets.iter_mut().for_each(|bucket| *bucket.get_mut() = EMPTY);
-        *self.used.get_mut() = self.first_line();
-        *self.len.get_mut() = 0;
+        *self.counts.used.get_mut() = self.first_line();
+        *self.counts.len.get_mut() = 0;
     }
 
     /// Words before the first line.
@@ -109,27 +116,27 @@ impl Cache {
             return;
         }
         let (len, words) = self.needed(rows, features);
-        let used = self.used.get_mut();
+        let used = self.counts.used.get_mut();
         *used = (*used).min(self.words.len());
         if words > self.words.len() {
             // Half as much again: what is entered step by step must not be copied at each.
             let room = words.max(words + words / 2).min(u32::MAX as usize);
             self.words.resize_with(room, AtomicU32::default);
         }
-        if *self.len.get_mut() == 0 {
-            *self.used.get_mut() = self.first_line();
+        if *self.counts.len.get_mut() == 0 {
+            *self.counts.used.get_mut() = self.first_line();
         }
         if len * 2 > self.buckets.len() {
-            self.grow((len * 4).next_power_of_two());
+            self.grow((len * 2).next_power_of_two());
         }
     }
 
     /// Rows and words that there will be.
     fn needed(&self, rows: usize, features: usize) -> (usize, usize) {
-        let used = self.used.load(Relaxed).min(self.words.len());
+        let used = self.counts.used.load(Relaxed).min(self.words.len());
         // No record is longer than its features and what a row without any takes, and a line.
         let words = used + LINE + rows * (self.record_words(0) + LINE) + features;
-        (self.len.load(Relaxed) + rows, words)
+        (self.counts.len.load(Relaxed) + rows, words)
     }
 
     fn grow(&mut self, num_buckets: usize) {
@@ -166,7 +173,7 @@ impl Cache {
             // Another worker was here first, maybe with the same row.
             match self.look_up(place, hash, row, twist) {
                 Ok(known) => {
-                    self.len.fetch_sub(1, Relaxed);
+                    self.counts.len.fetch_sub(1, Relaxed);
                     return Found::Known(known);
                 }
                 Err(next) => place = next,
@@ -179,6 +186,15 @@ impl Cache {
     #[inline]
     pub(crate) fn get(&self, hash: u64, row: &[i32], twist: i32) -> Option<Record> {
         self.look_up(hash as usize & (self.buckets.len() - 1), hash, row, twist).ok()
+    }
+
+    /// Reads what [`Cache::get`] of this hash reads first, to have it near then.
+    #[inline]
+    pub(crate) fn touch(&self, hash: u64) {
+        let bucket = self.buckets[hash as usize & (self.buckets.len() - 1)].load(Relaxed);
+        if let Some(word) = self.words.get(bucket as u32 as usize) {
+            std::hint::black_box(word.load(Relaxed));
+        }
     }
 
     /// The record, or the first empty bucket from `place` on.
@@ -215,15 +231,15 @@ impl Cache {
     /// Writes an unfilled record that no bucket names yet, if there is room.
     #[inline]
     fn write(&self, row: &[i32], twist: i32) -> Option<u32> {
-        let len = self.len.fetch_add(1, Relaxed) + 1;
+        let len = self.counts.len.fetch_add(1, Relaxed) + 1;
         if len > MAX_ROWS || len * 2 > self.buckets.len() {
-            self.len.fetch_sub(1, Relaxed);
+            self.counts.len.fetch_sub(1, Relaxed);
             return None;
         }
         let size = self.record_words(row.len());
-        let record = self.used.fetch_add(size, Relaxed);
+        let record = self.counts.used.fetch_add(size, Relaxed);
         let Some(words) = self.words.get(record..record + size) else {
-            self.len.fetch_sub(1, Relaxed);
+            self.counts.len.fetch_sub(1, Relaxed);
             return None;
         };
         let (key, output) = words.split_at(HEAD + row.len());
@@ -349,7 +365,7 @@ mod tests {
                 Found::Full => panic!("full after {number} rows"),
             }
         }
-        assert_eq!(cache.len.load(Relaxed), known.len());
+        assert_eq!(cache.counts.len.load(Relaxed), known.len());
         for ((row, twist), _) in known {
             let found = cache.get(hash_row(&row, twist), &row, twist);
             assert!(found.is_some_and(|record| cache.is_filled(record)));
@@ -389,7 +405,7 @@ mod tests {
             let workers: Vec<_> = (0..4).map(|_| scope.spawn(enter)).collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).sum()
         });
-        assert_eq!((new, cache.len.load(Relaxed)), (ROWS, ROWS as usize));
+        assert_eq!((new, cache.counts.len.load(Relaxed)), (ROWS, ROWS as usize));
     }
 
     #[test]

@@ -132,6 +132,8 @@ impl Evaluator {
         self.hashes.clear();
         let rows = (0..views.rows.len()).map(|i| views.rows.row(i)).zip(&self.twists);
         self.hashes.extend(rows.map(|(row, &twist)| hash_row(row, twist)));
+        // All at once: what one row reads is slow to come, and that of the next rows comes meanwhile.
+        self.hashes.iter().for_each(|&hash| cache.touch(hash));
         for i in wanted {
             match cache.get(self.hashes[i], views.rows.row(i), self.twists[i]) {
                 Some(record) if cache.is_filled(record) => self.copy(cache, record, i),

@@ -1,14 +1,18 @@
 //! One thread pool per process, kept; the caller stays free to notice Ctrl-C.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::sync::mpsc::{channel, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{caught, Error, Result};
 
 /// How often the calling thread looks for a reason to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long the calling thread looks for the last results before it sleeps: waking it takes as
+/// long.
+const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Asked from time to time on the calling thread; an error ends the work.
 pub type Poll<'a> = &'a mut dyn FnMut() -> Result<()>;
@@ -97,6 +101,14 @@ pub fn run<T: Send>(
         });
         stopped.fetch_or(result.is_err(), Ordering::Relaxed);
         results[0] = Some(result);
+        let patient_until = Instant::now() + PATIENCE;
+        while Instant::now() < patient_until {
+            match receiver.try_recv() {
+                Ok((worker, result)) => results[worker] = Some(result),
+                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                Err(TryRecvError::Disconnected) => break,
+            }
+        }
         loop {
             match receiver.recv_timeout(POLL_INTERVAL) {
                 Ok((worker, result)) => results[worker] = Some(result),
