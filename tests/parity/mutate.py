@@ -5,7 +5,8 @@
     python tests/parity/mutate.py --rotate 2     two that the date chooses among those of Python
 
 Each fault is planted in a copy of the tree, the port that has it is built there, and compared with
-the reference. The untouched copy must agree first. Writes docs/mutations.md.
+the reference. A fault that parity does not reach names a `test` of Rust, which must fail. The
+untouched copy must agree and pass first. Writes docs/mutations.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -52,6 +55,7 @@ class Mutation:
     find: str
     replace: str
     environment: str = "puzzle"
+    test: str = ""
 
 
 def main() -> int:
@@ -118,11 +122,12 @@ class Copy:
         if original.count(mutation.find) != 1:
             got = f"{original.count(mutation.find)} times"
             raise PortError(f"{mutation.file}: expected {mutation.find!r} once, got it {got}")
-        if mutation.port not in self._agreed:
+        judge = mutation.test or mutation.port
+        if judge not in self._agreed:
             difference = self.difference(mutation)
             if difference:
-                raise PortError(f"{mutation.port}: differs without a fault: {difference}")
-            self._agreed.add(mutation.port)
+                raise PortError(f"{judge}: differs without a fault: {difference}")
+            self._agreed.add(judge)
         path.write_text(original.replace(mutation.find, mutation.replace))
         try:
             return self.difference(mutation)
@@ -132,6 +137,8 @@ class Copy:
     def difference(self, mutation: Mutation) -> str | None:
         """The first difference between the port and the reference."""
         known = read_list()
+        if mutation.test:
+            return self.failure(self.moved(known[mutation.port]), mutation.test)
         judged = known["rust" if mutation.port == "reference" else mutation.port]
         faulty = {mutation.port: self.moved(known[mutation.port])}
         if mutation.port != "reference":
@@ -144,6 +151,22 @@ class Copy:
         except PortError as error:
             # A port that stops is no port that agrees.
             return f"stopped: {str(error).split('failed: ')[-1][:200]}"
+
+    def failure(self, port: Port, test: str) -> str | None:
+        """What the first test that fails says of those that `cargo test` with `test` runs."""
+        target, *names = shlex.split(test)
+        build = f"cargo test --quiet -p twisterl --no-run {target}"
+        if target == "--test":
+            build, target, names = f"{build} {names[0]}", f"{target} {names[0]}", names[1:]
+        port = replace(port, variables={**port.variables, **PROFILE})
+        replace(port, build=build).prepare()
+        run = f"cargo test --quiet -p twisterl {target} -- --nocapture {shlex.join(names)}"
+        try:
+            replace(port, build=run).prepare()
+        except PortError as error:
+            said = re.search(r"thread '([^']+)'.* panicked at (\S+):\n(.*)", str(error))
+            return ", ".join(said.groups()) if said else str(error)[-200:]
+        return None
 
     def moved(self, port: Port) -> Port:
         return replace(port, root=self.root, variables={"CARGO_TERM_COLOR": "never"})
@@ -169,6 +192,13 @@ class Copy:
             return None
 
 
+def commit() -> str:
+    """The short name of the commit that was tested."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def row(mutation: Mutation) -> str:
     change = f"`{mutation.file}`: `{escaped(mutation.find)}` → `{escaped(mutation.replace)}`"
     return f"| {mutation.port} | {change} |"
@@ -188,8 +218,9 @@ def write_report(mutations: list[Mutation], caught: dict[Mutation, str]) -> None
         lines += new[:1]
     about = (
         "# Planted faults\n\n"
-        "Written by `make mutations`: what the parity check says first about each fault of\n"
-        f"`tests/parity/mutations.toml`. It has caught {len(lines)} of {len(mutations)}.\n\n"
+        "Written by `make mutations`: what the parity check, or where it does not reach a test of\n"
+        "Rust, says first about each fault of `tests/parity/mutations.toml`. It has caught\n"
+        f"{len(lines)} of {len(mutations)}, the last time at commit {commit()}.\n\n"
     )
     head = "| port | fault | first difference |\n| --- | --- | --- |\n"
     REPORT.write_text(about + head + "\n".join(lines) + "\n")

@@ -161,10 +161,15 @@ impl Cache {
     #[inline]
     pub(crate) fn find(&self, hash: u64, row: &[i32], twist: i32) -> Found {
         let first = hash as usize & (self.buckets.len() - 1);
-        let mut place = match self.look_up(first, hash, row, twist) {
-            Ok(record) => return Found::Known(record),
-            Err(place) => place,
-        };
+        match self.look_up(first, hash, row, twist) {
+            Ok(record) => Found::Known(record),
+            Err(place) => self.enter(place, hash, row, twist),
+        }
+    }
+
+    /// Enters a row that is not there as far as the empty bucket `place`, when that was looked at.
+    #[inline]
+    fn enter(&self, mut place: usize, hash: u64, row: &[i32], twist: i32) -> Found {
         let Some(record) = self.write(row, twist) else {
             return Found::Full;
         };
@@ -406,6 +411,27 @@ mod tests {
             workers.into_iter().map(|worker| worker.join().unwrap()).sum()
         });
         assert_eq!((new, cache.counts.len.load(Relaxed)), (ROWS, ROWS as usize));
+    }
+
+    /// Two workers that found the same bucket empty, whatever comes between that and entering.
+    #[test]
+    fn the_second_of_two_finds_what_the_first_entered() {
+        let mut cache = Cache::new(1);
+        cache.make_room(3, 3);
+        let hash = hash_row(&[1], 0);
+        let place = cache.look_up(hash as usize & (cache.buckets.len() - 1), hash, &[1], 0);
+        let place = place.unwrap_err();
+        let Found::New(record) = cache.enter(place, hash, &[1], 0) else {
+            panic!("the first is new")
+        };
+        assert_eq!(cache.enter(place, hash, &[1], 0), Found::Known(record));
+        // Another row of the same hash goes to the next bucket and hides nothing.
+        let Found::New(other) = cache.enter(place, hash, &[2], 0) else {
+            panic!("the other row is new")
+        };
+        assert_eq!(cache.enter(place, hash, &[2], 0), Found::Known(other));
+        assert_eq!(cache.enter(place, hash, &[1], 0), Found::Known(record));
+        assert_eq!(cache.len.load(Relaxed), 2);
     }
 
     #[test]
