@@ -136,11 +136,8 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
         parameters += sum(a * b for a, b in pairwise(head))
     needed = parameters * _FLOAT_BYTES * _COPIES_OF_A_PARAMETER
     if needed > available:
-        problem = (
-            f"{parameters:,} parameters need about {needed / 2**30:.0f} GiB to train; "
-            f"this machine has {available / 2**30:.0f} GiB; expected smaller layers"
-        )
-        raise ConfigError([Fault("policy", problem)])
+        what = f"{parameters:,} parameters in training"
+        raise _beyond_memory("policy", what, needed, available, "smaller layers")
 
 
 def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
@@ -159,11 +156,17 @@ def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
     step_bytes += env.num_actions() * _ACTION_BYTES
     needed = num_episodes * longest * step_bytes
     if needed > available:
-        problem = (
-            f"{num_episodes:,} episodes of up to {longest:,} steps need {needed / 2**30:.0f} GiB; "
-            f"this machine has {available / 2**30:.0f} GiB; expected fewer or shorter ones"
-        )
-        raise ConfigError([Fault("algorithm.collecting.num_episodes", problem)])
+        what = f"{num_episodes:,} episodes of up to {longest:,} steps"
+        path = "algorithm.collecting.num_episodes"
+        raise _beyond_memory(path, what, needed, available, "fewer or shorter ones")
+
+
+def _beyond_memory(path: str, what: str, needed: int, available: int, expected: str) -> ConfigError:
+    problem = (
+        f"{what} need about {needed / 2**30:.0f} GiB; "
+        f"this machine has {available / 2**30:.0f} GiB; expected {expected}"
+    )
+    return ConfigError([Fault(path, problem)])
 
 
 def _physical_bytes() -> int | None:

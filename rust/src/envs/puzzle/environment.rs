@@ -1,0 +1,160 @@
+//! The puzzle as an environment.
+
+use std::any::Any;
+
+use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
+use crate::error::{Error, Result};
+use crate::rl::env::{Env, Status};
+use crate::rng::Rng;
+
+impl Env for Puzzle {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        NUM_ACTIONS
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        vec![self.tiles.len(); 2]
+    }
+    fn set_difficulty(&mut self, difficulty: usize) {
+        self.difficulty = difficulty;
+    }
+    fn get_difficulty(&self) -> usize {
+        self.difficulty
+    }
+    /// Ignores a state that is none; [`Env::try_set_state`] tells why.
+    fn set_state(&mut self, state: Vec<i64>) {
+        let _ = self.try_set_state(&state);
+    }
+    fn reset(&mut self) {
+        let mut rng = self.rng.clone();
+        self.scramble(&mut rng);
+        self.rng = rng;
+    }
+    /// Ignores an action outside 0..4; [`Env::try_step`] refuses it.
+    fn step(&mut self, action: usize) {
+        let _ = self.try_step(action);
+    }
+    fn masks(&self) -> Vec<bool> {
+        self.legal().to_vec()
+    }
+    fn is_final(&self) -> bool {
+        self.solved() || self.depth == 0
+    }
+    fn success(&self) -> bool {
+        self.solved()
+    }
+    fn reward(&self) -> f32 {
+        if self.solved() {
+            1.0
+        } else if self.depth == 0 {
+            OUT_OF_STEPS
+        } else {
+            self.running_reward()
+        }
+    }
+    fn observe(&self) -> Vec<usize> {
+        let cells = self.tiles.len();
+        self.tiles
+            .iter()
+            .enumerate()
+            .map(|(cell, &tile)| cell * cells + usize::from(tile))
+            .collect()
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        ["left", "up", "right", "down"].map(str::to_owned).to_vec()
+    }
+    fn state(&self) -> Option<Vec<i64>> {
+        Some(self.tiles.iter().map(|&tile| i64::from(tile)).collect())
+    }
+    /// One row a line, the blank as spaces.
+    fn render(&self) -> Option<String> {
+        let digits = (self.tiles.len() - 1).to_string().len();
+        let cell = |&tile: &u8| match tile {
+            0 => " ".repeat(digits),
+            tile => format!("{tile:>digits$}"),
+        };
+        let row =
+            |row: &[u8]| format!("|{}|\n", row.iter().map(cell).collect::<Vec<_>>().join("|"));
+        Some(self.tiles.chunks(self.width()).map(row).collect())
+    }
+
+    fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
+        self.scramble(rng);
+        Ok(())
+    }
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        Some(vec![2, 3, 0, 1])
+    }
+    fn try_reset_goal(&mut self, _: &mut Rng) -> Result<()> {
+        for (cell, tile) in self.tiles.iter_mut().enumerate() {
+            *tile = cell as u8;
+        }
+        (self.blank, self.undo, self.misplaced, self.depth) = (0, NO_ACTION, 0, self.max_depth);
+        Ok(())
+    }
+    /// The tiles in as many bits as each needs, from 2x2 to 5x5. What the masks forbid is no part
+    /// of it: a step does the same after any other.
+    fn state_key(&self) -> Option<u128> {
+        let bits = (self.tiles.len() - 1).ilog2() + 1;
+        let pack = |key: u128, &tile: &u8| key << bits | u128::from(tile);
+        (self.tiles.len() as u32 * bits <= u128::BITS).then(|| self.tiles.iter().fold(0, pack))
+    }
+    fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
+        let state = self.random_state(rng);
+        self.place(&state);
+        Ok(())
+    }
+    fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
+        self.check_state(state)?;
+        self.place(state);
+        Ok(())
+    }
+    fn check_solvable(&self) -> Result<()> {
+        let tiles: Vec<i64> = self.tiles.iter().map(|&tile| i64::from(tile)).collect();
+        if self.is_solvable(&tiles) {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "state",
+            "a solvable board",
+            format!("{tiles:?}, whose parity is odd: no moves solve it"),
+        ))
+    }
+    #[inline]
+    fn try_step(&mut self, action: usize) -> Result<()> {
+        if action >= NUM_ACTIONS {
+            return Err(Error::invalid("action", "an integer in 0..4", action));
+        }
+        self.slide(action);
+        Ok(())
+    }
+    #[inline]
+    fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
+        let cells = self.tiles.len() as i32;
+        let feature = |(cell, &tile): (usize, &u8)| cell as i32 * cells + i32::from(tile);
+        indices.extend(self.tiles.iter().enumerate().map(feature));
+        Ok(())
+    }
+    #[inline]
+    fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
+        masks.copy_from_slice(&self.legal());
+        Ok(())
+    }
+    #[inline]
+    fn try_status(&self) -> Result<Status> {
+        let success = self.solved();
+        let out_of_steps = self.depth == 0;
+        Ok(Status {
+            reward: self.reward(),
+            is_final: success || out_of_steps,
+            success,
+            truncated: out_of_steps && !success,
+        })
+    }
+}

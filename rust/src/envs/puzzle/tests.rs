@@ -1,0 +1,84 @@
+//! What the board keeps about itself, and what it refuses.
+
+use super::*;
+use crate::rl::env::Env;
+
+#[test]
+fn misplaced_follows_every_move() {
+    let mut rng = Rng::new(1);
+    let mut env = Puzzle::new(4, 3, 50, 2, 64).unwrap();
+    for _ in 0..1000 {
+        env.try_step(rng.below(4) as usize).unwrap();
+        let counted = env.misplaced;
+        env.count_misplaced();
+        assert_eq!(env.misplaced, counted);
+    }
+}
+
+#[test]
+fn parity_agrees_with_moves() {
+    let mut rng = Rng::new(2);
+    for (width, height) in [(2, 2), (3, 3), (4, 4), (5, 2)] {
+        let mut env = Puzzle::new(width, height, 101, 2, 64).unwrap();
+        for _ in 0..50 {
+            env.try_reset(&mut rng).unwrap();
+            env.check_solvable().unwrap();
+            let mut state: Vec<i64> = env.random_state(&mut rng);
+            env.try_set_state(&state).unwrap();
+            env.check_solvable().unwrap();
+            let cells: Vec<usize> = (0..state.len()).filter(|&cell| state[cell] != 0).collect();
+            state.swap(cells[0], cells[1]);
+            env.try_set_state(&state).unwrap();
+            assert!(env.check_solvable().is_err());
+        }
+    }
+}
+
+#[test]
+fn a_copy_is_equal_and_independent() {
+    let mut rng = Rng::new(3);
+    let mut from = Puzzle::new(3, 3, 40, 2, 64).unwrap();
+    from.try_reset(&mut rng).unwrap();
+    let mut to = Puzzle::new(4, 3, 7, 3, 9).unwrap();
+    to.clone_from(&from);
+    assert_eq!(format!("{to:?}"), format!("{from:?}"));
+    to.step(if to.masks()[0] { 0 } else { 2 });
+    assert_ne!(to.state_key(), from.state_key());
+}
+
+#[test]
+fn inverse_actions_undo() {
+    let mut rng = Rng::new(4);
+    let mut env = Puzzle::new(4, 3, 1, 2, 64).unwrap();
+    let inverse = env.inverse_actions().unwrap();
+    env.try_reset_goal(&mut rng).unwrap();
+    assert!(env.success());
+    for _ in 0..1000 {
+        let (key, action) = (env.state_key().unwrap(), rng.below(4) as usize);
+        let changes = env.masks()[action];
+        env.step(action);
+        assert_eq!(changes, env.state_key().unwrap() != key);
+        if changes {
+            env.step(inverse[action]);
+            assert_eq!(env.state_key().unwrap(), key);
+            env.step(action);
+        }
+    }
+    assert!(Puzzle::new(5, 5, 1, 2, 64).unwrap().state_key().is_some());
+    assert!(Puzzle::new(6, 6, 1, 2, 64).unwrap().state_key().is_none());
+}
+
+#[test]
+fn bad_input_is_named() {
+    assert!(Puzzle::new(1, 3, 1, 2, 256).unwrap_err().to_string().starts_with("width"));
+    assert!(Puzzle::new(3, 1_000_000_000, 1, 2, 256)
+        .unwrap_err()
+        .to_string()
+        .starts_with("height"));
+    let mut env = Puzzle::new(2, 2, 1, 2, 256).unwrap();
+    for state in [vec![0, 1, 2], vec![0, 1, 1, 2], vec![0, 1, 2, 4], vec![0, 1, 2, -1]] {
+        assert!(env.try_set_state(&state).is_err());
+        assert!(env.solved());
+    }
+    assert!(env.try_step(4).is_err());
+}
