@@ -53,8 +53,8 @@ class _EnvArguments(Section):
 class PuzzleArguments(_EnvArguments):
     """The sliding puzzle."""
 
-    width: Side = 3
-    height: Side = 3
+    width: Side = Field(3, description="cells in a row")
+    height: Side = Field(3, description="rows")
     forbid_undo: bool = Field(
         False, description="masks the action that undoes the last one that moved the blank"
     )
@@ -63,8 +63,8 @@ class PuzzleArguments(_EnvArguments):
 class LightsOutArguments(_EnvArguments):
     """Lights Out: a press flips a lamp and its neighbours."""
 
-    width: Side = 5
-    height: Side = 5
+    width: Side = Field(5, description="cells in a row")
+    height: Side = Field(5, description="rows")
 
 
 class Cube2Arguments(_EnvArguments):
@@ -78,27 +78,29 @@ class Cube2Arguments(_EnvArguments):
 class _CoupledArguments(_EnvArguments):
     """On a coupling graph, which is a named topology or given by its edges."""
 
-    topology: Literal["line", "ring", "grid", "star"] = "line"
+    topology: Literal["line", "ring", "grid", "star"] = Field(
+        "line", description="which pairs are coupled"
+    )
     edges: Pairs | None = Field(None, description="in place of the topology's")
 
 
 class PermutationArguments(_CoupledArguments):
     """Permutation routing on a coupling graph."""
 
-    num_qubits: Annotated[int, Field(ge=2, le=32)] = 5
+    num_qubits: Annotated[int, Field(ge=2, le=32)] = Field(5, description="vertices, tokens")
 
 
 class LinearFunctionArguments(_CoupledArguments):
     """CNOT synthesis on a coupling graph, whose edges are [control, target]."""
 
-    num_qubits: Annotated[int, Field(ge=2, le=16)] = 5
+    num_qubits: Annotated[int, Field(ge=2, le=16)] = Field(5, description="rows of the matrix")
 
 
 class GridWorldArguments(_EnvArguments):
     """A walk around walls to a random goal."""
 
-    width: Side = 5
-    height: Side = 5
+    width: Side = Field(5, description="cells in a row")
+    height: Side = Field(5, description="rows")
     wall_density: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.2, description="probability of a wall at each cell, drawn for every episode"
     )
@@ -115,23 +117,27 @@ class PyEnvArguments(Section):
 class BasicPolicyArguments(Section):
     """Embedding bag, common layers, then one stack for the policy and one for the value."""
 
-    embedding_size: Width = 512
-    common_layers: Widths = [256]
-    policy_layers: Widths = []
-    value_layers: Widths = []
+    embedding_size: Width = Field(512, description="width of the first layer")
+    common_layers: Widths = Field([256], description="widths of the layers of both heads")
+    policy_layers: Widths = Field([], description="widths of further layers before the logits")
+    value_layers: Widths = Field([], description="widths of further layers before the value")
 
 
 class Conv1dPolicyArguments(BasicPolicyArguments):
     """As BasicPolicy, with weights shared along one axis of a two-dimensional observation."""
 
-    conv_dim: Annotated[int, Field(ge=0, le=1)] = 0
+    conv_dim: Annotated[int, Field(ge=0, le=1)] = Field(
+        0, description="axis of the observation that is the channels"
+    )
 
 
 class PPOCollecting(Section):
     num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
-    num_episodes: Count = 512 * 32
-    gae_lambda: Fraction = Field(0.995, alias="lambda")
-    gamma: Fraction = 0.995
+    num_episodes: Count = Field(512 * 32, description="of each iteration")
+    gae_lambda: Fraction = Field(
+        0.995, alias="lambda", description="of the advantages: 0 one step, 1 the whole return"
+    )
+    gamma: Fraction = Field(0.995, description="discount of each step")
     truncation: Literal["terminal", "bootstrap"] = Field(
         "terminal",
         description="a used-up depth ends the episode, or is cut off and bootstrapped",
@@ -146,12 +152,12 @@ class AZCollecting(Section):
     """Self-play; every move is the outcome of a tree search."""
 
     num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
-    num_episodes: Count = 512
+    num_episodes: Count = Field(512, description="of each iteration")
     num_mcts_searches: Count = Field(1000, description="simulations for each move")
     exploration: SearchWeight = Field(1.41, alias="C", description="weight of the prior in PUCT")
     max_expand_depth: Steps = Field(1, description="states that a simulation adds to the tree")
     seed: Seed = Field(123, description="added to the seed of the algorithm")
-    gamma: Fraction = 1.0
+    gamma: Fraction = Field(1.0, description="discount of each step")
     root_selection: Literal["puct", "gumbel"] = Field(
         "puct", description="gumbel: sequential halving, for few simulations"
     )
@@ -179,13 +185,13 @@ class AZCollecting(Section):
 
 
 class RandomWalkCollecting(Section):
-    num_cores: Cores = 32
+    num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
     num_walks: Count = Field(1000, description="of each iteration")
     walk_length: Steps = Field(100, description="moves; every state on a walk is a sample")
 
 
 class ESCollecting(Section):
-    num_cores: Cores = 32
+    num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
     num_pairs: Annotated[int, Field(ge=1, le=100_000)] = Field(
         64, description="members of the population, each with its mirror image"
     )
@@ -203,18 +209,22 @@ class ESCollecting(Section):
 class LrSchedule(Section):
     """Learning rate over the iterations, from `optimizer.lr` to `final_ratio` times it."""
 
-    kind: Literal["constant", "linear", "cosine"] = "constant"
+    kind: Literal["constant", "linear", "cosine"] = Field("constant", description="the shape")
     num_iterations: Count | None = Field(None, description="null: the length of the run")
-    final_ratio: Fraction = 0.0
+    final_ratio: Fraction = Field(0.0, description="last rate over first rate")
 
 
 class Training(Section):
-    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        10, description="passes over the samples of an iteration"
+    )
     lr: Positive | None = Field(None, description="another name of optimizer.lr", exclude=True)
     minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
         None, description="samples; null: the whole batch"
     )
-    max_grad_norm: Positive | None = None
+    max_grad_norm: Positive | None = Field(
+        None, description="a longer gradient is shortened to it; null: never"
+    )
     lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
 
 
@@ -230,8 +240,8 @@ class ESTraining(Section):
 class AZTraining(Training):
     """Each epoch draws as many samples as the iteration collected."""
 
-    policy_coef: NotNegative = 1.0
-    vf_coef: NotNegative = 1.0
+    policy_coef: NotNegative = Field(1.0, description="weight of the policy's loss")
+    vf_coef: NotNegative = Field(1.0, description="weight of the value's loss")
     l2: NotNegative = Field(0.0, description="weight of the sum of all squared parameters")
     replay_size: Annotated[int, Field(ge=0, le=100_000_000)] = Field(
         0, description="newest samples to draw from; 0: those of the iteration alone"
@@ -239,19 +249,23 @@ class AZTraining(Training):
 
 
 class PPOTraining(Training):
-    vf_coef: NotNegative = 0.8
-    ent_coef: NotNegative = 0.01
+    vf_coef: NotNegative = Field(0.8, description="weight of the value's loss")
+    ent_coef: NotNegative = Field(0.01, description="weight of the policy's entropy")
     ent_coef_final: NotNegative | None = Field(
         None, description="ent_coef at the end of the lr_schedule; null: constant"
     )
-    clip_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    normalize_advantage: bool = False
+    clip_ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="how far an update may move an action's probability, as a ratio"
+    )
+    normalize_advantage: bool = Field(False, description="to mean 0 and deviation 1 over a rollout")
     target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
 
 
 class RandomWalkTraining(Training):
-    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1
-    vf_coef: NotNegative = 1.0
+    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        1, description="passes over the samples of an iteration"
+    )
+    vf_coef: NotNegative = Field(1.0, description="weight of the value's loss")
     sample_power: Fraction = Field(
         1.0, description="a state met n times weighs n to this power: 1 as met, 0 all alike"
     )
@@ -266,10 +280,12 @@ class RandomWalkTraining(Training):
 class Learning(Section):
     """The curriculum: the difficulty rises when `diff_metric` reaches `diff_threshold`."""
 
-    diff_threshold: Fraction = 0.85
-    diff_max: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000_000
+    diff_threshold: Fraction = Field(0.85, description="success that raises the difficulty")
+    diff_max: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1_000_000, description="the highest difficulty that it is raised to"
+    )
     diff_metric: str = Field("ppo_deterministic", description="a key of evals")
-    diff_step: Steps = 1
+    diff_step: Steps = Field(1, description="by how much it is raised")
     num_steps: Annotated[int, Field(ge=0, le=10**10)] | None = Field(
         None, description="iterations of a run that --num_steps does not name"
     )
@@ -278,38 +294,42 @@ class Learning(Section):
 class Optimizer(Section):
     """Adam."""
 
-    lr: Positive = 3e-4
+    lr: Positive = Field(3e-4, description="learning rate")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.999), strict=False
+        (0.9, 0.999), strict=False, description="decay of the two moments"
     )
-    eps: Positive = 1e-8
-    weight_decay: NotNegative = 0.0
-    amsgrad: bool = False
+    eps: Positive = Field(1e-8, description="added to the second moment's root")
+    weight_decay: NotNegative = Field(0.0, description="pull of every weight towards 0")
+    amsgrad: bool = Field(False, description="keep the largest second moment")
 
 
 class ESOptimizer(Section):
     """Adam, or momentum, which is the first beta; weight decay is decoupled."""
 
-    rule: Literal["adam", "momentum"] = "adam"
-    lr: Positive = 0.02
+    rule: Literal["adam", "momentum"] = Field("adam", description="how weights are moved")
+    lr: Positive = Field(0.02, description="learning rate")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.999), strict=False
+        (0.9, 0.999), strict=False, description="decay of the two moments"
     )
-    eps: Positive = 1e-8
-    weight_decay: NotNegative = 0.0
+    eps: Positive = Field(1e-8, description="added to the second moment's root")
+    weight_decay: NotNegative = Field(0.0, description="pull of every weight towards 0")
 
 
 class Evaluation(Section):
     """`num_episodes` episodes; each is solved if one of `num_searches` tries solves it."""
 
-    num_episodes: Count = 100
-    deterministic: bool = True
-    num_searches: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    num_mcts_searches: Annotated[int, Field(ge=0, le=10_000_000)] = 0
-    seed: Seed = 0
-    num_cores: Cores = 32
-    exploration: SearchWeight = Field(1.41, alias="C")
-    max_expand_depth: Steps = 1
+    num_episodes: Count = Field(100, description="starts")
+    deterministic: bool = Field(True, description="the likeliest action, or one drawn")
+    num_searches: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1, description="tries of each start"
+    )
+    num_mcts_searches: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        0, description="simulations for each move; 0: no tree search"
+    )
+    seed: Seed = Field(0, description="of the starts and of what is drawn")
+    num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
+    exploration: SearchWeight = Field(1.41, alias="C", description="weight of the prior in PUCT")
+    max_expand_depth: Steps = Field(1, description="states that a simulation adds to the tree")
     start: Literal["reset", "uniform"] = Field(
         "reset", description="scrambled by the difficulty, or any solvable state"
     )
@@ -334,9 +354,11 @@ class Evaluation(Section):
 
 
 class Logging(Section):
-    log_freq: Annotated[int, Field(ge=0, le=10**9)] = Field(1, description="0: never")
+    log_freq: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        1, description="a line and TensorBoard every that many iterations; 0: never"
+    )
     checkpoint_freq: Annotated[int, Field(ge=0, le=10**9)] = Field(
-        10, description="0: at the end only"
+        10, description="a commit every that many iterations; 0: at the end only"
     )
 
 
@@ -349,7 +371,7 @@ class _Algorithm(Section):
     device: Annotated[str, BeforeValidator(_device_name)] | None = Field(
         None, description="null: cuda where there is one, else cpu"
     )
-    seed: Seed = 0
+    seed: Seed = Field(0, description="of all that is drawn; equal seeds give equal runs")
     policy: dict[str, Any] = Field(default_factory=dict, description="kept, not read")
     evals: dict[Annotated[str, Field(pattern=r"^[\w .+-]{1,64}$")], Evaluation] = Field(
         default_factory=dict

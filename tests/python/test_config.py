@@ -288,12 +288,19 @@ def test_tuple_lists_survive_writing():
     assert parse_json(to_json(value)) == value
 
 
-def test_schema_is_current():
-    path = ROOT / "specs" / "config.schema.json"
-    assert path.read_text(encoding="utf-8") == config_schema.text(), (
-        "run python -m twisterl.config_schema --write specs/config.schema.json"
-    )
-    assert config_schema.main(["--check", str(path)]) == 0
+def test_schema_and_page_are_current():
+    paths = [ROOT / "specs" / "config.schema.json", ROOT / "docs" / "config.md"]
+    assert config_schema.main(["--check", *map(str, paths)]) == 0
+
+
+def test_the_page_has_every_key():
+    from twisterl.validation import known_paths
+
+    page, paths = config_schema.page(), known_paths()
+    for path in paths:
+        if path != "algorithm.evals" and not any(other.startswith(f"{path}.") for other in paths):
+            assert f"`{path.rsplit('.', 1)[-1]}`" in page, path
+    assert "|  |" not in page, "a key without its meaning"
 
 
 def test_overrides(small):
