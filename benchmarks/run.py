@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import alphazero
-import es
 import evolution
 import example_run
+import generations
 import growth
 import languages
 import learning
-import optimum
+import proven
 import results
 import sides
 import speed
@@ -41,7 +41,7 @@ BENCHMARKS = {
     "engine": speed.engine,
     "search": speed.search,
     "mojo": evolution.mojo,
-    "es": es.es,
+    "es": generations.es,
     # The first that needs the example's network trains it, for all.
     "memory": example_run.memory,
     "collect": speed.collect,
@@ -50,7 +50,7 @@ BENCHMARKS = {
     "env": speed.env,
     "growth": growth.growth,
     "instructions": growth.instructions,
-    "optimum": optimum.optimum,
+    "optimum": proven.optimum,
     "imports": example_run.imports,
     "strategies": example_run.strategies,
     "train_step": speed.train_step,
