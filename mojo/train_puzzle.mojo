@@ -72,6 +72,8 @@ def train() raises -> Int:
         if index + 1 == len(arguments):
             raise Error(name, ": expected a value after it")
         var value = arguments[index + 1]
+        if value == "":
+            raise Error(name, ": expected a value, got an empty one")
         if name == "--config":
             config_path = value
         elif name == "--seed":

@@ -142,6 +142,17 @@ def test_messages() raises:
         with_algorithm('{"collecting": []}'),
         "algorithm.collecting: expected an object, got a list",
     )
+    for number in ["1e999", "-1e999", "1e-999", "-0"]:
+        assert_equal(
+            with_algorithm('{"training": {"sigma": ' + String(number) + "}}"),
+            "algorithm.training.sigma: expected a number above 0.0, got " + String(number),
+        )
+    assert_true(with_algorithm('{"a\\nb": 1}').startswith("algorithm.a\\u000ab: unknown key"))
+    assert_equal(
+        problem(String("[") * 10_000),
+        "is not JSON: nested deeper than 64 levels at line 1 column 65",
+    )
+    assert_equal(problem(""), "is not JSON: expected a value at line 1 column 1")
     assert_equal(problem("[]"), "holds no JSON object")
     assert_true(problem("{}").startswith("env_cls: is missing"))
     assert_true(problem("{" + CLASSES + "}").startswith("policy.common_layers: expected []"))

@@ -12,7 +12,7 @@ from twisterl.json import Json
 from twisterl.metrics import METRICS
 from twisterl.network import Layout
 from twisterl.puzzle import Settings
-from twisterl.run import LAST, Options, Run
+from twisterl.run import LAST, STATE, Options, Run
 from twisterl.tiles import PackedTiles
 from twisterl.weights import Tensors, policy_weights
 from twisterl.workers import Worker, run_workers
@@ -99,6 +99,19 @@ def test_five_and_five_are_ten() raises:
             var success = line.member(line.member(evals, "scrambled"), "success")
             var share = line.number(success)
             assert_true(share >= 0 and share <= 1)
+
+
+def test_states_that_are_refused() raises:
+    with TemporaryDirectory() as folder:
+        var run = trained(1, folder, "")
+        var good = Tensors.load(folder + "/" + STATE)
+        for i in range(len(good.notes)):
+            for text in ["x", "-5", "nan", "99999999999999999999"]:
+                var state = Tensors.load(folder + "/" + STATE)
+                state.notes[i].text = text
+                state.save(folder + "/bad.safetensors")
+                with assert_raises(contains=": " + good.notes[i].key + ": expected"):
+                    run.restore(folder + "/bad.safetensors")
 
 
 def test_a_model_starts_a_run() raises:

@@ -61,6 +61,17 @@ def test_foreign_headers() raises:
         _ = with_header('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}', 4)
     with assert_raises(contains="is cut off"):
         _ = with_header('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 3)
+    comptime first = '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+    with assert_raises(contains="overlap or leave a gap"):
+        _ = with_header(first + '"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 8)
+    with assert_raises(contains="overlap or leave a gap"):
+        _ = with_header(first + '"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}', 12)
+    with assert_raises(contains="has 8 bytes of data; its header says 4"):
+        _ = with_header('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 8)
+    with assert_raises(contains="would have 9223372036854775808 bytes"):
+        _ = decode([0, 0, 0, 0, 0, 0, 0, 128])
+    with assert_raises(contains="header is not UTF-8"):
+        _ = decode([1, 0, 0, 0, 0, 0, 0, 0, 255])
     with assert_raises(contains="has a strange shape"):
         _ = with_header('{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}', 4)
     with assert_raises(contains="has no shape"):

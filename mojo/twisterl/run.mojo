@@ -9,7 +9,7 @@
 
 from std.time import perf_counter_ns
 
-from .config import Config
+from .config import LARGEST_SEED, LARGEST_STEPS, Config
 from .es import EvolutionStrategy, Generation
 from .evaluate import evaluate
 from .files import make_folder, read_text, write_atomic
@@ -132,14 +132,26 @@ struct Run[T: Tiles, hidden: Int](Movable):
             self.strategy.weights = tensors.values("weights", [size])
             self.strategy.first = tensors.values("first", [size])
             self.strategy.second = tensors.values("second", [size])
-            self.strategy.generation = atol(tensors.find_note("generation"))
-            self.strategy.seed = UInt64(atol(tensors.find_note("seed")))
-            self.board.difficulty = atol(tensors.find_note("difficulty"))
-            self.iteration = atol(tensors.find_note("iteration"))
-            self.steps = atol(tensors.find_note("steps"))
-            self.elapsed_s = atof(tensors.find_note("elapsed_s"))
-            self.best = atof(tensors.find_note("best"))
-            self.best_difficulty = atol(tensors.find_note("best_difficulty"))
+            self.strategy.generation = tensors.find_integer(
+                "generation", 0, Int.MAX
+            )
+            self.strategy.seed = UInt64(
+                tensors.find_integer("seed", 0, LARGEST_SEED)
+            )
+            self.board.difficulty = tensors.find_integer(
+                "difficulty", 1, LARGEST_STEPS
+            )
+            self.iteration = tensors.find_integer(
+                "iteration", 0, Int.MAX
+            )
+            self.steps = tensors.find_integer(
+                "steps", 0, Int.MAX
+            )
+            self.elapsed_s = tensors.find_number("elapsed_s", 0, 1e12)
+            self.best = tensors.find_number("best", -1, 1)
+            self.best_difficulty = tensors.find_integer(
+                "best_difficulty", 0, LARGEST_STEPS
+            )
         except error:
             raise Error(path, ": does not fit the config: ", error)
 

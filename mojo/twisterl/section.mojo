@@ -1,5 +1,7 @@
 """A JSON object read key by key: every key has a range and a default, unknown keys are refused."""
 
+from std.utils.numerics import isfinite
+
 from .json import ABSENT, Json, Kind, quoted
 
 
@@ -10,7 +12,7 @@ struct Range(ImplicitlyCopyable):
     var low: Float64
     """The lower end."""
     var high: Float64
-    """The upper end; `Float64.MAX` for none."""
+    """The upper end; infinity for none, which itself is in no range."""
     var without_low: Bool
     """`low` itself is not allowed."""
     var without_high: Bool
@@ -33,7 +35,7 @@ struct Range(ImplicitlyCopyable):
         """Whether `value` is in it.
 
         Args:
-            value: The number to test; NaN is in no range.
+            value: The number to test; NaN and infinity are in no range.
 
         Returns:
             True if it is allowed.
@@ -44,7 +46,7 @@ struct Range(ImplicitlyCopyable):
         var below = value < self.high or (
             value == self.high and not self.without_high
         )
-        return above and below
+        return above and below and isfinite(value)
 
     def text(self) -> String:
         """The range in words.
@@ -345,7 +347,12 @@ struct Section(Movable):
         for index in range(document.length(self.node)):
             var key = document.key(self.node, index)
             if key not in self.known:
-                raise Error(self.at(key), ": unknown key", self.suggestion(key))
+                var shown = quoted(key)  # In one line, whatever it is.
+                raise Error(
+                    self.at(String(shown.removeprefix('"').removesuffix('"'))),
+                    ": unknown key",
+                    self.suggestion(key),
+                )
 
     def suggestion(self, key: String) -> String:
         """What to say about an unknown `key`: the nearest known one, or all of them.

@@ -90,6 +90,58 @@ struct Tensors(Movable):
                 return note.text
         raise Error("its metadata lacks ", key)
 
+    def find_integer(self, key: String, low: Int, high: Int) raises -> Int:
+        """The whole number in the metadata under `key`.
+
+        Args:
+            key: The key, written exactly so.
+            low: Smallest allowed value.
+            high: Largest allowed value.
+
+        Returns:
+            The number of the first entry with this key.
+
+        Raises:
+            If there is none, or it is no whole number in these bounds.
+        """
+        var text = self.find_note(key)
+        try:
+            var number = atol(text)
+            if low <= number <= high:
+                return number
+        except:
+            pass
+        raise Error(
+            key, ": expected an integer in ", low, "..=", high, ", got ", text
+        )
+
+    def find_number(
+        self, key: String, low: Float64, high: Float64
+    ) raises -> Float64:
+        """The number in the metadata under `key`.
+
+        Args:
+            key: The key, written exactly so.
+            low: Smallest allowed value.
+            high: Largest allowed value.
+
+        Returns:
+            The number of the first entry with this key.
+
+        Raises:
+            If there is none, or it is no number in these bounds.
+        """
+        var text = self.find_note(key)
+        try:
+            var number = atof(text)
+            if number >= low and number <= high:
+                return number
+        except:
+            pass
+        raise Error(
+            key, ": expected a number in [", low, ", ", high, "], got ", text
+        )
+
     def values(self, name: String, shape: List[Int]) raises -> List[Float32]:
         """The values of the tensor `name`, which must have `shape` and be finite.
 
@@ -229,30 +281,45 @@ def decode(content: List[UInt8]) raises -> Tensors:
     var start = 8 + Int(length)
     if start > len(content):
         raise Error("is cut off inside its header")
+    var text: String
+    try:
+        text = String(from_utf8=Span(content)[8:start])
+    except:
+        raise Error("is no safetensors file: its header is not UTF-8")
     var header: Json
     try:
-        header = Json.parse(String(from_utf8=Span(content)[8:start]))
+        header = Json.parse(text)
     except error:
         raise Error("is no safetensors file: its header ", error)
     if header.kind(0) != Kind.OBJECT:
         raise Error("is no safetensors file: its header is no object")
     var result = Tensors()
-    var data_bytes = 0
+    var spans = List[Tuple[Int, Int]]()
     for i in range(header.length(0)):
         var name = header.key(0, i)
         var entry = header.item(0, i)
         if name == "__metadata__":
             read_notes(header, entry, result)
         else:
-            data_bytes += read_tensor(
-                header, entry, name, Span(content)[start:], result
+            spans.append(
+                read_tensor(header, entry, name, Span(content)[start:], result)
             )
-    if data_bytes != len(content) - start:
+
+    def before(a: Tuple[Int, Int], b: Tuple[Int, Int]) -> Bool:
+        return a[0] < b[0] or (a[0] == b[0] and a[1] < b[1])
+
+    sort(Span(spans), before)
+    var end = 0
+    for span in spans:
+        if span[0] != end:
+            raise Error("has data_offsets that overlap or leave a gap")
+        end = span[1]
+    if end != len(content) - start:
         raise Error(
             "has ",
             len(content) - start,
             " bytes of data; its header says ",
-            data_bytes,
+            end,
         )
     return result^
 
@@ -283,8 +350,8 @@ def read_tensor(
     name: String,
     data: Span[UInt8, _],
     mut result: Tensors,
-) raises -> Int:
-    """Adds the tensor that `entry` describes to `result` and returns its size in bytes.
+) raises -> Tuple[Int, Int]:
+    """Adds the tensor that `entry` describes to `result` and returns where its data lies.
 
     Args:
         header: The header of the file.
@@ -294,7 +361,7 @@ def read_tensor(
         result: Receives the tensor.
 
     Returns:
-        Bytes of data that it takes up.
+        Its first byte of the data, and the byte behind its last.
 
     Raises:
         Naming the tensor, if its entry is incomplete, not float32, or disagrees with the data.
@@ -331,7 +398,7 @@ def read_tensor(
             bits |= UInt32(data[offsets[0] + 4 * i + byte]) << UInt32(8 * byte)
         values.append(bitcast[DType.float32](bits))
     result.tensors.append(Tensor(name, shape^, values^))
-    return offsets[1] - offsets[0]
+    return offsets[0], offsets[1]
 
 
 def naturals(

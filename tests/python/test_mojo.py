@@ -81,9 +81,11 @@ def with_size(side):
         (config(training={"sigmaa": 1}), ["algorithm.training.sigmaa", "did you mean sigma"]),
         (config(training={"sigma": -1}), ["algorithm.training.sigma", "above 0", "-1"]),
         (with_size(7), ["env: expected a board of 2x2, 3x3, 4x4 or 5x5", "7x7"]),
+        ("[" * 10_000, ["is not JSON", "nested deeper than 64 levels"]),
+        ("", ["is not JSON", "line 1 column 1"]),
         (None, ["config.json", "no such file"]),
     ],
-    ids=["no JSON", "unknown key", "range", "size", "missing file"],
+    ids=["no JSON", "unknown key", "range", "size", "deep", "empty", "missing file"],
 )
 def test_configs_that_are_refused(run, tmp_path, content, words):
     refused(run(content), *words)
@@ -94,7 +96,11 @@ def test_options_that_are_refused(run):
     refused(run(config(), "--seeds", "1"), "--seeds", "--help")
     refused(run(config(), "--seed", "-1"), "--seed", "9223372036854775807", "-1")
     refused(run(config(), "--seed", str(2**63)), "--seed", "9223372036854775807")
+    refused(run(config(), "--seed", "abc"), "--seed", "abc")
+    refused(run(config(), "--threads", "-1"), "--threads", "-1")
     refused(run(config(), "--threads"), "--threads", "expected a value")
+    refused(run(config(), "--config", str(ROOT)), "is not a regular file")
+    refused(run(config(), "--out", ""), "--out", "expected a value")
     done = run(config(), "--help")
     assert done.returncode == 0
     for word in ("usage", "--config", "--seed", "--resume", "--out", "examples", "Ctrl-C"):
