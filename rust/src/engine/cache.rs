@@ -431,7 +431,7 @@ mod tests {
         };
         assert_eq!(cache.enter(place, hash, &[2], 0), Found::Known(other));
         assert_eq!(cache.enter(place, hash, &[1], 0), Found::Known(record));
-        assert_eq!(cache.len.load(Relaxed), 2);
+        assert_eq!(cache.counts.len.load(Relaxed), 2);
     }
 
     #[test]
