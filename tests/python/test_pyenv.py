@@ -286,6 +286,7 @@ def test_tracked_solutions_are_told_verbatim():
 
 
 BAD_BATCHES = [
+    (4, np.zeros(64, np.int64), TypeError, "finals of .*: expected an array of bool, got int64"),
     (0, np.array([0.5]), TypeError, "indices of advance.*expected an array of i32 or i64"),
     (0, [1, 2], TypeError, "indices of advance.*expected a numpy array, got list"),
     (1, np.array([0]), ValueError, "offsets of advance"),

@@ -149,10 +149,14 @@ impl Batch {
         let numbers = read::<T, V>(value).or_else(|| read::<U, V>(value));
         numbers.ok_or_else(|| {
             let (first, second) = (std::any::type_name::<T>(), std::any::type_name::<U>());
+            let kinds = match first == second {
+                true => first.to_owned(),
+                false => format!("{first} or {second}"),
+            };
             let name = self.name(result);
             match value.cast::<PyUntypedArray>() {
                 Ok(array) => PyTypeError::new_err(format!(
-                    "{name}: expected an array of {first} or {second}, got {}",
+                    "{name}: expected an array of {kinds}, got {}",
                     array.dtype()
                 )),
                 Err(_) => wrong_type(&name, "a numpy array", value),
