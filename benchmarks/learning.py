@@ -35,7 +35,7 @@ SEEDS = {
     **dict.fromkeys(("quality", "es8"), 5),
     "az15": 1,
 }
-LIMITS_S = {"reach": 300, "az8": 8, "az15": 900, "az_search": 36, "es8": 60, "es15": 160}
+LIMITS_S = {"reach": 300, "az8": 6, "az15": 900, "az_search": 36, "es8": 60, "es15": 160}
 
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
