@@ -1,8 +1,8 @@
 //! The first layer: sums of the vectors of the active features, never a one-hot product.
 
 use super::buffer::{Aligned, Matrix};
-use super::kernels::Kernels;
-use super::linear::{check_finite, pad, Packed};
+use super::kernels::{pad, Bags, Conv, Kernels, Packed, Place};
+use super::linear::check_finite;
 use crate::error::{Error, Result};
 
 /// The first layer of a network over binary features.
@@ -14,13 +14,6 @@ pub struct EmbeddingBag {
     relu: bool,
     /// `[F]`: vector of a feature and the output where it is added; `None` for features = vectors.
     places: Option<Vec<Place>>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// First value of the vector.
-    pub(super) vector: u32,
-    pub(super) output: u32,
 }
 
 impl EmbeddingBag {
@@ -95,7 +88,7 @@ impl EmbeddingBag {
     pub(super) fn pack(self, kernels: Kernels) -> PackedEmbedding {
         let bias = pad(&self.bias);
         let vectors = match self.places {
-            None => Vectors::Bag(Packed::new(&self.vectors, self.dim, kernels)),
+            None => Vectors::Bag(kernels.pack(&self.vectors, self.dim)),
             Some(places) => Vectors::Conv(Conv { vectors: self.vectors, dim: self.dim, places }),
         };
         PackedEmbedding { vectors, bias, relu: self.relu }
@@ -116,14 +109,6 @@ enum Vectors {
     Conv(Conv),
 }
 
-/// Vectors `[R, dim]` that are added at one of several places of the output.
-#[derive(Clone)]
-pub(super) struct Conv {
-    pub(super) vectors: Vec<f32>,
-    pub(super) dim: usize,
-    pub(super) places: Vec<Place>,
-}
-
 impl PackedEmbedding {
     /// Writes one row of `output` per bag; all features are below F.
     pub(super) fn forward(&self, kernels: Kernels, bags: &Bags, output: &mut Matrix) {
@@ -131,43 +116,5 @@ impl PackedEmbedding {
             Vectors::Bag(vectors) => kernels.sum_bags(vectors, &self.bias, self.relu, bags, output),
             Vectors::Conv(conv) => kernels.sum_placed(conv, &self.bias, self.relu, bags, output),
         }
-    }
-}
-
-/// Checked features of some rows: `features[ends[i - 1]..ends[i]]` are those of row `i`.
-///
-/// The kernels rely on it that `ends` rises and stops at `features.len()`.
-#[derive(Default)]
-pub(super) struct Bags {
-    features: Vec<u32>,
-    ends: Vec<usize>,
-}
-
-impl Bags {
-    pub(super) fn clear(&mut self) {
-        self.features.clear();
-        self.ends.clear();
-    }
-
-    pub(super) fn push(&mut self, features: impl Iterator<Item = u32>) {
-        self.features.extend(features);
-        self.ends.push(self.features.len());
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(super) fn features(&self) -> &[u32] {
-        &self.features
-    }
-
-    pub(super) fn ends(&self) -> &[usize] {
-        &self.ends
-    }
-
-    pub(super) fn row(&self, row: usize) -> &[u32] {
-        let first = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.features[first..self.ends[row]]
     }
 }

@@ -1,7 +1,6 @@
 //! Fully connected layers: `y = x W + b`, then `max(y, 0)` where asked.
 
-use super::buffer::Aligned;
-use super::kernels::{Kernels, LANES};
+use super::kernels::{pad, Kernels, PackedLinear};
 use crate::error::{Error, Result};
 
 /// A fully connected layer `[in] -> [out]`.
@@ -55,7 +54,7 @@ impl Linear {
 
     pub(super) fn pack(&self, kernels: Kernels) -> PackedLinear {
         PackedLinear {
-            weights: Packed::new(&self.weights, self.num_outputs(), kernels),
+            weights: kernels.pack(&self.weights, self.num_outputs()),
             bias: pad(&self.bias),
             relu: self.relu,
         }
@@ -110,44 +109,4 @@ pub(super) fn check_finite(name: &str, values: &[f32]) -> Result<()> {
             values[i],
         )),
     }
-}
-
-/// A matrix `[rows, columns]` in panels of columns, each panel row-major, the columns padded with
-/// zeros to whole vectors: panel `[rows, width]` starts at `first column * rows`.
-#[derive(Clone)]
-pub(super) struct Packed {
-    pub(super) data: Aligned,
-    pub(super) num_rows: usize,
-    pub(super) padded_columns: usize,
-}
-
-impl Packed {
-    pub(super) fn new(matrix: &[f32], num_columns: usize, kernels: Kernels) -> Self {
-        let num_rows = matrix.len() / num_columns;
-        let padded_columns = num_columns.next_multiple_of(LANES);
-        let mut data = Aligned::zeros(num_rows * padded_columns);
-        let panel = kernels.panel_columns();
-        for (row, values) in matrix.chunks_exact(num_columns).enumerate() {
-            for (i, part) in values.chunks(panel).enumerate() {
-                let first = i * panel;
-                let width = panel.min(padded_columns - first);
-                data[first * num_rows + row * width..][..part.len()].copy_from_slice(part);
-            }
-        }
-        Self { data, num_rows, padded_columns }
-    }
-}
-
-/// A [`Linear`] as the kernels read it.
-#[derive(Clone)]
-pub(super) struct PackedLinear {
-    pub(super) weights: Packed,
-    pub(super) bias: Aligned,
-    pub(super) relu: bool,
-}
-
-pub(super) fn pad(bias: &[f32]) -> Aligned {
-    let mut padded = Aligned::zeros(bias.len().next_multiple_of(LANES));
-    padded[..bias.len()].copy_from_slice(bias);
-    padded
 }

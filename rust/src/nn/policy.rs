@@ -1,9 +1,9 @@
 //! The policy network: shared layers, then one head for the logits and one for the value.
 
 use super::buffer::Matrix;
-use super::embedding::{Bags, EmbeddingBag, PackedEmbedding};
-use super::kernels::{CpuLevel, Kernels, LANES, TILE_ROWS};
-use super::linear::{Linear, PackedLinear, Sequential};
+use super::embedding::{EmbeddingBag, PackedEmbedding};
+use super::kernels::{Bags, CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
+use super::linear::{Linear, Sequential};
 use crate::error::{Error, Result};
 use crate::obs::SparseRows;
 

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use super::packed::{Bags, Conv};
 use super::simd::{self, BagPanel, Panel, Simd};
-use crate::nn::embedding::{Bags, Conv};
 
 struct Avx2;
 

@@ -7,18 +7,18 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod level;
+mod packed;
 mod portable;
 mod simd;
 
 use std::ops::Range;
 
 use super::buffer::{Aligned, Matrix};
-use super::embedding::{Bags, Conv};
-use super::linear::{Packed, PackedLinear};
 use crate::error::{Error, Result};
 
-/// Columns are padded to a multiple of this: the widest vector.
-pub(super) const LANES: usize = 16;
+pub use level::CpuLevel;
+pub(super) use packed::{pad, Bags, Conv, Packed, PackedLinear, Place, LANES};
 
 /// Rows of a tile, at which batches are best cut.
 pub(super) const TILE_ROWS: usize = 6;
@@ -30,39 +30,6 @@ const BLOCK_DEPTH: usize = 512;
 /// Up to so many rows of input, inputs that are zero in all of them are skipped: half of the
 /// weights behind a ReLU, which for so few rows take longer to load than to multiply.
 const MAX_SPARSE_ROWS: usize = 3;
-
-/// What a processor offers, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CpuLevel {
-    /// 512-bit vectors.
-    Avx512,
-    /// 256-bit vectors with fused multiply-add.
-    Avx2,
-    /// Whatever the compiler makes of plain arithmetic; without fused multiply-add on x86-64.
-    Portable,
-}
-
-impl CpuLevel {
-    const ALL: [CpuLevel; 3] = [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable];
-
-    /// The best level of this processor.
-    pub fn detect() -> Self {
-        Self::ALL.into_iter().find(|level| level.is_available()).unwrap_or(CpuLevel::Portable)
-    }
-
-    /// True if this processor can run it.
-    pub fn is_available(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            CpuLevel::Portable => true,
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => false,
-        }
-    }
-}
 
 /// The loops of one level that this processor has.
 #[derive(Clone, Copy)]
@@ -100,11 +67,16 @@ impl Kernels {
     }
 
     /// Columns of a panel of packed weights: those of a tile.
-    pub(super) fn panel_columns(self) -> usize {
+    fn panel_columns(self) -> usize {
         match self.level {
             CpuLevel::Avx512 => 64,
             CpuLevel::Avx2 | CpuLevel::Portable => 16,
         }
+    }
+
+    /// `matrix [rows, num_columns]`, row-major, as the loops of this level read it.
+    pub(super) fn pack(self, matrix: &[f32], num_columns: usize) -> Packed {
+        Packed::new(matrix, num_columns, self.panel_columns())
     }
 
     /// `output = input x weights + bias` for all rows of `input`; reshapes `output`.

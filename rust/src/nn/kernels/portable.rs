@@ -1,7 +1,7 @@
 //! Plain arithmetic for every other processor: tiles of 2 rows x 16 columns.
 
+use super::packed::{Bags, Conv};
 use super::simd::{self, BagPanel, Panel, Simd};
-use crate::nn::embedding::{Bags, Conv};
 
 struct Portable;
 

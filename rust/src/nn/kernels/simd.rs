@@ -4,7 +4,7 @@
 // Rows, columns and vectors of a tile are told apart by their letters.
 #![allow(clippy::needless_range_loop)]
 
-use crate::nn::embedding::{Bags, Conv, Place};
+use super::packed::{Bags, Conv, Place};
 
 /// A vector of `LANES` f32.
 ///
