@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::block::{Block, LANES};
 use super::board::{Board, Starts, Tables, NUM_ACTIONS};
-use super::network::{embed, logits, values, Block, Layout, LANES};
+use super::network::{embed, logits, values, Layout};
 use super::noise::Noise;
 use super::vectors::{run_at, Job, Simd};
 use crate::nn::CpuLevel;
@@ -214,7 +215,7 @@ impl Job for Sums<'_> {
 mod tests {
     use super::*;
     use crate::envs::puzzle::Puzzle;
-    use crate::es::network::to_blocks;
+    use crate::es::block::to_blocks;
     use crate::es::State;
     use crate::rl::env::Env;
     use crate::rng::Rng;

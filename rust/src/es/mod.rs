@@ -22,6 +22,7 @@ use crate::nn::CpuLevel;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
+mod block;
 mod board;
 mod episodes;
 mod network;
@@ -29,10 +30,11 @@ mod noise;
 mod update;
 mod vectors;
 
+use block::{to_blocks, Block, LANES};
 use board::{Board, Starts, Tables, NUM_ACTIONS};
 use episodes::{Pair, Sums};
 pub use episodes::{Player, Score};
-use network::{to_blocks, Block, Layout, LANES};
+use network::Layout;
 pub use noise::Noise;
 pub use update::{Decline, Optimizer, Rule, Update};
 use vectors::run_at;

@@ -9,16 +9,9 @@
 //! The arithmetic is fixed to the bit, for all languages: rows are added in the order of the
 //! cells, and a dot product is 16 partial sums (fused, 16 inputs at a time) folded in halves.
 
+use super::block::{Block, LANES};
 use super::board::{Board, NUM_ACTIONS};
 use super::vectors::Simd;
-
-/// Partial sums of a dot product; widths are multiples of it.
-pub const LANES: usize = 16;
-
-/// Sixteen weights that begin with a cache line.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[repr(align(64))]
-pub struct Block(pub [f32; LANES]);
 
 /// Where each tensor of the policy begins, in blocks: the embedding `[F, H]` feature by feature
 /// (the transpose of the checkpoint's), its bias `[H]`, the action weight `[A, H]`, the value
@@ -127,14 +120,4 @@ pub unsafe fn values<S: Simd, const CELLS: usize, const CHUNKS: usize>(
         *sum = dot(hidden, weights, layout.value_weight());
     }
     S::fold(sums, [weights.get_unchecked(layout.biases()).0[NUM_ACTIONS]; NUM_ACTIONS])
-}
-
-/// `weights` in whole blocks, zeros behind them.
-pub fn to_blocks(weights: &[f32]) -> Vec<Block> {
-    let block = |chunk: &[f32]| {
-        let mut block = Block::default();
-        block.0[..chunk.len()].copy_from_slice(chunk);
-        block
-    };
-    weights.chunks(LANES).map(block).collect()
 }

@@ -4,7 +4,7 @@
 //! variance 1, nearly normal, and a whole number of halves. Sums of it are therefore exact, so
 //! that an update does not depend on the order in which members are added up.
 
-use super::network::LANES;
+use super::block::LANES;
 use crate::rng::{mix, Rng, GOLDEN_GAMMA};
 
 /// Keeps the streams of the noise apart from those of the episodes.
