@@ -1,10 +1,8 @@
 //! Figures: how they are timed and shown.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
-use twisterl::testing::Widths;
 use twisterl::{Error, Result};
 
 use crate::options::Options;
@@ -137,36 +135,4 @@ fn spread(name: String, unit: Unit, mut figures: Vec<f64>) -> Figure {
         low: figures[0],
         high: figures[figures.len() - 1],
     }
-}
-
-pub fn table(options: &Options, figures: &[Figure]) -> String {
-    let Options { width, height, widths, episodes, .. } = options;
-    let Widths { embedding, common } = widths;
-    let mut text = format!(
-        "{width} x {height} board, network {embedding} -> {common}, \
-         {episodes} episodes a collection\n\n{:<50} {:>12} {:>12} {:>12}\n",
-        "", "median", "lowest", "highest"
-    );
-    for Figure { name, unit, median, low, high } in figures {
-        let [median, low, high] = [median, low, high].map(|&value| match *unit {
-            "ns" => format!("{value:.2}"),
-            _ => grouped(value),
-        });
-        // Writing into a string cannot fail.
-        let _ = writeln!(text, "{name:<50} {median:>12} {low:>12} {high:>12}  {unit}");
-    }
-    text
-}
-
-/// A whole number with a comma every three digits.
-fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

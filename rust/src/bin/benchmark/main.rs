@@ -5,6 +5,7 @@ mod environment;
 mod figure;
 mod options;
 mod policy;
+mod report;
 mod self_play;
 
 use std::io::Write as _;
@@ -15,9 +16,10 @@ use twisterl::{Error, Result};
 
 use engines::{collection, evolution};
 use environment::environment;
-use figure::{table, Figure};
+use figure::Figure;
 use options::Options;
 use policy::with_policy;
+use report::{report, table};
 use self_play::self_play;
 
 const HELP: &str = "\
@@ -60,7 +62,7 @@ fn main() -> ExitCode {
     match Options::parse(&text).and_then(|options| Ok((measure(&options)?, options))) {
         Ok((figures, options)) => {
             let text = match options.json {
-                true => format!("{:#}\n", options.report(&figures)),
+                true => format!("{:#}\n", report(&options, &figures)),
                 false => table(&options, &figures),
             };
             print(&text)

@@ -3,13 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde_json::{json, Value};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::testing::Widths;
 use twisterl::{Error, Result};
 
-use crate::figure::Figure;
-use crate::policy::BATCH;
+/// Boards that are stepped together: as many as a thread collects at a time.
+const BATCH: usize = 96;
 
 pub struct Options {
     pub width: usize,
@@ -85,20 +84,6 @@ impl Options {
         Ok(options)
     }
 
-    pub fn report(&self, figures: &[Figure]) -> Value {
-        json!({
-            "width": self.width,
-            "height": self.height,
-            "difficulty": self.difficulty,
-            "embedding": self.widths.embedding,
-            "common": self.widths.common,
-            "episodes": self.episodes,
-            "search_episodes": self.search_episodes,
-            "peak_mib": peak_mib(),
-            "figures": figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
-        })
-    }
-
     /// Whether the figure of this name is to be measured, if it is one of many.
     pub fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only == name)
@@ -107,14 +92,6 @@ impl Options {
     pub fn env(&self) -> Result<Puzzle> {
         Puzzle::new(self.width, self.height, self.difficulty, 2, 256)
     }
-}
-
-/// The most memory that this process has had, where /proc tells.
-fn peak_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }
 
 fn number(name: &str, value: &str, range: RangeInclusive<usize>) -> Result<usize> {

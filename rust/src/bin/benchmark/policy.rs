@@ -11,9 +11,6 @@ use crate::environment::NUM_ACTIONS;
 use crate::figure::{time, Figure, Unit};
 use crate::options::Options;
 
-/// Boards evaluated together in the batched figure: what a thread collects at a time.
-pub const BATCH: usize = 96;
-
 /// Combined steps whose actions are drawn from the policy: one board, then a batch of boards.
 pub fn with_policy(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
