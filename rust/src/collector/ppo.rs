@@ -6,8 +6,9 @@ use super::merge::{merge, Part};
 use super::queue::EpisodeQueue;
 use super::rollout::Rollout;
 use crate::engine::cache::Cache;
-use crate::engine::lockstep::{check_fit, Choice, Episodes, Memory, Player, Rules, Visit};
+use crate::engine::lockstep::{check_fit, Episodes, Memory, Player, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
@@ -120,7 +121,7 @@ impl Collector {
         let num_workers = num_workers(config.num_cores).min(config.num_episodes);
         let num_lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
         let num_lanes = num_lanes.min(config.num_episodes.div_ceil(num_workers));
-        let rules = Rules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
+        let rules = PlayRules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
         let PpoConfig { num_episodes, difficulty_distribution, .. } = *config;
         let queue = EpisodeQueue::new(env, num_episodes, difficulty_distribution, seed, iteration);
         self.cache

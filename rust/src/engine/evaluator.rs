@@ -3,7 +3,7 @@
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::cache::{hash_row, Cache, Found, Record};
-use super::lockstep::Rules;
+use super::rules::PlayRules;
 use crate::error::Result;
 use crate::nn::{Policy, Scratch};
 use crate::obs::SparseRows;
@@ -49,7 +49,7 @@ impl Evaluator {
     pub(crate) fn evaluate(
         &mut self,
         policy: &Policy,
-        rules: Rules,
+        rules: PlayRules,
         cache: &RwLock<Cache>,
         (moves, views): (&[LaneMove], &Views),
         rngs: &mut [Rng],
@@ -108,7 +108,7 @@ impl Evaluator {
     fn draw_twists(
         &mut self,
         policy: &Policy,
-        rules: Rules,
+        rules: PlayRules,
         (moves, views): (&[LaneMove], &Views),
         rngs: &mut [Rng],
     ) {

@@ -5,6 +5,7 @@ use std::sync::RwLock;
 use super::cache::Cache;
 use super::evaluator::Evaluator;
 use super::pool::Poll;
+use super::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
 use crate::nn::{exp_sum, Policy};
 use crate::rl::env::{Env, Status};
@@ -13,33 +14,6 @@ use crate::rng::Rng;
 
 /// Logit of an action that is not legal.
 pub const MASKED_LOGIT: f32 = -1e10;
-
-/// How an action is chosen from the masked logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Choice {
-    /// The first of the largest.
-    Greedy,
-    /// Drawn from the softmax with one uniform number.
-    Sample,
-}
-
-/// What is evaluated, and how often.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    pub choice: Choice,
-    /// Evaluate each distinct observation once.
-    pub cache: bool,
-    /// Final states are evaluated too (their values and a nominal action).
-    pub evaluate_final: bool,
-}
-
-impl Rules {
-    /// Whether a state is evaluated.
-    #[inline]
-    pub(crate) fn wants(self, status: Status) -> bool {
-        self.evaluate_final || !status.is_final
-    }
-}
 
 /// One decision of one lane.
 pub(crate) struct Visit<'a> {
@@ -77,7 +51,7 @@ pub(crate) trait Episodes {
 pub(crate) fn play(
     envs: &mut dyn VecEnv,
     policy: &Policy,
-    rules: Rules,
+    rules: PlayRules,
     episodes: &mut impl Episodes,
     poll: Poll<'_>,
 ) -> Result<()> {
@@ -100,7 +74,7 @@ pub(crate) struct Memory {
 /// Who plays: workers that play with the same policy may share a cache.
 pub(crate) struct Player<'a> {
     pub policy: &'a Policy,
-    pub rules: Rules,
+    pub rules: PlayRules,
     pub cache: &'a RwLock<Cache>,
     pub memory: &'a mut Memory,
 }

@@ -5,3 +5,4 @@ pub(crate) mod evaluator;
 pub(crate) mod lockstep;
 pub mod pool;
 pub(crate) mod row_set;
+pub(crate) mod rules;

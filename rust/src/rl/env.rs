@@ -6,20 +6,11 @@
 
 use std::any::Any;
 
-use super::vec_env::{Lanes, VecEnv};
+use super::vec_env::{LaneMove, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 
-/// What a state is worth and whether the episode ends there.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Status {
-    /// Reward of being in this state.
-    pub reward: f32,
-    pub is_final: bool,
-    pub success: bool,
-    /// Final only because the steps are used up: there is a future, it was cut off.
-    pub truncated: bool,
-}
+pub use super::vec_env::Status;
 
 /// Pairs of permutations `(obs_perms [P, F], act_perms [P, A])` that leave the problem as it is:
 /// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
@@ -170,6 +161,20 @@ pub trait Env: EnvObject + Send + Sync {
     }
 }
 
+/// A batch of environments of one kind.
+///
+/// The engine calls [`VecEnv::advance`] once per step of all lanes, so an implementation that
+/// enters another language pays for it once.
+pub trait VecEnv: Send {
+    fn num_lanes(&self) -> usize;
+    /// Makes every move, then appends what it led to to `views`. `rngs[lane]` belongs to the lane.
+    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()>;
+    /// Puts a copy of `env` into `lane`; `env` must be of the batch's own kind.
+    fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()>;
+    /// The tracked solution of `lane`, if the environment tracks one.
+    fn solution(&self, lane: usize) -> Result<Option<Vec<i64>>>;
+}
+
 fn copy_masks(from: &[bool], to: &mut [bool]) -> Result<()> {
     if from.len() != to.len() {
         return Err(Error::invalid("masks", format!("{} entries", to.len()), from.len()));
@@ -185,26 +190,6 @@ pub trait EnvObject {
     fn lanes(&self, num_lanes: usize) -> Result<Box<dyn VecEnv>>;
     /// `num_nodes` slots for the states of a search, each reached from another slot.
     fn nodes(&self, num_nodes: usize) -> Result<Box<dyn VecEnv>>;
-}
-
-impl<E: Env + Clone + 'static> EnvObject for E {
-    fn clone_box(&self) -> Box<dyn Env> {
-        Box::new(self.clone())
-    }
-
-    fn lanes(&self, num_lanes: usize) -> Result<Box<dyn VecEnv>> {
-        match self.vectorize(num_lanes) {
-            Some(lanes) => lanes,
-            None => Ok(Box::new(Lanes::new(self, num_lanes))),
-        }
-    }
-
-    fn nodes(&self, num_nodes: usize) -> Result<Box<dyn VecEnv>> {
-        match self.vectorize_nodes(num_nodes) {
-            Some(nodes) => nodes,
-            None => Ok(Box::new(Lanes::new(self, num_nodes))),
-        }
-    }
 }
 
 impl Clone for Box<dyn Env> {

@@ -8,8 +8,9 @@ use super::env::{Env, Status};
 use super::starts::Starts;
 use super::vec_env::{Move, VecEnv};
 use crate::engine::cache::Cache;
-use crate::engine::lockstep::{check_fit, play, Choice, Episodes, Rules, Visit};
+use crate::engine::lockstep::{check_fit, play, Episodes, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rng::Rng;
@@ -147,7 +148,7 @@ fn play_tries(
             let mut slots = forester.slots(env)?;
             search::play(&mut forester, &mut *slots, &mut judge, poll)?;
         } else {
-            let rules = Rules { choice, cache: true, evaluate_final: false };
+            let rules = PlayRules { choice, cache: true, evaluate_final: false };
             play(&mut *env.lanes(lanes)?, policy, rules, &mut judge, poll)?;
         }
         Ok(judge.results)

@@ -2,5 +2,6 @@
 
 pub mod env;
 pub mod evaluate;
+mod lanes;
 pub mod starts;
 pub mod vec_env;

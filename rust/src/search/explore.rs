@@ -3,10 +3,12 @@
 use std::sync::RwLock;
 
 use super::play::{play, Forester, SearchRules};
+use super::tree::ExploredState;
 use super::{Budget, SelfPlay, TreeConfig};
 use crate::engine::cache::Cache;
-use crate::engine::lockstep::{check_fit, Choice, Episodes, Visit};
+use crate::engine::lockstep::{check_fit, Episodes, Visit};
 use crate::engine::pool::Poll;
+use crate::engine::rules::Choice;
 use crate::error::Result;
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
@@ -22,19 +24,6 @@ pub struct Exploration {
     /// Gumbel root; all 0 where the state is final.
     pub policy: Vec<f32>,
     pub action: usize,
-}
-
-/// A state of a tree.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ExploredState {
-    /// Where it was reached from, and by which action; the root is its own parent.
-    pub parent: usize,
-    pub action: usize,
-    /// The policy's probability of that action.
-    pub prior: f32,
-    pub visits: u32,
-    /// Mean of the returns from here on, its own reward included.
-    pub value: f32,
 }
 
 /// Searches the state that `env` is in once, drawing from `rng`.

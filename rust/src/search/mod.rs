@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-pub use explore::{explore, Exploration, ExploredState};
+pub use explore::{explore, Exploration};
 pub(crate) use play::{play, Forester, SearchRules};
+pub use tree::ExploredState;
 
 /// More states would take gigabytes: a node of four actions takes 96 bytes, a state about 150.
 const MOST_NODES_OF_A_TREE: usize = 1 << 22;

@@ -6,12 +6,13 @@ mod grow;
 
 use std::sync::RwLock;
 
-use super::tree::{Forest, Step, ILLEGAL};
-use super::{gumbel, Budget, ExploredState, SelfPlay, TreeConfig, Truncation, Value};
+use super::tree::{ExploredState, Forest, Step, ILLEGAL};
+use super::{gumbel, Budget, SelfPlay, TreeConfig, Truncation, Value};
 use crate::engine::cache::Cache;
 use crate::engine::evaluator::Evaluator;
-use crate::engine::lockstep::{check_views, Choice, Episodes, Rules};
+use crate::engine::lockstep::{check_views, Episodes};
 use crate::engine::pool::Poll;
+use crate::engine::rules::{Choice, PlayRules};
 use crate::error::Result;
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
@@ -98,7 +99,7 @@ pub(crate) struct Forester<'a> {
     /// Simulations run.
     pub(crate) simulations: u64,
     rngs: Vec<Rng>,
-    network: Rules,
+    network: PlayRules,
     cache: &'a RwLock<Cache>,
     evaluator: Evaluator,
     views: Views,
@@ -156,7 +157,7 @@ impl<'a> Forester<'a> {
             follows_plan: false,
         };
         let evaluate_final = rules.tree.truncation == Truncation::Bootstrap;
-        let network = Rules { choice: rules.choice, cache: rules.cache, evaluate_final };
+        let network = PlayRules { choice: rules.choice, cache: rules.cache, evaluate_final };
         Self {
             policy,
             rules,

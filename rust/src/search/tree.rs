@@ -7,6 +7,19 @@ pub(super) const UNBORN: u32 = u32::MAX;
 /// An edge that the masks forbid.
 pub(super) const ILLEGAL: u32 = u32::MAX - 1;
 
+/// A state of a tree as [`explore`](super::explore) shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExploredState {
+    /// Where it was reached from, and by which action; the root is its own parent.
+    pub parent: usize,
+    pub action: usize,
+    /// The policy's probability of that action.
+    pub prior: f32,
+    pub visits: u32,
+    /// Mean of the returns from here on, its own reward included.
+    pub value: f32,
+}
+
 /// A state of a tree. Its index is also the slot of the environment that is in this state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Node {
