@@ -3,9 +3,8 @@
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
-use twisterl::rl::evaluate::{evaluate, solve, EvalConfig};
-use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
+use twisterl::solve::{evaluate, solve, EvalConfig, Starts};
 use twisterl::testing::{random_policy, Widths};
 
 const EPISODES: usize = 1000;

@@ -1,7 +1,7 @@
 //! Reinforcement learning for puzzle-like decision problems.
 //!
 //! [`rl::env::Env`] is what an environment implements; [`nn::Policy`] evaluates batches of
-//! observations; [`collector`] plays episodes for training, [`rl::evaluate`] for judging and
+//! observations; [`collector`] plays episodes for training, [`solve`] for judging and
 //! solving. Every random draw comes from a stream named by (seed, iteration, lane), so results
 //! do not depend on the number of threads.
 
@@ -16,6 +16,7 @@ pub mod obs;
 pub mod rl;
 pub mod rng;
 pub mod search;
+pub mod solve;
 pub mod testing;
 
 #[cfg(feature = "python_bindings")]

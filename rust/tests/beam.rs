@@ -11,10 +11,9 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::{masked_log_softmax, Policy, Scratch};
 use twisterl::obs::SparseRows;
 use twisterl::rl::env::Env;
-use twisterl::rl::evaluate::{evaluate, Episode, EvalConfig, Strategy};
-use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
-use twisterl::search::{BeamConfig, Budget};
+use twisterl::search::Budget;
+use twisterl::solve::{evaluate, BeamConfig, Episode, EvalConfig, Starts, Strategy};
 
 fn config(width: usize) -> EvalConfig {
     weighted(width, 0.0)

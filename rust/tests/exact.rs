@@ -14,9 +14,9 @@ use twisterl::exact::meter::Meter;
 use twisterl::exact::patterns::Patterns;
 use twisterl::exact::{Answer, Solver};
 use twisterl::rl::env::Env;
-use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
 use twisterl::search::Budget;
+use twisterl::solve::Starts;
 use twisterl::Error;
 
 fn puzzle(width: usize, height: usize) -> Puzzle {

@@ -11,10 +11,9 @@ use twisterl::envs::parameters::Kind;
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
-use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
-use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
 use twisterl::search::{explore, RootSelection, TreeConfig, Truncation};
+use twisterl::solve::{evaluate, EvalConfig, Starts, Strategy};
 use twisterl::testing::{untwisted_policy, Widths};
 
 fn word(value: &Value) -> u64 {

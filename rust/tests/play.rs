@@ -11,8 +11,7 @@ use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Trunc
 use twisterl::collector::Rollout;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::{Env, Twists};
-use twisterl::rl::evaluate::{evaluate, solve, EvalConfig};
-use twisterl::rl::starts::Starts;
+use twisterl::solve::{evaluate, solve, EvalConfig, Starts};
 use twisterl::{Error, Result};
 
 fn config() -> PpoConfig {
@@ -105,7 +104,7 @@ fn evaluation_is_reproducible_and_more_tries_help() {
     for (once, often) in once.iter().zip(&often) {
         assert!((often.success, often.reward) >= (once.success, once.reward));
     }
-    let solved = |episodes: &[twisterl::rl::evaluate::Episode]| {
+    let solved = |episodes: &[twisterl::solve::Episode]| {
         episodes.iter().filter(|episode| episode.success).count()
     };
     assert!(solved(&often) > solved(&once));

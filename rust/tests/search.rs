@@ -13,10 +13,9 @@ use twisterl::collector::ppo::DifficultyDistribution;
 use twisterl::collector::Rollout;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
-use twisterl::rl::evaluate::{evaluate, EvalConfig, Strategy};
-use twisterl::rl::starts::Starts;
 use twisterl::rng::Rng;
 use twisterl::search::{Budget, RootSelection, SelfPlay, TreeConfig};
+use twisterl::solve::{evaluate, EvalConfig, Starts, Strategy};
 use twisterl::Result;
 
 fn config() -> AzConfig {

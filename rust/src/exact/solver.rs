@@ -14,9 +14,9 @@ use crate::engine::pool::{num_workers, run, Poll};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
-use crate::rl::starts::Starts;
 use crate::rng::Rng;
 use crate::search::Budget;
+use crate::solve::Starts;
 
 /// The largest sliding puzzle of which all states are kept.
 const TABLE_CELLS: usize = 9;
@@ -91,7 +91,7 @@ impl Solver {
     /// The optimum of every start, in order; `actions` tells whether it is proven.
     ///
     /// `budget.nodes` is for each start, `budget.time` for all of them together. Starts and
-    /// `seed` mean the same states as in [`evaluate`](crate::rl::evaluate::evaluate).
+    /// `seed` mean the same states as in [`evaluate`](crate::solve::evaluate).
     ///
     /// # Errors
     /// If a start is no state or has no solution, the environment fails, or `poll` does.

@@ -15,8 +15,7 @@ use super::run::{signal_poll, Run};
 use super::strategy::{eval_config, Tries};
 use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
 use crate::error::Error;
-use crate::rl::evaluate::{evaluate, solve, Episode};
-use crate::rl::starts::Starts;
+use crate::solve::{evaluate, solve, Episode, Starts};
 
 /// Collects PPO episodes; one object for a run, so that iterations are counted.
 #[pyclass(name = "PPOCollector", module = "twisterl.twisterl.collector", subclass, frozen)]

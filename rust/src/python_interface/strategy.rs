@@ -9,8 +9,8 @@ use pyo3::types::PyDict;
 use super::collector::not_one_of;
 use super::read::Argument;
 use crate::error::Error;
-use crate::rl::evaluate::{EvalConfig, Strategy};
-use crate::search::{BeamConfig, Budget, RootSelection, TreeConfig};
+use crate::search::{Budget, RootSelection, TreeConfig};
+use crate::solve::{BeamConfig, EvalConfig, Strategy};
 
 /// Used by a beam search that names no width.
 const BEAM_WIDTH: usize = 64;

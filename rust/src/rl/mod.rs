@@ -1,7 +1,5 @@
-//! Environments and what is played with them.
+//! Environments, alone and in batches.
 
 pub mod env;
-pub mod evaluate;
 mod lanes;
-pub mod starts;
 pub mod vec_env;

@@ -2,9 +2,9 @@
 
 use std::sync::RwLock;
 
+use super::config::{Budget, SelfPlay, TreeConfig};
 use super::play::{play, Forester, SearchRules};
 use super::tree::ExploredState;
-use super::{Budget, SelfPlay, TreeConfig};
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Episodes, Visit};
 use crate::engine::pool::Poll;

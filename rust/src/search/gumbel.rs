@@ -5,10 +5,11 @@
 //! (algorithm 2); below, visits follow the improved policy (section 5). Softmax ignores what all
 //! logits share, so the logarithm of the prior stands for the logit.
 
+use super::config::TreeConfig;
 use super::dirichlet::positive_unit;
+use super::returns::ReturnRange;
 use super::select::{below, first_largest};
 use super::tree::{Edge, Node, ILLEGAL};
-use super::{TreeConfig, Value};
 use crate::rng::Rng;
 
 /// `c_visit` of equation 8.
@@ -119,9 +120,9 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Completes the values of `edges` by the mixed value (equation 33) and weights them by
     /// `sigma(q) = (c_visit + max N(b)) * c_scale * q` (equation 8), where `q` is scaled to a
-    /// range of length 1 as [`Value::scale`] says.
+    /// range of length 1 as [`ReturnRange::scale`] says.
     #[inline]
-    fn new(node: &Node, edges: &'a [Edge], config: &TreeConfig, range: &Value) -> Self {
+    fn new(node: &Node, edges: &'a [Edge], config: &TreeConfig, range: &ReturnRange) -> Self {
         let (mut visits, mut most) = (0, 0);
         let (mut prior, mut expected) = (0.0, 0.0);
         for edge in edges.iter().filter(|edge| edge.visits > 0) {
@@ -186,7 +187,7 @@ pub(super) fn at_root(
     (node, edges): (&Node, &[Edge]),
     root: &mut Root,
     config: &TreeConfig,
-    range: &Value,
+    range: &ReturnRange,
 ) -> usize {
     let visits = root.halving.next();
     root.best(&Plan::new(node, edges, config, range), visits)
@@ -199,7 +200,7 @@ pub(super) fn inside(
     (node, edges): (&Node, &[Edge]),
     policy: &mut [f32],
     config: &TreeConfig,
-    range: &Value,
+    range: &ReturnRange,
 ) -> usize {
     let plan = Plan::new(node, edges, config, range);
     plan.improve(policy);
@@ -218,7 +219,7 @@ pub(super) fn decide(
     root: &Root,
     policy: &mut [f32],
     config: &TreeConfig,
-    range: &Value,
+    range: &ReturnRange,
 ) -> usize {
     let plan = Plan::new(node, edges, config, range);
     plan.improve(policy);

@@ -6,8 +6,11 @@ mod grow;
 
 use std::sync::RwLock;
 
+use super::config::{Budget, SelfPlay, TreeConfig, Truncation};
+use super::gumbel;
+use super::returns::ReturnRange;
 use super::tree::{ExploredState, Forest, Step, ILLEGAL};
-use super::{gumbel, Budget, SelfPlay, TreeConfig, Truncation, Value};
+
 use crate::engine::cache::Cache;
 use crate::engine::evaluator::Evaluator;
 use crate::engine::lockstep::{check_views, Episodes};
@@ -76,7 +79,7 @@ struct Game {
     /// Moves made.
     moves: usize,
     path: Vec<Step>,
-    range: Value,
+    range: ReturnRange,
     /// Simulations that this move's search has still to make.
     simulations: usize,
     gumbel: gumbel::Root,
@@ -148,7 +151,7 @@ impl<'a> Forester<'a> {
             status: Status::default(),
             moves: 0,
             path: Vec::with_capacity(per_game),
-            range: Value::default(),
+            range: ReturnRange::default(),
             simulations: 0,
             gumbel: gumbel::Root::new(num_actions),
             nodes: 0,

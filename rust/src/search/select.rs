@@ -1,7 +1,7 @@
 //! Which way a simulation goes.
 
+use super::config::TreeConfig;
 use super::tree::{Edge, Node, ILLEGAL};
-use super::TreeConfig;
 
 /// The action of the largest `Q(s, a) + U(s, a)`, the first of equals;
 /// `U(s, a) = C * P(s, a) * sqrt(N(s)) / (1 + N(s, a))` (Silver et al. 2017, "Mastering the game
@@ -9,7 +9,7 @@ use super::TreeConfig;
 ///
 /// `N(s)` counts the evaluation of `s` itself, so that the first visit already follows the prior.
 /// An action without visits is worth what its state has been worth so far, so that it is neither
-/// preferred nor shunned. `Q` is multiplied by `scale`, that of [`super::Value::scale`].
+/// preferred nor shunned. `Q` is multiplied by `scale`, that of [`super::returns::ReturnRange::scale`].
 #[inline]
 pub(super) fn puct(node: &Node, edges: &[Edge], config: &TreeConfig, scale: f32) -> usize {
     let exploration = config.exploration * (node.visits as f32).sqrt();

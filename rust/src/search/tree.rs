@@ -1,6 +1,6 @@
 //! The trees of all games in one arena, sized once.
 
-use super::Value;
+use super::returns::ReturnRange;
 
 /// An edge that no simulation has taken.
 pub(super) const UNBORN: u32 = u32::MAX;
@@ -134,7 +134,7 @@ impl Forest {
     ///
     /// A return is `r_t + gamma * r_{t+1} + ...`, where `r_t` belongs to being in state `t`.
     #[inline]
-    pub fn back_up(&mut self, path: &[Step], last: u32, gamma: f32, range: &mut Value) {
+    pub fn back_up(&mut self, path: &[Step], last: u32, gamma: f32, range: &mut ReturnRange) {
         let mut value = self.nodes[last as usize].value;
         self.nodes[last as usize].include(value);
         for &Step { node, action } in path.iter().rev() {

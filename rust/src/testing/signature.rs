@@ -17,9 +17,8 @@ use crate::envs::{Entry, ENVIRONMENTS};
 use crate::error::Result;
 use crate::nn::{EmbeddingBag, Linear, Policy, Sequential};
 use crate::rl::env::Env;
-use crate::rl::evaluate::{evaluate, EvalConfig};
-use crate::rl::starts::Starts;
 use crate::rng::Rng;
+use crate::solve::{evaluate, EvalConfig, Starts};
 
 const SEED: u64 = 1;
 const LANES: usize = 256;

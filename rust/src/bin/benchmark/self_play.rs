@@ -4,9 +4,8 @@ use twisterl::collector::az::{AzConfig, Collector};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
-use twisterl::rl::evaluate::{evaluate, EvalConfig};
-use twisterl::rl::starts::Starts;
 use twisterl::search::{RootSelection, TreeConfig};
+use twisterl::solve::{evaluate, EvalConfig, Starts};
 use twisterl::testing::{random_policy, Widths};
 use twisterl::Result;
 

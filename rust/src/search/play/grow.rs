@@ -6,8 +6,10 @@ use crate::engine::lockstep::draw;
 use crate::error::{Error, Result};
 use crate::nn::masked_softmax;
 use crate::rl::env::Status;
+use crate::search::config::{RootSelection, SelfPlay, Truncation};
+use crate::search::dirichlet;
+use crate::search::returns::ReturnRange;
 use crate::search::tree::{Node, Step};
-use crate::search::{dirichlet, RootSelection, SelfPlay, Truncation, Value};
 
 impl Forester<'_> {
     /// Takes what view `i` shows into `game`'s tree.
@@ -107,7 +109,7 @@ impl Forester<'_> {
         let root = game as u32;
         let state = &mut self.games[game];
         state.phase = Phase::Search;
-        state.range = Value::default();
+        state.range = ReturnRange::default();
         if !state.follows_plan {
             state.plan.clear();
             state.plan_reward = f32::NEG_INFINITY;

@@ -11,16 +11,16 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::config::{BeamConfig, EvalConfig};
+use super::episode::Episode;
 use super::frontier::Frontier;
-use super::BeamConfig;
+use super::starts::Starts;
 use crate::engine::lockstep::check_views;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
 use crate::nn::{Policy, Scratch};
 use crate::obs::SparseRows;
 use crate::rl::env::Env;
-use crate::rl::evaluate::{Episode, EvalConfig};
-use crate::rl::starts::Starts;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
 
@@ -35,7 +35,7 @@ const ROWS_PER_THREAD: usize = 192;
 /// States are seen through no permutation. Without a solution an episode is the best of those that
 /// ended, or the likeliest of the deepest states. The result does not depend on `config.num_cores`,
 /// a limit of time aside. `env` stays as it is.
-pub(crate) fn search(
+pub(super) fn search(
     env: &dyn Env,
     policy: &Policy,
     starts: Starts<'_>,

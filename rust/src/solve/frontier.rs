@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::{BeamConfig, Budget};
+use super::config::BeamConfig;
+use super::episode::Episode;
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
 use crate::nn::masked_log_softmax;
 use crate::obs::SparseRows;
-use crate::rl::evaluate::Episode;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
+use crate::search::Budget;
 
 /// A state in the beam.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Where episodes that are judged begin.
 
-use super::env::Env;
 use crate::error::Result;
+use crate::rl::env::Env;
 use crate::rng::Rng;
 
 /// Keeps the streams of evaluation apart from those of collection with the same seed.

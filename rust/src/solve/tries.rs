@@ -1,114 +1,34 @@
-//! Playing episodes to judge a policy or to solve a state.
+//! Tries by the policy's own actions or by tree searches, many side by side; the best of each
+//! start counts.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::RwLock;
 use std::time::Instant;
 
-use super::env::{Env, Status};
+use super::config::{EvalConfig, Strategy};
+use super::episode::Episode;
 use super::starts::Starts;
-use super::vec_env::{Move, VecEnv};
 use crate::engine::cache::Cache;
-use crate::engine::lockstep::{check_fit, play, Episodes, Visit};
+use crate::engine::lockstep::{self, Episodes, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::rules::{Choice, PlayRules};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::Policy;
+use crate::rl::env::{Env, Status};
+use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
-use crate::search::{self, beam, BeamConfig, Budget, Forester, SearchRules, SelfPlay, TreeConfig};
+use crate::search::{self, Budget, Forester, SearchRules, SelfPlay};
 
 /// Lanes of a worker. Evaluation meets most states more than once, so most steps need no network.
 const LANES: usize = 256;
 /// Games that a worker searches side by side.
 const GAMES: usize = 64;
 
-/// How a start is solved.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Strategy {
-    /// The policy's own actions, sampled or the likeliest.
-    #[default]
-    Policy,
-    /// A tree search before every action. The way to a solved state inside the tree is played
-    /// without further searches as long as it leads where the tree says.
-    Mcts(TreeConfig),
-    /// The best states of every depth, this many.
-    Beam(BeamConfig),
-}
-
-/// How episodes are played.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EvalConfig {
-    pub strategy: Strategy,
-    /// Take the likeliest action instead of sampling.
-    pub deterministic: bool,
-    /// Tries for each start; the best by (success, reward) counts.
-    pub num_searches: usize,
-    /// Capped at what the machine has.
-    pub num_cores: usize,
-    /// Of each start.
-    pub budget: Budget,
-}
-
-impl Default for EvalConfig {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::Policy,
-            deterministic: false,
-            num_searches: 1,
-            num_cores: 1,
-            budget: Budget::default(),
-        }
-    }
-}
-
-/// The best try from one start.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Episode {
-    pub success: bool,
-    /// Sum of the rewards of all states, first and last included.
-    pub reward: f32,
-    /// The actions played, or what the environment says is its solution.
-    pub actions: Vec<i64>,
-    /// States that were given to the policy for this start, by all tries.
-    pub nodes: u64,
-}
-
-/// Plays from every start and returns the best try of each, in order.
-///
-/// Try `k` from start `e` draws from the stream (`seed`, `k`, `e`) alone: the result does not
-/// depend on `num_cores`. `env` stays as it is.
+/// Plays `config.num_searches` tries from every start and returns the best of each.
 ///
 /// # Errors
-/// If the strategy is out of range, the policy does not fit the environment, a start is no state or
-/// cannot be solved, no action is legal in a state that is not final, an environment fails, or
-/// `poll` does.
-pub fn evaluate(
-    env: &dyn Env,
-    policy: &Policy,
-    starts: Starts<'_>,
-    config: &EvalConfig,
-    seed: u64,
-    poll: Poll<'_>,
-) -> Result<Vec<Episode>> {
-    check_fit(env, policy)?;
-    if config.num_searches == 0 {
-        return Err(Error::invalid("num_searches", "at least 1", 0));
-    }
-    match config.strategy {
-        Strategy::Policy => {}
-        Strategy::Mcts(tree) => tree.check()?,
-        Strategy::Beam(beam) => beam.check()?,
-    }
-    starts.check(env)?;
-    if starts.is_empty() {
-        return Ok(Vec::new());
-    }
-    match config.strategy {
-        Strategy::Policy | Strategy::Mcts(_) => play_tries(env, policy, starts, config, seed, poll),
-        Strategy::Beam(beam) => beam::search(env, policy, starts, beam, config, seed, poll),
-    }
-}
-
-fn play_tries(
+/// If no action is legal in a state that is not final, an environment fails, or `poll` does.
+pub(super) fn play(
     env: &dyn Env,
     policy: &Policy,
     starts: Starts<'_>,
@@ -149,7 +69,7 @@ fn play_tries(
             search::play(&mut forester, &mut *slots, &mut judge, poll)?;
         } else {
             let rules = PlayRules { choice, cache: true, evaluate_final: false };
-            play(&mut *env.lanes(lanes)?, policy, rules, &mut judge, poll)?;
+            lockstep::play(&mut *env.lanes(lanes)?, policy, rules, &mut judge, poll)?;
         }
         Ok(judge.results)
     })?;
@@ -162,21 +82,6 @@ fn play_tries(
         }
     }
     Ok(episodes)
-}
-
-/// Plays from the environment's current state and returns the best try.
-///
-/// # Errors
-/// As [`evaluate`].
-pub fn solve(
-    env: &dyn Env,
-    policy: &Policy,
-    config: &EvalConfig,
-    seed: u64,
-    poll: Poll<'_>,
-) -> Result<Episode> {
-    let mut episodes = evaluate(env, policy, Starts::Current, config, seed, poll)?;
-    Ok(episodes.pop().unwrap_or_default())
 }
 
 /// A try that a lane is playing.

@@ -1,0 +1,84 @@
+//! What is asked of an evaluation or a solution.
+
+use crate::error::{Error, Result};
+use crate::search::{Budget, TreeConfig};
+
+/// Two states for each of its width are made ready: gigabytes at this one.
+const MOST_BEAM_WIDTH: usize = 10_000_000;
+
+/// How a start is solved.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Strategy {
+    /// The policy's own actions, sampled or the likeliest.
+    #[default]
+    Policy,
+    /// A tree search before every action. The way to a solved state inside the tree is played
+    /// without further searches as long as it leads where the tree says.
+    Mcts(TreeConfig),
+    /// The best states of every depth, this many.
+    Beam(BeamConfig),
+}
+
+/// How episodes are played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EvalConfig {
+    pub strategy: Strategy,
+    /// Take the likeliest action instead of sampling.
+    pub deterministic: bool,
+    /// Tries for each start; the best by (success, reward) counts.
+    pub num_searches: usize,
+    /// Capped at what the machine has.
+    pub num_cores: usize,
+    /// Of each start.
+    pub budget: Budget,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Policy,
+            deterministic: false,
+            num_searches: 1,
+            num_cores: 1,
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// A beam search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BeamConfig {
+    /// States kept at every depth, 1 to 10,000,000.
+    pub width: usize,
+    /// What a state's value adds to the log-probability of the path to it. Not negative.
+    pub value_weight: f32,
+}
+
+impl BeamConfig {
+    /// Refuses a configuration that is out of range.
+    pub fn check(&self) -> Result<()> {
+        if !(1..=MOST_BEAM_WIDTH).contains(&self.width) {
+            let expected = format!("an integer in 1..={MOST_BEAM_WIDTH}");
+            return Err(Error::invalid("beam_width", expected, self.width));
+        }
+        if !(self.value_weight.is_finite() && self.value_weight >= 0.0) {
+            let expected = "a number that is not negative";
+            return Err(Error::invalid("beam_value_weight", expected, self.value_weight));
+        }
+        Ok(())
+    }
+}
+
+impl EvalConfig {
+    /// Refuses a configuration that is out of range.
+    pub fn check(&self) -> Result<()> {
+        if self.num_searches == 0 {
+            return Err(Error::invalid("num_searches", "at least 1", 0));
+        }
+        match self.strategy {
+            Strategy::Policy => Ok(()),
+            Strategy::Mcts(tree) => tree.check(),
+            Strategy::Beam(beam) => beam.check(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Playing episodes to judge a policy or to solve a state.
+//!
+//! A [`Strategy`] says how a start is solved: by tries of the policy's own actions or of tree searches
+//! (`tries.rs`), or by a beam of states (`beam.rs`).
+
+mod beam;
+mod config;
+mod episode;
+mod frontier;
+mod starts;
+mod tries;
+
+use crate::engine::lockstep::check_fit;
+use crate::engine::pool::Poll;
+use crate::error::Result;
+use crate::nn::Policy;
+use crate::rl::env::Env;
+
+pub use config::{BeamConfig, EvalConfig, Strategy};
+pub use episode::Episode;
+pub use starts::Starts;
+
+/// Plays from every start and returns the best try of each, in order.
+///
+/// Try `k` from start `e` draws from the stream (`seed`, `k`, `e`) alone: the result does not
+/// depend on `num_cores`. `env` stays as it is.
+///
+/// # Errors
+/// If the strategy is out of range, the policy does not fit the environment, a start is no state or
+/// cannot be solved, no action is legal in a state that is not final, an environment fails, or
+/// `poll` does.
+pub fn evaluate(
+    env: &dyn Env,
+    policy: &Policy,
+    starts: Starts<'_>,
+    config: &EvalConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Episode>> {
+    check_fit(env, policy)?;
+    config.check()?;
+    starts.check(env)?;
+    if starts.is_empty() {
+        return Ok(Vec::new());
+    }
+    match config.strategy {
+        Strategy::Policy | Strategy::Mcts(_) => {
+            tries::play(env, policy, starts, config, seed, poll)
+        }
+        Strategy::Beam(beam) => beam::search(env, policy, starts, beam, config, seed, poll),
+    }
+}
+
+/// Plays from the environment's current state and returns the best try.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn solve(
+    env: &dyn Env,
+    policy: &Policy,
+    config: &EvalConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Episode> {
+    let mut episodes = evaluate(env, policy, Starts::Current, config, seed, poll)?;
+    Ok(episodes.pop().unwrap_or_default())
+}
