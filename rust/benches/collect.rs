@@ -19,7 +19,8 @@ fn ppo(criterion: &mut Criterion) {
         for cache in [false, true] {
             for num_cores in [1, 2] {
                 let config = config(num_cores, cache);
-                let run = || collect(&env, &policy, &config, 0, 0, &mut || Ok(())).unwrap();
+                let run =
+                    || collect(&env, &policy, &config, &config.work(0, 0), &mut || Ok(())).unwrap();
                 group.throughput(Throughput::Elements(run().len() as u64));
                 let name = if cache { "cached" } else { "exact" };
                 let id = BenchmarkId::new(name, format!("{side}x{side}/{num_cores} threads"));
@@ -34,11 +35,14 @@ fn rows(criterion: &mut Criterion) {
     for side in [3, 4] {
         let env = Puzzle::new(side, side, 32, 2, 256).unwrap();
         let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 0).unwrap();
-        let rollout = collect(&env, &policy, &config(1, true), 0, 0, &mut || Ok(())).unwrap();
-        let twists: Vec<i32> = rollout.twists.iter().map(|&twist| twist as i32).collect();
-        group.throughput(Throughput::Elements(rollout.len() as u64));
+        let config = config(1, true);
+        let table = collect(&env, &policy, &config, &config.work(0, 0), &mut || Ok(())).unwrap();
+        let twists = table.get::<i64>("twists").unwrap();
+        let twists: Vec<i32> = twists.iter().map(|&twist| twist as i32).collect();
+        let rows = table.rows("obs").unwrap();
+        group.throughput(Throughput::Elements(table.len() as u64));
         group.bench_function(format!("{side}x{side}"), |b| {
-            b.iter(|| distinct_rows(&rollout.rows, &twists));
+            b.iter(|| distinct_rows(rows, &twists));
         });
     }
 }

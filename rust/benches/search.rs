@@ -33,8 +33,11 @@ fn self_play(criterion: &mut Criterion) {
                 for num_cores in [1, 2] {
                     let config = config(num_cores, cache, root);
                     let mut collector = Collector::default();
-                    let mut run =
-                        || collector.collect(&env, &policy, &config, 0, 0, &mut || Ok(())).unwrap();
+                    let mut run = || {
+                        collector
+                            .collect(&env, &policy, &config, &config.work(0, 0), &mut || Ok(()))
+                            .unwrap()
+                    };
                     group.throughput(Throughput::Elements(run().1.simulations));
                     let name = if cache { "cached" } else { "exact" };
                     let id = format!("{root:?}/{network}/{num_cores} threads");

@@ -138,7 +138,9 @@ fn collection_allocates_for_its_result_alone() {
             let config = PpoConfig { num_episodes, cache, ..PpoConfig::default() };
             let mut steps = 0;
             let counted = allocations(|| {
-                steps = collect(&env, &policy, &config, 0, 0, &mut || Ok(())).unwrap().len();
+                steps = collect(&env, &policy, &config, &config.work(0, 0), &mut || Ok(()))
+                    .unwrap()
+                    .len();
             });
             (steps, counted)
         };
@@ -173,7 +175,8 @@ fn a_simulation_allocates_nothing() {
                 };
                 let mut simulations = 0;
                 let counted = allocations(|| {
-                    let run = az::collect(&env, &policy, &config, 0, 0, &mut || Ok(()));
+                    let run =
+                        az::collect(&env, &policy, &config, &config.work(0, 0), &mut || Ok(()));
                     simulations = run.unwrap().1.simulations;
                 });
                 // Every slot of the environment is a copy with a board of its own; below a Gumbel

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::random_policy;
 use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
-use twisterl::collector::Rollout;
+use twisterl::collector::{Table, Work};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::{Env, Twists};
 use twisterl::solve::{evaluate, solve, EvalConfig, Starts};
@@ -26,8 +26,8 @@ fn config() -> PpoConfig {
     }
 }
 
-fn collected(env: &dyn Env, config: &PpoConfig, iteration: u64) -> Result<Rollout> {
-    collect(env, &random_policy(env, 5), config, 11, iteration, &mut || Ok(()))
+fn collected(env: &dyn Env, config: &PpoConfig, iteration: u64) -> Result<Table> {
+    collect(env, &random_policy(env, 5), config, &config.work(11, iteration), &mut || Ok(()))
 }
 
 #[test]
@@ -46,27 +46,61 @@ fn threads_and_cache_change_nothing() {
 #[test]
 fn rollouts_obey_the_environment() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
-    let rollout = collected(&env, &config(), 0).unwrap();
-    for pair in rollout.episode_starts.windows(2) {
+    let table = collected(&env, &config(), 0).unwrap();
+    let (rows, masks) = (table.rows("obs").unwrap(), table.get::<bool>("masks").unwrap());
+    let (actions, all_logits) =
+        (table.get::<i64>("actions").unwrap(), table.get::<f32>("logits").unwrap());
+    let log_probs = table.get::<f32>("log_probs").unwrap();
+    let rewards = table.get::<f32>("rewards").unwrap();
+    for pair in table.episode_starts.windows(2) {
         let (from, to) = (pair[0] as usize, pair[1] as usize);
-        let state: Vec<i64> = rollout.rows.row(from).iter().map(|&k| i64::from(k % 9)).collect();
+        let state: Vec<i64> = rows.row(from).iter().map(|&k| i64::from(k % 9)).collect();
         let mut replay = env.clone();
         replay.try_set_state(&state).unwrap();
         for row in from..to {
-            let seen: Vec<usize> = rollout.rows.row(row).iter().map(|&k| k as usize).collect();
+            let seen: Vec<usize> = rows.row(row).iter().map(|&k| k as usize).collect();
             assert_eq!(replay.observe(), seen);
-            assert_eq!(rollout.masks[row * 4..][..4], replay.masks());
-            let action = rollout.actions[row] as usize;
+            assert_eq!(masks[row * 4..][..4], replay.masks());
+            let action = actions[row] as usize;
             assert!(replay.masks()[action]);
-            let logits = &rollout.logits[row * 4..][..4];
+            let logits = &all_logits[row * 4..][..4];
             let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
             let log_prob = f64::from(logits[action]) - sum.ln();
-            assert!((log_prob - f64::from(rollout.log_probs[row])).abs() < 1e-5);
+            assert!((log_prob - f64::from(log_probs[row])).abs() < 1e-5);
             replay.step(action);
         }
-        let last = rollout.rewards[to - 1];
+        let last = rewards[to - 1];
         assert!(last == 1.0 || last == -0.5);
     }
+}
+
+#[test]
+fn a_part_of_the_work_has_the_rows_of_the_whole() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let policy = random_policy(&env, 5);
+    let whole = collected(&env, &config(), 3).unwrap();
+    for episodes in [0..1, 40..97, 149..150] {
+        let work = Work { seed: 11, iteration: 3, episodes: episodes.clone() };
+        let part = collect(&env, &policy, &config(), &work, &mut || Ok(())).unwrap();
+        let starts = &whole.episode_starts[episodes.start as usize..=episodes.end as usize];
+        let first = starts[0];
+        let shifted: Vec<i64> = starts.iter().map(|start| start - first).collect();
+        assert_eq!(part.episode_starts, shifted);
+        let rows = first as usize..*starts.last().unwrap() as usize;
+        for name in ["log_probs", "values", "rewards", "advantages", "returns"] {
+            assert_eq!(
+                part.get::<f32>(name).unwrap(),
+                &whole.get::<f32>(name).unwrap()[rows.clone()]
+            );
+        }
+        for row in 0..part.len() {
+            let (part, whole) = (part.rows("obs").unwrap(), whole.rows("obs").unwrap());
+            assert_eq!(part.row(row), whole.row(rows.start + row));
+        }
+    }
+    let none = Work { seed: 11, iteration: 3, episodes: 60..60 };
+    let error = collect(&env, &policy, &config(), &none, &mut || Ok(())).unwrap_err();
+    assert_eq!(error.to_string(), "episodes: expected at least one, got 60..60");
 }
 
 #[test]
@@ -75,15 +109,18 @@ fn truncation_is_as_configured() {
     let terminal = collected(&env, &config(), 0).unwrap();
     let truncation = Truncation::Bootstrap;
     let bootstrap = collected(&env, &PpoConfig { truncation, ..config() }, 0).unwrap();
+    let floats = |table: &'_ Table, name| table.get::<f32>(name).unwrap().to_vec();
+    let (rewards, returns) = (floats(&terminal, "rewards"), floats(&terminal, "returns"));
+    let (values, bootstrapped) = (floats(&bootstrap, "values"), floats(&bootstrap, "returns"));
     let mut cut = 0;
     for end in &terminal.episode_starts[1..] {
         let last = *end as usize - 1;
-        if terminal.rewards[last] == -0.5 {
-            assert_eq!(terminal.returns[last], -0.5);
-            assert_eq!(bootstrap.returns[last], bootstrap.values[last]);
+        if rewards[last] == -0.5 {
+            assert_eq!(returns[last], -0.5);
+            assert_eq!(bootstrapped[last], values[last]);
             cut += 1;
         } else {
-            assert_eq!(bootstrap.returns[last], 1.0);
+            assert_eq!(bootstrapped[last], 1.0);
         }
     }
     assert!(cut > 0);
@@ -143,7 +180,8 @@ fn bad_input_is_refused_before_any_work() {
     assert!(message(PpoConfig { gae_lambda: f32::NAN, ..config() }).starts_with("lambda"));
     let other = Puzzle::new(4, 4, 12, 2, 64).unwrap();
     let policy = random_policy(&other, 0);
-    let error = collect(&env, &policy, &config(), 0, 0, &mut || Ok(())).unwrap_err();
+    let work = config().work(0, 0);
+    let error = collect(&env, &policy, &config(), &work, &mut || Ok(())).unwrap_err();
     assert!(error.to_string().contains("features"), "{error}");
     let eval = EvalConfig { deterministic: true, ..EvalConfig::default() };
     let states = [vec![0, 1, 2, 3, 4, 5, 6, 7, 8], vec![0, 2, 1, 3, 4, 5, 6, 7, 8]];
@@ -159,7 +197,8 @@ fn an_interrupt_ends_the_work() {
     let policy = random_policy(&env, 0);
     for num_cores in [1, 2] {
         let config = PpoConfig { num_cores, num_episodes: 100_000_000, ..config() };
-        let result = collect(&env, &policy, &config, 0, 0, &mut || Err(Error::Interrupted));
+        let result =
+            collect(&env, &policy, &config, &config.work(0, 0), &mut || Err(Error::Interrupted));
         assert!(matches!(result, Err(Error::Interrupted)));
     }
 }
@@ -228,11 +267,11 @@ fn mirrored() -> Mirrored {
 fn each_decision_observes_once_and_twists_are_recorded() {
     let env = mirrored();
     let config = PpoConfig { cache: false, ..config() };
-    let rollout = collected(&env, &config, 0).unwrap();
-    assert_eq!(env.observations.load(Ordering::Relaxed), rollout.len());
-    assert!(rollout.twists.contains(&0) && rollout.twists.contains(&1));
-    assert!(!rollout.twists.contains(&-1));
-    assert_eq!(collected(&env, &PpoConfig { cache: true, ..config }, 0).unwrap(), rollout);
+    let table = collected(&env, &config, 0).unwrap();
+    assert_eq!(env.observations.load(Ordering::Relaxed), table.len());
+    let twists = table.get::<i64>("twists").unwrap();
+    assert!(twists.contains(&0) && twists.contains(&1) && !twists.contains(&-1));
+    assert_eq!(collected(&env, &PpoConfig { cache: true, ..config }, 0).unwrap(), table);
 }
 
 #[test]

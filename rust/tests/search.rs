@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::random_policy;
 use twisterl::collector::az::{collect, AzConfig};
 use twisterl::collector::ppo::DifficultyDistribution;
-use twisterl::collector::Rollout;
+use twisterl::collector::Table;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
@@ -32,8 +32,9 @@ fn config() -> AzConfig {
     }
 }
 
-fn collected(env: &dyn Env, config: &AzConfig, iteration: u64) -> Result<Rollout> {
-    Ok(collect(env, &random_policy(env, 5), config, 11, iteration, &mut || Ok(()))?.0)
+fn collected(env: &dyn Env, config: &AzConfig, iteration: u64) -> Result<Table> {
+    let work = config.work(11, iteration);
+    Ok(collect(env, &random_policy(env, 5), config, &work, &mut || Ok(()))?.0)
 }
 
 #[test]
@@ -58,18 +59,22 @@ fn threads_and_cache_change_nothing() {
 #[test]
 fn targets_are_visits_and_discounted_rewards() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
-    let rollout = collected(&env, &config(), 0).unwrap();
+    let table = collected(&env, &config(), 0).unwrap();
+    let floats = |name| table.get::<f32>(name).unwrap();
+    let (rewards, returns, visits) = (floats("rewards"), floats("returns"), floats("visits"));
+    let (masks, actions) =
+        (table.get::<bool>("masks").unwrap(), table.get::<i64>("actions").unwrap());
     let mut longest = 0;
-    for pair in rollout.episode_starts.windows(2) {
+    for pair in table.episode_starts.windows(2) {
         let (from, to) = (pair[0] as usize, pair[1] as usize);
         longest = longest.max(to - from);
         let mut following = 0.0;
         for row in (from..to).rev() {
-            following = rollout.rewards[row] + 0.9 * following;
-            assert!((rollout.returns[row] - following).abs() < 1e-5);
-            let ended = [1.0, -0.5].contains(&rollout.rewards[row]);
-            let target = &rollout.logits[row * 4..][..4];
-            let masks = &rollout.masks[row * 4..][..4];
+            following = rewards[row] + 0.9 * following;
+            assert!((returns[row] - following).abs() < 1e-5);
+            let ended = [1.0, -0.5].contains(&rewards[row]);
+            let target = &visits[row * 4..][..4];
+            let masks = &masks[row * 4..][..4];
             let sum: f32 = target.iter().sum();
             assert!((sum - if ended { 0.0 } else { 1.0 }).abs() < 1e-6, "{target:?}");
             assert!(target.iter().zip(masks).all(|(&share, &legal)| legal || share == 0.0));
@@ -77,7 +82,7 @@ fn targets_are_visits_and_discounted_rewards() {
             assert!(target
                 .iter()
                 .all(|share| (share * 12.0 - (share * 12.0).round()).abs() < 1e-5));
-            assert!(ended || target[rollout.actions[row] as usize] > 0.0);
+            assert!(ended || target[actions[row] as usize] > 0.0);
         }
     }
     assert_eq!(longest, 20, "max_moves");
@@ -245,8 +250,8 @@ fn stateful_and_random_environments_are_searched_as_they_are() {
             let most = if chance.is_some() { 12 } else { 4 };
             assert!(solved.iter().all(|episode| (4..=most).contains(&episode.actions.len())));
             let config = AzConfig { tree, num_episodes: 20, max_moves: 30, ..self::config() };
-            let rollout = collected(&env, &config, 0).unwrap();
-            assert!(rollout.returns.contains(&1.0));
+            let table = collected(&env, &config, 0).unwrap();
+            assert!(table.get::<f32>("returns").unwrap().contains(&1.0));
         }
     }
 }
@@ -307,7 +312,7 @@ fn the_move_made_is_not_the_one_foreseen() {
 #[test]
 fn a_state_without_actions_is_named() {
     let env = Mirrored { no_action: true, ..Mirrored::new(4) };
-    let error = collected(&env, &config(), 0).map(|rollout| rollout.len()).unwrap_err().to_string();
+    let error = collected(&env, &config(), 0).map(|table| table.len()).unwrap_err().to_string();
     assert!(error.contains("features [") && error.contains("no action"), "{error}");
 }
 
@@ -357,7 +362,7 @@ fn hopeless_episodes_are_given_up_but_for_the_exempt() {
     let policy = random_policy(&env, 5);
     let report = |resign_threshold, resign_exempt| {
         let config = AzConfig { resign_threshold, resign_exempt, ..config() };
-        collect(&env, &policy, &config, 11, 0, &mut || Ok(())).unwrap()
+        collect(&env, &policy, &config, &config.work(11, 0), &mut || Ok(())).unwrap()
     };
     let (never, plain) = report(None, 0.0);
     assert_eq!((plain.resigned, plain.spared, plain.episodes), (0, 0, 60));
@@ -365,10 +370,12 @@ fn hopeless_episodes_are_given_up_but_for_the_exempt() {
     let (always, given_up) = report(Some(f32::MAX), 0.0);
     assert_eq!(given_up.resigned, 60 - given_up.solved);
     assert!(always.len() < never.len());
+    let floats = |name| always.get::<f32>(name).unwrap();
+    let (rewards, returns, values) = (floats("rewards"), floats("returns"), floats("values"));
     for pair in always.episode_starts.windows(2) {
         let last = pair[1] as usize - 1;
-        let solved = always.rewards[last] == 1.0;
-        assert!(solved || always.returns[last] == always.values[last]);
+        let solved = rewards[last] == 1.0;
+        assert!(solved || returns[last] == values[last]);
     }
     let (_, spared) = report(Some(f32::MAX), 1.0);
     // Some begin in the solved state, where there is nothing to give up.

@@ -13,7 +13,7 @@ fn puzzle(width: usize, height: usize) -> Puzzle {
 }
 
 fn walks(env: &dyn Env, config: &WalkConfig, iteration: u64) -> Result<Walks> {
-    collect(env, config, 7, iteration, &mut || Ok(()))
+    collect(env, config, &config.work(7, iteration), &mut || Ok(()))
 }
 
 fn config(num_walks: usize, walk_length: usize) -> WalkConfig {
@@ -98,7 +98,8 @@ fn bad_input_is_refused_before_any_work() {
 fn an_interrupt_ends_the_work() {
     for num_cores in [1, 2] {
         let config = WalkConfig { num_cores, ..config(100_000_000, 10) };
-        let found = collect(&puzzle(3, 3), &config, 0, 0, &mut || Err(Error::Interrupted));
+        let found =
+            collect(&puzzle(3, 3), &config, &config.work(0, 0), &mut || Err(Error::Interrupted));
         assert!(matches!(found, Err(Error::Interrupted)));
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{PoisonError, RwLock};
 
 use super::merge::{merge, Part};
 use super::queue::{DifficultyDistribution, EpisodeQueue};
-use super::rollout::Rollout;
+use super::steps::Steps;
+use super::table::Table;
+use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Episodes, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
@@ -59,6 +61,11 @@ impl Default for AzConfig {
 }
 
 impl AzConfig {
+    /// All its episodes in iteration `iteration`.
+    pub fn work(&self, seed: u64, iteration: u64) -> Work {
+        Work::whole(seed, iteration, self.num_episodes)
+    }
+
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
         for (name, count) in [("num_episodes", self.num_episodes), ("max_moves", self.max_moves)] {
@@ -109,16 +116,16 @@ impl AzReport {
     }
 }
 
-/// Plays `num_episodes` episodes from `env.reset()` on, each move by a search.
+/// Plays the episodes of `work` from `env.reset()` on, each move by a search.
 ///
-/// In the result, `logits` holds the search's distribution over actions `[N, A]` (all 0 at the
-/// last state of an episode), `values` what the search found the state to be worth and `returns`
-/// the discounted rewards from the state on, `r_t + gamma * r_{t+1} + ...`, its own included. Where
-/// an episode ends early, `values` stands for what was still to come if it was given up, or cut off
-/// with [`Truncation::Bootstrap`].
+/// Columns: "obs", "masks", "twists", "visits" (the search's distribution over actions `[N, A]`, all
+/// 0 at the last state of an episode), "log_probs", "values" (what the search found the state to be
+/// worth), "rewards", "actions", "advantages", "returns" (the discounted rewards from the state on,
+/// `r_t + gamma * r_{t+1} + ...`, its own included). Where an episode ends early, its last value
+/// stands for what was still to come if it was given up, or cut off with [`Truncation::Bootstrap`].
 ///
-/// Episode `e` draws from the stream (`seed`, `iteration`, `e`) alone, and episodes come back in
-/// order: the result does not depend on `num_cores`. `env` stays as it is.
+/// Episodes come back in their order, so the result does not depend on `num_cores` or `cache`, and
+/// a part of the work has the rows that it has in the whole. `env` stays as it is.
 ///
 /// # Errors
 /// If the configuration is out of range, the policy does not fit the environment, no action is
@@ -127,11 +134,10 @@ pub fn collect(
     env: &dyn Env,
     policy: &Policy,
     config: &AzConfig,
-    seed: u64,
-    iteration: u64,
+    work: &Work,
     poll: Poll<'_>,
-) -> Result<(Rollout, AzReport)> {
-    Collector::default().collect(env, policy, config, seed, iteration, poll)
+) -> Result<(Table, AzReport)> {
+    Collector::default().collect(env, policy, config, work, poll)
 }
 
 /// [`collect`] again and again, with a cache whose memory is kept.
@@ -147,14 +153,14 @@ impl Collector {
         env: &dyn Env,
         policy: &Policy,
         config: &AzConfig,
-        seed: u64,
-        iteration: u64,
+        work: &Work,
         poll: Poll<'_>,
-    ) -> Result<(Rollout, AzReport)> {
+    ) -> Result<(Table, AzReport)> {
         config.check()?;
+        work.check()?;
         check_fit(env, policy)?;
-        let num_workers = num_workers(config.num_cores).min(config.num_episodes);
-        let most_games = GAMES.min(config.num_episodes.div_ceil(num_workers));
+        let num_workers = num_workers(config.num_cores).min(work.len());
+        let most_games = GAMES.min(work.len().div_ceil(num_workers));
         let rules = SearchRules {
             tree: config.tree,
             self_play: config.self_play,
@@ -163,8 +169,7 @@ impl Collector {
             cache: config.cache,
             budget: Budget::default(),
         };
-        let AzConfig { num_episodes, difficulty_distribution, .. } = *config;
-        let queue = EpisodeQueue::new(env, num_episodes, difficulty_distribution, seed, iteration);
+        let queue = EpisodeQueue::new(env, config.difficulty_distribution, work);
         let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
         cache.clear(policy.num_actions() + 1);
         let parts = run(num_workers, &mut *poll, |_, poll| {
@@ -188,7 +193,7 @@ impl Collector {
         report.memory_bytes +=
             self.cache.get_mut().unwrap_or_else(PoisonError::into_inner).memory_bytes();
         let parts: Vec<&Part> = parts.iter().collect();
-        Ok((merge(&parts, policy.num_actions(), num_workers, poll)?, report))
+        Ok((merge(&parts, num_workers, poll)?, report))
     }
 }
 
@@ -196,7 +201,7 @@ impl Collector {
 #[derive(Default)]
 struct Recording {
     episode: usize,
-    rows: Rollout,
+    steps: Steps,
     exempt: bool,
     /// Its value has been below the threshold.
     hopeless: bool,
@@ -210,7 +215,7 @@ impl Recording {
 
 struct Recorder<'a> {
     config: &'a AzConfig,
-    queue: &'a EpisodeQueue,
+    queue: &'a EpisodeQueue<'a>,
     games: Vec<Recording>,
     done: Part,
     report: AzReport,
@@ -223,7 +228,7 @@ impl Episodes for Recorder<'_> {
         };
         let recording = &mut self.games[game];
         recording.episode = episode;
-        recording.rows.clear();
+        recording.steps.clear();
         recording.hopeless = false;
         recording.exempt = match self.config.resign_threshold {
             Some(_) => rng.unit() < self.config.resign_exempt,
@@ -234,7 +239,7 @@ impl Episodes for Recorder<'_> {
 
     fn visit(&mut self, game: usize, visit: &Visit<'_>) -> Result<()> {
         let recording = &mut self.games[game];
-        recording.rows.push(visit);
+        recording.steps.push(visit);
         let low = self.config.resign_threshold.is_some_and(|least| visit.value < least);
         recording.hopeless |= low && !visit.status.is_final;
         Ok(())
@@ -243,7 +248,7 @@ impl Episodes for Recorder<'_> {
     fn stops(&mut self, game: usize, nodes: u64) -> bool {
         self.report.nodes += nodes;
         let recording = &self.games[game];
-        recording.resigns() || recording.rows.len() >= self.config.max_moves
+        recording.resigns() || recording.steps.len() >= self.config.max_moves
     }
 
     fn finish(&mut self, game: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
@@ -251,8 +256,8 @@ impl Episodes for Recorder<'_> {
         let resigned = recording.resigns() && !status.is_final;
         let cut_off = status.truncated || !status.is_final;
         let bootstrap = cut_off && self.config.tree.truncation == Truncation::Bootstrap;
-        sum_rewards(&mut recording.rows, self.config.tree.gamma, resigned || bootstrap);
-        self.done.push(recording.episode, &recording.rows);
+        sum_rewards(&mut recording.steps, self.config.tree.gamma, resigned || bootstrap);
+        self.done.push(recording.episode, recording.steps.columns("visits"));
         self.report.episodes += 1;
         self.report.solved += usize::from(status.success);
         self.report.resigned += usize::from(resigned);
@@ -265,8 +270,8 @@ impl Episodes for Recorder<'_> {
 
 /// `R_t = r_t + gamma * R_{t+1}`, and `R = r` at the end, or `R = V` with `bootstrap`; the advantage
 /// is `R - V`.
-fn sum_rewards(rows: &mut Rollout, gamma: f32, bootstrap: bool) {
-    let Rollout { values, rewards, advantages, returns, .. } = rows;
+fn sum_rewards(steps: &mut Steps, gamma: f32, bootstrap: bool) {
+    let Steps { values, rewards, advantages, returns, .. } = steps;
     advantages.resize(values.len(), 0.0);
     returns.resize(values.len(), 0.0);
     let mut following = None;

@@ -4,8 +4,11 @@ pub mod az;
 mod merge;
 pub mod ppo;
 mod queue;
-mod rollout;
+mod steps;
+mod table;
 pub mod walk;
+mod work;
 
 pub use crate::engine::cache::distinct_rows;
-pub use rollout::Rollout;
+pub use table::{Cell, Cells, Column, Table};
+pub use work::Work;

@@ -4,7 +4,9 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::merge::{merge, Part};
 use super::queue::EpisodeQueue;
-use super::rollout::Rollout;
+use super::steps::Steps;
+use super::table::Table;
+use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_fit, Episodes, Memory, Player, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
@@ -57,6 +59,11 @@ impl Default for PpoConfig {
 }
 
 impl PpoConfig {
+    /// All its episodes in iteration `iteration`.
+    pub fn work(&self, seed: u64, iteration: u64) -> Work {
+        Work::whole(seed, iteration, self.num_episodes)
+    }
+
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
         if self.num_episodes == 0 {
@@ -71,10 +78,13 @@ impl PpoConfig {
     }
 }
 
-/// Plays `num_episodes` episodes from `env.reset()` on with actions sampled from `policy`.
+/// Plays the episodes of `work` from `env.reset()` on with actions sampled from `policy`.
 ///
-/// Episode `e` draws from the stream (`seed`, `iteration`, `e`) alone, and episodes come back in
-/// their order, so the result does not depend on `num_cores` or `cache`. `env` stays as it is.
+/// Columns: "obs", "masks", "twists", "logits", "log_probs", "values", "rewards", "actions" (that of
+/// an episode's last state is nominal), "advantages", "returns".
+///
+/// Episodes come back in their order, so the result does not depend on `num_cores` or `cache`, and
+/// a part of the work has the rows that it has in the whole. `env` stays as it is.
 ///
 /// # Errors
 /// If the configuration is out of range, the policy does not fit the environment, no action is
@@ -83,11 +93,10 @@ pub fn collect(
     env: &dyn Env,
     policy: &Policy,
     config: &PpoConfig,
-    seed: u64,
-    iteration: u64,
+    work: &Work,
     poll: Poll<'_>,
-) -> Result<Rollout> {
-    Collector::default().collect(env, policy, config, seed, iteration, poll)
+) -> Result<Table> {
+    Collector::default().collect(env, policy, config, work, poll)
 }
 
 /// [`collect`] again and again, in memory that is kept.
@@ -112,18 +121,17 @@ impl Collector {
         env: &dyn Env,
         policy: &Policy,
         config: &PpoConfig,
-        seed: u64,
-        iteration: u64,
+        work: &Work,
         poll: Poll<'_>,
-    ) -> Result<Rollout> {
+    ) -> Result<Table> {
         config.check()?;
+        work.check()?;
         check_fit(env, policy)?;
-        let num_workers = num_workers(config.num_cores).min(config.num_episodes);
+        let num_workers = num_workers(config.num_cores).min(work.len());
         let num_lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
-        let num_lanes = num_lanes.min(config.num_episodes.div_ceil(num_workers));
+        let num_lanes = num_lanes.min(work.len().div_ceil(num_workers));
         let rules = PlayRules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
-        let PpoConfig { num_episodes, difficulty_distribution, .. } = *config;
-        let queue = EpisodeQueue::new(env, num_episodes, difficulty_distribution, seed, iteration);
+        let queue = EpisodeQueue::new(env, config.difficulty_distribution, work);
         self.cache
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
@@ -142,7 +150,7 @@ impl Collector {
         let workers = self.workers.iter_mut().map(Mutex::get_mut);
         let parts = workers.map(|worker| &worker.unwrap_or_else(PoisonError::into_inner).done);
         let parts: Vec<&Part> = parts.collect();
-        merge(&parts, policy.num_actions(), num_workers, poll)
+        merge(&parts, num_workers, poll)
     }
 }
 
@@ -150,12 +158,12 @@ impl Collector {
 #[derive(Default)]
 struct Recording {
     episode: usize,
-    rows: Rollout,
+    steps: Steps,
 }
 
 struct Recorder<'a> {
     config: &'a PpoConfig,
-    queue: &'a EpisodeQueue,
+    queue: &'a EpisodeQueue<'a>,
     lanes: &'a mut [Recording],
     done: &'a mut Part,
 }
@@ -166,21 +174,21 @@ impl Episodes for Recorder<'_> {
             return Ok(None);
         };
         self.lanes[lane].episode = episode;
-        self.lanes[lane].rows.clear();
+        self.lanes[lane].steps.clear();
         Ok(Some(action))
     }
 
     #[inline]
     fn visit(&mut self, lane: usize, visit: &Visit<'_>) -> Result<()> {
-        self.lanes[lane].rows.push(visit);
+        self.lanes[lane].steps.push(visit);
         Ok(())
     }
 
     fn finish(&mut self, lane: usize, _: &dyn VecEnv, status: Status) -> Result<()> {
-        let Recording { episode, rows } = &mut self.lanes[lane];
+        let Recording { episode, steps } = &mut self.lanes[lane];
         let bootstrap = status.truncated && self.config.truncation == Truncation::Bootstrap;
-        estimate_advantages(rows, self.config.gamma, self.config.gae_lambda, bootstrap);
-        self.done.push(*episode, rows);
+        estimate_advantages(steps, self.config.gamma, self.config.gae_lambda, bootstrap);
+        self.done.push(*episode, steps.columns("logits"));
         Ok(())
     }
 }
@@ -189,8 +197,8 @@ impl Episodes for Recorder<'_> {
 /// reward `r_t` belongs to being in state `t`:
 /// `R_t = r_t + gamma * (V_{t+1} + lambda * A_{t+1})`, `A_t = R_t - V_t`, and `R = r` at the end,
 /// or `R = V` where the episode was cut off and `bootstrap` is set.
-fn estimate_advantages(rows: &mut Rollout, gamma: f32, gae_lambda: f32, bootstrap: bool) {
-    let Rollout { values, rewards, advantages, returns, .. } = rows;
+fn estimate_advantages(steps: &mut Steps, gamma: f32, gae_lambda: f32, bootstrap: bool) {
+    let Steps { values, rewards, advantages, returns, .. } = steps;
     advantages.resize(values.len(), 0.0);
     returns.resize(values.len(), 0.0);
     let mut following = None;
@@ -213,18 +221,18 @@ mod tests {
     /// By hand: gamma 0.5, lambda 0.5, rewards 1 2 3, values 0.5 1 2.
     #[test]
     fn advantages_by_hand() {
-        let recorded = || Rollout {
-            rewards: vec![1.0, 2.0, 3.0],
-            values: vec![0.5, 1.0, 2.0],
-            ..Rollout::default()
+        let recorded = || {
+            let mut steps = Steps::default();
+            (steps.rewards, steps.values) = (vec![1.0, 2.0, 3.0], vec![0.5, 1.0, 2.0]);
+            steps
         };
-        let mut rows = recorded();
-        estimate_advantages(&mut rows, 0.5, 0.5, false);
-        assert_eq!(rows.returns, [2.0625, 3.25, 3.0]);
-        assert_eq!(rows.advantages, [1.5625, 2.25, 1.0]);
-        let mut rows = recorded();
-        estimate_advantages(&mut rows, 0.5, 0.5, true);
-        assert_eq!(rows.returns, [2.0, 3.0, 2.0]);
-        assert_eq!(rows.advantages, [1.5, 2.0, 0.0]);
+        let mut steps = recorded();
+        estimate_advantages(&mut steps, 0.5, 0.5, false);
+        assert_eq!(steps.returns, [2.0625, 3.25, 3.0]);
+        assert_eq!(steps.advantages, [1.5625, 2.25, 1.0]);
+        let mut steps = recorded();
+        estimate_advantages(&mut steps, 0.5, 0.5, true);
+        assert_eq!(steps.returns, [2.0, 3.0, 2.0]);
+        assert_eq!(steps.advantages, [1.5, 2.0, 0.0]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::work::Work;
 use crate::rl::env::Env;
 use crate::rl::vec_env::Move;
 use crate::rng::Rng;
@@ -18,44 +19,41 @@ pub enum DifficultyDistribution {
 }
 
 /// The episodes that all workers of a collection share.
-pub(super) struct EpisodeQueue {
-    num_episodes: usize,
-    seed: u64,
-    iteration: u64,
+pub(super) struct EpisodeQueue<'a> {
+    work: &'a Work,
     /// The environment's.
     difficulty: usize,
     difficulty_distribution: DifficultyDistribution,
     next: AtomicUsize,
 }
 
-impl EpisodeQueue {
+impl<'a> EpisodeQueue<'a> {
     pub fn new(
         env: &dyn Env,
-        num_episodes: usize,
         difficulty_distribution: DifficultyDistribution,
-        seed: u64,
-        iteration: u64,
+        work: &'a Work,
     ) -> Self {
         let difficulty = env.get_difficulty();
-        let next = AtomicUsize::new(0);
-        Self { num_episodes, seed, iteration, difficulty, difficulty_distribution, next }
+        Self { work, difficulty, difficulty_distribution, next: AtomicUsize::new(0) }
     }
 
-    /// The number of the next episode and how it begins; `None` when there is none left.
+    /// The place of the next episode among those of the work, and how it begins; `None` when there
+    /// is none left.
     ///
-    /// `rng` becomes the stream of the episode: (`seed`, `iteration`, its number).
+    /// `rng` becomes the stream of the episode.
     pub fn start(&self, rng: &mut Rng) -> Option<(usize, Move)> {
-        let episode = self.next.fetch_add(1, Ordering::Relaxed);
-        if episode >= self.num_episodes {
+        let place = self.next.fetch_add(1, Ordering::Relaxed);
+        if place >= self.work.len() {
             return None;
         }
-        *rng = Rng::stream(self.seed, self.iteration, episode as u64);
+        let Work { seed, iteration, ref episodes } = *self.work;
+        *rng = Rng::stream(seed, iteration, episodes.start + place as u64);
         let difficulty = match self.difficulty_distribution {
             DifficultyDistribution::Fixed => self.difficulty,
             DifficultyDistribution::Uniform => {
                 1 + rng.below(u32::try_from(self.difficulty).unwrap_or(u32::MAX)) as usize
             }
         };
-        Some((episode, Move::Reset { difficulty }))
+        Some((place, Move::Reset { difficulty }))
     }
 }

@@ -7,7 +7,7 @@
 //! # fn main() -> twisterl::Result<()> {
 //! let env = Puzzle::new(3, 3, 1, 2, 256)?;
 //! let config = WalkConfig { num_walks: 100, walk_length: 1, num_cores: 1 };
-//! let walks = collect(&env, &config, 0, 0, &mut || Ok(()))?;
+//! let walks = collect(&env, &config, &config.work(0, 0), &mut || Ok(()))?;
 //! // One move from the goal there are two boards; left and up are undone by right and down.
 //! assert_eq!((walks.rows.len(), walks.num_samples), (2, 100));
 //! assert_eq!(walks.undo_counts.iter().sum::<f32>(), 100.0);
@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+use super::work::Work;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::row_set::RowSet;
 use crate::error::{Error, Result};
@@ -49,6 +50,13 @@ pub struct Walks {
     pub num_samples: usize,
 }
 
+impl WalkConfig {
+    /// All its walks in iteration `iteration`.
+    pub fn work(&self, seed: u64, iteration: u64) -> Work {
+        Work::whole(seed, iteration, self.num_walks)
+    }
+}
+
 /// Refuses a configuration out of range, or an environment whose walks cannot be learned from.
 pub fn check(env: &dyn Env, config: &WalkConfig) -> Result<()> {
     for (name, count) in [("num_walks", config.num_walks), ("walk_length", config.walk_length)] {
@@ -72,30 +80,26 @@ fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
     Ok(inverses)
 }
 
-/// Walks of random legal moves from the goal, none of which undoes the one before it.
+/// The walks of `work`: random legal moves from the goal, none of which undoes the one before it.
 ///
 /// Solved states are no samples, and the moves are counted from the last of them. A walk ends
-/// early where only the way back is legal. Walk `w` draws from the stream (`seed`, `iteration`,
-/// `w`) alone: the result does not depend on `num_cores`. `env` stays as it is.
+/// early where only the way back is legal. The result does not depend on `num_cores`. `env` stays as
+/// it is.
 ///
 /// # Errors
 /// As [`check`], or if the environment or `poll` fails.
-pub fn collect(
-    env: &dyn Env,
-    config: &WalkConfig,
-    seed: u64,
-    iteration: u64,
-    poll: Poll<'_>,
-) -> Result<Walks> {
+pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) -> Result<Walks> {
     check(env, config)?;
+    work.check()?;
     let inverses = inverses(env)?;
-    let workers = num_workers(config.num_cores).min(config.num_walks);
+    let workers = num_workers(config.num_cores).min(work.len());
     let parts = run(workers, &mut *poll, |worker, poll| {
         let walker = &mut Walker::new(env, &inverses)?;
-        let share = |worker| worker * config.num_walks / workers;
+        let share = |worker| worker * work.len() / workers;
         for walk in share(worker)..share(worker + 1) {
             poll()?;
-            let mut rng = Rng::stream(seed, iteration, walk as u64);
+            let walk = work.episodes.start + walk as u64;
+            let mut rng = Rng::stream(work.seed, work.iteration, walk);
             walker.walk(config.walk_length, &mut rng)?;
         }
         Ok(std::mem::take(&mut walker.samples))

@@ -137,15 +137,15 @@ impl PyAzCollector {
         #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
     ) -> PyResult<PyCollectedData> {
         let (config, seed) = (&self.config, self.run.seed);
-        let rollout =
+        let table =
             self.run.collect(env, policy, iteration, |kept, env, policy, iteration, poll| {
                 let (collector, report) = kept;
-                let rollout;
-                (rollout, *report) =
-                    collector.collect(env, policy, config, seed, iteration, poll)?;
-                Ok(rollout)
+                let work = config.work(seed, iteration);
+                let table;
+                (table, *report) = collector.collect(env, policy, config, &work, poll)?;
+                Ok(table)
             })?;
-        PyCollectedData::from_rollout(env.py(), rollout, Names::AZ)
+        PyCollectedData::from_table(env.py(), table, Names::AZ)
     }
 
     /// The tree that one search of the state that `env` is in grows, and what it answers. Neither

@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 
 use super::read;
 use crate::collector::ppo::MASKED_LOGIT;
-use crate::collector::{distinct_rows, Rollout};
+use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
 use crate::nn::exp_sum;
 use crate::obs::SparseRows;
@@ -57,15 +57,18 @@ pub struct PyCollectedData {
     distinct: Option<(Ints, Ints)>,
 }
 
-/// What `additional_data` calls the advantages and the returns.
+/// What the table calls that which actions are drawn by, and `additional_data` the advantages and the
+/// returns.
 pub(super) struct Names {
+    choice: &'static str,
     advantages: &'static str,
     returns: &'static str,
 }
 
 impl Names {
-    pub(super) const PPO: Self = Self { advantages: "advs", returns: "rets" };
-    pub(super) const AZ: Self = Self { advantages: "advs", returns: "remaining_values" };
+    pub(super) const PPO: Self = Self { choice: "logits", advantages: "advs", returns: "rets" };
+    pub(super) const AZ: Self =
+        Self { choice: "visits", advantages: "advs", returns: "remaining_values" };
 }
 
 fn floats(py: Python<'_>, values: Vec<f32>) -> Floats {
@@ -86,23 +89,23 @@ fn table<T: numpy::Element>(
 }
 
 impl PyCollectedData {
-    pub(super) fn from_rollout(py: Python<'_>, rollout: Rollout, names: Names) -> PyResult<Self> {
-        let rows = rollout.len();
-        let (indices, offsets) = rollout.rows.into_parts();
+    pub(super) fn from_table(py: Python<'_>, mut of: Table, names: Names) -> PyResult<Self> {
+        let rows = of.len();
         let additional_data = PyDict::new(py);
-        additional_data.set_item(names.advantages, floats(py, rollout.advantages))?;
-        additional_data.set_item(names.returns, floats(py, rollout.returns))?;
+        additional_data.set_item(names.advantages, floats(py, of.take::<f32>("advantages")?))?;
+        additional_data.set_item(names.returns, floats(py, of.take::<f32>("returns")?))?;
+        let (indices, offsets) = of.take_rows("obs")?.into_parts();
         Ok(Self {
             indices: indices.into_pyarray(py).unbind(),
             offsets: ints(py, offsets),
-            logits: table(py, rollout.logits, rows)?,
-            masks: table(py, rollout.masks, rows)?,
-            log_probs: floats(py, rollout.log_probs),
-            values: floats(py, rollout.values),
-            rewards: floats(py, rollout.rewards),
-            actions: ints(py, rollout.actions),
-            perms: ints(py, rollout.twists),
-            episode_starts: ints(py, rollout.episode_starts),
+            logits: table(py, of.take::<f32>(names.choice)?, rows)?,
+            masks: table(py, of.take::<bool>("masks")?, rows)?,
+            log_probs: floats(py, of.take::<f32>("log_probs")?),
+            values: floats(py, of.take::<f32>("values")?),
+            rewards: floats(py, of.take::<f32>("rewards")?),
+            actions: ints(py, of.take::<i64>("actions")?),
+            perms: ints(py, of.take::<i64>("twists")?),
+            episode_starts: ints(py, of.episode_starts),
             additional_data: additional_data.unbind(),
             distinct: None,
         })
@@ -193,18 +196,24 @@ impl PyCollectedData {
         }
         let flat: Vec<f32> = logits.into_iter().flatten().collect();
         let masks = flat.iter().map(|&logit| logit > MASKED_LOGIT).collect();
-        let mut data = Self::from_rollout(py, Rollout::default(), Names::PPO)?;
-        data.set_rows(py, &obs);
-        data.additional_data = PyDict::new(py).unbind();
-        data.logits = table(py, flat, rows)?;
-        data.masks = table(py, masks, rows)?;
-        data.log_probs = floats(py, log_probs);
-        data.values = floats(py, values);
-        data.rewards = floats(py, rewards);
-        data.actions = ints(py, actions);
-        data.perms = ints(py, perms.into_iter().map(|perm| perm.unwrap_or(-1)).collect());
-        data.episode_starts = ints(py, vec![0, rows as i64]);
-        Ok(data)
+        let mut rows_of_features = SparseRows::default();
+        obs.iter().for_each(|row| rows_of_features.push(row));
+        let (indices, offsets) = rows_of_features.into_parts();
+        let perms = perms.into_iter().map(|perm| perm.unwrap_or(-1)).collect();
+        Ok(Self {
+            indices: indices.into_pyarray(py).unbind(),
+            offsets: ints(py, offsets),
+            logits: table(py, flat, rows)?,
+            masks: table(py, masks, rows)?,
+            log_probs: floats(py, log_probs),
+            values: floats(py, values),
+            rewards: floats(py, rewards),
+            actions: ints(py, actions),
+            perms: ints(py, perms),
+            episode_starts: ints(py, vec![0, rows as i64]),
+            additional_data: PyDict::new(py).unbind(),
+            distinct: None,
+        })
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {

@@ -73,11 +73,11 @@ impl PyPpoCollector {
         #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
     ) -> PyResult<PyCollectedData> {
         let (config, seed) = (&self.config, self.run.seed);
-        let rollout =
+        let table =
             self.run.collect(env, policy, iteration, |kept, env, policy, iteration, poll| {
-                kept.collect(env, policy, config, seed, iteration, poll)
+                kept.collect(env, policy, config, &config.work(seed, iteration), poll)
             })?;
-        PyCollectedData::from_rollout(env.py(), rollout, Names::PPO)
+        PyCollectedData::from_table(env.py(), table, Names::PPO)
     }
 }
 

@@ -43,8 +43,8 @@ impl PyWalkCollector {
     ) -> PyResult<PyWalks> {
         let py = env.py();
         let env = get_env(env)?;
-        let walks =
-            py.detach(|| collect(&*env, &self.config, self.seed, iteration, &mut signal_poll()))?;
+        let work = self.config.work(self.seed, iteration);
+        let walks = py.detach(|| collect(&*env, &self.config, &work, &mut signal_poll()))?;
         PyWalks::from_walks(py, walks)
     }
 }

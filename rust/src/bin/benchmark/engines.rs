@@ -32,7 +32,9 @@ pub fn collection(
         let mut steps = 0;
         for _ in 0..repeats {
             iteration += 1;
-            let rollout = collector.collect(env, policy, &config, 0, iteration, &mut || Ok(()))?;
+            let rollout =
+                collector
+                    .collect(env, policy, &config, &config.work(0, iteration), &mut || Ok(()))?;
             steps += rollout.len();
         }
         Ok(steps)

@@ -75,7 +75,8 @@ fn simulations<'a>(
         for _ in 0..repeats {
             iteration += 1;
             let (_, report) =
-                collector.collect(env, policy, config, 0, iteration, &mut || Ok(()))?;
+                collector
+                    .collect(env, policy, config, &config.work(0, iteration), &mut || Ok(()))?;
             simulations += report.simulations as usize;
         }
         Ok(simulations)

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use serde_json::{json, Value};
 use twisterl::collector::ppo::{collect, PpoConfig, Truncation};
-use twisterl::collector::Rollout;
 use twisterl::envs;
 use twisterl::nn::Scratch;
 use twisterl::obs::SparseRows;
@@ -190,7 +189,7 @@ fn greedy(request: &Request<'_>) -> Result<Value> {
     Ok(json!({ "digests": digests, "successes": successes, "actions": actions }))
 }
 
-/// PPO collection: every field of the rollout, floats as their bits.
+/// PPO collection: every column of the table, floats as their bits.
 fn collected(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
     let policy = policy(Path::new(request.text("weights")?), &*env, None)?;
@@ -206,21 +205,23 @@ fn collected(request: &Request<'_>) -> Result<Value> {
         ..PpoConfig::default()
     };
     let (seed, iteration) = (request.number("seed")? as u64, request.number("iteration")? as u64);
-    let rollout = collect(&*env, &policy, &config, seed, iteration, &mut || Ok(()))?;
-    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    let Rollout { rows, masks, logits, log_probs, values, rewards, .. } = &rollout;
-    let Rollout { actions, advantages, returns, episode_starts, .. } = &rollout;
+    let work = config.work(seed, iteration);
+    let table = collect(&*env, &policy, &config, &work, &mut || Ok(()))?;
+    let bits = |name: &str| -> Result<Vec<u32>> {
+        Ok(table.get::<f32>(name)?.iter().map(|x| x.to_bits()).collect())
+    };
+    let rows = table.rows("obs")?;
     Ok(json!({ "fields": {
         "indices": rows.indices(),
         "offsets": rows.offsets(),
-        "masks": masks.iter().map(|&mask| u8::from(mask)).collect::<Vec<_>>(),
-        "logits": bits(logits),
-        "log_probs": bits(log_probs),
-        "values": bits(values),
-        "rewards": bits(rewards),
-        "actions": actions,
-        "advantages": bits(advantages),
-        "returns": bits(returns),
-        "episode_starts": episode_starts,
+        "masks": table.get::<bool>("masks")?.iter().map(|&mask| u8::from(mask)).collect::<Vec<_>>(),
+        "logits": bits("logits")?,
+        "log_probs": bits("log_probs")?,
+        "values": bits("values")?,
+        "rewards": bits("rewards")?,
+        "actions": table.get::<i64>("actions")?,
+        "advantages": bits("advantages")?,
+        "returns": bits("returns")?,
+        "episode_starts": table.episode_starts,
     }}))
 }
