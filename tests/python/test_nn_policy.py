@@ -275,3 +275,34 @@ def test_stacks_for_the_engine():
         sequential_to_rust(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()))
     with pytest.raises(TypeError, match="layer 0: expected a Linear before the ReLU"):
         sequential_to_rust(torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(2, 2)))
+
+
+class Flattened(BasicPolicy):
+    def forward(self, x, perm_indices=None):
+        logits, values = super().forward(x, perm_indices)
+        return logits * 0, values
+
+
+class Described(Flattened):
+    def net_spec(self):
+        return super().net_spec()
+
+
+def test_a_network_that_the_engine_would_not_play_is_refused():
+    sizes = {"embedding_size": 8, "common_layers": [4]}
+    with pytest.raises(TypeError, match=r"Flattened has its own forward, .*net_spec"):
+        Flattened([4], 2, **sizes).to_rust()
+    assert Described([4], 2, **sizes).to_rust() is not None
+    other = BasicPolicy([4], 2, **sizes)
+    other.common[1] = torch.nn.Tanh()
+    with pytest.raises(TypeError, match=r"common\.1: expected Linear, got Tanh"):
+        other.to_rust()
+
+
+def test_layers_without_a_bias_are_described():
+    policy = BasicPolicy([4], 2, embedding_size=8, common_layers=[4])
+    policy.action[0] = torch.nn.Linear(4, 2, bias=False)
+    assert policy.net_spec()["action"][0]["bias"] is False
+    logits, _ = policy.to_rust().forward_batch(np.array([1], np.int32), np.array([0, 1]))
+    expected, _ = policy(torch.eye(4)[1:2])
+    np.testing.assert_allclose(logits, expected.detach(), atol=1e-6)

@@ -18,7 +18,11 @@ import torch
 
 from twisterl import twisterl
 from twisterl.nn.sparse import row_numbers, sparse_linear
-from twisterl.nn.utils import embeddingbag_to_rust, make_sequential, sequential_to_rust
+from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
+from twisterl.nn.utils import make_sequential
+
+# What computes the outputs: a subclass that changes one of these plays another network.
+_COMPUTING = ("forward", "forward_sparse", "_embed_dense", "_embed_sparse", "_heads")
 
 
 class BasicPolicy(torch.nn.Module):
@@ -188,19 +192,30 @@ class BasicPolicy(torch.nn.Module):
             logits, values = self.forward(x.reshape(1, -1))
         return torch.softmax(logits, dim=1)[0].cpu().numpy(), values[0].cpu().numpy()
 
-    def to_rust(self):
-        """The engine's policy with the weights as they are now."""
-        return twisterl.nn.Policy(
-            self._embeddings_to_rust(),
-            sequential_to_rust(self.common),
-            sequential_to_rust(self.action),
-            sequential_to_rust(self.value),
-            self.obs_perms,
-            self.act_perms,
-        )
+    def net_spec(self) -> NetSpec:
+        """The network as data, which is what the engine plays; see `twisterl.nn.spec`.
 
-    def _embeddings_to_rust(self):
-        return embeddingbag_to_rust(self.embeddings, [self.obs_size], 0)
+        Raises:
+            TypeError: a layer that the engine does not play.
+        """
+        return {
+            "encoder": [self._first_block(), RELU, *linear_blocks("common", self.common)],
+            "action": linear_blocks("action", self.action),
+            "value": linear_blocks("value", self.value),
+        }
+
+    def _first_block(self) -> Block:
+        size = self.embeddings.out_features
+        return {"block": "bag", "name": "embeddings", "features": self.obs_size, "out": size}
+
+    def to_rust(self) -> twisterl.nn.Policy:
+        """The engine's policy with the weights as they are now.
+
+        Raises:
+            TypeError: the engine would play another network than `forward` computes.
+        """
+        require_described(self, _COMPUTING)
+        return to_engine(self)
 
 
 class Transpose(torch.nn.Module):
@@ -285,8 +300,10 @@ class Conv1dPolicy(BasicPolicy):
         weight = self.conv_layer.weight.squeeze(2)
         return sparse_linear(weight, None, channel[order], bags).reshape(num_rows, -1)
 
-    def _embeddings_to_rust(self):
-        return embeddingbag_to_rust(self.conv_layer, self.obs_shape, self.conv_dim)
+    def _first_block(self) -> Block:
+        block = {"block": "bag_conv1d", "name": f"embeddings.{self.conv_dim}"}
+        size = self.conv_layer.out_channels
+        return {**block, "shape": self.obs_shape, "axis": self.conv_dim, "out": size}
 
 
 def _give_the_copy_its_own_storage(policy, state_dict, prefix, local_metadata) -> None:

@@ -38,6 +38,13 @@ class Policy:
         obs_perms: Sequence[Sequence[int]],
         act_perms: Sequence[Sequence[int]],
     ) -> Self: ...
+    @staticmethod
+    def from_spec(
+        spec: str,
+        tensors: dict[str, npt.NDArray[np.float32]],
+        obs_perms: Sequence[Sequence[int]],
+        act_perms: Sequence[Sequence[int]],
+    ) -> Policy: ...
     def predict(self, obs: Sequence[int], masks: Sequence[bool]) -> tuple[list[float], float]: ...
     def forward(self, obs: Sequence[int], masks: Sequence[bool]) -> tuple[list[float], float]: ...
     def full_predict(

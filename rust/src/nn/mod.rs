@@ -38,6 +38,7 @@ mod kernels;
 mod linear;
 mod policy;
 mod softmax;
+mod spec;
 
 pub use embedding::EmbeddingBag;
 pub use kernels::CpuLevel;
@@ -45,3 +46,4 @@ pub use linear::{Linear, Sequential};
 pub use policy::{Policy, PolicyParts, Scratch};
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
+pub use spec::{Block, NetSpec, Parameter};

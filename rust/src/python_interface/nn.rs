@@ -1,16 +1,19 @@
 //! The policy network from Python: numpy arrays are read in place, outputs are moved out.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods, TypeMustMatch,
+    IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods,
+    PyReadonlyArrayDyn, TypeMustMatch,
 };
 use pyo3::prelude::*;
 
 use super::error::wrong_type;
 use super::read;
 use crate::error::Error;
-use crate::nn::{masked_softmax, EmbeddingBag, Linear, Policy, Scratch, Sequential};
+use crate::nn::{masked_softmax, EmbeddingBag, Linear, NetSpec, Policy, Scratch, Sequential};
 use crate::obs::SparseRows;
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
@@ -149,6 +152,25 @@ impl PyPolicy {
             obs_perms,
             act_perms,
         )?;
+        Ok(Self { policy: Arc::new(policy) })
+    }
+
+    /// The policy that `spec`, a JSON text, describes, with the float32 arrays `tensors` by name.
+    #[staticmethod]
+    fn from_spec(
+        spec: &str,
+        tensors: HashMap<String, PyReadonlyArrayDyn<'_, f32>>,
+        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
+        #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
+    ) -> PyResult<Self> {
+        let get = |name: &str| {
+            let tensor = tensors.get(name)?.as_array();
+            let values = tensor
+                .to_slice()
+                .map_or_else(|| Cow::Owned(tensor.iter().copied().collect()), Cow::Borrowed);
+            Some((tensor.shape().to_vec(), values))
+        };
+        let policy = Policy::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?;
         Ok(Self { policy: Arc::new(policy) })
     }
 

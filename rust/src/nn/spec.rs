@@ -1,0 +1,221 @@
+//! A network as data: what torch builds, the engine runs and a file holds.
+//!
+//! ```
+//! use twisterl::nn::{Block, NetSpec, Policy};
+//! let text = r#"{
+//!     "encoder": [{"block": "bag", "name": "embeddings", "features": 3, "out": 1}, {"block": "relu"}],
+//!     "action": [{"block": "linear", "name": "action.0", "inputs": 1, "out": 2}],
+//!     "value": [{"block": "linear", "name": "value.0", "inputs": 1, "out": 1}]
+//! }"#;
+//! let spec = NetSpec::parse(text)?;
+//! assert_eq!(spec.parameters().len(), 6);
+//! let weights = |name: &str| -> Option<(Vec<usize>, Vec<f32>)> {
+//!     Some(match name {
+//!         "embeddings.weight" => (vec![1, 3], vec![1.0, 2.0, 3.0]),
+//!         "action.0.weight" => (vec![2, 1], vec![1.0, -1.0]),
+//!         "value.0.weight" => (vec![1, 1], vec![2.0]),
+//!         "action.0.bias" => (vec![2], vec![0.0, 0.0]),
+//!         _ => (vec![1], vec![0.5]),
+//!     })
+//! };
+//! let policy = Policy::from_spec(&spec, weights, vec![], vec![])?;
+//! assert_eq!((policy.num_features(), policy.num_actions()), (3, 2));
+//! # Ok::<(), twisterl::Error>(())
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use super::embedding::EmbeddingBag;
+use super::linear::{Linear, Sequential};
+use super::policy::Policy;
+use crate::error::{Error, Result};
+
+/// One step of a network. `name` is the prefix of its parameters, as in torch's state dict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "block", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Block {
+    /// The first layer over binary features: bias plus the weights of the active ones.
+    /// `weight [out, features]`, `bias [out]`.
+    Bag { name: String, features: usize, out: usize },
+    /// The first layer as a convolution of kernel 1 over binary features of the shape `shape`: axis
+    /// `axis` is its channels, and each place on the other axis has `out` outputs of its own.
+    /// `weight [out, channels, 1]`, no bias.
+    BagConv1d { name: String, shape: [usize; 2], axis: usize, out: usize },
+    /// Fully connected. `weight [out, inputs]`, and `bias [out]` unless `bias` is false.
+    Linear {
+        name: String,
+        inputs: usize,
+        out: usize,
+        #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+        bias: bool,
+    },
+    /// `max(x, 0)`.
+    Relu,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A policy network: the blocks that both heads share, then those of each.
+///
+/// Its parameters in their order are one flat vector, [`NetSpec::parameters`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetSpec {
+    pub encoder: Vec<Block>,
+    /// To the logits `[A]`.
+    pub action: Vec<Block>,
+    /// To the value.
+    pub value: Vec<Block>,
+}
+
+/// A named tensor of a network, row-major.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+impl Block {
+    /// Its parameters, in torch's order.
+    fn parameters(&self) -> Vec<Parameter> {
+        let named = |name: &str, kind: &str, shape: Vec<usize>| Parameter {
+            name: format!("{name}.{kind}"),
+            shape,
+        };
+        match self {
+            Block::Bag { name, features: inputs, out }
+            | Block::Linear { name, inputs, out, bias: true } => {
+                vec![named(name, "weight", vec![*out, *inputs]), named(name, "bias", vec![*out])]
+            }
+            Block::Linear { name, inputs, out, bias: false } => {
+                vec![named(name, "weight", vec![*out, *inputs])]
+            }
+            Block::BagConv1d { name, shape, axis, out } => {
+                let channels = shape.get(*axis).copied().unwrap_or(0);
+                vec![named(name, "weight", vec![*out, channels, 1])]
+            }
+            Block::Relu => Vec::new(),
+        }
+    }
+}
+
+impl NetSpec {
+    /// # Errors
+    /// If `text` is no description of a network in JSON.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|error| Error::invalid("network", "a description in JSON", error))
+    }
+
+    /// All parameters in the order of the flat vector.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let blocks = [&self.encoder, &self.action, &self.value].into_iter().flatten();
+        blocks.flat_map(Block::parameters).collect()
+    }
+}
+
+impl Policy {
+    /// The network of `spec` with the tensors that `get` gives by name: shape and values.
+    ///
+    /// # Errors
+    /// If a tensor is missing or of another shape (both are named), a value is not finite, or the
+    /// blocks do not follow each other as the engine plays them: a bag, a ReLU, then linear layers.
+    pub fn from_spec<Values: AsRef<[f32]>>(
+        spec: &NetSpec,
+        get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,
+        obs_perms: Vec<Vec<usize>>,
+        act_perms: Vec<Vec<usize>>,
+    ) -> Result<Self> {
+        let get = Getter(get);
+        let (first, rest) = match spec.encoder.as_slice() {
+            [first, Block::Relu, rest @ ..] => (first, rest),
+            _ => {
+                let expected = "a bag or bag_conv1d, then relu, then linear blocks";
+                return Err(Error::invalid("network: encoder", expected, "others"));
+            }
+        };
+        Policy::new(
+            get.embedding(first)?,
+            get.sequential("encoder", rest)?,
+            get.sequential("action", &spec.action)?,
+            get.sequential("value", &spec.value)?,
+            obs_perms,
+            act_perms,
+        )
+    }
+}
+
+/// Reads the parameters of blocks.
+struct Getter<Get>(Get);
+
+impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter<Get> {
+    fn values(&self, parameter: &Parameter) -> Result<Values> {
+        let Parameter { name, shape } = parameter;
+        let expected = || format!("a tensor {shape:?}");
+        let Some((got, values)) = (self.0)(name) else {
+            return Err(Error::invalid(name, expected(), "none"));
+        };
+        if got != *shape || values.as_ref().len() != shape.iter().product::<usize>() {
+            return Err(Error::invalid(name, expected(), format!("{got:?}")));
+        }
+        Ok(values)
+    }
+
+    fn embedding(&self, block: &Block) -> Result<EmbeddingBag> {
+        let parameters = block.parameters();
+        match *block {
+            Block::Bag { features, out, .. } => {
+                let vectors = transposed(self.values(&parameters[0])?.as_ref(), out);
+                let bias = self.values(&parameters[1])?.as_ref().to_vec();
+                EmbeddingBag::new(vectors, out, bias, true, vec![features], 0)
+            }
+            Block::BagConv1d { shape, axis, out, .. } if axis < 2 => {
+                let vectors = transposed(self.values(&parameters[0])?.as_ref(), out);
+                let bias = vec![0.0; out.saturating_mul(shape[1 - axis])];
+                EmbeddingBag::new(vectors, out, bias, true, shape.to_vec(), axis)
+            }
+            _ => {
+                let expected = "bag or bag_conv1d first, the latter along axis 0 or 1";
+                Err(Error::invalid("network: encoder", expected, format!("{block:?}")))
+            }
+        }
+    }
+
+    fn sequential(&self, part: &str, blocks: &[Block]) -> Result<Sequential> {
+        let mut layers = Vec::new();
+        let mut blocks = blocks.iter().peekable();
+        while let Some(block) = blocks.next() {
+            let Block::Linear { out, .. } = *block else {
+                let got = format!("{block:?}");
+                return Err(Error::invalid(format!("network: {part}"), "linear, then relu", got));
+            };
+            let parameters = block.parameters();
+            let weights = transposed(self.values(&parameters[0])?.as_ref(), out);
+            let bias = match parameters.get(1) {
+                Some(bias) => self.values(bias)?.as_ref().to_vec(),
+                None => vec![0.0; out],
+            };
+            let relu = blocks.next_if_eq(&&Block::Relu).is_some();
+            layers.push(Linear::new(weights, bias, relu)?);
+        }
+        Sequential::new(layers)
+    }
+}
+
+/// `[inputs, outputs]` of a matrix `[outputs, inputs]`.
+fn transposed(matrix: &[f32], outputs: usize) -> Vec<f32> {
+    /// Rows that are read together: what they are written to fills whole lines of the cache.
+    const TOGETHER: usize = 16;
+    let inputs = matrix.len() / outputs.max(1);
+    let mut turned = vec![0.0; matrix.len()];
+    for (i, rows) in matrix.chunks(TOGETHER * inputs.max(1)).enumerate() {
+        let first = i * TOGETHER;
+        for (input, column) in turned.chunks_exact_mut(outputs).enumerate() {
+            let values = rows.iter().skip(input).step_by(inputs);
+            column[first..].iter_mut().zip(values).for_each(|(to, &from)| *to = from);
+        }
+    }
+    turned
+}
