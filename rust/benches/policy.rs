@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{criterion_group, Criterion, Throughput};
-use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Policy, PolicyParts, Scratch, Sequential};
+use twisterl::nn::{
+    CpuLevel, EmbeddingBag, Linear, Network, NetworkParts, Policy, Scratch, Sequential,
+};
 use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
 
@@ -17,7 +19,7 @@ const ACTIVE: usize = 9;
 const NETWORKS: [(&str, &[usize]); 3] =
     [("embedding", &[512]), ("reference", &[512, 256]), ("deep", &[512, 512, 256])];
 
-fn policy(widths: &[usize], level: CpuLevel) -> Policy {
+fn policy(widths: &[usize], level: CpuLevel) -> Network {
     let mut rng = Rng::new(1);
     let mut draw = |n: usize, scale: f32| -> Vec<f32> {
         (0..n).map(|_| (2.0 * rng.unit() - 1.0) * scale).collect()
@@ -32,7 +34,7 @@ fn policy(widths: &[usize], level: CpuLevel) -> Policy {
     let (action_net, value_net) = (head(4), head(1));
     let dim = widths[0];
     let (vectors, bias) = (draw(FEATURES * dim, 0.3), draw(dim, 0.3));
-    let parts = PolicyParts {
+    let parts = NetworkParts {
         embeddings: EmbeddingBag::new(vectors, dim, bias, true, vec![FEATURES], 0).unwrap(),
         common: Sequential::new(common).unwrap(),
         action_net,
@@ -40,7 +42,7 @@ fn policy(widths: &[usize], level: CpuLevel) -> Policy {
         obs_perms: Vec::new(),
         act_perms: Vec::new(),
     };
-    Policy::for_cpu(parts, level).unwrap()
+    Network::for_cpu(parts, level).unwrap()
 }
 
 /// Boards of the 8-puzzle: each cell holds another tile.
@@ -60,7 +62,7 @@ fn boards(num_rows: usize) -> SparseRows {
 
 /// A policy with all that it needs to run.
 struct Runner {
-    policy: Policy,
+    policy: Network,
     rows: SparseRows,
     scratch: Scratch,
     logits: Vec<f32>,

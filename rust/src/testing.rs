@@ -12,7 +12,7 @@ pub mod signature;
 pub mod trace;
 
 use crate::error::Result;
-use crate::nn::{EmbeddingBag, Linear, Policy, Sequential};
+use crate::nn::{EmbeddingBag, Linear, Network, Sequential};
 use crate::rl::env::{Env, Twists};
 use crate::rng::Rng;
 
@@ -32,7 +32,7 @@ impl Widths {
 ///
 /// # Errors
 /// If the environment's shape or twists do not make a policy.
-pub fn random_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy> {
+pub fn random_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Network> {
     build(env, env.twists(), widths, seed)
 }
 
@@ -40,11 +40,11 @@ pub fn random_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy>
 ///
 /// # Errors
 /// If the environment's shape does not make a policy.
-pub fn untwisted_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Policy> {
+pub fn untwisted_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Network> {
     build(env, Twists::default(), widths, seed)
 }
 
-fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Policy> {
+fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Network> {
     let Widths { embedding, common } = widths;
     let mut rng = Rng::new(seed);
     let features: usize = env.obs_shape().iter().product();
@@ -55,7 +55,7 @@ fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Pol
     let action_net = Sequential::new(vec![linear(common, env.num_actions(), false, &mut rng)?])?;
     let value_net = Sequential::new(vec![linear(common, 1, false, &mut rng)?])?;
     let (obs_perms, act_perms) = twists;
-    Policy::new(embeddings, hidden, action_net, value_net, obs_perms, act_perms)
+    Network::new(embeddings, hidden, action_net, value_net, obs_perms, act_perms)
 }
 
 fn linear(inputs: usize, outputs: usize, apply_relu: bool, rng: &mut Rng) -> Result<Linear> {

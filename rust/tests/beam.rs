@@ -88,7 +88,7 @@ fn a_beam_as_wide_as_the_space_is_optimal() {
 }
 
 /// The rule as the module states it, with clones, linear searches and one evaluation a state.
-fn slow_search(env: &Puzzle, policy: &Policy, width: usize, weight: f32) -> Option<Vec<i64>> {
+fn slow_search(env: &Puzzle, policy: &dyn Policy, width: usize, weight: f32) -> Option<Vec<i64>> {
     type State = (f32, f32, Vec<i64>, Puzzle);
     let inverses = env.inverse_actions().unwrap();
     let mut layer: Vec<State> = vec![(0.0, 0.0, Vec::new(), env.clone())];

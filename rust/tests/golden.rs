@@ -9,7 +9,7 @@ use common::{items, spec};
 use serde_json::{json, Map, Value};
 use twisterl::envs::parameters::Kind;
 use twisterl::envs::ENVIRONMENTS;
-use twisterl::nn::Policy;
+use twisterl::nn::Network;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::{explore, RootSelection, TreeConfig, Truncation};
@@ -230,7 +230,7 @@ fn tree_config(search: &Value) -> TreeConfig {
 }
 
 /// The environment of `case` in its state, its policy and its seed.
-fn searched(case: &Value) -> (Box<dyn Env>, Policy, u64) {
+fn searched(case: &Value) -> (Box<dyn Env>, Network, u64) {
     let entry = twisterl::envs::find(case["env"].as_str().unwrap()).unwrap();
     let mut env = entry.make(object(&case["config"])).unwrap();
     env.try_set_state(&numbers(&case["state"])).unwrap();

@@ -3,7 +3,7 @@
 mod nn_reference;
 
 use nn_reference::{random_rows, Reference};
-use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Policy, Scratch, Sequential};
+use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Network, Policy, Scratch, Sequential};
 use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
 use twisterl::Error;
@@ -14,7 +14,7 @@ fn levels() -> impl Iterator<Item = CpuLevel> {
         .filter(|level| level.is_available())
 }
 
-fn forward(policy: &Policy, rows: &SparseRows, twists: Option<&[i32]>) -> (Vec<f32>, Vec<f32>) {
+fn forward(policy: &dyn Policy, rows: &SparseRows, twists: Option<&[i32]>) -> (Vec<f32>, Vec<f32>) {
     let mut logits = vec![f32::NAN; rows.len() * policy.num_actions()];
     let mut values = vec![f32::NAN; rows.len()];
     policy.forward_batch(rows, twists, &mut Scratch::default(), &mut logits, &mut values).unwrap();
@@ -229,7 +229,7 @@ fn layers_that_do_not_fit_are_named() {
         "Sequential: inputs of layer 1: expected 4, the outputs of layer 0, got 5"
     );
     let build =
-        |common, action, value| message(Policy::new(bag(), common, action, value, vec![], vec![]));
+        |common, action, value| message(Network::new(bag(), common, action, value, vec![], vec![]));
     assert_eq!(
         build(net(4, 5), net(5, 2), net(5, 1)),
         "Policy: inputs of common: expected 3, got 4"
@@ -252,7 +252,7 @@ fn layers_that_do_not_fit_are_named() {
 fn permutations_that_do_not_fit_are_named() {
     let perms = |obs: &[&[usize]], act: &[&[usize]]| {
         let [obs, act] = [obs, act].map(|perms| perms.iter().map(|perm| perm.to_vec()).collect());
-        message(Policy::new(bag(), net(3, 5), net(5, 4), net(5, 1), obs, act))
+        message(Network::new(bag(), net(3, 5), net(5, 4), net(5, 1), obs, act))
     };
     assert_eq!(
         perms(&[&[0, 1]], &[]),

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use nn_reference::{random_rows, Reference};
-use twisterl::nn::{CpuLevel, Scratch};
+use twisterl::nn::{CpuLevel, Policy, Scratch};
 use twisterl::rng::Rng;
 
 struct Counting;

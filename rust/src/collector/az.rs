@@ -132,7 +132,7 @@ impl AzReport {
 /// legal in a state that is not final, an environment fails, or `poll` does.
 pub fn collect(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     config: &AzConfig,
     work: &Work,
     poll: Poll<'_>,
@@ -151,7 +151,7 @@ impl Collector {
     pub fn collect(
         &mut self,
         env: &dyn Env,
-        policy: &Policy,
+        policy: &dyn Policy,
         config: &AzConfig,
         work: &Work,
         poll: Poll<'_>,

@@ -91,7 +91,7 @@ impl PpoConfig {
 /// legal in a state that is not final, an environment fails, or `poll` does.
 pub fn collect(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     config: &PpoConfig,
     work: &Work,
     poll: Poll<'_>,
@@ -119,7 +119,7 @@ impl Collector {
     pub fn collect(
         &mut self,
         env: &dyn Env,
-        policy: &Policy,
+        policy: &dyn Policy,
         config: &PpoConfig,
         work: &Work,
         poll: Poll<'_>,

@@ -48,7 +48,7 @@ impl Evaluator {
     /// Evaluates `views`, which the lanes of `moves` see, as `rules` say.
     pub(crate) fn evaluate(
         &mut self,
-        policy: &Policy,
+        policy: &dyn Policy,
         rules: PlayRules,
         cache: &RwLock<Cache>,
         (moves, views): (&[LaneMove], &Views),
@@ -86,7 +86,7 @@ impl Evaluator {
     }
 
     /// Asks the network, keeps what it says and answers the views that asked.
-    fn compute(&mut self, policy: &Policy, cache: &RwLock<Cache>) -> Result<()> {
+    fn compute(&mut self, policy: &dyn Policy, cache: &RwLock<Cache>) -> Result<()> {
         if self.batch.is_empty() {
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl Evaluator {
 
     fn draw_twists(
         &mut self,
-        policy: &Policy,
+        policy: &dyn Policy,
         rules: PlayRules,
         (moves, views): (&[LaneMove], &Views),
         rngs: &mut [Rng],
@@ -193,7 +193,7 @@ impl Evaluator {
         self.batch_twists.push(self.twists[i]);
     }
 
-    fn run_network(&mut self, policy: &Policy) -> Result<()> {
+    fn run_network(&mut self, policy: &dyn Policy) -> Result<()> {
         let rows = self.batch.len();
         self.batch_logits.resize(rows * policy.num_actions(), 0.0);
         self.batch_values.resize(rows, 0.0);

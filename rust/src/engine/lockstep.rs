@@ -50,7 +50,7 @@ pub(crate) trait Episodes {
 /// Plays until `episodes` has no more; each lane draws only from its own stream.
 pub(crate) fn play(
     envs: &mut dyn VecEnv,
-    policy: &Policy,
+    policy: &dyn Policy,
     rules: PlayRules,
     episodes: &mut impl Episodes,
     poll: Poll<'_>,
@@ -73,7 +73,7 @@ pub(crate) struct Memory {
 
 /// Who plays: workers that play with the same policy may share a cache.
 pub(crate) struct Player<'a> {
-    pub policy: &'a Policy,
+    pub policy: &'a dyn Policy,
     pub rules: PlayRules,
     pub cache: &'a RwLock<Cache>,
     pub memory: &'a mut Memory,
@@ -136,7 +136,7 @@ impl Player<'_> {
 }
 
 /// Refuses a policy for another environment before anything is played.
-pub(crate) fn check_fit(env: &dyn Env, policy: &Policy) -> Result<()> {
+pub(crate) fn check_fit(env: &dyn Env, policy: &dyn Policy) -> Result<()> {
     let features: usize = env.obs_shape().iter().product();
     let counts = [
         ("policy: actions", env.num_actions(), policy.num_actions()),

@@ -3,7 +3,7 @@
 //! ```text
 //! x0     = relu(bias + sum over active features i of vectors[i])      (embedding.rs)
 //! x      = common(x0)                                                 (linear.rs)
-//! logits = action_net(x)   [N, A]        values = value_net(x)   [N]  (policy.rs)
+//! logits = action_net(x)   [N, A]        values = value_net(x)   [N]  (network.rs)
 //! ```
 //!
 //! Every output accumulates its inputs in order, starting from the bias, with one fused
@@ -11,7 +11,7 @@
 //! and on every processor that has fused multiply-add.
 //!
 //! ```
-//! use twisterl::nn::{EmbeddingBag, Linear, Policy, Scratch, Sequential};
+//! use twisterl::nn::{EmbeddingBag, Linear, Network, Policy, Scratch, Sequential};
 //! use twisterl::obs::SparseRows;
 //!
 //! # fn main() -> twisterl::Result<()> {
@@ -21,7 +21,7 @@
 //!     Sequential::new(vec![Linear::new(weights, bias, false)?])
 //! };
 //! let common = Sequential::new(Vec::new())?;
-//! let policy = Policy::new(embedding, common, head(vec![1.0, -1.0])?, head(vec![2.0])?, vec![], vec![])?;
+//! let policy = Network::new(embedding, common, head(vec![1.0, -1.0])?, head(vec![2.0])?, vec![], vec![])?;
 //!
 //! let mut rows = SparseRows::default();
 //! rows.push(&[0, 2]);
@@ -36,14 +36,18 @@ mod buffer;
 mod embedding;
 mod kernels;
 mod linear;
+mod network;
 mod policy;
+mod scratch;
 mod softmax;
 mod spec;
 
 pub use embedding::EmbeddingBag;
 pub use kernels::CpuLevel;
 pub use linear::{Linear, Sequential};
-pub use policy::{Policy, PolicyParts, Scratch};
+pub use network::{Network, NetworkParts};
+pub use policy::Policy;
+pub use scratch::Scratch;
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
 pub use spec::{Block, NetSpec, Parameter};

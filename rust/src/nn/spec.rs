@@ -1,7 +1,7 @@
 //! A network as data: what torch builds, the engine runs and a file holds.
 //!
 //! ```
-//! use twisterl::nn::{Block, NetSpec, Policy};
+//! use twisterl::nn::{Block, NetSpec, Network, Policy};
 //! let text = r#"{
 //!     "encoder": [{"block": "bag", "name": "embeddings", "features": 3, "out": 1}, {"block": "relu"}],
 //!     "action": [{"block": "linear", "name": "action.0", "inputs": 1, "out": 2}],
@@ -18,7 +18,7 @@
 //!         _ => (vec![1], vec![0.5]),
 //!     })
 //! };
-//! let policy = Policy::from_spec(&spec, weights, vec![], vec![])?;
+//! let policy = Network::from_spec(&spec, weights, vec![], vec![])?;
 //! assert_eq!((policy.num_features(), policy.num_actions()), (3, 2));
 //! # Ok::<(), twisterl::Error>(())
 //! ```
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::embedding::EmbeddingBag;
 use super::linear::{Linear, Sequential};
-use super::policy::Policy;
+use super::network::Network;
 use crate::error::{Error, Result};
 
 /// One step of a network. `name` is the prefix of its parameters, as in torch's state dict.
@@ -116,7 +116,7 @@ impl NetSpec {
     }
 }
 
-impl Policy {
+impl Network {
     /// The network of `spec` with the tensors that `get` gives by name: shape and values.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Policy {
                 return Err(Error::invalid("network: encoder", expected, "others"));
             }
         };
-        Policy::new(
+        Network::new(
             get.embedding(first)?,
             get.sequential("encoder", rest)?,
             get.sequential("action", &spec.action)?,

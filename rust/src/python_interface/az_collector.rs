@@ -164,7 +164,7 @@ impl PyAzCollector {
         let policy = policy.get().policy.clone();
         let (tree, rng) = (self.config.tree, Rng::stream(self.run.seed, 0, 0));
         let Exploration { tree, policy, action } =
-            py.detach(|| explore(&*env, &policy, &tree, rng, &mut signal_poll()))?;
+            py.detach(|| explore(&*env, &*policy, &tree, rng, &mut signal_poll()))?;
         let integers = |value: fn(&ExploredState) -> i64| {
             tree.iter().map(value).collect::<Vec<i64>>().into_pyarray(py)
         };

@@ -126,7 +126,7 @@ fn evaluate_py(
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
     let episodes =
-        py.detach(|| evaluate(&*env, &policy, starts, &config, seed, &mut signal_poll()))?;
+        py.detach(|| evaluate(&*env, &*policy, starts, &config, seed, &mut signal_poll()))?;
     let mean = |value: fn(&Episode) -> f64| {
         (episodes.iter().map(value).sum::<f64>() / episodes.len() as f64) as f32
     };
@@ -168,7 +168,7 @@ fn evaluate_episodes<'py>(
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
     let episodes =
-        py.detach(|| evaluate(&*env, &policy, starts, &config, seed, &mut signal_poll()))?;
+        py.detach(|| evaluate(&*env, &*policy, starts, &config, seed, &mut signal_poll()))?;
     let result = PyDict::new(py);
     result.set_item("success", array(py, &episodes, |episode| episode.success))?;
     result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
@@ -229,7 +229,7 @@ fn solve_py(
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
-    let episode = py.detach(|| solve(&*env, &policy, &config, seed, &mut signal_poll()))?;
+    let episode = py.detach(|| solve(&*env, &*policy, &config, seed, &mut signal_poll()))?;
     Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
 }
 

@@ -13,7 +13,9 @@ use pyo3::prelude::*;
 use super::error::wrong_type;
 use super::read;
 use crate::error::Error;
-use crate::nn::{masked_softmax, EmbeddingBag, Linear, NetSpec, Policy, Scratch, Sequential};
+use crate::nn::{
+    masked_softmax, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential,
+};
 use crate::obs::SparseRows;
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
@@ -89,7 +91,7 @@ impl PySequential {
 /// The policy network; it does not change, so threads may share it.
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
-    pub(super) policy: Arc<Policy>,
+    pub(super) policy: Arc<dyn Policy>,
 }
 
 impl PyPolicy {
@@ -144,7 +146,7 @@ impl PyPolicy {
         #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
         #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
     ) -> PyResult<Self> {
-        let policy = Policy::new(
+        let policy = Network::new(
             embeddings.inner.clone(),
             common.inner.clone(),
             action_net.inner.clone(),
@@ -170,7 +172,7 @@ impl PyPolicy {
                 .map_or_else(|| Cow::Owned(tensor.iter().copied().collect()), Cow::Borrowed);
             Some((tensor.shape().to_vec(), values))
         };
-        let policy = Policy::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?;
+        let policy = Network::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?;
         Ok(Self { policy: Arc::new(policy) })
     }
 

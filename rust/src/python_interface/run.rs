@@ -58,7 +58,7 @@ impl<Kept: Default + Send> Run<Kept> {
         env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
         iteration: Option<u64>,
-        work: impl FnOnce(&mut Kept, &dyn Env, &Policy, u64, Poll<'_>) -> Result<T> + Send,
+        work: impl FnOnce(&mut Kept, &dyn Env, &dyn Policy, u64, Poll<'_>) -> Result<T> + Send,
     ) -> PyResult<T> {
         let py = env.py();
         let env = get_env(env)?;
@@ -66,7 +66,7 @@ impl<Kept: Default + Send> Run<Kept> {
         let (iteration, mut kept) = self
             .with(|state| (iteration.unwrap_or(state.iteration), std::mem::take(&mut state.kept)));
         let (kept, collected) = py.detach(|| {
-            let collected = work(&mut kept, &*env, &policy, iteration, &mut signal_poll())?;
+            let collected = work(&mut kept, &*env, &*policy, iteration, &mut signal_poll())?;
             Ok::<_, crate::Error>((kept, collected))
         })?;
         self.with(|state| *state = State { iteration: iteration + 1, kept });

@@ -43,7 +43,7 @@ pub struct Exploration {
 /// legal in a state that is not final, the environment fails, or `poll` does.
 pub fn explore(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     config: &TreeConfig,
     rng: Rng,
     poll: Poll<'_>,

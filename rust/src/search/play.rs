@@ -95,7 +95,7 @@ struct Game {
 
 /// Games that a worker plays side by side, and all the memory it takes.
 pub(crate) struct Forester<'a> {
-    policy: &'a Policy,
+    policy: &'a dyn Policy,
     rules: SearchRules,
     games: Vec<Game>,
     forest: Forest,
@@ -135,7 +135,7 @@ fn nodes_per_game(config: &TreeConfig, budget: Budget, num_actions: usize) -> us
 
 impl<'a> Forester<'a> {
     pub(crate) fn new(
-        policy: &'a Policy,
+        policy: &'a dyn Policy,
         rules: SearchRules,
         cache: &'a RwLock<Cache>,
         wanted: usize,
@@ -242,7 +242,7 @@ pub(crate) fn play(
         envs.advance(&moves, &mut forester.rngs, &mut forester.views)?;
         check_views(&forester.views, moves.len(), num_actions)?;
         let Forester { policy, network, cache, evaluator, views, rngs, .. } = &mut *forester;
-        evaluator.evaluate(policy, *network, cache, (&owners, views), rngs)?;
+        evaluator.evaluate(*policy, *network, cache, (&owners, views), rngs)?;
         next_moves.clear();
         next_owners.clear();
         for (i, &LaneMove { lane: game, .. }) in owners.iter().enumerate() {

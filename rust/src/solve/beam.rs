@@ -37,7 +37,7 @@ const ROWS_PER_THREAD: usize = 192;
 /// a limit of time aside. `env` stays as it is.
 pub(super) fn search(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     starts: Starts<'_>,
     beam: BeamConfig,
     config: &EvalConfig,
@@ -72,7 +72,7 @@ pub(super) fn search(
             Frontier::new(beam, config.budget, first_slot, policy.num_actions(), &inverses)
         };
         let frontiers = (0..side_by_side).map(frontier).collect();
-        worker.search(frontiers, Network::new(policy, threads), poll)?;
+        worker.search(frontiers, Batches::new(policy, threads), poll)?;
         Ok(worker.found)
     };
     let workers = cores.min(starts.len());
@@ -107,7 +107,7 @@ impl Worker<'_> {
     fn search(
         &mut self,
         frontiers: Vec<Frontier<'_>>,
-        mut network: Network<'_>,
+        mut network: Batches<'_>,
         poll: Poll<'_>,
     ) -> Result<()> {
         let num_actions = network.policy.num_actions();
@@ -206,8 +206,8 @@ impl Worker<'_> {
 }
 
 /// The policy, run by as many threads as a batch is worth.
-struct Network<'a> {
-    policy: &'a Policy,
+struct Batches<'a> {
+    policy: &'a dyn Policy,
     shares: Vec<Mutex<Share>>,
     /// `[N, A]`
     logits: Vec<f32>,
@@ -225,7 +225,12 @@ struct Share {
 }
 
 impl Share {
-    fn evaluate(&mut self, policy: &Policy, rows: &SparseRows, range: Range<usize>) -> Result<()> {
+    fn evaluate(
+        &mut self,
+        policy: &dyn Policy,
+        rows: &SparseRows,
+        range: Range<usize>,
+    ) -> Result<()> {
         self.rows.clear();
         range.for_each(|row| self.rows.push(rows.row(row)));
         self.logits.resize(self.rows.len() * policy.num_actions(), 0.0);
@@ -235,8 +240,8 @@ impl Share {
     }
 }
 
-impl<'a> Network<'a> {
-    fn new(policy: &'a Policy, threads: usize) -> Self {
+impl<'a> Batches<'a> {
+    fn new(policy: &'a dyn Policy, threads: usize) -> Self {
         let shares = (0..threads).map(|_| Mutex::default()).collect();
         Self { policy, shares, logits: Vec::new(), values: Vec::new() }
     }

@@ -31,7 +31,7 @@ pub use starts::Starts;
 /// `poll` does.
 pub fn evaluate(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     starts: Starts<'_>,
     config: &EvalConfig,
     seed: u64,
@@ -57,7 +57,7 @@ pub fn evaluate(
 /// As [`evaluate`].
 pub fn solve(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     config: &EvalConfig,
     seed: u64,
     poll: Poll<'_>,

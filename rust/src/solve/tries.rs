@@ -30,7 +30,7 @@ const GAMES: usize = 64;
 /// If no action is legal in a state that is not final, an environment fails, or `poll` does.
 pub(super) fn play(
     env: &dyn Env,
-    policy: &Policy,
+    policy: &dyn Policy,
     starts: Starts<'_>,
     config: &EvalConfig,
     seed: u64,

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::trace::{digests, join, Workload};
 use crate::envs::{Entry, ENVIRONMENTS};
 use crate::error::Result;
-use crate::nn::{EmbeddingBag, Linear, Policy, Sequential};
+use crate::nn::{EmbeddingBag, Linear, Network, Sequential};
 use crate::rl::env::Env;
 use crate::rng::Rng;
 use crate::solve::{evaluate, EvalConfig, Starts};
@@ -114,7 +114,7 @@ fn greedy(env: &dyn Env) -> Result<u64> {
 }
 
 /// `F -> 32 -> (A, 1)` with weights that are multiples of 1/32: no sum is ever rounded.
-fn exact_policy(env: &dyn Env) -> Result<Policy> {
+fn exact_policy(env: &dyn Env) -> Result<Network> {
     let mut rng = Rng::new(SEED);
     let mut weights = |count: usize| -> Vec<f32> {
         (0..count).map(|_| (rng.below(65) as f32 - 32.0) / 32.0).collect()
@@ -127,5 +127,5 @@ fn exact_policy(env: &dyn Env) -> Result<Policy> {
         Sequential::new(vec![Linear::new(matrix, bias, false)?])
     };
     let (action, value) = (head(env.num_actions())?, head(1)?);
-    Policy::new(embeddings, Sequential::new(Vec::new())?, action, value, Vec::new(), Vec::new())
+    Network::new(embeddings, Sequential::new(Vec::new())?, action, value, Vec::new(), Vec::new())
 }

@@ -6,12 +6,12 @@
 use std::path::Path;
 
 use serde_json::Value;
-use twisterl::nn::Policy;
+use twisterl::nn::Network;
 use twisterl::rl::env::Env;
 use twisterl::testing::Widths;
 
 /// `F -> 64 -> 32 -> (A, 1)` with weights drawn from `seed`, seen through the twists of `env`.
-pub fn random_policy(env: &dyn Env, seed: u64) -> Policy {
+pub fn random_policy(env: &dyn Env, seed: u64) -> Network {
     twisterl::testing::random_policy(env, Widths { embedding: 64, common: 32 }, seed).unwrap()
 }
 

@@ -3,7 +3,7 @@
 // Each test file uses its part.
 #![allow(dead_code)]
 
-use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Policy, PolicyParts, Sequential};
+use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Network, NetworkParts, Sequential};
 use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
 
@@ -99,12 +99,12 @@ impl Reference {
         self.obs_shape.iter().product()
     }
 
-    pub fn policy(&self, level: CpuLevel) -> Policy {
+    pub fn policy(&self, level: CpuLevel) -> Network {
         let linear = |l: &Layer| Linear::new(l.weights.clone(), l.bias.clone(), l.relu).unwrap();
         let net = |layers: &[Layer]| Sequential::new(layers.iter().map(linear).collect()).unwrap();
         let (vectors, bias) = (self.vectors.clone(), self.bias.clone());
         let obs_shape = self.obs_shape.clone();
-        let parts = PolicyParts {
+        let parts = NetworkParts {
             embeddings: EmbeddingBag::new(vectors, self.dim, bias, true, obs_shape, self.conv_dim)
                 .unwrap(),
             common: net(&self.common),
@@ -113,7 +113,7 @@ impl Reference {
             obs_perms: self.obs_perms.clone(),
             act_perms: self.act_perms.clone(),
         };
-        Policy::for_cpu(parts, level).unwrap()
+        Network::for_cpu(parts, level).unwrap()
     }
 
     /// Logits `[A]` and value of one observation.

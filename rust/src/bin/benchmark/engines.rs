@@ -18,7 +18,7 @@ const PLAYED: usize = 1024;
 pub fn collection(
     options: &Options,
     env: &Puzzle,
-    policy: &Policy,
+    policy: &dyn Policy,
     num_cores: usize,
     cache: bool,
 ) -> Result<Option<Figure>> {

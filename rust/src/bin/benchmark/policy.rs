@@ -12,7 +12,7 @@ use crate::figure::{time, Figure, Unit};
 use crate::options::Options;
 
 /// Combined steps whose actions are drawn from the policy: one board, then a batch of boards.
-pub fn with_policy(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Vec<Figure>> {
+pub fn with_policy(options: &Options, env: &Puzzle, policy: &dyn Policy) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for &size in &options.batches {
         let mut boards = Boards::new(env, size)?;
@@ -55,7 +55,7 @@ impl Boards {
         })
     }
 
-    fn step(&mut self, policy: &Policy) -> Result<()> {
+    fn step(&mut self, policy: &dyn Policy) -> Result<()> {
         self.rows.clear();
         for (board, masks) in self.boards.iter().zip(&mut self.masks) {
             self.rows.push_with(|indices| board.try_observe(indices))?;

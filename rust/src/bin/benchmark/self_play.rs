@@ -20,7 +20,7 @@ const STARTS: usize = 32_768;
 /// Simulations a second of every kind of search with `policy`, and what one takes without a network:
 /// selection, the environment's step, observation and masks, the look-up in the cache, the priors'
 /// softmax, expansion and backup.
-pub fn self_play(options: &Options, env: &Puzzle, policy: &Policy) -> Result<Vec<Figure>> {
+pub fn self_play(options: &Options, env: &Puzzle, policy: &dyn Policy) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (kind, tree, cache) in
         [("PUCT 100", puct(), false), ("PUCT 100", puct(), true), ("Gumbel 16", gumbel(), false)]
@@ -65,7 +65,7 @@ fn config(options: &Options, tree: TreeConfig, num_cores: usize, cache: bool) ->
 /// Plays as `config` says and returns the number of simulations.
 fn simulations<'a>(
     env: &'a Puzzle,
-    policy: &'a Policy,
+    policy: &'a dyn Policy,
     config: &'a AzConfig,
 ) -> impl FnMut(usize) -> Result<usize> + 'a {
     let mut collector = Collector::default();
@@ -96,7 +96,7 @@ fn simulations<'a>(
 fn states<'a>(
     options: &Options,
     env: &Puzzle,
-    policy: &'a Policy,
+    policy: &'a dyn Policy,
 ) -> impl FnMut(usize) -> Result<usize> + 'a {
     let mut env = env.clone();
     env.set_difficulty(options.difficulty.div_ceil(2));

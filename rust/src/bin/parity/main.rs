@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::{json, Value};
 use twisterl::collector::ppo::{collect, PpoConfig, Truncation};
 use twisterl::envs;
-use twisterl::nn::Scratch;
+use twisterl::nn::{Policy, Scratch};
 use twisterl::obs::SparseRows;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;

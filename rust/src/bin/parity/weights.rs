@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use twisterl::nn::{EmbeddingBag, Linear, Policy, Sequential};
+use twisterl::nn::{EmbeddingBag, Linear, Network, Sequential};
 use twisterl::rl::env::Env;
 use twisterl::{Error, Result};
 
@@ -14,7 +14,7 @@ pub type Perms = (Vec<usize>, Vec<usize>);
 ///
 /// # Errors
 /// If the file is no safetensors file, lacks a tensor, or does not fit the environment.
-pub fn policy(path: &Path, env: &dyn Env, perms: Option<Perms>) -> Result<Policy> {
+pub fn policy(path: &Path, env: &dyn Env, perms: Option<Perms>) -> Result<Network> {
     let bytes = std::fs::read(path).map_err(|error| invalid("weights", "a file", error))?;
     let file = Tensors::parse(&bytes)?;
     let embeddings = file.linear("embeddings")?;
@@ -24,7 +24,7 @@ pub fn policy(path: &Path, env: &dyn Env, perms: Option<Perms>) -> Result<Policy
     let (obs_perms, act_perms) = perms.into_iter().unzip();
     let [common, action, value] = [("common", true), ("action", false), ("value", false)]
         .map(|(name, final_relu)| file.sequential(name, final_relu));
-    Policy::new(embeddings, common?, action?, value?, obs_perms, act_perms)
+    Network::new(embeddings, common?, action?, value?, obs_perms, act_perms)
 }
 
 fn invalid(name: &str, expected: &str, got: impl std::fmt::Display) -> Error {

@@ -1,0 +1,290 @@
+//! The policy network of the engine: shared layers, then one head for the logits and one for the
+//! value.
+
+use super::buffer::Matrix;
+use super::embedding::{EmbeddingBag, PackedEmbedding};
+use super::kernels::{Bags, CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
+use super::linear::{Linear, Sequential};
+use super::policy::{check_len, check_outputs, Policy};
+use super::scratch::Scratch;
+use crate::error::{Error, Result};
+use crate::obs::SparseRows;
+
+/// Most rows that pass through the network together, so that activations stay in the cache.
+const CHUNK_ROWS: usize = 11 * TILE_ROWS;
+
+/// What a [`Network`] is made of.
+#[derive(Clone)]
+pub struct NetworkParts {
+    pub embeddings: EmbeddingBag,
+    /// Reads the output of `embeddings`; may be empty.
+    pub common: Sequential,
+    /// Reads the output of `common`; its outputs are the logits `[A]`.
+    pub action_net: Sequential,
+    /// Reads the output of `common`; its one output is the value.
+    pub value_net: Sequential,
+    /// `[P, F]`, see [`Policy::forward_batch`].
+    pub obs_perms: Vec<Vec<usize>>,
+    /// `[P, A]`, not necessarily bijective.
+    pub act_perms: Vec<Vec<usize>>,
+}
+
+/// A policy network, packed for this processor; immutable, to be shared by `Arc`.
+#[derive(Clone)]
+pub struct Network {
+    kernels: Kernels,
+    embeddings: PackedEmbedding,
+    common: Vec<PackedLinear>,
+    heads: Heads,
+    num_actions: usize,
+    num_features: usize,
+    /// Columns of the widest activations.
+    max_columns: usize,
+    obs_perms: Vec<Vec<u32>>,
+    act_perms: Vec<Vec<u32>>,
+}
+
+#[derive(Clone)]
+enum Heads {
+    /// One layer each: side by side in one layer of `A + 1` outputs, the value last.
+    Joined(PackedLinear),
+    Apart {
+        action: Vec<PackedLinear>,
+        value: Vec<PackedLinear>,
+    },
+}
+
+impl Network {
+    /// A policy for the best level of this processor.
+    ///
+    /// Errors: shapes that do not fit each other (the layer is named), permutations with entries
+    /// out of range or of the wrong length, unequal numbers of them.
+    pub fn new(
+        embeddings: EmbeddingBag,
+        common: Sequential,
+        action_net: Sequential,
+        value_net: Sequential,
+        obs_perms: Vec<Vec<usize>>,
+        act_perms: Vec<Vec<usize>>,
+    ) -> Result<Self> {
+        let parts =
+            NetworkParts { embeddings, common, action_net, value_net, obs_perms, act_perms };
+        Self::for_cpu(parts, CpuLevel::detect())
+    }
+
+    /// [`Network::new`] for a processor level of one's choice, to compare levels.
+    ///
+    /// Errors: also if this processor does not have it.
+    pub fn for_cpu(parts: NetworkParts, level: CpuLevel) -> Result<Self> {
+        let kernels = Kernels::new(level)?;
+        let NetworkParts { embeddings, common, action_net, value_net, obs_perms, act_perms } =
+            parts;
+        let num_features = embeddings.num_features();
+        let width = common.num_outputs("common", embeddings.num_outputs())?;
+        let num_actions = action_net.num_outputs("action_net", width)?;
+        let num_values = value_net.num_outputs("value_net", width)?;
+        if num_values != 1 {
+            return Err(Error::invalid("Policy: outputs of value_net", "1", num_values));
+        }
+        if obs_perms.len() != act_perms.len() {
+            let expected = format!("{}, as many as obs_perms", obs_perms.len());
+            return Err(Error::invalid("Policy: number of act_perms", expected, act_perms.len()));
+        }
+        let pack = |net: &Sequential| net.layers.iter().map(|layer| layer.pack(kernels)).collect();
+        let layers = [&common, &action_net, &value_net].into_iter().flat_map(|net| &net.layers);
+        let max_outputs =
+            layers.map(Linear::num_outputs).fold(embeddings.num_outputs(), usize::max);
+        let joined = match (action_net.layers.as_slice(), value_net.layers.as_slice()) {
+            ([action], [value]) => action.beside(value),
+            _ => None,
+        };
+        Ok(Self {
+            kernels,
+            common: pack(&common),
+            heads: match joined {
+                Some(layer) => Heads::Joined(layer.pack(kernels)),
+                None => Heads::Apart { action: pack(&action_net), value: pack(&value_net) },
+            },
+            embeddings: embeddings.pack(kernels),
+            num_actions,
+            num_features,
+            // One more, for the value beside the logits.
+            max_columns: (max_outputs + 1).next_multiple_of(LANES),
+            obs_perms: checked_perms("obs_perms", obs_perms, num_features)?,
+            act_perms: checked_perms("act_perms", act_perms, num_actions)?,
+        })
+    }
+
+    /// The processor level that the weights are packed for.
+    pub fn cpu_level(&self) -> CpuLevel {
+        self.kernels.level()
+    }
+
+    /// Checks the features of some rows, twists them and puts them into `bags`.
+    fn gather(
+        &self,
+        rows: &SparseRows,
+        first: usize,
+        num_rows: usize,
+        twists: Option<&[i32]>,
+        bags: &mut Bags,
+    ) -> Result<()> {
+        bags.clear();
+        for i in 0..num_rows {
+            let features = rows.row(first + i);
+            if let Some(feature) =
+                features.iter().find(|f| **f < 0 || **f as usize >= self.num_features)
+            {
+                let expected = format!("features in 0..{}", self.num_features);
+                return Err(Error::invalid(
+                    format!("observation {}", first + i),
+                    expected,
+                    feature,
+                ));
+            }
+            match twists.map_or(-1, |twists| twists[i]) {
+                -1 => bags.push(features.iter().map(|&feature| feature as u32)),
+                twist => {
+                    let perm =
+                        usize::try_from(twist).ok().and_then(|twist| self.obs_perms.get(twist));
+                    let perm = perm.ok_or_else(|| {
+                        let expected = format!("-1 or 0..{}", self.num_twists());
+                        Error::invalid(format!("twist of row {}", first + i), expected, twist)
+                    })?;
+                    bags.push(features.iter().map(|&feature| perm[feature as usize]));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the network over the bags in `scratch`.
+    fn forward_chunk(
+        &self,
+        scratch: &mut Scratch,
+        twists: Option<&[i32]>,
+        logits: &mut [f32],
+        values: &mut [f32],
+    ) {
+        let Scratch { bags, activations: [x, y, z] } = scratch;
+        self.embeddings.forward(self.kernels, bags, x);
+        self.run(&self.common, x, y);
+        match &self.heads {
+            Heads::Joined(layer) => {
+                self.kernels.multiply(layer, x, y);
+                self.write_logits(y, twists, logits);
+                write_values(y, self.num_actions, values);
+            }
+            Heads::Apart { action, value } => {
+                self.write_logits(self.head(action, x, y, z), twists, logits);
+                write_values(self.head(value, x, y, z), 0, values);
+            }
+        }
+    }
+
+    /// Passes a copy of `x` through `layers`; the result is in one of the three.
+    fn head<'a>(
+        &self,
+        layers: &[PackedLinear],
+        x: &'a Matrix,
+        y: &'a mut Matrix,
+        z: &mut Matrix,
+    ) -> &'a Matrix {
+        let Some((first, rest)) = layers.split_first() else {
+            return x;
+        };
+        self.kernels.multiply(first, x, y);
+        self.run(rest, y, z);
+        y
+    }
+
+    /// Passes `x` through `layers`; the result is in `x` again.
+    fn run(&self, layers: &[PackedLinear], x: &mut Matrix, spare: &mut Matrix) {
+        for layer in layers {
+            self.kernels.multiply(layer, x, spare);
+            std::mem::swap(x, spare);
+        }
+    }
+
+    /// `logits[n][a] = outputs[n][act_perm[a]]`, or `[a]` without a twist.
+    fn write_logits(&self, outputs: &Matrix, twists: Option<&[i32]>, logits: &mut [f32]) {
+        for (row, logits) in logits.chunks_exact_mut(self.num_actions).enumerate() {
+            let outputs = outputs.row(row);
+            match twists.and_then(|twists| usize::try_from(twists[row]).ok()) {
+                None => logits.copy_from_slice(&outputs[..self.num_actions]),
+                Some(twist) => {
+                    for (logit, &action) in logits.iter_mut().zip(&self.act_perms[twist]) {
+                        *logit = outputs[action as usize];
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Policy for Network {
+    fn num_actions(&self) -> usize {
+        self.num_actions
+    }
+
+    fn num_features(&self) -> usize {
+        self.num_features
+    }
+
+    fn num_twists(&self) -> usize {
+        self.obs_perms.len()
+    }
+
+    fn forward_batch(
+        &self,
+        rows: &SparseRows,
+        twists: Option<&[i32]>,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        values: &mut [f32],
+    ) -> Result<()> {
+        let num_rows = rows.len();
+        check_len("logits", logits.len(), num_rows.saturating_mul(self.num_actions))?;
+        check_len("values", values.len(), num_rows)?;
+        check_len("twists", twists.map_or(num_rows, <[i32]>::len), num_rows)?;
+        let chunk_rows = chunk_rows(num_rows);
+        // Layers swap these, so each must have room for the widest.
+        for activations in &mut scratch.activations {
+            activations.reshape(chunk_rows, self.max_columns);
+        }
+        for first in (0..num_rows).step_by(chunk_rows) {
+            let chunk = first..num_rows.min(first + chunk_rows);
+            let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
+            self.gather(rows, first, chunk.len(), chunk_twists, &mut scratch.bags)?;
+            let logits = &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
+            self.forward_chunk(scratch, chunk_twists, logits, &mut values[chunk]);
+        }
+        check_outputs(logits, self.num_actions, values)
+    }
+}
+
+fn write_values(outputs: &Matrix, column: usize, values: &mut [f32]) {
+    for (row, value) in values.iter_mut().enumerate() {
+        *value = outputs.row(row)[column];
+    }
+}
+
+/// Rows of a chunk: as few chunks as possible, all of almost one size, in whole tiles.
+fn chunk_rows(num_rows: usize) -> usize {
+    let num_chunks = num_rows.div_ceil(CHUNK_ROWS).max(1);
+    num_rows.div_ceil(num_chunks).next_multiple_of(TILE_ROWS).max(TILE_ROWS)
+}
+
+/// The permutations, each of `size` entries in `0..size`.
+fn checked_perms(name: &str, perms: Vec<Vec<usize>>, size: usize) -> Result<Vec<Vec<u32>>> {
+    for (i, perm) in perms.iter().enumerate() {
+        let name = format!("Policy: {name}[{i}]");
+        if perm.len() != size {
+            return Err(Error::invalid(name, format!("{size} entries"), perm.len()));
+        }
+        if let Some(entry) = perm.iter().find(|entry| **entry >= size) {
+            return Err(Error::invalid(name, format!("entries in 0..{size}"), entry));
+        }
+    }
+    Ok(perms.into_iter().map(|perm| perm.into_iter().map(|entry| entry as u32).collect()).collect())
+}

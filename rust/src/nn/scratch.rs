@@ -1,0 +1,12 @@
+//! Where activations live between the layers.
+
+use super::buffer::Matrix;
+use super::kernels::Bags;
+
+/// Memory that a network works in; kept between calls, it allocates only once.
+#[derive(Default)]
+pub struct Scratch {
+    pub(super) bags: Bags,
+    /// The output of `common`, or of the joined heads; then two to alternate between.
+    pub(super) activations: [Matrix; 3],
+}
