@@ -1,6 +1,7 @@
 //! What tests and benchmarks need for any environment.
 //!
 //! ```
+//! use twisterl::nn::Policy;
 //! use twisterl::envs::puzzle::Puzzle;
 //! use twisterl::testing::{random_policy, Widths};
 //! let env = Puzzle::new(3, 3, 5, 2, 64).unwrap();
