@@ -107,6 +107,15 @@ class GridWorldArguments(_EnvArguments):
     walls: list[Natural] | None = Field(None, description="their cells, in place of random ones")
 
 
+class TopSpinArguments(_EnvArguments):
+    """Tokens on a ring, and a turnstile."""
+
+    num_tokens: Annotated[int, Field(ge=4, le=32)] = Field(20, description="tokens, places")
+    turnstile: Annotated[int, Field(ge=2, le=30)] = Field(
+        4, description="places that flip turns over: even, at most num_tokens - 2"
+    )
+
+
 class PyEnvArguments(Section):
     """An environment written in Python; the other keys are arguments of its class."""
 
@@ -473,6 +482,7 @@ REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel] | None]]] = {
         "Permutation": ("twisterl.envs.Permutation", PermutationArguments),
         "LinearFunction": ("twisterl.envs.LinearFunction", LinearFunctionArguments),
         "GridWorld": ("twisterl.envs.GridWorld", GridWorldArguments),
+        "TopSpin": ("twisterl.envs.TopSpin", TopSpinArguments),
         "PyEnv": ("twisterl.envs.PyEnv", PyEnvArguments),
     },
     "policy_cls": {

@@ -276,6 +276,7 @@ fn twists_are_symmetries() {
         ("Permutation", 30),
         ("LinearFunction", 30),
         ("GridWorld", 8),
+        ("TopSpin", 2),
     ] {
         let of_class = tested.iter().filter(|(name, _)| name.starts_with(class));
         let mut sizes = HashMap::new();

@@ -23,6 +23,7 @@ from mcts import Config, Network, Search, digits
 from puzzle import Puzzle
 from rng import Rng
 from task import layers
+from top_spin import TopSpin
 
 GOLDEN = Path(__file__).resolve().parents[2] / "specs" / "golden"
 SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
@@ -152,6 +153,19 @@ ENVIRONMENTS = {
         [
             ({"width": 5, "height": 5, "walls": []}, 100),
             ({"width": 5, "height": 4, "walls": [1, 6, 11, 13]}, 100),
+        ],
+    ),
+    "top_spin": Cases(
+        TopSpin,
+        [
+            *(
+                {"num_tokens": num_tokens, "turnstile": turnstile}
+                for num_tokens, turnstile in [(4, 2), (6, 4), (7, 4), (9, 4), (20, 4), (32, 30)]
+            ),
+        ],
+        [
+            ({"num_tokens": num_tokens, "turnstile": turnstile}, depth)
+            for num_tokens, turnstile, depth in [(4, 2, 100), (6, 4, 100), (7, 4, 100), (20, 4, 7)]
         ],
     ),
 }

@@ -88,6 +88,7 @@ Cube2 = _extension.env.Cube2
 Permutation = _extension.env.Permutation
 LinearFunction = _extension.env.LinearFunction
 GridWorld = _extension.env.GridWorld
+TopSpin = _extension.env.TopSpin
 
 
 def _environment_class(path: str, target: Any) -> type:
@@ -137,5 +138,6 @@ __all__ = [
     "Permutation",
     "Puzzle",
     "PyEnv",
+    "TopSpin",
     "check_env",
 ]

@@ -11,6 +11,7 @@ __all__ = [
     "Puzzle",
     "PyBaseEnv",
     "PyEnv",
+    "TopSpin",
 ]
 
 # The classes of this package, each with the name of its spec.
@@ -117,6 +118,18 @@ class GridWorld(PyBaseEnv):
         max_depth: int = ...,
     ) -> Self: ...
     def copy(self) -> GridWorld: ...
+
+class TopSpin(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_tokens: int = ...,
+        turnstile: int = ...,
+        difficulty: int = ...,
+        depth_slope: int = ...,
+        max_depth: int = ...,
+    ) -> Self: ...
+    def copy(self) -> TopSpin: ...
 
 class PyEnv(PyBaseEnv):
     METHODS: list[str]

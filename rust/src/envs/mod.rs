@@ -15,6 +15,7 @@ pub mod parameters;
 pub mod permutation;
 pub mod puzzle;
 pub mod scrambled;
+pub mod top_spin;
 
 use parameters::{Parameter, Parameters};
 
@@ -35,6 +36,8 @@ macro_rules! environments {
             linear_function::LinearFunction,
             /// An agent walks around walls to a random goal.
             grid_world::GridWorld,
+            /// TopSpin: tokens on a ring, of which a turnstile turns some over.
+            top_spin::TopSpin,
         }
     };
 }
