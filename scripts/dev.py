@@ -55,7 +55,7 @@ MOJO_PLATFORMS = ("linux", "darwin")
 
 # pixi.toml has the same commands; tests/python/test_setup.py compares them.
 TASKS = {
-    "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --overwrite"],
+    "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --rerun"],
     "check": CHECK,
     "test": [
         *CHECK,

@@ -14,6 +14,7 @@ from .section import (
     FRACTION,
     NOT_NEGATIVE,
     POSITIVE,
+    Range,
     Section,
     fault,
     number_at,
@@ -65,6 +66,8 @@ struct Learning(Copyable, Movable):
     """Added to the difficulty each time."""
     var num_iterations: Int
     """0: nothing bounds the run."""
+    var time_budget_s: Float64
+    """Seconds after which the run ends; 0: none."""
 
 
 struct Config(Movable):
@@ -188,6 +191,9 @@ struct Config(Movable):
         self.save_every = logging.integer(
             document, "checkpoint_freq", 10, 0, 1_000_000_000
         )
+        # This port keeps one state, the last.
+        _ = logging.integer(document, "keep_last", 1, 1, 1)
+        _ = logging.integer(document, "keep_every", 0, 0, 0)
         logging.finish(document)
         algorithm.finish(document)
         top.finish(document)
@@ -401,7 +407,14 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
         section.text(document, "diff_metric", PRESET),
         section.integer(document, "diff_step", 1, 1, LARGEST_STEPS),
         0,
+        section.optional_number(
+            document, "time_budget_s", Range.closed(1e-6, 1e9)
+        ).or_else(0),
     )
+    # Runs of this port end by their length or by time.
+    var patience = section.find(document, "patience")
+    if patience != ABSENT and document.kind(patience) != Kind.NULL:
+        raise fault(section.at("patience"), "null", document, patience)
     var node = section.find(document, "num_steps")
     if node != ABSENT and document.kind(node) != Kind.NULL:
         learning.num_iterations = section.integer(

@@ -251,6 +251,8 @@ struct Run[T: Tiles, hidden: Int](Movable):
             ):
                 self.save()
             var budget = self.options.time_budget_s
+            if budget == 0:
+                budget = self.config.learning.time_budget_s
             if status != 0 or (budget > 0 and seconds >= budget):
                 break
         line.close()

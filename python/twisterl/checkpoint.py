@@ -5,7 +5,9 @@
     checkpoint_last.safetensors     the weights of the last commit
     checkpoint_best.safetensors     the weights of the best evaluation
     metrics.jsonl                   one line per iteration
-    resume/<serial>/                the last commit: weights, optimizer, state, manifest
+    lock                            held by the training that writes here
+    resume/<serial>/                commits: weights, optimizer, state, manifest; the last one, and
+                                    those that `logging` asks to keep
 
 A commit counts once its folder has its name, which is the last step of writing it; its manifest
 holds a SHA-256 per file, so a flipped bit is an error on load.
@@ -35,6 +37,8 @@ LAST = "checkpoint_last.safetensors"
 BEST = "checkpoint_best.safetensors"
 METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
+
+LOCK = "lock"
 
 _RESUME = "resume"
 _MANIFEST = "manifest.json"
@@ -101,7 +105,8 @@ class RunFolder:
     """The files of one run."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        # Where it is now: a program may go to another folder while the run goes on.
+        self.path = Path(os.path.abspath(path))
 
     def holds_run(self) -> bool:
         """True if a run has left anything here that a fresh one would overwrite."""
@@ -110,6 +115,10 @@ class RunFolder:
 
     def require_usable(self, *, resume: bool, overwrite: bool) -> None:
         """Raises `RunFolderError` if a run cannot start here; changes nothing."""
+        for name in (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, LOCK, _RESUME):
+            if (self.path / name).is_symlink():
+                problem = "is a symbolic link; expected what a run has written, or nothing"
+                raise RunFolderError(f"{self.path / name}: {problem}")
         if self.path.exists() and not self.path.is_dir():
             raise RunFolderError(f"{self.path}: is a file; expected a folder for the run")
         if resume and overwrite:
@@ -137,10 +146,13 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         write_atomic(self.path / name, to_json(value).encode())
 
-    def commit(self, commit: Commit) -> None:
-        """Writes `commit` and `checkpoint_last`, then drops the commits before it.
+    def commit(self, commit: Commit, keep_last: int = 1, keep_every: int = 0) -> None:
+        """Writes `commit` and `checkpoint_last`, then drops the commits that are not to be kept.
+
+        Kept are the `keep_last` newest, and with `keep_every` those after every so many iterations.
 
         Raises `CheckpointError` if a weight or moment is not finite; nothing is replaced then.
+        FileNotFoundError if the folder is not there any more.
         """
         from twisterl import tensors
 
@@ -154,7 +166,7 @@ class RunFolder:
         }
         files[_MANIFEST] = (json.dumps(_hashes(files), indent=2) + "\n").encode()
         resume = self.path / _RESUME
-        resume.mkdir(parents=True, exist_ok=True)
+        resume.mkdir(exist_ok=True)
         earlier = list(self._commits())
         serial = 1 + max((int(folder.name) for folder in earlier), default=0)
         aside = resume / f"{serial:08d}.tmp-{os.getpid()}"
@@ -168,8 +180,10 @@ class RunFolder:
             raise
         _sync_folder(resume)
         write_atomic(self.path / LAST, weights)
-        for folder in earlier:
-            shutil.rmtree(folder, ignore_errors=True)
+        newest = sorted(earlier, reverse=True)[: keep_last - 1]
+        for folder in set(earlier) - set(newest):
+            if not (keep_every and _iteration(folder) % keep_every == 0):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def save_best(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Replaces `checkpoint_best`; `CheckpointError` if a weight is not finite."""
@@ -198,6 +212,11 @@ class RunFolder:
         detail = "; ".join(problems) or "no commit was written"
         raise RunFolderError(f"{self.path}: cannot be resumed: {detail}")
 
+    def last_iteration(self) -> int | None:
+        """The iterations of the newest commit, None if there is no commit."""
+        newest = max(self._commits(), default=None)
+        return None if newest is None else _iteration(newest)
+
     def weights_path(self, which: str = "best") -> Path:
         """The checkpoint `which` ("best" or "last"), or the other one where it is missing."""
         order = [BEST, LAST] if which == "best" else [LAST, BEST]
@@ -224,6 +243,14 @@ class RunFolder:
             for folder in resume.iterdir():
                 if folder.name.isdigit() and folder.is_dir():
                     yield folder
+
+
+def _iteration(folder: Path) -> int:
+    """The iterations before a commit; one that cannot be read is never kept."""
+    try:
+        return int(json.loads((folder / "state.json").read_text(encoding="utf-8"))["iteration"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1
 
 
 def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:

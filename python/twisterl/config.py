@@ -298,6 +298,12 @@ class Learning(Section):
     num_steps: Annotated[int, Field(ge=0, le=10**10)] | None = Field(
         None, description="iterations of a run that --num_steps does not name"
     )
+    time_budget_s: Seconds | None = Field(
+        None, description="seconds of training, of all parts of a run, after which it ends"
+    )
+    patience: Count | None = Field(
+        None, description="evaluations of diff_metric without a new best after which a run ends"
+    )
 
 
 class Optimizer(Section):
@@ -368,6 +374,10 @@ class Logging(Section):
     )
     checkpoint_freq: Annotated[int, Field(ge=0, le=10**9)] = Field(
         10, description="a commit every that many iterations; 0: at the end only"
+    )
+    keep_last: Count = Field(1, description="newest commits that are kept")
+    keep_every: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        0, description="commits after every that many iterations are kept, too; 0: none"
     )
 
 

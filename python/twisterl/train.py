@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from twisterl.checkpoint import BASE_CONFIG, FULL_CONFIG, RunFolder, write_atomic
 from twisterl.faults import ConfigError, Fault
 from twisterl.overrides import apply_overrides
+from twisterl.run_lock import require_free
 from twisterl.strict_json import parse_json, read_bytes, to_json
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Options:
     seed: int | None = None
     resume: bool = False
     overwrite: bool = False
+    rerun: bool = False
+    time_budget_s: float | None = None
     overrides: Sequence[tuple[str, Any]] = ()
 
 
@@ -61,7 +65,9 @@ class Training:
         source = _config_path(options)
         resolve_run(self.config, source)
         self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
-        self.folder.require_usable(resume=options.resume, overwrite=options.overwrite)
+        self._overwrites = options.overwrite or (options.rerun and self._holds_this_run())
+        require_free(self.folder.path)
+        self.folder.require_usable(resume=options.resume, overwrite=self._overwrites)
         if options.resume and options.load_checkpoint_path:
             problem = "--resume brings its own weights; leave --load_checkpoint_path out"
             raise ConfigError([Fault("", problem)], "command line")
@@ -82,19 +88,32 @@ class Training:
     def start(self) -> None:
         """Writes the configs into the run folder and, when resuming, loads what is there."""
         algorithm, folder = self.algorithm, self.folder
-        folder.prepare(overwrite=self.options.overwrite)
         algorithm.run_path = os.fspath(folder.path)
-        if self.options.resume:
-            algorithm.resume()
-        write_atomic(folder.path / BASE_CONFIG, self._config_bytes)
-        folder.write_json(FULL_CONFIG, algorithm.config)
+        with contextlib.ExitStack() as held:
+            held.enter_context(algorithm.lock())
+            folder.prepare(overwrite=self._overwrites)
+            if self.options.resume:
+                algorithm.resume()
+            write_atomic(folder.path / BASE_CONFIG, self._config_bytes)
+            folder.write_json(FULL_CONFIG, algorithm.config)
+            self._held = held.pop_all()
 
     def learn(self, watch: Callable[[Progress], None] | None = None) -> None:
         """Trains to the end of the run; `watch` is called after every iteration."""
         total = _ENDLESS if self.total_iterations is None else self.total_iterations
         if watch is not None:
             self.algorithm.subscribe(watch)
-        self.algorithm.learn(max(0, total - self.algorithm.iteration))
+        with self._held:
+            self.algorithm.learn(max(0, total - self.algorithm.iteration))
+
+    def _holds_this_run(self) -> bool:
+        """Whether the folder holds what this very command makes, and no more."""
+        planned = self.config.get("algorithm", {}).get("learning", {}).get("num_steps")
+        length = planned if self.options.num_steps is None else self.options.num_steps
+        there = self.folder.path / BASE_CONFIG
+        if length is None or not there.is_file() or read_bytes(there) != self._config_bytes:
+            return False
+        return (self.folder.last_iteration() or 0) <= length
 
 
 def main(
@@ -164,6 +183,8 @@ def _read_config(options: Options) -> tuple[bytes, dict[str, Any]]:
     pairs = list(options.overrides)
     if options.seed is not None:
         pairs.append(("algorithm.seed", options.seed))
+    if options.time_budget_s is not None:
+        pairs.append(("algorithm.learning.time_budget_s", options.time_budget_s))
     if pairs:
         config = apply_overrides(config, pairs)
         content = to_json(config).encode()

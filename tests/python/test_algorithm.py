@@ -234,7 +234,8 @@ def test_tensorboard_tags(small, tmp_path):
             found |= set(tags["scalars"]) | set(tags["tensors"])
     assert {
         "Benchmark/difficulty", "Benchmark/success", "Benchmark/reward",
-        "Benchmark/Detail/Success", "Benchmark/Detail/Reward", "Losses", "Times",
+        "Benchmark/Detail/Success/ppo_1", "Benchmark/Detail/Reward/ppo_1",
+        "Losses/total", "Times/train",
     } <= found  # fmt: skip
 
 
@@ -245,7 +246,7 @@ def test_an_assigned_writer_is_used(small, tmp_path):
     algorithm.tb_writer = writer
     algorithm.learn(1)
     tags = {call.args[0] for call in writer.add_scalar.call_args_list}
-    assert tags == {"Benchmark/difficulty", "Benchmark/success", "Benchmark/reward"}
+    assert {"Benchmark/difficulty", "Benchmark/success", "Losses/total"} <= tags
     assert not list((tmp_path / "run").glob("events*"))
     algorithm.tb_writer = None
     algorithm.learn(1)

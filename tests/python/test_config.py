@@ -47,7 +47,12 @@ def test_defaults_have_the_documented_names():
     assert defaults.ALGO_CONFIG["AZ"] == defaults.AZ_CONFIG
     assert defaults.ALGO_CONFIG["ES"] == defaults.ES_CONFIG
     assert defaults.LEARNING_CONFIG["diff_threshold"] == 0.85
-    assert defaults.LOGGING_CONFIG == {"log_freq": 1, "checkpoint_freq": 10}
+    assert defaults.LOGGING_CONFIG == {
+        "log_freq": 1,
+        "checkpoint_freq": 10,
+        "keep_last": 1,
+        "keep_every": 0,
+    }
 
 
 def test_missing_keys_take_their_defaults_one_by_one():

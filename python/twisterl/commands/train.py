@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
-from twisterl.signals import interruptible
+from twisterl.faults import ConfigError, Fault
+from twisterl.signals import interruptible, signal_number
 
 DESCRIPTION = "Train a policy as a config file says, into a run folder."
 USAGE = "%(prog)s --config FILE [options] [key.path=value ...]"
@@ -26,8 +28,11 @@ The run folder holds the configs, checkpoint_last and checkpoint_best (safetenso
 metrics.jsonl, TensorBoard events, learning_curve.png and what --resume needs.
 algorithm.training.lr is another name of algorithm.optimizer.lr.
 
+One training at a time writes into a run folder; a second one is refused. SIGUSR1, or what
+--save-signal names, saves and goes on: kill -USR1 PID.
+
 exit status: 0 done, 1 failed while running, 2 wrong input (nothing was written),
-130 ended by Ctrl-C, 143 by SIGTERM (both saved)."""
+130 ended by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal (all saved)."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +55,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, metavar="S", help="algorithm.seed: equal seeds give equal runs")
     add("--resume", action="store_true", help="go on with the run in the run folder")
     add("--overwrite", action="store_true", help="drop the run in the run folder and start anew")
+    add("--rerun", action="store_true", help="start anew over what this very command has made "
+        "there before; another run, or one that went on longer, is kept")  # fmt: skip
+    add("--time-budget", "--time_budget", type=float, metavar="S", help="end after so many seconds "
+        "of training, of all parts of the run: learning.time_budget_s")  # fmt: skip
+    add("--save-signal", "--save_signal", default="USR1", metavar="NAME",
+        help="the signal that saves and goes on (default: USR1)")  # fmt: skip
     add("--dry-run", "--dry_run", action="store_true", help="check and print the config only")
 
 
 def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
     from twisterl.train import Options, Training, draw_curve
 
-    with interruptible() as signals:
+    try:
+        saving = signal_number(arguments.save_signal) if os.name == "posix" else None
+    except ValueError as error:
+        raise ConfigError([Fault("--save-signal", str(error))], "command line") from None
+    with interruptible(saving) as signals:
         training = Training(
             Options(
                 arguments.config,
@@ -66,6 +81,8 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
                 arguments.seed,
                 arguments.resume,
                 arguments.overwrite,
+                arguments.rerun,
+                arguments.time_budget,
                 overrides,
             )
         )
@@ -77,6 +94,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
         from twisterl.display import make_display
 
         training.start()
+        signals.save = algorithm.request_save
         display = make_display(
             training.has_end, str(folder), algorithm.config["logging"]["log_freq"]
         )

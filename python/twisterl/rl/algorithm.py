@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,8 @@ from twisterl.rl.adam import make_adam
 from twisterl.rl.checks import TrainingError, require_device, require_finite_update
 from twisterl.rl.evaluation import Evaluation, evaluate
 from twisterl.rl.progress import Progress
+from twisterl.rl.watchers import Watcher, Watchers
+from twisterl.run_lock import RunLock
 from twisterl.tensors import CheckpointError
 
 if TYPE_CHECKING:
@@ -91,8 +92,11 @@ class Algorithm:
         self.best_metrics: tuple[float, ...] | None = None
         self._tb_writer: Any = _NOT_SET
         self._tb_path: Any = None
-        self._subscribers: list[Callable[[Progress], None]] = []
+        self.num_without_improvement = 0
+        self._watchers = Watchers()
+        self._lock: RunLock | None = None
         self._stop = threading.Event()
+        self._save_soon = threading.Event()
         self._updating = False
         self._engine_lock = threading.Lock()
         self._env_lock = threading.Lock()
@@ -212,20 +216,30 @@ class Algorithm:
         self.num_iterations = self.iteration + int(num_steps)
         if best_metrics is not None:
             self.best_metrics = tuple(best_metrics)
+        with contextlib.nullcontext() if self.run_path is None else self.lock():
+            self._learn()
+
+    def _learn(self) -> None:
         lines = self._open_run()
         committed: int | None = None
+        assert self.num_iterations is not None
+        if self.config["logging"]["log_freq"]:
+            # Made before the first iteration, whose number it is told.
+            _ = self.tb_writer
+        self._watchers.start(self)
         try:
-            while self.iteration < self.num_iterations and not self._stop.is_set():
+            while self.iteration < self.num_iterations and not self._ends_early():
                 progress = self._iterate()
                 if lines is not None:
                     lines.write(progress)
-                    frequency = self.config["logging"]["checkpoint_freq"]
                     if progress.improved:
                         self._folder().save_best(self.policy.state_dict())
-                    if frequency and progress.iteration % frequency == 0:
+                    if self._is_time_to_save(progress):
                         self.save()
                         committed = self.iteration
                 self._publish(progress)
+            if lines is not None:
+                lines.require_there()
         except BaseException:
             if lines is not None and committed != self.iteration:
                 # The first failure is the one to report.
@@ -242,14 +256,34 @@ class Algorithm:
                 lines.close()
             if self._tb_writer not in (_NOT_SET, None):
                 self._tb_writer.flush()
+            self._watchers.end(self)
 
     def request_stop(self) -> None:
-        """Makes `learn`, running in another thread, end after its iteration."""
+        """Makes `learn` end after its iteration; from a watcher, another thread or a signal."""
         self._stop.set()
 
-    def subscribe(self, watcher: Callable[[Progress], None]) -> None:
-        """Calls `watcher` after every iteration, in the thread of `learn`."""
-        self._subscribers.append(watcher)
+    def request_save(self) -> None:
+        """Makes `learn` save after its iteration and go on."""
+        self._save_soon.set()
+
+    def subscribe(self, watcher: Watcher | Callable[[Progress], object]) -> None:
+        """Tells `watcher` of the run, in the thread of `learn`.
+
+        A function is called with the `Progress` of every iteration; an object with the methods of
+        `twisterl.callbacks.Callback` that it has.
+        """
+        self._watchers.add(watcher)
+
+    def lock(self) -> RunLock:
+        """The lock of the run folder, for `with`: only this algorithm writes there then.
+
+        `learn`, `save` and `resume` hold it themselves. Raises `RunFolderError` at the block's
+        begin if another training has it.
+        """
+        folder = self._folder().path
+        if self._lock is None or self._lock.folder != folder:
+            self._lock = RunLock(folder)
+        return self._lock
 
     def solve(
         self,
@@ -304,7 +338,12 @@ class Algorithm:
 
         Raises `CheckpointError` for weights that are not finite; nothing is replaced then.
         """
-        self._folder().commit(resume.commit_of(self))
+        logging = self.config["logging"]
+        with self.lock():
+            self._folder().commit(
+                resume.commit_of(self), logging["keep_last"], logging["keep_every"]
+            )
+        self._watchers.save(self)
 
     def resume(self) -> None:
         """Continues the run in `run_path`: weights, optimizer, memory, counters, generators.
@@ -313,7 +352,8 @@ class Algorithm:
         """
         folder = self._folder()
         resume.restore(self, folder.load_commit())
-        folder.keep_metrics(self.iteration)
+        with self.lock():
+            folder.keep_metrics(self.iteration)
         self.sync_rs_policy()
 
     @property
@@ -322,7 +362,7 @@ class Algorithm:
         if self._tb_writer is _NOT_SET or self._tb_path not in (None, self.run_path):
             if self.run_path is None:
                 return None
-            self._tb_writer = recorder.make_writer(os.fspath(self.run_path))
+            self._tb_writer = recorder.make_writer(self._folder().path, self.iteration, self)
             self._tb_path = self.run_path
         return self._tb_writer
 
@@ -332,17 +372,44 @@ class Algorithm:
 
     # Inside.
 
+    @property
+    def run_path(self) -> Any:
+        """The folder for checkpoints and metrics as it was given, or None; may be assigned."""
+        return self._run_path
+
+    @run_path.setter
+    def run_path(self, path: Any) -> None:
+        self._run_path = path
+        # Where it is now: a program may go to another folder while the run goes on.
+        self._run_folder = None if path is None else RunFolder(path)
+
     def _folder(self) -> RunFolder:
-        if self.run_path is None:
+        if self._run_folder is None:
             raise ValueError("run_path: got None; expected the folder of the run")
-        return RunFolder(self.run_path)
+        return self._run_folder
+
+    def _ends_early(self) -> bool:
+        """Whether a watcher, the budget of time or the lack of progress ends the run."""
+        learning = self.config["learning"]
+        budget, patience = learning["time_budget_s"], learning["patience"]
+        return (
+            self._stop.is_set()
+            or (budget is not None and self.elapsed_s >= budget)
+            or (patience is not None and self.num_without_improvement >= patience)
+        )
+
+    def _is_time_to_save(self, progress: Progress) -> bool:
+        frequency = self.config["logging"]["checkpoint_freq"]
+        asked = self._save_soon.is_set()
+        self._save_soon.clear()
+        return asked or bool(frequency and progress.iteration % frequency == 0)
 
     def _open_run(self) -> recorder.Recorder | None:
         if self.run_path is None:
             return None
-        os.makedirs(self.run_path, exist_ok=True)
-        self._folder().keep_metrics(self.iteration)
-        return recorder.Recorder(os.fspath(self.run_path))
+        folder = self._folder()
+        folder.keep_metrics(self.iteration)
+        return recorder.Recorder(folder.path)
 
     def _iterate(self) -> Progress:
         with self._all_or_nothing():
@@ -355,6 +422,7 @@ class Algorithm:
                 improved = self.best_metrics is None or metrics >= self.best_metrics
                 if improved:
                     self.best_metrics = metrics
+                self.num_without_improvement = 0 if improved else self.num_without_improvement + 1
                 self._maybe_harder(benchmarks["success"])
             num_steps = benchmarks.get("num_steps", 0)
             self.total_steps += num_steps
@@ -383,6 +451,7 @@ class Algorithm:
         before = snapshot.take(self.policy, self.optimizer, device)
         memory = self.memory()
         counters = (self.iteration, self.total_steps, self.elapsed_s, self.best_metrics)
+        without = self.num_without_improvement
         difficulty = self.env.difficulty
         try:
             yield
@@ -390,6 +459,7 @@ class Algorithm:
             snapshot.restore(before, self.policy, self.optimizer, device)
             self.remember(memory)
             self.iteration, self.total_steps, self.elapsed_s, self.best_metrics = counters
+            self.num_without_improvement = without
             self.env.difficulty = difficulty
             self.sync_rs_policy()
             raise
@@ -411,8 +481,7 @@ class Algorithm:
             writer = self.tb_writer
             if writer is not None:
                 recorder.write_scalars(writer, progress)
-        for watcher in self._subscribers:
-            watcher(progress)
+        self._watchers.iteration(self, progress)
 
     def _sync(self) -> None:
         signature = self._weights_signature()

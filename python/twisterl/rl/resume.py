@@ -34,6 +34,7 @@ def commit_of(algorithm: Algorithm) -> Commit:
         "best_metrics": algorithm.best_metrics,
         "total_steps": algorithm.total_steps,
         "elapsed_s": algorithm.elapsed_s,
+        "num_without_improvement": algorithm.num_without_improvement,
         "seed": algorithm.config["seed"],
         "config_sha256": _config_hash(algorithm),
         "torch_threads": _torch_threads(algorithm),
@@ -76,6 +77,8 @@ def restore(algorithm: Algorithm, commit: Commit) -> None:
     algorithm.iteration = state["iteration"]
     algorithm.total_steps = state["total_steps"]
     algorithm.elapsed_s = state["elapsed_s"]
+    # Commits of earlier versions do not have it.
+    algorithm.num_without_improvement = state.get("num_without_improvement", 0)
     algorithm.env.difficulty = state["difficulty"]
 
 
