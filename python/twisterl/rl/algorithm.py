@@ -266,7 +266,7 @@ class Algorithm:
         """Makes `learn` save after its iteration and go on."""
         self._save_soon.set()
 
-    def subscribe(self, watcher: Watcher | Callable[[Progress], object]) -> None:
+    def subscribe(self, watcher: Watcher) -> None:
         """Tells `watcher` of the run, in the thread of `learn`.
 
         A function is called with the `Progress` of every iteration; an object with the methods of
