@@ -390,14 +390,14 @@ def test_threads_may_use_one_object_at_the_same_time():
     assert not errors
 
 
-@pytest.mark.parametrize("returned", [None, 3])
-def test_a_copy_that_is_no_environment_is_named(returned):
+@pytest.mark.parametrize("returned", [lambda env: None, lambda env: 3, lambda env: env])
+def test_a_copy_that_is_no_copy_is_named(returned):
     class Uncopied(Line):
         def copy(self):
-            return returned
+            return returned(self)
 
     env = PyEnv(Uncopied())
-    with pytest.raises(TypeError, match=r"copy\(\) of Uncopied: expected an environment, got"):
+    with pytest.raises(TypeError, match=r"copy\(\) of Uncopied: expected an independent"):
         collector(num_cores=2).collect(env, small_policy(env))
 
 

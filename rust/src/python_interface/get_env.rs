@@ -33,7 +33,7 @@ pub fn get_env(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
         return legacy(object);
     }
     if has_method(object, "next") && has_method(object, "observe") {
-        return Ok(Box::new(PythonEnv::new(&object.call_method0("copy")?)?));
+        return Ok(PythonEnv::new(object)?.try_clone()?);
     }
     Err(wrong_type(
         "env",

@@ -6,13 +6,12 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::env::PyBaseEnv;
 use super::python_lanes;
-use super::python_object::{self as object, Kind};
+use super::python_object::{self as object, Kind, OwnObject};
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::vec_env::VecEnv;
@@ -68,15 +67,8 @@ impl PythonEnv {
     }
 
     /// What `copy()` of the object returns.
-    pub(super) fn copy_object<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let env = self.object(py)?;
-        let copy = env.call_method0(intern!(py, "copy"))?;
-        if !copy.get_type().is(env.get_type()) && !copy.hasattr(intern!(py, "next"))? {
-            let (class, got) = (&self.kind.described.class, copy.get_type().name()?);
-            let message = format!("copy() of {class}: expected an environment, got {got}");
-            return Err(PyTypeError::new_err(message));
-        }
-        Ok(copy)
+    pub(super) fn copy_object(&self, py: Python<'_>) -> PyResult<OwnObject> {
+        OwnObject::copy_of(&self.object(py)?, &self.kind)
     }
 
     fn call<T>(
@@ -105,7 +97,7 @@ impl PythonEnv {
 impl Clone for PythonEnv {
     fn clone(&self) -> Self {
         Python::attach(|py| match self.copy_object(py) {
-            Ok(copy) => Self::around(copy.unbind(), self.kind.clone(), self.difficulty),
+            Ok(copy) => Self::around(copy.into_object(), self.kind.clone(), self.difficulty),
             Err(raised) => Self {
                 broken: Some(raised),
                 ..Self::around(self.object.clone_ref(py), self.kind.clone(), self.difficulty)
@@ -246,8 +238,8 @@ impl Env for PythonEnv {
         })
     }
     fn try_clone(&self) -> Result<Box<dyn Env>> {
-        let copy = Python::attach(|py| self.copy_object(py).map(Bound::unbind))?;
-        Ok(Box::new(Self::around(copy, self.kind.clone(), self.difficulty)))
+        let copy = Python::attach(|py| self.copy_object(py))?;
+        Ok(Box::new(Self::around(copy.into_object(), self.kind.clone(), self.difficulty)))
     }
     fn vectorize(&self, num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         Some(python_lanes::lanes(self, num_lanes))

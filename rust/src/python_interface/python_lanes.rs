@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::error::wrong_type;
 use super::pyenv::{self, PythonEnv};
-use super::python_object::{self as object, has_method, Kind};
+use super::python_object::{self as object, has_method, Kind, OwnObject};
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
@@ -30,24 +30,21 @@ pub(super) fn lanes(env: &PythonEnv, num_lanes: usize) -> Result<Box<dyn VecEnv>
     Ok(Python::attach(|py| -> PyResult<Box<dyn VecEnv>> {
         let kind = env.kind().clone();
         if kind.has_vectorize {
-            let batch = env.object(py)?.call_method1(intern!(py, "vectorize"), (num_lanes,))?;
+            // Of a copy, so that what the batches of two threads are made from is not shared.
+            let copy = env.copy_object(py)?;
+            let batch = copy.bind(py).call_method1(intern!(py, "vectorize"), (num_lanes,))?;
             if !batch.is_none() {
                 return Ok(Box::new(Batch::new(batch, kind, num_lanes)?));
             }
         }
-        let num_lanes = num_lanes.min(MOST_COPIES);
-        let copy = |_| env.copy_object(py).map(Bound::unbind);
-        let envs = (0..num_lanes).map(copy).collect::<PyResult<Vec<_>>>()?;
-        Ok(Box::new(Copies { envs, kind }))
+        Ok(Box::new(Copies::new(py, env, num_lanes.min(MOST_COPIES))?))
     })?)
 }
 
-/// Slots for the states of a search; all hold one copy until they are reached from another slot.
+/// Slots for the states of a search.
 pub(super) fn nodes(env: &PythonEnv, num_nodes: usize) -> Result<Box<dyn VecEnv>> {
     Ok(Python::attach(|py| -> PyResult<Box<dyn VecEnv>> {
-        let root = env.copy_object(py)?.unbind();
-        let envs = (0..num_nodes).map(|_| root.clone_ref(py)).collect();
-        Ok(Box::new(Copies { envs, kind: env.kind().clone() }))
+        Ok(Box::new(Copies::new(py, env, num_nodes)?))
     })?)
 }
 
@@ -56,10 +53,29 @@ fn python_env(env: &dyn Env) -> Result<&PythonEnv> {
     env.as_any().downcast_ref().ok_or_else(other)
 }
 
-/// One object a lane.
+/// One object a lane, made when the lane is first used: a search has slots for more states than
+/// it may ever reach.
 struct Copies {
-    envs: Vec<Py<PyAny>>,
+    first: OwnObject,
+    envs: Vec<Option<OwnObject>>,
     kind: Arc<Kind>,
+}
+
+impl Copies {
+    fn new(py: Python<'_>, env: &PythonEnv, num_lanes: usize) -> PyResult<Self> {
+        let envs = (0..num_lanes).map(|_| None).collect();
+        Ok(Self { first: env.copy_object(py)?, envs, kind: env.kind().clone() })
+    }
+
+    /// The object of `lane`, which no other lane has.
+    fn at<'py>(&mut self, py: Python<'py>, lane: usize) -> PyResult<&Bound<'py, PyAny>> {
+        let Self { first, envs, kind } = self;
+        let env = match &mut envs[lane] {
+            Some(env) => env,
+            empty => empty.insert(first.copy(py, kind)?),
+        };
+        Ok(env.bind(py))
+    }
 }
 
 impl VecEnv for Copies {
@@ -68,31 +84,30 @@ impl VecEnv for Copies {
     }
 
     fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
-        let num_actions = self.kind.described.num_actions;
+        let kind = self.kind.clone();
+        let num_actions = kind.described.num_actions;
         let first_mask = views.masks.len();
         views.masks.resize(first_mask + moves.len() * num_actions, false);
         let masks = views.masks[first_mask..].chunks_exact_mut(num_actions);
-        let (kind, envs) = (&*self.kind, &mut self.envs);
         Ok(Python::attach(|py| -> PyResult<()> {
-            for (LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
-                if let Move::StepFrom { parent, .. } = *action {
-                    let copy = envs[parent].bind(py).call_method0(intern!(py, "copy"))?;
-                    envs[*lane] = copy.unbind();
+            for (&LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
+                if let Move::StepFrom { parent, .. } = action {
+                    self.envs[lane] = Some(OwnObject::copy_of(self.at(py, parent)?, &kind)?);
                 }
-                let env = envs[*lane].bind(py);
-                match *action {
+                let env = self.at(py, lane)?;
+                match action {
                     Move::Step { action } | Move::StepFrom { action, .. } => {
                         env.call_method1(intern!(py, "next"), (action,))?;
                     }
                     Move::Reset { difficulty } => {
-                        pyenv::reset(kind, env, difficulty, &mut rngs[*lane])?;
+                        pyenv::reset(&kind, env, difficulty, &mut rngs[lane])?;
                     }
-                    Move::ResetUniform => pyenv::reset_uniform(kind, env, &mut rngs[*lane])?,
+                    Move::ResetUniform => pyenv::reset_uniform(&kind, env, &mut rngs[lane])?,
                     Move::Observe => {}
                 }
-                views.rows.push_with(|indices| object::observe(kind, env, indices))?;
-                object::masks(kind, env, masks)?;
-                views.status.push(object::status(kind, env)?);
+                views.rows.push_with(|indices| object::observe(&kind, env, indices))?;
+                object::masks(&kind, env, masks)?;
+                views.status.push(object::status(&kind, env)?);
             }
             Ok(())
         })?)
@@ -100,13 +115,13 @@ impl VecEnv for Copies {
 
     fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()> {
         let env = python_env(env)?;
-        let copy = Python::attach(|py| env.copy_object(py).map(Bound::unbind))?;
-        self.envs[lane] = copy;
+        self.envs[lane] = Some(Python::attach(|py| env.copy_object(py))?);
         Ok(())
     }
 
     fn solution(&self, lane: usize) -> Result<Option<Vec<i64>>> {
-        Ok(Python::attach(|py| object::solution(&self.kind, self.envs[lane].bind(py)))?)
+        let env = self.envs[lane].as_ref().unwrap_or(&self.first);
+        Ok(Python::attach(|py| object::solution(&self.kind, env.bind(py)))?)
     }
 }
 
@@ -263,7 +278,9 @@ impl VecEnv for Batch {
         let env = python_env(env)?;
         Ok(Python::attach(|py| -> PyResult<()> {
             let batch = self.object.bind(py);
-            batch.call_method1(intern!(py, "load"), (lane, env.object(py)?))?;
+            // A copy, which the batch may keep.
+            let copy = env.copy_object(py)?;
+            batch.call_method1(intern!(py, "load"), (lane, copy.bind(py)))?;
             Ok(())
         })?)
     }

@@ -79,6 +79,41 @@ impl Kind {
     }
 }
 
+/// A Python environment that nobody else plays: another one is made by its `copy()` alone.
+pub struct OwnObject(Py<PyAny>);
+
+impl OwnObject {
+    /// What `copy()` of `env` returns.
+    ///
+    /// # Errors
+    /// TypeError if that is no environment, or `env` itself, which would then be played twice.
+    pub fn copy_of(env: &Bound<'_, PyAny>, kind: &Kind) -> PyResult<Self> {
+        let copy = env.call_method0(intern!(env.py(), "copy"))?;
+        let got = if copy.is(env) {
+            "the environment itself".to_owned()
+        } else if copy.get_type().is(env.get_type()) || has_method(&copy, "next") {
+            return Ok(Self(copy.unbind()));
+        } else {
+            copy.get_type().name()?.to_string()
+        };
+        let name = kind.described.name("copy");
+        Err(PyTypeError::new_err(format!("{name}: expected an independent copy, got {got}")))
+    }
+
+    pub fn copy(&self, py: Python<'_>, kind: &Kind) -> PyResult<Self> {
+        Self::copy_of(self.bind(py), kind)
+    }
+
+    pub fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.0.bind(py)
+    }
+
+    /// The object, given away.
+    pub fn into_object(self) -> Py<PyAny> {
+        self.0
+    }
+}
+
 /// Whether `object` has a callable attribute `name`.
 pub fn has_method(object: &Bound<'_, PyAny>, name: &str) -> bool {
     object.getattr(name).is_ok_and(|method| method.is_callable())

@@ -15,6 +15,9 @@ type Advance = unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *m
 
 pub(super) struct ForeignLanes {
     lanes: Vec<Foreign>,
+    /// Number of the call that each lane last moved in.
+    moved: Vec<u64>,
+    call: u64,
     described: Arc<Described>,
     moves: Vec<BatchMove>,
     indices: Vec<i32>,
@@ -34,6 +37,8 @@ impl ForeignLanes {
     ) -> Result<Self> {
         let lanes = (0..num_lanes).map(|_| env.copy_foreign()).collect::<Result<Vec<_>>>()?;
         Ok(Self {
+            moved: vec![0; num_lanes],
+            call: 0,
             lanes,
             described,
             moves: Vec::new(),
@@ -46,7 +51,11 @@ impl ForeignLanes {
 
     fn tell(&mut self, moves: &[LaneMove], rngs: &mut [Rng]) -> Result<()> {
         self.moves.clear();
+        self.call += 1;
         for &LaneMove { lane, action } in moves {
+            if std::mem::replace(&mut self.moved[lane], self.call) == self.call {
+                return Err(Error::invalid("lane", "each at most once", lane));
+            }
             if let Move::StepFrom { parent, .. } = action {
                 self.lanes[lane] = self.lanes[parent].copy()?;
             }
@@ -94,8 +103,8 @@ impl ForeignLanes {
                 status: self.status.as_mut_ptr(),
             };
             let mut done = 0;
-            // SAFETY: the contexts are this batch's own, and different, since a lane moves at
-            // most once; the buffers have room for all that is left.
+            // SAFETY: the contexts are this batch's own, and different, since `tell` refuses a lane
+            // that moves twice; the buffers have room for all that is left.
             let code = unsafe { advance(left.as_ptr(), left.len(), &mut out, &mut done) };
             done = done.min(left.len());
             self.take(done, views)?;
