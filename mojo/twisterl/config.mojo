@@ -335,6 +335,8 @@ def read_evaluation(
     _ = entry.optional_number(document, "time_limit_s", POSITIVE)
     if not entry.is_null(document, "node_limit"):
         _ = entry.integer(document, "node_limit", 1, 1, 1_000_000_000_000)
+    if not entry.is_null(document, "max_episode_steps"):
+        _ = entry.integer(document, "max_episode_steps", 1, 1, 4_294_967_295)
     var evaluation = Evaluation(
         name,
         entry.integer(document, "num_episodes", 100, 1, LARGEST_COUNT),

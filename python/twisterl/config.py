@@ -28,6 +28,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 # The engine's search reckons in f32, and a time in whole nanoseconds.
 SearchWeight = Annotated[float, Field(ge=0, le=1e30)]
 Seconds = Annotated[float, Field(ge=1e-6, le=1e9)]
+# The engine counts them in 32 bits.
+EpisodeSteps = Annotated[int, Field(ge=1, le=2**32 - 1)]
 Natural = Annotated[int, Field(ge=0, le=65_536)]
 # Callers in Python write (256,) where JSON has [256].
 Widths = Annotated[list[Width], BeforeValidator(lambda v: list(v) if isinstance(v, tuple) else v)]
@@ -140,6 +142,14 @@ class Conv1dPolicyArguments(BasicPolicyArguments):
     )
 
 
+def _max_episode_steps() -> Any:
+    text = (
+        "an episode of more steps is an error; "
+        "null: 100,000, or none where something else is known to end it"
+    )
+    return Field(None, description=text)
+
+
 class PPOCollecting(Section):
     num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
     num_episodes: Count = Field(512 * 32, description="of each iteration")
@@ -155,6 +165,7 @@ class PPOCollecting(Section):
         "fixed", description="each episode at the difficulty, or drawn from 1 to it"
     )
     cache: bool = Field(True, description="evaluate each state once per collection")
+    max_episode_steps: EpisodeSteps | None = _max_episode_steps()
 
 
 class AZCollecting(Section):
@@ -191,6 +202,7 @@ class AZCollecting(Section):
     resign_exempt: Fraction = Field(0.1, description="share of the episodes that never resign")
     reuse: bool = Field(True, description="keep the tree below the move that was played")
     cache: bool = Field(True, description="evaluate each state once per collection")
+    max_episode_steps: EpisodeSteps | None = _max_episode_steps()
 
 
 class RandomWalkCollecting(Section):
@@ -366,6 +378,7 @@ class Evaluation(Section):
     node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
         None, description="states given to the policy for each start"
     )
+    max_episode_steps: EpisodeSteps | None = _max_episode_steps()
 
 
 class Logging(Section):

@@ -166,12 +166,9 @@ fn a_simulation_allocates_nothing() {
                     num_episodes: 200,
                     tree,
                     self_play: SelfPlay { exploration_fraction: 0.25, ..SelfPlay::default() },
-                    num_cores: 1,
-                    difficulty_distribution: Default::default(),
                     max_moves: 12,
-                    resign_threshold: None,
-                    resign_exempt: 0.0,
                     cache,
+                    ..AzConfig::default()
                 };
                 let mut simulations = 0;
                 let counted = allocations(|| {

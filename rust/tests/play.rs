@@ -22,6 +22,7 @@ fn config() -> PpoConfig {
         num_cores: 1,
         truncation: Truncation::Terminal,
         difficulty_distribution: DifficultyDistribution::Uniform,
+        max_episode_steps: None,
         cache: true,
     }
 }

@@ -28,6 +28,7 @@ fn config() -> AzConfig {
         max_moves: 20,
         resign_threshold: None,
         resign_exempt: 0.0,
+        max_episode_steps: None,
         cache: true,
     }
 }

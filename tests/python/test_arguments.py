@@ -24,20 +24,21 @@ SETTINGS = json.dumps(
 )
 PLAY = {"num_searches": 1, "num_mcts_searches": 0, "seed": 0, "C": 1.41, "max_expand_depth": 1}
 PLAY |= {"num_cores": 1, "beam_width": 4, "beam_value_weight": 0.5, "gamma": 1.0}
-PLAY |= {"time_limit_s": 5.0, "node_limit": 100}
+PLAY |= {"time_limit_s": 5.0, "node_limit": 100, "max_episode_steps": 1000}
 TREE = {"num_mcts_searches": 4, "C": 1.41, "max_expand_depth": 1, "gamma": 1.0}
 TREE |= {"max_considered_actions": 4, "value_weight": 1.0}
 NOISE = {"dirichlet_alpha": 0.3, "exploration_fraction": 0.1, "temperature_moves": 3}
 RESIGNING = {"max_moves": 9, "resign_threshold": 0.1, "resign_exempt": 0.1}
 RUN = {"num_episodes": 2, "num_cores": 1, "seed": 0}
+CAP = {"max_episode_steps": 1000}
 SOLVED = {"state": list(range(9)), "time_limit_s": 5.0, "node_limit": 100}
 
 # Each with numbers that it takes, all of those that its stub names.
 CALLS = {
-    "PPOCollector": {**RUN, "gamma": 0.9, "lambda": 0.9},
+    "PPOCollector": {**RUN, **CAP, "gamma": 0.9, "lambda": 0.9},
     "PPOCollector.collect": {"iteration": 0},
     "PPOCollector.iteration": {"iteration": 0},
-    "AZCollector": {**RUN, **TREE, **NOISE, **RESIGNING},
+    "AZCollector": {**RUN, **CAP, **TREE, **NOISE, **RESIGNING},
     "AZCollector.collect": {"iteration": 0},
     "AZCollector.iteration": {"iteration": 0},
     "WalkCollector": {"num_walks": 4, "walk_length": 4, "num_cores": 1, "seed": 0},

@@ -28,7 +28,7 @@ _Ints = npt.NDArray[np.int64]
 class PPOCollector:
     iteration: int
     # num_episodes, gamma, lambda (no name that a stub could write), num_cores, seed=0,
-    # truncation="terminal", difficulty_distribution="fixed", cache=True
+    # truncation="terminal", difficulty_distribution="fixed", cache=True, max_episode_steps=None
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
     def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
 
@@ -57,6 +57,7 @@ class AZCollector:
         resign_exempt: float = 0.1,
         reuse: bool = True,
         cache: bool = True,
+        max_episode_steps: int | None = None,
     ) -> Self: ...
     @property
     def report(self) -> dict[str, int]: ...

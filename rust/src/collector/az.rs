@@ -9,6 +9,7 @@ use super::steps::Steps;
 use super::table::Table;
 use super::work::Work;
 use crate::engine::cache::Cache;
+use crate::engine::capped;
 use crate::engine::lockstep::{check_fit, Episodes, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::rules::Choice;
@@ -34,6 +35,10 @@ pub struct AzConfig {
     pub difficulty_distribution: DifficultyDistribution,
     /// Moves after which an episode is cut off, at least 1.
     pub max_moves: usize,
+    /// Steps of an episode beyond which the environment is taken for one that never ends: an
+    /// error. `None`: where nothing else ends it, as many as
+    /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
+    pub max_episode_steps: Option<u32>,
     /// An episode is given up in a state that its search finds to be worth less than this.
     pub resign_threshold: Option<f32>,
     /// Share of the episodes that are never given up, in [0, 1]: they tell how often giving up
@@ -53,6 +58,7 @@ impl Default for AzConfig {
             num_cores: 1,
             difficulty_distribution: DifficultyDistribution::Fixed,
             max_moves: usize::MAX,
+            max_episode_steps: None,
             resign_threshold: None,
             resign_exempt: 0.0,
             cache: true,
@@ -79,8 +85,14 @@ impl AzConfig {
         if !(0.0..=1.0).contains(&self.resign_exempt) {
             return Err(Error::invalid("resign_exempt", "a number in [0, 1]", self.resign_exempt));
         }
+        capped::check(self.max_episode_steps)?;
         self.tree.check()?;
         self.self_play.check()
+    }
+
+    /// What is asked for; where episodes are cut off, nothing else needs to end them.
+    fn most_steps(&self) -> Option<u32> {
+        self.max_episode_steps.or((self.max_moves < usize::MAX).then_some(u32::MAX))
     }
 }
 
@@ -129,7 +141,8 @@ impl AzReport {
 ///
 /// # Errors
 /// If the configuration is out of range, the policy does not fit the environment, no action is
-/// legal in a state that is not final, an environment fails, or `poll` does.
+/// legal in a state that is not final, an episode does not end, an environment fails, or `poll`
+/// does.
 pub fn collect(
     env: &dyn Env,
     policy: &dyn Policy,
@@ -181,8 +194,8 @@ impl Collector {
                 done: Part::default(),
                 report: AzReport::default(),
             };
-            let mut slots = forester.slots(env)?;
-            play(&mut forester, &mut *slots, &mut recorder, poll)?;
+            let mut slots = forester.slots(env, config.most_steps())?;
+            play(&mut forester, &mut slots, &mut recorder, poll)?;
             recorder.report.memory_bytes = forester.memory_bytes();
             recorder.report.simulations = forester.simulations;
             Ok((recorder.done, recorder.report))

@@ -8,6 +8,7 @@ use super::steps::Steps;
 use super::table::Table;
 use super::work::Work;
 use crate::engine::cache::Cache;
+use crate::engine::capped::{self, Capped};
 use crate::engine::lockstep::{check_fit, Episodes, Memory, Player, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::rules::{Choice, PlayRules};
@@ -39,6 +40,10 @@ pub struct PpoConfig {
     pub num_cores: usize,
     pub truncation: Truncation,
     pub difficulty_distribution: DifficultyDistribution,
+    /// Steps of an episode beyond which the environment is taken for one that never ends: an
+    /// error. `None`: where it does not end by itself, as many as
+    /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
+    pub max_episode_steps: Option<u32>,
     /// Evaluate each distinct observation once; changes nothing but the time.
     pub cache: bool,
 }
@@ -53,6 +58,7 @@ impl Default for PpoConfig {
             num_cores: 1,
             truncation: Truncation::default(),
             difficulty_distribution: DifficultyDistribution::Fixed,
+            max_episode_steps: None,
             cache: true,
         }
     }
@@ -74,7 +80,7 @@ impl PpoConfig {
                 return Err(Error::invalid(name, "a number in [0, 1]", value));
             }
         }
-        Ok(())
+        capped::check(self.max_episode_steps)
     }
 }
 
@@ -88,7 +94,8 @@ impl PpoConfig {
 ///
 /// # Errors
 /// If the configuration is out of range, the policy does not fit the environment, no action is
-/// legal in a state that is not final, an environment fails, or `poll` does.
+/// legal in a state that is not final, an episode does not end, an environment fails, or `poll`
+/// does.
 pub fn collect(
     env: &dyn Env,
     policy: &dyn Policy,
@@ -142,10 +149,10 @@ impl Collector {
             let Worker { memory, lanes, done } = &mut *worker;
             lanes.resize_with(num_lanes, Recording::default);
             done.clear();
-            let mut envs = env.lanes(num_lanes)?;
+            let mut envs = Capped::lanes(env, num_lanes, config.max_episode_steps)?;
             let mut recorder = Recorder { config, queue: &queue, lanes, done };
             let player = Player { policy, rules, cache: &self.cache, memory };
-            player.play(&mut *envs, &mut recorder, poll)
+            player.play(&mut envs, &mut recorder, poll)
         })?;
         let workers = self.workers.iter_mut().map(Mutex::get_mut);
         let parts = workers.map(|worker| &worker.unwrap_or_else(PoisonError::into_inner).done);

@@ -21,7 +21,7 @@ use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::row_set::RowSet;
 use crate::error::{Error, Result};
 use crate::obs::SparseRows;
-use crate::rl::env::Env;
+use crate::rl::env::{Env, Status};
 use crate::rng::Rng;
 
 /// What to collect.
@@ -82,12 +82,13 @@ fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
 
 /// The walks of `work`: random legal moves from the goal, none of which undoes the one before it.
 ///
-/// Solved states are no samples, and the moves are counted from the last of them. A walk ends
-/// early where only the way back is legal. The result does not depend on `num_cores`. `env` stays as
+/// Solved states are no samples, and the moves are counted from the last of them: a walk goes on
+/// from the goal, where an episode ends. It ends early where only the way back is legal, and in a
+/// final state that is no success. The result does not depend on `num_cores`. `env` stays as
 /// it is.
 ///
 /// # Errors
-/// As [`check`], or if the environment or `poll` fails.
+/// As [`check`], or if the environment runs out of steps on a walk, or it or `poll` fails.
 pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) -> Result<Walks> {
     check(env, config)?;
     work.check()?;
@@ -121,6 +122,7 @@ struct Samples {
 struct Walker<'a> {
     env: Box<dyn Env>,
     inverses: &'a [usize],
+    row: Vec<i32>,
     masks: Vec<bool>,
     legal: Vec<usize>,
     samples: Samples,
@@ -131,6 +133,7 @@ impl<'a> Walker<'a> {
         Ok(Self {
             env: env.try_clone()?,
             inverses,
+            row: Vec::new(),
             masks: vec![false; inverses.len()],
             legal: Vec::with_capacity(inverses.len()),
             samples: Samples::default(),
@@ -138,12 +141,12 @@ impl<'a> Walker<'a> {
     }
 
     fn walk(&mut self, length: usize, rng: &mut Rng) -> Result<()> {
-        let Self { env, inverses, masks, legal, samples } = self;
-        env.try_reset_goal(rng)?;
-        env.try_masks(masks)?;
+        self.env.try_reset_goal(rng)?;
+        self.look()?;
         let mut undo = None;
         let mut moves = 0;
-        for _ in 0..length {
+        for step in 1..=length {
+            let Self { env, inverses, masks, legal, .. } = self;
             legal.clear();
             legal.extend((0..masks.len()).filter(|&action| masks[action] && Some(action) != undo));
             if legal.is_empty() {
@@ -153,17 +156,33 @@ impl<'a> Walker<'a> {
             env.try_step(action)?;
             undo = Some(inverses[action]);
             moves += 1;
-            env.try_masks(masks)?;
-            if env.try_status()?.success {
+            let status = self.look()?;
+            if status.success {
                 moves = 0;
                 continue;
             }
-            samples.rows.push_with(|indices| env.try_observe(indices))?;
+            let Self { env, row, inverses, masks, samples, .. } = self;
+            samples.rows.push(row);
             samples.masks.extend_from_slice(masks);
             samples.undo.push(inverses[action] as u32);
             samples.moves.push(moves);
+            if status.truncated && step < length {
+                let expected = format!("at most the {step} steps that {} leaves", env.name());
+                return Err(Error::invalid("walk_length", expected, length));
+            }
+            if status.is_final {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    /// Sees the state, once for each decision, in the order that is kept everywhere.
+    fn look(&mut self) -> Result<Status> {
+        self.row.clear();
+        self.env.try_observe(&mut self.row)?;
+        self.env.try_masks(&mut self.masks)?;
+        self.env.try_status()
     }
 }
 

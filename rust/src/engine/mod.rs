@@ -1,8 +1,11 @@
 //! Playing many episodes in lock step: one network batch per step of all lanes.
 
 pub(crate) mod cache;
+pub(crate) mod capped;
 pub(crate) mod evaluator;
 pub(crate) mod lockstep;
 pub mod pool;
 pub(crate) mod row_set;
 pub(crate) mod rules;
+
+pub use capped::DEFAULT_MAX_EPISODE_STEPS;

@@ -113,6 +113,7 @@ impl Turns {
 
 impl Rules for Turns {
     type State = Corners;
+    const NAME: &'static str = "Cube2";
     const PARAMETERS: &'static [Parameter] = &[Parameter {
         name: "metric",
         kind: Kind::Choice { names: &["quarter", "half"], default: "quarter" },

@@ -79,6 +79,7 @@ impl Grid {
 
 impl Rules for Grid {
     type State = Place;
+    const NAME: &'static str = "GridWorld";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::integer("width", 2, 16, 5),
         Parameter::integer("height", 2, 16, 5),

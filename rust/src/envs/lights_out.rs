@@ -38,6 +38,7 @@ impl Lamps {
 
 impl Rules for Lamps {
     type State = Cells;
+    const NAME: &'static str = "LightsOut";
     const PARAMETERS: &'static [Parameter] =
         &[Parameter::integer("width", 2, 16, 5), Parameter::integer("height", 2, 16, 5)];
 

@@ -53,6 +53,7 @@ impl Cnots {
 
 impl Rules for Cnots {
     type State = Matrix;
+    const NAME: &'static str = "LinearFunction";
     const PARAMETERS: &'static [Parameter] = &coupling::parameters(MOST_QUBITS as u32);
 
     fn new(parameters: &Parameters) -> Result<Self> {

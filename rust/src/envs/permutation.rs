@@ -29,6 +29,7 @@ fn home() -> Tokens {
 
 impl Rules for Routing {
     type State = Tokens;
+    const NAME: &'static str = "Permutation";
     const PARAMETERS: &'static [Parameter] = &coupling::parameters(MOST_QUBITS as u32);
 
     fn new(parameters: &Parameters) -> Result<Self> {

@@ -19,6 +19,8 @@ const MOST_STEPS: u32 = 1_000_000;
 /// which mean what they mean in [`Env`].
 pub trait Rules: Sized + Send + Sync + 'static {
     type State: Copy + PartialEq + Send + Sync + 'static;
+    /// Name of the environment.
+    const NAME: &'static str;
     /// Besides those that every environment has: `difficulty`, `depth_slope`, `max_depth`.
     const PARAMETERS: &'static [Parameter];
 
@@ -259,6 +261,13 @@ impl<R: Rules> Env for Scrambled<R> {
     #[inline]
     fn try_status(&self) -> Result<Status> {
         Ok(self.status())
+    }
+    fn name(&self) -> String {
+        R::NAME.to_owned()
+    }
+    /// Its steps are counted.
+    fn always_ends(&self) -> bool {
+        true
     }
     fn inverse_actions(&self) -> Option<Vec<usize>> {
         self.rules.inverse_actions()

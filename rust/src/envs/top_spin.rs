@@ -53,6 +53,7 @@ fn is_odd(tokens: &[u8]) -> bool {
 
 impl Rules for Turnstile {
     type State = Tokens;
+    const NAME: &'static str = "TopSpin";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::integer("num_tokens", 4, MOST_TOKENS as u32, 20),
         Parameter::integer("turnstile", 2, MOST_TOKENS as u32 - 2, 4),

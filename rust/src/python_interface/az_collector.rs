@@ -30,7 +30,8 @@ impl PyAzCollector {
                         gamma=1.0, root_selection="puct", max_considered_actions=16,
                         value_weight=1.0, dirichlet_alpha=0.3, exploration_fraction=0.0, temperature_moves=None,
                         max_moves=None, truncation="terminal", difficulty_distribution="fixed",
-                        resign_threshold=None, resign_exempt=0.1, reuse=true, cache=true))]
+                        resign_threshold=None, resign_exempt=0.1, reuse=true, cache=true,
+                        max_episode_steps=None))]
     #[allow(clippy::too_many_arguments, non_snake_case)]
     fn new(
         #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
@@ -53,6 +54,7 @@ impl PyAzCollector {
         resign_exempt: f32,
         reuse: bool,
         cache: bool,
+        #[pyo3(from_py_with = read::max_episode_steps)] max_episode_steps: Option<u32>,
     ) -> PyResult<Self> {
         let tree = TreeConfig {
             num_simulations: num_mcts_searches,
@@ -77,6 +79,7 @@ impl PyAzCollector {
             num_cores,
             difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
             max_moves: max_moves.unwrap_or(usize::MAX),
+            max_episode_steps,
             resign_threshold,
             resign_exempt,
             cache,

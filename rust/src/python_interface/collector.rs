@@ -28,7 +28,7 @@ pub struct PyPpoCollector {
 impl PyPpoCollector {
     #[new]
     #[pyo3(signature = (num_episodes, gamma, lambda, num_cores, seed=0, truncation="terminal",
-                        difficulty_distribution="fixed", cache=true))]
+                        difficulty_distribution="fixed", cache=true, max_episode_steps=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
@@ -39,6 +39,7 @@ impl PyPpoCollector {
         truncation: &str,
         difficulty_distribution: &str,
         cache: bool,
+        #[pyo3(from_py_with = read::max_episode_steps)] max_episode_steps: Option<u32>,
     ) -> PyResult<Self> {
         let config = PpoConfig {
             num_episodes,
@@ -47,6 +48,7 @@ impl PyPpoCollector {
             num_cores,
             truncation: read_truncation(truncation)?,
             difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
+            max_episode_steps,
             cache,
         };
         config.check()?;

@@ -309,6 +309,9 @@ impl Env for LegacyEnv {
     fn num_actions(&self) -> usize {
         self.described.num_actions
     }
+    fn name(&self) -> String {
+        self.described.class.clone()
+    }
     fn obs_shape(&self) -> Vec<usize> {
         self.described.obs_shape.clone()
     }

@@ -145,6 +145,9 @@ impl Env for PythonEnv {
     fn num_actions(&self) -> usize {
         self.kind.described.num_actions
     }
+    fn name(&self) -> String {
+        self.kind.described.class.clone()
+    }
     fn obs_shape(&self) -> Vec<usize> {
         self.kind.described.obs_shape.clone()
     }

@@ -21,6 +21,13 @@ impl Argument for usize {
     }
 }
 
+/// A count of 32 bits, at least 1.
+impl Argument for u32 {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(integer(name, value, 1..=u32::MAX.into())? as u32)
+    }
+}
+
 /// Any integer from 0 on, such as a seed.
 impl Argument for u64 {
     fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -69,7 +76,7 @@ macro_rules! readers {
 
 readers! {
     act_perms actions conv_dim generation hidden iteration max_considered_actions
-    max_expand_depth max_moves node_limit num_cores num_episodes num_generations
+    max_episode_steps max_expand_depth max_moves node_limit num_cores num_episodes num_generations
     num_mcts_searches num_searches num_walks obs obs_perms obs_shape perms seed temperature_moves
     walk_length
 }

@@ -32,6 +32,7 @@ struct Options {
     beam_value_weight: Option<f32>,
     time_limit_s: Option<f64>,
     node_limit: Option<usize>,
+    max_episode_steps: Option<u32>,
 }
 
 impl Options {
@@ -47,11 +48,14 @@ impl Options {
                 "beam_value_weight" => read.beam_value_weight = read_option(&option)?,
                 "time_limit_s" => read.time_limit_s = read_option(&option)?,
                 "node_limit" => read.node_limit = Argument::read("node_limit", &option.1)?,
+                "max_episode_steps" => {
+                    read.max_episode_steps = Argument::read("max_episode_steps", &option.1)?;
+                }
                 other => {
                     return Err(PyTypeError::new_err(format!(
                         "got an unexpected keyword argument {other:?}; expected strategy, \
-                         root_selection, gamma, beam_width, beam_value_weight, time_limit_s or \
-                         node_limit"
+                         root_selection, gamma, beam_width, beam_value_weight, time_limit_s, \
+                         node_limit or max_episode_steps"
                     )))
                 }
             }
@@ -138,5 +142,6 @@ pub(super) fn eval_config(
         num_searches: tries.num_searches,
         num_cores: tries.num_cores,
         budget: budget(options.time_limit_s, options.node_limit)?,
+        max_episode_steps: options.max_episode_steps,
     })
 }

@@ -36,6 +36,12 @@ pub trait Env: EnvObject + Send + Sync {
     fn action_names(&self) -> Vec<String> {
         (0..self.num_actions()).map(|action| action.to_string()).collect()
     }
+    /// What messages call it.
+    fn name(&self) -> String {
+        let path = std::any::type_name::<Self>();
+        let path = path.split('<').next().unwrap_or(path);
+        path.rsplit("::").next().unwrap_or(path).to_owned()
+    }
     /// Shape of the observation; its product is the number of features `F`.
     fn obs_shape(&self) -> Vec<usize>;
     fn set_difficulty(&mut self, _difficulty: usize) {}
@@ -147,6 +153,11 @@ pub trait Env: EnvObject + Send + Sync {
     fn state_key(&self) -> Option<u128> {
         None
     }
+    /// Whether every episode is known to end, however it is played. Those of other environments are
+    /// given up, with an error, after so many steps as the caller allows.
+    fn always_ends(&self) -> bool {
+        false
+    }
     /// A copy of this environment; fails where copying runs foreign code.
     fn try_clone(&self) -> Result<Box<dyn Env>> {
         Ok(self.clone_box())
@@ -167,7 +178,9 @@ pub trait Env: EnvObject + Send + Sync {
 /// enters another language pays for it once.
 pub trait VecEnv: Send {
     fn num_lanes(&self) -> usize;
-    /// Makes every move, then appends what it led to to `views`. `rngs[lane]` belongs to the lane.
+    /// Makes every move, then appends what it led to to `views`. `rngs[lane]` belongs to the lane,
+    /// which moves at most once. No lane is ever seen or changed by another's move: a state is
+    /// shared by two lanes only as a copy.
     fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()>;
     /// Puts a copy of `env` into `lane`; `env` must be of the batch's own kind.
     fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()>;

@@ -61,8 +61,8 @@ pub fn explore(
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
     let mut forester = Forester::new(policy, rules, &cache, 1);
     let mut once = Once { env, rng: Some(rng), found: Exploration::default(), decided: false };
-    let mut slots = forester.slots(env)?;
-    play(&mut forester, &mut *slots, &mut once, poll)?;
+    let mut slots = forester.slots(env, None)?;
+    play(&mut forester, &mut slots, &mut once, poll)?;
     Ok(Exploration { tree: forester.tree(0), ..once.found })
 }
 

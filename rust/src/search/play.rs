@@ -12,6 +12,7 @@ use super::returns::ReturnRange;
 use super::tree::{ExploredState, Forest, Step, ILLEGAL};
 
 use crate::engine::cache::Cache;
+use crate::engine::capped::{Capped, Children};
 use crate::engine::evaluator::Evaluator;
 use crate::engine::lockstep::{check_views, Episodes};
 use crate::engine::pool::Poll;
@@ -210,8 +211,8 @@ impl<'a> Forester<'a> {
     }
 
     /// Slots for all states: game `g` is played in slot `g`.
-    pub(crate) fn slots(&self, env: &dyn Env) -> Result<Box<dyn VecEnv>> {
-        env.nodes(self.forest.nodes.len())
+    pub(crate) fn slots(&self, env: &dyn Env, max_episode_steps: Option<u32>) -> Result<Capped> {
+        Capped::nodes(env, self.forest.nodes.len(), Children::Seen, max_episode_steps)
     }
 }
 

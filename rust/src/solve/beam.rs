@@ -15,6 +15,7 @@ use super::config::{BeamConfig, EvalConfig};
 use super::episode::Episode;
 use super::frontier::Frontier;
 use super::starts::Starts;
+use crate::engine::capped::{Capped, Children};
 use crate::engine::lockstep::check_views;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
@@ -57,8 +58,7 @@ pub(super) fn search(
         let side_by_side = (BATCH_ROWS / width).clamp(1, num_starts);
         let num_slots = side_by_side * 2 * width;
         let mut worker = Worker {
-            envs: env.nodes(num_slots)?,
-            root: env.try_clone()?,
+            envs: Capped::nodes(env, num_slots, Children::Played, config.max_episode_steps)?,
             starts,
             next_start: &next_start,
             seed,
@@ -69,9 +69,9 @@ pub(super) fn search(
         };
         let frontier = |i| {
             let first_slot = 2 * width * i;
-            Frontier::new(beam, config.budget, first_slot, policy.num_actions(), &inverses)
+            Ok(Frontier::new(beam, config.budget, first_slot, env.try_clone()?, &inverses))
         };
-        let frontiers = (0..side_by_side).map(frontier).collect();
+        let frontiers = (0..side_by_side).map(frontier).collect::<Result<_>>()?;
         worker.search(frontiers, Batches::new(policy, threads), poll)?;
         Ok(worker.found)
     };
@@ -92,8 +92,7 @@ pub(super) fn search(
 
 /// Searches side by side, whose states share the batches of the network.
 struct Worker<'a> {
-    envs: Box<dyn VecEnv>,
-    root: Box<dyn Env>,
+    envs: Capped,
     starts: Starts<'a>,
     next_start: &'a AtomicUsize,
     seed: u64,
@@ -140,7 +139,7 @@ impl Worker<'_> {
             }
             self.make_children(&mut busy, num_actions)?;
             for frontier in &mut busy {
-                frontier.descend(&*self.envs)?;
+                frontier.descend(&self.envs)?;
             }
         }
     }
@@ -150,11 +149,11 @@ impl Worker<'_> {
     fn settle<'f>(&mut self, mut frontier: Frontier<'f>) -> Result<Option<Frontier<'f>>> {
         while frontier.is_done() {
             if frontier.may_widen() {
-                self.place(frontier.start, frontier.first_slot)?;
-                frontier.widen(&*self.envs, &self.views)?;
+                self.look(&frontier)?;
+                frontier.widen(&self.envs, &self.views)?;
                 continue;
             }
-            self.found.push((frontier.start, frontier.finish(&*self.envs)?));
+            self.found.push((frontier.start, frontier.finish(&self.envs)?));
             if !self.begin(&mut frontier)? {
                 return Ok(None);
             }
@@ -168,18 +167,19 @@ impl Worker<'_> {
         if start >= self.starts.len() {
             return Ok(false);
         }
-        self.place(start, frontier.first_slot)?;
+        self.starts.place(start, &mut *frontier.root, self.seed)?;
+        self.look(frontier)?;
         frontier.begin(start, &self.views);
         Ok(true)
     }
 
-    /// Puts a start into `lane` and observes it.
-    fn place(&mut self, start: usize, lane: usize) -> Result<()> {
-        self.starts.place(start, &mut *self.root, self.seed)?;
-        self.envs.load(lane, &*self.root)?;
+    /// Puts the start of `frontier` into its first slot and observes it.
+    fn look(&mut self, frontier: &Frontier<'_>) -> Result<()> {
+        let lane = frontier.first_slot;
+        self.envs.load(lane, &*frontier.root)?;
         self.moves.clear();
         self.moves.push(LaneMove { lane, action: Move::Observe });
-        self.advance(self.root.num_actions())
+        self.advance(frontier.root.num_actions())
     }
 
     /// Makes the best children of every search until all their layers are full, or all are made.
@@ -193,7 +193,7 @@ impl Worker<'_> {
             self.advance(num_actions)?;
             let mut row = 0;
             for frontier in busy.iter_mut() {
-                row += frontier.accept(&*self.envs, &self.views, row)?;
+                row += frontier.accept(&self.envs, &self.views, row)?;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What is asked of an evaluation or a solution.
 
+use crate::engine::capped;
 use crate::error::{Error, Result};
 use crate::search::{Budget, TreeConfig};
 
@@ -31,6 +32,10 @@ pub struct EvalConfig {
     pub num_cores: usize,
     /// Of each start.
     pub budget: Budget,
+    /// Steps of an episode beyond which the environment is taken for one that never ends: an
+    /// error. `None`: where it does not end by itself, as many as
+    /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
+    pub max_episode_steps: Option<u32>,
 }
 
 impl Default for EvalConfig {
@@ -41,6 +46,7 @@ impl Default for EvalConfig {
             num_searches: 1,
             num_cores: 1,
             budget: Budget::default(),
+            max_episode_steps: None,
         }
     }
 }
@@ -75,6 +81,7 @@ impl EvalConfig {
         if self.num_searches == 0 {
             return Err(Error::invalid("num_searches", "at least 1", 0));
         }
+        capped::check(self.max_episode_steps)?;
         match self.strategy {
             Strategy::Policy => Ok(()),
             Strategy::Mcts(tree) => tree.check(),

@@ -8,6 +8,7 @@ use crate::engine::row_set::RowSet;
 use crate::error::Result;
 use crate::nn::masked_log_softmax;
 use crate::obs::SparseRows;
+use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::search::Budget;
 
@@ -64,6 +65,8 @@ const WIDENING: usize = 4;
 pub(super) struct Frontier<'a> {
     pub(super) start: usize,
     pub(super) first_slot: usize,
+    /// The environment in its start: every search copies it, since a start may not come again.
+    pub(super) root: Box<dyn Env>,
     /// Of the last search,
     widest: usize,
     /// and of the one that runs.
@@ -98,18 +101,19 @@ impl<'a> Frontier<'a> {
         config: BeamConfig,
         budget: Budget,
         first_slot: usize,
-        num_actions: usize,
+        root: Box<dyn Env>,
         inverses: &'a [usize],
     ) -> Self {
         Self {
             start: 0,
+            num_actions: root.num_actions(),
+            root,
             widest: config.width,
             width: config.width,
             was_full: false,
             value_weight: config.value_weight,
             budget,
             first_slot,
-            num_actions,
             inverses,
             layer: Layer::default(),
             next: Layer::default(),

@@ -27,8 +27,8 @@ pub use starts::Starts;
 ///
 /// # Errors
 /// If the strategy is out of range, the policy does not fit the environment, a start is no state or
-/// cannot be solved, no action is legal in a state that is not final, an environment fails, or
-/// `poll` does.
+/// cannot be solved, no action is legal in a state that is not final, an episode does not end, an
+/// environment fails, or `poll` does.
 pub fn evaluate(
     env: &dyn Env,
     policy: &dyn Policy,

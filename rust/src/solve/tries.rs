@@ -9,6 +9,7 @@ use super::config::{EvalConfig, Strategy};
 use super::episode::Episode;
 use super::starts::Starts;
 use crate::engine::cache::Cache;
+use crate::engine::capped::Capped;
 use crate::engine::lockstep::{self, Episodes, Visit};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::rules::{Choice, PlayRules};
@@ -27,7 +28,8 @@ const GAMES: usize = 64;
 /// Plays `config.num_searches` tries from every start and returns the best of each.
 ///
 /// # Errors
-/// If no action is legal in a state that is not final, an environment fails, or `poll` does.
+/// If no action is legal in a state that is not final, an episode does not end, an environment
+/// fails, or `poll` does.
 pub(super) fn play(
     env: &dyn Env,
     policy: &dyn Policy,
@@ -65,11 +67,12 @@ pub(super) fn play(
             let rules =
                 SearchRules { tree, self_play, choice, follow_plans: true, cache: true, budget };
             let mut forester = Forester::new(policy, rules, &cache, lanes);
-            let mut slots = forester.slots(env)?;
-            search::play(&mut forester, &mut *slots, &mut judge, poll)?;
+            let mut slots = forester.slots(env, config.max_episode_steps)?;
+            search::play(&mut forester, &mut slots, &mut judge, poll)?;
         } else {
             let rules = PlayRules { choice, cache: true, evaluate_final: false };
-            lockstep::play(&mut *env.lanes(lanes)?, policy, rules, &mut judge, poll)?;
+            let mut envs = Capped::lanes(env, lanes, config.max_episode_steps)?;
+            lockstep::play(&mut envs, policy, rules, &mut judge, poll)?;
         }
         Ok(judge.results)
     })?;

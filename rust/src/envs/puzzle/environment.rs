@@ -115,6 +115,10 @@ impl Env for Puzzle {
         self.place(state);
         Ok(())
     }
+    /// Its steps are counted.
+    fn always_ends(&self) -> bool {
+        true
+    }
     fn check_solvable(&self) -> Result<()> {
         let tiles: Vec<i64> = self.tiles.iter().map(|&tile| i64::from(tile)).collect();
         if self.is_solvable(&tiles) {

@@ -11,6 +11,9 @@ use std::ffi::{c_void, CStr};
 pub const NAME: &CStr = c"twisterl.env.v1";
 pub const ABI_VERSION: u32 = 1;
 
+/// Flag of an environment whose episodes all end, however they are played.
+pub const ALWAYS_ENDS: u64 = 1;
+
 /// What a call came to.
 pub type Code = i32;
 pub const OK: Code = 0;
@@ -87,7 +90,7 @@ pub struct EnvTable {
     pub abi_version: u32,
     /// Size of this struct where it was built; fields beyond it are absent.
     pub struct_size: u32,
-    /// No bit has a meaning yet.
+    /// [`ALWAYS_ENDS`] is the only bit that has a meaning.
     pub flags: u64,
     pub ctx: Ctx,
     /// Writes a new context that is an independent copy.

@@ -79,11 +79,13 @@ unsafe fn write_rows(rows: &[Vec<usize>], buffer: *mut u64, capacity: usize) -> 
     unsafe { write(&flat, buffer, capacity, &mut 0) }
 }
 
-fn table(ctx: *mut c_void) -> EnvTable {
+fn table(env: Box<dyn Env>) -> EnvTable {
+    let flags = if env.always_ends() { ALWAYS_ENDS } else { 0 };
+    let ctx = Handle::new(env, Rng::new(0)).into_ctx();
     EnvTable {
         abi_version: ABI_VERSION,
         struct_size: size_of::<EnvTable>() as u32,
-        flags: 0,
+        flags,
         ctx,
         clone: entry!(|handle, out: *mut *mut c_void| {
             let copy = Handle::new(handle.env.try_clone()?, handle.rng.clone());
@@ -201,6 +203,5 @@ impl Drop for Owned {
 
 /// The capsule of `env`.
 pub fn capsule(py: Python<'_>, env: Box<dyn Env>) -> PyResult<Bound<'_, PyCapsule>> {
-    let owned = Owned(table(Handle::new(env, Rng::new(0)).into_ctx()));
-    PyCapsule::new_with_value(py, owned, NAME)
+    PyCapsule::new_with_value(py, Owned(table(env)), NAME)
 }

@@ -22,6 +22,7 @@ pub struct CapsuleEnv {
     /// The context, or why copying it failed.
     foreign: Mutex<std::result::Result<Foreign, ForeignError>>,
     described: Arc<Described>,
+    always_ends: bool,
     difficulty: usize,
     /// What a method failed with that cannot report it; the next one that can does.
     deferred: Mutex<Option<Error>>,
@@ -38,16 +39,23 @@ impl CapsuleEnv {
         let mut difficulty = 0;
         foreign.check(call!(&foreign, get_difficulty, &mut difficulty))?;
         let described = Arc::new(foreign.describe(class)?);
-        Ok(Self::around(Ok(foreign), described, difficulty as usize))
+        let always_ends = table.flags & ALWAYS_ENDS != 0;
+        Ok(Self::around(Ok(foreign), described, always_ends, difficulty as usize))
     }
 
     fn around(
         foreign: std::result::Result<Foreign, ForeignError>,
         described: Arc<Described>,
+        always_ends: bool,
         difficulty: usize,
     ) -> Self {
         let foreign = Mutex::new(foreign);
-        Self { foreign, described, difficulty, deferred: Mutex::new(None) }
+        Self { foreign, described, always_ends, difficulty, deferred: Mutex::new(None) }
+    }
+
+    /// The same environment with another context.
+    fn with(&self, foreign: std::result::Result<Foreign, ForeignError>) -> Self {
+        Self::around(foreign, self.described.clone(), self.always_ends, self.difficulty)
     }
 
     fn call<T>(&self, work: impl FnOnce(&Foreign) -> Result<T>) -> Result<T> {
@@ -82,7 +90,7 @@ impl Clone for CapsuleEnv {
     fn clone(&self) -> Self {
         let failed = |error: Error| ForeignError { invalid: false, message: error.to_string() };
         let foreign = self.copy_foreign().map_err(failed);
-        Self::around(foreign, self.described.clone(), self.difficulty)
+        self.with(foreign)
     }
 }
 
@@ -95,6 +103,12 @@ impl Env for CapsuleEnv {
     }
     fn num_actions(&self) -> usize {
         self.described.num_actions
+    }
+    fn name(&self) -> String {
+        self.described.class.clone()
+    }
+    fn always_ends(&self) -> bool {
+        self.always_ends
     }
     fn obs_shape(&self) -> Vec<usize> {
         self.described.obs_shape.clone()
@@ -191,8 +205,7 @@ impl Env for CapsuleEnv {
         self.call(|foreign| foreign.reset_goal(seed))
     }
     fn try_clone(&self) -> Result<Box<dyn Env>> {
-        let foreign = self.copy_foreign()?;
-        Ok(Box::new(Self::around(Ok(foreign), self.described.clone(), self.difficulty)))
+        Ok(Box::new(self.with(Ok(self.copy_foreign()?))))
     }
     fn vectorize(&self, num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         let lanes = ForeignLanes::new(self, self.described.clone(), num_lanes);
