@@ -1,5 +1,6 @@
 """check_env accepts what is right and names what is wrong."""
 
+import copy
 import itertools
 
 import pytest
@@ -31,8 +32,31 @@ class Endless(Line):
 
 
 class Shared(Line):
+    """What copies share shows in their observations alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells = [0]
+
+    def next(self, action):
+        super().next(action)
+        self.cells[0] = (self.cells[0] + 1) % self.size
+
+    def reset(self, difficulty):
+        super().reset(difficulty)
+        self.cells[0] = 0
+
+    def observe(self):
+        return [self.cells[0]]
+
+
+class Alike(Line):
+    """Every copy carries the same generator."""
+
+    reseed = None
+
     def copy(self):
-        return self
+        return copy.deepcopy(self)
 
 
 class Moody(Line):
@@ -55,6 +79,7 @@ class OneWay(Line):
         (Stuck, r"masks\(\): seed 0, step 0: no legal action before the end"),
         (Endless, r"is_final\(\): seed 0: false after 1000 steps"),
         (Shared, r"copy\(\): seed .* playing the copy changed the original"),
+        (Alike, r"copy\(\): without reseed\(\) two of them start the same episodes"),
         (Moody, r"reset\(\): seed 0, step 0: not the same episode twice"),
         (OneWay, r"twists\(\): obs_perms\[0\] is no permutation"),
     ],

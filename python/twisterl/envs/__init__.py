@@ -33,7 +33,7 @@ It may also have these:
 ``reset_uniform()``          start in a state drawn from all of them (evaluation's "uniform")
 ``inverse_actions()``        list ``[A]`` of the action that undoes each action, if every move
                              can be undone whatever the state (random-walk training)
-``reset_goal()``             go to a solved state, where random walks begin
+``reset_goal()``             go to a solved state; random walks go on from there by ``next``
 ``__str__()``                the state as text, which ``twisterl solve --show`` prints
 ``check_solvable()``         raise ValueError if no actions solve the current state
 ``vectorize(num_lanes)``     the batched form below, or None
@@ -41,7 +41,9 @@ It may also have these:
 
 ``observe`` is called exactly once per decision, and the next ``next`` answers that observation,
 so an environment may draw a random symmetry in ``observe`` and undo it in ``next``. Nothing is
-ever replayed: a search keeps copies. An exception in any method ends the collection, evaluation
+ever replayed: a search keeps copies. No episode is stepped past its end. One that goes on for
+more steps than ``max_episode_steps`` allows, of ``collecting``, of an evaluation or of a call, is
+an error: docs/config.md has the default. An exception in any method ends the collection, evaluation
 or solve and comes out unchanged; everything stays usable afterwards.
 
 **Batched form.** Python is slow mostly because it is entered so often. If the class has
@@ -60,7 +62,7 @@ a worker thread at once:
     int32 or int64; ``masks [B, A]``, ``finals``, ``successes`` and ``truncated`` ``[B]`` of
     bool; ``rewards [B]`` of float32 or float64.
 ``load(lane, env)``
-    Puts the state of ``env``, an object of the class, into ``lane``. Keep nothing of ``env``.
+    Puts the state of ``env``, an object of the class that nobody else uses, into ``lane``.
 ``solution(lane)``
     Optional: the tracked solution of ``lane``, or None.
 

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+# Starts of two copies, and looks at others: so many that chance does not make them all alike.
+_NUM_STARTS = 32
+_NUM_LOOKS = 8
+
 
 def check_env(
     env: Any, *, difficulty: int = 1, num_episodes: int = 10, max_steps: int = 1000, seed: int = 0
@@ -20,8 +24,8 @@ def check_env(
     Checked are the sizes; that features are distinct and in range; that rewards are finite; that
     there is a mask for each action and a legal action until the end; that episodes end within
     ``max_steps``; that a copy plays on without touching its original; that the same seed gives
-    the same episode (for Python environments only if they have ``reseed``); and that each
-    observation permutation is one.
+    the same episode, or for Python environments without ``reseed`` that copies do not all start
+    the same episodes; and that each observation permutation is one.
 
     Raises ValueError that lists all faults, one a line, each with where it was found; what a
     method raises comes out unchanged.
@@ -37,6 +41,8 @@ def check_env(
     if _is_seeded(env):
         for episode in range(num_episodes):
             checker.compare(seed + episode)
+    else:
+        checker.compare_copies()
     if checker.faults:
         listed = "\n".join(f"- {fault}" for fault in checker.faults)
         raise ValueError(f"env: expected an environment, got one with these faults:\n{listed}")
@@ -50,7 +56,7 @@ def _playable(env: Any) -> Any:
 
 def _is_seeded(env: Any) -> bool:
     python_env = getattr(_playable(env), "python_env", None)
-    return python_env is None or hasattr(python_env, "reseed")
+    return python_env is None or callable(getattr(python_env, "reseed", None))
 
 
 class _Checker:
@@ -79,6 +85,8 @@ class _Checker:
         copied_at = self.draws.randrange(4)
         for step in range(self.max_steps):
             where = f"seed {seed}, step {step}:"
+            if step == copied_at:
+                self.look_at_copies(where)
             features = env.observe()
             if len(set(features)) != len(features):
                 self.fault("observe()", where, f"a feature twice in {features}")
@@ -102,14 +110,37 @@ class _Checker:
         before = self.summary()
         copy = self.env.copy()
         copy.step(action)
-        for _ in range(self.max_steps):
-            copy.observe()
-            masks = copy.masks()
-            if copy.is_final() or not any(masks):
-                break
-            copy.step(self.draws.choice([i for i, mask in enumerate(masks) if mask]))
+        self.play_on(copy)
         if self.summary() != before:
             self.fault("copy()", where, "playing the copy changed the original")
+
+    def play_on(self, env: Any) -> None:
+        for _ in range(self.max_steps):
+            env.observe()
+            masks = env.masks()
+            if env.is_final() or not any(masks):
+                return
+            env.step(self.draws.choice([i for i, mask in enumerate(masks) if mask]))
+
+    def look_at_copies(self, where: str) -> None:
+        """What all of them see, none of them sees otherwise because another has played."""
+        first, *others = [self.env.copy().observe() for _ in range(_NUM_LOOKS)]
+        self.play_on(self.env.copy())
+        later = [self.env.copy().observe() for _ in range(_NUM_LOOKS)]
+        if all(seen == first for seen in others) and first not in later:
+            self.fault("copy()", where, "playing the copy changed the original")
+
+    def compare_copies(self) -> None:
+        """Where no seed decides, copies that share one stream of draws play the same episodes."""
+        copies = self.env.copy(), self.env.copy()
+        starts: tuple[list[Any], list[Any]] = ([], [])
+        for _ in range(_NUM_STARTS):
+            for copy, seen in zip(copies, starts, strict=True):
+                copy.reset()
+                seen.append(copy.observe())
+        if starts[0] == starts[1] and any(start != starts[0][0] for start in starts[0]):
+            found = "two of them start the same episodes; draw anew in copy(), or have reseed(seed)"
+            self.fault("copy()", "without reseed()", found)
 
     def summary(self) -> tuple[Any, ...]:
         """What can be read without side effects."""
