@@ -9,8 +9,10 @@
 //! assert_eq!((policy.num_features(), policy.num_actions()), (81, 4));
 //! ```
 
+pub mod players;
 pub mod signature;
 pub mod trace;
+mod watched;
 
 use crate::error::Result;
 use crate::nn::{EmbeddingBag, Linear, Network, Sequential};

@@ -1,9 +1,12 @@
 """What several test files need."""
 
 import json
+import shutil
 import signal
 
 import pytest
+from extensions import load_extension
+from twisterl import twisterl
 
 SMALL = {
     "env_cls": "twisterl.envs.Puzzle",
@@ -44,3 +47,11 @@ def config_file(small, tmp_path):
     path = tmp_path / "small.json"
     path.write_text(json.dumps(small))
     return path
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory):
+    """A second, unrelated build of the extension."""
+    path = tmp_path_factory.mktemp("other") / "twisterl.abi3.so"
+    shutil.copy(twisterl.__file__, path)
+    return load_extension(path, "other.twisterl")

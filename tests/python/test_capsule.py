@@ -7,17 +7,16 @@ first. ``TWISTERL_LEGACY_EXTENSIONS``, paths of extension files of TwisteRL 0.5.
 
 import ctypes
 import gc
-import importlib.machinery
-import importlib.util
 import os
 import platform
 import random
-import shutil
 import sys
 import weakref
 
 import numpy as np
 import pytest
+from extensions import load_extension
+from players import BoardReplay, check_players
 from python_envs import BatchedLine, Line
 from small_policy import collector, everything, small_policy
 from twisterl import twisterl
@@ -25,21 +24,6 @@ from twisterl.envs import Puzzle
 
 CHECKED_PLATFORM = platform.machine() == "x86_64" and sys.platform == "linux"
 LEGACY = [path for path in os.environ.get("TWISTERL_LEGACY_EXTENSIONS", "").split(":") if path]
-
-
-def load_extension(path, name):
-    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """A second, unrelated build of the extension."""
-    path = tmp_path_factory.mktemp("other") / "twisterl.abi3.so"
-    shutil.copy(twisterl.__file__, path)
-    return load_extension(path, "other.twisterl")
 
 
 class Wide(Line):
@@ -236,5 +220,8 @@ def test_older_wheels(path):
         for one in (env, own)
     ]
     assert results[0] == results[1]
+    small = old.env.Puzzle(*BoardReplay.ARGUMENTS)
+    for num_cores in (1, 2):
+        check_players(small, BoardReplay(), BoardReplay.STATES, num_cores)
     liar = Addressed(env.__extract_env__())
     assert "disagrees with its own methods" in refused(liar)

@@ -1,7 +1,6 @@
 """The example crate: it is built, played and trained as somebody else's package would be."""
 
 import importlib.machinery
-import importlib.util
 import json
 import os
 import shutil
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extensions import load_extension
+from players import EnvReplay, check_players
 from small_policy import collector, everything, small_policy
 from twisterl import twisterl
 
@@ -54,10 +55,7 @@ def package(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def grid_world(package):
-    spec = importlib.util.spec_from_file_location("grid_world", next(package.iterdir()))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_extension(next(package.iterdir()), "grid_world")
 
 
 def test_it_shares_no_type_with_the_engine(grid_world):
@@ -94,6 +92,13 @@ def test_threads_change_nothing(grid_world):
     policy = small_policy(env)
     runs = {everything(collector(num_cores=cores).collect(env, policy)) for cores in (1, 2, 4)}
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize("num_cores", [1, 2])
+def test_what_is_told_is_what_was_played(grid_world, num_cores):
+    env = grid_world.GridWorld(4, 8, 12)
+    replay = EnvReplay(grid_world.GridWorld(4, 8, 12), lambda row: [row[0], row[1] - 16])
+    check_players(env, replay, [[0, 1], [15, 2], [5, 10]], num_cores)
 
 
 def test_it_solves_from_a_state(grid_world):

@@ -3,6 +3,7 @@
 use super::*;
 use crate::envs::puzzle::Puzzle;
 use crate::rng::Rng;
+use crate::testing::players::{check_players, Beginning};
 
 /// The trait of those wheels: the same methods in the same order. They are called through the
 /// vtable only, which the compiler cannot see.
@@ -29,15 +30,18 @@ trait OldEnv: Send + Sync {
 }
 
 macro_rules! forward {
-    ($($name:ident(&self) -> $kind:ty;)*) => { $(fn $name(&self) -> $kind { Env::$name(&self.0) })* };
+    ($($name:ident(&self) -> $kind:ty;)*) => { $(fn $name(&self) -> $kind { Env::$name(&self.puzzle) })* };
 }
 
 #[allow(dead_code)]
-struct Old(Puzzle);
+struct Old {
+    puzzle: Puzzle,
+    tracks: bool,
+}
 
 impl OldEnv for Old {
     fn clone_box(&self) -> Box<dyn OldEnv> {
-        Box::new(Old(self.0.clone()))
+        Box::new(Old { puzzle: self.puzzle.clone(), tracks: self.tracks })
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -56,22 +60,25 @@ impl OldEnv for Old {
         observe(&self) -> Vec<usize>;
     }
     fn set_difficulty(&mut self, difficulty: usize) {
-        self.0.set_difficulty(difficulty);
+        self.puzzle.set_difficulty(difficulty);
     }
     fn set_state(&mut self, state: Vec<i64>) {
-        self.0.set_state(state);
+        self.puzzle.set_state(state);
     }
     fn reset(&mut self) {
-        self.0.reset();
+        self.puzzle.reset();
     }
     fn step(&mut self, action: usize) {
-        self.0.step(action);
+        self.puzzle.step(action);
     }
     fn twists(&self) -> Twists {
-        (vec![(0..81).collect()], vec![vec![1, 1, 3, 3]])
+        let num_features = Env::obs_shape(&self.puzzle).iter().product();
+        // No bijection, as in some of those wheels.
+        let actions = if self.tracks { [1, 1, 3, 3] } else { [0, 1, 2, 3] };
+        (vec![(0..num_features).collect()], vec![actions.to_vec()])
     }
     fn track_solution(&self) -> bool {
-        true
+        self.tracks
     }
     fn solution(&self) -> Vec<usize> {
         vec![1 << 40, 7]
@@ -85,7 +92,8 @@ fn address_of<T: ?Sized>(boxed: &Box<T>) -> usize {
 
 #[test]
 fn plays_a_box_of_the_known_shape() {
-    let old: Box<dyn OldEnv> = Box::new(Old(Puzzle::new(3, 3, 4, 2, 64).unwrap()));
+    let old: Box<dyn OldEnv> =
+        Box::new(Old { puzzle: Puzzle::new(3, 3, 4, 2, 64).unwrap(), tracks: true });
     let candidate = Candidate::at(address_of(&old)).unwrap();
     assert_eq!((candidate.num_actions, candidate.difficulty), (4, 4));
     let mut env = candidate.accept("Old".to_owned()).unwrap();
@@ -111,6 +119,16 @@ fn plays_a_box_of_the_known_shape() {
     env.reset();
     assert_eq!(env.try_solution().unwrap(), Some(vec![1 << 40, 7]));
     assert_eq!(env.twists().1, [[1, 1, 3, 3]]);
+}
+
+#[test]
+fn what_is_told_is_what_was_played() {
+    let puzzle = Puzzle::new(2, 2, 8, 2, 16).unwrap();
+    let old: Box<dyn OldEnv> = Box::new(Old { puzzle, tracks: false });
+    let env = Candidate::at(address_of(&old)).unwrap().accept("Old".to_owned()).unwrap();
+    let states = [[1, 0, 2, 3], [1, 3, 2, 0], [3, 2, 1, 0]].map(Vec::from);
+    let shown = |row: &[i32]| row.iter().map(|feature| i64::from(feature % 4)).collect();
+    check_players(&env, &states, Beginning::Shown(&shown)).unwrap();
 }
 
 #[test]

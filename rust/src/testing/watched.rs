@@ -1,0 +1,142 @@
+//! An environment that panics when it is played as none may be.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::Result;
+use crate::rl::env::{Env, Status, Twists};
+use crate::rng::Rng;
+
+/// Plays as the environment it holds, and panics if a step follows the end of an episode, if there
+/// is not exactly one observation before a step, or if masks or reward are asked for before it.
+///
+/// From a goal, where an episode ends, random walks go on; so may this after
+/// [`Env::try_reset_goal`].
+pub struct Watched {
+    env: Box<dyn Env>,
+    /// Observed since the last move.
+    is_seen: AtomicBool,
+    walks: bool,
+}
+
+impl Watched {
+    /// # Errors
+    /// If copying `env` fails.
+    pub fn new(env: &dyn Env) -> Result<Self> {
+        Ok(Self { env: env.try_clone()?, is_seen: AtomicBool::new(false), walks: false })
+    }
+
+    /// The environment, about to be put into another state.
+    fn placing(&mut self) -> &mut dyn Env {
+        (self.is_seen, self.walks) = (AtomicBool::new(false), false);
+        &mut *self.env
+    }
+
+    fn assert_seen(&self) {
+        assert!(self.is_seen.load(Ordering::Relaxed), "a state is asked about before it is seen");
+    }
+}
+
+impl Clone for Watched {
+    fn clone(&self) -> Self {
+        let is_seen = AtomicBool::new(self.is_seen.load(Ordering::Relaxed));
+        Self { env: self.env.clone(), is_seen, walks: self.walks }
+    }
+}
+
+impl Env for Watched {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn num_actions(&self) -> usize {
+        self.env.num_actions()
+    }
+    fn name(&self) -> String {
+        self.env.name()
+    }
+    fn obs_shape(&self) -> Vec<usize> {
+        self.env.obs_shape()
+    }
+    fn set_difficulty(&mut self, difficulty: usize) {
+        self.env.set_difficulty(difficulty);
+    }
+    fn get_difficulty(&self) -> usize {
+        self.env.get_difficulty()
+    }
+    fn set_state(&mut self, state: Vec<i64>) {
+        self.placing().set_state(state);
+    }
+    fn reset(&mut self) {
+        self.placing().reset();
+    }
+    fn step(&mut self, action: usize) {
+        let _ = self.try_step(action);
+    }
+    fn masks(&self) -> Vec<bool> {
+        self.assert_seen();
+        self.env.masks()
+    }
+    fn is_final(&self) -> bool {
+        self.env.is_final()
+    }
+    fn success(&self) -> bool {
+        self.env.success()
+    }
+    fn reward(&self) -> f32 {
+        self.env.reward()
+    }
+    fn observe(&self) -> Vec<usize> {
+        self.env.observe()
+    }
+    fn twists(&self) -> Twists {
+        self.env.twists()
+    }
+
+    fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
+        self.placing().try_reset(rng)
+    }
+    fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
+        self.placing().try_reset_uniform(rng)
+    }
+    fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
+        self.placing().try_reset_goal(rng)?;
+        self.walks = true;
+        Ok(())
+    }
+    fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
+        self.placing().try_set_state(state)
+    }
+    fn check_solvable(&self) -> Result<()> {
+        self.env.check_solvable()
+    }
+    fn try_step(&mut self, action: usize) -> Result<()> {
+        assert!(self.is_seen.swap(false, Ordering::Relaxed), "a step answers no observation");
+        let Status { is_final, success, .. } = self.env.try_status()?;
+        assert!(!is_final || (success && self.walks), "a step follows the end of an episode");
+        self.env.try_step(action)
+    }
+    fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
+        assert!(!self.is_seen.swap(true, Ordering::Relaxed), "a state is observed twice");
+        self.env.try_observe(indices)
+    }
+    fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
+        self.assert_seen();
+        self.env.try_masks(masks)
+    }
+    fn try_status(&self) -> Result<Status> {
+        self.assert_seen();
+        self.env.try_status()
+    }
+    fn always_ends(&self) -> bool {
+        self.env.always_ends()
+    }
+    fn inverse_actions(&self) -> Option<Vec<usize>> {
+        self.env.inverse_actions()
+    }
+    fn state_key(&self) -> Option<u128> {
+        self.env.state_key()
+    }
+}
