@@ -84,6 +84,11 @@ def make_policy(env: Any, checkpoint: str | None = None) -> Any:
     return policy
 
 
+def num_rows(data: Any) -> int:
+    """States collected; the peer's container has no length of its own."""
+    return len(data) if hasattr(data, "__len__") else len(data.values)
+
+
 def collect(
     side: int,
     difficulty: int,
@@ -110,9 +115,9 @@ def collect(
             data = collector.collect(env, policy)
             if time.perf_counter() >= end:
                 return steps, data
-            steps += len(data.values)
+            steps += num_rows(data)
 
-    return work, lambda done: done[0] + len(done[1].values)
+    return work, lambda done: done[0] + num_rows(done[1])
 
 
 def search(
@@ -270,7 +275,7 @@ def policy_step(side: int, difficulty: int, plan: dict[str, Any], evolved: bool)
         return lambda: algorithm.evaluate(episodes), num_steps
     settings = {"num_cores": 1, "gamma": 0.995, "lambda": 0.995, "num_episodes": lanes}
     collector = twisterl.collector.PPOCollector(**settings)
-    return lambda: collector.collect(env, policy.to_rust()), lambda data: len(data.values)
+    return lambda: collector.collect(env, policy.to_rust()), num_rows
 
 
 def iterate(side: int, difficulty: int, threads: int) -> Round:
@@ -289,7 +294,7 @@ def iterate(side: int, difficulty: int, threads: int) -> Round:
 
     def counting() -> Any:
         data, seconds = collect()
-        counts.append(len(data.actions))
+        counts.append(num_rows(data))
         return data, seconds
 
     algorithm.collect = counting

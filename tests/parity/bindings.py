@@ -156,9 +156,9 @@ def collect(request: Request) -> Request:
         truncation=request["truncation"],
     )
     data = collector.collect(make(request), policy(request), request["iteration"])
-    fields = {name: getattr(data, name) for name in (*FIELDS, "episode_starts")}
-    fields["advantages"] = data.additional_data["advs"]
-    fields["returns"] = data.additional_data["rets"]
+    fields = {name: getattr(data.arrays, name) for name in (*FIELDS, "episode_starts")}
+    fields["advantages"] = data.arrays.additional_data["advs"]
+    fields["returns"] = data.arrays.additional_data["rets"]
     return {"fields": {name: numbers(value) for name, value in fields.items()}}
 
 

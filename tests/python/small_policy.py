@@ -35,5 +35,5 @@ def collector(num_episodes=64, num_cores=1, **options):
 
 def everything(data):
     """The bytes of a collection, to compare two."""
-    arrays = (data.indices, data.offsets, data.masks, data.actions, data.rewards, data.values)
-    return b"".join(array.tobytes() for array in arrays)
+    names = ("indices", "offsets", "masks", "actions", "rewards", "values")
+    return b"".join(getattr(data.arrays, name).tobytes() for name in names)

@@ -68,9 +68,9 @@ def by_definition(algorithm, data):
     none = torch.full((len(data.actions),), -1)
     logits, values = policy(dense_rows(data), none)
     logits = torch.where(torch.from_numpy(data.masks), logits, -torch.inf)
-    visits = torch.from_numpy(data.logits).double()
+    visits = torch.from_numpy(data.arrays.logits).double()
     terms = torch.where(visits > 0, visits * logits.log_softmax(1), 0.0)
-    returns = torch.from_numpy(data.additional_data["remaining_values"]).double()
+    returns = torch.from_numpy(data.arrays.additional_data["remaining_values"]).double()
     losses = {
         "policy": -terms.sum(1).mean(),
         "value": ((values[:, 0] - returns) ** 2).mean(),
@@ -97,10 +97,10 @@ def test_targets_are_distributions_and_returns(algorithm):
     for start, end in zip(data.episode_starts[:-1], data.episode_starts[1:], strict=True):
         following = 0.0
         for t in range(end - 1, start - 1, -1):
-            following = expected[t] = data.rewards[t] + 0.9 * following
+            following = expected[t] = data.arrays.rewards[t] + 0.9 * following
     np.testing.assert_allclose(batch.returns, expected, atol=1e-5)
     assert (batch.perms == -1).all() and batch.num_rows < batch.num_samples
-    assert batch.returns.data_ptr() == data.additional_data["remaining_values"].ctypes.data
+    assert batch.returns.data_ptr() == data.arrays.additional_data["remaining_values"].ctypes.data
 
 
 @pytest.mark.parametrize("coefficients", [{}, {"policy_coef": 0.5, "vf_coef": 2.0, "l2": 1e-3}])

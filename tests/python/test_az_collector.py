@@ -25,13 +25,13 @@ def policy():
 
 def test_legacy_arguments_by_position_and_what_clients_read(policy):
     data = AZCollector(20, 10, 1.41, 1, 2).collect(puzzle(), policy)
-    returns = data.additional_data["remaining_values"]
-    assert data.logits.shape == (len(data), 4) and returns.shape == (len(data),)
+    returns = data.arrays.additional_data["remaining_values"]
+    assert data.arrays.logits.shape == (len(data), 4) and returns.shape == (len(data),)
     ends = data.episode_starts[1:] - 1
-    np.testing.assert_array_equal(returns[ends], data.rewards[ends])
+    np.testing.assert_array_equal(returns[ends], data.arrays.rewards[ends])
     searched = np.setdiff1d(np.arange(len(data)), ends)
-    np.testing.assert_allclose(data.logits[searched].sum(axis=1), 1, rtol=1e-6)
-    assert not data.logits[ends].any() and not data.logits[~data.masks].any()
+    np.testing.assert_allclose(data.arrays.logits[searched].sum(axis=1), 1, rtol=1e-6)
+    assert not data.arrays.logits[ends].any() and not data.arrays.logits[~data.masks].any()
 
 
 @pytest.mark.parametrize("root_selection", ["puct", "gumbel"])
@@ -39,7 +39,12 @@ def test_threads_and_cache_change_no_bit(policy, root_selection):
     def collected(cores, cache):
         options = {"root_selection": root_selection, "exploration_fraction": 0.25, "cache": cache}
         data = AZCollector(60, 8, 1.41, 1, cores, 7, **options).collect(puzzle(), policy)
-        return [data.indices, data.logits, data.values, data.additional_data["remaining_values"]]
+        return [
+            data.indices,
+            data.arrays.logits,
+            data.arrays.values,
+            data.arrays.additional_data["remaining_values"],
+        ]
 
     one = collected(1, True)
     for cores, cache in [(32, True), (1, False), (32, False)]:
@@ -98,7 +103,7 @@ def test_a_report_adds_up(policy):
     report = collector.report
     assert report["episodes"] == len(data.episode_starts) - 1 == 50
     assert report["resigned"] > 0 and report["spared"] >= report["spared_solved"]
-    assert report["solved"] == np.count_nonzero(data.rewards == 1)
+    assert report["solved"] == np.count_nonzero(data.arrays.rewards == 1)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.twisterl.collector import (  # noqa: E402
-    CollectedData,
     PPOCollector,
     evaluate,
     evaluate_episodes,
@@ -50,7 +49,8 @@ def collector(**options):
 
 
 def arrays(data):
-    return [getattr(data, name) for name in ARRAYS] + list(data.additional_data.values())
+    columns = data.arrays
+    return [getattr(columns, name) for name in ARRAYS] + list(columns.additional_data.values())
 
 
 @pytest.mark.parametrize("options", [{"num_cores": 32}, {"cache": False}])
@@ -66,9 +66,9 @@ def test_iterations_are_counted_and_can_be_named(policy):
     counting = collector()
     first, second = counting.collect(puzzle(), policy), counting.collect(puzzle(), policy)
     assert counting.iteration == 2
-    assert first.actions.tolist() != second.actions.tolist()
+    assert first.actions != second.actions
     again = collector().collect(puzzle(), policy, iteration=1)
-    np.testing.assert_array_equal(again.actions, second.actions)
+    assert again.actions == second.actions
 
 
 def test_shapes_and_types(policy):
@@ -76,29 +76,19 @@ def test_shapes_and_types(policy):
     rows = len(data)
     assert data.indices.shape == (rows * 9,) and data.indices.dtype == np.int32
     assert data.offsets.shape == (rows + 1,) and data.offsets.dtype == np.int64
-    assert data.logits.shape == data.masks.shape == (rows, 4)
-    assert data.masks.dtype == np.bool_ and data.actions.dtype == np.int64
-    assert data.additional_data["advs"].shape == data.additional_data["rets"].shape == (rows,)
+    columns = data.arrays
+    assert columns.logits.shape == data.masks.shape == (rows, 4)
+    assert data.masks.dtype == np.bool_ and columns.actions.dtype == np.int64
+    assert {name: values.shape for name, values in columns.additional_data.items()} == {
+        "advs": (rows,),
+        "rets": (rows,),
+    }
     assert data.obs[0] == data.indices[:9].tolist()
-    np.testing.assert_array_equal(data.logits <= -1e10, ~data.masks)
+    np.testing.assert_array_equal(columns.logits <= -1e10, ~data.masks)
     rebuilt = data.distinct_rows[data.distinct_index]
     dense = data.indices.reshape(rows, 9)
     np.testing.assert_array_equal(dense[rebuilt], dense)
     assert len(np.unique(dense, axis=0)) == len(data.distinct_rows)
-
-
-def test_predecessors_container_still_works():
-    data = CollectedData([[0, 1], [2]], [[0.0, 0.0], [1.0, -1e10]], [0.5, 1], [0, 1], [1, 0])
-    data.additional_data = {"advs": np.ones(2, np.float32)}
-    assert data.perms.tolist() == [-1, -1]
-    assert data.masks.tolist() == [[True, True], [True, False]]
-    np.testing.assert_allclose(data.log_probs, [-np.log(2), 0], atol=1e-6)
-    data.merge(data.__class__([[3]], [[0.0, 0.0]], [0], [0], [0], [2]))
-    assert data.obs == [[0, 1], [2], [3]]
-    assert data.perms.tolist() == [-1, -1, 2]
-    assert data.get_additional_data_item("none") is None
-    with pytest.raises(ValueError, match="actions"):
-        CollectedData([[0]], [[0.0, 0.0]], [0], [0], [2])
 
 
 def test_evaluate_is_the_mean_of_the_episodes(policy):

@@ -49,22 +49,22 @@ def by_definition(algorithm, data):
     dense = torch.zeros(len(data.actions), TWO_BY_TWO, dtype=torch.float64)
     for row, (start, end) in enumerate(zip(data.offsets[:-1], data.offsets[1:], strict=True)):
         dense[row, data.indices[start:end]] = 1
-    perms = torch.from_numpy(data.perms)
+    perms = torch.from_numpy(data.arrays.perms)
     logits, values = policy(dense, perms)
     masks = torch.from_numpy(data.masks)
     logits = torch.where(masks, logits, -torch.inf)
     distribution = torch.distributions.Categorical(logits=logits)
     old = torch.from_numpy(data.log_probs).double()
-    advantages = torch.from_numpy(data.additional_data["advs"]).double()
+    advantages = torch.from_numpy(data.arrays.additional_data["advs"]).double()
     if training["normalize_advantage"]:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-    ratios = (distribution.log_prob(torch.from_numpy(data.actions)) - old).exp()
+    ratios = (distribution.log_prob(torch.from_numpy(data.arrays.actions)) - old).exp()
     clip = training["clip_ratio"]
     clipped = ratios.clamp(1 - clip, 1 + clip)
     losses = {
         "policy": -torch.minimum(ratios * advantages, clipped * advantages).mean(),
         "value": (
-            (values[:, 0] - torch.from_numpy(data.additional_data["rets"]).double()) ** 2
+            (values[:, 0] - torch.from_numpy(data.arrays.additional_data["rets"]).double()) ** 2
         ).mean(),
         "entropy": distribution.entropy().mean(),
     }
@@ -86,7 +86,7 @@ def test_losses_and_gradients_by_definition(algorithm, monkeypatch, twisted, row
         algorithm.policy.set_permutations(moved, [[1, 0, 2, 2]])
         algorithm.sync_rs_policy()
     data = collect(algorithm)
-    assert (data.perms == (0 if twisted else -1)).all()
+    assert (data.arrays.perms == (0 if twisted else -1)).all()
     assert not data.masks.all()
     shifted(algorithm)
     batch = batch_of(algorithm, data)
@@ -152,8 +152,8 @@ def test_taking_and_splitting_lose_nothing(algorithm):
 def test_arrays_are_shared_not_copied(algorithm):
     data = collect(algorithm)
     batch = from_collected(data)
-    assert batch.returns.data_ptr() == data.additional_data["rets"].ctypes.data
-    assert batch.actions.data_ptr() == data.actions.ctypes.data
+    assert batch.returns.data_ptr() == data.arrays.additional_data["rets"].ctypes.data
+    assert batch.actions.data_ptr() == data.arrays.actions.ctypes.data
     assert batch.rows.data_ptr() == data.distinct_index.ctypes.data
 
 
@@ -161,10 +161,10 @@ def test_lists_of_the_predecessor_give_the_same_batch(algorithm):
     data = collect(algorithm)
     old = SimpleNamespace(
         obs=[list(row) for row in data.obs],
-        logits=data.logits.tolist(),
-        actions=data.actions.tolist(),
-        perms=data.perms.tolist(),
-        additional_data={k: v.tolist() for k, v in data.additional_data.items()},
+        logits=data.logits,
+        actions=data.actions,
+        perms=data.perms,
+        additional_data=data.additional_data,
     )
     shifted(algorithm)
     losses = algorithm_losses(algorithm, batch_of(algorithm, data))
@@ -265,7 +265,7 @@ def test_advantages_are_normalized_over_the_rollout(algorithm):
     assert batch.advantages.std() == pytest.approx(1, rel=1e-5)
     algorithm.config["training"]["normalize_advantage"] = False
     plain = batch_of(algorithm, data).advantages
-    np.testing.assert_array_equal(plain, data.additional_data["advs"])
+    np.testing.assert_array_equal(plain, data.arrays.additional_data["advs"])
     assert torch.equal(ppo.normalized(torch.tensor([3.0])), torch.zeros(1))
 
 

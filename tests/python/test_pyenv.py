@@ -188,7 +188,7 @@ def test_one_observation_a_decision():
     assert len(counts) == len(data.actions)
     # The row and the action belong together: replayed in the mirrored frame, episodes end where
     # the environment said.
-    assert (data.rewards[data.episode_starts[1:] - 1] >= -0.05).all()
+    assert (data.arrays.rewards[data.episode_starts[1:] - 1] >= -0.05).all()
 
 
 METHODS = ["reset", "next", "observe", "masks", "value", "is_final", "success", "copy"]
@@ -268,7 +268,7 @@ def test_twists_reach_the_policy():
     env = make(Mirrored)
     assert env.twists() == ([[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]], [[0, 1], [1, 0]])
     data = collector().collect(env, small_policy(env))
-    assert set(data.perms.tolist()) == {0, 1}
+    assert set(data.arrays.perms.tolist()) == {0, 1}
 
 
 def test_tracked_solutions_are_told_verbatim():

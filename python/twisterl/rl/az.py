@@ -22,9 +22,11 @@ from typing import Any
 import torch
 
 from twisterl import twisterl
-from twisterl.rl.algorithm import timed
-from twisterl.rl.batch import Batch, rows_from_collected, tensor
+from twisterl.rl.algorithm import Algorithm, timed
+from twisterl.rl.batch import Batch, columns_of, rows_from_collected, tensor
 from twisterl.rl.descent import MinibatchDescent
+
+__all__ = ["AZ", "AZBatch", "Algorithm", "from_collected", "timed"]
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,12 @@ class AZ(MinibatchDescent):
 
 def from_collected(data: Any) -> AZBatch:
     """The samples of a `CollectedData`, on the CPU; reads arrays without a copy."""
-    visits = tensor(data.logits, torch.float32)
+    columns = columns_of(data)
+    visits = tensor(columns.logits, torch.float32)
     fields = rows_from_collected(data)
     if fields["illegal"] is None:
         fields["illegal"] = torch.zeros(visits.shape, dtype=torch.bool)
     # A sample may be seen through any twist, whichever the search saw it through.
     fields["perms"] = torch.full_like(fields["perms"], -1)
-    returns = tensor(data.additional_data["remaining_values"], torch.float32)
+    returns = tensor(columns.additional_data["remaining_values"], torch.float32)
     return AZBatch(**fields, visits=visits, returns=returns)

@@ -130,20 +130,21 @@ def take_rows(
     return indices[within + shift], taken
 
 
-def rows_from_collected(data) -> dict[str, Any]:
+def rows_from_collected(data: Any) -> dict[str, Any]:
     """The fields of `Batch` from a `CollectedData`, on the CPU.
 
     Reads the arrays that our collectors give without a copy. Of any other object it reads what
     TwisteRL 0.5 had: lists `obs`, `logits` and `perms` (optional).
     """
-    if has(data, "indices", "offsets", "distinct_rows", "distinct_index", "masks"):
+    columns = columns_of(data)
+    if columns is not data and has(data, "distinct_rows", "distinct_index"):
         kept = tensor(data.distinct_rows, torch.int64)
         rows = tensor(data.distinct_index, torch.int64)
         indices, offsets = take_rows(
-            tensor(data.indices, torch.int64), tensor(data.offsets, torch.int64), kept
+            tensor(columns.indices, torch.int64), tensor(columns.offsets, torch.int64), kept
         )
-        perms = tensor(data.perms, torch.int64)[kept]
-        legal = tensor(data.masks, torch.bool)
+        perms = tensor(columns.perms, torch.int64)[kept]
+        legal = tensor(columns.masks, torch.bool)
     else:
         indices, offsets, perms, rows = _distinct(data.obs, getattr(data, "perms", None))
         legal = tensor(data.logits, torch.float32) > MASKED_LOGIT / 2
@@ -152,19 +153,24 @@ def rows_from_collected(data) -> dict[str, Any]:
     return {**found, "illegal": illegal}
 
 
-def has(data, *names: str) -> bool:
+def columns_of(data: Any) -> Any:
+    """The columns of a `CollectedData` as arrays; any other object has them itself."""
+    return getattr(data, "arrays", data)
+
+
+def has(data: Any, *names: str) -> bool:
     return all(getattr(data, name, None) is not None for name in names)
 
 
-def tensor(values, dtype: torch.dtype) -> torch.Tensor:
+def tensor(values: Any, dtype: torch.dtype) -> torch.Tensor:
     """Shares the memory of an array of that type; converts everything else."""
     return torch.as_tensor(np.asarray(values)).to(dtype)
 
 
-def _distinct(observations, perms) -> tuple[torch.Tensor, ...]:
+def _distinct(observations: Any, perms: Any) -> tuple[torch.Tensor, ...]:
     """Distinct rows of a list of lists of features and the row of each sample."""
     twists = [-1] * len(observations) if perms is None or len(perms) == 0 else perms
-    known: dict[tuple, int] = {}
+    known: dict[tuple[int, ...], int] = {}
     rows = [
         known.setdefault((int(twist), *features), len(known))
         for features, twist in zip(observations, twists, strict=True)

@@ -8,14 +8,19 @@ With the ratio r = pi(a|s) / pi_old(a|s), both over the legal actions alone:
     total   = policy + vf_coef value - ent_coef entropy
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from twisterl import twisterl
-from twisterl.rl.algorithm import timed
-from twisterl.rl.batch import Batch, has, rows_from_collected, tensor
+from twisterl.rl.algorithm import Algorithm, timed
+from twisterl.rl.batch import Batch, columns_of, has, rows_from_collected, tensor
 from twisterl.rl.descent import MinibatchDescent
+
+__all__ = ["PPO", "Algorithm", "PPOBatch", "from_collected", "normalized", "timed"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,13 @@ class PPO(MinibatchDescent):
 
     LOSSES = ("value", "policy", "entropy", "total", "kl", "clip_fraction")
 
-    def __init__(self, env, policy, config, run_path=None):
+    def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         collecting = self.config["collecting"]
         self.collector = twisterl.collector.PPOCollector(**collecting, seed=self.config["seed"])
 
     @timed
-    def data_to_torch(self, data) -> PPOBatch:
+    def data_to_torch(self, data: Any) -> PPOBatch:
         """The collected samples on the training device, advantages normalized if configured."""
         batch = from_collected(data)
         if self.config["training"]["normalize_advantage"]:
@@ -87,18 +92,19 @@ class PPO(MinibatchDescent):
         return target is not None and bool(losses[self.LOSSES.index("kl")] > target)
 
 
-def from_collected(data) -> PPOBatch:
+def from_collected(data: Any) -> PPOBatch:
     """The samples of a `CollectedData`, advantages as they are, on the CPU.
 
     Reads arrays without a copy; also the lists `obs`, `logits`, `actions`, `perms` (optional) and
     `additional_data` with `advs` and `rets` of TwisteRL 0.5.
     """
-    extra = data.additional_data
-    actions = tensor(data.actions, torch.int64)
-    if has(data, "masks", "log_probs"):
-        log_probs = tensor(data.log_probs, torch.float32)
+    columns = columns_of(data)
+    extra = columns.additional_data
+    actions = tensor(columns.actions, torch.int64)
+    if has(columns, "masks", "log_probs"):
+        log_probs = tensor(columns.log_probs, torch.float32)
     else:
-        logits = tensor(data.logits, torch.float32)
+        logits = tensor(columns.logits, torch.float32)
         log_probs = logits.log_softmax(1).gather(1, actions[:, None])[:, 0]
     return PPOBatch(
         **rows_from_collected(data),

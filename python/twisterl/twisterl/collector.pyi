@@ -1,12 +1,14 @@
 from collections.abc import Sequence
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 from twisterl.twisterl.nn import Policy
+from typing_extensions import Self
 
 __all__ = [
     "AZCollector",
+    "CollectedArrays",
     "CollectedData",
     "OptimalSolver",
     "PPOCollector",
@@ -24,13 +26,16 @@ __all__ = [
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
 
 class PPOCollector:
     iteration: int
     # num_episodes, gamma, lambda (no name that a stub could write), num_cores, seed=0,
     # truncation="terminal", difficulty_distribution="fixed", cache=True, max_episode_steps=None
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
-    def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
+    def collect(
+        self, py_env: Any, policy: Policy, iteration: int | None = None
+    ) -> CollectedData: ...
 
 class AZCollector:
     iteration: int
@@ -61,11 +66,54 @@ class AZCollector:
     ) -> Self: ...
     @property
     def report(self) -> dict[str, int]: ...
-    def collect(self, env: Any, policy: Policy, iteration: int | None = None) -> CollectedData: ...
+    def collect(
+        self, py_env: Any, policy: Policy, iteration: int | None = None
+    ) -> CollectedData: ...
     def explore(self, env: Any, policy: Policy) -> dict[str, Any]: ...
 
 @final
+class CollectedArrays:
+    def __new__(
+        cls,
+        indices: npt.NDArray[np.int32],
+        offsets: _Ints,
+        logits: _Floats,
+        masks: _Bools,
+        log_probs: _Floats,
+        values: _Floats,
+        rewards: _Floats,
+        actions: _Ints,
+        perms: _Ints,
+        episode_starts: _Ints,
+        additional_data: dict[str, _Floats],
+    ) -> Self: ...
+    @property
+    def indices(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def offsets(self) -> _Ints: ...
+    @property
+    def logits(self) -> _Floats: ...
+    @property
+    def masks(self) -> _Bools: ...
+    @property
+    def log_probs(self) -> _Floats: ...
+    @property
+    def values(self) -> _Floats: ...
+    @property
+    def rewards(self) -> _Floats: ...
+    @property
+    def actions(self) -> _Ints: ...
+    @property
+    def perms(self) -> _Ints: ...
+    @property
+    def episode_starts(self) -> _Ints: ...
+    @property
+    def additional_data(self) -> dict[str, _Floats]: ...
+
+@final
 class CollectedData:
+    @property
+    def arrays(self) -> CollectedArrays: ...
     @property
     def indices(self) -> npt.NDArray[np.int32]: ...
     @property
@@ -76,27 +124,55 @@ class CollectedData:
     def distinct_rows(self) -> _Ints: ...
     @property
     def distinct_index(self) -> _Ints: ...
-    obs: list[list[int]]
-    logits: _Floats
-    masks: npt.NDArray[np.bool_]
-    log_probs: _Floats
-    values: _Floats
-    rewards: _Floats
-    actions: _Ints
-    perms: _Ints
-    additional_data: dict[str, Any]
+    # Read as lists; what is assigned may be a list or an array.
+    @property
+    def obs(self) -> list[list[int]]: ...
+    @obs.setter
+    def obs(self, value: Sequence[Sequence[int]], /) -> None: ...
+    @property
+    def logits(self) -> list[list[float]]: ...
+    @logits.setter
+    def logits(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def masks(self) -> _Bools: ...
+    @masks.setter
+    def masks(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def log_probs(self) -> _Floats: ...
+    @log_probs.setter
+    def log_probs(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def values(self) -> list[float]: ...
+    @values.setter
+    def values(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def rewards(self) -> list[float]: ...
+    @rewards.setter
+    def rewards(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def actions(self) -> list[int]: ...
+    @actions.setter
+    def actions(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def perms(self) -> list[int]: ...
+    @perms.setter
+    def perms(self, value: npt.ArrayLike, /) -> None: ...
+    @property
+    def additional_data(self) -> dict[str, list[float]]: ...
+    @additional_data.setter
+    def additional_data(self, entries: dict[str, Any], /) -> None: ...
     def __new__(
         cls,
         obs: Sequence[Sequence[int]],
-        logits: Sequence[Sequence[float]],
-        values: Sequence[float],
-        rewards: Sequence[float],
-        actions: Sequence[int],
+        logits: npt.ArrayLike,
+        values: npt.ArrayLike,
+        rewards: npt.ArrayLike,
+        actions: npt.ArrayLike,
         perms: Sequence[int | None] | None = None,
     ) -> Self: ...
     def __len__(self) -> int: ...
-    def get_additional_data_item(self, key: str) -> Any: ...
-    def set_additional_data_item(self, key: str, value: Any) -> None: ...
+    def get_additional_data_item(self, key: str) -> list[float] | None: ...
+    def set_additional_data_item(self, key: str, value: npt.ArrayLike) -> None: ...
     def merge(self, other: CollectedData) -> None: ...
 
 def distinct_rows(
@@ -141,7 +217,7 @@ def es_evaluate(
     env: Any, weights: _Floats, settings: str, num_episodes: int, start: str, seed: int
 ) -> tuple[npt.NDArray[np.int32], _Floats]: ...
 def evaluate(
-    env: Any,
+    py_env: Any,
     policy: Policy,
     num_episodes: int,
     deterministic: bool,
@@ -170,7 +246,7 @@ def evaluate_episodes(
     **options: Any,
 ) -> dict[str, Any]: ...
 def solve(
-    env: Any,
+    py_env: Any,
     policy: Policy,
     deterministic: bool = False,
     num_searches: int = 1,

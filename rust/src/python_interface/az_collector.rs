@@ -132,23 +132,23 @@ impl PyAzCollector {
     }
 
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
-    #[pyo3(signature = (env, policy, iteration=None))]
+    #[pyo3(signature = (py_env, policy, iteration=None))]
     fn collect(
         &self,
-        env: &Bound<'_, PyAny>,
+        py_env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
         #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
     ) -> PyResult<PyCollectedData> {
         let (config, seed) = (&self.config, self.run.seed);
         let table =
-            self.run.collect(env, policy, iteration, |kept, env, policy, iteration, poll| {
+            self.run.collect(py_env, policy, iteration, |kept, env, policy, iteration, poll| {
                 let (collector, report) = kept;
                 let work = config.work(seed, iteration);
                 let table;
                 (table, *report) = collector.collect(env, policy, config, &work, poll)?;
                 Ok(table)
             })?;
-        PyCollectedData::from_table(env.py(), table, Names::AZ)
+        PyCollectedData::from_table(py_env.py(), table, Names::AZ)
     }
 
     /// The tree that one search of the state that `env` is in grows, and what it answers. Neither

@@ -5,7 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::az_collector::PyAzCollector;
-use super::collected::{distinct_rows_py, Names, PyCollectedData};
+use super::collected::{Names, PyCollectedData};
+use super::columns::PyCollectedArrays;
+use super::derived::distinct_rows_py;
 use super::env::get_env;
 use super::es::{es_evaluate, es_first_weights, es_generations};
 use super::nn::PyPolicy;
@@ -67,19 +69,19 @@ impl PyPpoCollector {
     }
 
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
-    #[pyo3(signature = (env, policy, iteration=None))]
+    #[pyo3(signature = (py_env, policy, iteration=None))]
     fn collect(
         &self,
-        env: &Bound<'_, PyAny>,
+        py_env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
         #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
     ) -> PyResult<PyCollectedData> {
         let (config, seed) = (&self.config, self.run.seed);
         let table =
-            self.run.collect(env, policy, iteration, |kept, env, policy, iteration, poll| {
+            self.run.collect(py_env, policy, iteration, |kept, env, policy, iteration, poll| {
                 kept.collect(env, policy, config, &config.work(seed, iteration), poll)
             })?;
-        PyCollectedData::from_table(env.py(), table, Names::PPO)
+        PyCollectedData::from_table(py_env.py(), table, Names::PPO)
     }
 }
 
@@ -105,12 +107,12 @@ pub(super) fn read_difficulty_distribution(name: &str) -> PyResult<DifficultyDis
 
 /// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.
 #[pyfunction(name = "evaluate")]
-#[pyo3(signature = (env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
+#[pyo3(signature = (py_env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
                     seed=0, C=1.41, max_expand_depth=1, num_cores=1, **options))]
 #[allow(clippy::too_many_arguments, non_snake_case)]
 fn evaluate_py(
     py: Python<'_>,
-    env: &Bound<'_, PyAny>,
+    py_env: &Bound<'_, PyAny>,
     policy: &Bound<'_, PyPolicy>,
     #[pyo3(from_py_with = read::num_episodes)] num_episodes: usize,
     deterministic: bool,
@@ -125,7 +127,7 @@ fn evaluate_py(
     let tries = Tries { deterministic, num_searches, num_cores };
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
     let starts = Starts::Reset(num_episodes);
-    let env = get_env(env)?;
+    let env = get_env(py_env)?;
     let policy = policy.get().policy.clone();
     let episodes =
         py.detach(|| evaluate(&*env, &*policy, starts, &config, seed, &mut signal_poll()))?;
@@ -211,12 +213,12 @@ fn array<'py, T: numpy::Element>(
 
 /// `((success, reward), actions)` of the best try from the state that `env` is in.
 #[pyfunction(name = "solve")]
-#[pyo3(signature = (env, policy, deterministic=false, num_searches=1, num_mcts_searches=0, C=1.41,
+#[pyo3(signature = (py_env, policy, deterministic=false, num_searches=1, num_mcts_searches=0, C=1.41,
                     max_expand_depth=1, seed=0, num_cores=1, **options))]
 #[allow(clippy::too_many_arguments, non_snake_case)]
 fn solve_py(
     py: Python<'_>,
-    env: &Bound<'_, PyAny>,
+    py_env: &Bound<'_, PyAny>,
     policy: &Bound<'_, PyPolicy>,
     deterministic: bool,
     #[pyo3(from_py_with = read::num_searches)] num_searches: usize,
@@ -229,7 +231,7 @@ fn solve_py(
 ) -> PyResult<((f32, f32), Vec<i64>)> {
     let tries = Tries { deterministic, num_searches, num_cores };
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
-    let env = get_env(env)?;
+    let env = get_env(py_env)?;
     let policy = policy.get().policy.clone();
     let episode = py.detach(|| solve(&*env, &*policy, &config, seed, &mut signal_poll()))?;
     Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
@@ -240,6 +242,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyPpoCollector>()?;
     module.add_class::<PyAzCollector>()?;
     module.add_class::<PyCollectedData>()?;
+    module.add_class::<PyCollectedArrays>()?;
     module.add_function(wrap_pyfunction!(distinct_rows_py, module)?)?;
     super::walk::register(module)?;
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;

@@ -8,6 +8,8 @@ mod az_collector;
 pub mod capsule;
 mod collected;
 pub mod collector;
+mod columns;
+mod derived;
 mod described;
 pub mod env;
 pub mod envs;
