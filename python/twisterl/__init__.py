@@ -9,7 +9,12 @@ parts that train.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twisterl import checkpoint, config, defaults, envs, nn, rl, train, twisterl, utils
+
+    __version__: str
 
 __all__ = [
     "__version__",

@@ -69,7 +69,8 @@ a worker thread at once:
 With ``num_cores`` above 1 several threads hold a batch each; a batch is never called from two
 threads at a time.
 
-``check_env`` plays an environment and lists which of these promises it breaks.
+``check_env`` plays an environment and lists which of these promises it breaks;
+``PythonEnvironment`` is the methods of the first table for type checkers.
 
 >>> from twisterl.envs import Puzzle
 >>> env = Puzzle(3, 3, difficulty=1, depth_slope=2, max_depth=256)
@@ -83,6 +84,7 @@ from typing import Any
 
 from twisterl import twisterl as _extension
 from twisterl.envs.check import check_env
+from twisterl.envs.protocol import PythonEnvironment
 
 Puzzle = _extension.env.Puzzle
 LightsOut = _extension.env.LightsOut
@@ -106,6 +108,14 @@ def _environment_class(path: str, target: Any) -> type:
     return target
 
 
+def __getattr__(name: str) -> Any:
+    if name == "dynamic_import":  # Programs import it from here since TwisteRL 0.5.
+        from twisterl.utils import dynamic_import
+
+        return dynamic_import
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class PyEnv(_extension.env.PyEnv):
     """An environment written in Python, ready for collecting, evaluating and solving.
 
@@ -116,7 +126,9 @@ class PyEnv(_extension.env.PyEnv):
     actions, the shape of the observation or a twist is wrong.
     """
 
-    def __new__(cls, pyenv_cls: Any, **env_config: Any) -> "PyEnv":
+    def __new__(
+        cls, pyenv_cls: str | type[PythonEnvironment] | PythonEnvironment, **env_config: Any
+    ) -> "PyEnv":
         if isinstance(pyenv_cls, str):
             from twisterl.utils import dynamic_import
 
@@ -140,6 +152,7 @@ __all__ = [
     "Permutation",
     "Puzzle",
     "PyEnv",
+    "PythonEnvironment",
     "TopSpin",
     "check_env",
 ]

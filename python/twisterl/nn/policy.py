@@ -14,12 +14,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from twisterl import twisterl
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
-from twisterl.nn.utils import make_sequential
+from twisterl.nn.utils import (
+    Floats,
+    embeddingbag_to_rust,
+    make_sequential,
+    sequential_to_rust,
+)
+
+__all__ = [
+    "BasicPolicy",
+    "Conv1dPolicy",
+    "Transpose",
+    "embeddingbag_to_rust",
+    "make_sequential",
+    "sequential_to_rust",
+]
 
 # What computes the outputs: a subclass that changes one of these plays another network.
 _COMPUTING = ("forward", "forward_sparse", "_embed_dense", "_embed_sparse", "_heads")
@@ -39,8 +54,16 @@ class BasicPolicy(torch.nn.Module):
         device: where to put the parameters; None leaves them where torch makes them.
     """
 
+    obs_shape: list[int]
+    obs_size: int
+    num_actions: int
+    obs_perms: list[list[int]]
+    act_perms: list[list[int]]
     # Linear here, a Sequential in Conv1dPolicy.
     embeddings: Any
+    common: torch.nn.Sequential
+    action: torch.nn.Sequential
+    value: torch.nn.Sequential
     _obs_table: torch.Tensor
     _inverse_table: torch.Tensor
     _act_table: torch.Tensor
@@ -56,7 +79,7 @@ class BasicPolicy(torch.nn.Module):
         obs_perms: Sequence[Sequence[int]] = (),
         act_perms: Sequence[Sequence[int]] | None = (),
         device: str | torch.device | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.obs_shape = [int(n) for n in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
@@ -185,7 +208,7 @@ class BasicPolicy(torch.nn.Module):
     def _embed_sparse(self, indices: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         return sparse_linear(self.embeddings.weight, self.embeddings.bias, indices, offsets)
 
-    def predict(self, obs) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, obs: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Action probabilities [A] and value [1] of one dense observation; all actions legal."""
         x = torch.as_tensor(np.asarray(obs), dtype=torch.float32, device=self.device)
         with torch.no_grad():
@@ -254,7 +277,7 @@ class Conv1dPolicy(BasicPolicy):
         obs_perms: Sequence[Sequence[int]] = (),
         act_perms: Sequence[Sequence[int]] | None = (),
         device: str | torch.device | None = None,
-    ):
+    ) -> None:
         if len(obs_shape) != 2:
             raise ValueError(f"obs_shape: expected two numbers, got {list(obs_shape)}")
         if conv_dim not in (0, 1):
@@ -306,7 +329,9 @@ class Conv1dPolicy(BasicPolicy):
         return {**block, "shape": self.obs_shape, "axis": self.conv_dim, "out": size}
 
 
-def _give_the_copy_its_own_storage(policy, state_dict, prefix, local_metadata) -> None:
+def _give_the_copy_its_own_storage(
+    policy: Any, state_dict: dict[str, torch.Tensor], prefix: str, local_metadata: Any
+) -> None:
     """safetensors refuses entries that share storage; a copy costs a few kilobytes."""
     key = f"{prefix}conv_layer.weight"
     if not state_dict[key].requires_grad:
@@ -314,7 +339,14 @@ def _give_the_copy_its_own_storage(policy, state_dict, prefix, local_metadata) -
 
 
 def _fill_in_the_copy(
-    policy, state_dict, prefix, local_metadata, strict, missing, unexpected, errors
+    policy: Any,
+    state_dict: dict[str, torch.Tensor],
+    prefix: str,
+    local_metadata: Any,
+    strict: bool,
+    missing: list[str],
+    unexpected: list[str],
+    errors: list[str],
 ) -> None:
     """A file that holds the shared weight once is complete; two that differ are not one policy."""
     keys = [f"{prefix}conv_layer.weight", f"{prefix}embeddings.{policy.conv_dim}.weight"]

@@ -7,6 +7,8 @@ feature. With 9 of 81 features active and 512 outputs this takes a third of the 
 products (`benchmarks/train_step.py`).
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
@@ -32,7 +34,13 @@ def _by_feature(indices: torch.Tensor, num_features: int) -> tuple[torch.Tensor,
 
 class _SparseLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight, bias, indices, offsets):
+    def forward(
+        ctx: Any,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        indices: torch.Tensor,
+        offsets: torch.Tensor,
+    ) -> torch.Tensor:
         ctx.save_for_backward(indices, offsets)
         ctx.num_features = weight.shape[1]
         ctx.has_bias = bias is not None
@@ -43,7 +51,9 @@ class _SparseLinear(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
+    def backward(
+        ctx: Any, grad: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
         indices, offsets = ctx.saved_tensors
         grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from twisterl import twisterl
+
+Floats = npt.NDArray[np.float32]
 
 
 def make_sequential(
@@ -27,16 +30,16 @@ def make_sequential(
     return torch.nn.Sequential(*layers)
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
+def _array(tensor: torch.Tensor) -> Floats:
     """The values as a C-contiguous float32 array."""
     return np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
 
 
-def _bias(bias: torch.Tensor | None, size: int) -> np.ndarray:
+def _bias(bias: torch.Tensor | None, size: int) -> Floats:
     return np.zeros(size, np.float32) if bias is None else _array(bias)
 
 
-def sequential_to_rust(module: torch.nn.Sequential):
+def sequential_to_rust(module: torch.nn.Sequential) -> twisterl.nn.Sequential:
     """The engine's `Sequential` of a stack of Linear layers, each with or without a ReLU after it.
 
     Raises:
@@ -61,7 +64,9 @@ def sequential_to_rust(module: torch.nn.Sequential):
     return twisterl.nn.Sequential(linears)
 
 
-def embeddingbag_to_rust(module: torch.nn.Module, shape: Sequence[int], dim: int):
+def embeddingbag_to_rust(
+    module: torch.nn.Module, shape: Sequence[int], dim: int
+) -> twisterl.nn.EmbeddingBag:
     """The engine's `EmbeddingBag` of a first layer; a ReLU follows it there.
 
     Args:

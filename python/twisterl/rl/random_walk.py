@@ -17,7 +17,10 @@ over the distinct states of an iteration. So V is 1 at the goal and falls with t
 it: larger is better, as for every other algorithm.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -25,6 +28,9 @@ from twisterl import twisterl
 from twisterl.rl.algorithm import timed
 from twisterl.rl.batch import Batch, tensor
 from twisterl.rl.descent import MinibatchDescent
+
+if TYPE_CHECKING:
+    from twisterl.twisterl.collector import Walks
 
 
 @dataclass(frozen=True)
@@ -51,22 +57,22 @@ class RandomWalk(MinibatchDescent):
 
     LOSSES = ("policy", "value", "total")
 
-    def __init__(self, env, policy, config, run_path=None):
+    def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         collecting = self.config["collecting"]
         self.collector = twisterl.collector.WalkCollector(**collecting, seed=self.config["seed"])
         self.collector.check(env)
 
     @timed
-    def collect(self):
+    def collect(self) -> Walks:
         """Walks from the goal; equal for equal seed and iteration."""
         return self.collector.collect(self.env, iteration=self.iteration)
 
-    def num_collected(self, data) -> int:
+    def num_collected(self, data: Walks) -> int:
         return data.num_samples
 
     @timed
-    def data_to_torch(self, data) -> WalkBatch:
+    def data_to_torch(self, data: Walks) -> WalkBatch:
         """The distinct states of the walks, on the CPU: minibatches travel to the device."""
         counts = tensor(data.undo_counts, torch.float32)
         num_samples = counts.sum(1)

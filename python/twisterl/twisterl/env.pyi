@@ -1,5 +1,7 @@
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 __all__ = [
     "ENVIRONMENTS",

@@ -1,8 +1,9 @@
 from collections.abc import Sequence
-from typing import Self, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 __all__ = ["EmbeddingBag", "Linear", "Policy", "Sequential"]
 
