@@ -20,9 +20,12 @@ from twisterl.faults import ConfigError, Fault
 from twisterl.overrides import apply_overrides
 from twisterl.run_lock import require_free
 from twisterl.strict_json import parse_json, read_bytes, to_json
+from twisterl.utils import load_config, prepare_algorithm
 
 if TYPE_CHECKING:
     from twisterl.rl.progress import Progress
+
+__all__ = ["Options", "Training", "draw_curve", "load_config", "main", "prepare_algorithm"]
 
 # The predecessor's length of a run that nothing bounds.
 _ENDLESS = 10**9
@@ -57,7 +60,6 @@ class Training:
     """
 
     def __init__(self, options: Options) -> None:
-        from twisterl.utils import prepare_algorithm
         from twisterl.validation import resolve_run
 
         self.options = options

@@ -9,7 +9,6 @@ difficulty are those from before it.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import threading
 import time
@@ -22,10 +21,11 @@ import numpy as np
 from twisterl import twisterl
 from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
-from twisterl.rl import recorder, resume, snapshot
+from twisterl.rl import evaluation, recorder, resume, snapshot
 from twisterl.rl.adam import make_adam
+from twisterl.rl.batch import columns_of
 from twisterl.rl.checks import TrainingError, require_device, require_finite_update
-from twisterl.rl.evaluation import Evaluation, evaluate
+from twisterl.rl.evaluation import Evaluation
 from twisterl.rl.progress import Progress
 from twisterl.rl.watchers import Watcher, Watchers
 from twisterl.run_lock import RunLock
@@ -38,7 +38,10 @@ _logger = logging.getLogger("twisterl")
 _Result = TypeVar("_Result")
 _NOT_SET: Any = object()
 
-__all__ = ["Algorithm", "TrainingError", "timed"]
+__all__ = ["Algorithm", "TrainingError", "evaluate", "make_config", "solve", "timed"]
+
+# The engine's, which programs import from here since TwisteRL 0.5.
+evaluate, solve = twisterl.collector.evaluate, twisterl.collector.solve
 
 
 def timed(func: Callable[..., _Result]) -> Callable[..., tuple[_Result, float]]:
@@ -69,6 +72,17 @@ class Algorithm:
     """
 
     collector: Any
+    config: dict[str, Any]
+    env: Any
+    num_actions: int
+    obs_size: int
+    policy: Any
+    optimizer: Any
+    run_path: Any
+    rs_pol: twisterl.nn.Policy
+    iteration: int
+    total_steps: int
+    elapsed_s: float
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         cls = type(self)
@@ -90,9 +104,14 @@ class Algorithm:
         self.total_steps = 0
         self.elapsed_s = 0.0
         self.best_metrics: tuple[float, ...] | None = None
+        self._num_solves = 0
         self._tb_writer: Any = _NOT_SET
         self._tb_path: Any = None
         self.num_without_improvement = 0
+        self._enter_process()
+
+    def _enter_process(self) -> None:
+        """Makes what no copy of an algorithm shares with it or takes elsewhere."""
         self._watchers = Watchers()
         self._lock: RunLock | None = None
         self._stop = threading.Event()
@@ -100,8 +119,27 @@ class Algorithm:
         self._updating = False
         self._engine_lock = threading.Lock()
         self._env_lock = threading.Lock()
-        self._solve_seeds = itertools.count(self.config["seed"])
         self.sync_rs_policy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What continues the run as it would here, with the same run path.
+
+        Watchers and an open TensorBoard writer stay behind; another writer is made when needed.
+
+        Raises `RuntimeError` while `learn` updates the weights, in another thread.
+        """
+        if self._updating:
+            raise RuntimeError("an algorithm is copied between its iterations, not within one")
+        made = ("_subscribers", "_stop", "_engine_lock", "_env_lock", "rs_pol", "_synced")
+        state = {name: value for name, value in vars(self).items() if name not in made}
+        # Only whether one is wanted goes along.
+        state["_tb_writer"] = self._tb_writer is not None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.tb_writer = _NOT_SET if state["_tb_writer"] else None
+        self._enter_process()
 
     # What a subclass does.
 
@@ -154,12 +192,12 @@ class Algorithm:
 
     def num_collected(self, data: Any) -> int:
         """How many steps of the environment `data` is."""
-        return len(data.actions)
+        return len(columns_of(data).actions)
 
     @timed
     def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
         """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
-        return evaluate(self.env, self.rs_pol, kwargs)
+        return evaluation.evaluate(self.env, self.rs_pol, kwargs)
 
     @timed
     def learn_step(self) -> tuple[dict[str, float], dict[str, Any], dict[str, float]]:
@@ -308,7 +346,9 @@ class Algorithm:
         Raises:
             ValueError: `state` is no state of the environment, or an option is out of range.
         """
-        seed = next(self._solve_seeds)
+        with self._env_lock:
+            seed = self.config["seed"] + self._num_solves
+            self._num_solves += 1
         policy = self._current_policy()
         searches: dict[str, Any] = {
             "deterministic": deterministic,

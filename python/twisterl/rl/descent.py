@@ -30,12 +30,19 @@ MAX_THREADS = 16
 class MinibatchDescent(Algorithm):
     """An algorithm whose update is Adam on the `losses` of a `Batch`.
 
-    A subclass names its losses in LOSSES, one of them "total", and gives `losses(batch)`.
+    A subclass names its losses in LOSSES, one of them "total", and gives `losses(batch)`. One that
+    has a `train_step` of its own is trained by it, `num_epochs` times an iteration.
     """
 
     LOSSES: tuple[str, ...]
 
-    def __init__(self, env, policy, config, run_path=None):
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        last = next(base for base in cls.__mro__ if {"train", "train_step"} & vars(base).keys())
+        if "train" not in vars(last):
+            cls.train = Algorithm.train  # type: ignore[method-assign]
+
+    def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         self.num_threads = training_threads(self.config["collecting"]["num_cores"])
 
@@ -162,7 +169,7 @@ class MinibatchDescent(Algorithm):
         dense[row_numbers(batch.offsets, batch.indices.shape[0]), batch.indices] = 1.0
         return dense
 
-    def _share_done(self, schedule: dict) -> float:
+    def _share_done(self, schedule: dict[str, Any]) -> float:
         """The share of the schedule that is over, 0 in the first iteration, at most 1."""
         length = schedule["num_iterations"] or self.num_iterations
         return min(self.iteration / length, 1.0) if length else 0.0
@@ -178,7 +185,7 @@ class MinibatchDescent(Algorithm):
         return {**named, "lr": self.optimizer.param_groups[0]["lr"]}
 
 
-def schedule_factor(schedule: dict, progress: float) -> float:
+def schedule_factor(schedule: dict[str, Any], progress: float) -> float:
     """What the learning rate is multiplied by after a share `progress` of the schedule.
 
     >>> schedule_factor({"kind": "linear", "final_ratio": 0.5}, 0.5)
