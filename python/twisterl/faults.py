@@ -39,6 +39,9 @@ class ConfigError(ValueError):
             text = f"{source}: {len(self.faults)} faults{lines}"
         super().__init__(text)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.faults, self.source), vars(self)
+
 
 def shown(value: Any) -> str:
     """`value` as JSON writes it where it can, shortened to one line."""

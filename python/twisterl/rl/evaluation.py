@@ -49,6 +49,9 @@ class Evaluation(tuple[float, float]):
             self.interval = wilson(round(success * num_episodes), num_episodes)
         return self
 
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.success, self.reward, self.num_episodes, self.mean_length
+
     @property
     def success(self) -> float:
         return self[0]
