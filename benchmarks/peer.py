@@ -109,6 +109,16 @@ assert jax.default_backend() == "cpu"
     )
 
 
+# What twisterl 0.5.1 imports beside torch and numpy. It asks for an old huggingface-hub.
+OLD_REQUIREMENTS = ("huggingface-hub>=0.34,<0.35", "loguru", "safetensors", "tensorboard")
+OLD_CHECK = """
+import importlib.metadata, pathlib, sys, torch, twisterl.rl, twisterl.twisterl
+assert importlib.metadata.version("twisterl") == "0.5.1"
+assert pathlib.Path(twisterl.__file__).is_relative_to(sys.prefix), twisterl.__file__
+"""
+# What qiskit-gym 0.4.2 asks for besides twisterl.
+QISKIT = ("qiskit>=2.1,<3", "gymnasium==1.4.0")
+
 PEERS = {
     peer.name: peer
     for peer in (
@@ -116,15 +126,32 @@ PEERS = {
             name="peer",
             title="twisterl 0.5.1",
             alone=("twisterl==0.5.1",),
-            # What 0.5.1 imports beside torch and numpy. It asks for an old huggingface-hub.
-            requirements=("huggingface-hub>=0.34,<0.35", "loguru", "safetensors", "tensorboard"),
+            requirements=OLD_REQUIREMENTS,
             borrowed=("numpy", "torch"),
-            check="""
-import importlib.metadata, pathlib, sys, torch, twisterl.rl, twisterl.twisterl
-assert importlib.metadata.version("twisterl") == "0.5.1"
-assert pathlib.Path(twisterl.__file__).is_relative_to(sys.prefix), twisterl.__file__
-""",
+            check=OLD_CHECK,
             script="worker.py",
+        ),
+        Peer(
+            name="qiskit-gym",
+            title="qiskit-gym 0.4.2",
+            alone=("qiskit-gym==0.4.2",),
+            requirements=QISKIT,
+            borrowed=("numpy", "pydantic", "torch", "twisterl"),
+            check="""
+import importlib.metadata, qiskit_gym.rl, twisterl
+assert importlib.metadata.version("qiskit-gym") == "0.4.2"
+assert tuple(map(int, twisterl.__version__.split("."))) >= (0, 5, 10), twisterl.__version__
+""",
+            script="circuits.py",
+        ),
+        Peer(
+            name="qiskit-gym-peer",
+            title="qiskit-gym 0.4.2 with twisterl 0.5.1",
+            alone=("qiskit-gym==0.4.2", "twisterl==0.5.1"),
+            requirements=(*QISKIT, *OLD_REQUIREMENTS),
+            borrowed=("numpy", "torch"),
+            check=f"import qiskit_gym.rl\n{OLD_CHECK}",
+            script="circuits.py",
         ),
         jax_peer("mctx", "0.0.71", "mctx_search.py"),
         jax_peer("evosax", "0.3.2", "evosax_es.py"),

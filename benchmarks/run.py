@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import alphazero
+import clients
 import evolution
 import example_run
 import generations
@@ -69,6 +70,7 @@ BENCHMARKS = {
     "az_search": alphazero.az_search,
     "es8": evolution.es8,
     "es15": evolution.es15,
+    "clients": clients.clients,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],

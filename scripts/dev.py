@@ -76,6 +76,7 @@ TASKS = {
     "mutations": ["python tests/parity/mutate.py"],
     "bench": ["python benchmarks/run.py quick"],
     "bench-learning": ["python benchmarks/run.py learning"],
+    "clients": ["python benchmarks/run.py clients"],
     "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
     "bench-mojo": ["mojo run mojo/benchmark.mojo"],
     "test-mojo": MOJO_TESTS,

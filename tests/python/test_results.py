@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import clients  # noqa: E402
 import peer  # noqa: E402
 import render  # noqa: E402
 import results  # noqa: E402
@@ -149,3 +150,20 @@ def test_a_goal_may_bind_both_sides(ratio, met):
     row = results.row("a", "/s", {"ratio_cpu": {"median": ratio}}, within_cpu=1.3)
     assert row["goal"]["met"] == met
     assert render.ratio(row).startswith("(goal within 1.3× either way by CPU time")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found", "problem"), [(1, 51, "1 of them wrong"), (0, 45, "45 of 51"), (0, 46, None)]
+)
+def test_a_wrong_circuit_and_too_few_are_failures(wrong, found, problem, capsys):
+    class Side:
+        def measure(self, request):
+            answer = {"seconds": 1.0, "cpu_s": 1.0, "count": 50}
+            return answer | {"found": found, "asked": 51, "wrong": wrong}
+
+    if problem is None:
+        rows = clients.of_kind("clifford", "circuits", {sides.OURS: Side()}, 1)
+        assert rows[-1]["ours"]["median"] == pytest.approx(100 * 46 / 51)
+        return
+    with pytest.raises(sides.MeasurementError, match=problem):
+        clients.of_kind("clifford", "circuits", {sides.OURS: Side()}, 1)
