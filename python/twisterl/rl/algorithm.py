@@ -78,7 +78,6 @@ class Algorithm:
     obs_size: int
     policy: Any
     optimizer: Any
-    run_path: Any
     rs_pol: twisterl.nn.Policy
     iteration: int
     total_steps: int
@@ -130,7 +129,8 @@ class Algorithm:
         """
         if self._updating:
             raise RuntimeError("an algorithm is copied between its iterations, not within one")
-        made = ("_subscribers", "_stop", "_engine_lock", "_env_lock", "rs_pol", "_synced")
+        made = {"_watchers", "_lock", "_stop", "_save_soon", "_engine_lock", "_env_lock"}
+        made |= {"rs_pol", "_synced"}
         state = {name: value for name, value in vars(self).items() if name not in made}
         # Only whether one is wanted goes along.
         state["_tb_writer"] = self._tb_writer is not None
