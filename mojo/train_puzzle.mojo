@@ -52,8 +52,7 @@ def train() raises -> Int:
     for argument in argv():
         arguments.append(String(argument))
     var config_path = String()
-    var seed = -1
-    var options = Options("", "", 4096, 0, "", "")
+    var options = Options("", "", 4096, 0, "", -1, "")
     var index = 1
     while index < len(arguments):
         var name = arguments[index]
@@ -77,7 +76,7 @@ def train() raises -> Int:
         if name == "--config":
             config_path = value
         elif name == "--seed":
-            seed = whole_number(name, value, 0)
+            options.seed = whole_number(name, value, 0)
         elif name == "--threads":
             options.threads = whole_number(name, value, 1)
         elif name == "--time-budget":
@@ -87,7 +86,7 @@ def train() raises -> Int:
         else:
             options.folder = value
         index += 2
-    return dispatch(config_path, seed, options^)
+    return dispatch(config_path, options^)
 
 
 def whole_number(name: String, value: String, low: Int) raises -> Int:
@@ -128,9 +127,7 @@ def seconds(name: String, value: String) raises -> Float64:
     raise Error(name, ": expected a number of seconds above 0, got ", value)
 
 
-def dispatch(
-    var config_path: String, seed: Int, var options: Options
-) raises -> Int:
+def dispatch(var config_path: String, var options: Options) raises -> Int:
     """Trains with the code compiled for the config's board and network; the exit status.
 
     Raises:
@@ -147,8 +144,6 @@ def dispatch(
         config = Config(text)
     except error:
         raise Error(config_path, ": ", error)
-    if seed >= 0:
-        config.seed = seed
     options.config_path = config_path
     options.config_text = text
     options.threads = worker_count(min(options.threads, config.num_cores))

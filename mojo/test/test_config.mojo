@@ -136,7 +136,7 @@ def test_messages() raises:
     )
     assert_equal(
         with_algorithm('{"learning": {"diff_metric": "uniform"}}'),
-        "algorithm.learning.diff_metric: expected a key of evals, got uniform",
+        "algorithm.learning.diff_metric: expected a key of evals, or null, got uniform",
     )
     assert_equal(
         with_algorithm('{"collecting": []}'),

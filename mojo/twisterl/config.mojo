@@ -57,13 +57,19 @@ struct Learning(Copyable, Movable):
     """The curriculum, and how long a run is."""
 
     var threshold: Float64
-    """Success of the metric, in 0..=1, at which the difficulty rises."""
+    """Success of the metric at which the difficulty begins to rise; above 1: never."""
+    var threshold_min: Float64
+    """Once it rises, it goes on until the success is below this."""
     var max_difficulty: Int
     """The difficulty rises no further than this."""
     var metric: String
-    """Name of the evaluation whose success raises the difficulty."""
+    """Name of the evaluation whose success raises the difficulty; empty: none does."""
+    var is_metric_named: Bool
+    """Whether the config says the metric."""
     var step: Int
     """Added to the difficulty each time."""
+    var warmup: Int
+    """Up to this difficulty 1 is added instead."""
     var num_iterations: Int
     """0: nothing bounds the run."""
     var time_budget_s: Float64
@@ -95,6 +101,8 @@ struct Config(Movable):
     """The curriculum, and how long a run is."""
     var evaluations: List[Evaluation]
     """In the order of the file; `PRESET` comes last where only the metric names it."""
+    var has_schedule_length: Bool
+    """Whether `lr_schedule` has a length of its own, or takes that of the run."""
     var log_every: Int
     """Iterations from one line to the next; 0: no lines."""
     var save_every: Int
@@ -147,6 +155,8 @@ struct Config(Movable):
         policy.empty_list(document, "common_layers", one_layer)
         policy.empty_list(document, "policy_layers", one_layer)
         policy.empty_list(document, "value_layers", one_layer)
+        policy.ignore(document, "device")
+        _ = policy.boolean(document, "twists", True)
         policy.finish(document)
 
         var algorithm = top.section(document, "algorithm")
@@ -180,6 +190,7 @@ struct Config(Movable):
         )
         self.es = es
         self.evaluations = List[Evaluation]()
+        self.has_schedule_length = False
         self.log_every = 1
         self.save_every = 10
         self.read_training(algorithm, document)
@@ -233,6 +244,7 @@ struct Config(Movable):
         var iterations = self.learning.num_iterations
         var node = schedule.find(document, "num_iterations")
         if node != ABSENT and document.kind(node) != Kind.NULL:
+            self.has_schedule_length = True
             iterations = schedule.integer(
                 document, "num_iterations", 0, 1, LARGEST_COUNT
             )
@@ -254,7 +266,7 @@ struct Config(Movable):
     def read_evaluations(
         mut self, mut algorithm: Section, document: Json
     ) raises:
-        """Reads the section `evals`.
+        """Reads the section `evals`; where it is missing, `PRESET` is played.
 
         Args:
             algorithm: The section `algorithm`.
@@ -265,6 +277,7 @@ struct Config(Movable):
         """
         var section = algorithm.section(document, "evals")
         if section.node == ABSENT:
+            self.add_preset()
             return
         for index in range(document.length(section.node)):
             var name = document.key(section.node, index)
@@ -276,17 +289,30 @@ struct Config(Movable):
     def require_metric(mut self) raises:
         """Adds the preset where the config names it, refuses another `diff_metric` of no entry.
 
+        Without evaluations there is no metric, whatever the config says.
+
         Raises:
-            If `diff_metric` is neither a key of `evals` nor `PRESET`.
+            If `diff_metric` is neither a key of `evals`, nor null, nor `PRESET` by name.
         """
+        ref learning = self.learning
+        if len(self.evaluations) == 0:
+            learning.metric = ""
+        if learning.metric == "":
+            return
         for evaluation in self.evaluations:
-            if evaluation.name == self.learning.metric:
+            if evaluation.name == learning.metric:
                 return
-        if self.learning.metric != PRESET:
+        if learning.metric != PRESET or not learning.is_metric_named:
             raise Error(
-                "algorithm.learning.diff_metric: expected a key of evals, got ",
-                self.learning.metric,
+                "algorithm.learning.diff_metric: expected a key of evals, or",
+                " null, got ",
+                learning.metric,
+                "" if learning.is_metric_named else " by default",
             )
+        self.add_preset()
+
+    def add_preset(mut self):
+        """Adds the evaluation `PRESET`."""
         self.evaluations.append(Evaluation(PRESET, 100, True, 1, 0, False, 1))
 
 
@@ -403,11 +429,22 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
         Naming the key that is unknown or out of range.
     """
     var section = algorithm.section(document, "learning")
+    var threshold = section.number(
+        document, "diff_threshold", 0.85, NOT_NEGATIVE
+    )
+    var least = section.optional_number(
+        document, "threshold_min", NOT_NEGATIVE
+    )
+    var metric = section.find(document, "diff_metric")
+    var has_metric = metric == ABSENT or document.kind(metric) != Kind.NULL
     var learning = Learning(
-        section.number(document, "diff_threshold", 0.85, FRACTION),
+        threshold,
+        least.value() if least else threshold,
         section.integer(document, "diff_max", LARGEST_STEPS, 0, LARGEST_STEPS),
-        section.text(document, "diff_metric", PRESET),
+        section.text(document, "diff_metric", PRESET) if has_metric else "",
+        metric != ABSENT,
         section.integer(document, "diff_step", 1, 1, LARGEST_STEPS),
+        section.integer(document, "warmup", 0, 0, LARGEST_STEPS),
         0,
         section.optional_number(
             document, "time_budget_s", Range.closed(1e-6, 1e9)
@@ -417,6 +454,11 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
     var patience = section.find(document, "patience")
     if patience != ABSENT and document.kind(patience) != Kind.NULL:
         raise fault(section.at("patience"), "null", document, patience)
+    if section.boolean(document, "final_diff_is_none", False):
+        raise Error(
+            section.at("final_diff_is_none"),
+            ": expected false (ES learns from scrambled states alone), got true",
+        )
     var node = section.find(document, "num_steps")
     if node != ABSENT and document.kind(node) != Kind.NULL:
         learning.num_iterations = section.integer(

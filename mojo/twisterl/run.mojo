@@ -16,6 +16,7 @@ from .files import make_folder, read_text, write_atomic
 from .interrupt import interrupted
 from .metrics import METRICS, Metrics
 from .network import Layout
+from .optimizer import Decline
 from .puzzle import Settings
 from .terminal import ProgressLine, clock, fixed, percent
 from .tiles import Tiles
@@ -47,6 +48,8 @@ struct Options(Copyable, Movable):
     """0: none."""
     var resume: String
     """A run folder or a model file; empty: a fresh run."""
+    var seed: Int
+    """In place of the config's; -1: none."""
     var folder: String
     """Where the run is saved."""
 
@@ -79,6 +82,10 @@ struct Run[T: Tiles, hidden: Int](Movable):
     """Best success of the metric so far, -1 before the first."""
     var best_difficulty: Int
     """Difficulty at which `best` was reached; a higher one counts as better."""
+    var rising: Bool
+    """Whether the last evaluation raised the difficulty."""
+    var schedule_iterations: Int
+    """The run's length when it began, which a schedule without one of its own keeps."""
 
     def __init__(out self, var config: Config, options: Options):
         """A fresh run.
@@ -87,8 +94,9 @@ struct Run[T: Tiles, hidden: Int](Movable):
             config: The config, which this run keeps.
             options: Threads, time budget and folder.
         """
+        var seed = options.seed if options.seed >= 0 else config.seed
         self.strategy = EvolutionStrategy[Self.T, Self.hidden](
-            config.es, UInt64(config.seed)
+            config.es, UInt64(seed)
         )
         self.board = config.puzzle
         self.options = options.copy()
@@ -99,6 +107,8 @@ struct Run[T: Tiles, hidden: Int](Movable):
         self.metrics = Metrics()
         self.best = -1
         self.best_difficulty = 0
+        self.rising = False
+        self.schedule_iterations = self.config.learning.num_iterations
 
     def start_from(mut self, path: String) raises:
         """Continues the run in the folder `path`, or begins with the model in that file.
@@ -120,6 +130,9 @@ struct Run[T: Tiles, hidden: Int](Movable):
     def restore(mut self, path: String) raises:
         """Continues the run whose state is at `path`.
 
+        A seed, a difficulty or a lower bound of it that the config or the command line says now,
+        and did not say before, takes effect; a schedule keeps the length that it began with.
+
         Args:
             path: A state file that `save` wrote.
 
@@ -135,12 +148,11 @@ struct Run[T: Tiles, hidden: Int](Movable):
             self.strategy.generation = tensors.find_integer(
                 "generation", 0, Int.MAX
             )
-            self.strategy.seed = UInt64(
-                tensors.find_integer("seed", 0, LARGEST_SEED)
-            )
-            self.board.difficulty = tensors.find_integer(
+            var seed = tensors.find_integer("seed", 0, LARGEST_SEED)
+            var difficulty = tensors.find_integer(
                 "difficulty", 1, LARGEST_STEPS
             )
+            self.hand_on(tensors, seed, difficulty)
             self.iteration = tensors.find_integer(
                 "iteration", 0, Int.MAX
             )
@@ -154,6 +166,45 @@ struct Run[T: Tiles, hidden: Int](Movable):
             )
         except error:
             raise Error(path, ": does not fit the config: ", error)
+
+    def hand_on(mut self, tensors: Tensors, seed: Int, difficulty: Int) raises:
+        """Takes over what the run has and the config says too.
+
+        Args:
+            tensors: The state of the run.
+            seed: That of the run.
+            difficulty: The one that the run has reached.
+
+        Raises:
+            If an entry is out of range.
+        """
+        ref learning = self.config.learning
+        var first_difficulty = self.config.puzzle.difficulty
+        var config_seed = self.config.seed
+        var most = learning.max_difficulty
+        if tensors.has_note("config_seed"):
+            config_seed = tensors.find_integer("config_seed", 0, LARGEST_SEED)
+            first_difficulty = tensors.find_integer(
+                "config_difficulty", 1, LARGEST_STEPS
+            )
+            most = tensors.find_integer("config_diff_max", 0, LARGEST_STEPS)
+            self.rising = tensors.find_integer("rising", 0, 1) == 1
+            self.schedule_iterations = tensors.find_integer(
+                "schedule_iterations", 0, Int.MAX
+            )
+        if self.options.seed < 0 and config_seed == self.config.seed:
+            self.strategy.seed = UInt64(seed)
+        if first_difficulty == self.config.puzzle.difficulty:
+            self.board.difficulty = difficulty
+        if most != learning.max_difficulty:
+            self.board.difficulty = min(
+                self.board.difficulty, learning.max_difficulty
+            )
+        if not self.config.has_schedule_length and self.schedule_iterations > 0:
+            self.strategy.settings.optimizer.decline_generations = (
+                self.schedule_iterations
+                * self.config.generations_per_iteration
+            )
 
     def save(self) raises:
         """Writes the model and the state, each wholly or not at all.
@@ -175,6 +226,13 @@ struct Run[T: Tiles, hidden: Int](Movable):
         state.note("elapsed_s", String(self.elapsed_s))
         state.note("best", String(self.best))
         state.note("best_difficulty", String(self.best_difficulty))
+        state.note("rising", "1" if self.rising else "0")
+        state.note("schedule_iterations", String(self.schedule_iterations))
+        state.note("config_seed", String(self.config.seed))
+        state.note("config_difficulty", String(self.config.puzzle.difficulty))
+        state.note(
+            "config_diff_max", String(self.config.learning.max_difficulty)
+        )
         state.save(self.options.folder + "/" + STATE)
         write_atomic(
             self.options.folder + "/" + METRICS, self.metrics.lines.as_bytes()
@@ -213,6 +271,7 @@ struct Run[T: Tiles, hidden: Int](Movable):
         var reports = String()
         var status = 0
         var total = self.config.learning.num_iterations
+        self.say_where_the_schedule_ends()
         while total == 0 or self.iteration < total:
             var difficulty = self.board.difficulty
             var last = self.iterate()
@@ -259,6 +318,23 @@ struct Run[T: Tiles, hidden: Int](Movable):
         self.save()
         print("saved", self.options.folder + "/" + LAST)
         return status
+
+    def say_where_the_schedule_ends(self):
+        """Says it where the run goes on after it."""
+        ref optimizer = self.strategy.settings.optimizer
+        var each = self.config.generations_per_iteration
+        var length = optimizer.decline_generations // each
+        var total = self.config.learning.num_iterations
+        if optimizer.decline != Decline.CONSTANT and (
+            total == 0 or total > length
+        ):
+            print(
+                "from iteration",
+                length,
+                "on the learning rate stays",
+                optimizer.rate * optimizer.final_ratio,
+                "- algorithm.training.lr_schedule.num_iterations can be larger",
+            )
 
     def iterate(mut self) raises -> Generation:
         """Plays the generations of one iteration; the last one.
@@ -334,12 +410,14 @@ struct Run[T: Tiles, hidden: Int](Movable):
             self.best_difficulty = difficulty
             self.save_policy(BEST)
         ref learning = self.config.learning
-        if (
-            success >= learning.threshold
-            and difficulty < learning.max_difficulty
-        ):
+        var least = (
+            learning.threshold_min if self.rising else learning.threshold
+        )
+        self.rising = success >= least
+        if self.rising and difficulty < learning.max_difficulty:
+            var step = learning.step if difficulty > learning.warmup else 1
             self.board.difficulty = min(
-                difficulty + learning.step, learning.max_difficulty
+                difficulty + step, learning.max_difficulty
             )
 
 

@@ -73,6 +73,20 @@ struct Tensors(Movable):
         """
         self.notes.append(Note(key, text))
 
+    def has_note(self, key: String) -> Bool:
+        """Whether the metadata has an entry under `key`.
+
+        Args:
+            key: The key, written exactly so.
+
+        Returns:
+            False in files of older versions, where the key is newer.
+        """
+        for note in self.notes:
+            if note.key == key:
+                return True
+        return False
+
     def find_note(self, key: String) raises -> String:
         """The metadata under `key`.
 

@@ -88,13 +88,16 @@ def make_policy(
     _require_rollout_memory(env, resolved)
     import torch
 
+    arguments = dict(resolved["policy"])
     obs_perms, act_perms = env.twists()
+    if registered("policy_cls", resolved["policy_cls"]) and not arguments.pop("twists"):
+        obs_perms, act_perms = [], []
     torch.manual_seed(resolved["algorithm"].get("seed") or 0)
     with _arguments_of("policy"):
         policy = policy_cls(
             env.obs_shape(),
             env.num_actions(),
-            **resolved["policy"],
+            **arguments,
             obs_perms=obs_perms,
             act_perms=act_perms,
         )

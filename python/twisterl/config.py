@@ -132,6 +132,10 @@ class BasicPolicyArguments(Section):
     common_layers: Widths = Field([256], description="widths of the layers of both heads")
     policy_layers: Widths = Field([], description="widths of further layers before the logits")
     value_layers: Widths = Field([], description="widths of further layers before the value")
+    twists: bool = Field(True, description="whether it sees the symmetries of the environment")
+    device: str | None = Field(
+        None, exclude=True, description="what algorithm.device is where that is null"
+    )
 
 
 class Conv1dPolicyArguments(BasicPolicyArguments):
@@ -231,7 +235,9 @@ class LrSchedule(Section):
     """Learning rate over the iterations, from `optimizer.lr` to `final_ratio` times it."""
 
     kind: Literal["constant", "linear", "cosine"] = Field("constant", description="the shape")
-    num_iterations: Count | None = Field(None, description="null: the length of the run")
+    num_iterations: Count | None = Field(
+        None, description="null: the planned length of the run, which must be known"
+    )
     final_ratio: Fraction = Field(0.0, description="last rate over first rate")
 
 
@@ -301,14 +307,28 @@ class RandomWalkTraining(Training):
 class Learning(Section):
     """The curriculum: the difficulty rises when `diff_metric` reaches `diff_threshold`."""
 
-    diff_threshold: Fraction = Field(0.85, description="success that raises the difficulty")
+    diff_threshold: NotNegative = Field(
+        0.85, description="success that raises the difficulty; above 1: never"
+    )
+    threshold_min: NotNegative | None = Field(
+        None, description="once it rises, it goes on until success is below; null: diff_threshold"
+    )
     diff_max: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1_000_000, description="the highest difficulty that it is raised to"
     )
-    diff_metric: str = Field("ppo_deterministic", description="a key of evals")
     diff_step: Steps = Field(1, description="by how much it is raised")
+    warmup: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="up to this difficulty it is raised by 1, whatever diff_step says"
+    )
+    final_diff_is_none: bool = Field(
+        False, description="the step beyond diff_max leads to none: any solvable state is a start"
+    )
+    diff_metric: str | None = Field(
+        "ppo_deterministic",
+        description="a key of evals, or a preset; null, or with evals {}: the difficulty stays",
+    )
     num_steps: Annotated[int, Field(ge=0, le=10**10)] | None = Field(
-        None, description="iterations of a run that --num_steps does not name"
+        None, description="planned length of the run, in iterations; --num_steps replaces it"
     )
     time_budget_s: Seconds | None = Field(
         None, description="seconds of training, of all parts of a run, after which it ends"
@@ -360,7 +380,9 @@ class Evaluation(Section):
     start: Literal["reset", "uniform"] = Field(
         "reset", description="scrambled by the difficulty, or any solvable state"
     )
-    freq: Steps = Field(1, description="every that many iterations")
+    freq: Steps = Field(
+        1, description="every that many iterations, and after the last of the planned ones"
+    )
     strategy: Literal["greedy", "sample", "mcts", "beam"] | None = Field(
         None, description="null: mcts with num_mcts_searches, else as deterministic says"
     )
@@ -401,7 +423,7 @@ def _device_name(device: object) -> object:
 
 class _Algorithm(Section):
     device: Annotated[str, BeforeValidator(_device_name)] | None = Field(
-        None, description="null: cuda where there is one, else cpu"
+        None, description="null: policy.device, else cuda where there is one, else cpu"
     )
     seed: Seed = Field(0, description="of all that is drawn; equal seeds give equal runs")
     policy: dict[str, Any] = Field(default_factory=dict, description="kept, not read")

@@ -11,7 +11,7 @@ from typing import Any
 from twisterl import config
 from twisterl.validation import resolve_algorithm
 
-POLICY_CONFIG: dict[str, Any] = config.BasicPolicyArguments().model_dump()
+POLICY_CONFIG: dict[str, Any] = config.BasicPolicyArguments().model_dump(exclude={"twists"})
 BASE_EVAL_CONFIG: dict[str, Any] = config.Evaluation().model_dump(by_alias=True)
 EVALS_CONFIG: dict[str, Any] = {name: dict(preset) for name, preset in config.PRESETS.items()}
 

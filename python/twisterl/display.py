@@ -74,7 +74,7 @@ class PlainDisplay:
             self.say(self.line(progress))
 
     def line(self, progress: Progress) -> str:
-        parts = [f"iteration {progress.iteration}", f"difficulty {progress.difficulty}"]
+        parts = [f"iteration {progress.iteration}", f"difficulty {level(progress.difficulty)}"]
         for name, result in progress.evaluations.items():
             part = f"{name} {result.success:.2f}"
             if result.interval is not None:
@@ -141,7 +141,7 @@ class LiveDisplay:
         last = progress.total_iterations
         total = f" of {last}" if self._clock.left(progress) is not None else ""
         table.add_row("iteration", f"{progress.iteration + 1}{total}")
-        table.add_row("difficulty", str(progress.next_difficulty))
+        table.add_row("difficulty", level(progress.next_difficulty))
         for name, result in progress.evaluations.items():
             table.add_row(name, _describe(result))
         if self._curve:
@@ -155,6 +155,11 @@ class LiveDisplay:
         if left is not None:
             table.add_row("time left", duration(max(0.0, left - since)))
         return Panel(table, title=self._title, subtitle="Ctrl-C saves and ends", expand=False)
+
+
+def level(difficulty: int | None) -> str:
+    """A difficulty in words; None bounds nothing."""
+    return "none" if difficulty is None else str(difficulty)
 
 
 def _describe(result: Any) -> str:

@@ -53,7 +53,11 @@ def draw(run_path: str | Path) -> Path | None:
     if above.lines:
         above.legend(loc="lower right", fontsize="small")
     elapsed = [row["elapsed_s"] for row in rows]
-    below.step(elapsed, [row["difficulty"] for row in rows], where="post")
+    # A difficulty of None, which bounds nothing, leaves a gap.
+    difficulties = [
+        float("nan") if row["difficulty"] is None else row["difficulty"] for row in rows
+    ]
+    below.step(elapsed, difficulties, where="post")
     below.set_ylabel("difficulty")
     below.set_xlabel("training time in seconds")
     for axis in (above, below):

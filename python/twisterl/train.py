@@ -53,7 +53,6 @@ class Training:
     Attributes:
         config: the run config, overrides included.
         algorithm: built from it, without a run path.
-        total_iterations: where the run ends, resumed iterations included; None if nothing says.
 
     Raises:
         ConfigError, CheckpointError, RunFolderError: the run cannot start as asked.
@@ -78,10 +77,13 @@ class Training:
             raise ConfigError([Fault("--num_steps", problem)], "command line")
         self.algorithm = prepare_algorithm(self.config, None, options.load_checkpoint_path)
         _require_starts(self.algorithm)
-        learning = self.algorithm.config["learning"]
-        self.total_iterations: int | None = (
-            learning.get("num_steps") if options.num_steps is None else options.num_steps
-        )
+        if not options.resume:
+            self._plan()
+
+    @property
+    def total_iterations(self) -> int | None:
+        """Where the run ends, resumed iterations included; None if nothing says."""
+        return self.algorithm.num_iterations
 
     @property
     def has_end(self) -> bool:
@@ -95,18 +97,28 @@ class Training:
             held.enter_context(algorithm.lock())
             folder.prepare(overwrite=self._overwrites)
             if self.options.resume:
-                algorithm.resume()
+                algorithm.resume([path for path, _ in self.options.overrides])
+                self._plan()
             write_atomic(folder.path / BASE_CONFIG, self._config_bytes)
             folder.write_json(FULL_CONFIG, algorithm.config)
             self._held = held.pop_all()
 
+    def _plan(self) -> None:
+        """Takes over the length that was asked for; refuses a schedule that has none."""
+        if self.options.num_steps is not None:
+            self.algorithm.num_iterations = self.options.num_steps
+        self.algorithm.check_plan(self._end)
+
+    @property
+    def _end(self) -> int:
+        return _ENDLESS if self.total_iterations is None else self.total_iterations
+
     def learn(self, watch: Callable[[Progress], None] | None = None) -> None:
         """Trains to the end of the run; `watch` is called after every iteration."""
-        total = _ENDLESS if self.total_iterations is None else self.total_iterations
         if watch is not None:
             self.algorithm.subscribe(watch)
         with self._held:
-            self.algorithm.learn(max(0, total - self.algorithm.iteration))
+            self.algorithm.learn(max(0, self._end - self.algorithm.iteration))
 
     def _holds_this_run(self) -> bool:
         """Whether the folder holds what this very command makes, and no more."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from twisterl.build import import_config_classes, make_env, make_policy
 from twisterl.resolve import import_attribute
 from twisterl.strict_json import json_load_tuples, read_json
-from twisterl.validation import resolve_run
+from twisterl.validation import plain, resolve_run
 
 if TYPE_CHECKING:
     import torch
@@ -153,7 +153,12 @@ def prepare_algorithm(
     env = make_env(env_cls, resolved, registered_only)
     policy = make_policy(policy_cls, env, resolved, weights, load_checkpoint_path)
     # The section as given: a class of another package fills in its own defaults.
-    algorithm = algorithm_cls(env, policy, config.get("algorithm", {}), run_path)
+    section = config.get("algorithm", {})
+    device = config.get("policy", {}).get("device")
+    if device is not None and section.get("device") is None:
+        section = {**section, "device": device}
+    algorithm = algorithm_cls(env, policy, section, run_path)
+    algorithm.described = plain(config), []
     if weights is None and hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
     return algorithm

@@ -126,22 +126,10 @@ def _resolve_algorithm(
     name: str, raw: dict[str, Any], path: str, faults: list[Fault], keep_unknown: bool
 ) -> dict[str, Any]:
     raw = dict(raw)
-    raw["policy"] = _with_defaults(raw.get("policy", {}), models.BasicPolicyArguments())
-    learning = raw.get("learning", {})
-    metric = learning.get("diff_metric") if isinstance(learning, dict) else None
-    if metric is None:
-        metric = models.Learning().diff_metric
-    evals = raw.get("evals", {preset: {} for preset in models.DEFAULT_EVALS[name]})
-    if isinstance(evals, dict):
-        if isinstance(metric, str) and metric in models.PRESETS:
-            evals = {**evals, metric: evals.get(metric, {})}
-        raw["evals"] = {
-            key: {**models.PRESETS.get(key, {}), **value} if isinstance(value, dict) else value
-            for key, value in evals.items()
-        }
-        if isinstance(metric, str) and metric not in evals:
-            problem = f"got {shown(metric)}; expected a key of evals: {', '.join(evals) or 'none'}"
-            faults.append(Fault(joined(path, "learning.diff_metric"), problem))
+    defaults = models.BasicPolicyArguments().model_dump(exclude={"twists"})
+    policy = raw.get("policy", {})
+    raw["policy"] = {**defaults, **policy} if isinstance(policy, dict) else policy
+    faults += _choose_evaluations(name, raw, path)
     checked = _validated(models.ALGORITHMS[name], raw, path, faults, keep_unknown)
     if checked is None:
         return raw
@@ -159,6 +147,9 @@ def _resolve_algorithm(
         resolved["optimizer"]["lr"] = training.lr
     if name == "ES":
         faults += _not_greedy(checked, joined(path, "evals"))
+        if checked.learning.final_diff_is_none:
+            problem = "got true; expected false: ES learns from scrambled states alone"
+            faults.append(Fault(joined(path, "learning.final_diff_is_none"), problem))
     else:
         searches = {joined(path, "evals", name): entry for name, entry in checked.evals.items()}
         if name == "AZ":
@@ -166,6 +157,31 @@ def _resolve_algorithm(
         for where, search in searches.items():
             faults += _impossible_trees(search, where)
     return _kept(resolved, raw) if keep_unknown else resolved
+
+
+def _choose_evaluations(name: str, raw: dict[str, Any], path: str) -> Iterator[Fault]:
+    """Fills in the evaluations of `raw` and what their names say, and looks for the metric.
+
+    `{}` is none, and no curriculum then. A preset that `diff_metric` names needs no entry.
+    """
+    evals = raw.get("evals", {preset: {} for preset in models.DEFAULT_EVALS[name]})
+    learning = raw.get("learning", {})
+    if not isinstance(evals, dict) or not isinstance(learning, dict):
+        return
+    metric = learning.get("diff_metric", models.Learning().diff_metric)
+    if isinstance(metric, str):
+        if not evals:
+            raw["learning"] = {**learning, "diff_metric": None}
+        elif "diff_metric" in learning and metric in models.PRESETS:
+            evals = {**evals, metric: evals.get(metric, {})}
+        elif metric not in evals:
+            got = shown(metric) + ("" if "diff_metric" in learning else " by default")
+            problem = f"got {got}; expected a key of evals ({', '.join(evals)}), or null"
+            yield Fault(joined(path, "learning.diff_metric"), problem)
+    raw["evals"] = {
+        key: {**models.PRESETS.get(key, {}), **value} if isinstance(value, dict) else value
+        for key, value in evals.items()
+    }
 
 
 def _not_greedy(checked: Any, path: str) -> Iterator[Fault]:
@@ -193,10 +209,6 @@ def _impossible_trees(search: Any, path: str) -> Iterator[Fault]:
     if count > most:
         shape = f"with {search.root_selection} and max_expand_depth {search.max_expand_depth}"
         yield Fault(path, f"got {count}; expected at most {most} {shape}, for memory")
-
-
-def _with_defaults(given: Any, defaults: BaseModel) -> Any:
-    return {**defaults.model_dump(), **given} if isinstance(given, dict) else given
 
 
 def _kept(resolved: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:

@@ -57,10 +57,20 @@ CALLS = {
     "CollectedData": {"obs": [[0]], "actions": [0], "perms": [None]},
     "EmbeddingBag": {"obs_shape": [1], "conv_dim": 0},
     "Policy": {"obs_perms": [[0]], "act_perms": [[0]]},
+    "Policy.from_spec": {"obs_perms": [[0]], "act_perms": [[0]]},
     "Policy.predict": {"obs": [0]},
     "Policy.forward": {"obs": [0]},
     "Policy.full_predict": {"obs": [0]},
 }
+NETWORK = json.dumps(
+    {
+        "encoder": [{"block": "bag", "name": "e", "features": 1, "out": 1}, {"block": "relu"}],
+        "action": [{"block": "linear", "name": "a", "inputs": 1, "out": 1}],
+        "value": [{"block": "linear", "name": "v", "inputs": 1, "out": 1}],
+    }
+)
+TENSORS = {f"{name}.weight": np.ones((1, 1), np.float32) for name in "eav"}
+TENSORS |= {f"{name}.bias": np.ones(1, np.float32) for name in "eav"}
 TABLES = {"logits": [[0.0]], "values": [0.0], "rewards": [0.0]}
 FIXED = {
     "es_first_weights": {"env": ENV},
@@ -90,6 +100,8 @@ def call(name, numbers):
         parts = dict(embeddings=bag, common=none, action_net=none, value_net=none)
         if not method:
             return named("Policy")(**parts, **numbers)
+        if method == "from_spec":
+            return named("Policy").from_spec(NETWORK, TENSORS, **numbers)
         policy = named("Policy")(**parts, obs_perms=[], act_perms=[])
         return getattr(policy, method)(masks=[True], **numbers)
     if not method:

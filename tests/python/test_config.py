@@ -65,16 +65,32 @@ def test_missing_keys_take_their_defaults_one_by_one():
     assert made["training"]["clip_ratio"] == 0.1
     assert made["evals"] == {"mine": {**defaults.BASE_EVAL_CONFIG, "seed": 5}}
     assert made["learning"]["diff_threshold"] == 0.85
+    assert made["learning"]["threshold_min"] is None and made["learning"]["warmup"] == 0
     made["training"]["num_epochs"] = 99
     assert defaults.make_config("PPO", {"device": "cpu"})["training"]["num_epochs"] == 10
 
 
 def test_a_named_evaluation_keeps_what_its_name_says():
-    made = defaults.make_config("PPO", {"device": "cpu", "evals": {"ppo_10": {"seed": 1}}})
+    given = {"device": "cpu", "evals": {"ppo_10": {"seed": 1}}, "learning": {"diff_metric": None}}
+    made = defaults.make_config("PPO", given)
     assert made["evals"]["ppo_10"]["num_searches"] == 10
     assert made["evals"]["ppo_10"]["deterministic"] is False
-    # The default metric is there although the config did not list it.
-    assert "ppo_deterministic" in made["evals"]
+
+
+def test_only_what_was_asked_for_is_evaluated():
+    def evaluated(evals, **learning):
+        given = {"device": "cpu", "evals": evals, "learning": learning}
+        made = defaults.make_config("PPO", given)
+        return sorted(made["evals"]), made["learning"]["diff_metric"]
+
+    assert evaluated({}) == ([], None)
+    assert evaluated({}, diff_metric="ppo_1") == ([], None)
+    assert evaluated({"mine": {}}, diff_metric=None) == (["mine"], None)
+    assert evaluated({"mine": {}}, diff_metric="mine") == (["mine"], "mine")
+    # Named, a preset is asked for.
+    assert evaluated({"mine": {}}, diff_metric="ppo_10") == (["mine", "ppo_10"], "ppo_10")
+    with pytest.raises(ConfigError, match=r"by default; expected a key of evals \(mine\), or null"):
+        evaluated({"mine": {}})
 
 
 def test_learning_rate_has_a_second_name():

@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
 
         training.start()
         signals.save = algorithm.request_save
+        begun_at = algorithm.iteration
         display = make_display(
             training.has_end, str(folder), algorithm.config["logging"]["log_freq"]
         )
@@ -108,15 +109,21 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
             )
             draw_curve(folder, wait=False)
             raise
-        display.say(_summary(training))
+        display.say(_summary(training, begun_at))
         draw_curve(folder)
     return 0
 
 
-def _summary(training: Any) -> str:
+def _summary(training: Any, begun_at: int) -> str:
+    from twisterl.display import level
+
     algorithm, folder = training.algorithm, training.folder.path
     best = algorithm.best_metrics
     text = f"done: {algorithm.iteration} iterations, {algorithm.total_steps:,} steps"
+    if training.options.resume and algorithm.iteration == begun_at:
+        end = training.total_iterations
+        text = f"nothing to do: the run has {begun_at} iterations and ends after {end}; "
+        return f"{text}--num_steps makes it longer"
     if best is not None:
-        text += f"; best at difficulty {best[0]}: success {best[1]:.2f}"
+        text += f"; best at difficulty {level(best[0])}: success {best[1]:.2f}"
     return f"{text}\nsaved in {folder}; try: twisterl eval {folder}"

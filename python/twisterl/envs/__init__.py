@@ -126,6 +126,8 @@ class PyEnv(_extension.env.PyEnv):
     actions, the shape of the observation or a twist is wrong.
     """
 
+    _given: tuple[type, dict[str, Any]] | None
+
     def __new__(
         cls, pyenv_cls: str | type[PythonEnvironment] | PythonEnvironment, **env_config: Any
     ) -> "PyEnv":
@@ -134,14 +136,28 @@ class PyEnv(_extension.env.PyEnv):
 
             pyenv_cls = _environment_class(pyenv_cls, dynamic_import(pyenv_cls))
         if isinstance(pyenv_cls, type):
-            return super().__new__(cls, pyenv_cls(**env_config))
+            env = super().__new__(cls, pyenv_cls(**env_config))
+            env._given = pyenv_cls, env_config
+            return env
         if env_config:
             names = ", ".join(sorted(env_config))
             raise TypeError(
                 f"pyenv_cls: expected a class to give {names} to, "
                 f"got an object of type {type(pyenv_cls).__name__}"
             )
-        return super().__new__(cls, pyenv_cls)
+        env = super().__new__(cls, pyenv_cls)
+        env._given = None
+        return env
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that make an equal environment, its state apart: what a config's `env` is.
+
+        Raises ValueError if they are not known: only an object was given, and it does not tell.
+        """
+        from twisterl.constructed import constructed, dotted_path
+
+        inner, given = self._given or (type(self.python_env), constructed(self.python_env))
+        return {"pyenv_cls": dotted_path(inner), **given}
 
 
 __all__ = [

@@ -84,6 +84,12 @@ class BasicPolicy(torch.nn.Module):
         self.obs_shape = [int(n) for n in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
         self.num_actions = int(num_actions)
+        self._arguments = {
+            "embedding_size": int(embedding_size),
+            "common_layers": [int(width) for width in common_layers],
+            "policy_layers": [int(width) for width in policy_layers],
+            "value_layers": [int(width) for width in value_layers],
+        }
         self.embeddings = self._make_embeddings(int(embedding_size))
         self.common = make_sequential(embedding_size, common_layers)
         width = common_layers[-1] if len(common_layers) else embedding_size
@@ -108,6 +114,10 @@ class BasicPolicy(torch.nn.Module):
     @device.setter
     def device(self, device: str | torch.device) -> None:
         self.to(device)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the constructor was given besides the environment's sizes and twists."""
+        return dict(self._arguments)
 
     @property
     def num_twists(self) -> int:
@@ -302,6 +312,9 @@ class Conv1dPolicy(BasicPolicy):
         self.conv_layer = self.embeddings[self.conv_dim]
         self.register_state_dict_post_hook(_give_the_copy_its_own_storage)
         self.register_load_state_dict_pre_hook(_fill_in_the_copy)
+
+    def arguments(self) -> dict[str, Any]:
+        return {**super().arguments(), "conv_dim": self.conv_dim}
 
     def _make_embeddings(self, embedding_size: int) -> torch.nn.Module:
         channels, positions = self.obs_shape[self.conv_dim], self.obs_shape[1 - self.conv_dim]

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,12 +21,14 @@ import numpy as np
 from twisterl import twisterl
 from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
-from twisterl.rl import evaluation, recorder, resume, snapshot
+from twisterl.rl import evaluation, plan, recorder, resume, run_config, snapshot
 from twisterl.rl.adam import make_adam
 from twisterl.rl.batch import columns_of
 from twisterl.rl.checks import TrainingError, require_device, require_finite_update
+from twisterl.rl.curriculum import Curriculum, rank
 from twisterl.rl.evaluation import Evaluation
 from twisterl.rl.progress import Progress
+from twisterl.rl.synced import Synced
 from twisterl.rl.watchers import Watcher, Watchers
 from twisterl.run_lock import RunLock
 from twisterl.tensors import CheckpointError
@@ -89,6 +91,7 @@ class Algorithm:
         foreign = not cls.__module__.startswith("twisterl.")
         self.config = make_config(names[0] if names else "PPO", config, keep_unknown=foreign)
         require_device(self.config["device"])
+        _say_what_is_not_read(config, self.config)
         self.env = env
         self.num_actions = env.num_actions()
         self.obs_size = policy.obs_size
@@ -98,8 +101,11 @@ class Algorithm:
 
         self.run_path = run_path
         self.iteration = 0
-        # Where `learn` will end, iterations of earlier calls included.
-        self.num_iterations: int | None = None
+        # Where the run is planned to end, None if nothing says; may be assigned.
+        self.num_iterations: int | None = self.config["learning"]["num_steps"]
+        # What that was when the run began: schedules without a length of their own keep it.
+        self.schedule_iterations: int | None = None
+        self.curriculum = Curriculum(self.config["learning"])
         self.total_steps = 0
         self.elapsed_s = 0.0
         self.best_metrics: tuple[float, ...] | None = None
@@ -107,6 +113,9 @@ class Algorithm:
         self._tb_writer: Any = _NOT_SET
         self._tb_path: Any = None
         self.num_without_improvement = 0
+        # The run config that makes this algorithm again, and what keeps it from being known.
+        self.described: tuple[dict[str, Any], list[str]] | None = None
+        self._said: str | None = None
         self._enter_process()
 
     def _enter_process(self) -> None:
@@ -185,10 +194,12 @@ class Algorithm:
     @timed
     def collect(self) -> Any:
         """Plays episodes with the engine; equal for equal seed and iteration."""
+        policy = self._current_policy()
         ours = (twisterl.collector.AZCollector, twisterl.collector.PPOCollector)
         if isinstance(self.collector, ours):
-            return self.collector.collect(self.env, self.rs_pol, iteration=self.iteration)
-        return self.collector.collect(self.env, self.rs_pol)
+            start = "uniform" if self.curriculum.is_unbounded else "reset"
+            return self.collector.collect(self.env, policy, self.iteration, start)
+        return self.collector.collect(self.env, policy)
 
     def num_collected(self, data: Any) -> int:
         """How many steps of the environment `data` is."""
@@ -197,13 +208,14 @@ class Algorithm:
     @timed
     def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
         """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
-        return evaluation.evaluate(self.env, self.rs_pol, kwargs)
+        if self.curriculum.is_unbounded and kwargs.get("start", "reset") == "reset":
+            kwargs = {**kwargs, "start": "uniform"}
+        return evaluation.evaluate(self.env, self._current_policy(), kwargs)
 
     @timed
     def learn_step(self) -> tuple[dict[str, float], dict[str, Any], dict[str, float]]:
         """One iteration without curriculum and saving: times, benchmarks and losses by name."""
         times: dict[str, float] = {}
-        self._current_policy()
         data, times["collect"] = self.collect()
         torch_data, times["data_to_torch"] = self.data_to_torch(data)
         num_steps = self.num_collected(data)
@@ -226,7 +238,7 @@ class Algorithm:
             "evaluations": results,
             "successes": {name: result[0] for name, result in results.items()},
             "rewards": {name: result[1] for name, result in results.items()},
-            "difficulty": self.env.difficulty,
+            "difficulty": self.difficulty,
             "success": None if metric is None else metric[0],
             "reward": None if metric is None else metric[1],
             "num_steps": num_steps,
@@ -235,13 +247,39 @@ class Algorithm:
 
     # The loop.
 
+    @property
+    def difficulty(self) -> int | None:
+        """That of the episodes now; None if no difficulty bounds their starts any more."""
+        return None if self.curriculum.is_unbounded else self.env.difficulty
+
+    def share_done(self) -> float:
+        """The share of the schedules that is over: 0 in the first iteration, at most 1.
+
+        Raises `ConfigError` for a schedule of no length in a run whose length is not known.
+        """
+        return plan.share_done(self.config, self._schedule_plan(), self.iteration)
+
+    def check_plan(self, end: int) -> None:
+        """Raises as `share_done`; says once if the run to iteration `end` outlives its schedule, or
+        the environment cannot be what the curriculum ends with.
+        """
+        self.curriculum.check(self.env, self._current_policy())
+        text = plan.beyond_schedule(self.config, self._schedule_plan(), end)
+        if text is not None and text != self._said:
+            self._said = text
+            _logger.warning("%s", text)
+
     def learn(self, num_steps: int, best_metrics: tuple[float, ...] | None = None) -> None:
-        """Trains for `num_steps` iterations more.
+        """Trains for `num_steps` iterations more; calls in parts make the same run as one.
+
+        Schedules and the last evaluation go by the run's planned length, which `learning.num_steps`
+        says or `num_iterations` is set to.
 
         With a run path, saves as the config says and at the end. `KeyboardInterrupt` drops the
         running iteration, saves, and goes on to the caller; `request_stop` ends after it.
 
         Raises:
+            ConfigError: a schedule has no length, and the run has none either.
             TrainingError: a loss or weight is not finite; the iteration before it is saved.
         """
         try:
@@ -251,23 +289,25 @@ class Algorithm:
         if not is_count:
             raise ValueError(f"num_steps: got {num_steps!r}; expected a count of iterations")
         self._stop.clear()
-        self.num_iterations = self.iteration + int(num_steps)
+        end = self.iteration + int(num_steps)
+        self.check_plan(end)
+        if end > self.iteration and self.schedule_iterations is None:
+            self.schedule_iterations = self.num_iterations
         if best_metrics is not None:
             self.best_metrics = tuple(best_metrics)
         with contextlib.nullcontext() if self.run_path is None else self.lock():
-            self._learn()
+            self._learn(end)
 
-    def _learn(self) -> None:
+    def _learn(self, end: int) -> None:
         lines = self._open_run()
         committed: int | None = None
-        assert self.num_iterations is not None
         if self.config["logging"]["log_freq"]:
             # Made before the first iteration, whose number it is told.
             _ = self.tb_writer
         self._watchers.start(self)
         try:
-            while self.iteration < self.num_iterations and not self._ends_early():
-                progress = self._iterate()
+            while self.iteration < end and not self._ends_early():
+                progress = self._iterate(end)
                 if lines is not None:
                     lines.write(progress)
                     if progress.improved:
@@ -385,13 +425,16 @@ class Algorithm:
             )
         self._watchers.save(self)
 
-    def resume(self) -> None:
+    def resume(self, given: Collection[str] = ()) -> None:
         """Continues the run in `run_path`: weights, optimizer, memory, counters, generators.
+
+        Keys of the config that differ from the run's take effect and are told in a warning; those
+        named by the dotted paths `given` take effect even where they do not differ.
 
         Raises `RunFolderError` or `CheckpointError` before anything is changed.
         """
         folder = self._folder()
-        resume.restore(self, folder.load_commit())
+        resume.restore(self, folder, folder.load_commit(), given)
         with self.lock():
             folder.keep_metrics(self.iteration)
         self.sync_rs_policy()
@@ -448,10 +491,15 @@ class Algorithm:
         if self.run_path is None:
             return None
         folder = self._folder()
+        run_config.write(self, folder)
         folder.keep_metrics(self.iteration)
         return recorder.Recorder(folder.path)
 
-    def _iterate(self) -> Progress:
+    def _schedule_plan(self) -> int | None:
+        begun = self.schedule_iterations
+        return self.num_iterations if begun is None else begun
+
+    def _iterate(self, end: int) -> Progress:
         with self._all_or_nothing():
             (times, benchmarks, losses), seconds = self.learn_step()
             times["total"] = seconds
@@ -459,21 +507,21 @@ class Algorithm:
             improved = False
             if benchmarks["success"] is not None:
                 metrics = (difficulty, benchmarks["success"], benchmarks["reward"])
-                improved = self.best_metrics is None or metrics >= self.best_metrics
+                best = self.best_metrics
+                improved = best is None or rank(metrics) >= rank(best)
                 if improved:
                     self.best_metrics = metrics
                 self.num_without_improvement = 0 if improved else self.num_without_improvement + 1
-                self._maybe_harder(benchmarks["success"])
+                self.curriculum.advance(self.env, benchmarks["success"])
             num_steps = benchmarks.get("num_steps", 0)
             self.total_steps += num_steps
             self.elapsed_s += times["total"]
             self.iteration += 1
-        assert self.num_iterations is not None
         return Progress(
             iteration=self.iteration - 1,
-            total_iterations=self.num_iterations,
+            total_iterations=end,
             difficulty=difficulty,
-            next_difficulty=self.env.difficulty,
+            next_difficulty=self.difficulty,
             success=benchmarks["success"],
             reward=benchmarks["reward"],
             evaluations=benchmarks.get("evaluations", {}),
@@ -492,7 +540,7 @@ class Algorithm:
         memory = self.memory()
         counters = (self.iteration, self.total_steps, self.elapsed_s, self.best_metrics)
         without = self.num_without_improvement
-        difficulty = self.env.difficulty
+        difficulty, curriculum = self.env.difficulty, self.curriculum.state()
         try:
             yield
         except BaseException:
@@ -501,14 +549,9 @@ class Algorithm:
             self.iteration, self.total_steps, self.elapsed_s, self.best_metrics = counters
             self.num_without_improvement = without
             self.env.difficulty = difficulty
+            self.curriculum.restore(curriculum)
             self.sync_rs_policy()
             raise
-
-    def _maybe_harder(self, success: float) -> None:
-        learning = self.config["learning"]
-        difficulty = self.env.difficulty
-        if success >= learning["diff_threshold"] and difficulty < learning["diff_max"]:
-            self.env.difficulty = min(difficulty + learning["diff_step"], learning["diff_max"])
 
     def _is_due(self, frequency: int) -> bool:
         last = self.num_iterations is not None and self.iteration + 1 == self.num_iterations
@@ -524,27 +567,21 @@ class Algorithm:
         self._watchers.iteration(self, progress)
 
     def _sync(self) -> None:
-        signature = self._weights_signature()
+        synced = Synced(self.policy)
         self.rs_pol = self.policy.to_rust()
-        self._synced = signature
+        self._synced = synced
 
     def _current_policy(self) -> Any:
         """The engine's policy, renewed if someone has changed the weights since."""
-        if not self._updating and self._weights_signature() != self._synced:
+        if not self._updating and not self._synced.is_current(self.policy):
             with self._engine_lock:
-                if not self._updating and self._weights_signature() != self._synced:
+                if not self._updating and not self._synced.is_current(self.policy):
                     self._sync()
         return self.rs_pol
 
-    def _weights_signature(self) -> list[tuple[int, int]]:
-        # torch counts the changes of a tensor in place in _version. Its own parameters() takes
-        # several times as long, and `solve` asks at every call.
-        found: list[tuple[int, int]] = []
-        modules = [self.policy]
-        while modules:
-            module = modules.pop()
-            for value in module._parameters.values():
-                if value is not None:
-                    found.append((value.data_ptr(), value._version))
-            modules.extend(child for child in module._modules.values() if child is not None)
-        return found
+
+def _say_what_is_not_read(given: Mapping[str, Any], config: dict[str, Any]) -> None:
+    metric = (given.get("learning") or {}).get("diff_metric")
+    if metric is not None and not config["evals"]:
+        text = "evals is {}: nothing is evaluated, and learning.diff_metric, %s, raises nothing"
+        _logger.warning(text, metric)

@@ -71,7 +71,7 @@ class MinibatchDescent(Algorithm):
     def _set_rates(self) -> None:
         """The learning rate of this iteration."""
         schedule = self.config["training"]["lr_schedule"]
-        factor = schedule_factor(schedule, self._share_done(schedule))
+        factor = schedule_factor(schedule, self.share_done())
         for group in self.optimizer.param_groups:
             group["lr"] = self.config["optimizer"]["lr"] * factor
 
@@ -168,11 +168,6 @@ class MinibatchDescent(Algorithm):
         dense = torch.zeros(batch.num_rows, self.obs_size, device=batch.rows.device)
         dense[row_numbers(batch.offsets, batch.indices.shape[0]), batch.indices] = 1.0
         return dense
-
-    def _share_done(self, schedule: dict[str, Any]) -> float:
-        """The share of the schedule that is over, 0 in the first iteration, at most 1."""
-        length = schedule["num_iterations"] or self.num_iterations
-        return min(self.iteration / length, 1.0) if length else 0.0
 
     def _useful_threads(self, num_rows: int) -> int:
         """Fewer than `num_threads` for an update of so few rows that sharing them costs more."""

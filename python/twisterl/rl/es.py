@@ -19,6 +19,7 @@ from twisterl import config as models
 from twisterl import twisterl
 from twisterl.faults import ConfigError, Fault
 from twisterl.nn.policy import BasicPolicy
+from twisterl.rl import plan
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.evaluation import Evaluation
 
@@ -58,6 +59,8 @@ class ES(Algorithm):
     """
 
     optimizer: Moments
+    # Rust's sums are the same on any number of threads.
+    num_threads = 1
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         if not isinstance(env, twisterl.env.Puzzle):
@@ -147,7 +150,7 @@ class ES(Algorithm):
         """The settings as `collector.es_generations` reads them."""
         training = self.config["training"]
         schedule = training["lr_schedule"]
-        iterations = schedule["num_iterations"] or self.num_iterations or 1
+        iterations = plan.schedule_length(self.config, self._schedule_plan()) or 1
         optimizer = models.ESOptimizer().model_dump() | self.config["optimizer"]
         return json.dumps(
             {

@@ -83,8 +83,7 @@ class PPO(MinibatchDescent):
         training = self.config["training"]
         self.ent_coef = training["ent_coef"]
         if training["ent_coef_final"] is not None:
-            progress = self._share_done(training["lr_schedule"])
-            self.ent_coef += progress * (training["ent_coef_final"] - self.ent_coef)
+            self.ent_coef += self.share_done() * (training["ent_coef_final"] - self.ent_coef)
 
     def _goes_too_far(self, losses: torch.Tensor) -> bool:
         """Whether the policy is already beyond `target_kl`."""

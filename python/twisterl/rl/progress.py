@@ -13,14 +13,15 @@ class Progress:
     """The state of a run after an iteration.
 
     `iteration` counts from 0 over the whole run, resumed parts included; `total_iterations` is
-    where it will end. `difficulty` is the one that the iteration was played at. `success` and
-    `reward` are those of the curriculum's metric, None in an iteration that did not evaluate it.
+    where it will end. `difficulty` is the one that the iteration was played at, None if none
+    bounded its starts. `success` and `reward` are those of the curriculum's metric, None in an
+    iteration that did not evaluate it.
     """
 
     iteration: int
     total_iterations: int
-    difficulty: int
-    next_difficulty: int
+    difficulty: int | None
+    next_difficulty: int | None
     success: float | None
     reward: float | None
     evaluations: dict[str, Evaluation]

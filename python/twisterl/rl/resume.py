@@ -2,67 +2,70 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import json
 import logging
 import os
 import platform
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import Any
 
 import torch
 
 from twisterl import twisterl
-from twisterl.checkpoint import Commit
-from twisterl.rl import snapshot
-from twisterl.tensors import require_match
-
-if TYPE_CHECKING:
-    from twisterl.rl.algorithm import Algorithm
+from twisterl.checkpoint import Commit, RunFolder, RunFolderError
+from twisterl.rl import plan, run_config, snapshot
+from twisterl.tensors import CheckpointError, require_match
 
 _logger = logging.getLogger("twisterl")
 # The tensors of `Algorithm.memory` are named so, beside those of the optimizer.
 _MEMORY = "memory."
+# Plain numbers of an algorithm that go on as they were.
+_COUNTERS = ("iteration", "total_steps", "elapsed_s", "num_without_improvement")
+
+# What a run hands on although the config says it too.
+_HANDED_ON = (_DIFFICULTY, _DIFF_MAX, _NUM_STEPS) = (
+    "env.difficulty", "algorithm.learning.diff_max", "algorithm.learning.num_steps",
+)  # fmt: skip
+
+Changes = dict[str, tuple[Any, Any]]
 
 
-def commit_of(algorithm: Algorithm) -> Commit:
+def commit_of(algorithm: Any) -> Commit:
     """Everything that `restore` needs to go on as if the run had never stopped."""
     tensors, notes = snapshot.flatten(algorithm.optimizer, algorithm.config["device"])
     state = {
-        "iteration": algorithm.iteration,
+        **{name: getattr(algorithm, name) for name in _COUNTERS},
+        "num_iterations": algorithm.num_iterations,
+        "schedule_iterations": algorithm.schedule_iterations,
         "difficulty": algorithm.env.difficulty,
+        "curriculum": algorithm.curriculum.state(),
         "best_metrics": algorithm.best_metrics,
-        "total_steps": algorithm.total_steps,
-        "elapsed_s": algorithm.elapsed_s,
-        "num_without_improvement": algorithm.num_without_improvement,
-        "seed": algorithm.config["seed"],
-        "config_sha256": _config_hash(algorithm),
         "torch_threads": _torch_threads(algorithm),
         "versions": {
             "twisterl": twisterl.__version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+        "config": run_config.whole(algorithm),
         "optimizer": notes,
     }
     tensors.update({f"{_MEMORY}{name}": value for name, value in algorithm.memory().items()})
     return Commit(algorithm.policy.state_dict(), tensors, state)
 
 
-def restore(algorithm: Algorithm, commit: Commit) -> None:
-    """Puts `commit` into `algorithm`; `CheckpointError` if the policy is another, changing nothing.
+def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection[str] = ()) -> None:
+    """Puts `commit` of `folder` into `algorithm`.
 
-    A config or a thread count that differs is said, not refused: the run goes on, but not bit for
-    bit as it would have.
+    What belongs to the run goes on as it was. What belongs to the config is as the config says now;
+    every key that differs from the run's is told. So a difficulty, its bound or a length takes
+    effect if it differs from that of the run's config, or is one of the paths `given` again.
+
+    Raises `RunFolderError` for a run of another algorithm and `CheckpointError` for another policy,
+    changing nothing.
     """
-    state, where = commit.state, os.fspath(algorithm.run_path)
-    require_match(commit.weights, algorithm.policy.state_dict(), where)
-    if state["config_sha256"] != _config_hash(algorithm):
-        _logger.warning("%s goes on with another config than it had", where)
-    threads = _torch_threads(algorithm)
-    if state["torch_threads"] != threads:
-        before = state["torch_threads"]
-        _logger.warning("%s goes on with %s torch threads; it had %s", where, threads, before)
+    state, where = commit.state, os.fspath(folder.path)
+    before, now = run_config.before(folder, state), run_config.whole(algorithm)
+    changes = run_config.differences(before, now)
+    _require_same_kind(algorithm, commit, changes, where)
     algorithm.policy.load_state_dict(commit.weights)
     device = algorithm.config["device"]
     snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.optimizer, device)
@@ -74,20 +77,75 @@ def restore(algorithm: Algorithm, commit: Commit) -> None:
     algorithm.remember(memory)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
-    algorithm.iteration = state["iteration"]
-    algorithm.total_steps = state["total_steps"]
-    algorithm.elapsed_s = state["elapsed_s"]
-    # Commits of earlier versions do not have it.
-    algorithm.num_without_improvement = state.get("num_without_improvement", 0)
-    algorithm.env.difficulty = state["difficulty"]
+    for name in _COUNTERS:
+        # Commits of earlier versions do not have them all.
+        setattr(algorithm, name, state.get(name, 0))
+    notes = _threads(algorithm, state, changes)
+    said = {path for path in _HANDED_ON if path in changes or _is_given(path, given)}
+    notes += _length(algorithm, state, said)
+    notes += _difficulty(algorithm, state, said)
+    if changes:
+        told = run_config.told(changes)
+        _logger.warning("%s goes on with another config than it had:%s", where, told)
+    for note in notes:
+        _logger.warning("%s: %s", where, note)
 
 
-def _config_hash(algorithm: Algorithm) -> str:
-    config = copy.deepcopy(algorithm.config)
-    # A run may be made longer.
-    config["learning"].pop("num_steps", None)
-    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
+def _is_given(path: str, given: Collection[str]) -> bool:
+    """Whether `path` or a section that holds it is among those `given`."""
+    return any(path == one or path.startswith(f"{one}.") for one in given)
 
 
-def _torch_threads(algorithm: Algorithm) -> int:
+def _require_same_kind(algorithm: Any, commit: Commit, changes: Changes, where: str) -> None:
+    if "algorithm_cls" in changes:
+        was, is_now = changes["algorithm_cls"]
+        raise RunFolderError(f"{where}: algorithm_cls: the run is one of {was}; got {is_now}")
+    try:
+        require_match(commit.weights, algorithm.policy.state_dict(), where)
+    except CheckpointError as error:
+        shape = {key: pair for key, pair in changes.items() if key.startswith(("policy", "env"))}
+        said = f"\nchanged since it was saved:{run_config.told(shape)}" if shape else ""
+        raise CheckpointError(f"{error}{said}") from None
+
+
+def _threads(algorithm: Any, state: dict[str, Any], changes: Changes) -> list[str]:
+    """Torch's sums depend on how many threads share them, so the number goes on too."""
+    threads, before = _torch_threads(algorithm), state["torch_threads"]
+    if threads == before:
+        return []
+    if hasattr(algorithm, "num_threads") and "algorithm.collecting.num_cores" not in changes:
+        algorithm.num_threads = before
+        return []
+    return [f"goes on with {threads} torch threads; it had {before}, so not bit for bit"]
+
+
+def _length(algorithm: Any, state: dict[str, Any], said: Collection[str]) -> list[str]:
+    """The planned length, which the config may replace, and that of the schedules."""
+    if "num_iterations" not in state:
+        config = algorithm.config
+        lacks = config["training"].get("lr_schedule", {}).get("num_iterations") is None
+        if lacks and plan.last_values(config):
+            return ["was saved without its planned length; its schedules take that of now"]
+        return []
+    if _NUM_STEPS not in said:
+        algorithm.num_iterations = state["num_iterations"]
+    if algorithm.iteration:
+        algorithm.schedule_iterations = state["schedule_iterations"]
+    return []
+
+
+def _difficulty(algorithm: Any, state: dict[str, Any], said: Collection[str]) -> list[str]:
+    """The difficulty that was reached, unless the config says one or a lower bound anew."""
+    reached, learning = state["difficulty"], algorithm.config["learning"]
+    if _DIFFICULTY not in said:
+        algorithm.env.difficulty = reached
+        algorithm.curriculum.restore(state.get("curriculum", algorithm.curriculum.state()))
+        algorithm.curriculum.is_unbounded &= learning["final_diff_is_none"]
+        if _DIFF_MAX in said and reached > learning["diff_max"]:
+            algorithm.env.difficulty = learning["diff_max"]
+    now = algorithm.env.difficulty
+    return [] if now == reached else [f"goes on at difficulty {now}; it had reached {reached}"]
+
+
+def _torch_threads(algorithm: Any) -> int:
     return getattr(algorithm, "num_threads", torch.get_num_threads())

@@ -34,7 +34,11 @@ class PPOCollector:
     # truncation="terminal", difficulty_distribution="fixed", cache=True, max_episode_steps=None
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
     def collect(
-        self, py_env: Any, policy: Policy, iteration: int | None = None
+        self,
+        py_env: Any,
+        policy: Policy,
+        iteration: int | None = None,
+        start: str = "reset",
     ) -> CollectedData: ...
 
 class AZCollector:
@@ -67,7 +71,11 @@ class AZCollector:
     @property
     def report(self) -> dict[str, int]: ...
     def collect(
-        self, py_env: Any, policy: Policy, iteration: int | None = None
+        self,
+        py_env: Any,
+        policy: Policy,
+        iteration: int | None = None,
+        start: str = "reset",
     ) -> CollectedData: ...
     def explore(self, env: Any, policy: Policy) -> dict[str, Any]: ...
 

@@ -16,6 +16,9 @@ pub enum DifficultyDistribution {
     Fixed,
     /// Uniform from 1 to what the environment says.
     Uniform,
+    /// Any solvable state, whatever the environment says; a collection asks for it by its start.
+    #[serde(skip)]
+    Unbounded,
 }
 
 /// The episodes that all workers of a collection share.
@@ -48,12 +51,14 @@ impl<'a> EpisodeQueue<'a> {
         }
         let Work { seed, iteration, ref episodes } = *self.work;
         *rng = Rng::stream(seed, iteration, episodes.start + place as u64);
-        let difficulty = match self.difficulty_distribution {
-            DifficultyDistribution::Fixed => self.difficulty,
+        let action = match self.difficulty_distribution {
+            DifficultyDistribution::Fixed => Move::Reset { difficulty: self.difficulty },
             DifficultyDistribution::Uniform => {
-                1 + rng.below(u32::try_from(self.difficulty).unwrap_or(u32::MAX)) as usize
+                let most = u32::try_from(self.difficulty).unwrap_or(u32::MAX);
+                Move::Reset { difficulty: 1 + rng.below(most) as usize }
             }
+            DifficultyDistribution::Unbounded => Move::ResetUniform,
         };
-        Some((place, Move::Reset { difficulty }))
+        Some((place, action))
     }
 }

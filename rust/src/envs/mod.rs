@@ -48,6 +48,8 @@ pub(crate) use environments;
 pub trait Listed: Env + Clone + Sized + 'static {
     fn parameters() -> Vec<Parameter>;
     fn build(parameters: &Parameters) -> Result<Self>;
+    /// What [`Listed::build`] makes an equal environment of, its state apart.
+    fn built_from(&self) -> Map<String, Value>;
 }
 
 /// An environment of the list.

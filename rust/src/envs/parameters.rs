@@ -121,6 +121,13 @@ impl Parameters {
         Ok(Self(values))
     }
 
+    /// All of them by name, the difficulty as it is by now.
+    pub fn at_difficulty(&self, difficulty: usize) -> Map<String, Value> {
+        let mut values = self.0.clone();
+        values.insert("difficulty".to_owned(), difficulty.into());
+        values
+    }
+
     pub fn integer(&self, name: &str) -> usize {
         self.0[name].as_u64().and_then(|n| usize::try_from(n).ok()).expect("an integer parameter")
     }

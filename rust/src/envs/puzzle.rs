@@ -6,6 +6,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::parameters::{Parameter, Parameters};
 use super::scrambled::EPISODE;
 use super::Listed;
@@ -380,5 +382,20 @@ impl Listed for Puzzle {
         let mut puzzle = Self::new(width, height, difficulty, depth_slope, max_depth)?;
         puzzle.set_forbid_undo(parameters.boolean("forbid_undo"));
         Ok(puzzle)
+    }
+
+    fn built_from(&self) -> Map<String, Value> {
+        let mut values = Map::new();
+        for (name, value) in [
+            ("width", self.width()),
+            ("height", self.height()),
+            ("difficulty", self.difficulty),
+            ("depth_slope", self.depth_slope),
+            ("max_depth", self.max_depth as usize),
+        ] {
+            values.insert(name.to_owned(), value.into());
+        }
+        values.insert("forbid_undo".to_owned(), self.forbid_undo.into());
+        values
     }
 }

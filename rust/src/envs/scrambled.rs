@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::parameters::{Parameter, Parameters};
 use super::Listed;
 use crate::error::{Error, Result};
@@ -64,6 +66,7 @@ pub trait Rules: Sized + Send + Sync + 'static {
 /// Reward: 1 solved, -0.5 out of steps, else `-0.5 / max_depth`.
 pub struct Scrambled<R: Rules> {
     rules: Arc<R>,
+    parameters: Arc<Parameters>,
     state: R::State,
     depth: u32,
     difficulty: usize,
@@ -74,7 +77,12 @@ pub struct Scrambled<R: Rules> {
 
 impl<R: Rules> Clone for Scrambled<R> {
     fn clone(&self) -> Self {
-        Self { rules: self.rules.clone(), rng: self.rng.clone(), ..*self }
+        Self {
+            rules: self.rules.clone(),
+            parameters: self.parameters.clone(),
+            rng: self.rng.clone(),
+            ..*self
+        }
     }
 
     /// Without allocating: searches copy a state for every node.
@@ -83,6 +91,7 @@ impl<R: Rules> Clone for Scrambled<R> {
         // Counting references is shared between threads: not for rules that are there.
         if !Arc::ptr_eq(&self.rules, &other.rules) {
             self.rules = other.rules.clone();
+            self.parameters = other.parameters.clone();
         }
         self.rng.clone_from(&other.rng);
         self.state = other.state;
@@ -105,12 +114,17 @@ impl<R: Rules> Listed for Scrambled<R> {
         Ok(Self {
             state: rules.goal(&mut Rng::new(0)),
             rules: Arc::new(rules),
+            parameters: Arc::new(parameters.clone()),
             depth: max_depth,
             difficulty: parameters.integer("difficulty"),
             depth_slope: parameters.integer("depth_slope"),
             max_depth,
             rng: Rng::new(0),
         })
+    }
+
+    fn built_from(&self) -> Map<String, Value> {
+        self.parameters.at_difficulty(self.difficulty)
     }
 }
 

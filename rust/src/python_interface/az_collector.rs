@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::collected::{Names, PyCollectedData};
-use super::collector::{read_difficulty_distribution, read_truncation};
+use super::collector::{read_difficulty_distribution, read_truncation, started};
 use super::get_env::get_env;
 use super::nn::PyPolicy;
 use super::read;
@@ -132,20 +132,24 @@ impl PyAzCollector {
     }
 
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
-    #[pyo3(signature = (py_env, policy, iteration=None))]
+    ///
+    /// `start` is "reset", by the environment's difficulty, or "uniform", in any solvable state.
+    #[pyo3(signature = (py_env, policy, iteration=None, start="reset"))]
     fn collect(
         &self,
         py_env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
         #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
+        start: &str,
     ) -> PyResult<PyCollectedData> {
-        let (config, seed) = (&self.config, self.run.seed);
+        let (mut config, seed) = (self.config.clone(), self.run.seed);
+        started(start, &mut config.difficulty_distribution)?;
         let table =
             self.run.collect(py_env, policy, iteration, |kept, env, policy, iteration, poll| {
                 let (collector, report) = kept;
                 let work = config.work(seed, iteration);
                 let table;
-                (table, *report) = collector.collect(env, policy, config, &work, poll)?;
+                (table, *report) = collector.collect(env, policy, &config, &work, poll)?;
                 Ok(table)
             })?;
         PyCollectedData::from_table(py_env.py(), table, Names::AZ)

@@ -69,17 +69,21 @@ impl PyPpoCollector {
     }
 
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
-    #[pyo3(signature = (py_env, policy, iteration=None))]
+    ///
+    /// `start` is "reset", by the environment's difficulty, or "uniform", in any solvable state.
+    #[pyo3(signature = (py_env, policy, iteration=None, start="reset"))]
     fn collect(
         &self,
         py_env: &Bound<'_, PyAny>,
         policy: &Bound<'_, PyPolicy>,
         #[pyo3(from_py_with = read::iteration)] iteration: Option<u64>,
+        start: &str,
     ) -> PyResult<PyCollectedData> {
-        let (config, seed) = (&self.config, self.run.seed);
+        let (mut config, seed) = (self.config.clone(), self.run.seed);
+        started(start, &mut config.difficulty_distribution)?;
         let table =
             self.run.collect(py_env, policy, iteration, |kept, env, policy, iteration, poll| {
-                kept.collect(env, policy, config, &config.work(seed, iteration), poll)
+                kept.collect(env, policy, &config, &config.work(seed, iteration), poll)
             })?;
         PyCollectedData::from_table(py_env.py(), table, Names::PPO)
     }
@@ -103,6 +107,16 @@ pub(super) fn read_difficulty_distribution(name: &str) -> PyResult<DifficultyDis
         "uniform" => Ok(DifficultyDistribution::Uniform),
         other => Err(not_one_of("difficulty_distribution", "\"fixed\" or \"uniform\"", other)),
     }
+}
+
+/// What the `start` of a collection makes of the difficulties.
+pub(super) fn started(start: &str, difficulties: &mut DifficultyDistribution) -> PyResult<()> {
+    match start {
+        "reset" => {}
+        "uniform" => *difficulties = DifficultyDistribution::Unbounded,
+        other => return Err(not_one_of("start", "\"reset\" or \"uniform\"", other)),
+    }
+    Ok(())
 }
 
 /// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.

@@ -30,11 +30,12 @@ use std::any::{type_name, Any};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyCapsule, PyDict};
 
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
 use super::pyenv::PythonEnv;
+use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
 use crate::rl::env::{Env, Status, Twists};
 use crate::rng::Rng;
@@ -60,6 +61,16 @@ pub fn get_env_mut<T: Any>(base: &mut PyBaseEnv) -> PyResult<&mut T> {
 
 fn other_type<T>() -> PyErr {
     PyTypeError::new_err(format!("expected an environment of type {}", type_name::<T>()))
+}
+
+/// What the `T` inside `env` was built from.
+pub(super) fn arguments<'py, T: Listed>(
+    env: &Bound<'py, PyBaseEnv>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let values = get_env_ref::<T>(&*env.try_borrow()?)?.built_from();
+    let text = serde_json::Value::from(values).to_string();
+    let read = env.py().import("json")?.call_method1("loads", (text,))?;
+    Ok(read.cast_into()?)
 }
 
 /// A generator named by `seed`, or by a draw from Python's own `random` module if there is none.

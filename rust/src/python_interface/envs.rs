@@ -6,7 +6,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyString};
 use serde_json::{Map, Value};
 
 use super::args::{integer, integers};
-use super::env::PyBaseEnv;
+use super::env::{arguments, PyBaseEnv};
 use super::error::wrong_type;
 use super::puzzle::PyPuzzle;
 use crate::envs::parameters::Kind;
@@ -40,6 +40,11 @@ macro_rules! classes {
                 fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
                     let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
                     Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass($Type))
+                }
+
+                /// The arguments that make an equal environment, its state apart.
+                fn arguments<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+                    arguments::<crate::envs::$module::$Type>(slf.as_super())
                 }
             }
         )*

@@ -1,9 +1,10 @@
 //! `Puzzle`, the sliding puzzle in Python.
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::args::{count, integer};
-use super::env::{get_env_mut, get_env_ref, PyBaseEnv};
+use super::env::{arguments, get_env_mut, get_env_ref, PyBaseEnv};
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
 
@@ -46,6 +47,11 @@ impl PyPuzzle {
     fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
         let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
         Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
+    }
+
+    /// The arguments that make an equal environment, its state apart.
+    fn arguments<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        arguments::<Puzzle>(slf.as_super())
     }
 
     /// Whether tile `i` is at cell `i`, for all of them.
