@@ -26,6 +26,9 @@ class Noisy(BasicPolicy):
         noisy = torch.nn.functional.dropout(embedded, 0.2, self.training)
         return super()._heads(noisy, twists)
 
+    def net_spec(self):
+        return super().net_spec()
+
 
 # Every algorithm, with all that changes over a run: rates, curriculum, memory, rare evaluations.
 LINEAR = {"kind": "linear", "final_ratio": 0.1}
