@@ -47,7 +47,7 @@ MOJO_TESTS = [
     "mojo doc --diagnose-missing-doc-strings --Werror -o /dev/null mojo/twisterl",
     *(
         f"mojo run -I mojo mojo/test/test_{name}.mojo"
-        for name in ("rng", "puzzle", "signature", "config", "weights", "es", "run")
+        for name in ("rng", "sha256", "puzzle", "signature", "config", "weights", "es", "run")
     ),
 ]
 

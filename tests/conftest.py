@@ -5,10 +5,18 @@ import os
 import shutil
 import sys
 
+import pytest
+
 # Pictures are drawn without a display.
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Idle OpenMP threads that spin slow every other process on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_state(tmp_path_factory):
+    """Notes of trusted configs are made, and looked for, in a folder of the tests."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 def pytest_configure(config):

@@ -1,7 +1,7 @@
 """Model files: both ways, whole or not at all, and refused when they are not what they should be."""
 
 from std.tempfile import TemporaryDirectory
-from std.testing import TestSuite, assert_equal, assert_raises
+from std.testing import TestSuite, assert_equal, assert_raises, assert_true
 
 from twisterl.es import initial_weights
 from twisterl.files import make_folder, read_file, read_text, write_atomic
@@ -52,6 +52,34 @@ def test_damaged_files() raises:
         infinite.save(path)
         with assert_raises(contains="embeddings.bias holds NaN or infinity"):
             _ = policy_weights(Tensors.load(path), LAYOUT)
+
+
+def test_every_flipped_bit() raises:
+    with TemporaryDirectory() as folder:
+        var path = folder + "/model.safetensors"
+        var tensors = Tensors()
+        tensors.add("w", [2], Span([Float32(1.5), -2]))
+        tensors.note("generation", "12")
+        tensors.save(path)
+        var content = read_file(path, 1 << 20)
+        assert_equal(len(decode(content).notes), 1)
+        var told = 0
+        for bit in range(8 * len(content)):
+            var flipped = content.copy()
+            flipped[bit // 8] ^= UInt8(1 << (bit % 8))
+            var read = Tensors()
+            try:
+                read = decode(flipped)
+            except error:
+                told += 1
+                continue
+            # Only the name of the digest can be lost, and then the rest is as it was.
+            assert_equal(read.values("w", [2]), [Float32(1.5), -2])
+            assert_equal(read.find_note("generation"), "12")
+        assert_true(told > 8 * (len(content) - 20), String(told))
+        content[len(content) - 1] ^= 1
+        with assert_raises(contains="SHA-256 differs"):
+            _ = decode(content)
 
 
 def test_foreign_headers() raises:

@@ -1,7 +1,7 @@
 """Models as safetensors, as Python and Rust read and write them: a `BasicPolicy`'s state dict.
 
 A file is an 8-byte length (little endian), a JSON header `{name: {dtype, shape, data_offsets}}`
-padded with spaces, then the data.
+padded with spaces, then the data. Its metadata holds a digest of it, as Python's `digest.py` says.
 """
 
 from std.memory import bitcast
@@ -12,11 +12,16 @@ from .json import Json, Kind, quoted
 from .moves import NUM_ACTIONS
 from .network import Layout
 from .noise import padded
+from .sha256 import sha256
 
 comptime MAX_FILE_BYTES = 1 << 28
 """Largest safetensors file that is read, in bytes."""
 comptime MAX_HEADER_BYTES = 1 << 20
 """Largest header that is read, in bytes."""
+comptime DIGEST = "twisterl.sha256"
+"""Metadata of ours: the SHA-256 of the file, its own digits read as zeros."""
+comptime DIGITS = 64
+"""Of a digest."""
 
 
 @fieldwise_init
@@ -192,7 +197,7 @@ struct Tensors(Movable):
         raise Error("tensor ", name, " is missing")
 
     def save(self, path: String) raises:
-        """Writes the file at `path`, wholly or not at all.
+        """Writes the file at `path` with its digest, wholly or not at all.
 
         Args:
             path: The file to make or replace.
@@ -200,22 +205,19 @@ struct Tensors(Movable):
         Raises:
             As `write_atomic`.
         """
-        var header = String("{")
-        if len(self.notes) > 0:
-            header += '"__metadata__":{'
-            for i in range(len(self.notes)):
-                header += "," if i > 0 else ""
-                header += (
-                    quoted(self.notes[i].key) + ":" + quoted(self.notes[i].text)
-                )
-            header += "},"
+        var header = String('{"__metadata__":{')
+        for note in self.notes:
+            header += quoted(note.key) + ":" + quoted(note.text) + ","
+        header += quoted(DIGEST) + ':"'
+        var digest_start = 8 + header.byte_length()
+        header += "0" * DIGITS + '"}'
         var position = 0
         for i in range(len(self.tensors)):
             ref tensor = self.tensors[i]
             var end = position + 4 * len(tensor.values)
-            header += "," if i > 0 else ""
             header += (
-                quoted(tensor.name)
+                ","
+                + quoted(tensor.name)
                 + ':{"dtype":"F32","shape":['
                 + listed(tensor.shape)
             )
@@ -234,6 +236,9 @@ struct Tensors(Movable):
                 var bits = bitcast[DType.uint32](value)
                 for i in range(4):
                     content.append(UInt8((bits >> UInt32(8 * i)) & 255))
+        var digest = sha256(Span(content))
+        for i in range(DIGITS):
+            content[digest_start + i] = digest.as_bytes()[i]
         write_atomic(path, Span(content))
 
     @staticmethod
@@ -335,7 +340,39 @@ def decode(content: List[UInt8]) raises -> Tensors:
             " bytes of data; its header says ",
             end,
         )
+    check_digest(content, start, result)
     return result^
+
+
+def check_digest(content: List[UInt8], start: Int, mut result: Tensors) raises:
+    """Takes the digest out of the metadata, if it is there, and compares it with the file.
+
+    Args:
+        content: The whole file.
+        start: Where its data begins.
+        result: What was read of it.
+
+    Raises:
+        If the file is not the one that the digest was made of.
+    """
+    var stated: String
+    try:
+        stated = result.find_note(DIGEST)
+    except:
+        return
+    var other_notes = List[Note]()
+    for note in result.notes:
+        if note.key != DIGEST:
+            other_notes.append(note.copy())
+    result.notes = other_notes^
+    var header = String(from_utf8=Span(content)[8:start])
+    var place = header.find(stated)
+    var blanked = content.copy()
+    if place >= 0 and stated.byte_length() == DIGITS:
+        for i in range(DIGITS):
+            blanked[8 + place + i] = UInt8(ord("0"))
+    if sha256(Span(blanked)) != stated:
+        raise Error("is not what was written (its SHA-256 differs)")
 
 
 def read_notes(header: Json, entry: Int, mut result: Tensors) raises:

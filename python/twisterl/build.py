@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from twisterl.config import registered
+from twisterl.config import REGISTRY, registered
 from twisterl.faults import ConfigError, Fault
+from twisterl.memory import physical_bytes
 from twisterl.resolve import import_class
 from twisterl.validation import resolve_run
 
@@ -24,31 +25,40 @@ _STEP_BYTES = 64
 _ACTION_BYTES = 5
 
 
-def import_config_classes(resolved: dict[str, Any], registered_only: bool = False) -> list[type]:
-    """The environment, policy and algorithm class of a config; `ConfigError` with every fault."""
-    classes, faults = [], []
-    for kind in ("env_cls", "policy_cls", "algorithm_cls"):
+def import_config_classes(
+    resolved: dict[str, Any], kinds: Sequence[str] = tuple(REGISTRY), *, trust: bool
+) -> dict[str, type]:
+    """The classes of a config by kind, with "env.pyenv_cls" where there is one.
+
+    Raises `ConfigError` with every fault; `trust` as in `import_class`.
+    """
+    paths = {kind: resolved[kind] for kind in kinds}
+    if registered("env_cls", resolved["env_cls"]) == "PyEnv":
+        paths["env.pyenv_cls"] = resolved["env"]["pyenv_cls"]
+    classes, faults = {}, []
+    for kind, path in paths.items():
         try:
-            classes.append(import_class(kind, resolved[kind], registered_only=registered_only))
+            classes[kind] = import_class(kind, path, trust=trust)
         except ConfigError as error:
             faults += error.faults
-    if registered_only and "pyenv_cls" in resolved["env"]:
-        problem = f"got {resolved['env']['pyenv_cls']!r}, which is no class of this package"
-        faults.append(Fault("env.pyenv_cls", problem))
     if faults:
         raise ConfigError(faults)
     return classes
 
 
-def make_env(env_cls: type, resolved: dict[str, Any], registered_only: bool = False) -> Any:
+def make_env(classes: dict[str, type], resolved: dict[str, Any]) -> Any:
     """The environment of `resolved`; `ConfigError` if its constructor does not take `env`."""
     arguments = dict(resolved["env"])
-    if registered("env_cls", resolved["env_cls"]) == "PyEnv":
-        path = arguments["pyenv_cls"]
-        inner = import_class("env.pyenv_cls", path, registered_only=registered_only)
-        arguments["pyenv_cls"] = inner
+    if "env.pyenv_cls" in classes:
+        arguments["pyenv_cls"] = classes["env.pyenv_cls"]
+    env_cls = classes["env_cls"]
     with _arguments_of("env"):
         return env_cls(**arguments)
+
+
+def load_env(resolved: dict[str, Any], *, trust: bool) -> Any:
+    """The environment of `resolved`; `ConfigError` with every fault."""
+    return make_env(import_config_classes(resolved, ["env_cls"], trust=trust), resolved)
 
 
 @contextmanager
@@ -69,7 +79,7 @@ def _arguments_of(section: str) -> Iterator[None]:
         if where.partition(".")[0] != "twisterl":
             raise
         problem = str(error).removeprefix(f"{section}: ")
-        raise ConfigError([Fault(section, problem)]) from error
+        raise ConfigError([Fault(section, problem, error)]) from error
 
 
 def make_policy(
@@ -110,22 +120,25 @@ def make_policy(
 
 
 def load_player(
-    config: dict[str, Any], checkpoint: str | os.PathLike[str]
+    config: dict[str, Any], checkpoint: str | os.PathLike[str], *, trust: bool
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Environment, policy and resolved config of a trained model, without its algorithm."""
+    """Environment, policy and resolved config of a trained model, without its algorithm.
+
+    Raises `ConfigError` or `CheckpointError`; `trust` as in `import_class`.
+    """
     from twisterl import tensors
 
     resolved = resolve_run(config)
+    classes = import_config_classes(resolved, ("env_cls", "policy_cls"), trust=trust)
     weights, _ = tensors.read(checkpoint)
-    env = make_env(import_class("env_cls", resolved["env_cls"]), resolved)
-    policy_cls = import_class("policy_cls", resolved["policy_cls"])
-    return env, make_policy(policy_cls, env, resolved, weights, checkpoint), resolved
+    env = make_env(classes, resolved)
+    return env, make_policy(classes["policy_cls"], env, resolved, weights, checkpoint), resolved
 
 
 def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
     sizes = resolved["policy"]
     widths = [sizes.get("embedding_size"), *(sizes.get("common_layers") or [])]
-    available = _physical_bytes()
+    available = physical_bytes()
     if available is None or not all(isinstance(width, int) for width in widths):
         return
     num_features = 1
@@ -146,7 +159,7 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
 def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
     """Refuses a first collection that cannot fit, where the length of episodes is known."""
     num_episodes = (resolved["algorithm"].get("collecting") or {}).get("num_episodes")
-    available = _physical_bytes()
+    available = physical_bytes()
     if registered("env_cls", resolved["env_cls"]) in (None, "PyEnv"):
         return
     if not num_episodes or not available:
@@ -170,10 +183,3 @@ def _beyond_memory(path: str, what: str, needed: int, available: int, expected: 
         f"this machine has {available / 2**30:.0f} GiB; expected {expected}"
     )
     return ConfigError([Fault(path, problem)])
-
-
-def _physical_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None

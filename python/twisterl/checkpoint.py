@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twisterl.strict_json import to_json
+from twisterl.digest import sha256_of
+from twisterl.strict_json import open_regular, read_json, to_json
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,7 @@ LOCK = "lock"
 
 _RESUME = "resume"
 _MANIFEST = "manifest.json"
+_COMMITTED = {"weights.safetensors", "optimizer.safetensors", "state.json"}
 _TEMPORARY = re.compile(r".*\.tmp-\d+$")
 # What TensorBoard's writer leaves in a run folder.
 _EVENTS = re.compile(r"events\.out\.tfevents\..*|(Benchmark_Detail|Losses|Times)[\w. +-]*_.*")
@@ -206,7 +208,7 @@ class RunFolder:
                 return Commit(
                     tensors.read(folder / "weights.safetensors")[0],
                     tensors.read(folder / "optimizer.safetensors")[0],
-                    json.loads((folder / "state.json").read_text(encoding="utf-8")),
+                    read_json(folder / "state.json"),
                 )
             problems.append(problem)
         detail = "; ".join(problems) or "no commit was written"
@@ -241,15 +243,15 @@ class RunFolder:
         resume = self.path / _RESUME
         if resume.is_dir():
             for folder in resume.iterdir():
-                if folder.name.isdigit() and folder.is_dir():
+                if re.fullmatch("[0-9]{1,18}", folder.name) and folder.is_dir():
                     yield folder
 
 
 def _iteration(folder: Path) -> int:
     """The iterations before a commit; one that cannot be read is never kept."""
     try:
-        return int(json.loads((folder / "state.json").read_text(encoding="utf-8"))["iteration"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(read_json(folder / "state.json")["iteration"])
+    except (ValueError, KeyError, TypeError):
         return -1
 
 
@@ -258,16 +260,18 @@ def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _damage(folder: Path) -> str | None:
-    """What is wrong with a commit, or None."""
+    """What is wrong with a commit, or None; no file but its own is looked at."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / _MANIFEST)
+        if not isinstance(manifest, dict) or set(manifest) != _COMMITTED:
+            return f"{folder / _MANIFEST} lists other files"
         for name, digest in manifest.items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-                return f"{folder / name} is not what was written (SHA-256 differs)"
-    except (OSError, ValueError, AttributeError) as error:
+            with open_regular(folder / name) as file:
+                if sha256_of(file) != digest:
+                    return f"{folder / name} is not what was written (SHA-256 differs)"
+    except (OSError, ValueError) as error:
         return f"{folder}: {error}"
-    wanted = {"weights.safetensors", "optimizer.safetensors", "state.json"}
-    return None if set(manifest) == wanted else f"{folder / _MANIFEST} lists other files"
+    return None
 
 
 def _remove(entry: Path) -> None:

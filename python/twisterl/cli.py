@@ -83,9 +83,6 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     command = words[0]
     # Idle OpenMP threads that spin slow every other thread tenfold once the cores are all taken.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # A config may name a class beside it; last, so that nothing installed is replaced.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         status = _run(command, words[1:], program or f"twisterl {command}")
@@ -139,13 +136,14 @@ def _failure(error: Exception) -> int:
     if os.environ.get("TWISTERL_DEBUG") or (not foreseen and _is_of_others(error)):
         raise error
     text = str(error)
-    if isinstance(error, OSError):
+    # An input that cannot be used may be an OSError too.
+    if isinstance(error, (ConfigError, RunFolderError, NotImplementedError, ValueError)):
+        status = 2
+    elif isinstance(error, OSError):
         text = f"{error.filename or 'writing'}: {error.strerror or error}"
         status = 1
     elif isinstance(error, (FloatingPointError, MemoryError)):
         text, status = text or "out of memory", 1
-    elif isinstance(error, (ConfigError, RunFolderError, NotImplementedError, ValueError)):
-        status = 2
     else:
         raise error
     print(f"error: {text}", file=sys.stderr)

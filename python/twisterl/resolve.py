@@ -1,4 +1,10 @@
-"""From the dotted paths of a config to classes."""
+"""From the dotted paths of a config to classes: the one way from a name in data to code.
+
+A config names classes, each of the kind that belongs there. The kind is checked on the class, so
+that nothing of a wrong one is ever called. Importing a module runs it, though: a config from
+elsewhere (`twisterl.trust` says which one is) names classes of this package only, and its other
+names are refused before anything is imported.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +15,20 @@ from typing import Any
 from twisterl.config import REGISTRY, registered
 from twisterl.faults import ConfigError, Fault, nearest
 
-# What an environment class must offer to be one.
-_ENV_METHODS = ("num_actions", "obs_shape", "reset", "set_state", "step", "masks", "observe")
+# What a class must offer before one of its instances is asked to play.
+_ENV_METHODS = ("num_actions", "obs_shape", "set_state", "twists")
 
 
 def import_attribute(path: str) -> Any:
     """What the dotted `path` names; `ImportError` saying which part of it is not there."""
-    module_name, _, name = path.rpartition(".")
-    if not module_name or not name:
+    parts = path.split(".") if isinstance(path, str) else []
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise ImportError(f"Could not import '{path}': expected a dotted path, as package.Class")
+    module_name, name = ".".join(parts[:-1]), parts[-1]
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ImportError(f"Could not import '{path}': {error}") from error
-    except (TypeError, ValueError) as error:
-        raise ImportError(f"Could not import '{path}': {error}") from None
     try:
         return getattr(module, name)
     except AttributeError:
@@ -32,63 +37,74 @@ def import_attribute(path: str) -> Any:
         raise ImportError(f"Could not import '{path}': {module_name} has no {name}{hint}") from None
 
 
-def import_class(kind: str, path: str, *, registered_only: bool = False) -> type:
-    """The class that a config names under `kind` ("env_cls", "policy_cls", "algorithm_cls").
+def import_class(kind: str, path: str, *, trust: bool = True) -> type:
+    """The class that a config names under `kind`.
 
-    `kind` may also be "env.pyenv_cls", the class that `PyEnv` wraps and checks itself.
+    Args:
+        kind: "env_cls", "env.pyenv_cls", "policy_cls" or "algorithm_cls".
+        path: a short name of this package, or a dotted path.
+        trust: False for a config from elsewhere, which names classes of this package only.
 
-    A config is data: it may name a class of the right kind, never a function. With
-    `registered_only`, for configs from elsewhere, only the classes of this package.
-
-    Raises `ConfigError`.
+    Raises:
+        ConfigError: there is no such class, or it is not of the kind. It is an `ImportError` too
+            where the import fails.
     """
-
-    def refuse(problem: str) -> ConfigError:
-        return ConfigError([Fault(kind, problem)])
-
     name = registered(kind, path) if kind in REGISTRY else None
     if name is not None:
         path = REGISTRY[kind][name][0] if path == name else path
-    elif registered_only:
-        known = ", ".join(REGISTRY.get(kind, [])) or "no class of another package"
-        raise refuse(f"got {path!r}; expected one of {known}")
+    elif not trust:
+        got = f"got {path!r}, which is no class of this package, in a config from elsewhere"
+        raise _refused(kind, f"{got}; --trust (in Python trust=True) imports it")
     try:
         target = import_attribute(path)
     except ImportError as error:
-        raise refuse(str(error)) from error
+        raise _refused(kind, str(error), error) from error
     except (Exception, SystemExit) as error:
         # What the module itself raises, while Python runs it.
-        raise refuse(f"importing {path!r} failed: {_described(error)}") from error
-    if not isinstance(target, type):
-        raise refuse(f"{path!r} is no class but a {type(target).__name__}")
+        raise _refused(kind, f"importing {path!r} failed: {_described(error)}") from error
     problem = _mismatch(kind, target)
     if problem is not None:
-        raise refuse(f"{path!r} {problem}")
+        raise _refused(kind, f"{path!r} {problem}", TypeError(problem))
     return target
+
+
+def _refused(kind: str, problem: str, also: Exception | None = None) -> ConfigError:
+    return ConfigError([Fault(kind, problem, also)])
 
 
 def _described(error: BaseException) -> str:
     """An exception in one line, with the line of code that raised it."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = (frame.filename, frame.lineno)
+    text = str(error)
     if isinstance(error, SyntaxError):
         where, text = (error.filename or "", error.lineno), error.msg
-    else:
-        text = str(error)
     return f"{type(error).__name__}: {text} ({where[0]}, line {where[1]})"
 
 
-def _mismatch(kind: str, target: type) -> str | None:
-    """Why `target` cannot be the class of a config's `kind`, or None."""
+def _mismatch(kind: str, target: Any) -> str | None:
+    """Why `target` cannot be the class of a config's `kind`, or None; nothing of it is called."""
+    if not isinstance(target, type):
+        return f"is no class but a {type(target).__name__}"
     if kind == "env_cls":
-        missing = [name for name in _ENV_METHODS if not hasattr(target, name)]
-        return f"is no environment: it lacks {', '.join(missing)}" if missing else None
+        return _without(target, _ENV_METHODS, "environment")
+    if kind == "env.pyenv_cls":
+        from twisterl.twisterl import env
+
+        return _without(target, env.PyEnv.METHODS, "Python environment")
     if kind == "policy_cls":
         from torch.nn import Module
 
-        return None if issubclass(target, Module) else "is no torch.nn.Module"
-    if kind != "algorithm_cls":
-        return None
+        if not issubclass(target, Module):
+            return "is no torch.nn.Module"
+        return _without(target, ["to_rust"], "policy")
     from twisterl.rl.algorithm import Algorithm
 
     return None if issubclass(target, Algorithm) else "is no twisterl.rl.algorithm.Algorithm"
+
+
+def _without(target: type, methods: Any, what: str) -> str | None:
+    """What `target` lacks of the `methods`, which its class or a base of it must define."""
+    found = {name for base in target.__mro__ for name in vars(base)}
+    missing = [name for name in methods if name not in found or not callable(getattr(target, name))]
+    return f"is no {what}: it lacks {', '.join(missing)}" if missing else None

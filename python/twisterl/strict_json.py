@@ -49,10 +49,16 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
 
     Raises `OSError`.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error), path) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file")
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(code, "not a regular file", path)
     return os.fdopen(descriptor, "rb")
 
 
@@ -63,15 +69,13 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """
     source = os.fspath(path)
 
-    def refuse(problem: str) -> ConfigError:
-        return ConfigError([Fault("", problem)], source)
+    def refuse(problem: str, also: Exception | None = None) -> ConfigError:
+        return ConfigError([Fault("", problem, also)], source)
 
     try:
         file = open_regular(source)
     except OSError as error:
-        raise refuse(f"cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise refuse(f"cannot be read: {error}") from None
+        raise refuse(f"cannot be read: {error.strerror or error}", error) from None
     with file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(MAX_BYTES + 1)
@@ -92,8 +96,8 @@ def parse_json(content: bytes | str, source: str = "JSON") -> Any:
     {'twists': [(0, 1)]}
     """
 
-    def refuse(problem: str) -> ConfigError:
-        return ConfigError([Fault("", problem)], source)
+    def refuse(problem: str, also: Exception | None = None) -> ConfigError:
+        return ConfigError([Fault("", problem, also)], source)
 
     if isinstance(content, bytes):
         try:
@@ -110,7 +114,8 @@ def parse_json(content: bytes | str, source: str = "JSON") -> Any:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise refuse(f"is not JSON: {error.msg[0].lower()}{error.msg[1:]} at {where}") from None
+        problem = f"is not JSON: {error.msg[0].lower()}{error.msg[1:]} at {where}"
+        raise refuse(problem, error) from None
     except RecursionError:
         raise refuse(f"is nested deeper than {MAX_DEPTH} levels") from None
     faults: list[Fault] = []

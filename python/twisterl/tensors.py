@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -12,6 +13,9 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from twisterl.digest import DIGEST, blanked, sealed
+from twisterl.faults import InputError
+from twisterl.memory import physical_bytes
 from twisterl.strict_json import open_regular
 
 MAX_HEADER_BYTES = 16 << 20
@@ -34,8 +38,12 @@ _DTYPES = {
 }
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used or must not be written; the text names file and tensor."""
+class CheckpointError(InputError):
+    """A checkpoint that cannot be used or must not be written; the text names file and tensor.
+
+    It is an `OSError`, such as `FileNotFoundError`, too where the file cannot be opened, and a
+    `RuntimeError` where the tensors do not fit the policy.
+    """
 
 
 def require_finite(tensors: Mapping[str, torch.Tensor], where: str) -> None:
@@ -54,7 +62,7 @@ def require_finite(tensors: Mapping[str, torch.Tensor], where: str) -> None:
 def encode(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
     """`tensors` as safetensors bytes; names that share one tensor are written once.
 
-    The shared names go into the metadata, where `read` finds them.
+    The shared names go into the metadata, where `read` finds them, and so does a digest.
     """
     unique: dict[str, torch.Tensor] = {}
     tied: dict[str, str] = {}
@@ -76,39 +84,59 @@ def encode(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | No
     notes = dict(metadata or {})
     if tied:
         notes[TIED] = json.dumps(tied, sort_keys=True)
-    return save(unique, notes or None)
+    return sealed(save(unique), notes)
+
+
+def opened(source: str) -> BufferedReader:
+    """The regular file `source`, for reading; `CheckpointError` if it cannot be opened."""
+    try:
+        return open_regular(source)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{source}: no such file", error) from None
+    except OSError as error:
+        raise CheckpointError(f"{source}: cannot be read: {error.strerror}", error) from None
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """The tensors, on the CPU, and the metadata of the safetensors file at `path`.
 
     Everything is checked before a tensor is made: a regular file, a header within the file and
-    16 MiB, no duplicate names, no holes or overlaps, at most 10,000 tensors of rank 8, no NaN.
+    16 MiB, no duplicate names, no holes or overlaps, at most 10,000 tensors of rank 8, no NaN. If
+    the metadata holds the digest that `encode` writes, which is not returned, the file is that one.
 
     Raises `CheckpointError` naming the file and the tensor.
     """
     source = os.fspath(path)
-    try:
-        file = open_regular(source)
-    except FileNotFoundError:
-        raise CheckpointError(f"{source}: no such file") from None
-    except OSError as error:
-        raise CheckpointError(f"{source}: cannot be read: {error.strerror}") from None
-    with file:
+    with opened(source) as file:
         size = os.fstat(file.fileno()).st_size
         header, data_bytes = _header(file, size, source)
         metadata = _metadata(header, source)
         layout = _layout(header, data_bytes, source)
-        start = size - data_bytes
+        available = physical_bytes()
+        if available is not None and data_bytes > available:
+            raise CheckpointError(
+                f"{source}: holds {data_bytes} bytes of tensors; this machine has {available}"
+            )
+        digest = metadata.pop(DIGEST, None)
+        file.seek(0)
+        head = file.read(size - data_bytes)
+        hasher = hashlib.sha256(head if digest is None else blanked(head, digest))
         tensors = {}
-        for name, (dtype, shape, begin, end) in layout.items():
+        for name, (dtype, shape, begin, end) in sorted(layout.items(), key=_place):
             buffer = torch.empty(end - begin, dtype=torch.uint8)
-            file.seek(start + begin)
             if end > begin and file.readinto(buffer.numpy().data) != end - begin:
                 raise CheckpointError(f"{source}: tensor {name} is cut off")
+            if digest is not None:
+                hasher.update(buffer.numpy().data)
             tensors[name] = buffer.view(dtype).reshape(shape)
+    if digest not in (None, hasher.hexdigest()):
+        raise CheckpointError(f"{source}: is not what was written (its SHA-256 differs)")
     require_finite(tensors, source)
     return _with_tied(tensors, metadata, source), metadata
+
+
+def _place(tensor: tuple[str, tuple[Any, Any, int, int]]) -> tuple[int, int]:
+    return tensor[1][2:]
 
 
 def _header(file: BufferedReader, size: int, source: str) -> tuple[dict[str, Any], int]:
@@ -181,7 +209,7 @@ def _layout(
             )
         layout[name] = (dtype, shape, begin, end)
     position = 0
-    for name, (_, _, begin, end) in sorted(layout.items(), key=lambda item: item[1][2:]):
+    for name, (_, _, begin, end) in sorted(layout.items(), key=_place):
         if begin != position:
             raise CheckpointError(f"{source}: a hole or overlap before tensor {name}")
         position = end
@@ -226,4 +254,5 @@ def require_match(
             problems.append(f"{name} has dtype {got.dtype}; expected {wanted.dtype}")
     if problems:
         lines = "".join(f"\n  {problem}" for problem in sorted(problems))
-        raise CheckpointError(f"{source}: does not fit the policy:{lines}")
+        problem = f"{source}: does not fit the policy:{lines}"
+        raise CheckpointError(problem, RuntimeError(problem))

@@ -20,6 +20,7 @@ from twisterl.faults import ConfigError, Fault
 from twisterl.overrides import apply_overrides
 from twisterl.run_lock import require_free
 from twisterl.strict_json import parse_json, read_bytes, to_json
+from twisterl.trust import is_from_hub, may_import, remember
 from twisterl.utils import load_config, prepare_algorithm
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Options:
     rerun: bool = False
     time_budget_s: float | None = None
     overrides: Sequence[tuple[str, Any]] = ()
+    trust: bool = False
 
 
 class Training:
@@ -62,7 +64,7 @@ class Training:
         from twisterl.validation import resolve_run
 
         self.options = options
-        self._config_bytes, self.config = _read_config(options)
+        self._config_bytes, self.config, self._modules = _read_config(options)
         source = _config_path(options)
         resolve_run(self.config, source)
         self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
@@ -75,7 +77,9 @@ class Training:
         if options.num_steps is not None and options.num_steps < 0:
             problem = f"got {options.num_steps}; expected a count of iterations, 0 or more"
             raise ConfigError([Fault("--num_steps", problem)], "command line")
-        self.algorithm = prepare_algorithm(self.config, None, options.load_checkpoint_path)
+        weights = options.load_checkpoint_path
+        trust = self._modules is not None
+        self.algorithm = prepare_algorithm(self.config, None, weights, trust=trust)
         _require_starts(self.algorithm)
         if not options.resume:
             self._plan()
@@ -102,6 +106,8 @@ class Training:
             write_atomic(folder.path / BASE_CONFIG, self._config_bytes)
             folder.write_json(FULL_CONFIG, algorithm.config)
             self._held = held.pop_all()
+        if self._modules is not None:
+            remember(self.config, self._modules)
 
     def _plan(self) -> None:
         """Takes over the length that was asked for; refuses a schedule that has none."""
@@ -135,8 +141,12 @@ def main(
     run_path: str | os.PathLike[str] | None = None,
     load_checkpoint_path: str | os.PathLike[str] | None = None,
     num_steps: int | None = None,
+    *,
+    trust: bool = False,
 ) -> None:
     """Trains as the config file says, into `run_path` (default: `runs/<config name>`).
+
+    `trust` imports the classes of other packages that a config from the model hub names.
 
     Raises `RunFolderError` if the folder holds a run already.
     """
@@ -146,6 +156,7 @@ def main(
             None if run_path is None else os.fspath(run_path),
             None if load_checkpoint_path is None else os.fspath(load_checkpoint_path),
             num_steps,
+            trust=trust,
         )
     )
     training.start()
@@ -155,7 +166,10 @@ def main(
 
 def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
     """Draws the learning curve in a process of its own, whose memory is not the run's."""
-    command = [sys.executable, "-m", "twisterl.plot", os.fspath(run_path)]
+    # `-m` would find modules in the working directory before all others.
+    places = f"[*sys.path, {os.fspath(Path(__file__).parents[1])!r}]"
+    start = f"import sys; sys.path[:] = {places}; from twisterl import plot; plot.main()"
+    command = [sys.executable, "-c", start, os.fspath(run_path)]
     nothing = subprocess.DEVNULL
     # What is not waited for must not keep the streams of the run open.
     errors = None if wait else nothing
@@ -186,7 +200,8 @@ def _config_path(options: Options) -> str:
     return os.fspath(Path(options.run_path) / BASE_CONFIG)
 
 
-def _read_config(options: Options) -> tuple[bytes, dict[str, Any]]:
+def _read_config(options: Options) -> tuple[bytes, dict[str, Any], str | None]:
+    """The config as bytes and as a value, and what `may_import` says of it."""
     path = _config_path(options)
     content = read_bytes(path)
     config = parse_json(content, path)
@@ -194,15 +209,19 @@ def _read_config(options: Options) -> tuple[bytes, dict[str, Any]]:
         raise ConfigError(
             [Fault("", f"got a JSON {type(config).__name__}; expected a JSON object")], path
         )
+    is_given = options.config_path is not None and not is_from_hub(path)
+    modules = may_import(config, trust=options.trust or is_given)
     pairs = list(options.overrides)
     if options.seed is not None:
         pairs.append(("algorithm.seed", options.seed))
     if options.time_budget_s is not None:
         pairs.append(("algorithm.learning.time_budget_s", options.time_budget_s))
     if pairs:
+        # The classes that it names are the user's own.
+        may_import(apply_overrides({}, pairs), trust=True)
         config = apply_overrides(config, pairs)
         content = to_json(config).encode()
-    return content, config
+    return content, config, modules
 
 
 if __name__ == "__main__":

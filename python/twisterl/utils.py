@@ -9,13 +9,16 @@ from __future__ import annotations
 import fnmatch
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisterl import hub
 from twisterl.build import import_config_classes, make_env, make_policy
 from twisterl.resolve import import_attribute
 from twisterl.strict_json import json_load_tuples, read_json
+from twisterl.trust import HubConfig, is_from_hub
 from twisterl.validation import plain, resolve_run
 
 if TYPE_CHECKING:
@@ -65,17 +68,20 @@ def dynamic_import(path: str) -> Any:
 def load_config(config_path: str | os.PathLike[str]) -> Any:
     """The JSON value in the file at `config_path`, with its tuple lists read as such.
 
-    Raises `ConfigError` (a `ValueError`) for a file that is no JSON, is larger than 1 MiB, or holds
-    duplicate keys, NaN or Infinity.
+    An object from the model hub is a `HubConfig`, which `prepare_algorithm` does not trust.
+
+    Raises `ConfigError` (a `ValueError`, and an `OSError` where the file cannot be opened) for a
+    file that is no JSON, is larger than 1 MiB, or holds duplicate keys, NaN or Infinity.
     """
-    return read_json(config_path)
+    value = read_json(config_path)
+    return HubConfig(value) if isinstance(value, dict) and is_from_hub(config_path) else value
 
 
 def load_checkpoint(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     """The state dict in a `.safetensors` or legacy `.pt` file, on the CPU.
 
     Raises `CheckpointError` (a `ValueError`) naming the file and the tensor for a file that is cut
-    off, is no such file, or holds NaN or infinity.
+    off, is no such file, is not what was written, or holds NaN or infinity.
     """
     from twisterl import tensors
 
@@ -118,13 +124,13 @@ def _load_pt(path: str) -> dict[str, torch.Tensor]:
             f"{path}: reading .pt files safely needs torch {needed} or later; "
             f"this is {torch.__version__}"
         )
-    if not Path(path).is_file():
-        raise tensors.CheckpointError(f"{path}: no such file, or no regular one")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch names neither the file nor, for a damaged one, a common type of error.
-        raise tensors.CheckpointError(f"{path}: is no checkpoint of weights: {error}") from error
+    with tensors.opened(path) as file:
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:
+            # torch names neither the file nor, for a damaged one, a common type of error.
+            problem = f"{path}: is no checkpoint of weights: {error}"
+            raise tensors.CheckpointError(problem) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):
@@ -138,26 +144,29 @@ def prepare_algorithm(
     run_path: str | os.PathLike[str] | None = None,
     load_checkpoint_path: str | os.PathLike[str] | None = None,
     *,
-    registered_only: bool = False,
+    trust: bool | None = None,
 ) -> Any:
     """The algorithm that a run config describes, with its environment and policy.
 
     Torch is seeded from `algorithm.seed` first, so that equal configs start from equal weights.
-    With `registered_only`, for configs from elsewhere, no class outside this package is imported.
+    Without `trust`, for configs from elsewhere, no class outside this package is imported; the
+    default trusts all but those that `load_config` has read from the model hub.
 
     Raises `ConfigError` or `CheckpointError` before anything is built or written.
     """
     resolved = resolve_run(config)
-    env_cls, policy_cls, algorithm_cls = import_config_classes(resolved, registered_only)
+    if trust is None:
+        trust = not isinstance(config, HubConfig)
+    classes = import_config_classes(resolved, trust=trust)
     weights = None if load_checkpoint_path is None else load_checkpoint(load_checkpoint_path)
-    env = make_env(env_cls, resolved, registered_only)
-    policy = make_policy(policy_cls, env, resolved, weights, load_checkpoint_path)
+    env = make_env(classes, resolved)
+    policy = make_policy(classes["policy_cls"], env, resolved, weights, load_checkpoint_path)
     # The section as given: a class of another package fills in its own defaults.
     section = config.get("algorithm", {})
     device = config.get("policy", {}).get("device")
     if device is not None and section.get("device") is None:
         section = {**section, "device": device}
-    algorithm = algorithm_cls(env, policy, section, run_path)
+    algorithm: Any = classes["algorithm_cls"](env, policy, section, run_path)
     algorithm.described = plain(config), []
     if weights is None and hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
@@ -168,14 +177,14 @@ def validate_algorithm_from_hub(repo_id: str, revision: str = "main") -> dict[st
     """Whether the hub repository `repo_id` holds a config and a checkpoint.
 
     Returns `{"is_valid": bool, "missing": [pattern]}`; `["<repo not found>"]` if it cannot be
-    asked.
+    asked, `["<plain name for ...>"]` for a file whose name leads out of its folder.
     """
     try:
         files = _hub("HfApi")().list_repo_files(repo_id, revision=revision)
     except Exception as error:
         _logger.warning("%s at %s cannot be asked: %s", repo_id, revision, error)
         return {"is_valid": False, "missing": ["<repo not found>"]}
-    missing = []
+    missing = [f"<plain name for {name!r}>" for name in files if not hub.is_plain(name)]
     if not fnmatch.filter(files, "*.json"):
         missing.append("*.json")
     if not fnmatch.filter(files, "*.safetensors") and not fnmatch.filter(files, "*.pt"):
@@ -195,6 +204,9 @@ def pull_hub_algorithm(
 
     `revision` is checked and downloaded alike. `.pt` files come only with `allow_pickle`. The cause
     of a failure is logged.
+
+    Raises `HubError` (a `ValueError`) for a file that is not what the hub had announced: false
+    data is no failure to be tried again.
     """
     if validate:
         report = validate_algorithm_from_hub(repo_id, revision=revision)
@@ -213,5 +225,20 @@ def pull_hub_algorithm(
     except Exception as error:
         _logger.warning("%s at %s could not be downloaded: %s", repo_id, revision, error)
         return False
+    for name in hub.unannounced(folder, _listing(repo_id, revision, Path(folder))):
+        _logger.warning("no SHA-256 was announced for %s of %s", name, repo_id)
     _logger.info("the files of %s are in %s", repo_id, folder)
     return folder
+
+
+def _listing(repo_id: str, revision: str, folder: Path) -> list[Any]:
+    """What the hub tells of the files in `folder`; nothing if there are none or it is not there."""
+    if not any(folder.glob("*")):
+        return []
+    commit = folder.name if re.fullmatch("[0-9a-f]{40}", folder.name) else revision
+    try:
+        info = _hub("HfApi")().model_info(repo_id, revision=commit, files_metadata=True)
+        return list(info.siblings)
+    except Exception as error:
+        _logger.info("%s at %s cannot be asked: %s", repo_id, commit, error)
+        return []

@@ -23,7 +23,8 @@ def resolve_run(raw: Any, source: str = "config") -> dict[str, Any]:
     Raises `ConfigError` with every fault.
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError([Fault("", f"got {shown(raw)}; expected a JSON object")], source)
+        problem = f"got {shown(raw)}; expected a JSON object"
+        raise ConfigError([Fault("", problem, TypeError(problem))], source)
     raw = plain(raw)
     faults: list[Fault] = []
     known = list(models.Run.model_fields)
@@ -68,9 +69,11 @@ def resolve_algorithm(
     to an algorithm that is not of this package. `device` stays None if it is not given.
     """
     if name not in models.ALGORITHMS:
-        raise ConfigError([Fault("", f"{name}: {unknown(name, list(models.ALGORITHMS))}")], source)
+        problem = f"{name}: {unknown(name, list(models.ALGORITHMS))}"
+        raise ConfigError([Fault("", problem, KeyError(name))], source)
     if not isinstance(raw, Mapping):
-        raise ConfigError([Fault("", f"got {shown(raw)}; expected an object")], source)
+        problem = f"got {shown(raw)}; expected an object"
+        raise ConfigError([Fault("", problem, TypeError(problem))], source)
     faults: list[Fault] = []
     resolved = _resolve_algorithm(name, plain(raw), "algorithm", faults, keep_unknown)
     if faults:
@@ -246,7 +249,18 @@ def _validated(
         return _validated(model, raw, path, faults)
     for detail in details:
         loc = [part for part in detail["loc"] if part != "[key]"]
-        faults.append(Fault(joined(path, *loc), _problem(model, path, loc, detail)))
+        problem = _problem(model, path, loc, detail)
+        faults.append(Fault(joined(path, *loc), problem, _builtin(path, detail)))
+    return None
+
+
+def _builtin(path: str, detail: Any) -> Exception | None:
+    """What Python itself raised in TwisteRL 0.5, which had no validation, if anything."""
+    if detail["type"] == "missing" and not path:
+        return KeyError(detail["loc"][-1])
+    wrong = ("missing", "extra_forbidden", "int_from_float")
+    if detail["type"] in wrong or detail["type"].endswith("_type"):
+        return TypeError(detail["msg"])
     return None
 
 

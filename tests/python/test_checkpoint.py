@@ -113,6 +113,17 @@ def test_finite_values_whose_sum_overflows_are_fine(tmp_path):
     tensors.read(path)
 
 
+def test_a_file_beyond_the_memory_is_refused_before_it_is_read(tmp_path):
+    path, size = tmp_path / "large.safetensors", 1 << 42
+    path.write_bytes(raw({"w": entry([size], 0, size, "U8")}))
+    try:
+        os.truncate(path, path.stat().st_size + size)
+    except OSError as error:
+        pytest.skip(f"no such file here: {error}")
+    with pytest.raises(CheckpointError, match=f"holds {size} bytes of tensors; this machine has"):
+        tensors.read(path)
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         tensors.read(tmp_path / "nothing")
@@ -141,6 +152,59 @@ def test_mutated_files_never_do_more_than_raise(tmp_path):
             tensors.read(path)
         except CheckpointError:
             pass
+
+
+def test_every_flipped_bit_of_a_model_is_told(tmp_path):
+    given = {"a": torch.tensor([1.5, -2.0]), "b": torch.arange(3)}
+    content = tensors.encode(given, {"generation": "12"})
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    assert tensors.read(path)[1] == {"generation": "12"}
+    told = 0
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(flipped)
+        try:
+            got, metadata = tensors.read(path)
+        except CheckpointError:
+            told += 1
+            continue
+        # Only the name of the digest can be lost, and then the rest is as it was.
+        assert metadata.pop("generation") == "12" and len(metadata) == 1
+        assert all(torch.equal(got[name], value) for name, value in given.items())
+    assert told >= 8 * (len(content) - len("twisterl.sha256"))
+    flipped = bytearray(content)
+    flipped[-1] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: is not what was written"):
+        tensors.read(path)
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 64, "0" * 63, "\ud800", "w", "F" * 64])
+def test_a_digest_that_is_none_is_an_error(tmp_path, digest):
+    path = tmp_path / "x.safetensors"
+    header = {"__metadata__": {"twisterl.sha256": digest}, "w": entry()}
+    path.write_bytes(raw(header, b"\0" * 8))
+    with pytest.raises(CheckpointError, match="is not what was written"):
+        tensors.read(path)
+
+
+def test_equal_models_are_equal_files():
+    """The library writes several notes in an order of its own."""
+    weight = torch.ones(3)
+    notes = {f"note {i}": "x" for i in range(8)}
+    backwards = dict(reversed(notes.items()))
+    files = {tensors.encode({"a": weight, "b": weight}, given) for given in [notes, backwards] * 4}
+    assert len(files) == 1
+
+
+def test_a_model_without_a_digest_is_read(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"w": torch.ones(2)}, tmp_path / "x.safetensors", {"note": "x"})
+    got, metadata = tensors.read(tmp_path / "x.safetensors")
+    assert torch.equal(got["w"], torch.ones(2)) and metadata == {"note": "x"}
 
 
 def test_every_mismatch_is_listed():
@@ -243,6 +307,34 @@ def test_flipped_bits_are_found(tmp_path):
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(RunFolderError, match="SHA-256"):
+        folder.load_commit()
+
+
+@pytest.mark.parametrize("kind", ["outside", "absolute", "fewer", "list", "pipe", "large", "deep"])
+def test_a_manifest_leads_to_no_other_file(tmp_path, kind):
+    folder = RunFolder(tmp_path / "run")
+    folder.prepare()
+    folder.commit(commit())
+    path = tmp_path / "run" / "resume" / "00000001" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    content = {
+        "outside": json.dumps({**manifest, "../../../outside": "0" * 64}),
+        "absolute": json.dumps({**manifest, "/dev/zero": "0" * 64}),
+        "fewer": json.dumps({"state.json": manifest["state.json"]}),
+        "list": json.dumps(list(manifest)),
+        "large": json.dumps(manifest) + " " * (1 << 20),
+        "deep": "[" * 100_000,
+    }
+    if kind == "pipe" and not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes in folders here")
+    if kind == "pipe":
+        path = path.with_name("weights.safetensors")
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.write_text(content[kind])
+    said = {"pipe": "not a regular file", "large": "at most", "deep": "nested"}
+    with pytest.raises(RunFolderError, match=said.get(kind, "lists other files")):
         folder.load_commit()
 
 

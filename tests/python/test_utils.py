@@ -4,7 +4,7 @@ import copy
 import json
 import os
 import types
-from unittest.mock import MagicMock, patch
+from unittest.mock import patch
 
 import pytest
 
@@ -94,10 +94,10 @@ def test_configs_name_classes_of_the_right_kind(small, key, path, said):
 
 
 def test_configs_from_elsewhere_import_nothing_of_others(small):
-    utils.prepare_algorithm(small, registered_only=True)
+    utils.prepare_algorithm(small, trust=False)
     small["env_cls"] = "json.JSONDecoder"
-    with pytest.raises(ConfigError, match=r"expected one of Puzzle, .*PyEnv"):
-        utils.prepare_algorithm(small, registered_only=True)
+    with pytest.raises(ConfigError, match=r"env_cls: got .*, which is no class of this package"):
+        utils.prepare_algorithm(small, trust=False)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_configs_from_elsewhere_import_nothing_of_others(small):
     [
         ("env", {"pyenv_cls": "os.getcwd"}, "env.pyenv_cls: 'os.getcwd' is no class"),
         ("env", {"pyenv_cls": "nothing.X"}, "No module named 'nothing'"),
-        ("env", {"pyenv_cls": "json.JSONDecoder"}, "env: expected an object with the methods"),
+        ("env", {"pyenv_cls": "json.JSONDecoder"}, "is no Python environment: it lacks"),
         ("policy", {"depth": 3}, "policy: .*unexpected keyword argument 'depth'"),
     ],
 )
@@ -115,9 +115,8 @@ def test_arguments_that_a_constructor_refuses(small, section, arguments, said):
     )
     small[section] = arguments
     module = types.ModuleType("test_utils_policy")
-    module.Net = type(
-        "Net", (torch.nn.Module,), {"__init__": lambda self, *a, obs_perms=0, act_perms=0: None}
-    )
+    methods = {"__init__": lambda self, *a, obs_perms=0, act_perms=0: None, "to_rust": id}
+    module.Net = type("Net", (torch.nn.Module,), methods)
     with patch.dict("sys.modules", {"test_utils_policy": module}):
         with pytest.raises(ConfigError, match=said):
             utils.prepare_algorithm(small)
@@ -127,7 +126,7 @@ def test_a_class_from_elsewhere_may_not_hide_in_pyenv(small):
     small["env_cls"] = "twisterl.envs.PyEnv"
     small["env"] = {"pyenv_cls": "json.JSONDecoder"}
     with pytest.raises(ConfigError, match=r"env\.pyenv_cls: got 'json.JSONDecoder'"):
-        utils.prepare_algorithm(small, registered_only=True)
+        utils.prepare_algorithm(small, trust=False)
 
 
 def test_a_policy_larger_than_the_machine_is_refused(small):
@@ -209,35 +208,3 @@ def test_conv1d_survives_its_checkpoint(small, tmp_path):
     loaded = utils.load_checkpoint(tmp_path / "run" / "checkpoint_last.safetensors")
     algorithm.policy.load_state_dict(loaded)
     assert "conv_layer.weight" in loaded
-
-
-def test_hub_validation():
-    api = MagicMock()
-    with patch("twisterl.utils.HfApi", return_value=api):
-        api.list_repo_files.return_value = ["a.json", "b.safetensors"]
-        assert utils.validate_algorithm_from_hub("me/model") == {"is_valid": True, "missing": []}
-        api.list_repo_files.assert_called_with("me/model", revision="main")
-        api.list_repo_files.return_value = ["b.pt"]
-        assert utils.validate_algorithm_from_hub("me/model")["missing"] == ["*.json"]
-        api.list_repo_files.return_value = ["a.json"]
-        report = utils.validate_algorithm_from_hub("me/model")
-        assert report == {"is_valid": False, "missing": ["*.safetensors or *.pt"]}
-        api.list_repo_files.side_effect = RuntimeError("offline")
-        assert utils.validate_algorithm_from_hub("me/model")["missing"] == ["<repo not found>"]
-
-
-def test_hub_download():
-    with patch("twisterl.utils.snapshot_download", return_value="/models/x") as download:
-        assert utils.pull_hub_algorithm("me/model", "/models", "abc") == "/models/x"
-        assert download.call_args.kwargs["revision"] == "abc"
-        assert "*.pt" not in download.call_args.kwargs["allow_patterns"]
-        download.side_effect = OSError("gone")
-        assert utils.pull_hub_algorithm("me/model") is False
-    with (
-        patch("twisterl.utils.snapshot_download") as download,
-        patch("twisterl.utils.validate_algorithm_from_hub") as validate,
-    ):
-        validate.return_value = {"is_valid": False, "missing": ["*.json"]}
-        assert utils.pull_hub_algorithm("me/model", validate=True, revision="abc") is False
-        validate.assert_called_with("me/model", revision="abc")
-        download.assert_not_called()

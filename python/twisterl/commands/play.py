@@ -67,15 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _env(name: str, words: list[str]) -> Any:
-    from twisterl.build import make_env
+    from twisterl.build import load_env
     from twisterl.overrides import apply_overrides, parse_overrides
-    from twisterl.resolve import import_class
+    from twisterl.trust import may_import
     from twisterl.validation import resolve_run
 
     config = {"env_cls": name, "policy_cls": "BasicPolicy", "algorithm_cls": "PPO"}
     pairs = parse_overrides([f"env.{word}" for word in words])
     resolved = resolve_run(apply_overrides(config, pairs), "command line")
-    return make_env(import_class("env_cls", resolved["env_cls"]), resolved)
+    return load_env(resolved, trust=may_import(resolved, trust=True) is not None)
 
 
 class Game:

@@ -12,6 +12,7 @@ from twisterl.checkpoint import BASE_CONFIG, RunFolder
 from twisterl.config import by_what_learned
 from twisterl.faults import ConfigError, Fault
 from twisterl.strict_json import read_json
+from twisterl.trust import may_import
 
 # Of each move of mcts where no number is given.
 DEFAULT_SIMULATIONS = 100
@@ -60,6 +61,15 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
         default="best",
         metavar="best|last|FILE",
         help="which weights of the run (default: best)",
+    )
+    add_trust(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the classes of other packages that a run from elsewhere names: they are code",
     )
 
 
@@ -139,5 +149,6 @@ def load(arguments: argparse.Namespace) -> Player:
         checkpoint = folder.weights_path(arguments.checkpoint)
     else:
         checkpoint = Path(arguments.checkpoint)
-    env, policy, resolved = load_player(config, checkpoint)
+    trust = may_import(config, trust=arguments.trust) is not None
+    env, policy, resolved = load_player(config, checkpoint, trust=trust)
     return Player(env, policy.to_rust(), resolved, checkpoint)

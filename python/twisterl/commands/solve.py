@@ -51,10 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.build import make_env
+    from twisterl.build import load_env
     from twisterl.commands import player
     from twisterl.config import Evaluation
-    from twisterl.resolve import import_class
     from twisterl.signals import interruptible
     from twisterl.twisterl import collector
     from twisterl.validation import check_section
@@ -69,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.delay <= 60:
         raise _refused("--delay", f"got {arguments.delay}; expected 0 to 60 seconds")
     with interruptible():
-        config, words = _problem(arguments)
+        config, words, trust = _problem(arguments)
         # Before torch is loaded: a wrong board is told at once.
-        env = make_env(import_class("env_cls", config["env_cls"]), config)
+        env = load_env(config, trust=trust)
         size = player.puzzle_size(config["env_cls"], config["env"])
         state = _state(" ".join(words), size)
         env.set_state(state)
@@ -113,19 +112,21 @@ def _not_solved(asked: dict[str, Any]) -> str:
     return f"not solved {tried}; more {' or '.join(more + limits)} may help"
 
 
-def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """The config with the environment, and the words that are the state."""
+def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str], bool]:
+    """The config with the environment, the words that are the state, and `load_env`'s `trust`."""
     from twisterl.checkpoint import BASE_CONFIG, RunFolder
     from twisterl.config import REGISTRY
     from twisterl.faults import unknown
     from twisterl.overrides import parse_value
     from twisterl.strict_json import read_json
+    from twisterl.trust import may_import
     from twisterl.validation import check_section, resolve_run
 
     words = arguments.words
     if arguments.env is None:
-        config = resolve_run(read_json(RunFolder(words[0]).path / BASE_CONFIG))
-        return config, words[1:]
+        raw = read_json(RunFolder(words[0]).path / BASE_CONFIG)
+        config = resolve_run(raw)
+        return config, words[1:], may_import(raw, trust=arguments.trust) is not None
     if not arguments.optimal:
         raise _refused("--env", "belongs to --optimal; a policy comes with its RUN_DIR")
     if arguments.env not in REGISTRY["env_cls"]:
@@ -136,7 +137,7 @@ def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     values = {key: parse_value(text) for key, text in given.items()}
     check_section(model, values, "", "command line")
     config = {"env_cls": path, "env": model.model_validate(values).model_dump()}
-    return config, [word for word in words if "=" not in word]
+    return config, [word for word in words if "=" not in word], True
 
 
 def _refused(name: str, problem: str) -> ConfigError:

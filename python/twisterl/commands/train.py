@@ -36,6 +36,8 @@ exit status: 0 done, 1 failed while running, 2 wrong input (nothing was written)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    from twisterl.commands.player import add_trust
+
     add = parser.add_argument
     add("--config", metavar="FILE", help="the run config, JSON; with --resume taken from the run")
     add("--run_path", "--run-path", metavar="DIR", help="run folder (default: runs/<config name>)")
@@ -61,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "of training, of all parts of the run: learning.time_budget_s")  # fmt: skip
     add("--save-signal", "--save_signal", default="USR1", metavar="NAME",
         help="the signal that saves and goes on (default: USR1)")  # fmt: skip
+    add_trust(parser)
     add("--dry-run", "--dry_run", action="store_true", help="check and print the config only")
 
 
@@ -84,6 +87,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
                 arguments.rerun,
                 arguments.time_budget,
                 overrides,
+                arguments.trust,
             )
         )
         algorithm, folder = training.algorithm, training.folder.path

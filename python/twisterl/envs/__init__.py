@@ -95,19 +95,6 @@ GridWorld = _extension.env.GridWorld
 TopSpin = _extension.env.TopSpin
 
 
-def _environment_class(path: str, target: Any) -> type:
-    """``target`` if it is a class of environments: a config may name those, and nothing to call."""
-    if not isinstance(target, type):
-        raise TypeError(f"pyenv_cls: expected a class, got {path!r}, a {type(target).__name__}")
-    missing = [name for name in _extension.env.PyEnv.METHODS if not hasattr(target, name)]
-    if missing:
-        raise TypeError(
-            f"pyenv_cls: expected a class of environments, got {path!r} without "
-            + ", ".join(missing)
-        )
-    return target
-
-
 def __getattr__(name: str) -> Any:
     if name == "dynamic_import":  # Programs import it from here since TwisteRL 0.5.
         from twisterl.utils import dynamic_import
@@ -132,9 +119,9 @@ class PyEnv(_extension.env.PyEnv):
         cls, pyenv_cls: str | type[PythonEnvironment] | PythonEnvironment, **env_config: Any
     ) -> "PyEnv":
         if isinstance(pyenv_cls, str):
-            from twisterl.utils import dynamic_import
+            from twisterl.resolve import import_class
 
-            pyenv_cls = _environment_class(pyenv_cls, dynamic_import(pyenv_cls))
+            pyenv_cls = import_class("env.pyenv_cls", pyenv_cls)
         if isinstance(pyenv_cls, type):
             env = super().__new__(cls, pyenv_cls(**env_config))
             env._given = pyenv_cls, env_config

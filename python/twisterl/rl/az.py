@@ -25,6 +25,7 @@ from twisterl import twisterl
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, rows_from_collected, tensor
 from twisterl.rl.descent import MinibatchDescent
+from twisterl.tensors import CheckpointError
 
 __all__ = ["AZ", "AZBatch", "Algorithm", "from_collected", "timed"]
 
@@ -93,7 +94,8 @@ class AZ(MinibatchDescent):
         return {} if self.replay is None else vars(self.replay)
 
     def remember(self, memory: dict[str, torch.Tensor]) -> None:
-        self.replay = AZBatch(**memory) if memory else None
+        """Puts back what `memory` gave; `CheckpointError` for tensors that are no samples."""
+        self.replay = _replay(memory, self.obs_size, self.num_actions) if memory else None
 
     def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
         num_twists = getattr(self.policy, "num_twists", 0)
@@ -101,6 +103,44 @@ class AZ(MinibatchDescent):
             return batch
         twists = torch.randint(num_twists, (batch.num_samples,), generator=random)
         return batch.twisted(twists.to(batch.rows.device), num_twists)
+
+
+def _replay(memory: dict[str, torch.Tensor], num_features: int, num_actions: int) -> AZBatch:
+    """The saved samples. Torch and the engine rely on what they are, so all of it is looked at."""
+    layout = {
+        "indices": (torch.int64, []),
+        "offsets": (torch.int64, []),
+        "perms": (torch.int64, []),
+        "rows": (torch.int64, []),
+        "illegal": (torch.bool, [num_actions]),
+        "visits": (torch.float32, [num_actions]),
+        "returns": (torch.float32, []),
+    }
+    fits = memory.keys() == layout.keys() and all(
+        memory[name].dtype == dtype and memory[name].dim() and list(memory[name].shape[1:]) == tail
+        for name, (dtype, tail) in layout.items()
+    )
+    if fits:
+        replay = AZBatch(**memory)
+        samples = {len(memory[name]) for name in ("rows", "illegal", "visits", "returns")}
+        fits = (
+            len(samples) == 1
+            and len(replay.offsets) == replay.num_rows + 1
+            and int(replay.offsets[0]) == 0
+            and int(replay.offsets[-1]) == len(replay.indices)
+            and bool((replay.offsets.diff() >= 0).all())
+            and _are_in(replay.indices, num_features)
+            and _are_in(replay.rows, replay.num_rows)
+            and bool((replay.perms == -1).all())
+        )
+    if not fits:
+        problem = f"samples of {num_features} features and {num_actions} actions"
+        raise CheckpointError(f"memory: the saved replay buffer holds no {problem}")
+    return replay
+
+
+def _are_in(numbers: torch.Tensor, bound: int) -> bool:
+    return bool(((numbers >= 0) & (numbers < bound)).all())
 
 
 def from_collected(data: Any) -> AZBatch:

@@ -36,4 +36,4 @@ def require_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         problem = f"got {device!r}; expected a device of this machine: {str(error).splitlines()[0]}"
-        raise ConfigError([Fault("algorithm.device", problem)]) from None
+        raise ConfigError([Fault("algorithm.device", problem, error)]) from None

@@ -13,6 +13,7 @@ import torch
 from twisterl import twisterl
 from twisterl.checkpoint import Commit, RunFolder, RunFolderError
 from twisterl.rl import plan, run_config, snapshot
+from twisterl.rl.saved_state import require_state
 from twisterl.tensors import CheckpointError, require_match
 
 _logger = logging.getLogger("twisterl")
@@ -63,18 +64,21 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     changing nothing.
     """
     state, where = commit.state, os.fspath(folder.path)
+    require_state(state, where)
     before, now = run_config.before(folder, state), run_config.whole(algorithm)
     changes = run_config.differences(before, now)
     _require_same_kind(algorithm, commit, changes, where)
-    algorithm.policy.load_state_dict(commit.weights)
     device = algorithm.config["device"]
-    snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.optimizer, device)
+    notes = state["optimizer"]
+    snapshot.require_fit(commit.optimizer, notes, algorithm.optimizer, device, where)
     memory = {
         name.removeprefix(_MEMORY): value
         for name, value in commit.optimizer.items()
         if name.startswith(_MEMORY)
     }
     algorithm.remember(memory)
+    algorithm.policy.load_state_dict(commit.weights)
+    snapshot.unflatten(commit.optimizer, notes, algorithm.optimizer, device)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
     for name in _COUNTERS:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from twisterl.tensors import CheckpointError
+
 _MOMENTS = "optimizer"
 _RANDOM = "random"
 
@@ -59,6 +61,63 @@ def flatten(optimizer: Any, device: str) -> tuple[dict[str, torch.Tensor], dict[
             else:
                 scalars.setdefault(str(index), {})[name] = value
     return tensors, {"scalars": scalars, "param_groups": state["param_groups"]}
+
+
+def require_fit(
+    tensors: dict[str, torch.Tensor], notes: Any, optimizer: Any, device: str, where: str
+) -> None:
+    """Raises `CheckpointError` unless `optimizer` could have given `tensors` and `notes`.
+
+    Torch does not look: moments of another shape than their weights are written beyond their end.
+    """
+    problems = []
+    for name, now in generators(device).items():
+        saved = tensors.get(f"{_RANDOM}.{name}", now)
+        if (saved.shape, saved.dtype) != (now.shape, now.dtype):
+            problems.append(f"{_RANDOM}.{name} is no state of this torch's generator")
+    scalars = notes.get("scalars") if isinstance(notes, dict) else None
+    if not isinstance(scalars, dict) or not all(map(_are_numbers, scalars, scalars.values())):
+        problems.append("its scalars are no numbers by weight and name")
+        scalars = {}
+    given = {key: value for key, value in tensors.items() if key.startswith(f"{_MOMENTS}.")}
+    numbers = {f"{_MOMENTS}.{index}.{name}" for index, s in scalars.items() for name in s}
+    expected = _expected(optimizer, {key.split(".")[1] for key in [*given, *numbers]})
+    if expected is not None:
+        for key in sorted(expected.keys() - given.keys() - numbers):
+            problems.append(f"{key} is missing")
+        for key in sorted((given.keys() | numbers) - expected.keys()):
+            problems.append(f"{key} is not part of the optimizer")
+        for key in sorted(given.keys() & expected.keys()):
+            got, wanted = given[key], expected[key]
+            if got.shape != wanted.shape or got.dtype != wanted.dtype:
+                shapes = f"{list(got.shape)}; expected {wanted.dtype} {list(wanted.shape)}"
+                problems.append(f"{key} is {got.dtype} {shapes}")
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise CheckpointError(f"{where}: does not fit the optimizer:{lines}")
+
+
+def _are_numbers(index: str, scalars: Any) -> bool:
+    is_named = index.isdecimal() and isinstance(scalars, dict)
+    return is_named and all(isinstance(number, (int, float)) for number in scalars.values())
+
+
+def _expected(optimizer: Any, indices: set[str]) -> dict[str, torch.Tensor] | None:
+    """What the optimizer remembers of the weights of these `indices`; None where nobody knows."""
+    if isinstance(optimizer, torch.optim.Adam):
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        names = ["exp_avg", "exp_avg_sq"]
+        names += ["max_exp_avg_sq"] if optimizer.defaults["amsgrad"] else []
+        found = {}
+        for index in indices & {str(number) for number in range(len(weights))}:
+            found.update({f"{_MOMENTS}.{index}.{name}": weights[int(index)] for name in names})
+            found[f"{_MOMENTS}.{index}.step"] = torch.zeros(())
+        return found
+    return {
+        f"{_MOMENTS}.{index}.{name}": value
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+    } or None
 
 
 def unflatten(

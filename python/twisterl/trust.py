@@ -1,0 +1,121 @@
+"""Whose configs may name classes of other packages.
+
+A class is code, so a config that names one of another package is believed only if it is the user's
+own: a file that the user names to train with, or that of a run which the user has trained. Such a
+run is known by a note in a folder of the user's own, `twisterl/trusted` in the state folder: its
+name is the SHA-256 of the config, its text the folder that was the working directory then, where
+modules of no package are imported from. Nothing that lies in a run folder can make such a note, and
+a run may be moved and copied as one likes.
+
+All other configs come from elsewhere, above all those in a folder that a model hub was pulled to.
+Such a config names classes of this package only, unless the user says otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from twisterl.config import REGISTRY, registered
+
+_logger = logging.getLogger("twisterl")
+# The folders of one model in the cache of the hub; the files of its snapshots lie in its blobs.
+_SNAPSHOT = re.compile(r"[/\\]models--[^/\\]+[/\\](snapshots|blobs)[/\\]")
+
+
+class HubConfig(dict[str, Any]):
+    """A config from a folder of the model hub."""
+
+
+def is_from_hub(path: str | os.PathLike[str]) -> bool:
+    """Whether the file at `path` lies where a model hub was pulled to."""
+    return any(_SNAPSHOT.search(whole(path)) for whole in (os.path.abspath, os.path.realpath))
+
+
+def names_others(config: Mapping[str, Any]) -> bool:
+    """Whether `config` names a class of another package."""
+    env = config.get("env")
+    if isinstance(env, Mapping) and "pyenv_cls" in env:
+        return True
+    paths = {kind: config.get(kind) for kind in REGISTRY}
+    return any(isinstance(p, str) and registered(kind, p) is None for kind, p in paths.items())
+
+
+def may_import(config: Mapping[str, Any], *, trust: bool) -> str | None:
+    """Whether the command line may import the classes that `config` names.
+
+    Args:
+        config: as it stands in the file.
+        trust: the user's word for it; else it counts where it comes from.
+
+    Returns:
+        The folder where its modules are that are not installed, which is on `sys.path` from now on;
+        None if nothing may be imported.
+    """
+    if not names_others(config):
+        return os.getcwd()
+    folder = os.getcwd() if trust else _noted_folder(config)
+    if folder is not None and folder not in sys.path:
+        # Last, so that nothing installed is replaced.
+        sys.path.append(folder)
+    return folder
+
+
+def remember(config: Mapping[str, Any], folder: str) -> None:
+    """Notes that `config` is the user's own from now on, and its modules are in `folder`."""
+    if not names_others(config):
+        return
+    from twisterl.checkpoint import write_atomic
+
+    try:
+        notes = _notes()
+        notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_private(notes):
+            raise OSError(f"others may write in {notes}")
+        write_atomic(notes / _digest(config), os.fsencode(folder))
+    except (OSError, RuntimeError) as error:
+        _logger.warning("eval and solve of this run will need --trust: no note was made: %s", error)
+
+
+def _noted_folder(config: Mapping[str, Any]) -> str | None:
+    """The folder that `remember` has noted for `config`, if it has and the folder is there."""
+    try:
+        notes = _notes()
+        if not _is_private(notes):
+            return None
+        folder = os.fsdecode((notes / _digest(config)).read_bytes())
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.path.isdir(folder) else None
+
+
+def _notes() -> Path:
+    """The folder of the notes; `RuntimeError` for a user without a home."""
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "twisterl" / "trusted"
+    state = Path(os.environ.get("XDG_STATE_HOME") or "")
+    if not state.is_absolute():
+        state = Path.home() / ".local" / "state"
+    return state / "twisterl" / "trusted"
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether nobody else can make a file in `folder`, which may lie in a folder of all users."""
+    if os.name == "nt":
+        return True
+    found = os.lstat(folder)
+    others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not others
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    text = json.dumps(config, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

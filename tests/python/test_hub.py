@@ -1,0 +1,217 @@
+"""What comes from a model hub: pinned, as it was announced, and never more than data."""
+
+import hashlib
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from unittest.mock import MagicMock, patch
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("huggingface_hub")
+
+from twisterl import tensors, utils  # noqa: E402
+from twisterl.faults import ConfigError  # noqa: E402
+from twisterl.hub import HubError, is_plain, unannounced  # noqa: E402
+from twisterl.trust import HubConfig  # noqa: E402
+
+COMMIT = "c" * 40
+MODEL = "checkpoint_best.safetensors"
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+class Repository(BaseHTTPRequestHandler):
+    """The part of a hub's interface that a download asks; `announced` and `sent` by name."""
+
+    def do_GET(self):
+        _, *words = self.path.partition("?")[0].split("/")
+        if words[:4] == ["api", "models", "me", "model"] and words[4] == "revision":
+            siblings = [self.sibling(name) for name in self.server.announced]
+            self.answer({"id": "me/model", "sha": COMMIT, "siblings": siblings})
+        elif words[:4] == ["api", "models", "me", "model"] and words[4] == "tree":
+            self.answer([self.entry(name) for name in self.server.announced])
+        elif words[:3] == ["me", "model", "resolve"] and "/".join(words[4:]) in self.server.sent:
+            self.send_file("/".join(words[4:]))
+        else:
+            self.send_error(404)
+
+    do_HEAD = do_GET
+
+    def sibling(self, name):
+        content = self.server.announced[name]
+        lfs = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
+        more = {"lfs": lfs} if name.endswith(".safetensors") else {}
+        return {"rfilename": name, "size": len(content), "blobId": "0" * 40, **more}
+
+    def entry(self, name):
+        content = self.server.announced[name]
+        return {"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+
+    def send_file(self, name):
+        announced = self.server.announced[name]
+        etag = sha256(announced) if self.server.with_etag else f"mark-of-{name}"
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}
+        self.answer(self.server.sent[name], **headers)
+
+    def answer(self, content, **headers):
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def hub(announced, sent=None, with_etag=True):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
+    server.announced, server.with_etag = announced, with_etag
+    server.sent = {**announced, **(sent or {})}
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with (
+            patch("huggingface_hub.constants.ENDPOINT", endpoint),
+            patch(
+                "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+                endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+            ),
+            patch("huggingface_hub.constants.HF_HUB_DISABLE_XET", True),
+        ):
+            yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def files(small):
+    state = {"w": torch.ones(4)}
+    return {"base_config.json": json.dumps(small).encode(), MODEL: tensors.encode(state)}
+
+
+def test_a_model_comes_as_it_was_announced(files, tmp_path):
+    with hub(files):
+        assert utils.validate_algorithm_from_hub("me/model") == {"is_valid": True, "missing": []}
+        folder = utils.pull_hub_algorithm("me/model", tmp_path, validate=True)
+    assert folder.endswith(COMMIT)
+    assert torch.equal(utils.load_checkpoint(f"{folder}/{MODEL}")["w"], torch.ones(4))
+    # The second time nothing needs to be sent, and nobody need be there.
+    with hub({}):
+        assert utils.pull_hub_algorithm("me/model", tmp_path) == folder
+
+
+@pytest.mark.parametrize("with_etag", [True, False])
+def test_a_body_that_is_not_what_was_announced_is_an_error(files, tmp_path, with_etag):
+    body = bytearray(files[MODEL])
+    body[-1] ^= 1
+    with hub(files, {MODEL: bytes(body)}, with_etag):
+        with pytest.raises(HubError, match=f"{MODEL}: its SHA-256 is not the one .* pull again"):
+            utils.pull_hub_algorithm("me/model", tmp_path)
+
+
+def test_a_file_of_the_cache_that_has_changed_since_is_an_error(files, tmp_path):
+    with hub(files):
+        folder = utils.pull_hub_algorithm("me/model", tmp_path)
+        with open(f"{folder}/{MODEL}", "r+b") as file:
+            file.write(b"?")
+        with pytest.raises(HubError, match=MODEL):
+            utils.pull_hub_algorithm("me/model", tmp_path)
+    with hub({}):
+        with pytest.raises(HubError, match=MODEL):
+            utils.pull_hub_algorithm("me/model", tmp_path)
+
+
+def test_names_that_lead_out_of_the_folder_are_refused(files, tmp_path, caplog):
+    outside = {"../../../../../stolen.json": b"{}"}
+    with hub({**files, **outside}):
+        report = utils.validate_algorithm_from_hub("me/model")
+        assert report["missing"] == ["<plain name for '../../../../../stolen.json'>"]
+        assert utils.pull_hub_algorithm("me/model", tmp_path / "a" / "b") is False
+    assert "stolen.json" in caplog.text
+    assert not list(tmp_path.parent.rglob("stolen.json"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.json", "a/../../b.json", "/etc/a.json", "C:a.json", "a\\b.json", "a\0.json"]
+)
+def test_names_that_some_system_takes_for_a_way_out(name):
+    assert not is_plain(name)
+    assert is_plain("a.json") and is_plain("a/b..c/d.safetensors")
+
+
+def test_a_name_of_another_system_in_a_folder(tmp_path):
+    (tmp_path / "a:b.json").touch()
+    with pytest.raises(HubError, match="is no name of a file on every system"):
+        unannounced(tmp_path, [])
+
+
+def test_what_is_compared_without_links_to_blobs(tmp_path):
+    """As on Windows, or from a listing that says less."""
+    (tmp_path / MODEL).write_bytes(b"1234")
+    good = SimpleNamespace(rfilename=MODEL, size=4, lfs=SimpleNamespace(sha256=sha256(b"1234")))
+    assert unannounced(tmp_path, [good]) == []
+    for listing in ([], [MagicMock()], [SimpleNamespace(rfilename=MODEL, size=4, lfs=None)]):
+        assert unannounced(tmp_path, listing) == [MODEL]
+    with pytest.raises(HubError, match="has 4 bytes; 5 were announced"):
+        unannounced(tmp_path, [SimpleNamespace(rfilename=MODEL, size=5)])
+
+
+def test_a_config_from_the_hub_is_not_trusted(small, tmp_path):
+    small["policy_cls"] = "torch.nn.Linear"
+    with hub({"base_config.json": json.dumps(small).encode()}):
+        folder = utils.pull_hub_algorithm("me/model", tmp_path)
+    config = utils.load_config(f"{folder}/base_config.json")
+    assert config == small and isinstance(config, HubConfig)
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    for path in (f"{folder}/base_config.json", link / "base_config.json"):
+        with pytest.raises(ConfigError, match=r"policy_cls: .* in a config from elsewhere"):
+            utils.prepare_algorithm(utils.load_config(path))
+    with pytest.raises(ConfigError, match="lacks to_rust"):
+        utils.prepare_algorithm(config, trust=True)
+
+
+def test_hub_validation():
+    api = MagicMock()
+    with patch("twisterl.utils.HfApi", return_value=api):
+        api.list_repo_files.return_value = ["a.json", "b.safetensors"]
+        assert utils.validate_algorithm_from_hub("me/model") == {"is_valid": True, "missing": []}
+        api.list_repo_files.assert_called_with("me/model", revision="main")
+        api.list_repo_files.return_value = ["b.pt"]
+        assert utils.validate_algorithm_from_hub("me/model")["missing"] == ["*.json"]
+        api.list_repo_files.return_value = ["a.json"]
+        report = utils.validate_algorithm_from_hub("me/model")
+        assert report == {"is_valid": False, "missing": ["*.safetensors or *.pt"]}
+        api.list_repo_files.side_effect = RuntimeError("offline")
+        assert utils.validate_algorithm_from_hub("me/model")["missing"] == ["<repo not found>"]
+
+
+def test_hub_download():
+    with patch("twisterl.utils.snapshot_download", return_value="/models/x") as download:
+        assert utils.pull_hub_algorithm("me/model", "/models", "abc") == "/models/x"
+        assert download.call_args.kwargs["revision"] == "abc"
+        assert "*.pt" not in download.call_args.kwargs["allow_patterns"]
+        download.side_effect = OSError("gone")
+        assert utils.pull_hub_algorithm("me/model") is False
+    with (
+        patch("twisterl.utils.snapshot_download") as download,
+        patch("twisterl.utils.validate_algorithm_from_hub") as validate,
+    ):
+        validate.return_value = {"is_valid": False, "missing": ["*.json"]}
+        assert utils.pull_hub_algorithm("me/model", validate=True, revision="abc") is False
+        validate.assert_called_with("me/model", revision="abc")
+        download.assert_not_called()
