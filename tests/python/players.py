@@ -138,10 +138,10 @@ def check_log(replay, state, log, success, _total):
     assert success == solved
 
 
-def check_players(env, replay, states, num_cores, walks=False):
+def check_players(env, replay, states, num_cores, walk_length=None):
     """Plays ``env`` by everything; ``states`` are what evaluations start from.
 
-    Its difficulty becomes 8 and its state one of ``states``.
+    Its difficulty becomes 8 and its state one of ``states``. Without ``walk_length`` it has no walks.
     """
     env.difficulty = 8
     policy = small_policy(env)
@@ -167,9 +167,10 @@ def check_players(env, replay, states, num_cores, walks=False):
         with named(f"explore {root}"):
             env.set_state(states[0])
             assert self_play(root_selection=root).explore(env, policy)["visits"][0] == 13
-    if walks:
+    if walk_length is not None:
         with named("walks"):
-            found = twisterl.collector.WalkCollector(20, 6, num_cores=num_cores).collect(env)
+            walker = twisterl.collector.WalkCollector(20, walk_length, num_cores=num_cores)
+            found = walker.collect(env)
             assert found.undo_counts.sum() == found.num_samples
 
 
