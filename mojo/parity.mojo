@@ -3,11 +3,12 @@
 docs/parity.md has the protocol; tests/parity/compare.py asks. It knows the sliding puzzle.
 """
 
+from std.memory import bitcast
 from std.sys import argv, exit, stderr
 
 from twisterl.es import untracked
 from twisterl.evaluate import STREAM_TAG
-from twisterl.files import read_text
+from twisterl.files import read_file, read_text
 from twisterl.json import ABSENT, Json
 from twisterl.network import Layout
 from twisterl.puzzle import Puzzle, Settings
@@ -23,11 +24,12 @@ from twisterl.trace import (
     record_weights,
     streams,
 )
-from twisterl.weights import Tensors, policy_weights
+from twisterl.weights import Tensors, decode, policy_weights
 
 comptime HIDDEN = 32
 """Width of the saved policy."""
 comptime MAX_BYTES = 1 << 20
+comptime MAX_PACK_BYTES = 1 << 30
 
 
 struct Request(Copyable, Movable):
@@ -46,6 +48,7 @@ struct Request(Copyable, Movable):
     var board: Int
     var uniform: Bool
     var weights: String
+    var pack: String
 
     def __init__(out self, document: Json, node: Int) raises:
         """The request at `node`; what is absent is 0."""
@@ -81,6 +84,8 @@ struct Request(Copyable, Movable):
         self.uniform = uniform != ABSENT and document.boolean(uniform)
         var weights = document.member(node, "weights")
         self.weights = "" if weights == ABSENT else document.text(weights)
+        var pack = document.member(node, "pack")
+        self.pack = "" if pack == ABSENT else document.text(pack)
 
     def workload(self) -> Workload:
         """What is played, but for the lanes."""
@@ -113,6 +118,9 @@ def answer(request: Request) raises:
         var lines = signature()
         print('{"lines": ["', String('", "').join(lines), '"]}', sep="")
         return
+    if request.task == "models":
+        models(request)
+        return
     comptime for size in [22, 33, 44, 53]:
         comptime width = size // 10
         comptime height = size % 10
@@ -127,6 +135,77 @@ def answer(request: Request) raises:
                 raise Error("task: expected one of docs/parity.md, got ", request.task)
             return
     raise Error("expected a compiled size, got ", request.width, "x", request.height)
+
+
+def models(request: Request) raises:
+    """Prints a digest of what is read of each file of the pack, null for a refused one.
+
+    Raises:
+        If there is no pack.
+    """
+    var pack = read_file(request.pack, MAX_PACK_BYTES)
+    var text = String('{"verdicts": [')
+    var position = 0
+    while position < len(pack):
+        var length = 0
+        for i in range(4):
+            length |= Int(pack[position + i]) << (8 * i)
+        position += 4
+        var verdict = String("null")
+        try:
+            var file = List[UInt8](Span(pack)[position : position + length])
+            verdict = '"' + hexadecimal(model_digest(decode(file))) + '"'
+        except:
+            pass
+        text += ("" if position == 4 else ", ") + verdict
+        position += length
+    print(text, "]}", sep="")
+
+
+def model_digest(model: Tensors) -> UInt64:
+    """Joins the words of the tensors by name, then of the metadata."""
+    var names = List[String]()
+    for tensor in model.tensors:
+        names.append(tensor.name)
+    sort(names)
+    var bytes = List[UInt8]()
+    for name in names:
+        for tensor in model.tensors:
+            if tensor.name != name:
+                continue
+            bytes.extend(name.as_bytes())
+            bytes.append(0)
+            add_word(bytes, UInt64(len(tensor.shape)), 8)
+            for size in tensor.shape:
+                add_word(bytes, UInt64(size), 8)
+            for value in tensor.values:
+                add_word(bytes, UInt64(bitcast[DType.uint32](value)), 4)
+    var keys = List[String]()
+    for note in model.notes:
+        keys.append(note.key)
+    sort(keys)
+    for key in keys:
+        for note in model.notes:
+            if note.key == key:
+                bytes.extend(key.as_bytes())
+                bytes.append(0)
+                bytes.extend(note.text.as_bytes())
+                bytes.append(0)
+    while len(bytes) % 8 != 0:
+        bytes.append(0)
+    var digest = UInt64(0)
+    for start in range(0, len(bytes), 8):
+        var word = UInt64(0)
+        for i in range(8):
+            word |= UInt64(bytes[start + i]) << UInt64(8 * i)
+        digest = join(digest, word)
+    return digest
+
+
+def add_word(mut bytes: List[UInt8], word: UInt64, count: Int):
+    """Appends the lowest `count` bytes of `word`, the lowest first."""
+    for i in range(count):
+        bytes.append(UInt8((word >> UInt64(8 * i)) & 255))
 
 
 def digests[width: Int, height: Int](request: Request):

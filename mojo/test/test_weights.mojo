@@ -5,6 +5,7 @@ from std.testing import TestSuite, assert_equal, assert_raises, assert_true
 
 from twisterl.es import initial_weights
 from twisterl.files import make_folder, read_file, read_text, write_atomic
+from twisterl.json import ABSENT, Json
 from twisterl.network import Layout
 from twisterl.terminal import clock, fixed, percent
 from twisterl.weights import Tensors, decode, policy_tensors, policy_weights
@@ -99,7 +100,7 @@ def test_foreign_headers() raises:
     with assert_raises(contains="would have 9223372036854775808 bytes"):
         _ = decode([0, 0, 0, 0, 0, 0, 0, 128])
     with assert_raises(contains="header is not UTF-8"):
-        _ = decode([1, 0, 0, 0, 0, 0, 0, 0, 255])
+        _ = decode([2, 0, 0, 0, 0, 0, 0, 0, 123, 255])
     with assert_raises(contains="has a strange shape"):
         _ = with_header('{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}', 4)
     with assert_raises(contains="has no shape"):
@@ -114,11 +115,67 @@ def with_header(header: String, data_bytes: Int) raises -> Tensors:
     """A file with this header and as many zeros."""
     var content = List[UInt8]()
     for i in range(8):
-        content.append(UInt8(header.byte_length() if i == 0 else 0))
+        content.append(UInt8((header.byte_length() >> (8 * i)) & 255))
     content.extend(header.as_bytes())
     for _ in range(data_bytes):
         content.append(0)
     return decode(content)
+
+
+def test_the_files_of_the_corpus() raises:
+    var corpus = Json.parse(read_text("specs/models.json", 1 << 20))
+    assert_true(corpus.length(0) > 40)
+    for index in range(corpus.length(0)):
+        var case_ = corpus.item(0, index)
+        var accepted = True
+        try:
+            _ = decode(content_of(corpus, case_))
+        except:
+            accepted = False
+        assert_equal(
+            accepted,
+            corpus.boolean(corpus.member(case_, "accepted")),
+            corpus.text(corpus.member(case_, "name")),
+        )
+
+
+def content_of(corpus: Json, case_: Int) raises -> List[UInt8]:
+    """The bytes of one file."""
+    var bytes = corpus.member(case_, "bytes")
+    if bytes != ABSENT:
+        return from_hexadecimal(corpus.text(bytes))
+    var header = corpus.text(corpus.member(case_, "header"))
+    var content = List[UInt8]()
+    for i in range(8):
+        content.append(UInt8((header.byte_length() >> (8 * i)) & 255))
+    content.extend(header.as_bytes())
+    var data = corpus.member(case_, "data")
+    if data != ABSENT:
+        content.extend(from_hexadecimal(corpus.text(data)))
+    return content^
+
+
+def from_hexadecimal(digits: String) raises -> List[UInt8]:
+    """The bytes that pairs of digits are."""
+    var bytes = List[UInt8]()
+    for i in range(0, digits.byte_length(), 2):
+        bytes.append(UInt8(atol(digits[byte = i : i + 2], 16)))
+    return bytes^
+
+
+def test_limits() raises:
+    var names = String()
+    for i in range(10_001):
+        var comma = "," if i > 0 else ""
+        names += String(
+            comma, '"', i, '":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+        )
+    with assert_raises(contains="too many tensors"):
+        _ = with_header("{" + names + "}", 0)
+    with assert_raises(contains="brackets and commas"):
+        _ = with_header('{"a":[' + String("[],") * 125_000 + "0]}", 0)
+    with assert_raises(contains="is given more than once"):
+        _ = with_header('{"__metadata__":{"a":"","a":""}}', 0)
 
 
 def test_files_are_replaced_wholly() raises:

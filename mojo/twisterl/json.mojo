@@ -9,6 +9,8 @@ def main() raises:
 ```
 """
 
+from std.collections import Set
+
 comptime MAX_DEPTH = 64
 """Levels of nesting that are read; deeper ones might exhaust the stack."""
 comptime ABSENT = -1
@@ -312,15 +314,17 @@ struct _Parser(Movable):
         if self.peek() == ord("}"):
             self.position += 1
             return node
+        var seen = Set[String]()
         while True:
             self.skip_space()
             if self.peek() != ord('"'):
                 raise self.fault("expected a key in double quotes")
             var key = self.string()
-            if self.document.member(node, key) != ABSENT:
+            if key in seen:
                 raise self.fault(
                     'the key "' + key + '" is given more than once'
                 )
+            seen.add(key)
             self.skip_space()
             self.expect(":")
             self.skip_space()

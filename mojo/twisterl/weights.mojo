@@ -16,12 +16,22 @@ from .sha256 import sha256
 
 comptime MAX_FILE_BYTES = 1 << 28
 """Largest safetensors file that is read, in bytes."""
-comptime MAX_HEADER_BYTES = 1 << 20
+comptime MAX_HEADER_BYTES = 1 << 22
 """Largest header that is read, in bytes."""
 comptime DIGEST = "twisterl.sha256"
 """Metadata of ours: the SHA-256 of the file, its own digits read as zeros."""
 comptime DIGITS = 64
 """Of a digest."""
+comptime MAX_HEADER_MARKS = 250_000
+"""Most brackets and commas of a header, each of which may become a node."""
+comptime MAX_TENSORS = 10_000
+"""Most tensors that are read."""
+comptime MAX_RANK = 8
+"""Most sizes of a tensor."""
+comptime MAX_SIZE = 1 << 53
+"""Sizes, and products of sizes other than 0, are smaller, as in every language."""
+comptime TIED = "twisterl.tied"
+"""Metadata of ours: a JSON object {name: name of the tensor that it shares}."""
 
 
 @fieldwise_init
@@ -249,10 +259,11 @@ struct Tensors(Movable):
             path: A file of at most `MAX_FILE_BYTES`.
 
         Returns:
-            Tensors and metadata; NaN and infinity are refused by `values` only.
+            Tensors and metadata.
 
         Raises:
-            Naming the file, if it is missing, cut off, no safetensors file, or not all float32.
+            Naming the file, if it is missing, cut off, no safetensors file, or holds anything but
+            finite float32.
         """
         var content = read_file(path, MAX_FILE_BYTES)
         try:
@@ -300,18 +311,14 @@ def decode(content: List[UInt8]) raises -> Tensors:
     var start = 8 + Int(length)
     if start > len(content):
         raise Error("is cut off inside its header")
+    if length == 0 or content[8] != UInt8(ord("{")):
+        raise Error("is no safetensors file: its header is no object")
     var text: String
     try:
         text = String(from_utf8=Span(content)[8:start])
     except:
         raise Error("is no safetensors file: its header is not UTF-8")
-    var header: Json
-    try:
-        header = Json.parse(text)
-    except error:
-        raise Error("is no safetensors file: its header ", error)
-    if header.kind(0) != Kind.OBJECT:
-        raise Error("is no safetensors file: its header is no object")
+    var header = parsed(text, "is no safetensors file: its header")
     var result = Tensors()
     var spans = List[Tuple[Int, Int]]()
     for i in range(header.length(0)):
@@ -323,6 +330,10 @@ def decode(content: List[UInt8]) raises -> Tensors:
             spans.append(
                 read_tensor(header, entry, name, Span(content)[start:], result)
             )
+            if len(spans) > MAX_TENSORS:
+                raise Error(
+                    "has too many tensors; at most ", MAX_TENSORS, " are read"
+                )
 
     def before(a: Tuple[Int, Int], b: Tuple[Int, Int]) -> Bool:
         return a[0] < b[0] or (a[0] == b[0] and a[1] < b[1])
@@ -341,6 +352,7 @@ def decode(content: List[UInt8]) raises -> Tensors:
             end,
         )
     check_digest(content, start, result)
+    tie(result)
     return result^
 
 
@@ -373,6 +385,61 @@ def check_digest(content: List[UInt8], start: Int, mut result: Tensors) raises:
             blanked[8 + place + i] = UInt8(ord("0"))
     if sha256(Span(blanked)) != stated:
         raise Error("is not what was written (its SHA-256 differs)")
+
+
+def parsed(text: String, what: String) raises -> Json:
+    """The JSON in `text`.
+
+    Args:
+        text: A document with no more brackets and commas than are read.
+        what: What it is, for errors.
+
+    Returns:
+        The document.
+
+    Raises:
+        If it is no JSON or has too many of them.
+    """
+    var marks = text.count("{") + text.count("[") + text.count(",")
+    if marks > MAX_HEADER_MARKS:
+        raise Error(what, " has ", marks, " brackets and commas")
+    try:
+        return Json.parse(text)
+    except error:
+        raise Error(what, " ", error)
+
+
+def tie(mut result: Tensors) raises:
+    """Adds the tensors whose names the metadata ties to others.
+
+    Args:
+        result: What was read of a file.
+
+    Raises:
+        If the metadata is no object, repeats a name or names no tensor.
+    """
+    var text: String
+    try:
+        text = result.find_note(TIED)
+    except:
+        return
+    var tied = parsed(text, String("metadata ", TIED))
+    if tied.kind(0) != Kind.OBJECT or tied.length(0) > MAX_TENSORS:
+        raise Error("metadata ", TIED, " is no object of names")
+    var places = Dict[String, Int]()
+    for i in range(len(result.tensors)):
+        places[result.tensors[i].name] = i
+    for i in range(tied.length(0)):
+        var name = tied.key(0, i)
+        var shared = tied.item(0, i)
+        if name in places or tied.kind(shared) != Kind.STRING:
+            raise Error("metadata ", TIED, " repeats ", name)
+        var place = places.get(tied.text(shared), -1)
+        if place < 0:
+            raise Error("metadata ", TIED, " names no tensor of the file")
+        var tensor = result.tensors[place].copy()
+        tensor.name = name
+        result.tensors.append(tensor^)
 
 
 def read_notes(header: Json, entry: Int, mut result: Tensors) raises:
@@ -420,7 +487,7 @@ def read_tensor(
     var shape = naturals(header, entry, "shape", name)
     var offsets = naturals(header, entry, "data_offsets", name)
     var dtype = header.member(entry, "dtype")
-    if dtype < 0 or header.text(dtype) != "F32":
+    if dtype < 0 or header.text(dtype) != "F32" or header.length(entry) != 3:
         raise Error("tensor ", name, " is not of dtype F32")
     if len(offsets) != 2 or offsets[1] < offsets[0]:
         raise Error("tensor ", name, " has no two data_offsets")
@@ -433,23 +500,50 @@ def read_tensor(
             ", the data has ",
             len(data),
         )
-    var count = 1
-    for size in shape:
-        count *= size
-        if count > MAX_FILE_BYTES:
-            break
-    if 4 * count != offsets[1] - offsets[0]:
+    if 4 * product(shape, name) != offsets[1] - offsets[0]:
         raise Error(
             "tensor ", name, " has data_offsets that do not fit its shape"
         )
+    var count = (offsets[1] - offsets[0]) // 4
     var values = List[Float32](capacity=count)
     for i in range(count):
         var bits = UInt32(0)
         for byte in range(4):
             bits |= UInt32(data[offsets[0] + 4 * i + byte]) << UInt32(8 * byte)
-        values.append(bitcast[DType.float32](bits))
+        var value = bitcast[DType.float32](bits)
+        if not isfinite(value):
+            raise Error(
+                "tensor ",
+                name,
+                " holds NaN or infinity; expected finite values",
+            )
+        values.append(value)
     result.tensors.append(Tensor(name, shape^, values^))
     return offsets[0], offsets[1]
+
+
+def product(shape: List[Int], name: String) raises -> Int:
+    """The number of values of a tensor.
+
+    Args:
+        shape: Its sizes, each below `MAX_SIZE`.
+        name: Name of the tensor, for errors.
+
+    Returns:
+        The product of the sizes, 1 without any.
+
+    Raises:
+        Naming the tensor, if that of the sizes other than 0 is too large.
+    """
+    var count = 1
+    var is_empty = False
+    for size in shape:
+        is_empty |= size == 0
+        if size > 0:
+            if count > (MAX_SIZE - 1) // size:
+                raise Error("tensor ", name, " has a shape that is too large")
+            count *= size
+    return 0 if is_empty else count
 
 
 def naturals(
@@ -464,7 +558,7 @@ def naturals(
         name: Name of the tensor, for errors.
 
     Returns:
-        The numbers, each of at most 15 digits.
+        At most `MAX_RANK` numbers, each below `MAX_SIZE`.
 
     Raises:
         Naming the tensor, if there is no list or it holds anything else.
@@ -478,8 +572,10 @@ def naturals(
                 var text = header.text(item)
                 if (
                     header.kind(item) != Kind.INTEGER
-                    or text.byte_length() > 15
+                    or text.byte_length() > 16
                     or text[byte=0] == "-"
+                    or header.integer(item) >= MAX_SIZE
+                    or i == MAX_RANK
                 ):
                     raise Error("tensor ", name, " has a strange ", key)
                 numbers.append(header.integer(item))

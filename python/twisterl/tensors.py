@@ -18,9 +18,14 @@ from twisterl.faults import InputError
 from twisterl.memory import physical_bytes
 from twisterl.strict_json import open_regular
 
-MAX_HEADER_BYTES = 16 << 20
+# A header of 10,000 tensors has less than 2 MiB; what is read of one may take 16 times its size.
+MAX_HEADER_BYTES = 4 << 20
+# Of brackets and commas in a header, each of which may become an object.
+MAX_HEADER_MARKS = 250_000
 MAX_TENSORS = 10_000
 MAX_RANK = 8
+# Sizes, and products of sizes other than 0, are smaller: every JSON reader holds them exactly.
+MAX_SIZE = 1 << 53
 # Metadata of ours: a JSON object {name: name of the tensor that it shares}.
 TIED = "twisterl.tied"
 
@@ -101,8 +106,9 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
     """The tensors, on the CPU, and the metadata of the safetensors file at `path`.
 
     Everything is checked before a tensor is made: a regular file, a header within the file and
-    16 MiB, no duplicate names, no holes or overlaps, at most 10,000 tensors of rank 8, no NaN. If
+    4 MiB, no duplicate names, no holes or overlaps, at most 10,000 tensors of rank 8, no NaN. If
     the metadata holds the digest that `encode` writes, which is not returned, the file is that one.
+    specs/models.json has files of every kind, which all languages judge alike.
 
     Raises `CheckpointError` naming the file and the tensor.
     """
@@ -152,22 +158,38 @@ def _header(file: BufferedReader, size: int, source: str) -> tuple[dict[str, Any
     raw = file.read(length)
     if raw[:1] != b"{":
         raise CheckpointError(f"{source}: is no safetensors file: its header is no JSON object")
-
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        result = dict(pairs)
-        if len(result) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in result if names.count(name) > 1)
-            raise CheckpointError(f"{source}: {twice} is given more than once in the header")
-        return result
-
     try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=members)
-    except CheckpointError:
-        raise
+        header = _parsed(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{source}: its header is not JSON: {error}") from None
     return header, size - 8 - length
+
+
+def _parsed(text: str) -> Any:
+    """The JSON in `text`, read more strictly than Python does; `ValueError` if it is none."""
+    marks = sum(map(text.count, "{[,"))
+    if marks > MAX_HEADER_MARKS:
+        raise ValueError(f"{marks} brackets and commas; at most {MAX_HEADER_MARKS} are read")
+    return json.loads(text, object_pairs_hook=_members, parse_int=_natural)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(f"{name} is given more than once")
+        for text in (name, value):
+            if isinstance(text, str):
+                text.encode()  # Python lets half a surrogate pair pass.
+        result[name] = value
+    return result
+
+
+def _natural(digits: str) -> int | float:
+    """An int for a natural number below 2^53 alone; -0 is none."""
+    if digits[0] != "-" and len(digits) < 17 and int(digits) < MAX_SIZE:
+        return int(digits)
+    return float(digits)
 
 
 def _metadata(header: dict[str, Any], source: str) -> dict[str, str]:
@@ -197,6 +219,8 @@ def _layout(
             raise CheckpointError(f"{source}: tensor {name} has the shape {shape!r}")
         if not _naturals(offsets) or len(offsets) != 2:
             raise CheckpointError(f"{source}: tensor {name} has the data_offsets {offsets!r}")
+        if math.prod(size or 1 for size in shape) >= MAX_SIZE:
+            raise CheckpointError(f"{source}: tensor {name} has the shape {shape!r}, too large")
         begin, end = offsets
         if end > data_bytes:
             raise CheckpointError(
@@ -219,9 +243,7 @@ def _layout(
 
 
 def _naturals(values: Any) -> bool:
-    return isinstance(values, list) and all(
-        type(value) is int and 0 <= value < 1 << 62 for value in values
-    )
+    return isinstance(values, list) and all(type(n) is int and n >= 0 for n in values)
 
 
 def _with_tied(
@@ -230,12 +252,16 @@ def _with_tied(
     if TIED not in metadata:
         return tensors
     try:
-        tied = json.loads(metadata[TIED])
+        tied = _parsed(metadata[TIED])
         shared = {str(name): tensors[target] for name, target in tied.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CheckpointError(f"{source}: metadata {TIED} names no tensor of the file") from None
+    if len(shared) > MAX_TENSORS:
+        raise CheckpointError(
+            f"{source}: metadata {TIED} has {len(shared)} names; at most {MAX_TENSORS} are read"
+        )
     twice = shared.keys() & tensors.keys()
-    if twice or len(shared) > MAX_TENSORS:
+    if twice:
         raise CheckpointError(f"{source}: metadata {TIED} repeats {', '.join(sorted(twice)[:3])}")
     return {**tensors, **shared}
 

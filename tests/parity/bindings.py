@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+import models
 import network
 import numpy as np
 import play
@@ -174,6 +175,7 @@ TASKS = {
     "network": outputs,
     "greedy": greedy,
     "collect": collect,
+    "models": models.verdicts,
 }
 
 if __name__ == "__main__":

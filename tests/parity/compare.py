@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import models
 import moves
 import policies
 import workloads
@@ -29,6 +30,7 @@ from workloads import Board
 
 # Of each board, in `make parity`.
 TRANSITIONS = 1e6
+TRANSITIONS_PER_MODEL = 50
 Check = Callable[[], tuple[str, list[Difference]]]
 
 
@@ -102,6 +104,7 @@ def checks(
         yield partial(policies.greedy, ports, saved)
     for board in asked("collect", default):
         yield partial(policies.collection, ports, board, folder)
+    yield partial(models.judged, ports, int(transitions / TRANSITIONS_PER_MODEL), 0)
     yield partial(moves.signature, ports)
 
 

@@ -38,9 +38,11 @@ mod kernels;
 mod linear;
 mod network;
 mod policy;
+pub mod safetensors;
 mod scratch;
 mod softmax;
 mod spec;
+mod state_dict;
 
 pub use embedding::EmbeddingBag;
 pub use kernels::CpuLevel;

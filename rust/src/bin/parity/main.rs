@@ -8,17 +8,17 @@ use std::process::ExitCode;
 use serde_json::{json, Value};
 use twisterl::collector::ppo::{collect, PpoConfig, Truncation};
 use twisterl::envs;
-use twisterl::nn::{Policy, Scratch};
+use twisterl::nn::safetensors::Tensors;
+use twisterl::nn::{Network, Policy, Scratch};
 use twisterl::obs::SparseRows;
-use twisterl::rl::env::Env;
+use twisterl::rl::env::{Env, Twists};
 use twisterl::rng::Rng;
 use twisterl::solve::{evaluate, EvalConfig, Starts, Strategy};
 use twisterl::testing::signature::{self, streams};
 use twisterl::testing::trace::{digests, join, records, Record, Workload};
 use twisterl::{Error, Result};
-use weights::{policy, Perms};
 
-mod weights;
+mod models;
 
 fn main() -> ExitCode {
     let Some(path) = std::env::args().nth(1) else {
@@ -64,6 +64,7 @@ fn answer(request: &Value) -> Result<()> {
         "network" => network(&request)?,
         "greedy" => greedy(&request)?,
         "collect" => collected(&request)?,
+        "models" => models::verdicts(Path::new(request.text("pack")?))?,
         other => return Err(invalid("task", "one of docs/parity.md", other)),
     };
     println!("{answer}");
@@ -127,10 +128,17 @@ impl Request<'_> {
         })
     }
 
-    /// The one twist of the network, if there is one.
-    fn perms(&self) -> Result<Option<Perms>> {
-        let Some(perms) = self.0.get("perms") else { return Ok(None) };
-        serde_json::from_value(perms.clone()).map_err(|error| invalid("perms", "two lists", error))
+    /// The policy in the file `weights`, with the one twist `perms` if there is one.
+    fn policy(&self) -> Result<Network> {
+        let twists = match self.0.get("perms") {
+            None => Twists::default(),
+            Some(perms) => {
+                let (obs, act) = serde_json::from_value(perms.clone())
+                    .map_err(|error| invalid("perms", "two lists", error))?;
+                (vec![obs], vec![act])
+            }
+        };
+        Network::from_state_dict(&Tensors::read(Path::new(self.text("weights")?))?, twists)
     }
 
     /// Boards `0..count`: board `b` is the uniform start of the stream (`seed`, 1, `b`).
@@ -148,16 +156,14 @@ impl Request<'_> {
 /// Logits `[N, A]` and values `[N]` of uniformly random boards.
 fn network(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
-    let perms = request.perms()?;
-    let twists = perms.is_some();
-    let policy = policy(Path::new(request.text("weights")?), &*env, perms)?;
+    let policy = request.policy()?;
     let mut rows = SparseRows::default();
     for board in request.boards(&*env)? {
         rows.push_with(|indices| board.try_observe(indices))?;
     }
     let (mut logits, mut values) =
         (vec![0.0; rows.len() * policy.num_actions()], vec![0.0; rows.len()]);
-    let twists = twists.then(|| vec![0; rows.len()]);
+    let twists = (policy.num_twists() > 0).then(|| vec![0; rows.len()]);
     let scratch = &mut Scratch::default();
     policy.forward_batch(&rows, twists.as_deref(), scratch, &mut logits, &mut values)?;
     Ok(json!({ "logits": logits, "values": values }))
@@ -166,7 +172,7 @@ fn network(request: &Request<'_>) -> Result<Value> {
 /// Greedy play from uniform starts, by `evaluate`: a digest of each episode.
 fn greedy(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
-    let policy = policy(Path::new(request.text("weights")?), &*env, None)?;
+    let policy = request.policy()?;
     let config = EvalConfig {
         strategy: Strategy::Policy,
         deterministic: true,
@@ -192,7 +198,7 @@ fn greedy(request: &Request<'_>) -> Result<Value> {
 /// PPO collection: every column of the table, floats as their bits.
 fn collected(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
-    let policy = policy(Path::new(request.text("weights")?), &*env, None)?;
+    let policy = request.policy()?;
     let config = PpoConfig {
         num_episodes: request.number("episodes")?,
         gamma: request.float("gamma")?,
