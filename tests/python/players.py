@@ -141,7 +141,8 @@ def check_log(replay, state, log, success, _total):
 def check_players(env, replay, states, num_cores, walk_length=None):
     """Plays ``env`` by everything; ``states`` are what evaluations start from.
 
-    Its difficulty becomes 8 and its state one of ``states``. Without ``walk_length`` it has no walks.
+    Its difficulty becomes 8 and its state one of ``states``. Without ``walk_length`` there are no
+    walks.
     """
     env.difficulty = 8
     policy = small_policy(env)
