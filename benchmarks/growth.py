@@ -142,7 +142,7 @@ def counted(name: str, repeats: int) -> tuple[int, float]:
     """(instructions, how much was done) of one run."""
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     arguments = [*valgrind, *command(name, **PLAN["base"], repeats=repeats)]
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:
         raise MeasurementError(done.stderr[-1000:])

@@ -17,28 +17,46 @@ import matplotlib.pyplot as plt
 import results
 
 FOLDER = Path(__file__).resolve().parent / "plots"
-# Axis and unit of what a panel shows, and its labels.
+# Axis and unit of what a panel shows, its label and its title; three panels in a row.
+SIDE, WIDTH = "side of the board", "width of the first layer"
+EPISODES, GAMES = "episodes of a collection", "games searched together"
 PANELS = [
-    ("side", "ns", "board side", "ns"),
-    ("side", "steps/s", "board side", "collected steps/s, 1 thread"),
-    ("side", "simulations/s", "board side", "simulations/s, 1 thread"),
-    ("side", "sample-epochs/s", "board side", "sample-epochs/s, 2 threads"),
-    ("side", "µs", "board side", "µs a board"),
-    ("side", "MiB", "board side", "peak memory, MiB"),
-    ("embedding", "steps/s", "width of the first layer", "collected steps/s, 1 thread"),
-    ("embedding", "simulations/s", "width of the first layer", "simulations/s, 1 thread"),
-    ("embedding", "sample-epochs/s", "width of the first layer", "sample-epochs/s, 2 threads"),
-    ("embedding", "MiB", "width of the first layer", "peak memory, MiB"),
-    ("batches", "ns", "boards evaluated together", "ns a step with the policy"),
-    ("episodes", "steps/s", "episodes of a collection", "collected steps/s, 1 thread"),
-    ("episodes", "MiB", "episodes of a collection", "peak memory, MiB"),
-    ("search_episodes", "simulations/s", "games searched together", "simulations/s, 1 thread"),
-    ("search_episodes", "MiB", "games searched together", "peak memory, MiB"),
-    ("threads", "steps/s", "threads", "collected steps/s"),
-    ("threads", "simulations/s", "threads", "simulations/s"),
-    ("threads", "sample-epochs/s", "threads", "sample-epochs/s"),
+    ("side", "ns", SIDE, "environment, ns a call"),
+    ("side", "steps/s", SIDE, "collection, steps/s"),
+    ("side", "simulations/s", SIDE, "search, simulations/s"),
+    ("side", "sample-epochs/s", SIDE, "training, sample-epochs/s"),
+    ("side", "µs", SIDE, "64 moves at a board, µs"),
+    ("side", "MiB", SIDE, "peak memory, MiB"),
+    ("embedding", "steps/s", WIDTH, "collection, steps/s"),
+    ("embedding", "simulations/s", WIDTH, "search, simulations/s"),
+    ("embedding", "sample-epochs/s", WIDTH, "training, sample-epochs/s"),
+    ("embedding", "MiB", WIDTH, "peak memory, MiB"),
+    ("batches", "ns", "boards evaluated together", "step with the policy, ns"),
+    ("search_episodes", "simulations/s", GAMES, "search, simulations/s"),
+    ("episodes", "steps/s", EPISODES, "collection, steps/s"),
+    ("episodes", "MiB", EPISODES, "peak memory, MiB"),
+    ("search_episodes", "MiB", GAMES, "peak memory of search, MiB"),
+    ("threads", "steps/s", "threads", "collection, steps/s"),
+    ("threads", "simulations/s", "threads", "search, simulations/s"),
+    ("threads", "sample-epochs/s", "threads", "training, sample-epochs/s"),
 ]
-COLUMNS = 6
+COLUMNS = 3
+# One colour for one figure, in whichever panel.
+COLORS = {
+    "collection, exact": "C0",
+    "collection, cached": "C1",
+    "search, Gumbel 16, exact": "C2",
+    "training step": "C3",
+    "combined step with policy": "C4",
+    "reset (32 moves)": "C5",
+    "rollout, a step": "C6",
+    "combined step": "C7",
+    "step": "C8",
+    "solve, one sample, 64 moves": "C0",
+    "solve, beam 16, 64 moves": "C1",
+}
+# Beyond this ratio a scale that begins at zero would flatten the smaller values.
+MOST_LINEAR = 10
 
 BEAMS = [
     ("optimal", "share of optimal solutions", "linear"),
@@ -50,7 +68,9 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     plt.rcParams["svg.hashsalt"] = "twisterl"  # The same picture is the same file.
     content = results.read("growth")
-    figure, axes = picture(COLUMNS, len(PANELS) // COLUMNS)
+    # As wide as a page shows it, so that its letters stay as large as the text's.
+    rows = len(PANELS) // COLUMNS
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(9.6, 2.6 * rows), layout="constrained")
     for panel, axis in zip(PANELS, axes.flat, strict=True):
         draw(axis, content["rows"], *panel)
     save(figure, "growth", [content])
@@ -88,15 +108,16 @@ def save(figure: Any, name: str, contents: list[dict[str, Any]]) -> None:
 def draw_curves(axes: Any, runs: list[dict[str, Any]]) -> None:
     """Success of PPO on uniform boards, a line for each seed, by seconds and by steps."""
     for axis, over, label in zip(
-        axes, ("seconds", "steps"), ("s of training", "steps collected"), strict=True
+        axes, ("seconds", "steps"), ("training time in seconds", "steps collected"), strict=True
     ):
         for seed, run in enumerate(runs):
             curve = run["curve"]
             values = [[point[key] for point in curve] for key in (over, "sampled")]
             axis.plot(*values, label=f"seed {seed}", linewidth=1)
         axis.set(xlabel=label, ylabel="8-puzzle, sampled success", ylim=(0, 1.02))
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize="x-small")
+        axis.xaxis.set_major_formatter(lambda value, _: readable(value))
+        axis.grid(color="0.88")
+        axis.legend(fontsize=9, loc="lower right")
 
 
 def draw_beams(axes: Any, rows: list[dict[str, Any]]) -> None:
@@ -112,25 +133,61 @@ def draw_beams(axes: Any, rows: list[dict[str, Any]]) -> None:
             if which == what:
                 axis.plot(*zip(*points, strict=True), marker="o", label=puzzle)
         axis.set(xlabel="width of the beam", ylabel=label, xscale="log", yscale=scale)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize="x-small")
+        widths = sorted({width for points in found.values() for width, _ in points})
+        axis.set_xticks(widths, [f"{width:,}" for width in widths])
+        axis.xaxis.set_minor_formatter("")
+        axis.yaxis.set_major_formatter(lambda value, _: readable(value))
+        axis.grid(color="0.88")
+        axis.legend(fontsize=9, loc="lower right")
 
 
-def draw(axis: Any, rows: list[dict[str, Any]], over: str, unit: str, x: str, y: str) -> None:
+def draw(axis: Any, rows: list[dict[str, Any]], over: str, unit: str, x: str, title: str) -> None:
     """The medians of the rows over one axis, with their range as a band."""
     wanted = [row for row in rows if row["axis"] == over and row["unit"] == unit]
-    for name in dict.fromkeys(row["figure"] for row in wanted):
+    names = list(dict.fromkeys(row["figure"] for row in wanted))
+    points = sorted({row["value"] for row in wanted})
+    # One step after the other: most double or quadruple.
+    places = {value: place for place, value in enumerate(points)}
+    for name in names:
         line = [row for row in wanted if row["figure"] == name]
-        values = [row["value"] for row in line]
-        axis.plot(values, [row["ours"]["median"] for row in line], marker="o", label=name)
+        at = [places[row["value"]] for row in line]
+        medians = [row["ours"]["median"] for row in line]
+        axis.plot(at, medians, marker="o", markersize=4, label=name, color=COLORS[name])
         low, high = ([row["ours"][end] for row in line] for end in ("low", "high"))
-        axis.fill_between(values, low, high, alpha=0.15)
-    axis.set(xlabel=x, ylabel=y, xscale="log", yscale="log")
-    axis.xaxis.set_minor_formatter("")
-    ticks = sorted({row["value"] for row in wanted})
-    axis.set_xticks(ticks, [str(value) for value in ticks])
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize="x-small")
+        axis.fill_between(at, low, high, alpha=0.18, linewidth=0, color=COLORS[name])
+    scale(axis, [row["ours"]["median"] for row in wanted], len(names))
+    axis.set_xlabel(x, fontsize=10)
+    axis.set_title(title, loc="left", fontsize=11)
+    axis.set_xticks(range(len(points)), [f"{value:,}" for value in points])
+    axis.set_xlim(-0.3, len(points) - 0.7)
+    axis.grid(color="0.88")
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    if len(names) > 1:
+        axis.legend(fontsize=8, labelspacing=0.3, framealpha=0.8)
+
+
+def scale(axis: Any, medians: list[float], num_names: int) -> None:
+    """From zero, with room above for a legend; by powers where the values are too far apart."""
+    low, high = min(medians), max(medians)
+    if high > MOST_LINEAR * low:
+        axis.set_yscale("log")
+        axis.set_ylim(low / 2, high * (high / low) ** (0.28 * num_names))
+        axis.yaxis.set_minor_formatter("")
+    else:
+        axis.set_ylim(0, 1.35 * high)
+    axis.yaxis.set_major_formatter(lambda value, _: readable(value))
+
+
+def readable(value: float) -> str:
+    """
+    >>> readable(2_500_000), readable(400_000), readable(0.5)
+    ('2.5 M', '400 k', '0.5')
+    """
+    for size, letter in ((1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ is a failure. One that fails does not keep the others from running; the exit sta
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -36,6 +37,7 @@ import sides
 import speed
 import walks
 from sides import OURS, PEER
+from twisterl import streams
 
 BENCHMARKS = {
     "languages": languages.languages,
@@ -119,16 +121,20 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         taken = time.monotonic() - start
         path = results.write(name, command, rows, run=run, took_s=taken)
-        print(f"{path.name}, {taken:.0f} s")
-        for each in rows:
-            print(f"  {describe(each)}", flush=True)
-    print(f"{time.monotonic() - begin:.0f} s in all")
+        say("\n  ".join([f"{path.name}, {taken:.0f} s", *map(describe, rows)]))
+    say(f"{time.monotonic() - begin:.0f} s in all")
     for reason in options.skipped:
         print(f"skipped: {reason}", file=sys.stderr)
     if failed:
         print(f"failed: {', '.join(failed)}; their errors are above", file=sys.stderr)
     # Whoever reads the results of CI must not miss a part of them.
     return 1 if failed or (options.skipped and os.environ.get("CI") == "true") else 0
+
+
+def say(text: str) -> None:
+    """Progress, which may be lost: the results are in files."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def describe(each: dict[str, Any]) -> str:
@@ -147,4 +153,4 @@ def describe(each: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(streams.run(main))

@@ -58,7 +58,7 @@ def printed(command: Sequence[str], environment: dict[str, str] | None = None) -
         MeasurementError: it failed, with the end of its errors.
     """
     done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        command, env=environment, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
         raise MeasurementError(done.stderr[-1000:])
@@ -109,7 +109,7 @@ class Worker:
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
             )
 
     def measure(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from twisterl.network import AlignedWeights, Layout
 from twisterl.puzzle import Puzzle, Settings
 from twisterl.rng import Rng
 from twisterl.signature import signature
-from twisterl.terminal import fixed
+from twisterl.terminal import fixed, keep_streams
 from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 from twisterl.workers import worker_count
 
@@ -368,6 +368,7 @@ def table(figures: List[Figure]) -> String:
 
 
 def main():
+    keep_streams()
     var arguments = List[String]()
     for argument in argv()[1:]:
         arguments.append(String(argument))

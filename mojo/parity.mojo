@@ -14,6 +14,7 @@ from twisterl.network import Layout
 from twisterl.puzzle import Puzzle, Settings
 from twisterl.rng import Rng
 from twisterl.signature import signature
+from twisterl.terminal import keep_streams
 from twisterl.tiles import PackedTiles
 from twisterl.trace import (
     Workload,
@@ -95,6 +96,7 @@ struct Request(Copyable, Movable):
 
 
 def main():
+    keep_streams()
     try:
         var document = Json.parse(read_text(String(argv()[1]), MAX_BYTES))
         for index in range(document.length(0)):

@@ -7,13 +7,15 @@ from twisterl.config import MAX_BYTES, Config
 from twisterl.files import read_text
 from twisterl.interrupt import hold_interrupts
 from twisterl.run import Options, Run
+from twisterl.terminal import keep_streams
 from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 from twisterl.workers import worker_count
 
 comptime EXAMPLE = "examples/es_puzzle8_v1.json"
+comptime PROGRAM = "mojo/train_puzzle.mojo"
 comptime HELP = """Train a sliding puzzle by Evolution Strategies.
 
-usage: mojo run train_puzzle.mojo [options]
+usage: mojo run mojo/train_puzzle.mojo [options]
 
   --config FILE         run config (examples/es_puzzle8_v1.json, or that of the run resumed)
   --seed N              in place of the config's, 0 to 9223372036854775807
@@ -22,23 +24,25 @@ usage: mojo run train_puzzle.mojo [options]
   --resume PATH         continue a run folder, or start from a model (.safetensors)
   --out FOLDER          where the run is saved (runs/<config name>, or the folder resumed)
 
-examples:
-  mojo run train_puzzle.mojo
+examples, from the root of the repository:
+  mojo run mojo/train_puzzle.mojo
       the 8-puzzle; Ctrl-C saves and ends
-  mojo run train_puzzle.mojo --config examples/es_puzzle15_v1.json --time-budget 60
+  mojo run mojo/train_puzzle.mojo --config examples/es_puzzle15_v1.json --time-budget 60
       the 15-puzzle for a minute
-  mojo run train_puzzle.mojo --resume runs/es_puzzle8_v1
+  mojo run mojo/train_puzzle.mojo --resume runs/es_puzzle8_v1
       goes on where that run ended, as if it had never stopped
   twisterl solve runs/es_puzzle8_v1 "8 7 5 3 2 0 4 6 1"
       Python plays what Mojo has trained: the folder holds checkpoint_last.safetensors,
       checkpoint_best.safetensors and base_config.json, which every language reads
 
+In the folder mojo, `mojo run train_puzzle.mojo` takes the same example and saves in the same folder.
 Boards of 2x2 to 5x5 and an embedding_size of 32, 64 or 128 are compiled in. A fault is one line
 that names the key of the config, and exit status 1; Ctrl-C is exit status 130.
 """
 
 
 def main():
+    keep_streams()
     try:
         exit(train())
     except error:
@@ -52,7 +56,7 @@ def train() raises -> Int:
     for argument in argv():
         arguments.append(String(argument))
     var config_path = String()
-    var options = Options("", "", 4096, 0, "", -1, "")
+    var options = Options("", "", 4096, 0, "", -1, "", "")
     var index = 1
     while index < len(arguments):
         var name = arguments[index]
@@ -133,9 +137,12 @@ def dispatch(var config_path: String, var options: Options) raises -> Int:
     Raises:
         If there is none, or as `Run.learn`.
     """
+    # The root of the repository, as seen from there or from the folder of this program.
+    var root = String("" if exists(PROGRAM) or not exists("../" + PROGRAM) else "../")
+    options.program = root + PROGRAM
     if config_path == "":
         var resumed = options.resume + "/base_config.json"
-        config_path = EXAMPLE if exists(EXAMPLE) else "../" + EXAMPLE
+        config_path = root + EXAMPLE
         if options.resume != "" and exists(resumed):
             config_path = resumed
     var text = read_text(config_path, MAX_BYTES)
@@ -148,7 +155,7 @@ def dispatch(var config_path: String, var options: Options) raises -> Int:
     options.config_text = text
     options.threads = worker_count(min(options.threads, config.num_cores))
     if options.folder == "":
-        options.folder = default_folder(config_path, options.resume)
+        options.folder = default_folder(root, config_path, options.resume)
     comptime for side in range(2, 6):
         if config.width == side and config.height == side:
             comptime if side <= 4:
@@ -189,11 +196,12 @@ def with_board[T: Tiles](var config: Config, options: Options) raises -> Int:
     )
 
 
-def default_folder(config_path: String, resume: String) -> String:
-    """The folder to save into where none is named."""
+def default_folder(root: String, config_path: String, resume: String) -> String:
+    """The folder to save into where none is named: beside `examples` for the example."""
     if resume != "" and not resume.endswith(".safetensors"):
         return resume
     var begin = config_path.rfind("/") + 1
+    var beside = root if config_path == root + EXAMPLE else String()
     return String(
-        String("runs/", config_path[byte=begin:]).removesuffix(".json")
+        String(beside, "runs/", config_path[byte=begin:]).removesuffix(".json")
     )

@@ -8,6 +8,7 @@ each only when what it depends on has changed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import glob
 import hashlib
 import importlib.util
@@ -21,6 +22,8 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import installing
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -53,7 +56,25 @@ MOJO_TESTS = [
 
 MOJO_PLATFORMS = ("linux", "darwin")
 
-# pixi.toml has the same commands; tests/python/test_setup.py compares them.
+# What each task does, for --help and `make help`.
+PURPOSES = {
+    "train": "Train the 8-puzzle from examples/ppo_puzzle8_v1.json",
+    "check": "Formats, lints and types",
+    "test": "Every check and every test",
+    "parity": "Every language replays specs/golden and plays 10^6 equal transitions of every board",
+    "parity-long": "10^8 transitions of every board",
+    "mutations": "Plants faults that the parity check must name",
+    "bench": "What fits into ten minutes, into benchmarks/results: all tables of the READMEs",
+    "bench-learning": "What learns longer, an hour, into benchmarks/results",
+    "train-mojo": "Train the 8-puzzle in Mojo from examples/es_puzzle8_v1.json",
+    "bench-mojo": "The throughput of the Mojo port",
+    "test-mojo": "The tests of the Mojo port",
+    "wheel": "The wheel for this platform, into dist",
+    "build": "Build the extension when its sources have changed",
+    "doctor": "What is missing, and the fix",
+}
+
+# pixi.toml has the same commands and purposes; tests/python/test_setup.py compares them.
 TASKS = {
     "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --rerun"],
     "check": CHECK,
@@ -89,8 +110,18 @@ TESTING = {"test", "check", "parity", "parity-long", "mutations", "bench", "benc
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="dev.py", description=__doc__)
-    parser.add_argument("task", choices=TASKS)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A path may have letters that the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
+    tasks = "\n".join(f"  {name:<15} {purpose}" for name, purpose in PURPOSES.items())
+    parser = argparse.ArgumentParser(
+        prog="python scripts/dev.py",
+        usage="make TASK, or: python scripts/dev.py TASK",
+        description="The tasks; each sets up what it needs, and only what has changed:\n\n" + tasks,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("task", choices=TASKS, metavar="TASK", help="one of the above")
     task = parser.parse_args().task
     if task == "doctor":
         return doctor()
@@ -105,7 +136,7 @@ def main() -> int:
         if task == "test-mojo" or (task == "test" and sys.platform in MOJO_PLATFORMS):
             run_together(MOJO_TESTS)
     except subprocess.CalledProcessError as error:
-        print(f"\nfailed ({error.returncode}): {shlex.join(map(str, error.cmd))}", file=sys.stderr)
+        print(f"\nfailed ({error.returncode}): {shown(error.cmd)}", file=sys.stderr)
         return error.returncode if 0 < error.returncode < 256 else 1
     except KeyboardInterrupt:
         return 130
@@ -114,7 +145,7 @@ def main() -> int:
 
 def run(command: list[str]) -> None:
     """Runs `command` at the root inside .venv; raises CalledProcessError when it fails."""
-    print("+", shlex.join(command), flush=True)
+    say(f"+ {shown(command)}")
     program = shutil.which(command[0], path=environment()["PATH"]) or command[0]
     child = subprocess.Popen([program, *command[1:]], cwd=ROOT, env=environment())
     while True:
@@ -125,6 +156,29 @@ def run(command: list[str]) -> None:
             continue  # The child got the same signal and ends by itself, saving its work.
     if code:
         raise subprocess.CalledProcessError(code, command)
+
+
+def say(text: str) -> None:
+    """Prints a line; nobody reading does not end the work."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
+def shown(command: Iterable[object]) -> str:
+    """`command` quoted as this system's shell reads it."""
+    words = list(map(str, command))
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def is_watched() -> bool:
+    """Whether somebody looks on, who wants to see progress; a log wants to be short."""
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("CI") != "true"
+
+
+def install(*arguments: str) -> None:
+    """Installs packages into .venv; raises CalledProcessError when it fails."""
+    say(f"+ {shown([PYTHON, '-m', 'pip', 'install', *arguments])}")
+    installing.install(str(PYTHON), arguments, environment(), watched=is_watched())
 
 
 def run_together(commands: list[str]) -> None:
@@ -139,7 +193,10 @@ def run_together(commands: list[str]) -> None:
 
 def environment() -> dict[str, str]:
     """The environment of every command: .venv first, and libpython where Rust tests find it."""
-    found = dict(os.environ, VIRTUAL_ENV=str(VENV), PYO3_PYTHON=str(PYTHON), PIP_QUIET="1")
+    found = dict(os.environ, VIRTUAL_ENV=str(VENV), PYO3_PYTHON=str(PYTHON))
+    found |= {"PIP_QUIET": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # Commands that are printed must be found by the user's shell, not by ours.
+    found.setdefault("TWISTERL_PATH", found.get("PATH", ""))
     found["PATH"] = os.pathsep.join([str(BIN), found.get("PATH", "")])
     library = Path(sys.base_prefix) / "lib"
     if sys.platform == "linux" and any(library.glob("libpython3*.so*")):
@@ -164,12 +221,14 @@ def set_up(requirements: list[str]) -> None:
         pins = REQUIREMENTS / f"{name}.txt"
         with Stamp(f"requirements-{name}", [pins]) as stamp:
             if stamp.is_stale:
+                say(what_is_installed(pins))
                 # Where torch is borrowed its neighbours are seen too, but not their commands.
                 again = ["--force-reinstall"] if BORROWED.exists() else []
-                run([str(PYTHON), "-m", "pip", "install", *again, "-r", str(pins)])
+                install(*again, "-r", str(pins))
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
-            run(["maturin", "develop", "--release", "--quiet"])
+            say("The engine is compiled: one to three minutes.")
+            run(["maturin", "develop", "--release", *([] if is_watched() else ["--quiet"])])
 
 
 def set_up_mojo() -> None:
@@ -179,7 +238,14 @@ def set_up_mojo() -> None:
     pins = REQUIREMENTS / "mojo.txt"
     with Stamp("requirements-mojo", [pins]) as stamp:
         if stamp.is_stale:
-            run([str(PYTHON), "-m", "pip", "install", "-r", str(pins)])
+            say(what_is_installed(pins))
+            install("-r", str(pins))
+
+
+def what_is_installed(pins: Path) -> str:
+    """What a file of requirements says of itself at its top, its size included."""
+    lines = pins.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line.lstrip("# ") for line in lines if line.startswith("#"))
 
 
 class Stamp:
@@ -222,8 +288,8 @@ def install_torch() -> None:
         return
     if chosen or not (torch_version(PYTHON) or borrow_torch()):
         if not chosen and sys.platform == "linux" and platform.machine() == "x86_64":
-            print(CUDA_NOTICE, flush=True)
-        run([str(PYTHON), "-m", "pip", "install", *shlex.split(chosen or TORCH)])
+            say(CUDA_NOTICE)
+        install(*shlex.split(chosen or TORCH))
     stamp.write_text(chosen)
 
 
@@ -232,7 +298,7 @@ def borrow_torch() -> bool:
     found = torch_version(Path(sys.executable))
     if not found or tuple(map(int, found[0].split(".")[:2])) < OLDEST_TORCH:
         return False
-    print(f"using torch {found[0]} of {sys.executable}")
+    say(f"using torch {found[0]} of {sys.executable}")
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.check_output([str(PYTHON), "-c", code], text=True).strip()
     (Path(packages) / "borrowed_torch.pth").write_text(found[1] + "\n")
@@ -295,19 +361,25 @@ def needs() -> list[Need]:
 
 
 def doctor() -> int:
+    """Says what is there, what is to come and what is missing; 1 if the user must act."""
     checks = needs()
     torch = torch_version(PYTHON)
-    later = "make build installs it"
     for tool, component in (("cargo-fmt", "rustfmt"), ("cargo-clippy", "clippy")):
         checks.append((bool(shutil.which(tool)), component, f"rustup component add {component}"))
-    checks += [
-        (PYTHON.exists(), ".venv", later),
-        (torch is not None, f"torch {torch[0]}" if torch else "torch in .venv", later),
-        (bool(extension()), "the compiled extension", later),
-        (bool(output(str(PYTHON), "-c", "import twisterl; print(1)")), "import twisterl", later),
+    installed = [
+        (PYTHON.exists(), ".venv"),
+        (torch is not None, f"torch {torch[0]}" if torch else "torch in .venv"),
+        (bool(extension()), "the compiled extension"),
+        (bool(output(str(PYTHON), "-c", "import twisterl; print(1)")), "import twisterl"),
     ]
     for found, what, fix in checks:
         print(f"ok       {what}" if found else f"missing  {what}\n         fix: {fix}")
+    for found, what in installed:
+        print(
+            f"ok       {what}"
+            if found
+            else f"to come  {what}: make train or make build installs it"
+        )
     return 0 if all(found for found, _, _ in checks) else 1
 
 

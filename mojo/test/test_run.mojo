@@ -62,7 +62,7 @@ def test_evaluation_does_not_depend_on_threads() raises:
 def trained(num_steps: Int, folder: String, resume: String) raises -> Run[Tiles, 32]:
     """A run of that many iterations."""
     var config = config_of(num_steps)
-    var run = Run[Tiles, 32](config^, Options("", "{}", 2, 0, resume, -1, folder))
+    var run = Run[Tiles, 32](config^, Options("", "{}", 2, 0, resume, -1, folder, "train_puzzle.mojo"))
     run.start_from(resume)
     assert_equal(run.learn(), 0)
     return run^
@@ -118,7 +118,7 @@ def test_a_model_starts_a_run() raises:
     with TemporaryDirectory() as folder:
         var first = trained(1, folder + "/first", "")
         var config = config_of(0)
-        var run = Run[Tiles, 32](config^, Options("", "{}", 1, 0, "", -1, folder))
+        var run = Run[Tiles, 32](config^, Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo"))
         run.start_from(folder + "/first/" + LAST)
         assert_equal(run.strategy.weights, first.strategy.weights)
         assert_equal(run.strategy.generation, 0)
@@ -127,7 +127,7 @@ def test_a_model_starts_a_run() raises:
         with assert_raises(contains="does not fit the config"):
             run.restore(folder + "/first/" + LAST)
         var config2 = config_of(0)
-        var wider = Run[Tiles, 64](config2^, Options("", "{}", 1, 0, "", -1, folder))
+        var wider = Run[Tiles, 64](config2^, Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo"))
         with assert_raises(contains="does not fit the config"):
             wider.start_from(folder + "/first")
 

@@ -18,7 +18,7 @@ from .metrics import METRICS, Metrics
 from .network import Layout
 from .optimizer import Decline
 from .puzzle import Settings
-from .terminal import ProgressLine, clock, fixed, percent
+from .terminal import ProgressLine, clock, fixed, percent, quoted_word
 from .tiles import Tiles
 from .weights import Tensors, policy_tensors, policy_weights
 
@@ -52,6 +52,8 @@ struct Options(Copyable, Movable):
     """In place of the config's; -1: none."""
     var folder: String
     """Where the run is saved."""
+    var program: String
+    """The source of the program, as seen from the current folder."""
 
 
 struct Run[T: Tiles, hidden: Int](Movable):
@@ -316,7 +318,7 @@ struct Run[T: Tiles, hidden: Int](Movable):
                 break
         line.close()
         self.save()
-        print("saved", self.options.folder + "/" + LAST)
+        print(self.farewell(status))
         return status
 
     def say_where_the_schedule_ends(self):
@@ -335,6 +337,26 @@ struct Run[T: Tiles, hidden: Int](Movable):
                 optimizer.rate * optimizer.final_ratio,
                 "- algorithm.training.lr_schedule.num_iterations can be larger",
             )
+
+    def farewell(self, status: Int) -> String:
+        """Where the run is saved, and the command to go on with.
+
+        Args:
+            status: The exit status; 130 after Ctrl-C.
+
+        Returns:
+            A line; its command can be pasted into a shell.
+        """
+        var folder = quoted_word(self.options.folder)
+        var next = String("try: twisterl eval ", folder)
+        if status != 0:
+            next = String(
+                "go on with: mojo run ",
+                quoted_word(self.options.program),
+                " --resume ",
+                folder,
+            )
+        return String("saved in ", self.options.folder, "; ", next)
 
     def iterate(mut self) raises -> Generation:
         """Plays the generations of one iteration; the last one.

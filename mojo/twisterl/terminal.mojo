@@ -2,6 +2,24 @@
 
 from std.ffi import c_int, external_call
 
+from .interrupt import F_GETFD
+
+comptime SIGPIPE = 13
+"""Number of the signal that a write sends which nobody reads any more."""
+
+
+def keep_streams():
+    """From now on what is printed is lost where nobody reads it, and nothing else is: `print` ends
+    the process where the output is closed, and so does the signal of a closed pipe."""
+    var nowhere = String("/dev/null")
+    for descriptor in range(3):
+        if external_call["fcntl", c_int](c_int(descriptor), c_int(F_GETFD)) < 0:
+            # It gets the lowest number that is free, which is this one.
+            _ = external_call["creat", c_int](
+                nowhere.as_c_string_span().ptr(), c_int(0o666)
+            )
+    _ = external_call["sigignore", c_int](c_int(SIGPIPE))
+
 
 struct ProgressLine(Movable):
     """Writes lines; on a terminal each replaces the one before."""
@@ -23,7 +41,8 @@ struct ProgressLine(Movable):
             line: Text without a line end.
         """
         if self.live:
-            print("\r\x1b[2K", line, sep="", end="", flush=True)
+            # Not wrapped: a second row would stay when the line is redrawn.
+            print("\r\x1b[2K\x1b[?7l", line, "\x1b[?7h", sep="", end="", flush=True)
             self.is_open = True
         else:
             print(line, flush=True)
@@ -33,6 +52,31 @@ struct ProgressLine(Movable):
         if self.is_open:
             print(flush=True)
             self.is_open = False
+
+
+def quoted_word(text: String) -> String:
+    """`text` as one word of a shell's command line.
+
+    Args:
+        text: A path, say.
+
+    Returns:
+        The text itself where a shell takes it for one word, else quoted.
+    """
+    comptime PLAIN = "@%+=:,./-_"
+    var is_plain = text != ""
+    var quoted = String("'")
+    for character in text.codepoint_slices():
+        var byte = character.as_bytes()[0]
+        is_plain = is_plain and (
+            character in PLAIN
+            or (ord("0") <= Int(byte) <= ord("9"))
+            or (ord("a") <= Int(byte) <= ord("z"))
+            or (ord("A") <= Int(byte) <= ord("Z"))
+        )
+        # A quote ends the quotes, and stands in quotes of the other kind.
+        quoted += "'\"'\"'" if character == "'" else String(character)
+    return text if is_plain else quoted + "'"
 
 
 def fixed(value: Float64, digits: Int) -> String:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import contextlib
 import logging
 import os
 import sys
@@ -12,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from twisterl import streams
 from twisterl.faults import ConfigError, nearest
 
 EPILOG = """\
@@ -38,6 +38,13 @@ class _Parser(argparse.ArgumentParser):
             hint = f"did you mean {match}?" if match else f"the commands are {', '.join(COMMANDS)}"
             message = f"unknown command {name}; {hint}"
         self.exit(2, f"error: {message}\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse would keep to itself that nothing could be written.
+        if file is sys.stdout:
+            print(message, end="")
+        else:
+            streams.complain(message.rstrip("\n"))
 
 
 def _module(command: str) -> Any:
@@ -77,24 +84,17 @@ def _parser(program: str, command: str | None) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Runs a command line; the exit status is 2 for wrong input, 1 for a failure at work."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] not in COMMANDS:
-        _parser("twisterl", None).parse_args(words or ["--help"])
-        return 0
-    command = words[0]
     # Idle OpenMP threads that spin slow every other thread tenfold once the cores are all taken.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        status = _run(command, words[1:], program or f"twisterl {command}")
-        sys.stdout.flush()
+        return _run(words, program)
     except BrokenPipeError:
-        status = 0
+        return 0
     except KeyboardInterrupt as interrupt:
-        status = getattr(interrupt, "exit_status", 130)
+        return getattr(interrupt, "exit_status", 130)
     except Exception as error:
-        status = _failure(error)
-    _silence_closed_stdout()
-    return status
+        return _failure(error)
 
 
 def entry(words: Sequence[str] | None = None, program: str | None = None) -> NoReturn:
@@ -102,16 +102,21 @@ def entry(words: Sequence[str] | None = None, program: str | None = None) -> NoR
 
     Python would go on to unload torch's libraries one by one, which takes longer than saving a run.
     """
-    status = main(words, program)
+    streams.prepare()
+    try:
+        status = main(words, program)
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
+    os._exit(streams.finish(status))
 
 
-def _run(command: str, words: list[str], program: str) -> int:
-    parser = _parser(program, command)
+def _run(words: list[str], program: str | None) -> int:
+    if not words or words[0] not in COMMANDS:
+        _parser("twisterl", None).parse_args(words or ["--help"])
+        return 0
+    command = words.pop(0)
+    parser = _parser(program or f"twisterl {command}", command)
     module = _module(command)
     # A board may stand after options, away from the run folder.
     parse = parser.parse_known_args if command == "train" else parser.parse_known_intermixed_args
@@ -146,7 +151,7 @@ def _failure(error: Exception) -> int:
         text, status = text or "out of memory", 1
     else:
         raise error
-    print(f"error: {text}", file=sys.stderr)
+    streams.complain(f"error: {text}")
     return status
 
 
@@ -163,14 +168,6 @@ def _is_of_others(error: Exception) -> bool:
         if package not in known - {"__main__"} and not frame.f_code.co_filename.startswith(ours):
             return True
     return False
-
-
-def _silence_closed_stdout() -> None:
-    """Keeps Python from complaining at exit that nobody reads stdout any more."""
-    try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -363,7 +363,11 @@ class ESOptimizer(Section):
 
 
 class Evaluation(Section):
-    """`num_episodes` episodes; each is solved if one of `num_searches` tries solves it."""
+    """`num_episodes` episodes; each is solved if one of `num_searches` tries solves it.
+
+    With AZ, `C`, `max_expand_depth`, `root_selection` and `gamma` are those of `collecting` where
+    they are not given.
+    """
 
     num_episodes: Count = Field(100, description="starts")
     deterministic: bool = Field(True, description="the likeliest action, or one drawn")
@@ -480,6 +484,8 @@ ALGORITHMS: dict[str, type[_Algorithm]] = {
 
 # States of one search tree, at most: those of `num_mcts_searches + 1` visits.
 MOST_TREE_STATES = 1 << 22
+# What a tree search goes by besides its number of simulations, as AZ's collection and `evals` say.
+TREE_RULES = ("C", "max_expand_depth", "root_selection", "gamma")
 # Below a Gumbel root a tree is kept until it holds the simulations of so many moves.
 KEPT_MOVES = 4
 
@@ -498,24 +504,6 @@ DEFAULT_EVALS = {
     "RandomWalk": ["ppo_deterministic", "ppo_1", "beam_64"],
     "ES": ["ppo_deterministic"],
 }
-
-
-def by_what_learned(collecting: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """How a network that `collecting` has taught is played: as asked, unless only values learned.
-
-    Those, of ES with the player "value", lead a beam, and the untrained policy decides between
-    equal values only.
-
-    Raises:
-        ValueError: only values have learned, and play by the policy is asked for.
-    """
-    if collecting.get("player") != "value":
-        return asked
-    by_policy = asked.get("deterministic") or asked.get("num_mcts_searches")
-    if by_policy or asked.get("strategy") not in (None, "beam"):
-        problem = "expected beam as the strategy: this run has learned values, not its policy"
-        raise ValueError(problem)
-    return {"beam_width": 64, "beam_value_weight": 1e6, **asked, "strategy": "beam"}
 
 
 # The classes of this package: short name, kind, where it is, what its constructor takes.

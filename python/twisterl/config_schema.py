@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from twisterl import config
+from twisterl import config, shell, streams
 
 
 def schema() -> dict[str, Any]:
@@ -63,7 +63,9 @@ a config with all its defaults.
 
 The top has `env_cls`, `policy_cls` and `algorithm_cls`, each a name below or the dotted path of a
 class of your own, and `env`, `policy` and `algorithm` with their keys. Each entry of
-`algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to.
+`algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to. With AZ its
+`C`, `max_expand_depth`, `root_selection` and `gamma` default to those of `collecting`. What other
+commands play by default is in [search.md](search.md).
 """
 
 
@@ -142,7 +144,7 @@ def main(arguments: list[str]) -> int:
         elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:
             print(
                 f"{path} is not what twisterl.config says; run\n"
-                f"  python -m twisterl.config_schema --write {path}",
+                f"  {shell.line(['python', '-m', 'twisterl.config_schema', '--write', path])}",
                 file=sys.stderr,
             )
             status = 1
@@ -150,4 +152,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(streams.run(lambda: main(sys.argv[1:])))

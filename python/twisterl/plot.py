@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
+from twisterl import streams
 from twisterl.checkpoint import CURVE, METRICS, write_atomic
+from twisterl.display import count, duration
+
+Rows = list[dict[str, Any]]
+_POINTS: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.6}
+# Of what a training step tells.
+_NOT_LEARNED_FROM = ("lr", "kl", "clip_fraction", "entropy", "l2", "success")
 
 
-def read_metrics(run_path: str | Path) -> list[dict[str, Any]]:
+def read_metrics(run_path: str | Path) -> Rows:
     """The lines of `metrics.jsonl`; one cut off by a crash is left out."""
     rows = []
     for line in (Path(run_path) / METRICS).read_text(encoding="utf-8").splitlines():
@@ -34,42 +43,113 @@ def draw(run_path: str | Path) -> Path | None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(8, 6), dpi=110)
-    for name in {name: None for row in rows for name in row["evals"]}:
-        points = [(row["elapsed_s"], row["evals"][name]) for row in rows if name in row["evals"]]
-        times = [time for time, _ in points]
-        (line,) = above.plot(times, [e["success"] for _, e in points], label=name, linewidth=1.5)
-        bands = [(time, e["interval"]) for time, e in points if e["interval"]]
-        above.fill_between(
-            [time for time, _ in bands],
-            [interval[0] for _, interval in bands],
-            [interval[1] for _, interval in bands],
-            color=line.get_color(),
-            alpha=0.15,
-            linewidth=0,
-        )
-    above.set_ylim(-0.02, 1.02)
-    above.set_ylabel("solved (band: 95 %)")
-    if above.lines:
-        above.legend(loc="lower right", fontsize="small")
-    elapsed = [row["elapsed_s"] for row in rows]
-    # A difficulty of None, which bounds nothing, leaves a gap.
-    difficulties = [
-        float("nan") if row["difficulty"] is None else row["difficulty"] for row in rows
-    ]
-    below.step(elapsed, difficulties, where="post")
-    below.set_ylabel("difficulty")
-    below.set_xlabel("training time in seconds")
-    for axis in (above, below):
-        axis.grid(alpha=0.3)
-    figure.suptitle(f"{Path(run_path).name}: {rows[-1]['total_steps']:,} steps")
-    figure.tight_layout()
+    panels = [_solved, *(panel for panel in (_length, _difficulty, _training) if panel(None, rows))]
+    # A difficulty that rises tells more than losses do.
+    del panels[3:]
+    shape: dict[str, Any] = {"figsize": (8, 1.2 + 2.1 * len(panels)), "dpi": 110}
+    figure, axes = pyplot.subplots(len(panels), 1, sharex=True, squeeze=False, **shape)
+    for panel, axis in zip(panels, axes[:, 0], strict=True):
+        panel(axis, rows)
+        axis.margins(x=0.02)
+        axis.grid(color="0.88")
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[-1, 0].set_xlabel("training time in seconds")
+    axes[0, 0].set_title(_title(Path(run_path), rows), loc="left", parse_math=False)
+    figure.align_ylabels()
     picture = io.BytesIO()
-    figure.savefig(picture, format="png")
+    with warnings.catch_warnings():
+        # A name may be in letters that the font lacks: it shows boxes.
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.tight_layout()
+        figure.savefig(picture, format="png")
     pyplot.close(figure)
     target = Path(run_path) / CURVE
     write_atomic(target, picture.getvalue())
     return target
+
+
+# A panel draws itself on an axis; without one it says whether it has anything to show.
+
+
+def _solved(axis: Any, rows: Rows) -> bool:
+    if axis is not None:
+        for name in _evaluations(rows):
+            found = _of(rows, name)
+            shares = [100 * e["success"] for _, e in found]
+            axis.plot([time for time, _ in found], shares, label=name, **_POINTS)
+            bands = [(time, e["interval"]) for time, e in found if e.get("interval")]
+            axis.fill_between(
+                [time for time, _ in bands],
+                [100 * low for _, (low, _) in bands],
+                [100 * high for _, (_, high) in bands],
+                alpha=0.18,
+                linewidth=0,
+            )
+        axis.set(ylim=(-3, 103), ylabel="solved, %\n(band: 95 % interval)")
+        if axis.lines:
+            axis.legend(loc="lower right", title="evaluation")
+    return True
+
+
+def _length(axis: Any, rows: Rows) -> bool:
+    lines = {
+        name: [(time, e["mean_length"]) for time, e in _of(rows, name) if e.get("mean_length")]
+        for name in _evaluations(rows)
+    }
+    if axis is not None:
+        for line in lines.values():
+            # Also where there is none, so that a colour is one evaluation's in every panel.
+            axis.plot(*zip(*line, strict=True) if line else ([], []), **_POINTS)
+        axis.set_ylabel("moves,\nmean of the solved")
+        axis.set_ylim(bottom=0)
+    return any(lines.values())
+
+
+def _difficulty(axis: Any, rows: Rows) -> bool:
+    # A difficulty of None, which bounds nothing, leaves a gap.
+    difficulties = [
+        float("nan") if row["difficulty"] is None else row["difficulty"] for row in rows
+    ]
+    if axis is not None:
+        axis.step(_times(rows), difficulties, where="post", color="0.3")
+        axis.set_ylabel("difficulty")
+        axis.set_ylim(bottom=0)
+    return len({row["difficulty"] for row in rows}) > 1
+
+
+def _training(axis: Any, rows: Rows) -> bool:
+    names = [name for name in rows[-1].get("losses", {}) if name not in _NOT_LEARNED_FROM]
+    if axis is not None:
+        times = _times(rows)
+        for name in names:
+            values = [row["losses"].get(name, float("nan")) for row in rows]
+            axis.plot(times, values, label=name.replace("_", " "), linewidth=1.4)
+        axis.set_ylabel("loss" if "total" in names else "reward of an episode")
+        axis.legend(ncols=len(names))
+        axis.margins(y=0.15)
+    return bool(names)
+
+
+def _evaluations(rows: Rows) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row["evals"]))
+
+
+def _of(rows: Rows, name: str) -> list[tuple[float, dict[str, Any]]]:
+    """When the evaluation of that name was made, and what it found."""
+    return [(row["elapsed_s"], row["evals"][name]) for row in rows if name in row["evals"]]
+
+
+def _times(rows: Rows) -> list[float]:
+    return [row["elapsed_s"] for row in rows]
+
+
+def _title(run: Path, rows: Rows) -> str:
+    last = rows[-1]
+    done = f"{last['iteration'] + 1:,} iterations, {count(last['total_steps'])} steps"
+    # Its bytes may be no text.
+    name = os.fsencode(run.resolve().name).decode(errors="replace")
+    return f"{name}: {done}, {duration(last['elapsed_s'])}"
 
 
 def main() -> int:
@@ -81,11 +161,11 @@ def main() -> int:
     try:
         drawn = draw(run)
     except OSError as error:
-        print(f"error: {error.filename or run}: {error.strerror}", file=sys.stderr)
+        streams.complain(f"error: {error.filename or run}: {error.strerror}")
         return 2
     print(drawn if drawn else "no metrics yet")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(streams.run(main))

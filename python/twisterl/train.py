@@ -69,6 +69,7 @@ class Training:
         resolve_run(self.config, source)
         self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
         self._overwrites = options.overwrite or (options.rerun and self._holds_this_run())
+        _require_text(os.fspath(self.folder.path))
         require_free(self.folder.path)
         self.folder.require_usable(resume=options.resume, overwrite=self._overwrites)
         if options.resume and options.load_checkpoint_path:
@@ -178,6 +179,15 @@ def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
     )
     if wait:
         child.wait()
+
+
+def _require_text(path: str) -> None:
+    """Raises `ConfigError` for a name that is no text, which TensorBoard cannot write to."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        problem = f"got {path!r}; expected a name that is text in UTF-8"
+        raise ConfigError([Fault("--run_path", problem)], "command line") from error
 
 
 def _require_starts(algorithm: Any) -> None:

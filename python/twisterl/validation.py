@@ -136,6 +136,8 @@ def _resolve_algorithm(
     checked = _validated(models.ALGORITHMS[name], raw, path, faults, keep_unknown)
     if checked is None:
         return raw
+    if name == "AZ":
+        _search_as_taught(checked)
     resolved = checked.model_dump(by_alias=True)
     training, optimizer = checked.training, checked.optimizer
     # Given keys only, beside lr: a subclass may choose an optimizer without betas.
@@ -185,6 +187,15 @@ def _choose_evaluations(name: str, raw: dict[str, Any], path: str) -> Iterator[F
         key: {**models.PRESETS.get(key, {}), **value} if isinstance(value, dict) else value
         for key, value in evals.items()
     }
+
+
+def _search_as_taught(checked: Any) -> None:
+    """Evaluations search by the rules of the collection, where they do not name others."""
+    for evaluation in checked.evals.values():
+        for rule, field in models.Evaluation.model_fields.items():
+            is_rule = (field.alias or rule) in models.TREE_RULES
+            if is_rule and rule not in evaluation.model_fields_set:
+                setattr(evaluation, rule, getattr(checked.collecting, rule))
 
 
 def _not_greedy(checked: Any, path: str) -> Iterator[Fault]:

@@ -88,7 +88,7 @@ class Port:
             cwd=self.root,
             env=found | self.variables,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         if done.returncode:

@@ -1,6 +1,5 @@
 """The command line: what it does, what it says, and how it ends."""
 
-import io
 import json
 import os
 import re
@@ -534,18 +533,6 @@ def test_wrong_searches(run_dir, capsys, words, said):
     assert said in refused(capsys, "solve", run_dir, "1 0 2 3", *words)
 
 
-def test_animation(run_dir, capsys, monkeypatch):
-    words = ["solve", str(run_dir), "3 2 1 0", "--optimal", "--animate", "--delay", "0"]
-    assert cli.main(words) == 0
-    plain = capsys.readouterr().out
-    assert plain.count("┌") == 7 and "\x1b" not in plain
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert cli.main(words) == 0
-    drawn = capsys.readouterr().out
-    # A picture of 2 x 2 has 5 lines, and from the first move on its name above.
-    assert drawn.count("\x1b[5A\x1b[J") == 1 and drawn.count("\x1b[6A\x1b[J") == 5
-
-
 @pytest.mark.parametrize(
     ("board", "said"),
     [
@@ -558,35 +545,6 @@ def test_animation(run_dir, capsys, monkeypatch):
 )
 def test_wrong_boards(run_dir, capsys, board, said):
     assert said in refused(capsys, "solve", run_dir, board)
-
-
-def test_play(run_dir):
-    answers = "h\np\nx\nu\nu\nn\nd\nq\n"
-    done = subprocess.run(
-        [sys.executable, "-m", "twisterl.cli", "play", str(run_dir), "--seed", "1"],
-        input=answers, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "the policy would go" in done.stdout and "nothing to undo" in done.stdout
-    alone = subprocess.run(
-        [sys.executable, "-m", "twisterl.cli", "play", "--width", "2", "--height", "2"],
-        input="h\n", capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert alone.returncode == 0 and "no policy to ask" in alone.stdout
-
-
-def played(monkeypatch, capsys, words, answers):
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
-    assert cli.main(["play", *words]) == 0
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_every_environment_can_be_played(name, monkeypatch, capsys):
-    label = getattr(envs, name)(**REGISTRY["env_cls"][name][1]().model_dump()).action_names()[1]
-    out = played(monkeypatch, capsys, ["--env", name, "--seed", "3"], [label, "1", "u", "x", "n"])
-    assert out.count("moves: ") == 6
-    assert "moves: 1" in out or f"{label} is impossible here" in out
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -614,17 +572,6 @@ def test_every_environment_is_trained_judged_and_solved(name, small, tmp_path, c
     assert env.success()
 
 
-def test_playing_takes_arguments(monkeypatch, capsys):
-    words = ["--env", "LightsOut", "width=2", "height=2", "--seed", "0"]
-    out = played(monkeypatch, capsys, words, ["0,0", "0,0", "q"])
-    boards = re.findall(r"((?:[#.] [#.]\n)+)moves: ", out)
-    # Pressed twice, it is what it was.
-    assert len(boards) == 3 and boards[0] == boards[2] != boards[1]
-    assert "width" in refused(capsys, "play", "--env", "LightsOut", "width=99")
-    assert "did you mean" in refused(capsys, "play", "--env", "LightOut")
-    assert "RUN_DIR" in refused(capsys, "play", "some_run", "width=3")
-
-
 def test_bench(capsys):
     words = ["bench", "--width", "2", "--height", "2", "--num_episodes", "16", "--difficulty", "2"]
     assert cli.main([*words, "--json"]) == 0
@@ -648,24 +595,3 @@ def test_unknown_command(capsys):
         cli.main(["trian"])
     assert ended.value.code == 2
     assert "did you mean train?" in capsys.readouterr().err
-
-
-def test_live_display_draws():
-    from rich.console import Console
-    from twisterl.display import LiveDisplay
-    from twisterl.rl.evaluation import Evaluation
-    from twisterl.rl.progress import Progress
-
-    console = Console(force_terminal=True, width=100, record=True)
-    display = LiveDisplay(console, True, "title")
-    display(
-        Progress(
-            iteration=4, total_iterations=10, difficulty=3, next_difficulty=4, success=0.8,
-            reward=0.5, evaluations={"ppo_1": Evaluation(0.8, 0.5, 100, 7.0)},
-            losses={"policy": 0.1}, times={"total": 2.0}, num_steps=1000, total_steps=5000,
-            elapsed_s=10.0, improved=True,
-        )
-    )  # fmt: skip
-    console.print(display)
-    text = console.export_text()
-    assert "5 of 10" in text and "500/s" in text and "time left" in text and "80.0%" in text

@@ -91,14 +91,14 @@ def test_what_learned_values_plays_by_values(tmp_path, capsys):
     weights["value.0.weight"][0, 0] = 1
     weights["action.0.bias"][0] = 50
     save_file(weights, file)
-    board = "3 1 2 4 5 0 6 7 8"
-    run = [str(tmp_path / "run"), board, "--checkpoint", "last", "--beam_width", "1"]
+    board = "3 1 2 4 7 5 0 6 8"
+    run = [str(tmp_path / "run"), board, "--checkpoint", "last", "--beam_width", "2"]
     assert cli.main(["solve", *run]) == 0
-    assert "solved in 3 moves" in capsys.readouterr().out
+    assert "solved in 4 moves" in capsys.readouterr().out
     assert cli.main(["solve", *run, "--strategy", "sample"]) == 2
     assert "--strategy: expected beam" in capsys.readouterr().err
     algorithm = utils.prepare_algorithm(config, None, str(file))
-    assert len(algorithm.solve([int(tile) for tile in board.split()], beam_width=1)) == 3
+    assert len(algorithm.solve([int(tile) for tile in board.split()], beam_width=2)) == 4
     with pytest.raises(ValueError, match="expected beam"):
         algorithm.solve([int(tile) for tile in board.split()], strategy="greedy")
 

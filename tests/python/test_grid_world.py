@@ -3,6 +3,7 @@
 import importlib.machinery
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -130,3 +131,21 @@ def test_its_config_trains(package, tmp_path):
     metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert len(metrics) == 25
     assert metrics[-1]["evals"]["uniform"]["success"] > 0.5
+
+
+def test_it_is_played_in_the_terminal(package):
+    paths = [str(package), str(Path(twisterl.__file__).parents[1])]
+    command = [sys.executable, "-m", "twisterl", "play", "--env", "grid_world.GridWorld"]
+    played = subprocess.run(
+        [*command, "size=4", "--seed", "3"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        input="0\n1\n2\n3\nu\nn\nq\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert played.returncode == 0, played.stderr
+    states = re.findall(r"^state (\d+ \d+)\nmoves: (\d)$", played.stdout, re.MULTILINE)
+    moved = [after for after in states if int(after[1]) > 0]
+    assert moved and states[0][0] != moved[0][0]
+    assert states[-1][1] == "0"

@@ -222,7 +222,7 @@ def test_the_commands_play_as_the_run_was_judged(walking, tmp_path, capsys):
     wider = judged("--strategy", "beam", "--beam_width", "7")
     assert wider["beam_width"] == 7
     greedy = judged("--deterministic")
-    assert greedy["strategy"] is None and "beam_width" not in greedy
+    assert greedy["strategy"] == "greedy"
     assert judged("--num_mcts_searches", "3")["strategy"] == "mcts"
     words = ["solve", run, "3 2 1 0", "--beam_width", "1000"]
     assert cli.main([*words, "--node_limit", "2"]) == 1

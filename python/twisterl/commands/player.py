@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from twisterl.build import load_player
 from twisterl.checkpoint import BASE_CONFIG, RunFolder
-from twisterl.config import by_what_learned
+from twisterl.config import Evaluation
 from twisterl.faults import ConfigError, Fault
 from twisterl.strict_json import read_json
 from twisterl.trust import may_import
+from twisterl.validation import check_section
 
-# Of each move of mcts where no number is given.
-DEFAULT_SIMULATIONS = 100
-# The strategies that search, with what an evaluation says of them alone.
-SEARCHES = {"mcts": ("num_mcts_searches",), "beam": ("beam_width", "beam_value_weight")}
-TREE_RULES = ("C", "max_expand_depth", "root_selection", "gamma")
+# Of a board that is to be solved by a policy that plays by chance.
+TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,10 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_search_options(parser: argparse.ArgumentParser) -> None:
-    """The strategies and their bounds, as in an entry of a config's `evals`."""
+def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
+    """How to play, as in an entry of a config's `evals`; `judged` says what the default is."""
     add = parser.add_argument
-    add("--strategy", metavar="NAME", help="greedy, sample, mcts or beam (default: as the run "
-        "was judged if that is a search, greedy for ES, else sample)")  # fmt: skip
+    add("--strategy", metavar="NAME", help=f"greedy, sample, mcts or beam (default: {judged})")
     add("--num_mcts_searches", "--num-mcts-searches", type=int, metavar="N",
         help="simulations before each move of mcts")  # fmt: skip
     add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")
@@ -85,54 +83,56 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         help="what a value adds to a path's log-probability in beam")  # fmt: skip
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
+    add("--num_cores", "--num-cores", type=int, metavar="N", help="threads")
 
 
-def search_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given; the strategy and the limits, null where none was."""
-    always = ("strategy", "time_limit_s", "node_limit")
-    given = {name: getattr(arguments, name) for name in always}
-    for name in ("num_mcts_searches", "beam_width", "beam_value_weight"):
-        if getattr(arguments, name) is not None:
-            given[name] = getattr(arguments, name)
+def asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given of those that an entry of `evals` has.
+
+    Raises `ConfigError` for a value that no entry may have.
+    """
+    options = {key: getattr(arguments, key, None) for key in _keys()}
+    given = {key: v for key, v in options.items() if v is not None and v is not False}
+    check_section(Evaluation, given, "--", "command line")
     return given
 
 
-def searched_as_trained(config: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """What was not asked for, as the run was judged and taught.
+def _keys() -> list[str]:
+    return [field.alias or name for name, field in Evaluation.model_fields.items()]
 
-    If the evaluation that the run's progress was judged by is a search, that strategy is the one
-    where none is asked for, with its numbers. Trees follow the rules of the search that taught the
-    run, if one did. Evolution's policies play greedily; its values as `by_what_learned` says.
 
-    Raises:
-        ConfigError: only values have learned, and the policy is asked for.
-    """
-    algorithm = config["algorithm"]
-    # An algorithm of another package may have neither section.
-    collecting = algorithm.get("collecting", {})
+def played(play: Callable[..., dict[str, Any]], *arguments: Any, **more: Any) -> dict[str, Any]:
+    """What `play`, a function of `twisterl.strategy`, says; `ConfigError` for what it refuses."""
     try:
-        asked = by_what_learned(collecting, asked)
+        return play(*arguments, **more)
     except ValueError as error:
         raise ConfigError([Fault("--strategy", str(error))], "command line") from error
-    metric = algorithm.get("learning", {}).get("diff_metric")
-    judged = algorithm.get("evals", {}).get(metric, {})
-    taught = "mcts" if judged.get("num_mcts_searches") else judged.get("strategy")
-    strategy = asked["strategy"]
-    if strategy is None and asked.get("num_mcts_searches"):
-        strategy = "mcts"
-    elif strategy is None and taught in SEARCHES and not asked["deterministic"]:
-        strategy = taught
-    elif strategy is None and collecting.get("player") == "policy":
-        # Evolution has only ever seen what the largest logit does.
-        strategy = "greedy"
-    known: dict[str, Any] = {}
-    if strategy == "mcts":
-        if "num_mcts_searches" in collecting:
-            known = {name: collecting[name] for name in TREE_RULES}
-        known["num_mcts_searches"] = DEFAULT_SIMULATIONS
-    if strategy == taught and taught in SEARCHES:
-        known.update({name: judged[name] for name in SEARCHES[taught]})
-    return {**known, **asked, "strategy": strategy}
+
+
+def require_delay(seconds: float) -> None:
+    """Raises `ConfigError` for a --delay that nobody would wait for."""
+    if not 0 <= seconds <= 60:
+        problem = f"got {seconds}; expected 0 to 60 seconds"
+        raise ConfigError([Fault("--delay", problem)], "command line")
+
+
+def play_name(play: dict[str, Any]) -> str:
+    """How the arguments of a solution or evaluation are called in a line."""
+    name = play["strategy"]
+    if name == "beam":
+        return f"beam {play['beam_width']}"
+    if name == "mcts":
+        name = f"mcts {play['num_mcts_searches']}"
+    return name + (f", best of {play['num_searches']}" if play["num_searches"] > 1 else "")
+
+
+def draws_uniformly(env: Any) -> bool:
+    """Whether `env` can draw any state that can be solved, and tell it."""
+    try:
+        env.random_state(0)
+    except (AttributeError, ValueError):
+        return False
+    return True
 
 
 def action_names(env: Any) -> list[str]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from twisterl import streams
 from twisterl.faults import ConfigError, Fault, shown
 
 DESCRIPTION = "Solve one board with a trained policy, or exactly."
@@ -30,6 +31,7 @@ exit status: 0 solved, 1 not found, 2 no such board, or one that no moves can so
 # For telling how far a solution is from the optimum, nothing else depends on it.
 _GAP_STATES = 1_000_000
 _GAP_TIME_S = 5.0
+_LIMITS = ("time_limit_s", "node_limit")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +42,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     player.add_checkpoint(parser)
     add("--optimal", action="store_true", help="a shortest solution, proven; needs no policy")
     add("--env", metavar="NAME", help="with --optimal: an environment and its KEY=VALUE arguments")
-    add("--num_searches", "--num-searches", type=int, default=100, metavar="N", help="tries")
+    add("--num_searches", "--num-searches", type=int, metavar="N",
+        help=f"tries (default: {player.TRIES} by sample)")  # fmt: skip
     add("--deterministic", action="store_true", help="one try, the most likely move each time")
-    player.add_search_options(parser)
+    player.add_search_options(parser, "as the run was judged if that is a search, greedy for "
+        "ES, else sample")  # fmt: skip
     add("--seed", type=int, default=0, metavar="S")
     add("--show", action="store_true", help="print the boards on the way")
     add("--animate", action="store_true", help="play the solution in the terminal")
@@ -53,20 +57,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.build import load_env
     from twisterl.commands import player
-    from twisterl.config import Evaluation
     from twisterl.signals import interruptible
+    from twisterl.strategy import to_solve
     from twisterl.twisterl import collector
-    from twisterl.validation import check_section
 
-    asked = {
-        "num_searches": 1 if arguments.deterministic else arguments.num_searches,
-        "seed": arguments.seed,
-        "deterministic": arguments.deterministic,
-        **player.search_options(arguments),
-    }
-    check_section(Evaluation, asked, "--", "command line")
-    if not 0 <= arguments.delay <= 60:
-        raise _refused("--delay", f"got {arguments.delay}; expected 0 to 60 seconds")
+    asked = player.asked(arguments)
+    player.require_delay(arguments.delay)
     with interruptible():
         config, words, trust = _problem(arguments)
         # Before torch is loaded: a wrong board is told at once.
@@ -77,13 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
         actions: list[int] | None
         at_least: int | None
         if arguments.optimal:
-            limits: dict[str, Any] = {key: asked[key] for key in ("time_limit_s", "node_limit")}
+            limits: dict[str, Any] = {key: asked.get(key) for key in _LIMITS}
             actions, at_least = collector.OptimalSolver(env).solve(state, **limits)
             optimum = None if actions is None else at_least
         else:
             arguments.run = arguments.words[0]
             loaded = player.load(arguments)
-            asked = player.searched_as_trained(loaded.config, asked)
+            asked = player.played(to_solve, loaded.config["algorithm"], asked, player.TRIES)
             (success, _), found = collector.solve(env, loaded.policy, **asked)
             actions = found if success else None
             at_least = optimum = _optimum(env, state)
@@ -94,20 +90,22 @@ def run(arguments: argparse.Namespace) -> int:
             _print_solution(env, actions, optimum, size, arguments)
         elif arguments.optimal:
             problem = f"no solution is proven to be the shortest; it has at least {at_least} moves"
-            print(f"{problem}; more --time_limit_s or --node_limit may help", file=sys.stderr)
+            streams.complain(f"{problem}; more --time_limit_s or --node_limit may help")
         else:
-            print(_not_solved(asked), file=sys.stderr)
+            streams.complain(_not_solved(asked))
     return 1 if actions is None else 0
 
 
-def _not_solved(asked: dict[str, Any]) -> str:
+def _not_solved(play: dict[str, Any]) -> str:
     """What was tried, and what may help."""
-    limits = [f"--{name}" for name in ("time_limit_s", "node_limit") if asked[name] is not None]
+    limits = [f"--{name}" for name in _LIMITS if play[name] is not None]
     more = ["--num_searches"]
-    tried = f"in {asked['num_searches']} tries"
-    if asked["strategy"] == "beam":
+    tried = f"in {play['num_searches']} tries"
+    if play["strategy"] == "beam":
         more, tried = ["--beam_width"], "by beam search"
-    elif asked["strategy"] == "greedy" or asked["deterministic"]:
+    elif play["strategy"] == "mcts" and play["deterministic"]:
+        more, tried = ["--num_mcts_searches", *more], "by tree search"
+    elif play["strategy"] == "greedy":
         return "not solved by the most likely moves; --strategy sample or beam may help"
     return f"not solved {tried}; more {' or '.join(more + limits)} may help"
 
@@ -211,12 +209,13 @@ def _boards(
 
 def _animate(boards: Iterator[str], delay: float) -> None:
     """Draws each board over the one before; one below the other where there is no terminal."""
-    drawn = 0
+    over = ""
     for board in boards:
+        if over:
+            time.sleep(delay)
+        # The board before is erased and this one drawn by one write: none is seen in between.
+        sys.stdout.write(f"{over}{board}\n")
+        sys.stdout.flush()
         if sys.stdout.isatty():
-            if drawn:
-                # Up to the first line of the board before, and all below it erased.
-                print(f"\x1b[{drawn}A\x1b[J", end="")
-                time.sleep(delay)
-            drawn = board.count("\n") + 1
-        print(board, flush=True)
+            # Up to the first line of this board, and all below it erased.
+            over = f"\x1b[{board.count(chr(10)) + 1}A\x1b[J"

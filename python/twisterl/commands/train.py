@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from twisterl import shell
 from twisterl.faults import ConfigError, Fault
 from twisterl.signals import interruptible, signal_number
 
@@ -100,16 +101,16 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
         training.start()
         signals.save = algorithm.request_save
         begun_at = algorithm.iteration
-        display = make_display(
-            training.has_end, str(folder), algorithm.config["logging"]["log_freq"]
-        )
+        log_freq, evals = algorithm.config["logging"]["log_freq"], algorithm.config["evals"]
+        display = make_display(training.has_end, str(folder), log_freq, evals)
         try:
             with display:
                 training.learn(display)
         except KeyboardInterrupt:
             display.say(
                 f"ended by {signals.name} after {algorithm.iteration} iterations; saved in "
-                f"{folder}; go on with: twisterl train --resume --run_path {folder}"
+                f"{folder}; go on with: "
+                + shell.twisterl("train", "--resume", "--run_path", folder)
             )
             draw_curve(folder, wait=False)
             raise
@@ -130,4 +131,4 @@ def _summary(training: Any, begun_at: int) -> str:
         return f"{text}--num_steps makes it longer"
     if best is not None:
         text += f"; best at difficulty {level(best[0])}: success {best[1]:.2f}"
-    return f"{text}\nsaved in {folder}; try: twisterl eval {folder}"
+    return f"{text}\nsaved in {folder}; try: {shell.twisterl('eval', folder)}"

@@ -31,6 +31,7 @@ from twisterl.rl.progress import Progress
 from twisterl.rl.synced import Synced
 from twisterl.rl.watchers import Watcher, Watchers
 from twisterl.run_lock import RunLock
+from twisterl.strategy import to_solve
 from twisterl.tensors import CheckpointError
 
 if TYPE_CHECKING:
@@ -366,31 +367,35 @@ class Algorithm:
     def solve(
         self,
         state: Any,
-        deterministic: bool = False,
-        num_searches: int = 1,
-        num_mcts_searches: int = 0,
-        C: float = 2**0.5,
-        max_expand_depth: int = 1,
+        deterministic: bool | None = None,
+        num_searches: int | None = None,
+        num_mcts_searches: int | None = None,
+        C: float | None = None,
+        max_expand_depth: int | None = None,
         **options: Any,
     ) -> list[int] | None:
         """The actions that solve `state`, `[]` if it is solved, None if no search found any.
 
         Plays with the current weights; while `learn` runs, with those of its last iteration. May
-        be called from many threads.
+        be called from many threads. What is None or left out is as the run is judged, see
+        `twisterl.strategy.to_solve`: by the search of the entry of `evals` that `diff_metric`
+        names, with its numbers, else by actions drawn from the policy.
 
         Args:
+            deterministic: take the likeliest action every time; alone, without a search.
             options: `strategy` ("greedy", "sample", "mcts" or "beam"), `root_selection`, `gamma`,
-                `beam_width`, `beam_value_weight`, `time_limit_s` and `node_limit`, as in an entry
-                of `evals`.
+                `beam_width`, `beam_value_weight`, `time_limit_s`, `node_limit` and `num_cores`, as
+                in an entry of `evals`.
 
         Raises:
-            ValueError: `state` is no state of the environment, or an option is out of range.
+            ValueError: `state` is no state of the environment, an option is out of range, or
+                the policy is to play where only values have learned.
         """
         with self._env_lock:
             seed = self.config["seed"] + self._num_solves
             self._num_solves += 1
         policy = self._current_policy()
-        searches: dict[str, Any] = {
+        asked = {
             "deterministic": deterministic,
             "num_searches": num_searches,
             "num_mcts_searches": num_mcts_searches,
@@ -398,6 +403,7 @@ class Algorithm:
             "max_expand_depth": max_expand_depth,
             **options,
         }
+        searches = to_solve(self.config, asked)
         with self._env_lock:
             self.env.set_state(state)
             env = self.env.copy() if hasattr(self.env, "copy") else None

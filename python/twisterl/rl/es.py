@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from twisterl import config as models
-from twisterl import twisterl
+from twisterl import strategy, twisterl
 from twisterl.faults import ConfigError, Fault
 from twisterl.nn.policy import BasicPolicy
 from twisterl.rl import plan
@@ -116,8 +116,8 @@ class ES(Algorithm):
         Raises:
             ValueError: the value player is asked for more than greedy play.
         """
-        greedy = kwargs.get("deterministic", True) and not kwargs.get("num_mcts_searches")
-        if not greedy or kwargs.get("strategy") not in (None, "greedy"):
+        kwargs = strategy.entry(kwargs)
+        if strategy.name_of(kwargs) != "greedy":
             if self.config["collecting"]["player"] == "value":
                 raise ValueError("strategy: expected greedy play, which is all that values play")
             return super().evaluate(kwargs)[0]
@@ -126,25 +126,14 @@ class ES(Algorithm):
             self._weights(),
             self._settings(),
             kwargs["num_episodes"],
-            kwargs.get("start", "reset"),
-            kwargs.get("seed", 0),
+            kwargs["start"],
+            kwargs["seed"],
         )
         solved = moves >= 0
         lengths = moves[solved]
         mean_length = float(lengths.mean()) if len(lengths) else None
         reward = float(rewards.mean(dtype=float))
         return Evaluation(float(solved.mean()), reward, len(moves), mean_length)
-
-    def solve(
-        self, state: Any, deterministic: bool = False, *numbers: Any, **options: Any
-    ) -> list[int] | None:
-        """As `Algorithm.solve`; where only the values learn, they lead a beam.
-
-        Raises:
-            ValueError: as there, or the untrained policy of the value player is asked for.
-        """
-        options = models.by_what_learned(self.config["collecting"], options)
-        return super().solve(state, deterministic, *numbers, **options)
 
     def _settings(self) -> str:
         """The settings as `collector.es_generations` reads them."""

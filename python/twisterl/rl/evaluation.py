@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from twisterl import twisterl
+from twisterl import strategy, twisterl
 
 _Z95 = 1.959963984540054
 
@@ -62,11 +62,12 @@ class Evaluation(tuple[float, float]):
 
 
 def evaluate(env: Any, policy: Any, arguments: dict[str, Any]) -> Evaluation:
-    """Plays the episodes that one entry of a config's `evals` describes.
+    """Plays the episodes that one entry of a config's `evals` describes, with an entry's defaults.
 
     `env` is left as it is; `policy` is the engine's.
     """
-    arguments = {key: value for key, value in arguments.items() if key != "freq"}
+    arguments = strategy.entry(arguments)
+    del arguments["freq"]
     episodes = twisterl.collector.evaluate_episodes(env, policy, **arguments)
     solved = episodes["success"]
     lengths = episodes["length"][solved]

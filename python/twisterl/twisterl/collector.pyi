@@ -190,7 +190,7 @@ def distinct_rows(
 @final
 class WalkCollector:
     def __new__(
-        cls, num_walks: int, walk_length: int, num_cores: int = 1, seed: int = 0
+        cls, num_walks: int, walk_length: int, num_cores: int = 32, seed: int = 0
     ) -> Self: ...
     def check(self, env: Any) -> None: ...
     def collect(self, env: Any, iteration: int = 0) -> Walks: ...
@@ -234,7 +234,7 @@ def evaluate(
     seed: int = 0,
     C: float = 1.41,
     max_expand_depth: int = 1,
-    num_cores: int = 1,
+    num_cores: int = 32,
     **options: Any,
 ) -> tuple[float, float]: ...
 def evaluate_episodes(
@@ -244,7 +244,7 @@ def evaluate_episodes(
     deterministic: bool = False,
     num_searches: int = 1,
     seed: int = 0,
-    num_cores: int = 1,
+    num_cores: int = 32,
     start: str = "reset",
     states: _Ints | None = None,
     actions: bool = False,
@@ -262,7 +262,7 @@ def solve(
     C: float = 1.41,
     max_expand_depth: int = 1,
     seed: int = 0,
-    num_cores: int = 1,
+    num_cores: int = 32,
     **options: Any,
 ) -> tuple[tuple[float, float], list[int]]: ...
 
@@ -277,7 +277,7 @@ class OptimalSolver:
         self,
         num_episodes: int = 100,
         seed: int = 0,
-        num_cores: int = 1,
+        num_cores: int = 32,
         start: str = "reset",
         states: _Ints | None = None,
         time_limit_s: float | None = None,

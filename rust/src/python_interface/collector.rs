@@ -122,7 +122,7 @@ pub(super) fn started(start: &str, difficulties: &mut DifficultyDistribution) ->
 /// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.
 #[pyfunction(name = "evaluate")]
 #[pyo3(signature = (py_env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
-                    seed=0, C=1.41, max_expand_depth=1, num_cores=1, **options))]
+                    seed=0, C=1.41, max_expand_depth=1, num_cores=32, **options))]
 #[allow(clippy::too_many_arguments, non_snake_case)]
 fn evaluate_py(
     py: Python<'_>,
@@ -159,7 +159,7 @@ fn evaluate_py(
 /// arrays. `states` [N, S] replaces `num_episodes` starts.
 #[pyfunction]
 #[pyo3(signature = (env, policy, num_episodes=100, deterministic=false, num_searches=1, seed=0,
-                    num_cores=1, start="reset", states=None, actions=false, num_mcts_searches=0,
+                    num_cores=32, start="reset", states=None, actions=false, num_mcts_searches=0,
                     C=1.41, max_expand_depth=1, **options))]
 #[allow(clippy::too_many_arguments, non_snake_case)]
 fn evaluate_episodes<'py>(
@@ -228,7 +228,7 @@ fn array<'py, T: numpy::Element>(
 /// `((success, reward), actions)` of the best try from the state that `env` is in.
 #[pyfunction(name = "solve")]
 #[pyo3(signature = (py_env, policy, deterministic=false, num_searches=1, num_mcts_searches=0, C=1.41,
-                    max_expand_depth=1, seed=0, num_cores=1, **options))]
+                    max_expand_depth=1, seed=0, num_cores=32, **options))]
 #[allow(clippy::too_many_arguments, non_snake_case)]
 fn solve_py(
     py: Python<'_>,

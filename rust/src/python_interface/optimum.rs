@@ -65,7 +65,7 @@ impl PyOptimalSolver {
     /// `(lengths, proven)` int64 and bool `[N]`: the optimum of each of the starts that
     /// `evaluate_episodes` plays from for the same arguments. Where it is not proven, `lengths`
     /// is a lower bound. `node_limit` is for each start, `time_limit_s` for all together.
-    #[pyo3(signature = (num_episodes=100, seed=0, num_cores=1, start="reset", states=None,
+    #[pyo3(signature = (num_episodes=100, seed=0, num_cores=32, start="reset", states=None,
                         time_limit_s=None, node_limit=None))]
     #[allow(clippy::too_many_arguments)]
     fn lengths<'py>(

@@ -18,7 +18,7 @@ pub struct PyWalkCollector {
 #[pymethods]
 impl PyWalkCollector {
     #[new]
-    #[pyo3(signature = (num_walks, walk_length, num_cores=1, seed=0))]
+    #[pyo3(signature = (num_walks, walk_length, num_cores=32, seed=0))]
     fn new(
         #[pyo3(from_py_with = read::num_walks)] num_walks: usize,
         #[pyo3(from_py_with = read::walk_length)] walk_length: usize,

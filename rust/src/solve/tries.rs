@@ -39,7 +39,7 @@ pub(super) fn play(
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
     let tries = starts.len().saturating_mul(config.num_searches);
-    let workers = num_workers(config.num_cores).min(starts.len());
+    let workers = num_workers(config.num_cores.min(starts.len()));
     let tries = tries.div_ceil(workers);
     let lanes = match config.strategy {
         Strategy::Mcts(_) => GAMES.min(tries),

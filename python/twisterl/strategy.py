@@ -1,0 +1,134 @@
+"""How a run's network is played where nothing else is asked for: as it was judged and taught.
+
+Every door plays by what is here: `twisterl eval`, `solve` and `play`, and `Algorithm.solve`. Only
+an entry of `evals` says it itself, with the defaults of `twisterl.config`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from twisterl.config import PRESETS, TREE_RULES, Evaluation
+
+# Of each move of mcts where neither judge nor teacher was a tree search.
+DEFAULT_SIMULATIONS = 100
+# What an evaluation says of its episodes rather than of how they are played.
+_EPISODES = ("num_episodes", "seed", "start", "freq")
+# Of these None is an answer: no limit.
+_LIMITS = ("time_limit_s", "node_limit")
+# By values alone; the untrained policy decides between equal ones.
+_BY_VALUES = {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}
+
+
+def entry(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` as a whole entry of `evals`: what it leaves out has the defaults of one."""
+    return {**_defaults(), **given}
+
+
+def name_of(play: Mapping[str, Any]) -> str:
+    """The strategy that an entry of `evals` means: "greedy", "sample", "mcts" or "beam"."""
+    if play.get("strategy"):
+        return play["strategy"]
+    if play.get("num_mcts_searches"):
+        return "mcts"
+    return "greedy" if play.get("deterministic") else "sample"
+
+
+def as_judged(algorithm: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """How to play: `asked`, and what it leaves open as the run's progress was judged.
+
+    Several tries that are asked for are played by chance, since they would all be the same. Where
+    the strategy is another than the judge's, a tree follows the rules of the search that taught.
+
+    Args:
+        algorithm: that section of the run config, defaults included.
+        asked: keys of an entry of `evals`. One whose value is None is left open, but for
+            `time_limit_s` and `node_limit`, of which None means no limit.
+
+    Returns:
+        The arguments of `collector.solve` but the seed, the strategy by its name.
+
+    Raises:
+        ValueError: only values have learned, and play by the policy is asked for.
+    """
+    return _completed(algorithm, asked, _judge(algorithm), tries=1)
+
+
+def to_solve(
+    algorithm: Mapping[str, Any], asked: Mapping[str, Any], tries: int = 1
+) -> dict[str, Any]:
+    """As `as_judged`, but a run that was not judged by a search is played by chance.
+
+    A policy that fails by its likeliest actions fails always, and another try may find less moves:
+    there are at least `tries` where no number is asked for. Evolution's policies play greedily, for
+    they have never been played by chance.
+    """
+    judge = _judge(algorithm)
+    if name_of(judge) == "greedy" and _player(algorithm) is None:
+        judge["deterministic"], judge["strategy"] = False, "sample"
+    return _completed(algorithm, asked, judge, tries)
+
+
+def _completed(
+    algorithm: Mapping[str, Any], asked: Mapping[str, Any], judge: dict[str, Any], tries: int
+) -> dict[str, Any]:
+    given = {key: asked[key] for key in asked if asked[key] is not None or key in _LIMITS}
+    if given.get("num_searches", 1) > 1:
+        given.setdefault("deterministic", False)
+    strategy = _asked_for(given)
+    if _player(algorithm) == "value":
+        if strategy not in (None, "beam"):
+            problem = "expected beam as the strategy: this run has learned values, not its policy"
+            raise ValueError(problem)
+        judge = {**judge, **_BY_VALUES}
+    judged = name_of(judge)
+    if strategy is None:
+        by_policy = judged == "mcts" and given.get("num_mcts_searches") == 0
+        by_chance = judged == "greedy" and given.get("deterministic") is False
+        strategy = "sample" if by_policy or by_chance else judged
+    if strategy == judged:
+        rest = judge
+    else:
+        taught = algorithm.get("collecting") or {}
+        rest = {**{key: _defaults()[key] for key in judge}, "num_cores": judge["num_cores"]}
+        if strategy == "mcts":
+            rest["num_mcts_searches"] = DEFAULT_SIMULATIONS
+            if "num_mcts_searches" in taught:
+                rest.update({key: taught[key] for key in ("num_mcts_searches", *TREE_RULES)})
+    if strategy == "sample":
+        rest["num_searches"] = max(rest["num_searches"], tries)
+    if strategy != "mcts":
+        rest["deterministic"] = strategy != "sample"
+    return {**rest, **given, "strategy": strategy}
+
+
+def _asked_for(given: Mapping[str, Any]) -> str | None:
+    """The strategy that `given` names or means, None if it may be any."""
+    if given.get("strategy") or given.get("num_mcts_searches"):
+        return name_of(given)
+    if "beam_width" in given or "beam_value_weight" in given:
+        return "beam"
+    return "greedy" if given.get("deterministic") else None
+
+
+def _judge(algorithm: Mapping[str, Any]) -> dict[str, Any]:
+    """How the entry of `evals` plays that the run's progress is judged by.
+
+    An algorithm of another package may have none, or leave its defaults out.
+    """
+    metric = (algorithm.get("learning") or {}).get("diff_metric") or ""
+    named = (algorithm.get("evals") or {}).get(metric) or {}
+    judge = entry({**PRESETS.get(metric, {}), **named})
+    return {key: value for key, value in judge.items() if key not in _EPISODES}
+
+
+def _player(algorithm: Mapping[str, Any]) -> str | None:
+    """What Evolution Strategies have played to learn, "policy" or "value"; None for others."""
+    return (algorithm.get("collecting") or {}).get("player")
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    return Evaluation().model_dump(by_alias=True)

@@ -1,0 +1,162 @@
+"""Every sentence of the documents about a default, beside what decides it."""
+
+import argparse
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from twisterl import cli, config
+from twisterl.strategy import as_judged, to_solve
+from twisterl.twisterl import collector
+from twisterl.validation import resolve_algorithm
+
+ROOT = Path(__file__).resolve().parents[2]
+EVALUATION = config.Evaluation().model_dump(by_alias=True)
+TREE = {"C": 0.3, "max_expand_depth": 2, "root_selection": "gumbel", "gamma": 0.9}
+
+
+def algorithm(name, judge, **collecting):
+    raw = {
+        "collecting": collecting,
+        "learning": {"diff_metric": "judge"},
+        "evals": {"judge": judge},
+    }
+    return resolve_algorithm(name, {**raw, "device": "cpu"})
+
+
+def search_rules():
+    az = algorithm("AZ", {"num_mcts_searches": 4}, num_mcts_searches=8, **TREE)
+    return {key: az["evals"]["judge"][key] for key in TREE} == TREE
+
+
+def judged():
+    judge = {"strategy": "beam", "beam_width": 5, "beam_value_weight": 3.0, "node_limit": 9}
+    return as_judged(algorithm("RandomWalk", judge), {}).items() >= judge.items()
+
+
+def solved_by_the_judge():
+    beam = algorithm("RandomWalk", {"strategy": "beam", "beam_width": 5})
+    greedy = algorithm("PPO", {})
+    return (to_solve(beam, {})["beam_width"], to_solve(greedy, {})["strategy"]) == (5, "sample")
+
+
+def by_arguments():
+    calls = (collector.evaluate, collector.evaluate_episodes, collector.solve)
+    for call in calls:
+        for name, parameter in inspect.signature(call).parameters.items():
+            known = name in EVALUATION and name != "deterministic"
+            if known and parameter.default not in (parameter.empty, EVALUATION[name]):
+                return False
+    return True
+
+
+def alone():
+    az = algorithm("AZ", {"num_mcts_searches": 4})
+    likeliest, by_chance = (
+        as_judged(az, {"deterministic": True}),
+        as_judged(az, {"num_searches": 2}),
+    )
+    return likeliest["strategy"] == "greedy" and not by_chance["deterministic"]
+
+
+def tries():
+    from twisterl.commands import player
+
+    ten = algorithm("PPO", {"deterministic": False, "num_searches": 10})
+    counts = [to_solve(ten, {}, tries)["num_searches"] for tries in (1, 100)]
+    return counts == [10, 100] and player.TRIES == 100
+
+
+def other_trees():
+    az, ppo = algorithm("AZ", {}, num_mcts_searches=8, **TREE), algorithm("PPO", {})
+    tree = as_judged(az, {"strategy": "mcts"})
+    simulations = as_judged(ppo, {"strategy": "mcts"})["num_mcts_searches"]
+    return tree.items() >= {**TREE, "num_mcts_searches": 8}.items() and simulations == 100
+
+
+def evolution():
+    policy, value = (algorithm("ES", {}, player=player) for player in ("policy", "value"))
+    found = to_solve(policy, {})["strategy"], to_solve(value, {})["strategy"]
+    return found == ("greedy", "beam") and to_solve(value, {})["beam_width"] == 64
+
+
+def all_cores():
+    given = [inspect.signature(call).parameters["num_cores"].default for call in CORES]
+    sections = [model().collecting.num_cores for model in config.ALGORITHMS.values()]
+    return {*given, *sections, EVALUATION["num_cores"]} == {32}
+
+
+CORES = (collector.evaluate, collector.evaluate_episodes, collector.solve, collector.WalkCollector)
+
+# A document, what it says, and whether it is so.
+CLAIMS = [
+    ("docs/random-walks.md", "It is 0 by default", lambda: EVALUATION["beam_value_weight"] == 0),
+    ("docs/config.md", "A missing key takes its default", lambda: bool(algorithm("PPO", {}))),
+    ("docs/config.md", "default to those of `collecting`", search_rules),
+    ("docs/config.md", "What other commands play by default", judged),
+    ("docs/config.md", "prints a config with all its defaults", lambda: bool(algorithm("PPO", {}))),
+    ("docs/search.md", "with the defaults of [config.md]", search_rules),
+    ("docs/search.md", "as the run was judged: by the entry", judged),
+    ("docs/search.md", "by the same entry if it is a search", solved_by_the_judge),
+    ("docs/search.md", "by their arguments alone", by_arguments),
+    ("docs/search.md", "`deterministic` alone means the likeliest actions", alone),
+    ("docs/search.md", "give at least 100 where no number is asked for", tries),
+    ("docs/search.md", "else 100 simulations", other_trees),
+    ("docs/search.md", "its values lead a beam of 64", evolution),
+    ("docs/search.md", "Everywhere `num_cores` defaults to 32", all_cores),
+    ("docs/random-walks.md", "a single board by all cores", all_cores),
+    ("docs/random-walks.md", "a run that was judged with another is solved with that one", judged),
+    (
+        "benchmarks/README.md",
+        "16,384 episodes (the default)",
+        lambda: config.PPOCollecting().num_episodes == 16_384,
+    ),
+]
+# Where the word is about something else: code, or a place where defaults are kept.
+ELSEWHERE = {
+    "README.md": ["[docs/config.md](docs/config.md)"],
+    "docs/architecture.md": ["`python/twisterl/config.py`"],
+}
+
+
+def words(path):
+    """The prose of a page in one line."""
+    text = re.sub(r"^```.*?^```$", "", (ROOT / path).read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"\s+", " ", text)
+
+
+@pytest.mark.parametrize(("path", "sentence", "holds"), CLAIMS, ids=lambda value: str(value)[:60])
+def test_what_is_said_of_defaults_is_so(path, sentence, holds):
+    assert sentence in words(path)
+    assert holds()
+
+
+PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_else_is_said_of_defaults(path):
+    # The tables of the keys are written from what decides.
+    text = re.sub(r"\| key \| default \|.*?(?=##|$)", "", words(path))
+    for found in re.finditer(r"[^.|]*\bdefaults?\b[^.|]*[.|]?[^.|]*", text):
+        known = [claim for page, claim, _ in CLAIMS if page == path] + ELSEWHERE.get(path, [])
+        around = text[max(0, found.start() - 80) : found.end() + 80]
+        assert any(claim in around for claim in known), found[0]
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_says_the_defaults_that_options_have(command):
+    parser = argparse.ArgumentParser()
+    cli._module(command).add_options(parser)
+    for action in parser._actions:
+        said = re.search(r"default: ([\w.]+)", action.help or "")
+        if said and action.default not in (None, argparse.SUPPRESS):
+            assert (
+                f"{action.default:g}"
+                if isinstance(action.default, float)
+                else str(action.default) == said[1]
+            ), action.dest

@@ -1,0 +1,187 @@
+"""`twisterl play`: every kind of environment, and a run that shows the way."""
+
+import io
+import json
+import re
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+
+from terminal import Terminal
+from twisterl import cli, envs, train
+from twisterl.config import REGISTRY
+from twisterl.twisterl.collector import OptimalSolver
+from twisterl.twisterl.env import ENVIRONMENTS
+
+COUNTDOWN = '''
+class Countdown:
+    """Take 1 or 2 from a number; leave exactly 0."""
+
+    def __init__(self, left=5): self.left = left
+    def num_actions(self): return 2
+    def obs_shape(self): return [16]
+    def reset(self, difficulty): self.left = 4 + difficulty
+    def next(self, action): self.left -= action + 1
+    def masks(self): return [self.left >= 1, self.left >= 2]
+    def is_final(self): return self.left == 0
+    def success(self): return self.left == 0
+    def value(self): return 1.0 if self.left == 0 else -0.1
+    def observe(self): return [self.left]
+    def set_state(self, state): self.left = state[0]
+    def copy(self): return type(self)(self.left)
+
+
+class Shown(Countdown):
+    def __str__(self): return f"{self.left} left"
+
+
+class Dice(Shown):
+    """Steps are random: what was planned does not come."""
+
+    import random
+    drawn = random.Random(1)
+
+    def next(self, action): self.left -= self.drawn.randint(1, min(2, self.left))
+'''
+
+
+@pytest.fixture(scope="module")
+def solver(tmp_path_factory):
+    """A run that is judged by a beam that is exact: as wide as there are states."""
+    folder = tmp_path_factory.mktemp("solver")
+    config = {
+        "env_cls": "Puzzle",
+        "env": {"width": 3, "height": 2, "difficulty": 10, "max_depth": 40},
+        "policy_cls": "BasicPolicy",
+        "policy": {"embedding_size": 8, "common_layers": []},
+        "algorithm_cls": "RandomWalk",
+        "algorithm": {
+            "device": "cpu",
+            "collecting": {"num_walks": 1},
+            "learning": {"diff_metric": "beam"},
+            "evals": {"beam": {"strategy": "beam", "beam_width": 360, "num_episodes": 1}},
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    train.main(folder / "config.json", folder / "run", None, 1)
+    return str(folder / "run")
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """A module `countdown` beside the config."""
+    (tmp_path / "countdown.py").write_text(COUNTDOWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("countdown", None)
+
+
+def played(monkeypatch, capsys, words, answers):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
+    assert cli.main(["play", *words]) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys, *words):
+    assert cli.main(list(words)) == 2
+    return capsys.readouterr().err
+
+
+def boards(out):
+    """The tiles of every board that was shown."""
+    found = re.findall(r"(?:\|[\d ]+)+\|\n(?:\|[\d| ]+\n)+", out)
+    return [[int(t) if t.strip() else 0 for t in re.findall(r"\|([\d ]+)", b)] for b in found]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_environment_can_be_played(name, monkeypatch, capsys):
+    label = getattr(envs, name)(**REGISTRY["env_cls"][name][1]().model_dump()).action_names()[1]
+    out = played(monkeypatch, capsys, ["--env", name, "--seed", "3"], [label, "1", "u", "x", "n"])
+    assert out.count("moves: ") == 6
+    assert "moves: 1" in out or f"{label} is impossible here" in out
+
+
+@pytest.mark.usefixtures("own_module")
+def test_an_environment_in_python_can_be_played(monkeypatch, capsys):
+    words = ["--env", "PyEnv", "pyenv_cls=countdown.Shown", "--difficulty", "2"]
+    out = played(monkeypatch, capsys, words, ["1", "u", "1", "1", "1", "0", "n", "q"])
+    shown = re.findall(r"(\d) left\nmoves: (\d)", out)
+    assert shown == [
+        ("6", "0"), ("4", "1"), ("6", "0"), ("4", "1"), ("2", "2"), ("0", "3"), ("0", "3"),
+        ("6", "0"),
+    ]  # fmt: skip
+    assert out.count("solved!") == 2 and "impossible" not in out
+    plain = ["--env", "PyEnv", "pyenv_cls=countdown.Countdown", "left=3"]
+    assert "features 5\nmoves: 0" in played(monkeypatch, capsys, plain, ["q"])
+
+
+def test_a_run_of_an_environment_in_python_plays_on(
+    own_module, small, tmp_path, monkeypatch, capsys
+):
+    for name in ("Shown", "Dice"):
+        small["env_cls"], small["env"] = "PyEnv", {"pyenv_cls": f"countdown.{name}"}
+        path, run = tmp_path / f"{name}.json", str(tmp_path / name)
+        path.write_text(json.dumps(small))
+        train.main(path, run, None, 1)
+        out = played(monkeypatch, capsys, [run], ["h", "m", "p", "p", "q"])
+        assert "first of" in out and "the policy would go" in out
+        assert "0 left\nmoves: " in out and "solved!" in out
+        assert out.count("the run goes ") == int(re.findall(r"moves: (\d)", out)[-1])
+
+
+def test_a_step_past_the_end_is_refused(monkeypatch, capsys):
+    words = ["--env", "Puzzle", "width=2", "height=2", "max_depth=2", "--seed", "0"]
+    out = played(monkeypatch, capsys, words, ["2", "3", *"awds", "u", "q"])
+    assert "the episode is over" in out and "moves: 3" not in out
+    assert re.findall(r"moves: (\d)", out)[-1] == "1"
+
+
+def test_a_run_plays_to_the_end_by_its_search(solver, monkeypatch, capsys):
+    out = played(monkeypatch, capsys, [solver, "--seed", "1"], ["h", "m", "u", "p", "q"])
+    shown = boards(out)
+    env = envs.Puzzle(3, 2, 1, 2, 40)
+    shortest = OptimalSolver(env).solve(shown[0])[1]
+    assert f"is the first of {shortest} moves to the end (beam 360)" in out
+    assert "solved!" in out and out.count("the run goes ") == shortest + 1
+    assert shown[-1] == list(range(6))
+
+
+def test_what_there_is_nobody_to_ask(monkeypatch, capsys):
+    out = played(monkeypatch, capsys, ["--width", "2", "--height", "2"], ["h", "m", "p", "u", "q"])
+    assert out.count("no run to ask") == 3 and "nothing to undo" in out
+
+
+def test_playing_takes_arguments(monkeypatch, capsys):
+    words = ["--env", "LightsOut", "width=2", "height=2", "--seed", "0"]
+    out = played(monkeypatch, capsys, words, ["0,0", "0,0", "q"])
+    shown = re.findall(r"((?:[#.] [#.]\n)+)moves: ", out)
+    # Pressed twice, it is what it was.
+    assert len(shown) == 3 and shown[0] == shown[2] != shown[1]
+    assert "width" in refused(capsys, "play", "--env", "LightsOut", "width=99")
+    assert "did you mean" in refused(capsys, "play", "--env", "LightOut")
+    assert "RUN_DIR" in refused(capsys, "play", "some_run", "width=3")
+    assert "--delay" in refused(capsys, "play", "--delay", "-1")
+
+
+def test_a_key_stops_the_run_in_a_terminal(solver):
+    """One key at a time is read, and p shows move after move until the next one."""
+    command = [sys.executable, "-m", "twisterl", "play", solver, "--seed", "1", "--delay", "60"]
+    terminal = Terminal(command)
+    terminal.read_until("moves: 0")
+    terminal.type("p")
+    assert "moves: 2" not in terminal.read_until("moves: 1")
+    terminal.type("x")
+    terminal.read_until("stopped")
+    terminal.type("q")
+    assert terminal.finish() == 0
+    fast = Terminal([*command[:-1], "0"])
+    fast.read_until("moves: 0")
+    fast.type("p")
+    fast.read_until("solved!")
+    # An arrow is one key, though three bytes; the way is over.
+    fast.type("\x1b[A")
+    fast.type("q")
+    assert fast.finish() == 0

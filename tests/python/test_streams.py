@@ -1,0 +1,189 @@
+"""Standard streams of every kind: what is done is not lost to them, and the status is right."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip("torch")
+
+from twisterl.checkpoint import RunFolder
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="descriptors of POSIX")
+BOARD = "3 2 1 0"
+SOLVE = ["solve", "--optimal", "--env", "Puzzle", "width=2", "height=2", BOARD]
+
+
+def run(*words, module="twisterl", unbuffered=False, stdin=None, **streams):
+    """The finished process of a command; stdout and stderr are read unless they are given."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1" if unbuffered else ""}
+    environment.update(streams.pop("environment", {}))
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+    command = [sys.executable, "-m", module, *map(str, words)]
+    return subprocess.run(
+        command, env=environment, check=False, timeout=120, stdin=stdin or subprocess.DEVNULL,
+        **streams,
+    )  # fmt: skip
+
+
+def closed(*descriptors):
+    """For `preexec_fn`: a process that is started with these closed, as `>&-` of a shell does."""
+
+    def close():
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    return close
+
+
+@pytest.mark.parametrize(
+    "encoding", ["ascii", "cp1252", "latin-1", "utf-8", "ascii:strict", "cp437"]
+)
+def test_boards_in_every_encoding(encoding):
+    done = run(*SOLVE, "--show", environment={"PYTHONIOENCODING": encoding, "LC_ALL": "C"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    shown = done.stdout.decode(encoding.partition(":")[0])
+    assert "solved in 6 moves" in shown
+    if encoding in ("utf-8", "cp437"):
+        assert "│ 3 │ 2 │" in shown
+    else:
+        assert "+---+---+\n| 3 | 2 |\n+---+---+" in shown.replace(os.linesep, "\n")
+
+
+def test_names_that_an_encoding_lacks(config_file, tmp_path):
+    folder = tmp_path / "läuft ▁ 日本"
+    environment = {"PYTHONIOENCODING": "ascii"}
+    words = ["train", "--config", config_file, "--run_path", folder, "--num_steps", "1"]
+    done = run(*words, environment=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    said = done.stdout.decode("ascii")
+    assert "iteration 0" in said and "saved in" in said and r"\u65e5\u672c" in said
+    # Also of what is wrong, and by the other programs.
+    done = run("eval", tmp_path / "日本", environment=environment)
+    assert done.returncode == 2 and done.stderr.startswith(b"error: ")
+    assert b"Traceback" not in done.stderr
+    done = run(folder, module="twisterl.plot", environment=environment)
+    assert done.returncode == 0 and b"learning_curve.png" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
+def test_a_name_that_is_no_text(config_file, tmp_path):
+    """It is printed byte by byte; a run's folder may not have one, which TensorBoard refuses."""
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    done = run("--config", config_file, "--run_path", name, module="twisterl.train")
+    assert done.returncode == 2 and b"--run_path: got " in done.stderr
+    assert os.listdir(tmp_path) == [config_file.name]
+    done = run("eval", name)
+    assert done.returncode == 2 and done.stderr.startswith(b"error: " + os.fsencode(name))
+
+
+@POSIX
+@pytest.mark.parametrize("gone", [(1,), (2,), (0, 1, 2)])
+def test_closed_streams(tmp_path, gone):
+    streams = {name: None for number, name in ((1, "stdout"), (2, "stderr")) if number in gone}
+    for words, status in (
+        (SOLVE, 0),
+        (["solve", "--optimal", "--env", "Puzzle", "1 2"], 2),
+        (["eval", tmp_path / "none"], 2),
+        (["train", "--nonsense"], 2),
+        (["play", "--width", "2", "--height", "2"], 0),
+        (["--help"], 0),
+    ):
+        done = run(*words, preexec_fn=closed(*gone), **streams)
+        assert done.returncode == status, (words, done)
+        # What is wrong goes to stderr or nowhere.
+        assert b"error: " not in (done.stdout or b"")
+        if 2 not in gone:
+            assert b"Traceback" not in done.stderr
+            assert done.stderr.startswith(b"error: ") == (status == 2)
+
+
+@POSIX
+def test_training_with_closed_streams(config_file, tmp_path):
+    folder = tmp_path / "run"
+    words = ["train", "--config", config_file, "--run_path", folder, "--num_steps", "2"]
+    done = run(*words, preexec_fn=closed(0, 1, 2), stdout=None, stderr=None)
+    assert done.returncode == 0
+    assert RunFolder(folder).load_commit().state["iteration"] == 2
+    # No file of the run has got the number of a stream, and with it what is printed.
+    for path in folder.rglob("*"):
+        assert not path.is_file() or b"iteration 0  difficulty" not in path.read_bytes(), path
+    done = run(folder, module="twisterl.plot", preexec_fn=closed(1), stdout=None)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.fixture
+def full():
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no device that is always full")
+    with open("/dev/full", "w") as device:
+        yield device
+
+
+FULL = os.strerror(errno.ENOSPC).encode()
+
+
+def test_training_onto_a_full_disk_behind_stdout(config_file, tmp_path, full):
+    folder = tmp_path / "run"
+    done = run(
+        "train", "--config", config_file, "--run_path", folder, "--num_steps", "2", stdout=full
+    )
+    # What was asked for is the run, which is whole; that its lines are not is said.
+    assert done.returncode == 0
+    assert done.stderr.count(b"\n") == 1 and FULL in done.stderr
+    assert RunFolder(folder).load_commit().state["iteration"] == 2
+    done = run(folder, module="twisterl.plot", stdout=full)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and FULL in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_a_full_disk_behind_stdout(tmp_path, full, unbuffered):
+    for words in (SOLVE, ["--help"], ["eval", "--help"], [*SOLVE, "--json"]):
+        done = run(*words, unbuffered=unbuffered, stdout=full)
+        assert done.returncode == 1 and FULL in done.stderr, words
+        assert done.stderr.count(b"\n") == 1, done.stderr
+    # An error that nobody hears is one all the same.
+    for words in (["eval", tmp_path / "none"], ["train", "--nonsense"]):
+        assert run(*words, unbuffered=unbuffered, stderr=full).returncode == 2
+
+
+@POSIX
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_a_reader_that_has_left(unbuffered):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = run(*SOLVE, unbuffered=unbuffered, stdout=theirs)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@POSIX
+def test_a_pipe_that_is_full_for_a_moment():
+    """Its writer waits, although the pipe was opened not to wait."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    before = 0
+    try:
+        while True:
+            before += os.write(theirs, b"." * 65536)
+    except BlockingIOError:
+        pass
+    found = []
+
+    def read_all():
+        with os.fdopen(ours, "rb") as pipe:
+            found.append(pipe.read())
+
+    reader = threading.Thread(target=read_all)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "twisterl", *SOLVE, "--show"], stdout=theirs, env=environment
+    )
+    os.close(theirs)
+    reader.start()
+    assert child.wait(120) == 0
+    reader.join(120)
+    assert found[0][before:].decode().startswith("┌") and b"no solution is shorter" in found[0]
