@@ -18,7 +18,7 @@ SEARCHES = {
     "greedy": {"strategy": "greedy"},
     "sample": {"strategy": "sample", "num_searches": 5},
     "beam": {"strategy": "beam", "beam_width": 4},
-    "widening beam": {"strategy": "beam", "beam_width": 100, "node_limit": 150},
+    "widening beam": {"strategy": "beam", "beam_width": 100, "node_limit": 800},
     **{f"mcts {root}": {"num_mcts_searches": 12, "root_selection": root} for root in ROOTS},
 }
 

@@ -28,6 +28,7 @@ class Ring:
             self.draws, self.reseed = random, None
         self.place(0)
         self.played = []
+        self.is_batched = False
 
     def place(self, cell):
         self.cell, self.left, self.slipped, self.mirrored = cell, STEPS, False, False
@@ -106,6 +107,7 @@ class Ring:
     def copy(self):
         twin = copy.copy(self)
         twin.played = list(self.played)
+        twin.is_batched = False
         if self.draws is not random:
             twin.draws = copy.copy(self.draws)
         return twin
@@ -120,6 +122,8 @@ class RingBatch:
     """Keeps what it is given, as a batch may: it is told that nothing is shared."""
 
     def __init__(self, env, num_lanes):
+        assert not env.is_batched, "two batches are made from one object"
+        env.is_batched = True
         self.lanes = [env, *(env.copy() for _ in range(num_lanes - 1))]
 
     def load(self, lane, env):

@@ -56,9 +56,9 @@ def test_a_start_is_drawn_once():
             super().reset(difficulty)
             starts.append(self.cell)
 
-    env = PyEnv(Counting(seeded=False))
+    env = PyEnv(Counting(**CHANCE, seeded=False))
     env.difficulty = 8
-    for options in [{"beam_width": 100, "node_limit": 300}, {"strategy": "sample"}]:
+    for options in [{"beam_width": 100, "node_limit": 800}, {"strategy": "sample"}]:
         starts.clear()
         arguments = {"strategy": "beam", "num_searches": 3, **options}
         twisterl.collector.evaluate_episodes(env, small_policy(env), 10, **arguments)

@@ -115,7 +115,7 @@ fn judges() -> Vec<EvalConfig> {
         EvalConfig { deterministic: true, ..EvalConfig::default() },
         EvalConfig { num_searches: 5, ..EvalConfig::default() },
         EvalConfig { strategy: beam(4), ..EvalConfig::default() },
-        EvalConfig { strategy: beam(100), budget: nodes(150), ..EvalConfig::default() },
+        EvalConfig { strategy: beam(100), budget: nodes(800), ..EvalConfig::default() },
     ];
     for tree in trees() {
         all.push(EvalConfig { strategy: Strategy::Mcts(tree), ..EvalConfig::default() });
