@@ -56,6 +56,10 @@ def test_a_start_is_drawn_once():
             super().reset(difficulty)
             starts.append(self.cell)
 
+        def success(self):
+            """Never, so that a beam widens."""
+            return False
+
     env = PyEnv(Counting(**CHANCE, seeded=False))
     env.difficulty = 8
     for options in [{"beam_width": 100, "node_limit": 800}, {"strategy": "sample"}]:
