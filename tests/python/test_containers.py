@@ -149,6 +149,15 @@ def test_new_logits_and_actions_change_what_follows_from_them(env, policy):
         ppo.from_collected(data)
 
 
+def test_new_rows_and_perms_are_other_distinct_rows(data):
+    assert len(data.distinct_rows) < len(data)
+    data.perms = list(range(len(data)))
+    assert data.distinct_rows.tolist() == data.distinct_index.tolist() == list(range(len(data)))
+    data.obs = [[0]] * len(data)
+    data.perms = [-1] * len(data)
+    assert data.distinct_rows.tolist() == [0]
+
+
 def test_a_search_keeps_its_masks_whatever_its_distribution(env, policy):
     data = collector.AZCollector(6, 4, 1.41, 1, 1).collect(env, policy)
     masks = data.masks.copy()

@@ -144,11 +144,10 @@ def test_a_copied_algorithm_continues_as_the_original(kind, how, tmp_path):
     assert again.iteration == algorithm.iteration == 4
     assert again.total_steps == algorithm.total_steps
     assert_same(weights(algorithm), weights(again))
-    states = [[1, 0, 2, 3], [1, 3, 2, 0]]
-    options = {"num_searches": 3, "deterministic": kind is ES}
-    assert [again.solve(state, **options) for state in states] == [
-        algorithm.solve(state, **options) for state in states
-    ]
+    if kind is not ES:
+        found = [algorithm.solve([3, 2, 1, 0], num_searches=1) for _ in range(20)]
+        assert len({str(moves) for moves in found}) > 1
+        assert [again.solve([3, 2, 1, 0], num_searches=1) for _ in range(20)] == found
     assert list((tmp_path / "copy").glob("events.*"))
 
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 import tomllib
+import yaml
+from twisterl.envs import PyEnv, PythonEnvironment
 
 
 def test_stubs_match_the_compiled_module(request, tmp_path):
@@ -51,5 +53,14 @@ def test_every_statement_of_the_oldest_python_agrees(request):
     short = OLDEST_PYTHON.replace(".", "")
     assert settings["tool"]["mypy"]["python_version"] == OLDEST_PYTHON
     assert settings["tool"]["ruff"]["target-version"] == f"py{short}"
+    ci = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    oldest = [step.get("with", {}).get("python-version") for step in ci["jobs"]["oldest"]["steps"]]
+    assert OLDEST_PYTHON in oldest
+    assert f"on Python {OLDEST_PYTHON} or newer" in (root / "README.md").read_text("utf-8")
     extension = tomllib.loads((root / "rust" / "extension" / "Cargo.toml").read_text("utf-8"))
     assert f"abi3-py{short}" in extension["dependencies"]["pyo3"]["features"]
+
+
+def test_the_protocol_asks_for_what_the_engine_asks_for():
+    methods = {name for name in vars(PythonEnvironment) if not name.startswith("_")}
+    assert methods == set(PyEnv.METHODS)
