@@ -166,6 +166,15 @@ def test_a_search_keeps_its_masks_whatever_its_distribution(env, policy):
     assert torch.equal(az.from_collected(data).illegal, torch.from_numpy(~masks))
 
 
+def test_walks_are_copied_and_pickled(env):
+    walks = collector.WalkCollector(20, 5).collect(env)
+    names = ("indices", "offsets", "masks", "undo_counts", "mean_moves")
+    for again in (pickle.loads(pickle.dumps(walks)), copy.deepcopy(walks)):
+        assert again.num_samples == walks.num_samples
+        for name in names:
+            np.testing.assert_array_equal(getattr(again, name), getattr(walks, name))
+
+
 def test_a_container_made_by_hand_and_merged():
     empty = collector.CollectedData([], [], [], [], [])
     assert not empty and empty.logits == [] and empty.additional_data == {}

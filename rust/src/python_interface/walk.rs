@@ -2,6 +2,7 @@
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use super::get_env::get_env;
 use super::read;
@@ -78,6 +79,37 @@ impl PyWalks {
             mean_moves: walks.mean_moves.into_pyarray(py).unbind(),
             num_samples: walks.num_samples,
         })
+    }
+}
+
+#[pymethods]
+impl PyWalks {
+    #[classmethod]
+    fn _restored(
+        _cls: &Bound<'_, PyType>,
+        indices: Py<PyArray1<i32>>,
+        offsets: Py<PyArray1<i64>>,
+        masks: Py<PyArray2<bool>>,
+        undo_counts: Py<PyArray2<f32>>,
+        mean_moves: Py<PyArray1<f32>>,
+        num_samples: usize,
+    ) -> Self {
+        Self { indices, offsets, masks, undo_counts, mean_moves, num_samples }
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, impl IntoPyObject<'py>)> {
+        let (py, walks) = (slf.py(), slf.get());
+        let columns = (
+            walks.indices.clone_ref(py),
+            walks.offsets.clone_ref(py),
+            walks.masks.clone_ref(py),
+            walks.undo_counts.clone_ref(py),
+            walks.mean_moves.clone_ref(py),
+            walks.num_samples,
+        );
+        Ok((slf.get_type().getattr("_restored")?, columns))
     }
 }
 
