@@ -92,7 +92,7 @@ class Kind:
         edges = CouplingMap.from_line(self.qubits)
         env = self.gym.from_coupling_map(edges, basis_gates=self.gates)
         evals = {"best_of_10": EvalConfig(deterministic=False, num_searches=10, num_cores=2)}
-        shared = {"num_cores": 2, "evals": evals, "diff_metric": "best_of_10"}
+        shared = {"num_cores": 2, "evals": evals, "diff_metric": "best_of_10", "log_freq": 0}
         if self.searches:
             config = AlphaZeroConfig(num_episodes=64, num_mcts_searches=32, **shared)
         else:
