@@ -227,8 +227,9 @@ def _read_config(options: Options) -> tuple[bytes, dict[str, Any], str | None]:
     if options.time_budget_s is not None:
         pairs.append(("algorithm.learning.time_budget_s", options.time_budget_s))
     if pairs:
-        # The classes that it names are the user's own.
-        may_import(apply_overrides({}, pairs), trust=True)
+        # The classes that they name are the user's own, which is no word for those of the file.
+        named = may_import(apply_overrides({}, pairs), trust=True)
+        modules = modules if modules is None else named or modules
         config = apply_overrides(config, pairs)
         content = to_json(config).encode()
     return content, config, modules

@@ -57,11 +57,11 @@ def may_import(config: Mapping[str, Any], *, trust: bool) -> str | None:
         trust: the user's word for it; else it counts where it comes from.
 
     Returns:
-        The folder where its modules are that are not installed, which is on `sys.path` from now on;
-        None if nothing may be imported.
+        The folder where its modules are that are not installed, which is on `sys.path` from now on,
+        "" if it names no class of another package; None if nothing may be imported.
     """
     if not names_others(config):
-        return os.getcwd()
+        return ""
     folder = os.getcwd() if trust else _noted_folder(config)
     if folder is not None and folder not in sys.path:
         # Last, so that nothing installed is replaced.

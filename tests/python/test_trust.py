@@ -276,7 +276,9 @@ def test_a_run_of_ones_own_stays_so_wherever_it_goes(trained, tmp_path, monkeypa
     assert evaluated(away / "copied") == 0
 
 
-def test_only_the_folder_that_it_was_trained_in_is_imported_from(trained, tmp_path, monkeypatch):
+def test_only_the_folder_that_it_was_trained_in_is_imported_from(
+    trained, tmp_path, monkeypatch, capsys
+):
     """A config that someone has published does not vouch for a module that lies beside a copy."""
     theirs = tmp_path / "theirs"
     shutil.copytree(trained, theirs / "run")
@@ -289,7 +291,9 @@ def test_only_the_folder_that_it_was_trained_in_is_imported_from(trained, tmp_pa
     sys.path_importer_cache.clear()
     assert evaluated(theirs / "run") == 2
     shutil.rmtree(tmp_path / "place")
+    assert "No module named" in capsys.readouterr().err
     assert evaluated(theirs / "run") == 2
+    assert "--trust" in capsys.readouterr().err
     assert not (theirs / "called").exists()
     assert evaluated(theirs / "run", "--trust") == 0
     assert (theirs / "called").exists()
@@ -326,6 +330,18 @@ def test_a_run_that_is_not_ones_own_needs_the_word(trained, tmp_path, monkeypatc
         forgotten(trained)
         assert cli.main(resumed) == 0
         assert evaluated(trained) == 0
+
+
+def test_a_class_that_the_command_line_names_is_ones_own(finished, place, run, capsys):
+    env = json.dumps({"pyenv_cls": f"{BYSTANDER}.Env"})
+    words = ["--run_path", str(run), "--num_steps", "2", "env_cls=PyEnv", f"env={env}"]
+    assert cli.main(["train", "--resume", "--dry-run", *words]) == 0
+    assert (place / "imported").exists()
+    # It vouches for no other class of the run.
+    config = hostile_config("policy_cls", "subprocess.Popen")
+    (run / "base_config.json").write_text(json.dumps(config))
+    assert cli.main(["train", "--resume", "--dry-run", *words]) == 2
+    assert "policy_cls: got 'subprocess.Popen'" in capsys.readouterr().err
 
 
 def test_a_state_folder_that_cannot_be_written_is_told(place, tmp_path, monkeypatch, caplog):
