@@ -77,6 +77,40 @@ def test_golden_traces() raises:
         assert_true(replayed, "a size of the golden file is not compiled")
 
 
+def draws_the_blank_alone[T: Tiles]() raises:
+    for seed in range(20):
+        var board = Puzzle[T](Settings())
+        var rng = Rng(UInt64(seed))
+        board.reset_uniform(rng)
+        var drawn = Rng(UInt64(seed))
+        var blank = Int(drawn.below(UInt64(T.CELLS)))
+        for cell in range(T.CELLS):
+            var tile = 0 if cell == blank else cell + Int(cell < blank)
+            assert_equal(board.tile(cell), tile)
+        assert_equal(board.blank, blank)
+
+
+def test_a_row_keeps_its_order() raises:
+    draws_the_blank_alone[ArrayTiles[5, 1]]()
+    draws_the_blank_alone[ArrayTiles[1, 4]]()
+    draws_the_blank_alone[ArrayTiles[1, 1]]()
+    # A permutation of the solved board's parity.
+    var tiles: List[UInt8] = [2, 0, 1]
+    assert_false(is_solvable(Span(tiles), 3))
+    assert_false(is_solvable(Span(tiles), 1))
+    var moved: List[UInt8] = [1, 0, 2]
+    assert_true(is_solvable(Span(moved), 3))
+
+
+def test_no_moves_scramble_nothing() raises:
+    var board = Puzzle[ArrayTiles[3, 3]](Settings(difficulty=0))
+    var rng = Rng(1)
+    board.reset(rng)
+    assert_true(board.solved() and board.is_final())
+    assert_equal(board.depth, 0)
+    assert_equal(board.reward(), 1)
+
+
 def test_place_forgets_what_was_undone() raises:
     var board = Puzzle[PackedTiles[3, 3]](Settings(forbid_undo=True))
     board.step(2)

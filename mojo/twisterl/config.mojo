@@ -128,10 +128,10 @@ struct Config(Movable):
         require_class(top, document, "algorithm_cls", "twisterl.rl.", "ES")
 
         var env = top.section(document, "env")
-        self.width = env.integer(document, "width", 3, 2, 16)
-        self.height = env.integer(document, "height", 3, 2, 16)
+        self.width = env.integer(document, "width", 3, 1, 16)
+        self.height = env.integer(document, "height", 3, 1, 16)
         self.puzzle = Settings(
-            env.integer(document, "difficulty", 1, 1, LARGEST_STEPS),
+            env.integer(document, "difficulty", 1, 0, LARGEST_STEPS),
             env.integer(document, "depth_slope", 2, 1, LARGEST_STEPS),
             env.integer(document, "max_depth", 256, 1, LARGEST_STEPS),
             env.boolean(document, "forbid_undo", False),

@@ -195,8 +195,9 @@ def _score[T: Tiles](starts: Span[Puzzle[T], _], moves: List[Int], steps: Int) -
     var solved = 0
     for episode in range(len(starts)):
         if moves[episode] >= 0:
+            # A board of difficulty 0 has no steps and is solved by none.
             var share = Float32(moves[episode]) / Float32(
-                starts[episode].depth
+                max(starts[episode].depth, 1)
             )
             fitness += 1.5 - 0.5 * share
             solved += 1

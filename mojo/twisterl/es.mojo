@@ -176,7 +176,9 @@ struct EvolutionStrategy[T: Tiles, hidden: Int](Movable):
             )
             var difficulty = board.difficulty
             if self.settings.uniform_difficulty:
-                difficulty = 1 + Int(rng.below(UInt64(difficulty)))
+                difficulty = min(
+                    difficulty, 1 + Int(rng.below(UInt64(difficulty)))
+                )
             start.scramble(rng, difficulty)
             starts.append(start^)
         return starts^

@@ -147,14 +147,20 @@ struct Puzzle[T: Tiles](Copyable, Movable):
     def reset_uniform(mut self, mut rng: Rng):
         """A board drawn uniformly from all solvable ones; `max_depth` steps are left.
 
-        Fisher-Yates from the last cell down; an unsolvable result swaps its first two tiles.
+        Fisher-Yates from the last cell down; an unsolvable result swaps its first two tiles. Of one
+        row or column there are as many boards as cells: the blank is drawn.
 
         Args:
-            rng: The stream; each cell but the first uses up one word.
+            rng: The stream; each cell but the first uses up one word, and a row or column one.
         """
         var tiles = InlineArray[UInt8, Self.T.CELLS](fill=0)
         for cell in range(Self.T.CELLS):
             tiles[cell] = UInt8(cell)
+        comptime if Self.T.WIDTH == 1 or Self.T.HEIGHT == 1:
+            for i in range(Int(rng.below(UInt64(Self.T.CELLS)))):
+                swap(tiles, i, i + 1)
+            self.place(Span(tiles))
+            return
         for i in range(Self.T.CELLS - 1, 0, -1):
             swap(tiles, i, Int(rng.below(UInt64(i + 1))))
         if not is_solvable(Span(tiles), Self.T.WIDTH):
@@ -245,15 +251,23 @@ def is_solvable(tiles: Span[UInt8, _], width: Int) -> Bool:
     """Whether `tiles` [CELLS], a permutation, can be solved.
 
     A move is one transposition and shifts the blank by one cell, so the parity of the permutation
-    equals the parity of the blank's distance from its corner, or never will.
+    equals the parity of the blank's distance from its corner, or never will. In a single row or
+    column no tile passes another one.
 
     Args:
         tiles: The tile of each cell, row by row, each of 0..CELLS once.
         width: Cells in a row.
 
     Returns:
-        True for half of all permutations.
+        True for half of all permutations, or for one of each cell of the blank.
     """
+    if width == 1 or width == len(tiles):
+        var last = UInt8(0)
+        for tile in tiles:
+            if tile != 0 and tile < last:
+                return False
+            last = max(last, tile)
+        return True
     var odd = False
     for i in range(len(tiles)):
         for j in range(i + 1, len(tiles)):

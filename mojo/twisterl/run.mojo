@@ -152,7 +152,7 @@ struct Run[T: Tiles, hidden: Int](Movable):
             )
             var seed = tensors.find_integer("seed", 0, LARGEST_SEED)
             var difficulty = tensors.find_integer(
-                "difficulty", 1, LARGEST_STEPS
+                "difficulty", 0, LARGEST_STEPS
             )
             self.hand_on(tensors, seed, difficulty)
             self.iteration = tensors.find_integer(

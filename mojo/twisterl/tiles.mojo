@@ -98,8 +98,8 @@ struct ArrayTiles[width: Int, height: Int](Tiles):
     """The tiles of a board of any size, in an `InlineArray`.
 
     Parameters:
-        width: Cells in a row, 2 to 16.
-        height: Rows, 2 to 16.
+        width: Cells in a row, 1 to 16.
+        height: Rows, 1 to 16.
     """
 
     comptime WIDTH = Self.width

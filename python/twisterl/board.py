@@ -36,6 +36,8 @@ def parse_board(text: str, width: int, height: int) -> list[int]:
     if twice:
         raise refuse(f"has {twice[0]} more than once; expected each of 0 to {cells - 1} once")
     if not solvable(tiles, width):
+        if 1 in (width, height):
+            raise refuse("cannot be solved: no tile of a single row or column passes another one")
         raise refuse(
             "cannot be solved by any sequence of moves: its parity is odd, as after swapping "
             "two tiles by hand; swap any two tiles but the blank to make it solvable"
@@ -47,11 +49,16 @@ def solvable(tiles: Sequence[int], width: int) -> bool:
     """Whether moves lead from the solved board (tile i at cell i) to `tiles`.
 
     Each move swaps the blank with a neighbour: it flips the parity of the permutation and that of
-    the blank's distance from its home.
+    the blank's distance from its home. In a single row or column no tile passes another one.
 
     >>> solvable([0, 2, 1, 3, 4, 5, 6, 7, 8], 3), solvable([1, 0, 2, 3, 4, 5, 6, 7, 8], 3)
     (False, True)
+    >>> solvable([2, 0, 1], 3), solvable([1, 2, 0], 1)
+    (False, True)
     """
+    if width in (1, len(tiles)):
+        moved = [tile for tile in tiles if tile]
+        return moved == sorted(moved)
     seen = [False] * len(tiles)
     swaps = 0
     for start in range(len(tiles)):

@@ -21,6 +21,7 @@ Cores = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Side = Annotated[int, Field(ge=2, le=16)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000)]
+Difficulty = Annotated[int, Field(ge=0, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -47,7 +48,7 @@ class Section(BaseModel):
 class _EnvArguments(Section):
     """What every environment of this package takes."""
 
-    difficulty: Steps = Field(1, description="random actions that scramble a solved state")
+    difficulty: Difficulty = Field(1, description="random actions that scramble a solved state")
     depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")
     max_depth: Steps = Field(256, description="steps left after set_state")
 
@@ -55,8 +56,8 @@ class _EnvArguments(Section):
 class PuzzleArguments(_EnvArguments):
     """The sliding puzzle."""
 
-    width: Side = Field(3, description="cells in a row")
-    height: Side = Field(3, description="rows")
+    width: Annotated[int, Field(ge=1, le=16)] = Field(3, description="cells in a row")
+    height: Annotated[int, Field(ge=1, le=16)] = Field(3, description="rows")
     forbid_undo: bool = Field(
         False, description="masks the action that undoes the last one that moved the blank"
     )
@@ -313,7 +314,7 @@ class Learning(Section):
     threshold_min: NotNegative | None = Field(
         None, description="once it rises, it goes on until success is below; null: diff_threshold"
     )
-    diff_max: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+    diff_max: Difficulty = Field(
         1_000_000, description="the highest difficulty that it is raised to"
     )
     diff_step: Steps = Field(1, description="by how much it is raised")

@@ -46,6 +46,28 @@ fn scatter(env: &mut dyn Env, rng: &mut Rng) {
 }
 
 #[test]
+fn difficulties_out_of_range_are_refused() {
+    for_each(|name, mut env, rng| {
+        scatter(&mut *env, rng);
+        let before = seen(&*env);
+        for difficulty in [1_000_001, u32::MAX as usize, usize::MAX] {
+            env.set_difficulty(difficulty);
+            let error = env.try_reset(rng).unwrap_err().to_string();
+            let expected =
+                format!("difficulty: expected an integer in 0..=1000000, got {difficulty}");
+            assert_eq!(error, expected, "{name}");
+            env.reset();
+            assert_eq!(seen(&*env), before, "{name}");
+        }
+        env.set_difficulty(1_000_000);
+        env.try_reset(rng).unwrap();
+        env.set_difficulty(0);
+        env.try_reset(rng).unwrap();
+        assert!(env.success() && env.is_final(), "{name}");
+    });
+}
+
+#[test]
 fn short_and_long_forms_agree() {
     for_each(|name, mut env, rng| {
         for _ in 0..20 {

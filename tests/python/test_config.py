@@ -186,7 +186,9 @@ def test_all_faults_are_reported_at_once(small):
 )
 def test_impossible_sizes_are_refused(small, path, value):
     at(small, path, value)
-    assert list(problems(small)) == [path]
+    # A start that nothing has scrambled is one too.
+    is_legal = path == "env.difficulty" and value == 0
+    assert list(problems(small)) == ([] if is_legal else [path])
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,9 @@ def test_impossible_sizes_are_refused(small, path, value):
 )
 def test_wrong_values_are_named(small, path, value):
     at(small, path, value)
-    assert list(problems(small)) == [path]
+    # A start that nothing has scrambled is one too.
+    is_legal = path == "env.difficulty" and value == 0
+    assert list(problems(small)) == ([] if is_legal else [path])
 
 
 def test_a_tree_search_needs_simulations(small):

@@ -156,7 +156,7 @@ def starts(env: Puzzle, settings: Settings, seed: int, generation: int) -> list[
         board = copy.deepcopy(env)
         rng = Rng.stream(seed, generation, episode)
         if settings.uniform_difficulty:
-            board.difficulty = 1 + rng.below(env.difficulty)
+            board.difficulty = min(env.difficulty, 1 + rng.below(env.difficulty))
         board.reset(rng)
         boards.append(board)
     return boards
@@ -172,7 +172,7 @@ def play(boards: list[Puzzle], weights: Floats, layout: Layout, player: str) -> 
         moves = start.depth - env.depth
         steps += moves
         if env.success():
-            share = np.float32(moves) / np.float32(start.depth)
+            share = np.float32(moves) / np.float32(max(start.depth, 1))
             fitness = fitness + (np.float32(1.5) - np.float32(0.5) * share)
             solved += 1
     return {"fitness": float(fitness), "solved": solved, "steps": steps}

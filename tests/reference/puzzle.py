@@ -52,6 +52,9 @@ class Puzzle:
     def reset_uniform(self, rng: Rng) -> None:
         """A uniformly random solvable board with `max_depth` steps."""
         self.solve()
+        if 1 in (self.width, self.height):
+            self.state.insert(rng.below(len(self.state)), self.state.pop(0))
+            return
         self.state = rng.shuffle(len(self.state))
         if not self.solvable():
             first, second = [cell for cell, tile in enumerate(self.state) if tile][:2]
@@ -61,6 +64,8 @@ class Puzzle:
     def solvable(self) -> bool:
         """Whether inversions and the blank's row or column have the solved board's parity."""
         tiles = [tile for tile in self.state if tile]
+        if 1 in (self.width, self.height):
+            return tiles == sorted(tiles)
         inversions = sum(
             tiles[i] > tiles[j] for i in range(len(tiles)) for j in range(i + 1, len(tiles))
         )

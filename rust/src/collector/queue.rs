@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::work::Work;
-use crate::rl::env::Env;
+use crate::rl::env::{draw_difficulty, Env};
 use crate::rl::vec_env::Move;
 use crate::rng::Rng;
 
@@ -14,7 +14,7 @@ pub enum DifficultyDistribution {
     /// As difficult as the environment says.
     #[default]
     Fixed,
-    /// Uniform from 1 to what the environment says.
+    /// Uniform from 1 to what the environment says; 0 if that is 0.
     Uniform,
     /// Any solvable state, whatever the environment says; a collection asks for it by its start.
     #[serde(skip)]
@@ -54,8 +54,7 @@ impl<'a> EpisodeQueue<'a> {
         let action = match self.difficulty_distribution {
             DifficultyDistribution::Fixed => Move::Reset { difficulty: self.difficulty },
             DifficultyDistribution::Uniform => {
-                let most = u32::try_from(self.difficulty).unwrap_or(u32::MAX);
-                Move::Reset { difficulty: 1 + rng.below(most) as usize }
+                Move::Reset { difficulty: draw_difficulty(self.difficulty, rng) }
             }
             DifficultyDistribution::Unbounded => Move::ResetUniform,
         };

@@ -1,4 +1,4 @@
-//! The sliding puzzle (8-puzzle, 15-puzzle, ...), 2x2 to 16x16.
+//! The sliding puzzle (8-puzzle, 15-puzzle, ...), 1x1 to 16x16.
 
 mod environment;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use crate::rng::Rng;
 
 /// Actions move the blank: 0 left, 1 up, 2 right, 3 down.
 const NUM_ACTIONS: usize = 4;
-const SIDES: std::ops::RangeInclusive<usize> = 2..=16;
+const MOST_SIDE: u32 = 16;
 const OUT_OF_STEPS: f32 = -0.5;
 /// In place of an action that is forbidden where none is.
 const NO_ACTION: u8 = NUM_ACTIONS as u8;
@@ -129,7 +129,7 @@ impl Puzzle {
     /// A solved board.
     ///
     /// # Errors
-    /// If a side is not in 2..=16 or `max_depth` not in 1..2^32.
+    /// If a side is not in 1..=16 or `max_depth` not in 1..2^32.
     pub fn new(
         width: usize,
         height: usize,
@@ -138,8 +138,8 @@ impl Puzzle {
         max_depth: usize,
     ) -> Result<Self> {
         for (name, side) in [("width", width), ("height", height)] {
-            if !SIDES.contains(&side) {
-                return Err(Error::invalid(name, "an integer in 2..=16", side));
+            if !(1..=MOST_SIDE as usize).contains(&side) {
+                return Err(Error::invalid(name, format!("an integer in 1..={MOST_SIDE}"), side));
             }
         }
         let max_depth = match u32::try_from(max_depth) {
@@ -240,9 +240,15 @@ impl Puzzle {
     /// A board drawn uniformly from all solvable ones.
     ///
     /// Fisher-Yates from the last cell down; an unsolvable result swaps its first two tiles,
-    /// which pairs every unsolvable board with one solvable board.
+    /// which pairs every unsolvable board with one solvable board. Of one row or column there are
+    /// as many boards as cells: the blank is drawn.
     pub fn random_state(&self, rng: &mut Rng) -> Vec<i64> {
         let mut tiles: Vec<i64> = (0..self.tiles.len() as i64).collect();
+        if self.is_row() {
+            let blank = rng.below(tiles.len() as u32) as usize;
+            tiles[..=blank].rotate_left(1);
+            return tiles;
+        }
         for i in (1..tiles.len()).rev() {
             tiles.swap(i, rng.below(i as u32 + 1) as usize);
         }
@@ -255,9 +261,26 @@ impl Puzzle {
         tiles
     }
 
+    /// Whether the board is a single row or column.
+    fn is_row(&self) -> bool {
+        self.width() == 1 || self.height() == 1
+    }
+
+    /// What boards have that cannot be solved.
+    fn disorder(&self) -> &'static str {
+        match self.is_row() {
+            true => "whose tiles are not in order",
+            false => "whose parity is odd",
+        }
+    }
+
     /// A move is one transposition and shifts the blank by one cell, so the parity of the
-    /// permutation equals the parity of the blank's distance from its corner, or never will.
+    /// permutation equals the parity of the blank's distance from its corner, or never will. In a
+    /// single row or column no tile passes another one.
     fn is_solvable(&self, tiles: &[i64]) -> bool {
+        if self.is_row() {
+            return tiles.iter().filter(|&&tile| tile != 0).is_sorted();
+        }
         let mut seen = [false; 256];
         let mut transpositions = 0;
         let mut blank = 0;
@@ -371,7 +394,7 @@ impl Puzzle {
 
 impl Listed for Puzzle {
     fn parameters() -> Vec<Parameter> {
-        let sides = [Parameter::integer("width", 2, 16, 3), Parameter::integer("height", 2, 16, 3)];
+        let sides = ["width", "height"].map(|side| Parameter::integer(side, 1, MOST_SIDE, 3));
         [&sides[..], &EPISODE, &[Parameter::boolean("forbid_undo", false)]].concat()
     }
 
@@ -380,7 +403,12 @@ impl Listed for Puzzle {
             ["width", "height", "difficulty", "depth_slope", "max_depth"]
                 .map(|name| parameters.integer(name));
         let mut puzzle = Self::new(width, height, difficulty, depth_slope, max_depth)?;
-        puzzle.set_forbid_undo(parameters.boolean("forbid_undo"));
+        let forbid_undo = parameters.boolean("forbid_undo");
+        if forbid_undo && puzzle.is_row() {
+            let got = "true, which leaves no move at the end of a single row or column";
+            return Err(Error::invalid("forbid_undo", "false", got));
+        }
+        puzzle.set_forbid_undo(forbid_undo);
         Ok(puzzle)
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::parameters::{Parameter, Parameters};
 use super::Listed;
 use crate::error::{Error, Result};
-use crate::rl::env::{Env, Status, Twists};
+use crate::rl::env::{check_difficulty, Env, Status, Twists, DIFFICULTIES};
 use crate::rng::Rng;
 
 const OUT_OF_STEPS: f32 = -0.5;
@@ -130,13 +130,14 @@ impl<R: Rules> Listed for Scrambled<R> {
 
 /// The parameters that every environment has.
 pub(super) const EPISODE: [Parameter; 3] = [
-    Parameter::integer("difficulty", 1, MOST_STEPS, 1),
+    Parameter::integer("difficulty", *DIFFICULTIES.start(), *DIFFICULTIES.end(), 1),
     Parameter::integer("depth_slope", 1, MOST_STEPS, 2),
     Parameter::integer("max_depth", 1, MOST_STEPS, 256),
 ];
 
 impl<R: Rules> Scrambled<R> {
-    fn scramble(&mut self, rng: &mut Rng) {
+    fn scramble(&mut self, rng: &mut Rng) -> Result<()> {
+        check_difficulty(self.difficulty)?;
         self.state = self.rules.goal(rng);
         let num_actions = self.rules.num_actions() as u32;
         for _ in 0..self.difficulty {
@@ -144,6 +145,7 @@ impl<R: Rules> Scrambled<R> {
         }
         let depth = self.depth_slope.saturating_mul(self.difficulty);
         self.depth = u32::try_from(depth).unwrap_or(u32::MAX);
+        Ok(())
     }
 
     fn place(&mut self, state: R::State) {
@@ -191,9 +193,10 @@ impl<R: Rules> Env for Scrambled<R> {
     fn set_state(&mut self, state: Vec<i64>) {
         let _ = self.try_set_state(&state);
     }
+    /// Ignores a difficulty that is none; [`Env::try_reset`] refuses it.
     fn reset(&mut self) {
         let mut rng = self.rng.clone();
-        self.scramble(&mut rng);
+        let _ = self.scramble(&mut rng);
         self.rng = rng;
     }
     /// Ignores an action that is none; [`Env::try_step`] refuses it.
@@ -230,8 +233,7 @@ impl<R: Rules> Env for Scrambled<R> {
     }
 
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
-        self.scramble(rng);
-        Ok(())
+        self.scramble(rng)
     }
     fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
         self.place(self.rules.uniform(rng));

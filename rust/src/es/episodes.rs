@@ -114,7 +114,8 @@ unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     let mut score = Score { steps, ..Score::default() };
     for (&taken, board) in moves.iter().zip(boards) {
         if taken >= 0 {
-            score.fitness += 1.5 - 0.5 * (taken as f32 / board.depth as f32);
+            // A board of difficulty 0 has no steps and is solved by none.
+            score.fitness += 1.5 - 0.5 * (taken as f32 / board.depth.max(1) as f32);
             score.solved += 1;
         }
     }

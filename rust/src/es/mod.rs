@@ -19,7 +19,7 @@ use crate::engine::pool::{num_workers, run, Poll};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
 use crate::nn::CpuLevel;
-use crate::rl::env::Env;
+use crate::rl::env::{draw_difficulty, Env};
 use crate::rng::Rng;
 
 mod block;
@@ -216,10 +216,10 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Score>> {
-    let most = u32::try_from(env.get_difficulty()).unwrap_or(u32::MAX);
+    let most = env.get_difficulty();
     let mut reset = |env: &mut Puzzle, rng: &mut Rng| {
         if config.uniform_difficulty {
-            env.set_difficulty(1 + rng.below(most) as usize);
+            env.set_difficulty(draw_difficulty(most, rng));
         }
         env.try_reset(rng)
     };

@@ -37,7 +37,7 @@ use super::capsule::export;
 use super::pyenv::PythonEnv;
 use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
-use crate::rl::env::{Env, Status, Twists};
+use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
 use crate::rng::Rng;
 
 /// An environment implemented in Rust; extend it to show your own.
@@ -128,7 +128,7 @@ impl PyBaseEnv {
 
     #[setter]
     fn set_difficulty(&mut self, difficulty: &Bound<'_, PyAny>) -> PyResult<()> {
-        let difficulty = count("difficulty", difficulty, 0..=u32::MAX)?;
+        let difficulty = count("difficulty", difficulty, DIFFICULTIES)?;
         caught(|| {
             self.env.set_difficulty(difficulty);
             Ok(())

@@ -11,7 +11,7 @@ use super::env::PyBaseEnv;
 use super::error::wrong_type;
 use super::pyenv::PythonEnv;
 use super::python_object::has_method;
-use crate::rl::env::Env;
+use crate::rl::env::{check_difficulty, Env};
 
 /// A copy of the environment that `object` is; whoever holds `object` goes on undisturbed.
 ///
@@ -19,8 +19,15 @@ use crate::rl::env::Env;
 /// address of `__extract_env__()` (older wheels, where it can be checked), a Python environment.
 ///
 /// # Errors
-/// TypeError if `object` is none of them; whatever copying it raises.
+/// TypeError if `object` is none of them; ValueError if its difficulty is out of range; whatever
+/// copying it raises.
 pub fn get_env(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
+    let env = copy_of(object)?;
+    check_difficulty(env.get_difficulty())?;
+    Ok(env)
+}
+
+fn copy_of(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
     if let Ok(base) = object.cast::<PyBaseEnv>() {
         return PyBaseEnv::with(base, |env| env.try_clone());
     }

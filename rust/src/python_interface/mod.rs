@@ -20,6 +20,7 @@ mod legacy;
 mod memory_map;
 pub mod nn;
 mod optimum;
+mod parameters;
 pub mod puzzle;
 pub mod pyenv;
 mod python_lanes;

@@ -1,17 +1,16 @@
 //! `Puzzle`, the sliding puzzle in Python.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyDict};
 
-use super::args::{count, integer};
+use super::args::integer;
 use super::env::{arguments, get_env_mut, get_env_ref, PyBaseEnv};
+use super::parameters::make;
+use crate::envs::find;
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
 
-/// Larger numbers of moves are surely mistakes: a reset would take seconds.
-const MOST_MOVES: u32 = 1_000_000;
-
-/// The sliding puzzle on a board of `width` x `height`, 2 to 16 each.
+/// The sliding puzzle on a board of `width` x `height`, 1 to 16 each.
 ///
 /// `reset()` makes `difficulty` random moves and leaves `depth_slope * difficulty` steps;
 /// `set_state()` leaves `max_depth`. Actions move the blank: 0 left, 1 up, 2 right, 3 down.
@@ -24,23 +23,24 @@ impl PyPuzzle {
     #[new]
     #[pyo3(signature = (width, height, difficulty, depth_slope, max_depth, forbid_undo=false))]
     fn new(
-        width: &Bound<'_, PyAny>,
-        height: &Bound<'_, PyAny>,
-        difficulty: &Bound<'_, PyAny>,
-        depth_slope: &Bound<'_, PyAny>,
-        max_depth: &Bound<'_, PyAny>,
+        width: Bound<'_, PyAny>,
+        height: Bound<'_, PyAny>,
+        difficulty: Bound<'_, PyAny>,
+        depth_slope: Bound<'_, PyAny>,
+        max_depth: Bound<'_, PyAny>,
         forbid_undo: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let mut puzzle = Puzzle::new(
-            count("width", width, 2..=16)?,
-            count("height", height, 2..=16)?,
-            count("difficulty", difficulty, 1..=MOST_MOVES)?,
-            count("depth_slope", depth_slope, 1..=MOST_MOVES)?,
-            count("max_depth", max_depth, 1..=MOST_MOVES)?,
-        )?;
-        puzzle.set_forbid_undo(forbid_undo);
-        let base = PyBaseEnv { env: Box::new(puzzle) };
-        Ok(PyClassInitializer::from(base).add_subclass(PyPuzzle))
+        let forbid_undo = PyBool::new(width.py(), forbid_undo).to_owned().into_any();
+        let given = [
+            ("width", width),
+            ("height", height),
+            ("difficulty", difficulty),
+            ("depth_slope", depth_slope),
+            ("max_depth", max_depth),
+            ("forbid_undo", forbid_undo),
+        ];
+        let env = make(find("Puzzle")?, given)?;
+        Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
     }
 
     /// An independent copy.

@@ -5,12 +5,31 @@
 //! can answer without allocating, from a given random stream, or with an error.
 
 use std::any::Any;
+use std::ops::RangeInclusive;
 
 use super::vec_env::{LaneMove, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 
 pub use super::vec_env::Status;
+
+/// The difficulties that every environment takes, from wherever it comes: a reset that makes as many
+/// moves as the most takes some milliseconds.
+pub const DIFFICULTIES: RangeInclusive<u32> = 0..=1_000_000;
+
+/// Refuses a difficulty that is outside [`DIFFICULTIES`].
+pub fn check_difficulty(difficulty: usize) -> Result<()> {
+    let (least, most) = DIFFICULTIES.into_inner();
+    if (least as usize..=most as usize).contains(&difficulty) {
+        return Ok(());
+    }
+    Err(Error::invalid("difficulty", format!("an integer in {least}..={most}"), difficulty))
+}
+
+/// A difficulty drawn uniformly from 1 to `most`; 0 if that is 0.
+pub(crate) fn draw_difficulty(most: usize, rng: &mut Rng) -> usize {
+    most.min(1 + rng.below(u32::try_from(most).unwrap_or(u32::MAX)) as usize)
+}
 
 /// Pairs of permutations `(obs_perms [P, F], act_perms [P, A])` that leave the problem as it is:
 /// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
@@ -44,6 +63,7 @@ pub trait Env: EnvObject + Send + Sync {
     }
     /// Shape of the observation; its product is the number of features `F`.
     fn obs_shape(&self) -> Vec<usize>;
+    /// Takes effect at the next reset, which refuses what is not in [`DIFFICULTIES`].
     fn set_difficulty(&mut self, _difficulty: usize) {}
     fn get_difficulty(&self) -> usize {
         1

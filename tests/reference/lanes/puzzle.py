@@ -77,6 +77,12 @@ class Lanes(episodes.Lanes):
         return np.arange(cells) * cells + self.state
 
     def uniform(self, rng: Rng) -> Any:
+        cells = self.width * self.height
+        if 1 in (self.width, self.height):
+            # The blank at any cell, the tiles in order before and after it.
+            blanks = rng.below(cells)[:, None].astype(np.int64)
+            places = np.arange(cells)[None]
+            return np.where(places == blanks, 0, places + (places < blanks))
         state = rng.shuffle(self.width * self.height)
         odd = ~self.solvable(state)
         # The first two tiles that are not the blank.
@@ -89,6 +95,9 @@ class Lanes(episodes.Lanes):
 
     def solvable(self, state: Any) -> Any:
         """Whether inversions and the blank's row have the solved board's parity."""
+        if 1 in (self.width, self.height):
+            tiles = state[state > 0].reshape(len(state), -1)
+            return (np.diff(tiles, axis=1) > 0).all(1)
         cells = state.shape[1]
         inversions = np.zeros(len(state), np.int64)
         for i in range(cells):

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
 use crate::error::{Error, Result};
-use crate::rl::env::{Env, Status};
+use crate::rl::env::{check_difficulty, Env, Status};
 use crate::rng::Rng;
 
 impl Env for Puzzle {
@@ -30,9 +30,10 @@ impl Env for Puzzle {
     fn set_state(&mut self, state: Vec<i64>) {
         let _ = self.try_set_state(&state);
     }
+    /// Ignores a difficulty that is none; [`Env::try_reset`] refuses it.
     fn reset(&mut self) {
         let mut rng = self.rng.clone();
-        self.scramble(&mut rng);
+        let _ = self.try_reset(&mut rng);
         self.rng = rng;
     }
     /// Ignores an action outside 0..4; [`Env::try_step`] refuses it.
@@ -85,6 +86,7 @@ impl Env for Puzzle {
     }
 
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
+        check_difficulty(self.difficulty)?;
         self.scramble(rng);
         Ok(())
     }
@@ -127,7 +129,7 @@ impl Env for Puzzle {
         Err(Error::invalid(
             "state",
             "a solvable board",
-            format!("{tiles:?}, whose parity is odd: no moves solve it"),
+            format!("{tiles:?}, {}: no moves solve it", self.disorder()),
         ))
     }
     #[inline]

@@ -35,6 +35,31 @@ fn parity_agrees_with_moves() {
 }
 
 #[test]
+fn a_row_keeps_its_order() {
+    let mut rng = Rng::new(5);
+    for (width, height) in [(1, 1), (1, 2), (5, 1), (1, 16)] {
+        let mut env = Puzzle::new(width, height, 40, 2, 64).unwrap();
+        let mut drawn = std::collections::HashSet::new();
+        for _ in 0..400 {
+            env.try_reset(&mut rng).unwrap();
+            env.check_solvable().unwrap();
+            env.try_reset_uniform(&mut rng).unwrap();
+            env.check_solvable().unwrap();
+            drawn.insert(env.get_state());
+        }
+        assert_eq!(drawn.len(), width * height);
+    }
+    let mut env = Puzzle::new(3, 1, 1, 2, 64).unwrap();
+    // A permutation of the solved board's parity.
+    env.try_set_state(&[2, 0, 1]).unwrap();
+    let error = env.check_solvable().unwrap_err().to_string();
+    assert!(
+        error.ends_with("[2, 0, 1], whose tiles are not in order: no moves solve it"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_copy_is_equal_and_independent() {
     let mut rng = Rng::new(3);
     let mut from = Puzzle::new(3, 3, 40, 2, 64).unwrap();
@@ -70,7 +95,7 @@ fn inverse_actions_undo() {
 
 #[test]
 fn bad_input_is_named() {
-    assert!(Puzzle::new(1, 3, 1, 2, 256).unwrap_err().to_string().starts_with("width"));
+    assert!(Puzzle::new(0, 3, 1, 2, 256).unwrap_err().to_string().starts_with("width"));
     assert!(Puzzle::new(3, 1_000_000_000, 1, 2, 256)
         .unwrap_err()
         .to_string()
