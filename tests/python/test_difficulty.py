@@ -1,4 +1,4 @@
-"""How difficult a start may be, and how small a board: one rule for every environment and caller."""
+"""How difficult a start may be, and how small a board: one rule for all environments."""
 
 import ctypes
 import sys

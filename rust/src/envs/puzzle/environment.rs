@@ -103,7 +103,7 @@ impl Env for Puzzle {
     /// The tiles in as many bits as each needs, from 2x2 to 5x5. What the masks forbid is no part
     /// of it: a step does the same after any other.
     fn state_key(&self) -> Option<u128> {
-        let bits = (self.tiles.len() - 1).ilog2() + 1;
+        let bits = (self.tiles.len().max(2) - 1).ilog2() + 1;
         let pack = |key: u128, &tile: &u8| key << bits | u128::from(tile);
         (self.tiles.len() as u32 * bits <= u128::BITS).then(|| self.tiles.iter().fold(0, pack))
     }
