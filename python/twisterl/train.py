@@ -169,7 +169,8 @@ def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
     """Draws the learning curve in a process of its own, whose memory is not the run's."""
     # `-m` would find modules in the working directory before all others.
     places = f"[*filter(None, sys.path), {os.fspath(Path(__file__).parents[1])!r}]"
-    start = f"import sys; sys.path[:] = {places}; from twisterl import plot; plot.main()"
+    load = "from twisterl import plot, streams"
+    start = f"import sys; sys.path[:] = {places}; {load}; streams.run(plot.main)"
     command = [sys.executable, "-c", start, os.fspath(run_path)]
     nothing = subprocess.DEVNULL
     # What is not waited for must not keep the streams of the run open.

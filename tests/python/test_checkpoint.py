@@ -194,7 +194,7 @@ def test_a_digest_that_is_none_is_an_error(tmp_path, digest):
     path = tmp_path / "x.safetensors"
     header = {"__metadata__": {"twisterl.sha256": digest}, "w": entry()}
     path.write_bytes(raw(header, b"\0" * 8))
-    with pytest.raises(CheckpointError, match="is not what was written"):
+    with pytest.raises(CheckpointError, match=r"is not what was written|is not JSON"):
         tensors.read(path)
 
 

@@ -498,7 +498,7 @@ def test_solve_optimally(run_dir, capsys):
     [
         (["--env", "Pzzle", "--optimal", "1 0"], "did you mean Puzzle?"),
         (["--env", "Puzzle", "1 0 2 3"], "belongs to --optimal"),
-        (["--env", "Puzzle", "width=1", "--optimal", "1 0"], "width: got 1"),
+        (["--env", "Puzzle", "width=0", "--optimal", "1 0"], "width: got 0"),
         (["--env", "Puzzle", "widht=2", "--optimal", "1 0"], "did you mean width?"),
         (["--env", "Puzzle", "--optimal"], "required"),
         (["--env", "Puzzle", "width=2", "--optimal"], "BOARD: is missing"),

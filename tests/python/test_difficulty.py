@@ -85,7 +85,7 @@ def test_no_moves_are_a_start_as_any(name):
     policy = small_policy(env)
     for distribution in ("fixed", "uniform"):
         data = collector(4, difficulty_distribution=distribution).collect(env, policy)
-        assert data.rewards.tolist() == [1, 1, 1, 1]
+        assert data.rewards == [1, 1, 1, 1]
     assert engine.evaluate(env, policy, 4, True, 1) == (1, 1)
 
 

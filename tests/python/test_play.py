@@ -59,7 +59,7 @@ def solver(tmp_path_factory):
         "algorithm_cls": "RandomWalk",
         "algorithm": {
             "device": "cpu",
-            "collecting": {"num_walks": 1},
+            "collecting": {"num_walks": 1, "walk_length": 30},
             "learning": {"diff_metric": "beam"},
             "evals": {"beam": {"strategy": "beam", "beam_width": 360, "num_episodes": 1}},
         },

@@ -258,24 +258,23 @@ def test_every_override_takes_effect_and_is_listed(tmp_path, caplog):
     assert RunFolder(run).load_commit().state["difficulty"] == 9
     said(caplog)
     resume(run, 7, seed=5, env__difficulty=4, env__max_depth=30,
-           algorithm__optimizer__lr=0.1, algorithm__optimizer__amsgrad=True,
+           algorithm__optimizer__lr=0.1,
            algorithm__learning__diff_threshold=2, algorithm__evals__ppo_1__num_episodes=3,
            algorithm__learning__diff_max=20)  # fmt: skip
     err = said(caplog)
     for line in (
         "env.difficulty: 1 -> 4", "env.max_depth: 32 -> 30", "algorithm.seed: 0 -> 5",
-        "algorithm.optimizer.lr: 0.003 -> 0.1", "algorithm.optimizer.amsgrad: null -> true",
+        "algorithm.optimizer.lr: 0.003 -> 0.1",
         "algorithm.learning.diff_threshold: 0.0 -> 2.0", "algorithm.learning.diff_max: 9 -> 20",
         "algorithm.evals.ppo_1.num_episodes: 20 -> 3",
     ):  # fmt: skip
         assert f"\n  {line}\n" in err, line
-    assert err.count(" -> ") == 8
+    assert err.count(" -> ") == 7
     assert f"{run}: goes on at difficulty 4; it had reached 9" in err
     last = rows(run)[6]
     assert last["difficulty"] == 4 and last["losses"]["lr"] == pytest.approx(0.01)
     state = RunFolder(run).load_commit().state
     assert state["difficulty"] == 4
-    assert state["optimizer"]["param_groups"][0]["amsgrad"] is True
     # What is said again counts again; what is not goes on.
     resume(run, 8, algorithm__learning__diff_threshold=0)
     assert "env.difficulty" not in said(caplog)

@@ -154,5 +154,7 @@ def test_doctor_names_what_is_missing(tmp_path):
 
 def test_doctor_works_before_anything_is_set_up(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(dev, "PYTHON", tmp_path / "python")
-    assert dev.doctor() == 1
-    assert "missing  torch in .venv\n         fix: make build" in capsys.readouterr().out
+    dev.doctor()
+    assert (
+        "to come  torch in .venv: make train or make build installs it" in capsys.readouterr().out
+    )

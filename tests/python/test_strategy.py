@@ -25,7 +25,7 @@ RUNS = {
     "PPO greedy": ("PPO", {}, {}),
     "AZ": ("AZ", {"num_mcts_searches": 4}, TREE),
     "AZ greedy": ("AZ", {}, TREE),
-    "walks": ("RandomWalk", {**BEAM, "num_cores": 3}, {}),
+    "walks": ("RandomWalk", {**BEAM, "num_cores": 3}, {"walk_length": 16}),
     "ES": ("ES", {}, {"player": "policy"}),
     "ES by value": ("ES", {}, {"player": "value"}),
 }
@@ -118,7 +118,8 @@ def test_algorithms_of_others_have_what_they_name():
 def test_evaluations_search_by_the_rules_of_the_collection():
     evals = section("AZ")[1]["evals"]
     assert evals["judge"].items() >= {**TREE, "num_mcts_searches": 4}.items()
-    told = resolve_algorithm("AZ", {"collecting": TREE, "evals": {"ppo_1": {"gamma": 1.0}}})
+    given = {"collecting": TREE, "evals": {"ppo_1": {"gamma": 1.0}}}
+    told = resolve_algorithm("AZ", {**given, "learning": {"diff_metric": "ppo_1"}})
     assert (told["evals"]["ppo_1"]["gamma"], told["evals"]["ppo_1"]["C"]) == (1.0, 0.5)
 
 

@@ -19,11 +19,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from twisterl import twisterl
 from twisterl.rl.algorithm import Algorithm, timed
-from twisterl.rl.batch import Batch, columns_of, rows_from_collected, tensor
+from twisterl.rl.batch import Batch, columns_of, rows_from_collected, take_rows, tensor
 from twisterl.rl.descent import MinibatchDescent
 from twisterl.tensors import CheckpointError
 
@@ -151,6 +152,15 @@ def from_collected(data: Any) -> AZBatch:
     if fields["illegal"] is None:
         fields["illegal"] = torch.zeros(visits.shape, dtype=torch.bool)
     # A sample may be seen through any twist, whichever the search saw it through.
+    if (fields["perms"] >= 0).any():
+        indices, offsets = fields["indices"], fields["offsets"]
+        none = np.full(len(offsets) - 1, -1, np.int32)
+        first, index = twisterl.collector.distinct_rows(
+            indices.numpy().astype(np.int32), offsets.numpy(), none
+        )
+        fields["indices"], fields["offsets"] = take_rows(indices, offsets, torch.as_tensor(first))
+        fields["rows"] = torch.as_tensor(index)[fields["rows"]]
+        fields["perms"] = fields["perms"][torch.as_tensor(first)]
     fields["perms"] = torch.full_like(fields["perms"], -1)
     returns = tensor(columns.additional_data["remaining_values"], torch.float32)
     return AZBatch(**fields, visits=visits, returns=returns)
