@@ -120,6 +120,12 @@ CLAIMS = [
 ELSEWHERE = {
     "README.md": ["[docs/config.md](docs/config.md)"],
     "docs/architecture.md": ["`python/twisterl/config.py`"],
+    # What the predecessor does, which nothing here decides.
+    "docs/coming-from-twisterl-0.5.md": [
+        "from twisterl.defaults import",
+        '`BasicPolicy(device="cuda")` by default',
+        "`solve` of an algorithm: fixed defaults",
+    ],
 }
 
 
