@@ -20,7 +20,7 @@ usage: mojo run mojo/train_puzzle.mojo [options]
   --config FILE         run config (examples/es_puzzle8_v1.json, or that of the run resumed)
   --seed N              in place of the config's, 0 to 9223372036854775807
   --threads N           at most as many as there are cores (all); the result is the same
-  --time-budget S       stop after S seconds
+  --time-budget S       stop after S seconds of training, of all parts of the run
   --resume PATH         continue a run folder, or start from a model (.safetensors)
   --out FOLDER          where the run is saved (runs/<config name>, or the folder resumed)
 
@@ -37,7 +37,8 @@ examples, from the root of the repository:
 
 In the folder mojo, `mojo run train_puzzle.mojo` takes the same example and saves in the same folder.
 Boards of 2x2 to 5x5 and an embedding_size of 32, 64 or 128 are compiled in. A fault is one line
-that names the key of the config, and exit status 1; Ctrl-C is exit status 130.
+that names the key of the config, and exit status 1; Ctrl-C is exit status
+130, a closed terminal 129, SIGTERM 143, and all three save.
 """
 
 

@@ -1,13 +1,15 @@
 """Evaluation, the curriculum, and runs that go on as if they had never stopped."""
 
-from std.tempfile import TemporaryDirectory
+from std.ffi import c_int, external_call
+from std.os.path import exists
+from scratch import Scratch
 from std.testing import TestSuite, assert_almost_equal, assert_equal, assert_raises, assert_true
 
 from twisterl.config import Config, Evaluation
 from twisterl.episodes import Player
 from twisterl.es import initial_weights
 from twisterl.evaluate import Report, evaluate
-from twisterl.files import read_text
+from twisterl.files import lock_folder, read_text, unlock_folder, write_atomic
 from twisterl.json import Json
 from twisterl.metrics import METRICS
 from twisterl.network import Layout
@@ -69,7 +71,7 @@ def trained(num_steps: Int, folder: String, resume: String) raises -> Run[Tiles,
 
 
 def test_five_and_five_are_ten() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var whole = trained(10, folder + "/whole", "")
         assert_equal(whole.strategy.generation, 20)
         assert_equal(whole.board.difficulty, 7)
@@ -101,8 +103,37 @@ def test_five_and_five_are_ten() raises:
             assert_true(share >= 0 and share <= 1)
 
 
+def test_one_training_at_a_time_writes_into_a_folder() raises:
+    with Scratch() as folder:
+        var lock = lock_folder(folder)
+        var config = config_of(1)
+        var options = Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo")
+        var run = Run[Tiles, 32](config^, options)
+        with assert_raises(contains="is writing here"):
+            _ = run.learn()
+        assert_equal(exists(folder + "/" + METRICS), False)
+        unlock_folder(lock)
+        assert_equal(run.learn(), 0)
+        assert_true(exists(folder + "/" + METRICS))
+
+
+def test_planted_links_are_not_followed() raises:
+    with Scratch() as folder:
+        var outside = folder + "/outside"
+        for name in ["lock", "file"]:
+            var link = folder + "/" + name
+            _ = external_call["symlink", c_int](
+                outside.as_c_string_span().ptr(), link.as_c_string_span().ptr()
+            )
+        with assert_raises(contains="is a symbolic link"):
+            _ = lock_folder(folder)
+        write_atomic(folder + "/file", "new".as_bytes())
+        assert_equal(read_text(folder + "/file", 10), "new")
+        assert_equal(exists(outside), False)
+
+
 def test_states_that_are_refused() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var run = trained(1, folder, "")
         var good = Tensors.load(folder + "/" + STATE)
         for i in range(len(good.notes)):
@@ -115,7 +146,7 @@ def test_states_that_are_refused() raises:
 
 
 def test_a_model_starts_a_run() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var first = trained(1, folder + "/first", "")
         var config = config_of(0)
         var run = Run[Tiles, 32](config^, Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo"))

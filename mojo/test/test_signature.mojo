@@ -1,10 +1,10 @@
 """The signature of this port, which plays its traces, against specs/signature.txt; Ctrl-C."""
 
 from std.ffi import c_int, external_call
-from std.testing import TestSuite, assert_equal, assert_false, assert_true
+from std.testing import TestSuite, assert_equal, assert_true
 
 from twisterl.files import read_text
-from twisterl.interrupt import SIGINT, hold_interrupts, interrupted
+from twisterl.interrupt import SIGHUP, SIGINT, SIGTERM, hold_interrupts, interrupted
 from twisterl.signature import signature
 from twisterl.trace import hexadecimal
 
@@ -22,10 +22,11 @@ def test_hexadecimal() raises:
 
 
 def test_an_interrupt_is_told_and_ends_nothing() raises:
-    hold_interrupts()
-    assert_false(interrupted())
-    _ = external_call["raise", c_int](c_int(SIGINT))
-    assert_true(interrupted())
+    for number in [SIGHUP, SIGTERM, SIGINT]:
+        hold_interrupts()
+        assert_equal(interrupted(), 0)
+        _ = external_call["raise", c_int](c_int(number))
+        assert_equal(interrupted(), number)
 
 
 def main() raises:

@@ -1,6 +1,6 @@
 """Model files: both ways, whole or not at all, and refused when they are not what they should be."""
 
-from std.tempfile import TemporaryDirectory
+from scratch import Scratch
 from std.testing import TestSuite, assert_equal, assert_raises, assert_true
 
 from twisterl.es import initial_weights
@@ -14,7 +14,7 @@ comptime LAYOUT = Layout(81, 32)
 
 
 def test_both_ways() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var path = folder + "/model.safetensors"
         var weights = initial_weights(LAYOUT, 3)
         var tensors = policy_tensors(weights, LAYOUT)
@@ -32,7 +32,7 @@ def test_both_ways() raises:
 
 
 def test_damaged_files() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var path = folder + "/model.safetensors"
         policy_tensors(initial_weights(LAYOUT, 3), LAYOUT).save(path)
         var content = read_file(path, 1 << 20)
@@ -56,7 +56,7 @@ def test_damaged_files() raises:
 
 
 def test_every_flipped_bit() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var path = folder + "/model.safetensors"
         var tensors = Tensors()
         tensors.add("w", [2], Span([Float32(1.5), -2]))
@@ -179,7 +179,7 @@ def test_limits() raises:
 
 
 def test_files_are_replaced_wholly() raises:
-    with TemporaryDirectory() as folder:
+    with Scratch() as folder:
         var path = folder + "/file"
         write_atomic(path, "old".as_bytes())
         write_atomic(path, "new".as_bytes())

@@ -4,6 +4,9 @@ from std.ffi import c_int, external_call, get_errno
 from std.os import makedirs
 from std.os.path import exists, isfile
 
+comptime LOCK_NOW = 6
+"""The operation of `flock`: for one process alone, or an error at once."""
+
 
 def write_atomic(path: String, content: Span[UInt8, _]) raises:
     """Replaces the file at `path` by `content`, wholly or not at all.
@@ -17,12 +20,9 @@ def write_atomic(path: String, content: Span[UInt8, _]) raises:
     """
     # The file of the standard library ends the process when the disk is full.
     var target = path
-    var aside = String(path, ".tmp-", external_call["getpid", c_int]())
-    var descriptor = external_call["creat", c_int](
-        aside.as_c_string_span().ptr(), c_int(0o666)
-    )
-    if descriptor < 0:
-        raise Error(path, ": cannot be written: ", get_errno())
+    var made = _make_aside(path)
+    var descriptor = made[0]
+    var aside = made[1]
     var problem = _write_all(descriptor, content)
     _ = external_call["close", c_int](descriptor)
     if problem == "":
@@ -33,6 +33,23 @@ def write_atomic(path: String, content: Span[UInt8, _]) raises:
     if problem != "":
         _ = external_call["unlink", c_int](aside.as_c_string_span().ptr())
         raise Error(path, ": cannot be written: ", problem)
+
+
+def _make_aside(path: String) raises -> Tuple[c_int, String]:
+    """A new file beside `path`, open for writing, and its name, which nobody can have guessed: a
+    link that was planted there is not followed."""
+    var name = String(path, ".tmp-", external_call["getpid", c_int](), "XXXXXX")
+    var bytes = List[UInt8](name.as_bytes())
+    bytes.append(0)
+    var descriptor = external_call["mkstemp", c_int](bytes.unsafe_ptr())
+    if descriptor < 0:
+        raise Error(path, ": cannot be written: ", get_errno())
+    _ = bytes.pop()
+    # It is made for its owner alone; others may read it as the mask of this process says.
+    var mask = external_call["umask", c_int](c_int(0))
+    _ = external_call["umask", c_int](mask)
+    _ = external_call["fchmod", c_int](descriptor, c_int(0o666) & ~mask)
+    return descriptor, String(from_utf8=Span(bytes))
 
 
 def _write_all(descriptor: c_int, content: Span[UInt8, _]) -> String:
@@ -115,3 +132,91 @@ def make_folder(path: String) raises:
         makedirs(path, exist_ok=True)
     except:
         raise Error(path, ": the folder cannot be made")
+
+
+def lock_folder(folder: String) raises -> c_int:
+    """Takes the right to write into a run folder, which one training at a time has.
+
+    The operating system holds it for the open file, so that it ends with the process; Python's
+    trainings take the same.
+
+    Args:
+        folder: A folder that exists.
+
+    Returns:
+        The descriptor of the file `lock` in it; to close it gives the right back.
+
+    Raises:
+        If another training has it, naming its process, or the file cannot be opened.
+    """
+    var path = folder + "/lock"
+    var target = path
+    var letter = Array[UInt8, 1](fill=0)
+    if (
+        external_call["readlink", Int](
+            target.as_c_string_span().ptr(), letter.unsafe_ptr(), 1
+        )
+        >= 0
+    ):
+        raise Error(path, ": is a symbolic link")
+    var descriptor = _open(path)
+    if descriptor < 0:
+        # Linked from a new file: what is there meanwhile stays.
+        var made = _make_aside(path)
+        var aside = made[1]
+        _ = external_call["close", c_int](made[0])
+        _ = external_call["link", c_int](
+            aside.as_c_string_span().ptr(), target.as_c_string_span().ptr()
+        )
+        _ = external_call["unlink", c_int](aside.as_c_string_span().ptr())
+        descriptor = _open(path)
+    if descriptor < 0:
+        raise Error(path, ": cannot be opened: ", get_errno())
+    if external_call["flock", c_int](descriptor, c_int(LOCK_NOW)) < 0:
+        var holder = read_text(path, 1 << 10)
+        _ = external_call["close", c_int](descriptor)
+        raise Error(
+            folder,
+            ": ",
+            holder.strip(),
+            " is writing here; wait, or choose another folder",
+        )
+    var now = external_call["time", Int](0)
+    var when = Array[UInt8, 64](fill=0)
+    _ = external_call["ctime_r", Int](
+        Pointer(to=now), when.unsafe_ptr()
+    )
+    var since = String()
+    for i in range(24):
+        since += chr(Int(when[i]))
+    var text = String(
+        "process ", external_call["getpid", c_int](), " (since ", since, ")\n"
+    )
+    _ = external_call["ftruncate", c_int](descriptor, 0)
+    _ = _write_all(descriptor, text.as_bytes())
+    return descriptor
+
+
+def unlock_folder(descriptor: c_int):
+    """Gives back what `lock_folder` took.
+
+    Args:
+        descriptor: What it returned.
+    """
+    _ = external_call["close", c_int](descriptor)
+
+
+def _open(path: String) -> c_int:
+    """A descriptor to read and write an existing file, negative if that fails."""
+    var target = path
+    var mode = String("r+")
+    var stream = external_call["fopen", Int](
+        target.as_c_string_span().ptr(), mode.as_c_string_span().ptr()
+    )
+    if stream == 0:
+        return -1
+    var descriptor = external_call["dup", c_int](
+        external_call["fileno", c_int](stream)
+    )
+    _ = external_call["fclose", c_int](stream)
+    return descriptor

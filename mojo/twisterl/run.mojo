@@ -12,7 +12,13 @@ from std.time import perf_counter_ns
 from .config import LARGEST_SEED, LARGEST_STEPS, Config
 from .es import EvolutionStrategy, Generation
 from .evaluate import evaluate
-from .files import make_folder, read_text, write_atomic
+from .files import (
+    lock_folder,
+    make_folder,
+    read_text,
+    unlock_folder,
+    write_atomic,
+)
 from .interrupt import interrupted
 from .metrics import METRICS, Metrics
 from .network import Layout
@@ -255,15 +261,34 @@ struct Run[T: Tiles, hidden: Int](Movable):
         tensors.save(self.options.folder + "/" + name)
 
     def learn(mut self) raises -> Int:
-        """Trains to the end of the config, of the time budget, or to Ctrl-C.
+        """Trains to the end of the config, of the time budget, or to a signal.
 
         Returns:
-            The exit status: 0, or 130 after Ctrl-C.
+            The exit status: 0, or 128 and the number of the signal, as 130 after Ctrl-C.
 
         Raises:
-            If something cannot be saved or a thread cannot be started.
+            If another training writes there, something cannot be saved or a thread cannot be
+            started.
         """
         make_folder(self.options.folder)
+        var lock = lock_folder(self.options.folder)
+        try:
+            var status = self.train()
+            unlock_folder(lock)
+            return status
+        except error:
+            unlock_folder(lock)
+            raise error
+
+    def train(mut self) raises -> Int:
+        """What `learn` does in a folder that no other training writes into.
+
+        Returns:
+            As `learn`.
+
+        Raises:
+            As `learn`.
+        """
         var text = self.options.config_text
         write_atomic(self.options.folder + "/" + BASE_CONFIG, text.as_bytes())
         var line = ProgressLine()
@@ -277,8 +302,9 @@ struct Run[T: Tiles, hidden: Int](Movable):
         while total == 0 or self.iteration < total:
             var difficulty = self.board.difficulty
             var last = self.iterate()
-            if interrupted():
-                status = 130
+            var signal = interrupted()
+            if signal != 0:
+                status = 128 + signal
             reports = self.evaluate_due(reports)
             var seconds = Float64(perf_counter_ns() - begin) / 1e9
             self.elapsed_s = begin_elapsed_s + seconds
@@ -314,7 +340,8 @@ struct Run[T: Tiles, hidden: Int](Movable):
             var budget = self.options.time_budget_s
             if budget == 0:
                 budget = self.config.learning.time_budget_s
-            if status != 0 or (budget > 0 and seconds >= budget):
+            # Of all parts of the run, as Python counts it.
+            if status != 0 or (budget > 0 and self.elapsed_s >= budget):
                 break
         line.close()
         self.save()
@@ -342,7 +369,7 @@ struct Run[T: Tiles, hidden: Int](Movable):
         """Where the run is saved, and the command to go on with.
 
         Args:
-            status: The exit status; 130 after Ctrl-C.
+            status: The exit status; not 0 after a signal.
 
         Returns:
             A line; its command can be pasted into a shell.
