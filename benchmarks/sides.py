@@ -116,7 +116,10 @@ class Worker:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline() or '{"error": "the worker ended"}')
+        line = self._process.stdout.readline()
+        if not line:
+            raise MeasurementError(f"the worker ended with status {self._process.wait()}")
+        answer = json.loads(line)
         if "error" in answer:
             raise MeasurementError(answer["error"])
         return answer
