@@ -16,6 +16,8 @@ from twisterl.config import PRESETS, TREE_RULES, Evaluation
 DEFAULT_SIMULATIONS = 100
 # What an evaluation says of its episodes rather than of how they are played.
 _EPISODES = ("num_episodes", "seed", "start", "freq")
+# What holds for the environment and the machine, whatever the strategy.
+_KEPT = ("num_cores", "max_episode_steps")
 # Of these None is an answer: no limit.
 _LIMITS = ("time_limit_s", "node_limit")
 # By values alone; the untrained policy decides between equal ones.
@@ -92,7 +94,7 @@ def _completed(
         rest = judge
     else:
         taught = algorithm.get("collecting") or {}
-        rest = {**{key: _defaults()[key] for key in judge}, "num_cores": judge["num_cores"]}
+        rest = {key: (judge if key in _KEPT else _defaults())[key] for key in judge}
         if strategy == "mcts":
             rest["num_mcts_searches"] = DEFAULT_SIMULATIONS
             if "num_mcts_searches" in taught:

@@ -20,12 +20,14 @@ TREE = {"num_mcts_searches": 8, "C": 0.5, "root_selection": "gumbel", "gamma": 0
 BEAM = {"strategy": "beam", "beam_width": 3, "beam_value_weight": 30.0}
 GREEDY = {"strategy": "greedy", "deterministic": True, "num_searches": 1}
 SAMPLE = {"strategy": "sample", "deterministic": False, "num_searches": 1}
+# What does not depend on the strategy.
+MACHINE = {"num_cores": 3, "max_episode_steps": 900}
 RUNS = {
     "PPO by chance": ("PPO", {"deterministic": False, "num_searches": 5}, {}),
     "PPO greedy": ("PPO", {}, {}),
     "AZ": ("AZ", {"num_mcts_searches": 4}, TREE),
     "AZ greedy": ("AZ", {}, TREE),
-    "walks": ("RandomWalk", {**BEAM, "num_cores": 3}, {"walk_length": 16}),
+    "walks": ("RandomWalk", {**BEAM, **MACHINE}, {"walk_length": 16}),
     "ES": ("ES", {}, {"player": "policy"}),
     "ES by value": ("ES", {}, {"player": "value"}),
 }
@@ -67,10 +69,10 @@ def play(name, how, **asked):
         ("AZ", {"deterministic": True, "num_mcts_searches": 2}, {"strategy": "mcts"}, {}),
         ("AZ", {"num_searches": 9}, {"strategy": "mcts", "deterministic": False}, {}),
         ("AZ greedy", {"strategy": "mcts"}, {**TREE, "deterministic": True}, TREE),
-        ("walks", {}, {**BEAM, "num_cores": 3}, {**BEAM, "num_cores": 3}),
+        ("walks", {}, {**BEAM, **MACHINE}, {**BEAM, **MACHINE}),
         ("walks", {"strategy": "beam", "beam_width": 9}, {**BEAM, "beam_width": 9}, {}),
         ("walks", {"deterministic": False, "num_mcts_searches": 0}, BEAM, BEAM),
-        ("walks", {"strategy": "sample"}, {**SAMPLE, "num_cores": 3}, SAMPLE),
+        ("walks", {"strategy": "sample"}, {**SAMPLE, **MACHINE}, {**SAMPLE, **MACHINE}),
         ("ES", {}, GREEDY, GREEDY),
         ("ES by value", {}, {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}, {}),
     ],
