@@ -86,7 +86,6 @@ class MlflowCallback(Callback):
         self._mlflow.log_params(_flat(algorithm.config))
 
     def on_iteration(self, algorithm: Algorithm, progress: Progress) -> None:
-        # A name may not end what is a folder on the disk of its server.
         self._mlflow.log_metrics(numbers(progress), step=progress.iteration)
 
     def on_end(self, algorithm: Algorithm) -> None:

@@ -93,9 +93,6 @@ class ConfigError(InputError):
 def _also(faults: Sequence[Fault]) -> Exception | None:
     return next((fault.also for fault in faults if fault.also is not None), None)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.faults, self.source), vars(self)
-
 
 def shown(value: Any) -> str:
     """`value` as JSON writes it where it can, shortened to one line."""

@@ -14,10 +14,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from twisterl import twisterl
+from twisterl.nn.utils import array
 
 Block = dict[str, Any]
 NetSpec = dict[str, list[Block]]
@@ -67,9 +67,6 @@ def require_described(policy: torch.nn.Module, computing: Sequence[str]) -> None
 
 def to_engine(policy: Any) -> twisterl.nn.Policy:
     """The engine's policy of `policy.net_spec()`, with the weights as they are now."""
-    tensors = {
-        name: np.ascontiguousarray(value.detach().to("cpu", torch.float32).numpy())
-        for name, value in policy.named_parameters()
-    }
+    tensors = {name: array(value) for name, value in policy.named_parameters()}
     spec = json.dumps(policy.net_spec())
     return twisterl.nn.Policy.from_spec(spec, tensors, policy.obs_perms, policy.act_perms)

@@ -30,13 +30,13 @@ def make_sequential(
     return torch.nn.Sequential(*layers)
 
 
-def _array(tensor: torch.Tensor) -> Floats:
+def array(tensor: torch.Tensor) -> Floats:
     """The values as a C-contiguous float32 array."""
     return np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
 
 
 def _bias(bias: torch.Tensor | None, size: int) -> Floats:
-    return np.zeros(size, np.float32) if bias is None else _array(bias)
+    return np.zeros(size, np.float32) if bias is None else array(bias)
 
 
 def sequential_to_rust(module: torch.nn.Sequential) -> twisterl.nn.Sequential:
@@ -56,11 +56,9 @@ def sequential_to_rust(module: torch.nn.Sequential) -> twisterl.nn.Sequential:
             raise TypeError(
                 f"layer {position}: expected Linear or ReLU, got {type(layer).__name__}"
             )
-        bias = (
-            np.zeros(layer.out_features, np.float32) if layer.bias is None else _array(layer.bias)
-        )
+        bias = _bias(layer.bias, layer.out_features)
         relu = position + 1 < len(layers) and isinstance(layers[position + 1], torch.nn.ReLU)
-        linears.append(twisterl.nn.Linear(_array(layer.weight.t()).reshape(-1), bias, relu))
+        linears.append(twisterl.nn.Linear(array(layer.weight.t()).reshape(-1), bias, relu))
     return twisterl.nn.Sequential(linears)
 
 
@@ -89,4 +87,4 @@ def embeddingbag_to_rust(
     else:
         raise TypeError(f"expected Linear, EmbeddingBag or Conv1d, got {type(module).__name__}")
     sizes = [int(n) for n in shape]
-    return twisterl.nn.EmbeddingBag(_array(vectors), _bias(bias, width), True, sizes, dim)
+    return twisterl.nn.EmbeddingBag(array(vectors), _bias(bias, width), True, sizes, dim)
