@@ -1,7 +1,7 @@
 //! Rubik's 2x2x2 cube with one corner held: turns of the three faces that do not touch it.
 
 use super::parameters::{Kind, Parameter, Parameters};
-use super::scrambled::{each_once, entries, shuffle, Rules, Scrambled};
+use super::scrambled::{each_once, entries, packed, shuffle, Rules, Scrambled};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
 use crate::rng::Rng;
@@ -233,7 +233,7 @@ impl Rules for Turns {
         self.actions.iter().map(find).collect()
     }
     fn key(&self, corners: &Corners) -> Option<u128> {
-        Some(corners.iter().fold(0, |key, &value| key << 5 | u128::from(value)))
+        packed(corners, 5)
     }
     /// Turns of the whole cube about the corner that stays, and mirror images.
     fn twists(&self) -> Twists {

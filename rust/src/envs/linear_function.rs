@@ -2,7 +2,7 @@
 
 use super::coupling::{self, Coupling, Direction};
 use super::parameters::{Parameter, Parameters};
-use super::scrambled::{entries, Rules, Scrambled};
+use super::scrambled::{entries, packed, Rules, Scrambled};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
 use crate::rng::Rng;
@@ -140,8 +140,7 @@ impl Rules for Cnots {
     /// Up to 11 qubits.
     fn key(&self, matrix: &Matrix) -> Option<u128> {
         let n = self.graph.num_qubits;
-        let pack = |key: u128, &row: &u16| key << n | u128::from(row);
-        (n * n <= u128::BITS as usize).then(|| matrix[..n].iter().fold(0, pack))
+        packed(&matrix[..n], n as u32)
     }
     /// The symmetries of a named topology: rows and columns relabelled alike.
     fn twists(&self) -> Twists {

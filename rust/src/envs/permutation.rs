@@ -2,7 +2,7 @@
 
 use super::coupling::{self, Coupling, Direction};
 use super::parameters::{Parameter, Parameters};
-use super::scrambled::{each_once, shuffle, Rules, Scrambled};
+use super::scrambled::{each_once, packed_order, shuffle, Rules, Scrambled};
 use crate::error::Result;
 use crate::rl::env::Twists;
 use crate::rng::Rng;
@@ -96,10 +96,7 @@ impl Rules for Routing {
     }
     /// The tokens in as many bits as each needs, up to 25 qubits.
     fn key(&self, tokens: &Tokens) -> Option<u128> {
-        let n = self.graph.num_qubits;
-        let bits = (n - 1).ilog2() + 1;
-        let pack = |key: u128, &token: &u8| key << bits | u128::from(token);
-        (n as u32 * bits <= u128::BITS).then(|| tokens[..n].iter().fold(0, pack))
+        packed_order(&tokens[..self.graph.num_qubits])
     }
     /// The symmetries of a named topology.
     fn twists(&self) -> Twists {

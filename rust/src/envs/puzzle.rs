@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::parameters::{Parameter, Parameters};
-use super::scrambled::EPISODE;
+use super::scrambled::{is_odd, EPISODE};
 use super::Listed;
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -281,22 +281,9 @@ impl Puzzle {
         if self.is_row() {
             return tiles.iter().filter(|&&tile| tile != 0).is_sorted();
         }
-        let mut seen = [false; 256];
-        let mut transpositions = 0;
-        let mut blank = 0;
-        for start in 0..tiles.len() {
-            if tiles[start] == 0 {
-                blank = start;
-            }
-            let mut cell = start;
-            while !seen[cell] {
-                seen[cell] = true;
-                cell = tiles[cell] as usize;
-                transpositions += usize::from(!seen[cell]);
-            }
-        }
+        let blank = tiles.iter().position(|&tile| tile == 0).unwrap_or(0);
         let blank_moves = blank % self.width() + blank / self.width();
-        transpositions % 2 == blank_moves % 2
+        is_odd(tiles.len(), |cell| tiles[cell] as usize) == (blank_moves % 2 == 1)
     }
 
     fn place(&mut self, state: &[i64]) {

@@ -327,3 +327,32 @@ pub(super) fn shuffle(items: &mut [u8], rng: &mut Rng) {
         items.swap(i, rng.below(i as u32 + 1) as usize);
     }
 }
+
+/// Whether an odd number of swaps sorts the permutation `at` of `0..len`, which is at most 256.
+pub(super) fn is_odd(len: usize, at: impl Fn(usize) -> usize) -> bool {
+    let mut seen = [false; 256];
+    let mut num_cycles = 0;
+    for first in 0..len {
+        num_cycles += usize::from(!seen[first]);
+        let mut place = first;
+        while !seen[place] {
+            seen[place] = true;
+            place = at(place);
+        }
+    }
+    (len - num_cycles) % 2 == 1
+}
+
+/// `items` of `bits` bits each as one number, the first in the highest bits; `None` if they are too
+/// many.
+#[inline]
+pub(super) fn packed<T: Copy + Into<u128>>(items: &[T], bits: u32) -> Option<u128> {
+    let pack = |key: u128, &item: &T| key << bits | item.into();
+    (items.len() as u32 * bits <= u128::BITS).then(|| items.iter().fold(0, pack))
+}
+
+/// [`packed`] `items`, each below their number.
+#[inline]
+pub(super) fn packed_order(items: &[u8]) -> Option<u128> {
+    packed(items, (items.len().max(2) - 1).ilog2() + 1)
+}

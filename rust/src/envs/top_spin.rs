@@ -1,7 +1,7 @@
 //! TopSpin: numbered tokens on a ring, and a turnstile that turns some of them over.
 
 use super::parameters::{Parameter, Parameters};
-use super::scrambled::{each_once, shuffle, Rules, Scrambled};
+use super::scrambled::{each_once, is_odd, packed_order, shuffle, Rules, Scrambled};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
 use crate::rng::Rng;
@@ -34,21 +34,11 @@ impl Turnstile {
     fn keeps_parity(&self) -> bool {
         self.num_tokens % 2 == 1 && self.turnstile.is_multiple_of(4)
     }
-}
 
-/// Whether an odd number of swaps sorts `tokens`.
-fn is_odd(tokens: &[u8]) -> bool {
-    let mut seen = [false; MOST_TOKENS];
-    let mut num_cycles = 0;
-    for first in 0..tokens.len() {
-        num_cycles += usize::from(!seen[first]);
-        let mut place = first;
-        while !seen[place] {
-            seen[place] = true;
-            place = usize::from(tokens[place]);
-        }
+    /// Whether `tokens` are in an order that no action leads to.
+    fn is_out_of_reach(&self, tokens: &Tokens) -> bool {
+        self.keeps_parity() && is_odd(self.num_tokens, |place| tokens[place].into())
     }
-    (tokens.len() - num_cycles) % 2 == 1
 }
 
 impl Rules for Turnstile {
@@ -104,7 +94,7 @@ impl Rules for Turnstile {
     fn uniform(&self, rng: &mut Rng) -> Tokens {
         let mut tokens = home();
         shuffle(&mut tokens[..self.num_tokens], rng);
-        if self.keeps_parity() && is_odd(&tokens[..self.num_tokens]) {
+        if self.is_out_of_reach(&tokens) {
             tokens.swap(0, 1);
         }
         tokens
@@ -121,7 +111,7 @@ impl Rules for Turnstile {
         Ok(tokens)
     }
     fn check_solvable(&self, tokens: &Tokens) -> Result<()> {
-        if self.keeps_parity() && is_odd(&tokens[..self.num_tokens]) {
+        if self.is_out_of_reach(tokens) {
             let expected = "an even order of the tokens, which the actions cannot leave";
             return Err(Error::invalid("state", expected, "an odd one"));
         }
@@ -140,10 +130,7 @@ impl Rules for Turnstile {
     }
     /// The tokens in as many bits as each needs, up to 25 tokens.
     fn key(&self, tokens: &Tokens) -> Option<u128> {
-        let n = self.num_tokens;
-        let bits = (n - 1).ilog2() + 1;
-        let pack = |key: u128, &token: &u8| key << bits | u128::from(token);
-        (n as u32 * bits <= u128::BITS).then(|| tokens[..n].iter().fold(0, pack))
+        packed_order(&tokens[..self.num_tokens])
     }
     /// The ring read the other way round from the middle of the turnstile.
     fn twists(&self) -> Twists {

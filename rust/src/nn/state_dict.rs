@@ -21,8 +21,7 @@ impl Network {
             let expected = format!("the {known} tensors of a BasicPolicy");
             return Err(Error::invalid("state dict", expected, format!("{all} tensors")));
         }
-        let get =
-            |name: &str| tensors.get(name).map(|(shape, values)| (shape.to_vec(), values.to_vec()));
+        let get = |name: &str| tensors.get(name).map(|(shape, values)| (shape.to_vec(), values));
         Self::from_spec(&spec, get, twists.0, twists.1)
     }
 }

@@ -30,12 +30,12 @@ fn digest(model: &Tensors) -> u64 {
     let mut tensors: Vec<&Tensor> = model.iter().collect();
     tensors.sort_by(|one, other| one.name.cmp(&other.name));
     let mut text = Vec::new();
-    for Tensor { name, shape, start } in tensors {
+    for tensor in tensors {
+        let Tensor { name, shape, start } = tensor;
         text.extend(name.bytes().chain([0]));
         let sizes = [shape.len()].into_iter().chain(shape.iter().copied());
         text.extend(sizes.flat_map(|size| (size as u64).to_le_bytes()));
-        let count = shape.iter().product::<usize>();
-        let values = &model.values()[*start..start + count];
+        let values = &model.values()[*start..start + tensor.len()];
         text.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
     for (key, note) in &model.metadata {

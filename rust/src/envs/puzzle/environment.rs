@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
+use crate::envs::scrambled::packed_order;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status};
 use crate::rng::Rng;
@@ -103,9 +104,7 @@ impl Env for Puzzle {
     /// The tiles in as many bits as each needs, from 2x2 to 5x5. What the masks forbid is no part
     /// of it: a step does the same after any other.
     fn state_key(&self) -> Option<u128> {
-        let bits = (self.tiles.len().max(2) - 1).ilog2() + 1;
-        let pack = |key: u128, &tile: &u8| key << bits | u128::from(tile);
-        (self.tiles.len() as u32 * bits <= u128::BITS).then(|| self.tiles.iter().fold(0, pack))
+        packed_order(&self.tiles)
     }
     fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
         let state = self.random_state(rng);
