@@ -103,6 +103,20 @@ def test_five_and_five_are_ten() raises:
             assert_true(share >= 0 and share <= 1)
 
 
+def test_a_run_that_began_with_solved_boards_goes_on() raises:
+    var text = String(CONFIG).replace("NUM_STEPS", "1").replace(
+        '"difficulty": 4', '"difficulty": 0'
+    )
+    with Scratch() as folder:
+        var options = Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo")
+        var begun = Run[Tiles, 32](Config(text), options)
+        assert_equal(begun.learn(), 0)
+        var resumed = Run[Tiles, 32](Config(text), options)
+        resumed.start_from(folder)
+        assert_equal(resumed.iteration, 1)
+        assert_equal(resumed.board.difficulty, begun.board.difficulty)
+
+
 def test_one_training_at_a_time_writes_into_a_folder() raises:
     with Scratch() as folder:
         var lock = lock_folder(folder)

@@ -193,7 +193,7 @@ struct Run[T: Tiles, hidden: Int](Movable):
         if tensors.has_note("config_seed"):
             config_seed = tensors.find_integer("config_seed", 0, LARGEST_SEED)
             first_difficulty = tensors.find_integer(
-                "config_difficulty", 1, LARGEST_STEPS
+                "config_difficulty", 0, LARGEST_STEPS
             )
             most = tensors.find_integer("config_diff_max", 0, LARGEST_STEPS)
             self.rising = tensors.find_integer("rising", 0, 1) == 1
