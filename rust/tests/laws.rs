@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
+use proptest::test_runner::{RngSeed, TestCaseError};
 use serde_json::{json, Map, Value};
 use twisterl::envs::parameters::{Kind, Parameter};
 use twisterl::envs::{Entry, ENVIRONMENTS};
@@ -223,9 +223,18 @@ fn twists(number: usize, seed: u64, moves: &[u32]) -> Check {
     Ok(())
 }
 
+/// 10,000 cases of all laws, always the same; PROPTEST_CASES and PROPTEST_RNG_SEED ask for others.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let rng_seed = match asked.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(0),
+        fixed => fixed,
+    };
+    ProptestConfig { cases: asked.cases.max(2_500), rng_seed, ..asked }
+}
+
 proptest! {
-    // PROPTEST_CASES asks for more: make soak.
-    #![proptest_config(ProptestConfig::default())]
+    #![proptest_config(config())]
 
     #[test]
     fn play_is_lawful(
