@@ -66,6 +66,7 @@ PURPOSES = {
     "mutations": "Plants faults that the parity check must name",
     "bench": "What fits into ten minutes, into benchmarks/results: all tables of the READMEs",
     "bench-learning": "What learns longer, an hour, into benchmarks/results",
+    "clients": "qiskit-gym, unmodified: trains and verifies its circuits, beside twisterl 0.5.1",
     "train-mojo": "Train the 8-puzzle in Mojo from examples/es_puzzle8_v1.json",
     "bench-mojo": "The throughput of the Mojo port",
     "test-mojo": "The tests of the Mojo port",

@@ -1,6 +1,6 @@
 """Damaged model files, judged by every reader: Python's, Rust's and Mojo's.
 
-    python tests/parity/models.py                           10^6 files, a part of make soak
+    python tests/parity/models.py                           10^6 files
     python tests/parity/models.py --count 1e4 --seed 7      fewer, others
     python tests/parity/models.py --seed 7 --only 123       one, and what each reader says of it
 
