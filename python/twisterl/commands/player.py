@@ -12,6 +12,7 @@ from twisterl.build import load_player
 from twisterl.checkpoint import BASE_CONFIG, RunFolder
 from twisterl.config import Evaluation
 from twisterl.faults import ConfigError, Fault
+from twisterl.strategy import entry
 from twisterl.strict_json import read_json
 from twisterl.trust import may_import
 from twisterl.validation import check_section
@@ -91,14 +92,10 @@ def asked(arguments: argparse.Namespace) -> dict[str, Any]:
 
     Raises `ConfigError` for a value that no entry may have.
     """
-    options = {key: getattr(arguments, key, None) for key in _keys()}
+    options = {key: getattr(arguments, key, None) for key in entry({})}
     given = {key: v for key, v in options.items() if v is not None and v is not False}
     check_section(Evaluation, given, "--", "command line")
     return given
-
-
-def _keys() -> list[str]:
-    return [field.alias or name for name, field in Evaluation.model_fields.items()]
 
 
 def played(play: Callable[..., dict[str, Any]], *arguments: Any, **more: Any) -> dict[str, Any]:

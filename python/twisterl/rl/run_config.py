@@ -128,13 +128,14 @@ def _class_of(target: Any, package: Any) -> str:
 def _policy_arguments(algorithm: Any) -> dict[str, Any]:
     policy, env = algorithm.policy, algorithm.env
     arguments = constructed(policy, positional=_GIVEN_TO_POLICIES)
+    is_ours = type(policy) in (nn.BasicPolicy, nn.Conv1dPolicy)
     perms = [list(map(list, getattr(policy, name, []))) for name in ("obs_perms", "act_perms")]
     of_env = [list(map(list, group)) for group in env.twists()]
     if perms != of_env:
-        if type(policy) not in (nn.BasicPolicy, nn.Conv1dPolicy) or perms != [[], []]:
+        if not is_ours or perms != [[], []]:
             raise ValueError("its twists are not those of the environment")
         arguments["twists"] = False
-    if type(policy) in (nn.BasicPolicy, nn.Conv1dPolicy):
+    if is_ours:
         sizes = {key: value for key, value in arguments.items() if key != "twists"}
         with torch.device("meta"):
             again = type(policy)(env.obs_shape(), env.num_actions(), **sizes)
