@@ -203,6 +203,8 @@ def unlock_folder(descriptor: c_int):
     Args:
         descriptor: What it returned.
     """
+    # Whoever held it is of no interest any more.
+    _ = external_call["ftruncate", c_int](descriptor, 0)
     _ = external_call["close", c_int](descriptor)
 
 

@@ -43,6 +43,8 @@ class RunLock:
     ) -> None:
         self._depth -= 1
         if self._depth == 0 and self._descriptor is not None:
+            # Whoever held it is of no interest any more.
+            os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -29,7 +29,9 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def own_signals():
     """Commands take over the signals; pytest wants them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in taken}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl import cli  # noqa: E402
-from twisterl.checkpoint import RunFolder, RunFolderError  # noqa: E402
+from twisterl.checkpoint import LOCK, RunFolder, RunFolderError  # noqa: E402
 from twisterl.run_lock import RunLock  # noqa: E402
 from twisterl.train import Options, Training  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -63,6 +63,7 @@ def test_two_algorithms_of_one_program_do_not_share_a_folder(small, tmp_path):
         with pytest.raises(RunFolderError, match=rf"process {os.getpid()} .* is writing here"):
             second.learn(1)
     second.learn(1)
+    assert (tmp_path / LOCK).read_bytes() == b""
 
 
 @posix
@@ -99,6 +100,8 @@ def test_a_closed_terminal_saves_and_a_signal_of_ones_choice_goes_on(config_file
     config = json.loads(config_file.read_text())
     config["algorithm"]["logging"]["checkpoint_freq"] = 0
     config_file.write_text(json.dumps(config))
+    # Whoever started the tests may ignore it, as nohup does, and a child goes on so.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     child = begun(config_file, run, "--save-signal", "USR2")
     assert RunFolder(run).last_iteration() is None
     child.send_signal(signal.SIGUSR2)
