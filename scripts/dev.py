@@ -19,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,10 +82,8 @@ TASKS = {
     "check": CHECK,
     "test": [
         *CHECK,
-        "cargo test -p twisterl",
-        # The feature only adds code: clippy has compiled every test with it, these use it.
-        "cargo test -p twisterl --features python_bindings --lib --test environment_crates",
-        "cargo test -p twisterl --features python_bindings --doc python_interface",
+        # The feature only adds code; without it compare.py builds the crate.
+        "cargo test -p twisterl --features python_bindings",
         "python -m pytest",
         "python tests/parity/compare.py",
         "python tests/parity/mutate.py --rotate 2",
@@ -148,6 +147,7 @@ def run(command: list[str]) -> None:
     """Runs `command` at the root inside .venv; raises CalledProcessError when it fails."""
     say(f"+ {shown(command)}")
     program = shutil.which(command[0], path=environment()["PATH"]) or command[0]
+    begin = time.monotonic()
     child = subprocess.Popen([program, *command[1:]], cwd=ROOT, env=environment())
     while True:
         try:
@@ -157,6 +157,8 @@ def run(command: list[str]) -> None:
             continue  # The child got the same signal and ends by itself, saving its work.
     if code:
         raise subprocess.CalledProcessError(code, command)
+    if not is_watched():
+        say(f"  {time.monotonic() - begin:.0f} s: {command[0]}")
 
 
 def say(text: str) -> None:

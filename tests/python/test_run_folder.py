@@ -126,13 +126,18 @@ def test_signals_that_end_a_run_cannot_save_it(config_file, tmp_path, capsys):
 @posix
 def test_a_removed_folder_is_an_error(small, tmp_path, capsys):
     run = tmp_path / "run"
+
+    def remove():
+        while run.exists():  # TensorBoard's thread may put a file into it meanwhile.
+            shutil.rmtree(run, ignore_errors=True)
+
     algorithm = prepare_algorithm(small, run)
-    algorithm.subscribe(lambda progress: shutil.rmtree(run) if progress.iteration == 1 else None)
+    algorithm.subscribe(lambda progress: remove() if progress.iteration == 1 else None)
     with pytest.raises(FileNotFoundError, match=r"removed or replaced .*metrics\.jsonl"):
         algorithm.learn(5)
     assert not run.exists() and algorithm.iteration == 3
     algorithm = prepare_algorithm(small, run)
-    algorithm.subscribe(lambda progress: shutil.rmtree(run))
+    algorithm.subscribe(lambda _: remove())
     with pytest.raises(FileNotFoundError):
         algorithm.learn(1)
 
