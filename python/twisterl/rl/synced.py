@@ -8,6 +8,7 @@ takes a few microseconds.
 from __future__ import annotations
 
 import copy
+import operator
 from typing import Any
 
 import torch
@@ -17,14 +18,20 @@ class Synced:
     """What the engine has of `policy`: its modules, tensors and twists as they were."""
 
     def __init__(self, policy: torch.nn.Module) -> None:
-        # Kept, so that no other module gets the address of one of these.
-        self._modules = list(policy.modules())
-        self._layout, tensors = _layout(policy)
+        self._policy = policy
+        # Walking through all modules takes several times as long, and `solve` asks at every call.
+        self._owners = [
+            members
+            for module in policy.modules()
+            for members in (module._parameters, module._buffers, module._modules)
+        ]
+        self._members = self._members_now()
+        self._tensors = [member for member in self._members if isinstance(member, torch.Tensor)]
+        self._places = self._places_now()
         self._twists = copy.deepcopy(_twists(policy))
         self._views: list[memoryview] = []
         self._others: list[torch.Tensor] = []
-        for tensor in tensors:
-            tensor = tensor.detach()
+        for tensor in map(torch.Tensor.detach, self._tensors):
             if tensor.device.type == "cpu" and tensor.is_contiguous():
                 self._views.append(tensor.view(-1).view(torch.uint8).numpy().data)
             else:
@@ -35,32 +42,24 @@ class Synced:
 
     def is_current(self, policy: torch.nn.Module) -> bool:
         """Whether `policy` would give the engine the same again."""
+        members = self._members_now()
         return (
-            _layout(policy)[0] == self._layout
+            policy is self._policy
+            and len(members) == len(self._members)
+            and all(map(operator.is_, members, self._members))
+            and self._places_now() == self._places
             and self._contents == self._views
             and all(map(torch.equal, self._others, self._copies))
             and _twists(policy) == self._twists
         )
 
+    def _members_now(self) -> list[Any]:
+        """The modules, parameters and buffers that the modules hold."""
+        return [member for members in self._owners for member in members.values()]
 
-def _layout(policy: torch.nn.Module) -> tuple[list[Any], list[torch.Tensor]]:
-    """Which modules and which memory `policy` is made of, and its tensors, in the same order.
-
-    torch's own `modules()` and `parameters()` take several times as long, and `solve` asks at
-    every call.
-    """
-    layout: list[Any] = []
-    tensors: list[torch.Tensor] = []
-    modules: list[torch.nn.Module] = [policy]
-    for module in modules:
-        layout.append(id(module))
-        for kind in (module._parameters, module._buffers):
-            for tensor in kind.values() if kind else ():
-                if tensor is not None:
-                    layout += (tensor.data_ptr(), tensor.shape, tensor.stride())
-                    tensors.append(tensor)
-        modules += [child for child in module._modules.values() if child is not None]
-    return layout, tensors
+    def _places_now(self) -> list[tuple[Any, ...]]:
+        """Where the tensors are and how they are read."""
+        return [(tensor.data_ptr(), tensor.shape, tensor.stride()) for tensor in self._tensors]
 
 
 def _twists(policy: Any) -> tuple[Any, Any]:
