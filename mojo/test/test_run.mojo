@@ -146,6 +146,67 @@ def test_planted_links_are_not_followed() raises:
         assert_equal(exists(outside), False)
 
 
+def resumed(config: String, folder: String, seed: Int = -1) raises -> Run[Tiles, 32]:
+    """The run in `folder` with another config, before it goes on."""
+    var run = Run[Tiles, 32](Config(config), Options("", "{}", 1, 0, folder, seed, folder, "train_puzzle.mojo"))
+    run.start_from(folder)
+    return run^
+
+
+def test_what_belongs_to_the_run_and_what_to_the_config() raises:
+    var config = String(CONFIG).replace("NUM_STEPS", "3").replace(
+        '"num_generations": 2', '"num_generations": 1, "lr_schedule": {"kind": "linear"}'
+    ).replace('"diff_threshold": 0.1', '"diff_threshold": 0, "warmup": 4')
+    with Scratch() as folder:
+        var run = Run[Tiles, 32](Config(config), Options("", "{}", 1, 0, "", 8, folder, "train_puzzle.mojo"))
+        assert_equal(run.learn(), 0)
+        # By 1 up to 4, then by 2.
+        assert_equal(run.board.difficulty, 7)
+        var same = resumed(config, folder)
+        assert_equal(same.board.difficulty, 7)
+        assert_equal(same.strategy.seed, 8)
+        assert_true(same.rising)
+        # A longer run keeps the length of its schedule.
+        var longer = resumed(config.replace('"num_steps": 3', '"num_steps": 9'), folder)
+        assert_equal(longer.config.learning.num_iterations, 9)
+        assert_equal(longer.strategy.settings.optimizer.decline_generations, 3)
+        var stretched = resumed(
+            config.replace('"kind": "linear"', '"kind": "linear", "num_iterations": 9'), folder
+        )
+        assert_equal(stretched.strategy.settings.optimizer.decline_generations, 9)
+        # What the config or the command line says anew takes effect.
+        assert_equal(resumed(config.replace('"difficulty": 4', '"difficulty": 3'), folder).board.difficulty, 3)
+        assert_equal(resumed(config.replace('"diff_max": 7', '"diff_max": 6'), folder).board.difficulty, 6)
+        assert_equal(resumed(config.replace('"seed": 3', '"seed": 4'), folder).strategy.seed, 4)
+        assert_equal(resumed(config, folder, 5).strategy.seed, 5)
+
+
+def test_the_curriculum() raises:
+    """As `twisterl.rl.curriculum.raised`."""
+    with Scratch() as folder:
+        var config = String(CONFIG).replace("NUM_STEPS", "3").replace(
+            '"diff_threshold": 0.1', '"diff_threshold": 0.9, "threshold_min": 0.5, "warmup": 4'
+        )
+        var run = Run[Tiles, 32](Config(config), Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo"))
+        var reached = List[Int]()
+        for success in [0.8, 0.9, 0.5, 0.4, 0.8, 0.95, 1.0]:
+            run.judge(success)
+            reached.append(run.board.difficulty)
+        assert_equal(reached, [4, 5, 7, 7, 7, 7, 7])
+
+
+def test_nothing_is_evaluated_without_evaluations() raises:
+    with Scratch() as folder:
+        var config = String(CONFIG).replace("NUM_STEPS", "2").replace(
+            '"evals": {"scrambled": {"num_episodes": 50}}', '"evals": {}'
+        )
+        var run = Run[Tiles, 32](Config(config), Options("", "{}", 1, 0, "", -1, folder, "train_puzzle.mojo"))
+        assert_equal(run.learn(), 0)
+        assert_equal(run.board.difficulty, 4)
+        assert_true('"evals": {}' in run.metrics.lines)
+        assert_true('"success"' not in run.metrics.lines)
+
+
 def test_states_that_are_refused() raises:
     with Scratch() as folder:
         var run = trained(1, folder, "")
