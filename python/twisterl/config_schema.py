@@ -63,9 +63,11 @@ a config with all its defaults.
 
 The top has `env_cls`, `policy_cls` and `algorithm_cls`, each a name below or the dotted path of a
 class of your own, and `env`, `policy` and `algorithm` with their keys. Each entry of
-`algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to. With AZ its
-`C`, `max_expand_depth`, `root_selection` and `gamma` default to those of `collecting`. What other
-commands play by default is in [search.md](search.md).
+`algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to;
+`"evals": {}` switches evaluation off, and then the difficulty stays. With AZ its `C`,
+`max_expand_depth`, `root_selection` and `gamma` default to those of `collecting`. What other
+commands play by default is in [search.md](search.md), how long a run is and what its schedules make
+of it in [resume.md](resume.md).
 """
 
 

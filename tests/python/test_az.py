@@ -174,8 +174,9 @@ def test_epochs_draw_from_the_whole_buffer(algorithm):
 
 
 def test_a_sample_is_learned_through_its_twists(algorithm):
-    algorithm.policy.set_permutations(*TWISTS)
+    # Collected without twists, so that equal observations are one row.
     batch = from_collected(collect(algorithm))
+    algorithm.policy.set_permutations(*TWISTS)
     twists = torch.arange(batch.num_samples) % 2
     twisted = batch.twisted(twists, 2)
     for column, name in zip(twisted.columns().values(), batch.columns(), strict=True):

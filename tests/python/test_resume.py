@@ -27,6 +27,7 @@ class Noisy(BasicPolicy):
         return super()._heads(noisy, twists)
 
     def net_spec(self):
+        """The engine plays without the noise."""
         return super().net_spec()
 
 
@@ -292,6 +293,13 @@ def test_a_lower_bound_lowers_the_difficulty(tmp_path, caplog):
     assert rows(run)[6]["difficulty"] == 5
 
 
+def contents(run):
+    """The files of a run by path; the lock's owner is not of the run."""
+    return {
+        path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "lock"
+    }
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("finished"), num_steps=1)
@@ -308,10 +316,10 @@ def finished(tmp_path_factory):
     ],
 )
 def test_what_cannot_be_changed_is_refused_by_name(finished, capsys, words, said):
-    before = {path: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+    before = contents(finished)
     assert cli.main(["train", "--resume", "--run_path", str(finished), *words]) == 2
     assert said in capsys.readouterr().err
-    assert before == {path: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+    assert before == contents(finished)
 
 
 def older(run):

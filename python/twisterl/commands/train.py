@@ -21,7 +21,8 @@ examples:
       algorithm.training.num_epochs=4 --algorithm.optimizer.lr 1e-3
       any key of the config can be set, as key.path=value or --key.path value
   twisterl train --resume --run_path runs/try --num_steps 200
-      goes on to iteration 200 with the weights, optimizer, difficulty and counters of the run
+      goes on to iteration 200 as if the run had been planned so; without --num_steps to where it
+      was to end. Keys of the config that differ take effect and are listed
   twisterl train --config examples/ppo_puzzle8_v1.json --dry-run env.width=4
       checks everything and prints the whole config, defaults included; writes nothing
 
@@ -53,7 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--num-steps",
         type=int,
         metavar="N",
-        help="iterations in all, resumed ones included (default: learning.num_steps, or endless)",
+        help="iterations in all, resumed ones included (default: learning.num_steps, or endless; "
+        "with --resume as the run was planned)",
     )
     add("--seed", type=int, metavar="S", help="algorithm.seed: equal seeds give equal runs")
     add("--resume", action="store_true", help="go on with the run in the run folder")
@@ -127,8 +129,10 @@ def _summary(training: Any, begun_at: int) -> str:
     text = f"done: {algorithm.iteration} iterations, {algorithm.total_steps:,} steps"
     if training.options.resume and algorithm.iteration == begun_at:
         end = training.total_iterations
-        text = f"nothing to do: the run has {begun_at} iterations and ends after {end}; "
-        return f"{text}--num_steps makes it longer"
+        text = f"nothing to do: the run has {begun_at} iterations and "
+        if end is None or begun_at < end:
+            return f"{text}is at the end of learning.time_budget_s or learning.patience"
+        return f"{text}ends after {end}; --num_steps makes it longer"
     if best is not None:
         text += f"; best at difficulty {level(best[0])}: success {best[1]:.2f}"
     return f"{text}\nsaved in {folder}; try: {shell.twisterl('eval', folder)}"

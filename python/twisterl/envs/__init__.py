@@ -34,6 +34,8 @@ It may also have these:
 ``inverse_actions()``        list ``[A]`` of the action that undoes each action, if every move
                              can be undone whatever the state (random-walk training)
 ``reset_goal()``             go to a solved state; random walks go on from there by ``next``
+``arguments()``              the named arguments of the class that make an equal environment, as
+                             JSON: what `eval` needs of runs that were made in Python
 ``__str__()``                the state as text, which ``twisterl solve --show`` prints
 ``check_solvable()``         raise ValueError if no actions solve the current state
 ``vectorize(num_lanes)``     the batched form below, or None

@@ -13,9 +13,9 @@ class Progress:
     """The state of a run after an iteration.
 
     `iteration` counts from 0 over the whole run, resumed parts included; `total_iterations` is
-    where it will end. `difficulty` is the one that the iteration was played at, None if none
-    bounded its starts. `success` and `reward` are those of the curriculum's metric, None in an
-    iteration that did not evaluate it.
+    where this call of `learn` will end. `difficulty` is the one that the iteration was played at,
+    None if none bounded its starts. `success` and `reward` are those of the curriculum's metric,
+    None in an iteration that did not evaluate it.
     """
 
     iteration: int
