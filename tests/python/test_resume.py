@@ -312,6 +312,7 @@ def finished(tmp_path_factory):
         (["policy.common_layers=[4]"], "policy.common_layers: [8] -> [4]"),
         (["policy_cls=BasicPolicy", "policy.embedding_size=4"], "policy_cls: "),
         (["env.width=3"], "env.width: 2 -> 3"),
+        (["algorithm.optimizer.amsgrad=true"], "algorithm.optimizer.amsgrad: null -> true"),
         (["--load_checkpoint_path", "x.safetensors"], "leave --load_checkpoint_path out"),
     ],
 )

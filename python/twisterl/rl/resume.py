@@ -27,6 +27,9 @@ _HANDED_ON = (_DIFFICULTY, _DIFF_MAX, _NUM_STEPS) = (
     "env.difficulty", "algorithm.learning.diff_max", "algorithm.learning.num_steps",
 )  # fmt: skip
 
+# What decides which tensors a run has.
+_SHAPING = ("env", "policy", "algorithm.optimizer")
+
 Changes = dict[str, tuple[Any, Any]]
 
 
@@ -69,8 +72,6 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     changes = run_config.differences(before, now)
     _require_same_kind(algorithm, commit, changes, where)
     device = algorithm.config["device"]
-    notes = state["optimizer"]
-    snapshot.require_fit(commit.optimizer, notes, algorithm.optimizer, device, where)
     memory = {
         name.removeprefix(_MEMORY): value
         for name, value in commit.optimizer.items()
@@ -78,7 +79,7 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     }
     algorithm.remember(memory)
     algorithm.policy.load_state_dict(commit.weights)
-    snapshot.unflatten(commit.optimizer, notes, algorithm.optimizer, device)
+    snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.optimizer, device)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
     for name in _COUNTERS:
@@ -104,11 +105,13 @@ def _require_same_kind(algorithm: Any, commit: Commit, changes: Changes, where: 
     if "algorithm_cls" in changes:
         was, is_now = changes["algorithm_cls"]
         raise RunFolderError(f"{where}: algorithm_cls: the run is one of {was}; got {is_now}")
+    device, notes = algorithm.config["device"], commit.state["optimizer"]
     try:
         require_match(commit.weights, algorithm.policy.state_dict(), where)
+        snapshot.require_fit(commit.optimizer, notes, algorithm.optimizer, device, where)
     except CheckpointError as error:
-        shape = {key: pair for key, pair in changes.items() if key.startswith(("policy", "env"))}
-        said = f"\nchanged since it was saved:{run_config.told(shape)}" if shape else ""
+        shaping = {key: pair for key, pair in changes.items() if key.startswith(_SHAPING)}
+        said = f"\nchanged since it was saved:{run_config.told(shaping)}" if shaping else ""
         raise CheckpointError(f"{error}{said}") from None
 
 

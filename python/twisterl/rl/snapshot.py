@@ -125,8 +125,7 @@ def unflatten(
 ) -> None:
     """Puts what `flatten` gave back into the optimizer and the generators.
 
-    The learning rate and its siblings stay those of `optimizer`: they belong to the config. The
-    largest second moment, where only now it is wanted, is the one of now.
+    The learning rate and its siblings stay those of `optimizer`: they belong to the config.
     """
     moments: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
@@ -137,9 +136,6 @@ def unflatten(
     for index_text, entries in notes["scalars"].items():
         moments.setdefault(int(index_text), {}).update(entries)
     groups = optimizer.state_dict()["param_groups"]
-    for entries in moments.values():
-        if "exp_avg_sq" in entries and any(group.get("amsgrad") for group in groups):
-            entries.setdefault("max_exp_avg_sq", entries["exp_avg_sq"].clone())
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
     random = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(f"{_RANDOM}.")}
     set_generators(random, device)
