@@ -131,8 +131,10 @@ class LiveDisplay:
 
         self._clock = Clock(has_end)
         self._has_end = has_end
-        self._title = title
         self._width = min(_WIDTH, console.width)
+        # A longer title would widen the panel; its end is what tells runs apart.
+        room = self._width - 8
+        self._title = title if len(title) <= room else f"...{title[3 - room :]}"
         self._progress: Progress | None = None
         self._updated = time.monotonic()
         self._found: dict[str, Evaluation | None] = dict.fromkeys(evaluations)
