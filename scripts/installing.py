@@ -1,4 +1,4 @@
-"""pip, with what it downloads and how much in a line that is redrawn, or in few of a log."""
+"""pip, with what it downloads and how much of it in a line that is redrawn, or in few of a log."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ class Line:
     """The state of an installation from pip's output, as a line.
 
     >>> line = Line(watched=False)
-    >>> line.take("Collecting numpy==2.4.6"), line.take("Downloading numpy-2.4.6.whl (18.0 MB)")
-    (True, True)
+    >>> line.take("Collecting numpy==2.4.6")
+    True
+    >>> line.take("Downloading numpy-2.4.6-cp311.whl (18.0 MB)")
+    True
     >>> line.text
     '1 package, 18 MB downloaded, now numpy'
     """
@@ -74,7 +76,7 @@ class Line:
         self._ended.set()
         if self._watched:
             self._ticker.join()
-        self._now, self._inside = "done", ""
+        self._now, self._inside = "", ""
         seconds = f"{time.monotonic() - self._began:.0f} s"
         _write(f"{chr(13) + _ERASE if self._watched else ''}  {self.text}, {seconds}\n")
 
@@ -105,7 +107,8 @@ class Line:
     def text(self) -> str:
         count = len(self._packages)
         packages = f"{count} package{'' if count == 1 else 's'}"
-        return f"{packages}, {self._megabytes:.0f} MB downloaded, now {self._now}{self._inside}"
+        now = f", now {self._now}{self._inside}" if self._now else ""
+        return f"{packages}, {self._megabytes:.0f} MB downloaded{now}"
 
     def _tick(self) -> None:
         """Shows that it goes on, also while pip says nothing."""

@@ -1,8 +1,10 @@
 """The set-up: make, pixi and CI run the same commands, versions agree, stamps save work."""
 
+import doctest
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,12 @@ from pathlib import Path
 import pytest
 import tomllib
 import yaml
+from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import dev  # noqa: E402
+import installing  # noqa: E402
 
 
 def toml(name):
@@ -43,9 +47,21 @@ def test_pixi_runs_the_commands_of_make(pixi):
             assert names[name].get("depends-on", []) == needs, name
 
 
+def test_every_task_says_what_it_does(pixi):
+    assert set(dev.PURPOSES) == set(dev.TASKS)
+    names = {name.replace("train-python", "train"): task for name, task in pixi_tasks(pixi).items()}
+    assert {name: task["description"] for name, task in names.items()} == dev.PURPOSES
+    script = [sys.executable, ROOT / "scripts" / "dev.py", "--help"]
+    shown = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    for name, purpose in dev.PURPOSES.items():
+        assert re.search(rf"^  {name} +{re.escape(purpose)}$", shown, re.MULTILINE), name
+
+
 def test_make_has_the_tasks():
-    listed = re.search(r"^TASKS = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    listed = re.search(r"^TASKS = (.*)$", makefile, re.MULTILINE)
     assert set(listed[1].split()) == set(dev.TASKS)
+    assert "help:\n\t@$(PYTHON) scripts/dev.py --help\n" in makefile
 
 
 def test_every_task_says_what_it_does(pixi):
@@ -159,8 +175,77 @@ def test_doctor_names_what_is_missing(tmp_path):
 
 
 def test_doctor_works_before_anything_is_set_up(tmp_path, monkeypatch, capsys):
+    """What set-up brings by itself is no fault of the machine."""
     monkeypatch.setattr(dev, "PYTHON", tmp_path / "python")
-    dev.doctor()
-    assert (
-        "to come  torch in .venv: make train or make build installs it" in capsys.readouterr().out
+    monkeypatch.setattr(dev, "extension", list)
+    needs = dev.needs()
+    monkeypatch.setattr(dev, "needs", lambda: [(True, what, fix) for _, what, fix in needs])
+    monkeypatch.setattr(dev.shutil, "which", lambda name: name)
+    assert dev.doctor() == 0
+    said = capsys.readouterr().out
+    assert "to come  torch in .venv: make train or make build installs it" in said
+    assert "missing" not in said
+    monkeypatch.setattr(dev.shutil, "which", lambda name: None if name == "cargo-fmt" else name)
+    assert dev.doctor() == 1
+    assert "missing  rustfmt\n         fix: rustup component add" in capsys.readouterr().out
+
+
+def test_an_installation_says_how_much_it_downloads(capsys):
+    line = installing.Line(watched=False)
+    with line:
+        for text in (
+            "Collecting torch==2.13.0",
+            "Downloading torch-2.13.0-cp311.whl.metadata (30 kB)",
+            "Downloading torch-2.13.0-cp311.whl (830.5 MB)",
+        ):
+            line.take(text)
+        assert line.text == "1 package, 830 MB downloaded, now torch (830 MB)"
+        # What newer pips tell of a file.
+        line.take("Progress 415000000 of 830500000")
+        assert line.text == "1 package, 830 MB downloaded, now torch (415 of 830 MB)"
+        assert line.take("Installing collected packages: torch")
+        assert not line.take("ERROR: something is wrong")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "  downloading torch (830 MB)"
+    assert said[1].startswith("  1 package, 830 MB downloaded, ") and len(said) == 2
+    assert doctest.testmod(installing).failed == 0
+
+
+def test_an_installation_that_fails_says_all(capsys):
+    with pytest.raises(subprocess.CalledProcessError):
+        missing = ["--no-index", "no-such-package-of-ours"]
+        installing.install(sys.executable, missing, os.environ, watched=False)
+    assert "No matching distribution" in capsys.readouterr().out
+    installing.install(sys.executable, ["--no-index", "pip"], os.environ, watched=False)
+    assert "0 packages, 0 MB downloaded" in capsys.readouterr().out
+
+
+def test_an_installation_is_watched_in_one_line():
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT / "scripts")!r})
+import installing
+with installing.Line(watched=True) as line:
+    line.take("Collecting numpy==2.4.6")
+    line.take("Downloading numpy-2.4.6-cp311.whl (18.0 MB)")
+    sys.stdin.readline()
+"""
+    terminal = Terminal([sys.executable, "-c", code], size=(10, 30))
+    terminal.read_until("1 package, 18 MB downloaded, ")
+    assert "\n" not in terminal.screen.text.strip()
+    terminal.type("\n")
+    assert terminal.finish() == 0
+
+
+def test_what_is_printed_is_quoted(capsys):
+    dev.run([sys.executable, "-c", "pass", "two words"])
+    printed = capsys.readouterr().out.removeprefix("+ ").strip()
+    if os.name != "nt":
+        assert shlex.split(printed) == [sys.executable, "-c", "pass", "two words"]
+
+
+@pytest.mark.parametrize("name", ["run", "test", "mojo"])
+def test_requirements_say_their_size(name):
+    assert re.search(
+        r"[\d.]+ GB to download", dev.what_is_installed(dev.REQUIREMENTS / f"{name}.txt")
     )
