@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from twisterl import train, utils
+from twisterl import cli, train, utils
 from twisterl.nn import BasicPolicy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,3 +192,73 @@ def test_mojo_rust_and_python_hand_a_model_round(run, tmp_path):
     algorithm.learn(2)
     for name, value in load_file(path_in_mojo).items():
         assert np.array_equal(value, algorithm.policy.state_dict()[name].numpy()), name
+
+
+def closing(*descriptors):
+    """For `preexec_fn`: the process begins with these closed, as `>&-` of a shell does."""
+
+    def close():
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    return close
+
+
+def test_streams_that_take_nothing(trainer, tmp_path):
+    """A run is made and saved, wherever what it prints goes."""
+    path, folder = tmp_path / "config.json", tmp_path / "run"
+    path.write_text(json.dumps(config(logging={"log_freq": 1, "checkpoint_freq": 0})))
+    command = [str(trainer), "--config", str(path), "--out", str(folder)]
+
+    def trained(**streams):
+        done = subprocess.run(command, check=False, timeout=120, **streams)
+        assert done.returncode == 0, streams
+        assert (folder / LAST).exists() and (folder / "metrics.jsonl").exists(), streams
+        # No file of the run has got the number of a stream.
+        assert all(b"generation" not in file.read_bytes()[:10] for file in folder.iterdir())
+        shutil.rmtree(folder)
+
+    trained(preexec_fn=closing(1))
+    trained(preexec_fn=closing(0, 1, 2))
+    ours, theirs = os.pipe()
+    os.close(ours)
+    trained(stdout=theirs)
+    os.close(theirs)
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            trained(stdout=full)
+    # What is wrong has its status, though nobody hears of it.
+    wrong = [str(trainer), "--nonsense"]
+    done = subprocess.run(wrong, check=False, preexec_fn=closing(1, 2), timeout=120)
+    assert done.returncode == 1
+
+
+def test_the_example_is_saved_where_the_next_command_looks(trainer, tmp_path, monkeypatch, capsys):
+    for folder in ("examples", "mojo"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "examples" / "es_puzzle8_v1.json").write_text(json.dumps(config()))
+    (tmp_path / "mojo" / "train_puzzle.mojo").write_text("")
+    for started_in in (tmp_path, tmp_path / "mojo"):
+        done = subprocess.run(
+            [str(trainer)], cwd=started_in, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "runs" / "es_puzzle8_v1" / LAST).exists()
+        assert not (tmp_path / "mojo" / "runs").exists()
+        # The command that it prints is tried where it is printed.
+        words = shlex.split(done.stdout.splitlines()[-1].partition("; try: ")[2])
+        assert words[:2] == ["twisterl", "eval"]
+        monkeypatch.chdir(started_in)
+        assert cli.main([*words[1:], "--num_episodes", "5", "--optimum_time_s", "0"]) == 0
+        assert "solved" in capsys.readouterr().out
+        shutil.rmtree(tmp_path / "runs")
+
+
+def test_printed_commands_are_quoted(trainer, run, tmp_path):
+    folder = tmp_path / "it's a run of $5; & more"
+    done = run(config(), "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    command = done.stdout.splitlines()[-1].partition("; try: ")[2]
+    assert shlex.split(command) == ["twisterl", "eval", str(folder)]
+    plain = run(config()).stdout.splitlines()[-1]
+    assert plain.endswith(f"; try: twisterl eval {tmp_path / 'run'}")
