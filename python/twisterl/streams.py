@@ -35,20 +35,16 @@ _HANDLER = "twisterl"
 
 def prepare() -> None:
     """Makes the standard streams of this process fit to be written to."""
-    for descriptor in (0, 1, 2):
-        try:
-            kind = os.fstat(descriptor).st_mode
-        except OSError:
-            # Else the first file that is opened would get its number, and what is printed.
-            os.open(os.devnull, os.O_RDWR)
-        else:
-            if descriptor and stat.S_ISFIFO(kind) and hasattr(os, "set_blocking"):
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode) and hasattr(os, "set_blocking"):
                 # A pipe that is full for a moment makes wait, not fail.
                 os.set_blocking(descriptor, True)
     codecs.register_error(_HANDLER, _escaped)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
+            # It gets the number that is free, which else a file of the run would get.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace" if mode == "r" else _HANDLER)
