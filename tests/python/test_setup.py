@@ -64,12 +64,6 @@ def test_make_has_the_tasks():
     assert "help:\n\t@$(PYTHON) scripts/dev.py --help\n" in makefile
 
 
-def test_every_task_says_what_it_does(pixi):
-    assert set(dev.PURPOSES) == set(dev.TASKS)
-    names = {name.replace("train-python", "train"): task for name, task in pixi_tasks(pixi).items()}
-    assert {name: task["description"] for name, task in names.items()} == dev.PURPOSES
-
-
 def test_pixi_refers_to_what_exists(pixi):
     tasks = pixi_tasks(pixi)
     for task in tasks.values():
