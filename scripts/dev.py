@@ -55,6 +55,14 @@ MOJO_TESTS = [
     ),
 ]
 
+# What needs nothing of the others, runs long and uses one processor.
+INDEPENDENT = [
+    "python -m pytest",
+    "python tests/parity/compare.py",
+    "python tests/parity/mutate.py --rotate 2",
+    *MOJO_TESTS,
+]
+
 MOJO_PLATFORMS = ("linux", "darwin")
 
 # What each task does, for --help and `make help`.
@@ -130,11 +138,14 @@ def main() -> int:
             set_up_mojo()
         else:
             set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
-        for command in TASKS[task] if task != "test-mojo" else []:
-            run(shlex.split(command))
+        together = [command for command in TASKS[task] if command in INDEPENDENT]
+        for command in TASKS[task]:
+            if command not in together:
+                run(shlex.split(command))
         # With pixi, where Mojo is an environment of its own, the test has no Mojo.
-        if task == "test-mojo" or (task == "test" and sys.platform in MOJO_PLATFORMS):
-            run_together(MOJO_TESTS)
+        if task == "test" and sys.platform in MOJO_PLATFORMS:
+            together += MOJO_TESTS
+        run_together(together)
     except subprocess.CalledProcessError as error:
         print(f"\nfailed ({error.returncode}): {shown(error.cmd)}", file=sys.stderr)
         return error.returncode if 0 < error.returncode < 256 else 1
@@ -158,7 +169,7 @@ def run(command: list[str]) -> None:
     if code:
         raise subprocess.CalledProcessError(code, command)
     if not is_watched():
-        say(f"  {time.monotonic() - begin:.0f} s: {command[0]}")
+        say(f"# {time.monotonic() - begin:.0f} s: {shown(command)}")
 
 
 def say(text: str) -> None:
@@ -187,7 +198,7 @@ def install(*arguments: str) -> None:
 def run_together(commands: list[str]) -> None:
     """Runs commands that do not need each other, as many at a time as there are processors.
 
-    Each is mostly the compiler, which uses one. Raises as `run` when one fails, after the others.
+    Raises as `run` when one fails, after the others.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(run, map(shlex.split, commands)):

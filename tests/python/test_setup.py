@@ -233,7 +233,7 @@ with installing.Line(watched=True) as line:
 
 def test_what_is_printed_is_quoted(capsys):
     dev.run([sys.executable, "-c", "pass", "two words"])
-    printed = capsys.readouterr().out.removeprefix("+ ").strip()
+    printed = capsys.readouterr().out.splitlines()[0].removeprefix("+ ")
     if os.name != "nt":
         assert shlex.split(printed) == [sys.executable, "-c", "pass", "two words"]
 
