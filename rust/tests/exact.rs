@@ -12,7 +12,7 @@ use twisterl::exact::breadth::Breadth;
 use twisterl::exact::deepening::shortest;
 use twisterl::exact::meter::Meter;
 use twisterl::exact::patterns::Patterns;
-use twisterl::exact::{Answer, Solver};
+use twisterl::exact::{self, Answer, Solver};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::Budget;
@@ -29,6 +29,17 @@ fn solver(env: &dyn Env, most_states: usize) -> Solver {
 
 fn solve(solver: &Solver, state: &[i64], nodes: Option<u64>) -> Answer {
     solver.solve(state, Budget { nodes, time: None }, &mut || Ok(())).unwrap()
+}
+
+/// From scratch, and how often the poll was asked.
+fn once(env: &dyn Env, state: &[i64], budget: Budget) -> (Answer, usize) {
+    let mut polls = 0;
+    let poll = &mut || {
+        polls += 1;
+        Ok(())
+    };
+    let answer = exact::solve(env, state, budget, poll).unwrap();
+    (answer, polls)
 }
 
 /// Plays the answer: it must solve, and say its own length.
@@ -94,8 +105,10 @@ fn every_listed_environment_is_solved_from_both_ends() {
                 start.try_step(rng.below(env.num_actions() as u32) as usize).unwrap();
             }
             let state = start.state().unwrap();
-            let answers = [&more, &fewer].map(|solver| solve(solver, &state, None));
-            assert_eq!(answers[0].at_least, answers[1].at_least, "{} {state:?}", entry.class);
+            let [one, other] = [&more, &fewer].map(|solver| solve(solver, &state, None));
+            let answers = [one, other, once(&*env, &state, Budget::default()).0];
+            let lengths = answers.each_ref().map(|answer| answer.at_least);
+            assert_eq!(lengths, [lengths[0]; 3], "{} {state:?}", entry.class);
             for actions in answers.into_iter().filter_map(|answer| answer.actions) {
                 let mut played = env.try_clone().unwrap();
                 played.try_set_state(&state).unwrap();
@@ -111,10 +124,14 @@ fn every_small_board_is_solved_at_its_distance() {
     for (width, height) in [(2, 2), (2, 3), (3, 2), (2, 4)] {
         let env = puzzle(width, height);
         let table = solver(&env, Solver::MOST_STATES);
-        let patterns = Patterns::new(width, height, &mut || Ok(())).unwrap();
+        let never = &mut || Ok(());
+        let patterns = Patterns::new(width, height, &mut Meter::new(None, None, never)).unwrap();
+        let patterns = patterns.unwrap();
         for (state, &depth) in &distances(&env, usize::MAX) {
             assert_eq!(checked_length(&env, state, solve(&table, state, None)), depth);
             assert_eq!(checked_length(&env, state, deepen(&patterns, state)), depth);
+            let (answer, _) = once(&env, state, Budget::default());
+            assert_eq!(checked_length(&env, state, answer), depth);
         }
     }
 }
@@ -158,6 +175,8 @@ fn larger_boards_agree_with_breadth_first_search() {
         for (index, (state, &depth)) in distances(&env, radius).iter().enumerate() {
             if index % 16 == 0 {
                 assert_eq!(checked_length(&env, state, solve(&deepening, state, None)), depth);
+                let (answer, _) = once(&env, state, Budget::default());
+                assert_eq!(checked_length(&env, state, answer), depth);
             }
         }
     }
@@ -184,6 +203,8 @@ fn all_of_korfs_boards() {
     for (length, state) in boards {
         assert_eq!(checked_length(&env, &state, solve(&solver, &state, None)), length, "{state:?}");
     }
+    let (length, state) = &korf()[0];
+    assert_eq!(checked_length(&env, state, once(&env, state, Budget::default()).0), *length);
 }
 
 proptest! {
@@ -215,6 +236,13 @@ proptest! {
         let length = checked_length(&env, &state, solve(&deepening, &state, None));
         prop_assert!(cut.at_least <= length);
         prop_assert!(cut.actions.is_none_or(|actions| actions.len() == length));
+        for env in [&env, &puzzle(2, 4)] {
+            let state = env.random_state(&mut Rng::new(seed));
+            let length = once(env, &state, Budget::default()).0.at_least;
+            let (cut, _) = once(env, &state, Budget { nodes: Some(nodes), time: None });
+            prop_assert!(cut.at_least <= length);
+            prop_assert!(cut.actions.is_none_or(|actions| actions.len() == length));
+        }
     }
 }
 
@@ -251,6 +279,49 @@ fn time_and_interrupts_end_a_hopeless_search() {
     }
 }
 
+fn lamps() -> Box<dyn Env> {
+    let serde_json::Value::Object(given) = serde_json::json!({"width": 6, "height": 6}) else {
+        unreachable!()
+    };
+    twisterl::envs::find("LightsOut").unwrap().make(&given).unwrap()
+}
+
+/// The tables of the puzzle and the states around the lamps' goal take hundreds of polls.
+#[test]
+fn limits_bound_what_is_prepared_too() {
+    let boards = [puzzle(4, 4), puzzle(6, 6)].map(|env| (Box::new(env) as Box<dyn Env>, 300_000));
+    for (mut env, nodes) in boards.into_iter().chain([(lamps(), 30_000)]) {
+        env.try_reset_uniform(&mut Rng::new(3)).unwrap();
+        let state = env.state().unwrap();
+        let nodes = Budget { nodes: Some(nodes), time: None };
+        let time = Budget { nodes: None, time: Some(Duration::from_millis(5)) };
+        for budget in [nodes, time] {
+            let (answer, polls) = once(&*env, &state, budget);
+            assert!(polls < 200 && answer.at_least > 1, "{polls} polls, {answer:?}");
+        }
+        let (first, _) = once(&*env, &state, nodes);
+        let time = Some(Duration::ZERO);
+        let quick = Solver::within(&*env, Solver::MOST_STATES, time, &mut || Ok(())).unwrap();
+        assert_eq!(quick.layer_sizes(), None);
+        // Tables that another search has built meanwhile make no difference.
+        solver(&*env, 1);
+        assert_eq!(once(&*env, &state, nodes).0, first);
+    }
+}
+
+#[test]
+fn less_prepared_is_no_less_exact() {
+    let mut near = puzzle(4, 4);
+    let quick = Solver::within(&near, 1, Some(Duration::ZERO), &mut || Ok(())).unwrap();
+    for seed in 0..20 {
+        near.set_difficulty(30);
+        near.try_reset(&mut Rng::new(seed)).unwrap();
+        let state = near.state().unwrap();
+        let length = once(&near, &state, Budget::default()).0.at_least;
+        assert_eq!(checked_length(&near, &state, solve(&quick, &state, None)), length);
+    }
+}
+
 #[test]
 fn what_cannot_be_solved_is_refused() {
     for (width, height) in [(2, 2), (4, 4)] {
@@ -260,6 +331,9 @@ fn what_cannot_be_solved_is_refused() {
         state.swap(1, 2);
         for (state, said) in [(&state[..], "parity"), (&state[1..], "entries")] {
             let error = solver.solve(state, Budget::default(), &mut || Ok(())).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+            let mut poll = || -> twisterl::Result<()> { panic!("no work before the check") };
+            let error = exact::solve(&env, state, Budget::default(), &mut poll).unwrap_err();
             assert!(error.to_string().contains(said), "{error}");
         }
     }

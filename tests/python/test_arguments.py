@@ -50,7 +50,7 @@ CALLS = {
     "es_first_weights": {"hidden": 32, "seed": 0},
     "es_generations": {"seed": 0, "generation": 0, "num_generations": 1},
     "es_evaluate": {"num_episodes": 2, "seed": 0},
-    "OptimalSolver": {"most_states": 1_000_000},
+    "OptimalSolver": {"most_states": 1_000_000, "time_limit_s": 5.0},
     "OptimalSolver.solve": SOLVED,
     "OptimalSolver.lengths": {**RUN, "time_limit_s": 5.0, "node_limit": 100},
     "solve_optimal": SOLVED,

@@ -51,6 +51,17 @@ def test_limits_give_a_lower_bound():
     assert len(lengths) == 4 and not proven.any()
 
 
+def test_limits_bound_the_preparation():
+    env = LightsOut(width=6, height=6)
+    state = env.random_state(1)
+    actions, at_least = solve_optimal(env, state, node_limit=100)
+    assert actions is None and at_least > 1
+    assert solve_optimal(env, state, time_limit_s=1e-3)[0] is None
+    solver = OptimalSolver(env, time_limit_s=1e-3)
+    assert solver.layer_sizes() is None
+    assert solver.solve(state, node_limit=100)[0] is None
+
+
 def test_any_environment_that_can_be_undone():
     env = LightsOut(width=3, height=3)
     whole, part = OptimalSolver(env), OptimalSolver(env, most_states=300)
@@ -70,6 +81,8 @@ def test_bad_arguments_are_named():
         solve_optimal(env, range(9), node_limit=0)
     with pytest.raises(ValueError, match="most_states"):
         OptimalSolver(env, 0)
+    with pytest.raises(ValueError, match="time_limit_s"):
+        OptimalSolver(env, time_limit_s=0)
     with pytest.raises(ValueError, match="start"):
         OptimalSolver(env).lengths(start="nowhere")
 

@@ -115,10 +115,13 @@ def _optimum(env: Any, play: dict[str, Any], time_s: float) -> Any:
 
     if not time_s:
         return None
+    began = time.monotonic()
     try:
-        solver = collector.OptimalSolver(env, _OPTIMUM_STATES)
+        solver = collector.OptimalSolver(env, _OPTIMUM_STATES, time_s)
     except ValueError:
         return None
+    # Where the preparation has used up all of it, what it has prepared is still looked up.
+    time_s = max(time_s - (time.monotonic() - began), 1e-6)
     which = {key: play[key] for key in ("num_episodes", "seed", "num_cores", "start")}
     return solver.lengths(**which, time_limit_s=time_s)
 

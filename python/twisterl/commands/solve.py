@@ -28,8 +28,7 @@ examples:
 
 exit status: 0 solved, 1 not found, 2 no such board, or one that no moves can solve."""
 
-# For telling how far a solution is from the optimum, nothing else depends on it.
-_GAP_STATES = 1_000_000
+# For telling how far a solution is from the optimum; nothing else depends on it.
 _GAP_TIME_S = 5.0
 _LIMITS = ("time_limit_s", "node_limit")
 
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         at_least: int | None
         if arguments.optimal:
             limits: dict[str, Any] = {key: asked.get(key) for key in _LIMITS}
-            actions, at_least = collector.OptimalSolver(env).solve(state, **limits)
+            actions, at_least = collector.solve_optimal(env, state, **limits)
             optimum = None if actions is None else at_least
         else:
             arguments.run = arguments.words[0]
@@ -161,10 +160,9 @@ def _optimum(env: Any, state: list[int]) -> int | None:
     from twisterl.twisterl import collector
 
     try:
-        solver = collector.OptimalSolver(env, _GAP_STATES)
+        actions, length = collector.solve_optimal(env, state, time_limit_s=_GAP_TIME_S)
     except ValueError:
         return None
-    actions, length = solver.solve(state, time_limit_s=_GAP_TIME_S)
     return None if actions is None else length
 
 

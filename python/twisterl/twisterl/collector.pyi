@@ -268,7 +268,9 @@ def solve(
 
 @final
 class OptimalSolver:
-    def __new__(cls, env: Any, most_states: int | None = None) -> Self: ...
+    def __new__(
+        cls, env: Any, most_states: int | None = None, time_limit_s: float | None = None
+    ) -> Self: ...
     def layer_sizes(self) -> list[int] | None: ...
     def solve(
         self, state: Sequence[int], time_limit_s: float | None = None, node_limit: int | None = None

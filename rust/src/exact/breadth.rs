@@ -11,6 +11,8 @@ use crate::rl::env::Env;
 const EMPTY: u32 = u32::MAX;
 /// States that are looked up together.
 const BATCH: usize = 256;
+/// Keys that are entered anew between two looks at the limits.
+const KEYS_BETWEEN_LOOKS: usize = 1 << 16;
 
 /// The states around a root, numbered in the order of their distance from it.
 #[derive(Debug)]
@@ -61,7 +63,9 @@ impl Breadth {
             return Err(Error::invalid("env", "at most 255 actions", inverse.len()));
         }
         let mut keys = Keys::default();
-        keys.insert(env.state_key().ok_or_else(|| needed("state keys"))?);
+        let key = env.state_key().ok_or_else(|| needed("state keys"))?;
+        keys.reserve(1, &mut Meter::new(None, None, &mut || Ok(())))?;
+        keys.insert(key);
         Ok(Self { keys, parents: vec![0], actions: vec![0], layers: vec![0, 1], inverse })
     }
 
@@ -72,6 +76,11 @@ impl Breadth {
     /// The number of states at each distance from the root.
     pub fn layer_sizes(&self) -> Vec<usize> {
         self.layers.windows(2).map(|ends| ends[1] - ends[0]).collect()
+    }
+
+    /// The number of states at the largest distance.
+    pub(super) fn last_layer(&self) -> usize {
+        self.layers.windows(2).last().map_or(0, |ends| ends[1] - ends[0])
     }
 
     /// The distance up to which all states are known.
@@ -125,7 +134,10 @@ impl Breadth {
                 children.push(Child { key, parent: state as u32, action: action as u8, success });
             }
             if children.len() >= BATCH || state + 1 == end {
-                grown = self.add(&children, most_states, &mut stop);
+                grown = match self.keys.reserve(children.len(), meter)? {
+                    true => self.add(&children, most_states, &mut stop),
+                    false => Grown::Stopped,
+                };
                 children.clear();
                 if grown != Grown::Layer {
                     break;
@@ -264,15 +276,11 @@ impl Keys {
         }
     }
 
-    /// Adds `key`; false if it is there.
+    /// Adds `key`, for which there is room; false if it is there.
     #[inline]
     fn insert(&mut self, key: u128) -> bool {
-        let Err(mut slot) = self.find(key) else { return false };
+        let Err(slot) = self.find(key) else { return false };
         let number = self.low.len();
-        if number * 8 >= self.slots.len() * 5 {
-            self.widen();
-            slot = self.find(key).err().unwrap_or(0);
-        }
         let high = (key >> 64) as u64;
         if high != 0 && self.high.is_empty() {
             self.high = vec![0; number];
@@ -285,15 +293,28 @@ impl Keys {
         true
     }
 
-    fn widen(&mut self) {
-        let size = (self.slots.len() * 2).max(64);
-        self.slots = Vec::new();
-        self.slots = vec![EMPTY; size];
-        for number in 0..self.low.len() {
-            if let Err(slot) = self.find(self.get(number)) {
-                self.slots[slot] = number as u32;
-            }
+    /// Makes room for `count` more keys; false if a limit ends it.
+    fn reserve(&mut self, count: usize, meter: &mut Meter<'_>) -> Result<bool> {
+        let mut size = self.slots.len().max(64);
+        while (self.low.len() + count) * 8 > size * 5 {
+            size *= 2;
         }
+        if size == self.slots.len() {
+            return Ok(true);
+        }
+        let mut slots = vec![EMPTY; size];
+        for number in 0..self.low.len() {
+            if number % KEYS_BETWEEN_LOOKS == 0 && !meter.look()? {
+                return Ok(false);
+            }
+            let mut slot = hash(self.get(number)) & (size - 1);
+            while slots[slot] != EMPTY {
+                slot = (slot + 1) & (size - 1);
+            }
+            slots[slot] = number as u32;
+        }
+        self.slots = slots;
+        Ok(true)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::engine::pool::Poll;
 use crate::error::Result;
 
 /// Nodes between two looks at the clock and at the poll.
-const INTERVAL: u64 = 1 << 13;
+pub(super) const INTERVAL: u64 = 1 << 13;
 
 /// Counts the nodes of a search against its limits.
 pub struct Meter<'a> {
@@ -27,6 +27,19 @@ impl<'a> Meter<'a> {
         self.nodes
     }
 
+    /// How many are left.
+    pub(super) fn nodes_left(&self) -> u64 {
+        self.most_nodes.saturating_sub(self.nodes)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(super) fn poll(&mut self) -> Poll<'_> {
+        self.poll
+    }
+
     /// Counts one node; false when a limit is reached.
     ///
     /// # Errors
@@ -40,12 +53,29 @@ impl<'a> Meter<'a> {
         self.look()
     }
 
+    /// Counts `nodes` at once; false when a limit is reached.
+    pub(super) fn charge(&mut self, nodes: u64) -> Result<bool> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        self.look()
+    }
+
+    /// Looks at the limits and at the poll; false when a limit is reached.
     #[cold]
-    fn look(&mut self) -> Result<bool> {
+    pub(super) fn look(&mut self) -> Result<bool> {
         (self.poll)()?;
         self.next_look = (self.nodes + INTERVAL).min(self.most_nodes);
         let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
         Ok(in_time && self.nodes < self.most_nodes)
+    }
+
+    /// What `work` comes to if it may count no more than `nodes`.
+    pub(super) fn within<T>(&mut self, nodes: u64, work: impl FnOnce(&mut Self) -> T) -> T {
+        let most_nodes = self.most_nodes;
+        self.most_nodes = self.nodes.saturating_add(nodes).min(most_nodes);
+        self.next_look = self.next_look.min(self.most_nodes);
+        let done = work(self);
+        self.most_nodes = most_nodes;
+        done
     }
 }
 

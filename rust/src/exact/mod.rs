@@ -2,7 +2,8 @@
 //!
 //! Small spaces are searched once from the goal ([`breadth`]); larger ones from both ends. Sliding
 //! puzzles of more than nine cells use iterative deepening with pattern databases
-//! ([`deepening`], [`patterns`]).
+//! ([`deepening`], [`patterns`]). A [`Solver`] prepares what many states need; [`solve`] answers for
+//! one, whose limits bound all that it does.
 //!
 //! ```
 //! use twisterl::envs::puzzle::Puzzle;
@@ -18,9 +19,11 @@
 pub mod breadth;
 pub mod deepening;
 pub mod meter;
+mod once;
 pub mod patterns;
 mod solver;
 
+pub use once::solve;
 pub use solver::Solver;
 
 /// What an exact search found.

@@ -5,8 +5,10 @@
 //! fewest moves of these tiles that bring them home, with the other tiles free to be anywhere.
 //! Moves of different groups are different moves, so the sum over the groups is a lower bound.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
+use super::meter::{Meter, INTERVAL};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::Result;
 
@@ -29,14 +31,38 @@ pub struct Patterns {
     pub weight: Vec<u32>,
     /// By group and placement number: the fewest moves of the group.
     pub tables: Vec<Vec<u8>>,
+    /// What building them counts for.
+    pub nodes: u64,
 }
 
 impl Patterns {
+    /// Tables of the largest groups that memory allows; `None` if a limit of `meter` is reached.
+    ///
     /// # Errors
-    /// Only what `poll` fails with.
-    pub fn new(width: usize, height: usize, poll: Poll<'_>) -> Result<Self> {
+    /// Only what the poll of `meter` fails with.
+    pub fn new(width: usize, height: usize, meter: &mut Meter<'_>) -> Result<Option<Self>> {
+        Self::of_groups(width, height, group_size(width * height), meter)
+    }
+
+    /// Tables of single tiles, which count for nothing.
+    pub fn of_single_tiles(width: usize, height: usize) -> Self {
+        let never = &mut || Ok(());
+        let built = Self::of_groups(width, height, 1, &mut Meter::new(None, None, never));
+        built.ok().flatten().unwrap_or_else(|| unreachable!("nothing ends it"))
+    }
+
+    /// Whether the tables of a board are of single tiles anyway.
+    pub fn are_single_tiles(width: usize, height: usize) -> bool {
+        group_size(width * height) == 1
+    }
+
+    fn of_groups(
+        width: usize,
+        height: usize,
+        size: usize,
+        meter: &mut Meter<'_>,
+    ) -> Result<Option<Self>> {
         let cells = width * height;
-        let size = group_size(cells);
         let groups: Vec<Vec<u8>> = home_order(width, height).chunks(size).map(Vec::from).collect();
         let (mut group, mut weight) = (vec![0; cells], vec![0; cells]);
         for (number, tiles) in groups.iter().enumerate() {
@@ -47,22 +73,49 @@ impl Patterns {
         }
         let moves = moves(width, height);
         let next = AtomicUsize::new(0);
-        let parts = run(num_workers(groups.len()), poll, |_, stop| {
+        let counter = Counter {
+            nodes: AtomicU64::new(0),
+            most_nodes: meter.nodes_left(),
+            deadline: meter.deadline(),
+        };
+        let workers = if size == 1 { 1 } else { num_workers(groups.len()) };
+        let parts = run(workers, meter.poll(), |_, stop| {
             let mut built = Vec::new();
             while let Some(tiles) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                built.push((tiles[0], table(tiles, width, height, &moves, stop)?));
+                match table(tiles, width, height, &moves, &counter, stop)? {
+                    Some(table) => built.push((tiles[0], table)),
+                    None => break,
+                }
             }
             Ok(built)
         })?;
+        let nodes = counter.nodes.into_inner();
         let mut tables = vec![Vec::new(); groups.len()];
         for (tile, table) in parts.into_iter().flatten() {
             tables[usize::from(group[usize::from(tile)])] = table;
         }
-        Ok(Self { width, height, moves, group, weight, tables })
+        let is_whole = meter.charge(nodes)? && tables.iter().all(|table| !table.is_empty());
+        Ok(is_whole.then_some(Self { width, height, moves, group, weight, tables, nodes }))
     }
 
     pub fn bytes(&self) -> usize {
         self.tables.iter().map(Vec::len).sum()
+    }
+}
+
+/// What all tables of a board count together.
+struct Counter {
+    nodes: AtomicU64,
+    most_nodes: u64,
+    deadline: Option<Instant>,
+}
+
+impl Counter {
+    /// Adds `nodes`; false when a limit is reached.
+    fn count(&self, nodes: u64) -> bool {
+        let all = self.nodes.fetch_add(nodes, Ordering::Relaxed) + nodes;
+        let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
+        in_time && all < self.most_nodes
     }
 }
 
@@ -98,7 +151,8 @@ fn moves(width: usize, height: usize) -> Vec<Vec<(u8, u8)>> {
     (0..width * height).map(ways).collect()
 }
 
-/// The fewest moves of `tiles` for each of their placements, by breadth-first search from home.
+/// The fewest moves of `tiles` for each of their placements, by breadth-first search from home;
+/// `None` if a limit of `counter` is reached.
 ///
 /// A node is a placement with a region of empty cells that the blank can roam in without moving
 /// any of the tiles, which costs nothing.
@@ -107,12 +161,13 @@ fn table(
     width: usize,
     height: usize,
     moves: &[Vec<(u8, u8)>],
+    counter: &Counter,
     poll: Poll<'_>,
-) -> Result<Vec<u8>> {
+) -> Result<Option<Vec<u8>>> {
     let cells = width * height;
     let placements = cells.pow(tiles.len() as u32);
-    if cells > MOST_CELLS {
-        return Ok(manhattan(tiles[0], width, cells));
+    if let &[tile] = tiles {
+        return Ok(Some(manhattan(tile, width, cells)));
     }
     let mut fewest = vec![UNSEEN; placements];
     // Bit `placement * cells + blank`.
@@ -122,8 +177,11 @@ fn table(
     let (mut layer, mut next) = (vec![(home as u32, 0u8)], Vec::new());
     for moved in 0u8.. {
         for (count, &(placement, blank)) in layer.iter().enumerate() {
-            if count % (1 << 14) == 0 {
+            if count % INTERVAL as usize == 0 {
                 poll()?;
+                if !counter.count(INTERVAL.min((layer.len() - count) as u64)) {
+                    return Ok(None);
+                }
             }
             let first = placement as usize * cells;
             if seen[(first + usize::from(blank)) / 64] >> ((first + usize::from(blank)) % 64) & 1
@@ -165,7 +223,7 @@ fn table(
         std::mem::swap(&mut layer, &mut next);
         next.clear();
     }
-    Ok(fewest)
+    Ok(Some(fewest))
 }
 
 /// A single tile never waits for the blank.

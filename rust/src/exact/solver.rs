@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use super::breadth::{Breadth, Grown};
 use super::deepening;
@@ -58,13 +58,28 @@ impl Solver {
     /// If the environment has no inverse actions, no goal to start from or no state keys, if it
     /// fails, or `poll` does.
     pub fn new(env: &dyn Env, most_states: usize, poll: Poll<'_>) -> Result<Self> {
+        Self::within(env, most_states, None, poll)
+    }
+
+    /// [`Solver::new`] in at most `time`: with less prepared the answers take longer.
+    ///
+    /// # Errors
+    /// As [`Solver::new`].
+    pub fn within(
+        env: &dyn Env,
+        most_states: usize,
+        time: Option<Duration>,
+        poll: Poll<'_>,
+    ) -> Result<Self> {
+        let meter = &mut Meter::new(None, deadline(time), poll);
         let mut env = env.try_clone()?;
         let most_states = most_states.clamp(1, u32::MAX as usize);
-        let method = match env.as_any().downcast_ref::<Puzzle>() {
-            Some(puzzle) if puzzle.width() * puzzle.height() > TABLE_CELLS => {
-                Method::Patterns(kept_patterns(puzzle.width(), puzzle.height(), poll)?)
-            }
-            _ => around_goal(&mut *env, most_states, poll)?,
+        let method = match large_puzzle(&*env) {
+            Some((width, height)) => Method::Patterns(match kept_patterns(width, height, meter)? {
+                Some(patterns) => patterns,
+                None => Arc::new(Patterns::of_single_tiles(width, height)),
+            }),
+            None => around_goal(&mut *env, most_states, meter)?,
         };
         Ok(Self { env, method, most_states })
     }
@@ -131,90 +146,110 @@ impl Solver {
             return Ok(Answer::found(Vec::new()));
         }
         match &self.method {
-            Method::Patterns(patterns) => {
-                let puzzle = env.as_any().downcast_ref::<Puzzle>();
-                let tiles = puzzle.map(Puzzle::get_state).unwrap_or_default();
-                let tiles: Vec<u8> = tiles.into_iter().map(|tile| tile as u8).collect();
-                deepening::shortest(patterns, &tiles, meter)
-            }
+            Method::Patterns(patterns) => deepening::shortest(patterns, &tiles_of(env), meter),
             Method::FromGoal { states, complete } => {
                 let state = env.state_key().and_then(|key| states.find(key));
                 match state {
                     Some(state) => Ok(Answer::found(states.to_root(state))),
                     None if *complete => Err(out_of_reach(states.num_states())),
-                    None => self.meet(env, Some(states), meter),
+                    None => meet(env, Some(states), self.most_states, meter),
                 }
             }
-            Method::FromState => self.meet(env, None, meter),
-        }
-    }
-
-    /// Searches from `env` until a goal or a state that is nearest to the goal is met.
-    fn meet(
-        &self,
-        env: &mut dyn Env,
-        around_goal: Option<&Breadth>,
-        meter: &mut Meter<'_>,
-    ) -> Result<Answer> {
-        let radius = around_goal.map_or(0, Breadth::radius);
-        // Only whole layers: the first state that is met in them is then on a shortest way.
-        let near = |key: u128| -> Option<(&Breadth, usize)> {
-            let states = around_goal?;
-            let state = states.find(key)?;
-            (states.distance(state) <= radius).then_some((states, state))
-        };
-        let mut rest = Vec::new();
-        let mut around_state = Breadth::new(env)?;
-        loop {
-            let met = |key, success| {
-                let found = if success { None } else { near(key) };
-                rest = found.map(|(states, state)| states.to_root(state)).unwrap_or_default();
-                success || found.is_some()
-            };
-            match around_state.grow(env, self.most_states, meter, met)? {
-                Grown::Layer => {}
-                Grown::Found(state) => {
-                    let mut actions = around_state.from_root(state);
-                    actions.append(&mut rest);
-                    return Ok(Answer::found(actions));
-                }
-                Grown::Complete => return Err(out_of_reach(around_state.num_states())),
-                Grown::Stopped => return Ok(Answer::unproven(around_state.radius() + radius + 1)),
-            }
+            Method::FromState => meet(env, None, self.most_states, meter),
         }
     }
 }
 
-fn out_of_reach(num_states: usize) -> Error {
+/// Searches from `env` until a goal or a state that is nearest to the goal is met.
+fn meet(
+    env: &mut dyn Env,
+    around_goal: Option<&Breadth>,
+    most_states: usize,
+    meter: &mut Meter<'_>,
+) -> Result<Answer> {
+    let radius = around_goal.map_or(0, Breadth::radius);
+    // Only whole layers: the first state that is met in them is then on a shortest way.
+    let near = |key: u128| -> Option<(&Breadth, usize)> {
+        let states = around_goal?;
+        let state = states.find(key)?;
+        (states.distance(state) <= radius).then_some((states, state))
+    };
+    let mut rest = Vec::new();
+    let mut around_state = Breadth::new(env)?;
+    loop {
+        let met = |key, success| {
+            let found = if success { None } else { near(key) };
+            rest = found.map(|(states, state)| states.to_root(state)).unwrap_or_default();
+            success || found.is_some()
+        };
+        match around_state.grow(env, most_states, meter, met)? {
+            Grown::Layer => {}
+            Grown::Found(state) => {
+                let mut actions = around_state.from_root(state);
+                actions.append(&mut rest);
+                return Ok(Answer::found(actions));
+            }
+            Grown::Complete => return Err(out_of_reach(around_state.num_states())),
+            Grown::Stopped => return Ok(Answer::unproven(around_state.radius() + radius + 1)),
+        }
+    }
+}
+
+pub(super) fn out_of_reach(num_states: usize) -> Error {
     let got = format!("one of which the goal is out of reach ({num_states} states searched)");
     Error::invalid("state", "one that can be solved", got)
 }
 
-fn kept_patterns(width: usize, height: usize, poll: Poll<'_>) -> Result<Arc<Patterns>> {
-    let mut kept = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
-    let kept = kept.get_or_insert_default();
-    if let Some(patterns) = kept.get(&(width, height)) {
-        return Ok(patterns.clone());
-    }
-    let patterns = Arc::new(Patterns::new(width, height, poll)?);
-    kept.insert((width, height), patterns.clone());
-    Ok(patterns)
+/// The sides of a sliding puzzle that has too many states to keep them all.
+pub(super) fn large_puzzle(env: &dyn Env) -> Option<(usize, usize)> {
+    let puzzle = env.as_any().downcast_ref::<Puzzle>()?;
+    let (width, height) = (puzzle.width(), puzzle.height());
+    (width * height > TABLE_CELLS).then_some((width, height))
 }
 
-fn around_goal(env: &mut dyn Env, most_states: usize, poll: Poll<'_>) -> Result<Method> {
+pub(super) fn tiles_of(env: &dyn Env) -> Vec<u8> {
+    let puzzle = env.as_any().downcast_ref::<Puzzle>();
+    let tiles = puzzle.map(Puzzle::get_state).unwrap_or_default();
+    tiles.into_iter().map(|tile| tile as u8).collect()
+}
+
+/// Two that need the same ones at the same time both build them: neither waits without a limit.
+pub(super) fn kept_patterns(
+    width: usize,
+    height: usize,
+    meter: &mut Meter<'_>,
+) -> Result<Option<Arc<Patterns>>> {
+    let kept = || PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = kept().get_or_insert_default().get(&(width, height)).cloned();
+    if let Some(patterns) = found {
+        // As if they were built now: a limit of nodes means the same the first time and later.
+        return Ok(meter.charge(patterns.nodes)?.then_some(patterns));
+    }
+    let Some(patterns) = Patterns::new(width, height, meter)?.map(Arc::new) else {
+        return Ok(None);
+    };
+    kept().get_or_insert_default().insert((width, height), patterns.clone());
+    Ok(Some(patterns))
+}
+
+/// Only the goal, if several draws of it agree; `env` is then there.
+pub(super) fn only_goal(env: &mut dyn Env) -> Result<Option<Breadth>> {
     let mut states: Option<Breadth> = None;
     for draw in 0..GOAL_DRAWS {
         env.try_reset_goal(&mut Rng::stream(0, 0, draw))?;
         match (&states, env.state_key()) {
-            (Some(first), Some(key)) if first.find(key).is_none() => return Ok(Method::FromState),
+            (Some(first), Some(key)) if first.find(key).is_none() => return Ok(None),
             (None, _) => states = Some(Breadth::new(env)?),
             _ => {}
         }
     }
-    let Some(mut states) = states else { return Ok(Method::FromState) };
-    let mut meter = Meter::new(None, None::<Instant>, poll);
+    Ok(states)
+}
+
+fn around_goal(env: &mut dyn Env, most_states: usize, meter: &mut Meter<'_>) -> Result<Method> {
+    let Some(mut states) = only_goal(env)? else { return Ok(Method::FromState) };
     loop {
-        match states.grow(env, most_states, &mut meter, |_, success| success)? {
+        match states.grow(env, most_states, meter, |_, success| success)? {
             Grown::Layer => {}
             Grown::Found(_) => return Ok(Method::FromState),
             Grown::Complete => return Ok(Method::FromGoal { states, complete: true }),

@@ -9,15 +9,16 @@ use super::env::get_env;
 use super::read;
 use super::run::signal_poll;
 use super::strategy::budget;
-use crate::exact::Solver;
+use crate::exact::{self, Solver};
 
 /// `(lengths, proven)`, both `[N]`.
 type Lengths<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<bool>>);
 
 /// Shortest solutions of an environment like `env`, with what was prepared for it.
 ///
-/// Raises ValueError if the environment offers no exact search. The interpreter lock is released
-/// in every method, and `env` stays as it is.
+/// At most `most_states` states (10,000,000 by default) are kept and `time_limit_s` is spent on them:
+/// with less prepared the answers take longer. Raises ValueError if the environment offers no exact
+/// search. The interpreter lock is released in every method, and `env` stays as it is.
 #[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
 pub struct PyOptimalSolver {
     solver: Solver,
@@ -26,18 +27,20 @@ pub struct PyOptimalSolver {
 #[pymethods]
 impl PyOptimalSolver {
     #[new]
-    #[pyo3(signature = (env, most_states=None))]
+    #[pyo3(signature = (env, most_states=None, time_limit_s=None))]
     fn new(
         py: Python<'_>,
         env: &Bound<'_, PyAny>,
         most_states: Option<&Bound<'_, PyAny>>,
+        time_limit_s: Option<f64>,
     ) -> PyResult<Self> {
+        let time = budget(time_limit_s, None)?.time;
         let most_states = match most_states {
             Some(most) => count("most_states", most, 1..=u32::MAX)?,
             None => Solver::MOST_STATES,
         };
         let env = get_env(env)?;
-        let solver = py.detach(|| Solver::new(&*env, most_states, &mut signal_poll()))?;
+        let solver = py.detach(|| Solver::within(&*env, most_states, time, &mut signal_poll()))?;
         Ok(Self { solver })
     }
 
@@ -91,7 +94,8 @@ impl PyOptimalSolver {
     }
 }
 
-/// `OptimalSolver(env).solve(state, ...)`; for several states of one environment build it once.
+/// `(actions, at_least)` as of `OptimalSolver.solve`, for one state: nothing is prepared that it does
+/// not need, and the limits bound all of the work.
 #[pyfunction]
 #[pyo3(signature = (env, state, time_limit_s=None, node_limit=None))]
 pub fn solve_optimal(
@@ -101,5 +105,8 @@ pub fn solve_optimal(
     time_limit_s: Option<f64>,
     #[pyo3(from_py_with = read::node_limit)] node_limit: Option<usize>,
 ) -> PyResult<(Option<Vec<usize>>, usize)> {
-    PyOptimalSolver::new(py, env, None)?.solve(py, state, time_limit_s, node_limit)
+    let (state, budget) = (integers("state", state)?, budget(time_limit_s, node_limit)?);
+    let env = get_env(env)?;
+    let answer = py.detach(|| exact::solve(&*env, &state, budget, &mut signal_poll()))?;
+    Ok((answer.actions, answer.at_least))
 }
