@@ -235,7 +235,13 @@ struct Recorder<'a> {
 }
 
 impl Episodes for Recorder<'_> {
-    fn start(&mut self, game: usize, _: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
+    fn start(
+        &mut self,
+        game: usize,
+        _: &mut dyn VecEnv,
+        rng: &mut Rng,
+        _: Poll<'_>,
+    ) -> Result<Option<Move>> {
         let Some((episode, action)) = self.queue.start(rng) else {
             return Ok(None);
         };
@@ -262,6 +268,10 @@ impl Episodes for Recorder<'_> {
         self.report.nodes += nodes;
         let recording = &self.games[game];
         recording.resigns() || recording.steps.len() >= self.config.max_moves
+    }
+
+    fn most_difficulty(&self) -> usize {
+        self.queue.difficulty
     }
 
     fn finish(&mut self, game: usize, _: &dyn VecEnv, status: Status) -> Result<()> {

@@ -11,6 +11,8 @@ use crate::obs::SparseRows;
 /// Rows that a worker copies before it takes the next ones. A worker that is woken late finds fewer
 /// left; for so few none is woken.
 const SHARE: usize = 1 << 13;
+/// A millisecond or two.
+const JOBS_BETWEEN_POLLS: usize = 32;
 
 /// Finished episodes of one worker, in the order they ended.
 #[derive(Default)]
@@ -122,8 +124,11 @@ pub(super) fn merge(parts: &[&Part], num_workers: usize, poll: Poll<'_>) -> Resu
     }
     let jobs = Mutex::new(jobs);
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    run(num_workers.min(shares.len()), poll, |_, _| {
-        while let Some(job) = next() {
+    run(num_workers.min(shares.len()), poll, |_, poll| {
+        for (count, job) in std::iter::from_fn(&next).enumerate() {
+            if count % JOBS_BETWEEN_POLLS == JOBS_BETWEEN_POLLS - 1 {
+                poll()?;
+            }
             job.run(parts);
         }
         Ok(())

@@ -176,7 +176,13 @@ struct Recorder<'a> {
 }
 
 impl Episodes for Recorder<'_> {
-    fn start(&mut self, lane: usize, _: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
+    fn start(
+        &mut self,
+        lane: usize,
+        _: &mut dyn VecEnv,
+        rng: &mut Rng,
+        _: Poll<'_>,
+    ) -> Result<Option<Move>> {
         let Some((episode, action)) = self.queue.start(rng) else {
             return Ok(None);
         };
@@ -189,6 +195,10 @@ impl Episodes for Recorder<'_> {
     fn visit(&mut self, lane: usize, visit: &Visit<'_>) -> Result<()> {
         self.lanes[lane].steps.push(visit);
         Ok(())
+    }
+
+    fn most_difficulty(&self) -> usize {
+        self.queue.difficulty
     }
 
     fn finish(&mut self, lane: usize, _: &dyn VecEnv, status: Status) -> Result<()> {

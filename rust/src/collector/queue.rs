@@ -24,8 +24,8 @@ pub enum DifficultyDistribution {
 /// The episodes that all workers of a collection share.
 pub(super) struct EpisodeQueue<'a> {
     work: &'a Work,
-    /// The environment's.
-    difficulty: usize,
+    /// The environment's, which no episode exceeds.
+    pub difficulty: usize,
     difficulty_distribution: DifficultyDistribution,
     next: AtomicUsize,
 }

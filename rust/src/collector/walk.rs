@@ -24,6 +24,10 @@ use crate::obs::SparseRows;
 use crate::rl::env::{Env, Status};
 use crate::rng::Rng;
 
+/// A step takes a fraction of a microsecond, and more where an environment is in Python.
+const STEPS_BETWEEN_POLLS: usize = 1 << 6;
+const SAMPLES_BETWEEN_POLLS: usize = 1 << 14;
+
 /// What to collect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalkConfig {
@@ -98,15 +102,13 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
         let walker = &mut Walker::new(env, &inverses)?;
         let share = |worker| worker * work.len() / workers;
         for walk in share(worker)..share(worker + 1) {
-            poll()?;
             let walk = work.episodes.start + walk as u64;
             let mut rng = Rng::stream(work.seed, work.iteration, walk);
-            walker.walk(config.walk_length, &mut rng)?;
+            walker.walk(config.walk_length, &mut rng, poll)?;
         }
         Ok(std::mem::take(&mut walker.samples))
     })?;
-    poll()?;
-    Ok(merge(&parts, env.num_actions()))
+    merge(&parts, env.num_actions(), poll)
 }
 
 /// The samples of one worker, in the order of its walks.
@@ -140,12 +142,15 @@ impl<'a> Walker<'a> {
         })
     }
 
-    fn walk(&mut self, length: usize, rng: &mut Rng) -> Result<()> {
+    fn walk(&mut self, length: usize, rng: &mut Rng, poll: Poll<'_>) -> Result<()> {
         self.env.try_reset_goal(rng)?;
         self.look()?;
         let mut undo = None;
         let mut moves = 0;
         for step in 1..=length {
+            if step % STEPS_BETWEEN_POLLS == 1 {
+                poll()?;
+            }
             let Self { env, inverses, masks, legal, .. } = self;
             legal.clear();
             legal.extend((0..masks.len()).filter(|&action| masks[action] && Some(action) != undo));
@@ -187,12 +192,15 @@ impl<'a> Walker<'a> {
 }
 
 /// Adds up the samples of each state.
-fn merge(parts: &[Samples], num_actions: usize) -> Walks {
+fn merge(parts: &[Samples], num_actions: usize, poll: Poll<'_>) -> Result<Walks> {
     let mut states = RowSet::default();
     let mut walks = Walks::default();
     let mut counts: Vec<f32> = Vec::new();
     for part in parts {
         for (sample, (&undo, &moves)) in part.undo.iter().zip(&part.moves).enumerate() {
+            if sample % SAMPLES_BETWEEN_POLLS == 0 {
+                poll()?;
+            }
             let (state, is_new) = states.insert(part.rows.row(sample));
             if is_new {
                 walks.masks.resize((state + 1) * num_actions, false);
@@ -213,5 +221,5 @@ fn merge(parts: &[Samples], num_actions: usize) -> Walks {
     }
     walks.mean_moves.iter_mut().zip(counts).for_each(|(moves, count)| *moves /= count);
     walks.rows = states.into_rows();
-    walks
+    Ok(walks)
 }

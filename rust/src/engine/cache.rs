@@ -6,6 +6,8 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
+use super::pool::Poll;
+use crate::error::Result;
 use crate::obs::SparseRows;
 
 /// Above this many rows nothing more is kept: about 70 MB with 16 features a row.
@@ -314,13 +316,24 @@ fn hash(len: usize, mut row: impl Iterator<Item = u32>, twist: u32) -> u64 {
 
 /// The distinct rows of a batch: `(first [U], index [N])`, where `first[u]` is the first row equal
 /// to distinct row `u` and `index[n]` the distinct row that row `n` equals.
-pub fn distinct_rows(rows: &SparseRows, twists: &[i32]) -> (Vec<i64>, Vec<i64>) {
+///
+/// # Errors
+/// Only what `poll` fails with.
+pub fn distinct_rows(
+    rows: &SparseRows,
+    twists: &[i32],
+    poll: Poll<'_>,
+) -> Result<(Vec<i64>, Vec<i64>)> {
     const EMPTY: u32 = u32::MAX;
+    const ROWS_BETWEEN_POLLS: usize = 1 << 14;
     let mut table = vec![EMPTY; (rows.len() * 2).next_power_of_two().max(64)];
     let mask = table.len() - 1;
     let (mut first, mut hashes) = (Vec::new(), Vec::new());
     let mut index = Vec::with_capacity(rows.len());
     for row in 0..rows.len() {
+        if row % ROWS_BETWEEN_POLLS == 0 {
+            poll()?;
+        }
         let hash = hash_row(rows.row(row), twists[row]);
         let mut place = hash as usize & mask;
         let distinct = loop {
@@ -340,7 +353,7 @@ pub fn distinct_rows(rows: &SparseRows, twists: &[i32]) -> (Vec<i64>, Vec<i64>) 
         };
         index.push(distinct);
     }
-    (first, index)
+    Ok((first, index))
 }
 
 #[cfg(test)]
@@ -459,7 +472,7 @@ mod tests {
             rows.push(&[rng.below(9) as i32, 9 + rng.below(9) as i32]);
             twists.push(rng.below(2) as i32);
         }
-        let (first, index) = distinct_rows(&rows, &twists);
+        let (first, index) = distinct_rows(&rows, &twists, &mut || Ok(())).unwrap();
         assert!(first.len() <= 162);
         for row in 0..rows.len() {
             let other = first[index[row] as usize] as usize;

@@ -34,14 +34,25 @@ pub(crate) struct Visit<'a> {
 
 /// Where episodes come from and where they go.
 pub(crate) trait Episodes {
-    /// Prepares the next episode in `lane`; `None` when there is none left.
-    fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>>;
+    /// Prepares the next episode in `lane`; `None` when there is none left. Who makes moves for it here
+    /// asks `poll` first.
+    fn start(
+        &mut self,
+        lane: usize,
+        envs: &mut dyn VecEnv,
+        rng: &mut Rng,
+        poll: Poll<'_>,
+    ) -> Result<Option<Move>>;
     /// A state was seen and an action chosen; at a final state the action is nominal.
     fn visit(&mut self, lane: usize, visit: &Visit<'_>) -> Result<()>;
     /// Whether the episode ends before its environment says so, after `nodes` more states were
-    /// given to the policy; only searches ask, before every simulation and after every decision.
+    /// given to the policy; asked after every decision, and in a search before every simulation.
     fn stops(&mut self, _lane: usize, _nodes: u64) -> bool {
         false
+    }
+    /// No episode begins with a reset of more difficulty than this.
+    fn most_difficulty(&self) -> usize {
+        0
     }
     /// The episode in `lane` has ended.
     fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()>;
@@ -94,14 +105,13 @@ impl Player<'_> {
         weights.resize(num_actions, 0.0);
         moves.clear();
         for (lane, rng) in rngs.iter_mut().enumerate() {
-            if let Some(action) = episodes.start(lane, envs, rng)? {
+            if let Some(action) = episodes.start(lane, envs, rng, poll)? {
                 moves.push(LaneMove { lane, action });
             }
         }
         while !moves.is_empty() {
-            poll()?;
             views.clear();
-            envs.advance(moves, rngs, views)?;
+            advance(envs, moves, episodes.most_difficulty(), rngs, views, poll)?;
             check_views(views, moves.len(), num_actions)?;
             evaluator.evaluate(policy, rules, cache, (moves, views), rngs)?;
             next.clear();
@@ -121,9 +131,9 @@ impl Player<'_> {
                     lane,
                     &Visit { row, mask, twist, logits, log_prob, value, action, status, nodes },
                 )?;
-                let following = if status.is_final {
+                let following = if status.is_final || episodes.stops(lane, 0) {
                     episodes.finish(lane, envs, status)?;
-                    episodes.start(lane, envs, &mut rngs[lane])?
+                    episodes.start(lane, envs, &mut rngs[lane], poll)?
                 } else {
                     Some(Move::Step { action })
                 };
@@ -133,6 +143,46 @@ impl Player<'_> {
         }
         Ok(())
     }
+}
+
+/// What is made between two looks at the poll: a few milliseconds' worth of random moves.
+const WORK_BETWEEN_POLLS: usize = 1 << 18;
+/// A move that is observed costs as much as so many that are not.
+const WORK_OF_A_MOVE: usize = 16;
+
+/// Makes all moves and appends what they lead to to `views`. `poll` is asked every few milliseconds,
+/// however many moves there are and however far they scramble: `most_difficulty` at most.
+pub(crate) fn advance(
+    envs: &mut dyn VecEnv,
+    moves: &[LaneMove],
+    most_difficulty: usize,
+    rngs: &mut [Rng],
+    views: &mut Views,
+    poll: Poll<'_>,
+) -> Result<()> {
+    let most_work = most_difficulty.max(WORK_OF_A_MOVE);
+    let mut rest = moves;
+    while !rest.is_empty() {
+        poll()?;
+        let mut work = 0;
+        let fits = |told: &&LaneMove| {
+            let is_room = work < WORK_BETWEEN_POLLS;
+            work += match told.action {
+                Move::Reset { difficulty } => difficulty.max(WORK_OF_A_MOVE),
+                _ => WORK_OF_A_MOVE,
+            };
+            is_room
+        };
+        // To look at each move would take longer than the shortest ones take.
+        let count = match rest.len().saturating_mul(most_work) <= WORK_BETWEEN_POLLS {
+            true => rest.len(),
+            false => rest.iter().take_while(fits).count(),
+        };
+        let (now, later) = rest.split_at(count);
+        envs.advance(now, rngs, views)?;
+        rest = later;
+    }
+    Ok(())
 }
 
 /// Refuses a policy for another environment before anything is played.
@@ -207,4 +257,54 @@ pub(crate) fn draw(weights: &[f32], sum: f32, rng: &mut Rng) -> usize {
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes how many moves each call makes.
+    #[derive(Default)]
+    struct Noting(Vec<usize>);
+
+    impl VecEnv for Noting {
+        fn num_lanes(&self) -> usize {
+            0
+        }
+        fn advance(&mut self, moves: &[LaneMove], _: &mut [Rng], _: &mut Views) -> Result<()> {
+            self.0.push(moves.len());
+            Ok(())
+        }
+        fn load(&mut self, _: usize, _: &dyn Env) -> Result<()> {
+            Ok(())
+        }
+        fn solution(&self, _: usize) -> Result<Option<Vec<i64>>> {
+            Ok(None)
+        }
+    }
+
+    fn calls(count: usize, action: Move) -> (Vec<usize>, usize) {
+        let difficulty = match action {
+            Move::Reset { difficulty } => difficulty,
+            _ => 0,
+        };
+        let moves: Vec<LaneMove> = (0..count).map(|lane| LaneMove { lane, action }).collect();
+        let (mut envs, mut polls) = (Noting::default(), 0);
+        let poll = &mut || {
+            polls += 1;
+            Ok(())
+        };
+        advance(&mut envs, &moves, difficulty, &mut [], &mut Views::default(), poll).unwrap();
+        (envs.0, polls)
+    }
+
+    #[test]
+    fn much_work_is_done_part_by_part() {
+        assert_eq!(calls(96, Move::Reset { difficulty: 1_000_000 }), (vec![1; 96], 96));
+        assert_eq!(calls(96, Move::Reset { difficulty: 200 }), (vec![96], 1));
+        assert_eq!(calls(256, Move::Step { action: 0 }), (vec![256], 1));
+        let part = WORK_BETWEEN_POLLS / WORK_OF_A_MOVE;
+        assert_eq!(calls(2 * part + 1, Move::Observe), (vec![part, part, 1], 3));
+        assert_eq!(calls(0, Move::Observe), (vec![], 0));
+    }
 }

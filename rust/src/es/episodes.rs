@@ -7,10 +7,14 @@ use super::board::{Board, Starts, Tables, NUM_ACTIONS};
 use super::network::{embed, logits, values, Layout};
 use super::noise::Noise;
 use super::vectors::{run_at, Job, Simd};
+use crate::engine::pool::Poll;
+use crate::error::Result;
 use crate::nn::CpuLevel;
 
 /// Episodes played in turn, so that one's memory and arithmetic hide behind the others'.
 const INTERLEAVED: usize = 8;
+/// A millisecond or two.
+const STEPS_BETWEEN_POLLS: usize = 1 << 17;
 
 /// How an action is chosen from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +72,17 @@ unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
     weights: &[Block],
     starts: &Starts<CELLS>,
     moves: &mut [i32],
-) -> Score {
+    poll: Poll<'_>,
+) -> Result<Score> {
     let Starts { tables, boards } = starts;
     let mut lanes: Vec<(usize, Board<CELLS>)> = Vec::with_capacity(INTERLEAVED);
     let mut next = boards.iter().enumerate();
-    let mut steps = 0;
+    let (mut steps, mut next_poll) = (0, 0);
     loop {
+        if steps >= next_poll {
+            poll()?;
+            next_poll = steps + STEPS_BETWEEN_POLLS;
+        }
         while lanes.len() < INTERLEAVED {
             match next.next() {
                 Some((episode, board)) if board.is_final() => {
@@ -119,7 +128,7 @@ unsafe fn play_here<S: Simd, const CELLS: usize, const CHUNKS: usize>(
             score.solved += 1;
         }
     }
-    score
+    Ok(score)
 }
 
 struct Playing<'a, const CELLS: usize, const CHUNKS: usize> {
@@ -127,29 +136,32 @@ struct Playing<'a, const CELLS: usize, const CHUNKS: usize> {
     weights: &'a [Block],
     starts: &'a Starts<CELLS>,
     moves: &'a mut [i32],
+    poll: Poll<'a>,
 }
 
 impl<const CELLS: usize, const CHUNKS: usize> Job for Playing<'_, CELLS, CHUNKS> {
-    type Output = Score;
+    type Output = Result<Score>;
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> Score {
+    unsafe fn run<S: Simd>(self) -> Result<Score> {
         let layout = Layout { features: CELLS * CELLS, hidden: CHUNKS * LANES };
         assert_eq!(self.weights.len(), layout.blocks());
-        play_here::<S, CELLS, CHUNKS>(self.player, self.weights, self.starts, self.moves)
+        let Self { player, weights, starts, moves, poll } = self;
+        play_here::<S, CELLS, CHUNKS>(player, weights, starts, moves, poll)
     }
 }
 
 /// Plays an episode from each start with `weights`; `moves [N]` receives the length of each solved
-/// episode, -1 for the others. Panics if this processor lacks `level`.
+/// episode, -1 for the others. Panics if this processor lacks `level`; fails only as `poll` does.
 pub fn play<const CELLS: usize, const CHUNKS: usize>(
     level: CpuLevel,
     player: Player,
     weights: &[Block],
     starts: &Starts<CELLS>,
     moves: &mut [i32],
-) -> Score {
-    run_at(level, Playing::<CELLS, CHUNKS> { player, weights, starts, moves })
+    poll: Poll<'_>,
+) -> Result<Score> {
+    run_at(level, Playing::<CELLS, CHUNKS> { player, weights, starts, moves, poll })
 }
 
 /// Two members of the population: `weights` plus and minus `half_sigma` times twice the noise.
@@ -239,7 +251,9 @@ mod tests {
                 let members = [&mut plus[..], &mut minus[..]];
                 run_at(level, Pair { weights: &weights, noise, half_sigma: 0.1, members });
                 let mut moves = vec![-1; 20];
-                let score = super::play::<9, 2>(level, player, &plus, &starts, &mut moves);
+                let score =
+                    super::play::<9, 2>(level, player, &plus, &starts, &mut moves, &mut || Ok(()));
+                let score = score.unwrap();
                 let blocks = 0..88;
                 let sums = run_at(level, Sums { noises: &[noise], differences: &[3], blocks });
                 (score, moves, plus, minus, sums)

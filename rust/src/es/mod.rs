@@ -199,9 +199,11 @@ fn starts<const CELLS: usize>(
     seed: u64,
     generation: u64,
     reset: &mut dyn FnMut(&mut Puzzle, &mut Rng) -> Result<()>,
+    poll: Poll<'_>,
 ) -> Result<Starts<CELLS>> {
     let mut env = env.clone();
     let mut draw = |episode: usize| {
+        poll()?;
         reset(&mut env, &mut Rng::stream(seed, generation, episode as u64))?;
         Ok(Board::new(&env))
     };
@@ -223,7 +225,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
         }
         env.try_reset(rng)
     };
-    let starts = starts::<CELLS>(env, config, seed, state.generation, &mut reset)?;
+    let starts = starts::<CELLS>(env, config, seed, state.generation, &mut reset, poll)?;
     let weights = to_blocks(&state.weights);
     let level = CpuLevel::detect();
     let next_pair = AtomicUsize::new(0);
@@ -242,9 +244,10 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
             let members = [&mut plus[..], &mut minus[..]];
             run_at(level, Pair { weights: &weights, noise, half_sigma, members });
             let mut play = |member: &[Block]| {
-                episodes::play::<CELLS, CHUNKS>(level, config.player, member, &starts, &mut moves)
+                let player = config.player;
+                episodes::play::<CELLS, CHUNKS>(level, player, member, &starts, &mut moves, poll)
             };
-            scores.push((pair, [play(&plus), play(&minus)]));
+            scores.push((pair, [play(&plus)?, play(&minus)?]));
         }
     })?;
     let mut scores = vec![Score::default(); 2 * config.num_pairs];
@@ -262,16 +265,16 @@ fn judge<const CELLS: usize, const CHUNKS: usize>(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Played>> {
-    let starts = starts::<CELLS>(env, config, seed ^ EVALUATION_TAG, 0, reset)?;
+    let starts = starts::<CELLS>(env, config, seed ^ EVALUATION_TAG, 0, reset, poll)?;
     let weights = to_blocks(weights);
     let workers = num_workers(config.num_cores);
     let level = CpuLevel::detect();
     let share = starts.boards.len().div_ceil(workers);
-    let parts = run(workers, poll, |worker, _| {
+    let parts = run(workers, poll, |worker, poll| {
         let boards = starts.boards.chunks(share).nth(worker).unwrap_or_default().to_vec();
         let mut moves = vec![-1; boards.len()];
         let part = Starts { tables: starts.tables.clone(), boards };
-        episodes::play::<CELLS, CHUNKS>(level, config.player, &weights, &part, &mut moves);
+        episodes::play::<CELLS, CHUNKS>(level, config.player, &weights, &part, &mut moves, poll)?;
         Ok(moves)
     })?;
     let running = env.running_reward();

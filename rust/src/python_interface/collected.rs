@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyType};
 use super::columns::{column, columns_of, Floats, Ints, PyCollectedArrays};
 use super::derived::{legal_and_chosen, require_rows};
 use super::read;
+use super::run::signal_poll;
 use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
 use crate::obs::SparseRows;
@@ -131,7 +132,7 @@ impl PyCollectedData {
             let perms = self.columns.perms.bind(py).to_vec()?;
             require_rows("perms", perms.len(), rows.len())?;
             let twists: Vec<i32> = perms.iter().map(|&p| p as i32).collect();
-            let (first, index) = py.detach(|| distinct_rows(&rows, &twists));
+            let (first, index) = py.detach(|| distinct_rows(&rows, &twists, &mut signal_poll()))?;
             self.distinct = Some((ints(py, first), ints(py, index)));
         }
         match &self.distinct {

@@ -5,6 +5,7 @@ use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::columns::Ints;
+use super::run::signal_poll;
 use crate::collector::distinct_rows;
 use crate::collector::ppo::MASKED_LOGIT;
 use crate::error::{Error, Result};
@@ -49,13 +50,11 @@ pub(super) fn distinct_rows_py(
 ) -> PyResult<(Ints, Ints)> {
     let perms = perms.as_array().to_vec();
     let rows = SparseRows::from_parts(indices.as_array().to_vec(), offsets.as_array().to_vec());
-    let (first, index) = py.detach(|| match rows {
-        Some(rows) if rows.len() == perms.len() => Ok(distinct_rows(&rows, &perms)),
-        _ => {
-            let expected = "rising from 0 to len(indices), one more than perms";
-            Err(Error::invalid("offsets", expected, "others"))
-        }
-    })?;
+    let Some(rows) = rows.filter(|rows| rows.len() == perms.len()) else {
+        let expected = "rising from 0 to len(indices), one more than perms";
+        return Err(Error::invalid("offsets", expected, "others").into());
+    };
+    let (first, index) = py.detach(|| distinct_rows(&rows, &perms, &mut signal_poll()))?;
     Ok((first.into_pyarray(py).unbind(), index.into_pyarray(py).unbind()))
 }
 

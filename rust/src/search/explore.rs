@@ -75,7 +75,13 @@ struct Once<'a> {
 }
 
 impl Episodes for Once<'_> {
-    fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
+    fn start(
+        &mut self,
+        lane: usize,
+        envs: &mut dyn VecEnv,
+        rng: &mut Rng,
+        _: Poll<'_>,
+    ) -> Result<Option<Move>> {
         let Some(stream) = self.rng.take() else {
             return Ok(None);
         };

@@ -14,7 +14,7 @@ use super::tree::{ExploredState, Forest, Step, ILLEGAL};
 use crate::engine::cache::Cache;
 use crate::engine::capped::{Capped, Children};
 use crate::engine::evaluator::Evaluator;
-use crate::engine::lockstep::{check_views, Episodes};
+use crate::engine::lockstep::{advance, check_views, Episodes};
 use crate::engine::pool::Poll;
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::Result;
@@ -231,16 +231,16 @@ pub(crate) fn play(
     let mut next_owners = Vec::with_capacity(num_games);
     let owner = |game: usize, action: Move| LaneMove { lane: game, action };
     for game in 0..num_games {
-        if let Some(action) = episodes.start(game, envs, &mut forester.rngs[game])? {
+        if let Some(action) = episodes.start(game, envs, &mut forester.rngs[game], poll)? {
             moves.push(LaneMove { lane: game, action });
             owners.push(owner(game, action));
         }
     }
     let num_actions = forester.policy.num_actions();
     while !moves.is_empty() {
-        poll()?;
         forester.views.clear();
-        envs.advance(&moves, &mut forester.rngs, &mut forester.views)?;
+        let most_difficulty = episodes.most_difficulty();
+        advance(envs, &moves, most_difficulty, &mut forester.rngs, &mut forester.views, poll)?;
         check_views(&forester.views, moves.len(), num_actions)?;
         let Forester { policy, network, cache, evaluator, views, rngs, .. } = &mut *forester;
         evaluator.evaluate(*policy, *network, cache, (&owners, views), rngs)?;
@@ -248,7 +248,7 @@ pub(crate) fn play(
         next_owners.clear();
         for (i, &LaneMove { lane: game, .. }) in owners.iter().enumerate() {
             forester.receive(game, i)?;
-            if let Some(told) = forester.next(game, envs, episodes)? {
+            if let Some(told) = forester.next(game, envs, episodes, poll)? {
                 next_moves.push(told);
                 next_owners.push(owner(game, told.action));
             }

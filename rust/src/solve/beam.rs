@@ -16,7 +16,7 @@ use super::episode::Episode;
 use super::frontier::Frontier;
 use super::starts::Starts;
 use crate::engine::capped::{Capped, Children};
-use crate::engine::lockstep::check_views;
+use crate::engine::lockstep::{advance, check_views};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
 use crate::nn::{Policy, Scratch};
@@ -29,6 +29,10 @@ use crate::rng::Rng;
 const BATCH_ROWS: usize = 256;
 /// For fewer states a thread costs more than it brings.
 const ROWS_PER_THREAD: usize = 192;
+/// Rows that are evaluated before the clock and the poll are looked at: a few milliseconds' worth.
+const ROWS_OF_A_PART: usize = 1 << 12;
+/// Children that a search makes at once: some ten milliseconds' worth.
+const MOST_PROPOSED: usize = 1 << 16;
 
 /// Searches from every start as `beam` says; `config.num_searches` is not looked
 /// at, since every search from a start is the same.
@@ -113,31 +117,33 @@ impl Worker<'_> {
         let mut batch = SparseRows::default();
         let mut busy = Vec::with_capacity(frontiers.len());
         for mut frontier in frontiers {
-            if self.begin(&mut frontier)? {
+            if self.begin(&mut frontier, poll)? {
                 busy.push(frontier);
             }
         }
         loop {
             let mut going = Vec::with_capacity(busy.len());
             for frontier in busy {
-                going.extend(self.settle(frontier)?);
+                going.extend(self.settle(frontier, poll)?);
             }
             busy = going;
             if busy.is_empty() {
                 return Ok(());
             }
-            poll()?;
             batch.clear();
             busy.iter().for_each(|frontier| batch.extend_from(frontier.rows()));
-            network.evaluate(&batch, poll)?;
+            let is_late = || busy.iter().all(Frontier::is_late);
+            if !network.evaluate(&batch, &is_late, poll)? {
+                continue;
+            }
             let mut first = 0;
             for frontier in &mut busy {
                 let end = first + frontier.rows().len();
                 let logits = &network.logits[first * num_actions..end * num_actions];
-                frontier.rank(logits, &network.values[first..end])?;
+                frontier.rank(logits, &network.values[first..end], poll)?;
                 first = end;
             }
-            self.make_children(&mut busy, num_actions)?;
+            self.make_children(&mut busy, num_actions, poll)?;
             for frontier in &mut busy {
                 frontier.descend(&self.envs)?;
             }
@@ -146,15 +152,19 @@ impl Worker<'_> {
 
     /// The search itself, or the one that follows it if it is done: a wider one, or one from the
     /// next start; `None` if there is none left.
-    fn settle<'f>(&mut self, mut frontier: Frontier<'f>) -> Result<Option<Frontier<'f>>> {
+    fn settle<'f>(
+        &mut self,
+        mut frontier: Frontier<'f>,
+        poll: Poll<'_>,
+    ) -> Result<Option<Frontier<'f>>> {
         while frontier.is_done() {
             if frontier.may_widen() {
-                self.look(&frontier)?;
+                self.look(&frontier, poll)?;
                 frontier.widen(&self.envs, &self.views)?;
                 continue;
             }
             self.found.push((frontier.start, frontier.finish(&self.envs)?));
-            if !self.begin(&mut frontier)? {
+            if !self.begin(&mut frontier, poll)? {
                 return Ok(None);
             }
         }
@@ -162,35 +172,42 @@ impl Worker<'_> {
     }
 
     /// Puts `frontier` at the next start; false if there is none left.
-    fn begin(&mut self, frontier: &mut Frontier<'_>) -> Result<bool> {
+    fn begin(&mut self, frontier: &mut Frontier<'_>, poll: Poll<'_>) -> Result<bool> {
         let start = self.next_start.fetch_add(1, Ordering::Relaxed);
         if start >= self.starts.len() {
             return Ok(false);
         }
+        poll()?;
         self.starts.place(start, &mut *frontier.root, self.seed)?;
-        self.look(frontier)?;
+        self.look(frontier, poll)?;
         frontier.begin(start, &self.views);
         Ok(true)
     }
 
     /// Puts the start of `frontier` into its first slot and observes it.
-    fn look(&mut self, frontier: &Frontier<'_>) -> Result<()> {
+    fn look(&mut self, frontier: &Frontier<'_>, poll: Poll<'_>) -> Result<()> {
         let lane = frontier.first_slot;
         self.envs.load(lane, &*frontier.root)?;
         self.moves.clear();
         self.moves.push(LaneMove { lane, action: Move::Observe });
-        self.advance(frontier.root.num_actions())
+        self.advance(frontier.root.num_actions(), poll)
     }
 
-    /// Makes the best children of every search until all their layers are full, or all are made.
-    fn make_children(&mut self, busy: &mut [Frontier<'_>], num_actions: usize) -> Result<()> {
+    /// Makes the best children of every search until all their layers are full, all are made, or
+    /// there is no time left.
+    fn make_children(
+        &mut self,
+        busy: &mut [Frontier<'_>],
+        num_actions: usize,
+        poll: Poll<'_>,
+    ) -> Result<()> {
         loop {
             self.moves.clear();
-            busy.iter_mut().for_each(|frontier| frontier.propose(&mut self.moves));
+            busy.iter_mut().for_each(|frontier| frontier.propose(MOST_PROPOSED, &mut self.moves));
             if self.moves.is_empty() {
                 return Ok(());
             }
-            self.advance(num_actions)?;
+            self.advance(num_actions, poll)?;
             let mut row = 0;
             for frontier in busy.iter_mut() {
                 row += frontier.accept(&self.envs, &self.views, row)?;
@@ -198,9 +215,9 @@ impl Worker<'_> {
         }
     }
 
-    fn advance(&mut self, num_actions: usize) -> Result<()> {
+    fn advance(&mut self, num_actions: usize, poll: Poll<'_>) -> Result<()> {
         self.views.clear();
-        self.envs.advance(&self.moves, &mut self.rngs, &mut self.views)?;
+        advance(&mut self.envs, &self.moves, 0, &mut self.rngs, &mut self.views, poll)?;
         check_views(&self.views, self.moves.len(), num_actions)
     }
 }
@@ -225,18 +242,32 @@ struct Share {
 }
 
 impl Share {
+    /// Part by part; false if `is_late` before the end.
     fn evaluate(
         &mut self,
         policy: &dyn Policy,
         rows: &SparseRows,
         range: Range<usize>,
-    ) -> Result<()> {
-        self.rows.clear();
-        range.for_each(|row| self.rows.push(rows.row(row)));
-        self.logits.resize(self.rows.len() * policy.num_actions(), 0.0);
-        self.values.resize(self.rows.len(), 0.0);
-        let (logits, values) = (&mut self.logits, &mut self.values);
-        policy.forward_batch(&self.rows, None, &mut self.scratch, logits, values)
+        is_late: &impl Fn() -> bool,
+        poll: Poll<'_>,
+    ) -> Result<bool> {
+        let num_actions = policy.num_actions();
+        self.logits.resize(range.len() * num_actions, 0.0);
+        self.values.resize(range.len(), 0.0);
+        let parts = self.logits.chunks_mut(ROWS_OF_A_PART * num_actions);
+        for (part, (logits, values)) in
+            parts.zip(self.values.chunks_mut(ROWS_OF_A_PART)).enumerate()
+        {
+            poll()?;
+            if is_late() {
+                return Ok(false);
+            }
+            let first = range.start + part * ROWS_OF_A_PART;
+            self.rows.clear();
+            (first..first + values.len()).for_each(|row| self.rows.push(rows.row(row)));
+            policy.forward_batch(&self.rows, None, &mut self.scratch, logits, values)?;
+        }
+        Ok(true)
     }
 }
 
@@ -246,15 +277,23 @@ impl<'a> Batches<'a> {
         Self { policy, shares, logits: Vec::new(), values: Vec::new() }
     }
 
-    /// Fills `logits` and `values` for `rows`.
-    fn evaluate(&mut self, rows: &SparseRows, poll: Poll<'_>) -> Result<()> {
+    /// Fills `logits` and `values` for `rows`; false if `is_late` before the end.
+    fn evaluate(
+        &mut self,
+        rows: &SparseRows,
+        is_late: &(impl Fn() -> bool + Sync),
+        poll: Poll<'_>,
+    ) -> Result<bool> {
         let threads = (rows.len() / ROWS_PER_THREAD).clamp(1, self.shares.len());
         let (policy, shares) = (self.policy, &self.shares);
         let bound = |thread: usize| thread * rows.len() / threads;
-        run(threads, poll, |thread, _| {
+        let done = run(threads, poll, |thread, poll| {
             let mut share = shares[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            share.evaluate(policy, rows, bound(thread)..bound(thread + 1))
+            share.evaluate(policy, rows, bound(thread)..bound(thread + 1), is_late, poll)
         })?;
+        if done.contains(&false) {
+            return Ok(false);
+        }
         self.logits.clear();
         self.values.clear();
         for share in &mut self.shares[..threads] {
@@ -262,6 +301,6 @@ impl<'a> Batches<'a> {
             self.logits.extend_from_slice(&share.logits);
             self.values.extend_from_slice(&share.values);
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::config::BeamConfig;
 use super::episode::Episode;
+use crate::engine::pool::Poll;
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
 use crate::nn::masked_log_softmax;
@@ -50,6 +51,7 @@ impl Layer {
     }
 }
 
+const NODES_BETWEEN_POLLS: usize = 1 << 14;
 /// Where there is a budget, the first search is this wide,
 const FIRST_WIDTH: usize = 16;
 /// and each that follows wider by this factor: all the narrow ones cost a third of the last.
@@ -142,11 +144,10 @@ impl<'a> Frontier<'a> {
 
     /// Whether a wider search from the same start may find more.
     pub(super) fn may_widen(&self) -> bool {
-        let Budget { nodes, time } = self.budget;
         self.was_full
             && self.width < self.widest
-            && nodes.is_none_or(|most| self.nodes < most)
-            && time.is_none_or(|most| self.began.elapsed() < most)
+            && self.budget.nodes.is_none_or(|most| self.nodes < most)
+            && !self.is_late()
     }
 
     /// Begins a wider search at the same start, seen as in [`Frontier::begin`].
@@ -183,9 +184,12 @@ impl<'a> Frontier<'a> {
 
     /// Whether this is all: solved, nothing left to play, or out of budget.
     pub(super) fn is_done(&self) -> bool {
-        self.is_solved()
-            || self.layer.nodes.is_empty()
-            || self.budget.time.is_some_and(|most| self.began.elapsed() >= most)
+        self.is_solved() || self.layer.nodes.is_empty() || self.is_late()
+    }
+
+    /// Whether the time is used up.
+    pub(super) fn is_late(&self) -> bool {
+        self.budget.time.is_some_and(|most| self.began.elapsed() >= most)
     }
 
     fn is_solved(&self) -> bool {
@@ -196,12 +200,15 @@ impl<'a> Frontier<'a> {
     /// makes room for them.
     ///
     /// # Errors
-    /// If a state has no legal action.
-    pub(super) fn rank(&mut self, logits: &[f32], values: &[f32]) -> Result<()> {
+    /// If a state has no legal action, or `poll` fails.
+    pub(super) fn rank(&mut self, logits: &[f32], values: &[f32], poll: Poll<'_>) -> Result<()> {
         let num_actions = self.num_actions;
         self.candidates.clear();
         self.scores.resize(logits.len(), 0.0);
         for (i, node) in self.layer.nodes.iter().enumerate() {
+            if i % NODES_BETWEEN_POLLS == 0 {
+                poll()?;
+            }
             let actions = i * num_actions..(i + 1) * num_actions;
             let masks = &self.layer.masks[actions.clone()];
             let scores = &mut self.scores[actions.clone()];
@@ -226,14 +233,14 @@ impl<'a> Frontier<'a> {
         Ok(())
     }
 
-    /// Appends the moves that make the best children not made yet, as many as there is room for;
-    /// none once a child of this depth is solved.
-    pub(super) fn propose(&mut self, moves: &mut Vec<LaneMove>) {
+    /// Appends the moves that make the best children not made yet, as many as there is room for, but
+    /// `most`; none once a child of this depth is solved, or the time used up.
+    pub(super) fn propose(&mut self, most: usize, moves: &mut Vec<LaneMove>) {
         self.proposed.clear();
-        if self.is_solved() {
+        if self.is_solved() || self.is_late() {
             return;
         }
-        while let Some(&slot) = self.free.last() {
+        while let Some(&slot) = self.free.last().filter(|_| self.proposed.len() < most) {
             let Some(child) = self.candidates.next(self.width) else {
                 break;
             };

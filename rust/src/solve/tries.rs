@@ -24,6 +24,8 @@ use crate::search::{self, Budget, Forester, SearchRules, SelfPlay};
 const LANES: usize = 256;
 /// Games that a worker searches side by side.
 const GAMES: usize = 64;
+/// To place one takes milliseconds at most, mostly less than to ask.
+const STARTS_BETWEEN_POLLS: usize = 8;
 
 /// Plays `config.num_searches` tries from every start and returns the best of each.
 ///
@@ -59,7 +61,7 @@ pub(super) fn play(
             current: 0,
             began: Instant::now(),
             lanes: vec![Try::new(); lanes],
-            results: vec![Vec::new(); starts.len()],
+            results: vec![Ended::default(); starts.len()],
         };
         if let Strategy::Mcts(tree) = config.strategy {
             let self_play = SelfPlay::default();
@@ -78,8 +80,8 @@ pub(super) fn play(
     })?;
     let mut episodes = vec![Episode::default(); starts.len()];
     for part in parts {
-        for (episode, tries) in episodes.iter_mut().zip(part) {
-            if let Some(best) = best_within(config.budget.nodes, tries) {
+        for (episode, ended) in episodes.iter_mut().zip(part) {
+            if let Some((_, best)) = ended.best_within(config.budget.nodes) {
                 *episode = best;
             }
         }
@@ -115,20 +117,23 @@ struct Judge<'a> {
     /// When `current` was begun.
     began: Instant,
     lanes: Vec<Try>,
-    /// By start: the best try, or with a budget of nodes every try, with its number.
-    results: Vec<Vec<(usize, Episode)>>,
+    /// By start.
+    results: Vec<Ended>,
 }
 
 impl Judge<'_> {
     /// Puts `root` into the next start; false when there is none left.
-    fn next_root(&mut self) -> Result<bool> {
+    fn next_root(&mut self, poll: Poll<'_>) -> Result<bool> {
         self.pending = 0..0;
         self.current = self.next_start.fetch_add(1, Ordering::Relaxed);
+        if self.current.is_multiple_of(STARTS_BETWEEN_POLLS) {
+            poll()?;
+        }
         if self.current >= self.starts.len() {
             return Ok(false);
         }
-        self.starts.place(self.current, &mut *self.root, self.seed)?;
         self.began = Instant::now();
+        self.starts.place(self.current, &mut *self.root, self.seed)?;
         self.pending = 0..self.config.num_searches;
         Ok(true)
     }
@@ -136,16 +141,29 @@ impl Judge<'_> {
     /// Whether the tries at `current` that have begun are all it gets.
     fn is_spent(&self) -> bool {
         let Budget { nodes, time } = self.config.budget;
-        let used = || self.results[self.current].iter().map(|(_, ended)| ended.nodes).sum::<u64>();
         self.pending.start > 0
-            && (nodes.is_some_and(|most| used() >= most)
+            && (nodes.is_some_and(|most| self.results[self.current].nodes >= most)
                 || time.is_some_and(|most| self.began.elapsed() >= most))
+    }
+
+    /// Nodes that the tries before the one in `lane`, at the same start, have used at least.
+    fn used_before(&self, lane: usize) -> u64 {
+        let Try { start, number, .. } = self.lanes[lane];
+        let is_before = |other: &&Try| other.start == start && other.number < number;
+        let running = self.lanes.iter().filter(is_before).map(|other| other.episode.nodes);
+        self.results[start].nodes_before + running.sum::<u64>()
     }
 }
 
 impl Episodes for Judge<'_> {
-    fn start(&mut self, lane: usize, envs: &mut dyn VecEnv, rng: &mut Rng) -> Result<Option<Move>> {
-        if (self.pending.is_empty() || self.is_spent()) && !self.next_root()? {
+    fn start(
+        &mut self,
+        lane: usize,
+        envs: &mut dyn VecEnv,
+        rng: &mut Rng,
+        poll: Poll<'_>,
+    ) -> Result<Option<Move>> {
+        if (self.pending.is_empty() || self.is_spent()) && !self.next_root(poll)? {
             return Ok(None);
         }
         let number = self.pending.start;
@@ -173,10 +191,12 @@ impl Episodes for Judge<'_> {
 
     fn stops(&mut self, lane: usize, nodes: u64) -> bool {
         let Budget { nodes: most_nodes, time } = self.config.budget;
-        let Try { began, episode, .. } = &mut self.lanes[lane];
-        episode.nodes += nodes;
-        most_nodes.is_some_and(|most| episode.nodes >= most)
-            || time.is_some_and(|most| began.elapsed() >= most)
+        self.lanes[lane].episode.nodes += nodes;
+        let Try { began, ref episode, .. } = self.lanes[lane];
+        // What goes beyond the budget, with what the tries before it use, cannot count.
+        most_nodes.is_some_and(|most| {
+            episode.nodes >= most || self.used_before(lane) + episode.nodes >= most
+        }) || time.is_some_and(|most| began.elapsed() >= most)
     }
 
     fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()> {
@@ -186,35 +206,68 @@ impl Episodes for Judge<'_> {
             episode.actions = solution;
         }
         let ended = (*number, std::mem::take(episode));
-        match (self.config.budget.nodes, self.results[*start].first_mut()) {
-            (None, Some(best)) => keep_better(best, ended),
-            _ => self.results[*start].push(ended),
+        match self.config.budget.nodes {
+            None => keep_better(&mut self.results[*start].best, ended),
+            Some(_) => self.results[*start].insert(ended),
         }
         Ok(())
     }
 }
 
-/// The best of the first tries that use up `nodes`: which ended first does not matter.
-fn best_within(nodes: Option<u64>, mut tries: Vec<(usize, Episode)>) -> Option<Episode> {
-    tries.sort_by_key(|(number, _)| *number);
-    let mut tries = tries.into_iter();
-    let mut best = tries.next()?;
-    for ended in tries {
-        if nodes.is_some_and(|most| best.1.nodes >= most) {
-            break;
+/// The tries at one start that have ended.
+#[derive(Clone, Default)]
+struct Ended {
+    /// Where there is no budget of nodes.
+    best: Option<(usize, Episode)>,
+    /// Where there is one: every try by its number.
+    tries: Vec<Option<Episode>>,
+    /// What they have used.
+    nodes: u64,
+    /// Number of the first that has not ended, and what those before it have used.
+    first_running: usize,
+    nodes_before: u64,
+}
+
+impl Ended {
+    fn insert(&mut self, (number, episode): (usize, Episode)) {
+        self.nodes += episode.nodes;
+        self.tries.resize(self.tries.len().max(number + 1), None);
+        self.tries[number] = Some(episode);
+        while let Some(Some(ended)) = self.tries.get(self.first_running) {
+            self.nodes_before += ended.nodes;
+            self.first_running += 1;
         }
-        keep_better(&mut best, ended);
     }
-    Some(best.1)
+
+    /// The best of the tries that together use no more than `nodes`, as if each had waited for the
+    /// one before it: which ended first does not matter. The first try always counts.
+    fn best_within(self, nodes: Option<u64>) -> Option<(usize, Episode)> {
+        let Some(most) = nodes else { return self.best };
+        let mut best = None;
+        let mut used = 0u64;
+        for (number, ended) in self.tries.into_iter().enumerate() {
+            let Some(ended) = ended else { break };
+            used += ended.nodes;
+            if number > 0 && used > most {
+                break;
+            }
+            keep_better(&mut best, (number, ended));
+        }
+        best
+    }
 }
 
 /// Makes `best` the better of the two; it counts the nodes of both.
-fn keep_better(best: &mut (usize, Episode), ended: (usize, Episode)) {
-    let nodes = best.1.nodes + ended.1.nodes;
-    if beats(&ended, best) {
-        *best = ended;
+fn keep_better(best: &mut Option<(usize, Episode)>, ended: (usize, Episode)) {
+    let Some(known) = best else {
+        *best = Some(ended);
+        return;
+    };
+    let nodes = known.1.nodes + ended.1.nodes;
+    if beats(&ended, known) {
+        *known = ended;
     }
-    best.1.nodes = nodes;
+    known.1.nodes = nodes;
 }
 
 /// Better by (success, reward); of equals the earlier try, whichever ended first.

@@ -2,12 +2,16 @@
 
 use super::{Forester, Game, Phase};
 use crate::engine::lockstep::{draw, Episodes, Visit};
+use crate::engine::pool::Poll;
 use crate::error::{Error, Result};
 use crate::nn::argmax;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv};
 use crate::search::select::puct;
 use crate::search::tree::{Edge, Step, UNBORN};
 use crate::search::{gumbel, RootSelection};
+
+/// Simulations that end in states of the tree take a fraction of a microsecond each.
+const SIMULATIONS_BETWEEN_POLLS: u64 = 1 << 12;
 
 impl Forester<'_> {
     /// What `game` does next, until it needs a state or there is no more to play.
@@ -16,6 +20,7 @@ impl Forester<'_> {
         game: usize,
         envs: &mut dyn VecEnv,
         episodes: &mut impl Episodes,
+        poll: Poll<'_>,
     ) -> Result<Option<LaneMove>> {
         loop {
             if let Phase::Leaf { node, .. } = self.games[game].phase {
@@ -28,7 +33,7 @@ impl Forester<'_> {
             let root = self.forest.nodes[game];
             if root.is_final {
                 self.visit(game, 0, episodes)?;
-                return self.restart(game, envs, episodes);
+                return self.restart(game, envs, episodes, poll);
             }
             if !self.games[game].follows_plan {
                 let max_expand_depth = self.rules.tree.max_expand_depth;
@@ -37,18 +42,22 @@ impl Forester<'_> {
                 let is_full = searches && self.forest.left(game) < max_expand_depth;
                 let stops = self.stops(game, episodes) || is_full;
                 if searches && !stops {
+                    // Where all states are known, no simulation waits for one.
+                    if self.simulations.is_multiple_of(SIMULATIONS_BETWEEN_POLLS) {
+                        poll()?;
+                    }
                     self.simulate(game);
                     continue;
                 }
                 self.games[game].follows_plan = !self.games[game].plan.is_empty();
                 if stops && !self.games[game].follows_plan {
-                    return self.restart(game, envs, episodes);
+                    return self.restart(game, envs, episodes, poll);
                 }
             }
             let action = self.decide(game);
             self.visit(game, action, episodes)?;
             if !self.games[game].follows_plan && self.stops(game, episodes) {
-                return self.restart(game, envs, episodes);
+                return self.restart(game, envs, episodes, poll);
             }
             let child = self.forest.edges(game as u32)[action].child;
             self.games[game].phase = Phase::Moved { child };
@@ -144,10 +153,11 @@ impl Forester<'_> {
         game: usize,
         envs: &mut dyn VecEnv,
         episodes: &mut impl Episodes,
+        poll: Poll<'_>,
     ) -> Result<Option<LaneMove>> {
         episodes.finish(game, envs, self.games[game].status)?;
         self.games[game].phase = Phase::Start;
-        let action = episodes.start(game, envs, &mut self.rngs[game])?;
+        let action = episodes.start(game, envs, &mut self.rngs[game], poll)?;
         Ok(action.map(|action| LaneMove { lane: game, action }))
     }
 }
