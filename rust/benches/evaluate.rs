@@ -29,7 +29,9 @@ fn thousand_episodes(criterion: &mut Criterion) {
             [("reset", Starts::Reset(EPISODES)), ("uniform", Starts::Uniform(EPISODES))]
         {
             group.bench_function(BenchmarkId::new(name, start), |b| {
-                b.iter(|| evaluate(&env, &policy, starts, &config, 0, &mut || Ok(())).unwrap());
+                b.iter(|| {
+                    evaluate(&env, &policy, starts.clone(), &config, 0, &mut || Ok(())).unwrap()
+                });
             });
         }
     }

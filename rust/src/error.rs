@@ -18,6 +18,9 @@ pub enum Error {
     /// The caller asked to stop (Ctrl-C).
     #[error("interrupted")]
     Interrupted,
+    /// An environment was interrupted and says so (a Python KeyboardInterrupt, say).
+    #[error("interrupted: {0}")]
+    Interruption(Box<dyn std::error::Error + Send + Sync>),
     /// A worker panicked: a bug in an environment or in this crate.
     #[error("a worker panicked: {0}")]
     Panic(String),

@@ -24,7 +24,7 @@ fn weighted(width: usize, value_weight: f32) -> EvalConfig {
     EvalConfig { strategy, ..EvalConfig::default() }
 }
 
-fn search(env: &dyn Env, starts: Starts<'_>, config: &EvalConfig) -> Vec<Episode> {
+fn search(env: &dyn Env, starts: Starts, config: &EvalConfig) -> Vec<Episode> {
     evaluate(env, &random_policy(env, 5), starts, config, 3, &mut || Ok(())).unwrap()
 }
 
@@ -80,7 +80,9 @@ fn a_beam_as_wide_as_the_space_is_optimal() {
     let distances = distances(&env);
     assert_eq!(distances.len(), 360);
     let boards = boards(&env, 60);
-    for (board, episode) in boards.iter().zip(search(&env, Starts::States(&boards), &config(400))) {
+    for (board, episode) in
+        boards.iter().zip(search(&env, Starts::States(boards.clone().into()), &config(400)))
+    {
         let key: Vec<usize> = board.iter().map(|&tile| tile as usize).collect();
         assert!(episode.success);
         assert_eq!(episode.actions.len(), distances[&key], "{board:?}");
@@ -135,7 +137,7 @@ fn equals_the_slow_search() {
     let boards = boards(&env, 12);
     let mut solved = 0;
     for (width, weight) in [(1, 0.0), (7, 0.0), (40, 0.0), (7, 2.5), (40, 0.3)] {
-        let found = search(&env, Starts::States(&boards), &weighted(width, weight));
+        let found = search(&env, Starts::States(boards.clone().into()), &weighted(width, weight));
         for (board, episode) in boards.iter().zip(found) {
             let mut start = env.clone();
             start.try_set_state(board).unwrap();
@@ -152,12 +154,12 @@ fn neither_threads_nor_company_change_anything() {
     let env = Puzzle::new(3, 3, 1, 2, 60).unwrap();
     let boards = boards(&env, 40);
     for width in [3, 100, 500] {
-        let together = search(&env, Starts::States(&boards), &config(width));
+        let together = search(&env, Starts::States(boards.clone().into()), &config(width));
         let threads = EvalConfig { num_cores: 2, ..config(width) };
-        assert_eq!(search(&env, Starts::States(&boards), &threads), together);
+        assert_eq!(search(&env, Starts::States(boards.clone().into()), &threads), together);
         for (index, board) in boards.iter().enumerate().take(5) {
             // A single start is evaluated by both threads.
-            let alone = search(&env, Starts::States(std::slice::from_ref(board)), &threads);
+            let alone = search(&env, Starts::States([board.clone()].into()), &threads);
             assert_eq!(alone[..], together[index..=index]);
         }
     }
@@ -170,7 +172,7 @@ fn a_budget_ends_it_with_the_best_so_far() {
     let budget = Budget { nodes: Some(100), ..Budget::default() };
     for (board, episode) in boards.iter().zip(search(
         &env,
-        Starts::States(&boards),
+        Starts::States(boards.clone().into()),
         &EvalConfig { budget, ..config(16) },
     )) {
         assert!(episode.nodes <= 100);
@@ -186,7 +188,8 @@ fn a_budget_ends_it_with_the_best_so_far() {
         assert!(episode.success || episode.actions.len() > 5);
     }
     let budget = Budget { time: Some(Duration::from_nanos(1)), ..Budget::default() };
-    let found = search(&env, Starts::States(&boards), &EvalConfig { budget, ..config(16) });
+    let found =
+        search(&env, Starts::States(boards.clone().into()), &EvalConfig { budget, ..config(16) });
     assert!(found.iter().all(|episode| episode.actions.is_empty()));
 }
 
@@ -194,12 +197,12 @@ fn a_budget_ends_it_with_the_best_so_far() {
 fn with_a_budget_it_widens_and_keeps_the_best() {
     let env = Puzzle::new(3, 3, 1, 2, 60).unwrap();
     let boards = boards(&env, 20);
-    let starts = Starts::States(&boards);
-    let narrow = search(&env, starts, &config(16));
-    let wide = search(&env, starts, &config(400));
+    let starts = Starts::States(boards.clone().into());
+    let narrow = search(&env, starts.clone(), &config(16));
+    let wide = search(&env, starts.clone(), &config(400));
     let limited = |nodes| {
         let budget = Budget { nodes: Some(nodes), ..Budget::default() };
-        search(&env, starts, &EvalConfig { budget, num_cores: 2, ..config(400) })
+        search(&env, starts.clone(), &EvalConfig { budget, num_cores: 2, ..config(400) })
     };
     // As the narrow ones with little, nowhere worse than the wide ones with much.
     let (little, much) = (limited(1_500), limited(u64::MAX));
@@ -219,7 +222,8 @@ fn with_a_budget_it_widens_and_keeps_the_best() {
 #[test]
 fn used_up_steps_end_it() {
     let env = Puzzle::new(3, 3, 1, 2, 9).unwrap();
-    let episode = &search(&env, Starts::States(&[vec![8, 7, 6, 5, 4, 3, 2, 1, 0]]), &config(30))[0];
+    let episode =
+        &search(&env, Starts::States([vec![8, 7, 6, 5, 4, 3, 2, 1, 0]].into()), &config(30))[0];
     assert!(!episode.success);
     assert_eq!(episode.actions.len(), 9);
     assert!((episode.reward - (9.0 * -0.5 / 9.0 - 0.5)).abs() < 1e-6, "{}", episode.reward);
@@ -228,7 +232,7 @@ fn used_up_steps_end_it() {
 #[test]
 fn a_solved_start_needs_nothing() {
     let env = Puzzle::new(3, 3, 1, 2, 9).unwrap();
-    let episode = &search(&env, Starts::States(&[(0..9).collect()]), &config(30))[0];
+    let episode = &search(&env, Starts::States([(0..9).collect()].into()), &config(30))[0];
     assert_eq!((episode.success, episode.actions.len(), episode.nodes), (true, 0, 0));
 }
 

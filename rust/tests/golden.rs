@@ -247,7 +247,7 @@ fn games_of_kept_trees() {
         let strategy = Strategy::Mcts(tree_config(&case["search"]));
         let config = EvalConfig { strategy, deterministic: true, ..EvalConfig::default() };
         let states = [numbers(&case["state"])];
-        let starts = Starts::States(&states);
+        let starts = Starts::States(states.into());
         let found = evaluate(&*env, &policy, starts, &config, 0, &mut || Ok(())).unwrap();
         assert_eq!(found[0].actions, numbers(&case["actions"]), "game {seed}");
     }

@@ -187,7 +187,7 @@ fn bad_input_is_refused_before_any_work() {
     let eval = EvalConfig { deterministic: true, ..EvalConfig::default() };
     let states = [vec![0, 1, 2, 3, 4, 5, 6, 7, 8], vec![0, 2, 1, 3, 4, 5, 6, 7, 8]];
     let policy = random_policy(&env, 0);
-    let error = evaluate(&env, &policy, Starts::States(&states), &eval, 0, &mut || Ok(()));
+    let error = evaluate(&env, &policy, Starts::States(states.into()), &eval, 0, &mut || Ok(()));
     let error = error.unwrap_err().to_string();
     assert!(error.starts_with("states[1]") && error.contains("parity"), "{error}");
 }

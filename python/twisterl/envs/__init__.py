@@ -46,7 +46,10 @@ so an environment may draw a random symmetry in ``observe`` and undo it in ``nex
 ever replayed: a search keeps copies. No episode is stepped past its end. One that goes on for
 more steps than ``max_episode_steps`` allows, of ``collecting``, of an evaluation or of a call, is
 an error: docs/config.md has the default. An exception in any method ends the collection, evaluation
-or solve and comes out unchanged; everything stays usable afterwards.
+or solve and comes out unchanged; everything stays usable afterwards. Ctrl-C raises
+KeyboardInterrupt in the methods of all threads. A thread in a call that does not return even then
+is left behind with what it plays. It ends when the call returns; until then
+``twisterl.twisterl.collector.num_threads_left_behind()`` counts it.
 
 **Batched form.** Python is slow mostly because it is entered so often. If the class has
 ``vectorize(num_lanes)`` and it does not return None, the object it returns plays all episodes of

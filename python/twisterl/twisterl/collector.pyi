@@ -20,6 +20,7 @@ __all__ = [
     "es_generations",
     "evaluate",
     "evaluate_episodes",
+    "num_threads_left_behind",
     "solve",
     "solve_optimal",
 ]
@@ -286,6 +287,7 @@ class OptimalSolver:
         node_limit: int | None = None,
     ) -> tuple[_Ints, npt.NDArray[np.bool_]]: ...
 
+def num_threads_left_behind() -> int: ...
 def solve_optimal(
     env: Any,
     state: Sequence[int],

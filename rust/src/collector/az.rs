@@ -1,7 +1,7 @@
 //! Episodes for AlphaZero: every move is searched, its visits are the policy's target and the
 //! return of the episode the value's.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::merge::{merge, Part};
 use super::queue::{DifficultyDistribution, EpisodeQueue};
@@ -11,7 +11,7 @@ use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped;
 use crate::engine::lockstep::{check_fit, Episodes, Visit};
-use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::engine::rules::Choice;
 use crate::error::{Error, Result};
 use crate::nn::Policy;
@@ -153,7 +153,7 @@ pub fn collect(
     Collector::default().collect(env, policy, config, work, poll)
 }
 
-/// [`collect`] again and again, with a cache whose memory is kept.
+/// [`collect`] again and again, with a cache whose memory is kept, unless a collection fails.
 #[derive(Default)]
 pub struct Collector {
     cache: RwLock<Cache>,
@@ -183,18 +183,21 @@ impl Collector {
             budget: Budget::default(),
         };
         let queue = EpisodeQueue::new(env, config.difficulty_distribution, work);
-        let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
-        cache.clear(policy.num_actions() + 1);
-        let parts = run(num_workers, &mut *poll, |_, poll| {
-            let mut forester = Forester::new(policy, rules, &self.cache, most_games);
+        let mut cache = std::mem::take(&mut self.cache);
+        cache.get_mut().unwrap_or_else(PoisonError::into_inner).clear(policy.num_actions() + 1);
+        let cache = Arc::new(cache);
+        let (env, policy, config) = (env.try_clone()?, policy.share(), config.clone());
+        let shared = cache.clone();
+        let parts = run_foreign(num_workers, &mut *poll, move |_, poll| {
+            let mut forester = Forester::new(&*policy, rules, &shared, most_games);
             let mut recorder = Recorder {
-                config,
+                config: &config,
                 queue: &queue,
                 games: (0..most_games).map(|_| Recording::default()).collect(),
                 done: Part::default(),
                 report: AzReport::default(),
             };
-            let mut slots = forester.slots(env, config.most_steps())?;
+            let mut slots = forester.slots(&*env, config.most_steps())?;
             play(&mut forester, &mut slots, &mut recorder, poll)?;
             recorder.report.memory_bytes = forester.memory_bytes();
             recorder.report.simulations = forester.simulations;
@@ -203,6 +206,7 @@ impl Collector {
         let (parts, reports): (Vec<Part>, Vec<AzReport>) = parts.into_iter().unzip();
         let mut report = AzReport::default();
         reports.iter().for_each(|part| report.add(part));
+        self.cache = Arc::into_inner(cache).unwrap_or_default();
         report.memory_bytes +=
             self.cache.get_mut().unwrap_or_else(PoisonError::into_inner).memory_bytes();
         let parts: Vec<&Part> = parts.iter().collect();
@@ -228,7 +232,7 @@ impl Recording {
 
 struct Recorder<'a> {
     config: &'a AzConfig,
-    queue: &'a EpisodeQueue<'a>,
+    queue: &'a EpisodeQueue,
     games: Vec<Recording>,
     done: Part,
     report: AzReport,

@@ -1,6 +1,6 @@
 //! Episodes for proximal policy optimization: sampled actions, advantages by GAE.
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::merge::{merge, Part};
 use super::queue::EpisodeQueue;
@@ -10,7 +10,7 @@ use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped::{self, Capped};
 use crate::engine::lockstep::{check_fit, Episodes, Memory, Player, Visit};
-use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
@@ -106,9 +106,15 @@ pub fn collect(
     Collector::default().collect(env, policy, config, work, poll)
 }
 
-/// [`collect`] again and again, in memory that is kept.
+/// [`collect`] again and again, in memory that is kept, unless a collection fails.
 #[derive(Default)]
 pub struct Collector {
+    kept: Kept,
+}
+
+/// What the workers keep.
+#[derive(Default)]
+struct Kept {
     workers: Vec<Mutex<Worker>>,
     cache: RwLock<Cache>,
 }
@@ -139,22 +145,28 @@ impl Collector {
         let num_lanes = num_lanes.min(work.len().div_ceil(num_workers));
         let rules = PlayRules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
         let queue = EpisodeQueue::new(env, config.difficulty_distribution, work);
-        self.cache
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.cache
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .clear(policy.num_actions() + 1);
-        self.workers.resize_with(num_workers, Mutex::default);
-        run(num_workers, &mut *poll, |worker, poll| {
-            let mut worker = self.workers[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        kept.workers.resize_with(num_workers, Mutex::default);
+        let kept = Arc::new(kept);
+        let (env, policy, config) = (env.try_clone()?, policy.share(), config.clone());
+        let theirs = kept.clone();
+        run_foreign(num_workers, &mut *poll, move |worker, poll| {
+            let Kept { workers, cache } = &*theirs;
+            let mut worker = workers[worker].lock().unwrap_or_else(PoisonError::into_inner);
             let Worker { memory, lanes, done } = &mut *worker;
             lanes.resize_with(num_lanes, Recording::default);
             done.clear();
-            let mut envs = Capped::lanes(env, num_lanes, config.max_episode_steps)?;
-            let mut recorder = Recorder { config, queue: &queue, lanes, done };
-            let player = Player { policy, rules, cache: &self.cache, memory };
+            let mut envs = Capped::lanes(&*env, num_lanes, config.max_episode_steps)?;
+            let mut recorder = Recorder { config: &config, queue: &queue, lanes, done };
+            let player = Player { policy: &*policy, rules, cache, memory };
             player.play(&mut envs, &mut recorder, poll)
         })?;
-        let workers = self.workers.iter_mut().map(Mutex::get_mut);
+        self.kept = Arc::into_inner(kept).unwrap_or_default();
+        let workers = self.kept.workers.iter_mut().map(Mutex::get_mut);
         let parts = workers.map(|worker| &worker.unwrap_or_else(PoisonError::into_inner).done);
         let parts: Vec<&Part> = parts.collect();
         merge(&parts, num_workers, poll)
@@ -170,7 +182,7 @@ struct Recording {
 
 struct Recorder<'a> {
     config: &'a PpoConfig,
-    queue: &'a EpisodeQueue<'a>,
+    queue: &'a EpisodeQueue,
     lanes: &'a mut [Recording],
     done: &'a mut Part,
 }

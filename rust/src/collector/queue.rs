@@ -22,21 +22,21 @@ pub enum DifficultyDistribution {
 }
 
 /// The episodes that all workers of a collection share.
-pub(super) struct EpisodeQueue<'a> {
-    work: &'a Work,
+pub(super) struct EpisodeQueue {
+    work: Work,
     /// The environment's, which no episode exceeds.
     pub difficulty: usize,
     difficulty_distribution: DifficultyDistribution,
     next: AtomicUsize,
 }
 
-impl<'a> EpisodeQueue<'a> {
+impl EpisodeQueue {
     pub fn new(
         env: &dyn Env,
         difficulty_distribution: DifficultyDistribution,
-        work: &'a Work,
+        work: &Work,
     ) -> Self {
-        let difficulty = env.get_difficulty();
+        let (work, difficulty) = (work.clone(), env.get_difficulty());
         Self { work, difficulty, difficulty_distribution, next: AtomicUsize::new(0) }
     }
 
@@ -49,7 +49,7 @@ impl<'a> EpisodeQueue<'a> {
         if place >= self.work.len() {
             return None;
         }
-        let Work { seed, iteration, ref episodes } = *self.work;
+        let Work { seed, iteration, ref episodes } = self.work;
         *rng = Rng::stream(seed, iteration, episodes.start + place as u64);
         let action = match self.difficulty_distribution {
             DifficultyDistribution::Fixed => Move::Reset { difficulty: self.difficulty },

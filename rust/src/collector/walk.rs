@@ -17,7 +17,7 @@
 //! ```
 
 use super::work::Work;
-use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::engine::row_set::RowSet;
 use crate::error::{Error, Result};
 use crate::obs::SparseRows;
@@ -98,17 +98,19 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
     work.check()?;
     let inverses = inverses(env)?;
     let workers = num_workers(config.num_cores).min(work.len());
-    let parts = run(workers, &mut *poll, |worker, poll| {
-        let walker = &mut Walker::new(env, &inverses)?;
+    let num_actions = env.num_actions();
+    let (env, work, walk_length) = (env.try_clone()?, work.clone(), config.walk_length);
+    let parts = run_foreign(workers, &mut *poll, move |worker, poll| {
+        let walker = &mut Walker::new(&*env, &inverses)?;
         let share = |worker| worker * work.len() / workers;
         for walk in share(worker)..share(worker + 1) {
             let walk = work.episodes.start + walk as u64;
             let mut rng = Rng::stream(work.seed, work.iteration, walk);
-            walker.walk(config.walk_length, &mut rng, poll)?;
+            walker.walk(walk_length, &mut rng, poll)?;
         }
         Ok(std::mem::take(&mut walker.samples))
     })?;
-    merge(&parts, env.num_actions(), poll)
+    merge(&parts, num_actions, poll)
 }
 
 /// The samples of one worker, in the order of its walks.

@@ -7,5 +7,6 @@ pub(crate) mod lockstep;
 pub mod pool;
 pub(crate) mod row_set;
 pub(crate) mod rules;
+pub mod threads;
 
 pub use capped::DEFAULT_MAX_EPISODE_STEPS;

@@ -1,11 +1,13 @@
-//! One thread pool per process, kept; the caller stays free to notice Ctrl-C.
+//! Work shared by threads, while the caller stays free to notice Ctrl-C.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{channel, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::threads::{self, Lent, Stop};
 use crate::error::{caught, Error, Result};
+
+pub use super::threads::num_workers;
 
 /// How often the calling thread looks for a reason to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -14,48 +16,17 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// long.
 const PATIENCE: Duration = Duration::from_micros(100);
 
-/// Asked from time to time on the calling thread; an error ends the work.
+/// How long an interrupted caller waits for foreign code to return.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Asked from time to time on the calling thread; an error ends the work. It is asked until all
+/// workers have ended.
 pub type Poll<'a> = &'a mut dyn FnMut() -> Result<()>;
-
-/// A pool remembers its process: after a fork its threads are gone.
-struct Kept {
-    process: u32,
-    pool: Arc<rayon::ThreadPool>,
-}
-
-static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
-
-/// How many workers `num_cores` means on this machine: never more than it has, at least one.
-pub fn num_workers(num_cores: usize) -> usize {
-    if num_cores <= 1 {
-        // The machine is asked through files, which takes longer than a short solution.
-        return 1;
-    }
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    num_cores.clamp(1, available)
-}
-
-fn kept_pool() -> Result<Arc<rayon::ThreadPool>> {
-    let process = std::process::id();
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(Kept { pool, .. }) = kept.as_ref().filter(|kept| kept.process == process) {
-        return Ok(pool.clone());
-    }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(num_workers(usize::MAX))
-        .thread_name(|index| format!("twisterl-{index}"))
-        .build()
-        .map_err(|error| Error::invalid("num_cores", "threads that can be started", error))?;
-    let pool = Arc::new(pool);
-    // The pool of a parent process is leaked: its threads cannot be joined from here.
-    std::mem::forget(kept.replace(Kept { process, pool: pool.clone() }));
-    Ok(pool)
-}
 
 /// Runs `work(worker, stop)` for every worker and returns the results in the order of workers.
 ///
 /// `work` calls `stop` often and returns its error. Worker 0 runs on the calling thread, which no
-/// other needs to be woken for.
+/// other needs to be woken for. For our own code alone: the caller waits until it returns.
 ///
 /// # Errors
 /// The error of the lowest worker that failed by itself; a panic becomes [`Error::Panic`].
@@ -67,71 +38,174 @@ pub fn run<T: Send>(
     if num_workers <= 1 {
         return caught(|| work(0, poll)).map(|result| vec![result]);
     }
-    let pool = kept_pool()?;
-    let stopped = AtomicBool::new(false);
-    let stop = || match stopped.load(Ordering::Relaxed) {
-        true => Err(Error::Interrupted),
-        false => Ok(()),
-    };
-    let (sender, receiver) = channel();
-    let mut results: Vec<Option<Result<T>>> = (0..num_workers).map(|_| None).collect();
-    let mut cause = Ok(());
+    let pool = threads::kept_pool()?;
+    let (mut team, sender) = Team::new(num_workers, poll);
     pool.in_place_scope(|scope| {
         for worker in 1..num_workers {
-            let (sender, stopped, stop, work) = (sender.clone(), &stopped, &stop, &work);
+            let (sender, stop, work) = (sender.clone(), team.stop.clone(), &work);
             scope.spawn(move |_| {
-                let result = caught(|| work(worker, &mut || stop()));
-                stopped.fetch_or(result.is_err(), Ordering::Relaxed);
+                let result = attempt(&stop, worker, work);
                 // The receiver outlives the scope, so this cannot fail.
                 let _ = sender.send((worker, result));
             });
         }
         drop(sender);
-        let mut ask = || {
-            if cause.is_ok() {
-                cause = poll();
-                stopped.fetch_or(cause.is_err(), Ordering::Relaxed);
-            }
-        };
+        team.lead(&work);
+        while team.wait() {}
+    });
+    team.results()
+}
+
+/// [`run`] for work that enters environments, which anybody may have written: if the caller is
+/// interrupted and they do not return, it goes on without the threads that are inside them.
+///
+/// Such a thread keeps what it works on. It ends when the environment returns; until then
+/// [`num_left_behind`](threads::num_left_behind) counts it.
+///
+/// # Errors
+/// As [`run`]. An environment's [`Error::Interruption`] interrupts as `poll` does.
+pub fn run_foreign<T: Send + 'static>(
+    num_workers: usize,
+    poll: Poll<'_>,
+    work: impl Fn(usize, Poll<'_>) -> Result<T> + Send + Sync + 'static,
+) -> Result<Vec<T>> {
+    if num_workers <= 1 {
+        let stop = Arc::default();
+        let _inside = threads::enter(&stop);
         let result = caught(|| {
             work(0, &mut || {
-                ask();
-                stop()
+                poll()?;
+                stop.check()
             })
         });
-        stopped.fetch_or(result.is_err(), Ordering::Relaxed);
-        results[0] = Some(result);
+        return result.map(|result| vec![result]);
+    }
+    let pool = threads::kept_pool()?;
+    let (mut team, sender) = Team::new(num_workers, poll);
+    let _inside = threads::enter(&team.stop);
+    let work = Arc::new(work);
+    let lent: Vec<Arc<Lent>> = (1..num_workers).map(|_| Arc::default()).collect();
+    for (worker, lent) in (1..).zip(&lent) {
+        let (sender, stop, work, lent) =
+            (sender.clone(), team.stop.clone(), work.clone(), lent.clone());
+        pool.spawn(move || {
+            let inside = threads::enter(&stop);
+            let result = attempt(&stop, worker, &*work);
+            drop((work, inside));
+            lent.end();
+            // There is no receiver any more if this thread was left behind.
+            let _ = sender.send((worker, result));
+        });
+    }
+    drop(sender);
+    team.lead(&*work);
+    while team.wait() {
+        if team.interrupted_at.is_some_and(|at| at.elapsed() > GRACE) {
+            lent.iter().for_each(|lent| lent.leave());
+            break;
+        }
+    }
+    team.results()
+}
+
+/// A worker's share; its failure stops the others.
+fn attempt<T>(
+    stop: &Stop,
+    worker: usize,
+    work: &impl Fn(usize, Poll<'_>) -> Result<T>,
+) -> Result<T> {
+    let result = caught(|| {
+        // It may begin late, when there is nothing left to do.
+        stop.check()?;
+        work(worker, &mut || stop.check())
+    });
+    stop.heed(&result);
+    result
+}
+
+/// The workers of a run, as the calling thread sees them, which is the first of them.
+struct Team<'p, T> {
+    stop: Arc<Stop>,
+    poll: Poll<'p>,
+    /// What `poll` said.
+    cause: Result<()>,
+    interrupted_at: Option<Instant>,
+    results: Vec<Option<Result<T>>>,
+    receiver: Receiver<(usize, Result<T>)>,
+}
+
+impl<'p, T> Team<'p, T> {
+    fn new(num_workers: usize, poll: Poll<'p>) -> (Self, Sender<(usize, Result<T>)>) {
+        let (sender, receiver) = channel();
+        let results = (0..num_workers.max(1)).map(|_| None).collect();
+        let stop = Arc::default();
+        (Self { stop, poll, cause: Ok(()), interrupted_at: None, results, receiver }, sender)
+    }
+
+    /// Works as worker 0, then looks for the others' results for a while without sleeping.
+    fn lead(&mut self, work: &impl Fn(usize, Poll<'_>) -> Result<T>) {
+        let Self { stop, poll, cause, .. } = self;
+        let result = caught(|| {
+            work(0, &mut || {
+                ask(stop, poll, cause);
+                stop.check()
+            })
+        });
+        self.stop.heed(&result);
+        self.results[0] = Some(result);
         let patient_until = Instant::now() + PATIENCE;
         while Instant::now() < patient_until {
-            match receiver.try_recv() {
-                Ok((worker, result)) => results[worker] = Some(result),
+            match self.receiver.try_recv() {
+                Ok((worker, result)) => self.results[worker] = Some(result),
                 Err(TryRecvError::Empty) => std::hint::spin_loop(),
                 Err(TryRecvError::Disconnected) => break,
             }
         }
-        loop {
-            match receiver.recv_timeout(POLL_INTERVAL) {
-                Ok((worker, result)) => results[worker] = Some(result),
-                Err(RecvTimeoutError::Timeout) => ask(),
-                Err(RecvTimeoutError::Disconnected) => break,
+    }
+
+    /// Waits for a result, but not for long; false if there are no more.
+    fn wait(&mut self) -> bool {
+        match self.receiver.recv_timeout(POLL_INTERVAL) {
+            Ok((worker, result)) => self.results[worker] = Some(result),
+            Err(RecvTimeoutError::Timeout) => ask(&self.stop, &mut self.poll, &mut self.cause),
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        if self.stop.is_interrupted() {
+            self.interrupted_at.get_or_insert_with(Instant::now);
+        }
+        true
+    }
+
+    fn results(self) -> Result<Vec<T>> {
+        self.cause?;
+        let mut all = Vec::with_capacity(self.results.len());
+        let mut stopped = Ok(());
+        let mut failed = Ok(());
+        for result in self.results {
+            // Who was left behind has none.
+            match result.unwrap_or(Err(Error::Interrupted)) {
+                Ok(result) => all.push(result),
+                Err(Error::Interruption(source)) => return Err(Error::Interruption(source)),
+                Err(Error::Interrupted) => stopped = Err(Error::Interrupted),
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
-    });
-    cause?;
-    let mut all = Vec::with_capacity(num_workers);
-    let mut interrupted = Ok(());
-    for result in results.into_iter().flatten() {
-        match result {
-            Ok(result) => all.push(result),
-            Err(Error::Interrupted) => interrupted = Err(Error::Interrupted),
-            Err(error) => return Err(error),
-        }
+        failed.and(stopped).map(|()| all)
     }
-    interrupted.map(|()| all)
+}
+
+fn ask(stop: &Stop, poll: &mut Poll<'_>, cause: &mut Result<()>) {
+    let answer = poll();
+    if cause.is_ok() && answer.is_err() {
+        stop.interrupt();
+        *cause = answer;
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
@@ -148,6 +222,8 @@ mod tests {
         };
         let error = run(2, &mut || Ok(()), forever).unwrap_err();
         assert!(error.to_string().starts_with("worker"), "{error}");
+        let error = run_foreign(2, &mut || Ok(()), forever).unwrap_err();
+        assert!(error.to_string().starts_with("worker"), "{error}");
         let error = run(2, &mut || Err(Error::Interrupted), |_, stop| -> Result<()> {
             loop {
                 stop()?;
@@ -158,9 +234,45 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error() {
+        let boom = |_: usize, _: Poll<'_>| -> Result<()> { panic!("boom") };
         for workers in [1, 2] {
-            let error = run(workers, &mut || Ok(()), |_, _| -> Result<()> { panic!("boom") });
-            assert!(error.unwrap_err().to_string().contains("boom"));
+            for error in
+                [run(workers, &mut || Ok(()), boom), run_foreign(workers, &mut || Ok(()), boom)]
+            {
+                assert!(error.unwrap_err().to_string().contains("boom"));
+            }
+        }
+    }
+
+    /// Worker 1 returns only when the test lets it; what it works on is its own all the while.
+    #[test]
+    fn who_does_not_return_is_left_behind() {
+        let before = threads::num_left_behind();
+        for raises in [false, true] {
+            let [began, gate] = [(); 2].map(|()| Arc::new(Barrier::new(2)));
+            let (begin, pass) = (began.clone(), gate.clone());
+            let work = move |worker: usize, _: Poll<'_>| {
+                begin.wait();
+                match worker {
+                    0 if raises => return Err(Error::Interruption("the environment's".into())),
+                    0 => {}
+                    _ => {
+                        pass.wait();
+                    }
+                }
+                Ok(worker)
+            };
+            let mut poll = || if raises { Ok(()) } else { Err(Error::Interrupted) };
+            let error = run_foreign(2, &mut poll, work).unwrap_err();
+            assert!(matches!(error, Error::Interrupted | Error::Interruption(_)));
+            assert_eq!(threads::num_left_behind(), before + 1);
+            // The threads that follow are others.
+            let all = run_foreign(2, &mut || Ok(()), |worker, _| Ok(worker)).unwrap();
+            assert_eq!(all, [0, 1]);
+            gate.wait();
+            while threads::num_left_behind() > before {
+                std::thread::yield_now();
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::deepening;
 use super::meter::{deadline, Meter};
 use super::patterns::Patterns;
 use super::Answer;
-use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
@@ -32,7 +32,7 @@ static PATTERNS: Mutex<Option<KeptPatterns>> = Mutex::new(None);
 /// Answers for one environment, with what was prepared for it.
 pub struct Solver {
     env: Box<dyn Env>,
-    method: Method,
+    method: Arc<Method>,
     most_states: usize,
 }
 
@@ -81,12 +81,12 @@ impl Solver {
             }),
             None => around_goal(&mut *env, most_states, meter)?,
         };
-        Ok(Self { env, method, most_states })
+        Ok(Self { env, method: Arc::new(method), most_states })
     }
 
     /// The number of states at each distance from the goal, if all of them are kept.
     pub fn layer_sizes(&self) -> Option<Vec<usize>> {
-        match &self.method {
+        match &*self.method {
             Method::FromGoal { states, complete: true } => Some(states.layer_sizes()),
             _ => None,
         }
@@ -112,7 +112,7 @@ impl Solver {
     /// If a start is no state or has no solution, the environment fails, or `poll` does.
     pub fn solve_all(
         &self,
-        starts: Starts<'_>,
+        starts: Starts,
         seed: u64,
         num_cores: usize,
         budget: Budget,
@@ -121,8 +121,10 @@ impl Solver {
         starts.check(&*self.env)?;
         let deadline = deadline(budget.time);
         let next = AtomicUsize::new(0);
-        let parts = run(num_workers(num_cores).min(starts.len()), poll, |_, stop| {
-            let mut env = self.env.try_clone()?;
+        let workers = num_workers(num_cores).min(starts.len());
+        let solver = Self { env: self.env.try_clone()?, method: self.method.clone(), ..*self };
+        let parts = run_foreign(workers, poll, move |_, stop| {
+            let mut env = solver.env.try_clone()?;
             let mut answers = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -132,7 +134,7 @@ impl Solver {
                 stop()?;
                 starts.place(index, &mut *env, seed)?;
                 let mut meter = Meter::new(budget.nodes, deadline, stop);
-                answers.push((index, self.answer(&mut *env, &mut meter)?));
+                answers.push((index, solver.answer(&mut *env, &mut meter)?));
             }
         })?;
         let mut answers: Vec<_> = parts.into_iter().flatten().collect();
@@ -145,7 +147,7 @@ impl Solver {
         if env.try_status()?.success {
             return Ok(Answer::found(Vec::new()));
         }
-        match &self.method {
+        match &*self.method {
             Method::Patterns(patterns) => deepening::shortest(patterns, &tiles_of(env), meter),
             Method::FromGoal { states, complete } => {
                 let state = env.state_key().and_then(|key| states.find(key));

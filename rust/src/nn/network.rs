@@ -1,6 +1,8 @@
 //! The policy network of the engine: shared layers, then one head for the logits and one for the
 //! value.
 
+use std::sync::Arc;
+
 use super::buffer::Matrix;
 use super::embedding::{EmbeddingBag, PackedEmbedding};
 use super::kernels::{Bags, CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
@@ -29,22 +31,21 @@ pub struct NetworkParts {
     pub act_perms: Vec<Vec<usize>>,
 }
 
-/// A policy network, packed for this processor; immutable, to be shared by `Arc`.
+/// A policy network, packed for this processor; immutable. A clone shares its weights.
 #[derive(Clone)]
 pub struct Network {
     kernels: Kernels,
-    embeddings: PackedEmbedding,
-    common: Vec<PackedLinear>,
-    heads: Heads,
+    embeddings: Arc<PackedEmbedding>,
+    common: Arc<[PackedLinear]>,
+    heads: Arc<Heads>,
     num_actions: usize,
     num_features: usize,
     /// Columns of the widest activations.
     max_columns: usize,
-    obs_perms: Vec<Vec<u32>>,
-    act_perms: Vec<Vec<u32>>,
+    obs_perms: Arc<[Vec<u32>]>,
+    act_perms: Arc<[Vec<u32>]>,
 }
 
-#[derive(Clone)]
 enum Heads {
     /// One layer each: side by side in one layer of `A + 1` outputs, the value last.
     Joined(PackedLinear),
@@ -90,7 +91,9 @@ impl Network {
             let expected = format!("{}, as many as obs_perms", obs_perms.len());
             return Err(Error::invalid("Policy: number of act_perms", expected, act_perms.len()));
         }
-        let pack = |net: &Sequential| net.layers.iter().map(|layer| layer.pack(kernels)).collect();
+        let pack = |net: &Sequential| -> Vec<PackedLinear> {
+            net.layers.iter().map(|layer| layer.pack(kernels)).collect()
+        };
         let layers = [&common, &action_net, &value_net].into_iter().flat_map(|net| &net.layers);
         let max_outputs =
             layers.map(Linear::num_outputs).fold(embeddings.num_outputs(), usize::max);
@@ -100,18 +103,18 @@ impl Network {
         };
         Ok(Self {
             kernels,
-            common: pack(&common),
-            heads: match joined {
+            common: pack(&common).into(),
+            heads: Arc::new(match joined {
                 Some(layer) => Heads::Joined(layer.pack(kernels)),
                 None => Heads::Apart { action: pack(&action_net), value: pack(&value_net) },
-            },
-            embeddings: embeddings.pack(kernels),
+            }),
+            embeddings: Arc::new(embeddings.pack(kernels)),
             num_actions,
             num_features,
             // One more, for the value beside the logits.
             max_columns: (max_outputs + 1).next_multiple_of(LANES),
-            obs_perms: checked_perms("obs_perms", obs_perms, num_features)?,
-            act_perms: checked_perms("act_perms", act_perms, num_actions)?,
+            obs_perms: checked_perms("obs_perms", obs_perms, num_features)?.into(),
+            act_perms: checked_perms("act_perms", act_perms, num_actions)?.into(),
         })
     }
 
@@ -169,7 +172,7 @@ impl Network {
         let Scratch { bags, activations: [x, y, z] } = scratch;
         self.embeddings.forward(self.kernels, bags, x);
         self.run(&self.common, x, y);
-        match &self.heads {
+        match &*self.heads {
             Heads::Joined(layer) => {
                 self.kernels.multiply(layer, x, y);
                 self.write_logits(y, twists, logits);
@@ -260,6 +263,10 @@ impl Policy for Network {
             self.forward_chunk(scratch, chunk_twists, logits, &mut values[chunk]);
         }
         check_outputs(logits, self.num_actions, values)
+    }
+
+    fn share(&self) -> Arc<dyn Policy> {
+        Arc::new(self.clone())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the engine plays with: called once for a batch of observations.
 
+use std::sync::Arc;
+
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::obs::SparseRows;
@@ -34,6 +36,9 @@ pub trait Policy: Send + Sync {
         logits: &mut [f32],
         values: &mut [f32],
     ) -> Result<()>;
+
+    /// The same policy, to be kept by threads that may outlive the caller's; copies no weights.
+    fn share(&self) -> Arc<dyn Policy>;
 }
 
 pub(crate) fn check_len(name: &str, got: usize, expected: usize) -> Result<()> {

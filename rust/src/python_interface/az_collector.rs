@@ -9,7 +9,7 @@ use super::collector::{read_difficulty_distribution, read_truncation, started};
 use super::get_env::get_env;
 use super::nn::PyPolicy;
 use super::read;
-use super::run::{signal_poll, Run};
+use super::run::{detached, Run};
 use super::strategy::read_root_selection;
 use crate::collector::az::{AzConfig, AzReport, Collector};
 use crate::rng::Rng;
@@ -171,7 +171,7 @@ impl PyAzCollector {
         let policy = policy.get().policy.clone();
         let (tree, rng) = (self.config.tree, Rng::stream(self.run.seed, 0, 0));
         let Exploration { tree, policy, action } =
-            py.detach(|| explore(&*env, &*policy, &tree, rng, &mut signal_poll()))?;
+            detached(py, |poll| explore(&*env, &*policy, &tree, rng, poll))?;
         let integers = |value: fn(&ExploredState) -> i64| {
             tree.iter().map(value).collect::<Vec<i64>>().into_pyarray(py)
         };

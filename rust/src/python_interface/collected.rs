@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyType};
 use super::columns::{column, columns_of, Floats, Ints, PyCollectedArrays};
 use super::derived::{legal_and_chosen, require_rows};
 use super::read;
-use super::run::signal_poll;
+use super::run::detached;
 use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
 use crate::obs::SparseRows;
@@ -132,7 +132,7 @@ impl PyCollectedData {
             let perms = self.columns.perms.bind(py).to_vec()?;
             require_rows("perms", perms.len(), rows.len())?;
             let twists: Vec<i32> = perms.iter().map(|&p| p as i32).collect();
-            let (first, index) = py.detach(|| distinct_rows(&rows, &twists, &mut signal_poll()))?;
+            let (first, index) = detached(py, |poll| distinct_rows(&rows, &twists, poll))?;
             self.distinct = Some((ints(py, first), ints(py, index)));
         }
         match &self.distinct {

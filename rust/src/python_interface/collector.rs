@@ -13,7 +13,7 @@ use super::es::{es_evaluate, es_first_weights, es_generations};
 use super::nn::PyPolicy;
 use super::optimum::{solve_optimal, PyOptimalSolver};
 use super::read;
-use super::run::{signal_poll, Run};
+use super::run::{detached, Run};
 use super::strategy::{eval_config, Tries};
 use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
 use crate::error::Error;
@@ -143,8 +143,7 @@ fn evaluate_py(
     let starts = Starts::Reset(num_episodes);
     let env = get_env(py_env)?;
     let policy = policy.get().policy.clone();
-    let episodes =
-        py.detach(|| evaluate(&*env, &*policy, starts, &config, seed, &mut signal_poll()))?;
+    let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
     let mean = |value: fn(&Episode) -> f64| {
         (episodes.iter().map(value).sum::<f64>() / episodes.len() as f64) as f32
     };
@@ -181,12 +180,10 @@ fn evaluate_episodes<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let tries = Tries { deterministic, num_searches, num_cores };
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
-    let states = owned(states);
-    let starts = starts(states.as_deref(), start, num_episodes)?;
+    let starts = starts(states, start, num_episodes)?;
     let env = get_env(env)?;
     let policy = policy.get().policy.clone();
-    let episodes =
-        py.detach(|| evaluate(&*env, &*policy, starts, &config, seed, &mut signal_poll()))?;
+    let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
     let result = PyDict::new(py);
     result.set_item("success", array(py, &episodes, |episode| episode.success))?;
     result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
@@ -199,18 +196,17 @@ fn evaluate_episodes<'py>(
     Ok(result)
 }
 
-pub(super) fn owned(states: Option<PyReadonlyArray2<'_, i64>>) -> Option<Vec<Vec<i64>>> {
-    states.map(|states| states.as_array().outer_iter().map(|row| row.to_vec()).collect())
-}
-
 /// What `start`, `num_episodes` and the `states` that replace them mean.
-pub(super) fn starts<'a>(
-    states: Option<&'a [Vec<i64>]>,
+pub(super) fn starts(
+    states: Option<PyReadonlyArray2<'_, i64>>,
     start: &str,
     num_episodes: usize,
-) -> PyResult<Starts<'a>> {
+) -> PyResult<Starts> {
     match (states, start) {
-        (Some(states), _) => Ok(Starts::States(states)),
+        (Some(states), _) => {
+            let rows = states.as_array().outer_iter().map(|row| row.to_vec()).collect();
+            Ok(Starts::States(rows))
+        }
         (None, "reset") => Ok(Starts::Reset(num_episodes)),
         (None, "uniform") => Ok(Starts::Uniform(num_episodes)),
         (None, other) => Err(not_one_of("start", "\"reset\" or \"uniform\"", other)),
@@ -247,7 +243,7 @@ fn solve_py(
     let config = eval_config(tries, num_mcts_searches, C, max_expand_depth, options)?;
     let env = get_env(py_env)?;
     let policy = policy.get().policy.clone();
-    let episode = py.detach(|| solve(&*env, &*policy, &config, seed, &mut signal_poll()))?;
+    let episode = detached(py, |poll| solve(&*env, &*policy, &config, seed, poll))?;
     Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
 }
 
@@ -258,6 +254,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyCollectedData>()?;
     module.add_class::<PyCollectedArrays>()?;
     module.add_function(wrap_pyfunction!(distinct_rows_py, module)?)?;
+    super::inside::register(module)?;
     super::walk::register(module)?;
     module.add_function(wrap_pyfunction!(evaluate_py, module)?)?;
     module.add_function(wrap_pyfunction!(evaluate_episodes, module)?)?;

@@ -5,7 +5,7 @@ use numpy::{IntoPyArray, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::columns::Ints;
-use super::run::signal_poll;
+use super::run::detached;
 use crate::collector::distinct_rows;
 use crate::collector::ppo::MASKED_LOGIT;
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub(super) fn distinct_rows_py(
         let expected = "rising from 0 to len(indices), one more than perms";
         return Err(Error::invalid("offsets", expected, "others").into());
     };
-    let (first, index) = py.detach(|| distinct_rows(&rows, &perms, &mut signal_poll()))?;
+    let (first, index) = detached(py, |poll| distinct_rows(&rows, &perms, poll))?;
     Ok((first.into_pyarray(py).unbind(), index.into_pyarray(py).unbind()))
 }
 

@@ -1,9 +1,10 @@
 //! Rust errors as Python exceptions: the one place where they are converted.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::capsule::foreign::ForeignError;
+use super::inside;
 use crate::error::Error;
 
 impl From<Error> for PyErr {
@@ -11,7 +12,9 @@ impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
         match error {
             Error::Invalid { .. } | Error::Policy(_) => PyValueError::new_err(error.to_string()),
-            Error::Environment(source) => match source.downcast::<PyErr>() {
+            Error::Environment(source) | Error::Interruption(source) => match source
+                .downcast::<PyErr>()
+            {
                 Ok(raised) => *raised,
                 Err(source) => match source.downcast_ref::<ForeignError>() {
                     Some(foreign) if foreign.invalid => PyValueError::new_err(source.to_string()),
@@ -26,14 +29,18 @@ impl From<Error> for PyErr {
 
 impl From<PyErr> for Error {
     fn from(raised: PyErr) -> Error {
-        Error::Environment(Box::new(raised))
+        // KeyboardInterrupt, SystemExit and their like are no failures of what raised them.
+        match Python::attach(|py| raised.is_instance_of::<PyException>(py)) {
+            true => Error::Environment(Box::new(raised)),
+            false => Error::Interruption(Box::new(raised)),
+        }
     }
 }
 
 fn pending_interrupt() -> PyErr {
     Python::attach(|py| match py.check_signals() {
         Err(raised) => raised,
-        Ok(()) => PyKeyboardInterrupt::new_err(()),
+        Ok(()) => inside::interrupted(),
     })
 }
 

@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use super::env::get_env;
 use super::read;
-use super::run::signal_poll;
+use super::run::detached;
 use crate::collector::ppo::DifficultyDistribution;
+use crate::engine::pool::Poll;
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
 use crate::es::{evaluate, step, Decline, EsConfig, Optimizer, Player, Rule, State};
@@ -145,10 +146,10 @@ pub(super) fn es_generations<'py>(
         second: floats(&second),
         generation,
     };
-    let play = || -> crate::Result<Vec<[f64; 4]>> {
+    let play = |poll: Poll<'_>| -> crate::Result<Vec<[f64; 4]>> {
         (0..num_generations)
             .map(|_| {
-                let scores = step(env, &mut state, &config, &optimizer, seed, &mut signal_poll())?;
+                let scores = step(env, &mut state, &config, &optimizer, seed, poll)?;
                 let episodes = (scores.len() * config.num_episodes) as f64;
                 let total: f64 = scores.iter().map(|score| f64::from(score.fitness)).sum();
                 let best = scores.iter().map(|score| score.fitness).fold(0.0, f32::max);
@@ -159,7 +160,7 @@ pub(super) fn es_generations<'py>(
             })
             .collect()
     };
-    let played = py.detach(play)?;
+    let played = detached(py, play)?;
     let result = PyDict::new(py);
     for (column, name) in ["fitness", "best_fitness", "success", "steps"].into_iter().enumerate() {
         let values: Vec<f64> = played.iter().map(|generation| generation[column]).collect();
@@ -187,8 +188,7 @@ pub(super) fn es_evaluate<'py>(
     let env = puzzle(&*env)?;
     let weights = weights.as_array().to_vec();
     let uniform = start == "uniform";
-    let played =
-        py.detach(|| evaluate(env, &weights, &config, uniform, seed, &mut signal_poll()))?;
+    let played = detached(py, |poll| evaluate(env, &weights, &config, uniform, seed, poll))?;
     let (moves, rewards): (Vec<i32>, Vec<f32>) =
         played.iter().map(|played| (played.moves, played.reward)).unzip();
     Ok((moves.into_pyarray(py), rewards.into_pyarray(py)))

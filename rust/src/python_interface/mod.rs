@@ -16,6 +16,7 @@ pub mod envs;
 pub mod error;
 mod es;
 pub mod get_env;
+mod inside;
 mod legacy;
 mod memory_map;
 pub mod nn;

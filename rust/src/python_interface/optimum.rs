@@ -4,10 +4,10 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
 use super::args::{count, integers};
-use super::collector::{owned, starts};
+use super::collector::starts;
 use super::env::get_env;
 use super::read;
-use super::run::signal_poll;
+use super::run::detached;
 use super::strategy::budget;
 use crate::exact::{self, Solver};
 
@@ -40,7 +40,7 @@ impl PyOptimalSolver {
             None => Solver::MOST_STATES,
         };
         let env = get_env(env)?;
-        let solver = py.detach(|| Solver::within(&*env, most_states, time, &mut signal_poll()))?;
+        let solver = detached(py, |poll| Solver::within(&*env, most_states, time, poll))?;
         Ok(Self { solver })
     }
 
@@ -61,7 +61,7 @@ impl PyOptimalSolver {
     ) -> PyResult<(Option<Vec<usize>>, usize)> {
         let state = integers("state", state)?;
         let budget = budget(time_limit_s, node_limit)?;
-        let answer = py.detach(|| self.solver.solve(&state, budget, &mut signal_poll()))?;
+        let answer = detached(py, |poll| self.solver.solve(&state, budget, poll))?;
         Ok((answer.actions, answer.at_least))
     }
 
@@ -83,11 +83,9 @@ impl PyOptimalSolver {
         #[pyo3(from_py_with = read::node_limit)] node_limit: Option<usize>,
     ) -> PyResult<Lengths<'py>> {
         let budget = budget(time_limit_s, node_limit)?;
-        let states = owned(states);
-        let starts = starts(states.as_deref(), start, num_episodes)?;
-        let answers = py.detach(|| {
-            self.solver.solve_all(starts, seed, num_cores, budget, &mut signal_poll())
-        })?;
+        let starts = starts(states, start, num_episodes)?;
+        let answers =
+            detached(py, |poll| self.solver.solve_all(starts, seed, num_cores, budget, poll))?;
         let lengths: Vec<i64> = answers.iter().map(|answer| answer.at_least as i64).collect();
         let proven: Vec<bool> = answers.iter().map(|answer| answer.actions.is_some()).collect();
         Ok((lengths.into_pyarray(py), proven.into_pyarray(py)))
@@ -107,6 +105,6 @@ pub fn solve_optimal(
 ) -> PyResult<(Option<Vec<usize>>, usize)> {
     let (state, budget) = (integers("state", state)?, budget(time_limit_s, node_limit)?);
     let env = get_env(env)?;
-    let answer = py.detach(|| exact::solve(&*env, &state, budget, &mut signal_poll()))?;
+    let answer = detached(py, |poll| exact::solve(&*env, &state, budget, poll))?;
     Ok((answer.actions, answer.at_least))
 }

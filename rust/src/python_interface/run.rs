@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::get_env::get_env;
+use super::inside;
 use super::nn::PyPolicy;
 use crate::engine::pool::Poll;
+use crate::engine::threads::num_left_behind;
 use crate::error::Result;
 use crate::nn::Policy;
 use crate::rl::env::Env;
@@ -16,16 +18,32 @@ use crate::rl::env::Env;
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A poll that raises what Python's signal handlers raise; it enters Python 50 times a second.
-pub(super) fn signal_poll() -> impl FnMut() -> Result<()> {
+fn signal_poll() -> impl FnMut() -> Result<()> {
     let mut last = Instant::now();
     move || {
         if last.elapsed() < SIGNAL_INTERVAL {
             return Ok(());
         }
         last = Instant::now();
-        Python::attach(|py| py.check_signals())?;
+        Python::attach(|py| {
+            inside::interrupt(py);
+            py.check_signals()
+        })?;
         Ok(())
     }
+}
+
+/// Runs `work(poll)` without the interpreter lock; Ctrl-C ends it.
+pub(super) fn detached<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(Poll<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let left_behind = num_left_behind();
+    let done = py.detach(|| work(&mut signal_poll()));
+    if done.is_err() {
+        inside::warn(py, left_behind);
+    }
+    Ok(done?)
 }
 
 /// The collections of one run, counted: what they draw from and what each leaves to the next.
@@ -65,9 +83,9 @@ impl<Kept: Default + Send> Run<Kept> {
         let policy = policy.get().policy.clone();
         let (iteration, mut kept) = self
             .with(|state| (iteration.unwrap_or(state.iteration), std::mem::take(&mut state.kept)));
-        let (kept, collected) = py.detach(|| {
-            let collected = work(&mut kept, &*env, &*policy, iteration, &mut signal_poll())?;
-            Ok::<_, crate::Error>((kept, collected))
+        let (kept, collected) = detached(py, |poll| {
+            let collected = work(&mut kept, &*env, &*policy, iteration, poll)?;
+            Ok((kept, collected))
         })?;
         self.with(|state| *state = State { iteration: iteration + 1, kept });
         Ok(collected)

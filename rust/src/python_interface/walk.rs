@@ -6,7 +6,7 @@ use pyo3::types::PyType;
 
 use super::get_env::get_env;
 use super::read;
-use super::run::signal_poll;
+use super::run::detached;
 use crate::collector::walk::{check, collect, WalkConfig, Walks};
 
 /// Collects random walks from the goal.
@@ -45,7 +45,7 @@ impl PyWalkCollector {
         let py = env.py();
         let env = get_env(env)?;
         let work = self.config.work(self.seed, iteration);
-        let walks = py.detach(|| collect(&*env, &self.config, &work, &mut signal_poll()))?;
+        let walks = detached(py, |poll| collect(&*env, &self.config, &work, poll))?;
         PyWalks::from_walks(py, walks)
     }
 }

@@ -17,7 +17,7 @@ use super::frontier::Frontier;
 use super::starts::Starts;
 use crate::engine::capped::{Capped, Children};
 use crate::engine::lockstep::{advance, check_views};
-use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::pool::{num_workers, run, run_foreign, Poll};
 use crate::error::{Error, Result};
 use crate::nn::{Policy, Scratch};
 use crate::obs::SparseRows;
@@ -43,7 +43,7 @@ const MOST_PROPOSED: usize = 1 << 16;
 pub(super) fn search(
     env: &dyn Env,
     policy: &dyn Policy,
-    starts: Starts<'_>,
+    starts: Starts,
     beam: BeamConfig,
     config: &EvalConfig,
     seed: u64,
@@ -58,12 +58,22 @@ pub(super) fn search(
     let cores = num_workers(config.num_cores);
     let inverses = env.inverse_actions().unwrap_or_default();
     let next_start = AtomicUsize::new(0);
-    let work = |threads: usize, num_starts: usize, poll: Poll<'_>| {
-        let side_by_side = (BATCH_ROWS / width).clamp(1, num_starts);
+    let num_starts = starts.len();
+    let workers = cores.min(num_starts);
+    // Threads share the batches of a search where it is the only one, or wide enough for them.
+    let (workers, threads) = match workers == 1 || (workers < cores && width >= 2 * ROWS_PER_THREAD)
+    {
+        true => (1, cores),
+        false => (workers, 1),
+    };
+    let (env, policy) = (env.try_clone()?, policy.share());
+    let EvalConfig { budget, max_episode_steps, .. } = *config;
+    let found = run_foreign(workers, poll, move |_, poll| {
+        let side_by_side = (BATCH_ROWS / width).clamp(1, starts.len().div_ceil(workers));
         let num_slots = side_by_side * 2 * width;
         let mut worker = Worker {
-            envs: Capped::nodes(env, num_slots, Children::Played, config.max_episode_steps)?,
-            starts,
+            envs: Capped::nodes(&*env, num_slots, Children::Played, max_episode_steps)?,
+            starts: &starts,
             next_start: &next_start,
             seed,
             rngs: vec![Rng::new(0); num_slots],
@@ -73,22 +83,14 @@ pub(super) fn search(
         };
         let frontier = |i| {
             let first_slot = 2 * width * i;
-            Ok(Frontier::new(beam, config.budget, first_slot, env.try_clone()?, &inverses))
+            Ok(Frontier::new(beam, budget, first_slot, env.try_clone()?, &inverses))
         };
         let frontiers = (0..side_by_side).map(frontier).collect::<Result<_>>()?;
-        worker.search(frontiers, Batches::new(policy, threads), poll)?;
+        worker.search(frontiers, Batches::new(&*policy, threads), poll)?;
         Ok(worker.found)
-    };
-    let workers = cores.min(starts.len());
-    // Threads share the batches of a search where it is the only one, or wide enough for them.
-    let found = match workers == 1 || (workers < cores && width >= 2 * ROWS_PER_THREAD) {
-        true => work(cores, starts.len(), poll)?,
-        false => {
-            run(workers, poll, |_, poll| work(1, starts.len().div_ceil(workers), poll))?.concat()
-        }
-    };
-    let mut episodes = vec![Episode::default(); starts.len()];
-    for (start, episode) in found {
+    })?;
+    let mut episodes = vec![Episode::default(); num_starts];
+    for (start, episode) in found.into_iter().flatten() {
         episodes[start] = episode;
     }
     Ok(episodes)
@@ -97,7 +99,7 @@ pub(super) fn search(
 /// Searches side by side, whose states share the batches of the network.
 struct Worker<'a> {
     envs: Capped,
-    starts: Starts<'a>,
+    starts: &'a Starts,
     next_start: &'a AtomicUsize,
     seed: u64,
     rngs: Vec<Rng>,

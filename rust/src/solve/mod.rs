@@ -32,7 +32,7 @@ pub use starts::Starts;
 pub fn evaluate(
     env: &dyn Env,
     policy: &dyn Policy,
-    starts: Starts<'_>,
+    starts: Starts,
     config: &EvalConfig,
     seed: u64,
     poll: Poll<'_>,

@@ -1,5 +1,7 @@
 //! Where episodes that are judged begin.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::rl::env::Env;
 use crate::rng::Rng;
@@ -8,22 +10,22 @@ use crate::rng::Rng;
 const STREAM_TAG: u64 = 0x6576_616C_7561_7465;
 
 /// Where the episodes begin.
-#[derive(Clone, Copy, Debug)]
-pub enum Starts<'a> {
+#[derive(Clone, Debug)]
+pub enum Starts {
     /// `env.reset()` at its difficulty, this many times.
     Reset(usize),
     /// A uniformly random solvable state, this many times.
     Uniform(usize),
     /// These states, in this order.
-    States(&'a [Vec<i64>]),
+    States(Arc<[Vec<i64>]>),
     /// The state that the environment is in.
     Current,
 }
 
-impl Starts<'_> {
+impl Starts {
     pub fn len(&self) -> usize {
-        match *self {
-            Starts::Reset(count) | Starts::Uniform(count) => count,
+        match self {
+            Starts::Reset(count) | Starts::Uniform(count) => *count,
             Starts::States(states) => states.len(),
             Starts::Current => 1,
         }
@@ -38,7 +40,7 @@ impl Starts<'_> {
     /// # Errors
     /// If a start is no state, or one that is known to have no solution.
     pub fn check(&self, env: &dyn Env) -> Result<()> {
-        match *self {
+        match self {
             Starts::States(states) => {
                 let mut probe = env.try_clone()?;
                 for (index, state) in states.iter().enumerate() {
@@ -58,7 +60,7 @@ impl Starts<'_> {
     /// If the environment fails.
     pub fn place(&self, index: usize, root: &mut dyn Env, seed: u64) -> Result<()> {
         let mut rng = Self::stream(seed, 0, index);
-        match *self {
+        match self {
             Starts::Reset(_) => root.try_reset(&mut rng),
             Starts::Uniform(_) => root.try_reset_uniform(&mut rng),
             Starts::States(states) => root.try_set_state(&states[index]),

@@ -11,7 +11,7 @@ use super::starts::Starts;
 use crate::engine::cache::Cache;
 use crate::engine::capped::Capped;
 use crate::engine::lockstep::{self, Episodes, Visit};
-use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::Result;
 use crate::nn::Policy;
@@ -35,7 +35,7 @@ const STARTS_BETWEEN_POLLS: usize = 8;
 pub(super) fn play(
     env: &dyn Env,
     policy: &dyn Policy,
-    starts: Starts<'_>,
+    starts: Starts,
     config: &EvalConfig,
     seed: u64,
     poll: Poll<'_>,
@@ -47,13 +47,16 @@ pub(super) fn play(
         Strategy::Mcts(_) => GAMES.min(tries),
         _ => LANES.min(tries),
     };
+    let budget = config.budget;
     let choice = if config.deterministic { Choice::Greedy } else { Choice::Sample };
     let next_start = AtomicUsize::new(0);
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
-    let parts = run(workers, poll, |_, poll| {
+    let (env, policy, config, num_starts) =
+        (env.try_clone()?, policy.share(), *config, starts.len());
+    let parts = run_foreign(workers, poll, move |_, poll| {
         let mut judge = Judge {
-            starts,
-            config,
+            starts: &starts,
+            config: &config,
             seed,
             next_start: &next_start,
             root: env.try_clone()?,
@@ -65,23 +68,22 @@ pub(super) fn play(
         };
         if let Strategy::Mcts(tree) = config.strategy {
             let self_play = SelfPlay::default();
-            let budget = config.budget;
             let rules =
                 SearchRules { tree, self_play, choice, follow_plans: true, cache: true, budget };
-            let mut forester = Forester::new(policy, rules, &cache, lanes);
-            let mut slots = forester.slots(env, config.max_episode_steps)?;
+            let mut forester = Forester::new(&*policy, rules, &cache, lanes);
+            let mut slots = forester.slots(&*env, config.max_episode_steps)?;
             search::play(&mut forester, &mut slots, &mut judge, poll)?;
         } else {
             let rules = PlayRules { choice, cache: true, evaluate_final: false };
-            let mut envs = Capped::lanes(env, lanes, config.max_episode_steps)?;
-            lockstep::play(&mut envs, policy, rules, &mut judge, poll)?;
+            let mut envs = Capped::lanes(&*env, lanes, config.max_episode_steps)?;
+            lockstep::play(&mut envs, &*policy, rules, &mut judge, poll)?;
         }
         Ok(judge.results)
     })?;
-    let mut episodes = vec![Episode::default(); starts.len()];
+    let mut episodes = vec![Episode::default(); num_starts];
     for part in parts {
         for (episode, ended) in episodes.iter_mut().zip(part) {
-            if let Some((_, best)) = ended.best_within(config.budget.nodes) {
+            if let Some((_, best)) = ended.best_within(budget.nodes) {
                 *episode = best;
             }
         }
@@ -106,7 +108,7 @@ impl Try {
 }
 
 struct Judge<'a> {
-    starts: Starts<'a>,
+    starts: &'a Starts,
     config: &'a EvalConfig,
     seed: u64,
     next_start: &'a AtomicUsize,

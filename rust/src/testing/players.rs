@@ -59,7 +59,7 @@ pub fn check_players(env: &dyn Env, states: &[Vec<i64>], beginning: Beginning<'_
             let named = |error: Error| error.at(format!("{player:?} on {num_cores} threads"));
             let config = EvalConfig { num_cores, ..player };
             let play = |env: &dyn Env| {
-                evaluate(env, &policy, Starts::States(states), &config, SEED, &mut || Ok(()))
+                evaluate(env, &policy, Starts::States(states.into()), &config, SEED, &mut || Ok(()))
             };
             play(&watched).map_err(named)?;
             for (state, episode) in states.iter().zip(play(env).map_err(named)?) {

@@ -41,7 +41,7 @@ impl Handle {
                 self.message = message;
                 PANICKED
             }
-            Error::Environment(source) => {
+            Error::Environment(source) | Error::Interruption(source) => {
                 self.exception = source.downcast::<PyErr>().ok().map(|raised| *raised);
                 FAILED
             }
