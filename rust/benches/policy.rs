@@ -35,7 +35,7 @@ fn policy(widths: &[usize], level: CpuLevel) -> Network {
     let dim = widths[0];
     let (vectors, bias) = (draw(FEATURES * dim, 0.3), draw(dim, 0.3));
     let parts = NetworkParts {
-        embeddings: EmbeddingBag::new(vectors, dim, bias, true, vec![FEATURES], 0).unwrap(),
+        first: EmbeddingBag::new(vectors, dim, bias, true, vec![FEATURES], 0).unwrap().into(),
         common: Sequential::new(common).unwrap(),
         action_net,
         value_net,

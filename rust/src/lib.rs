@@ -17,6 +17,7 @@ pub mod rl;
 pub mod rng;
 pub mod search;
 pub mod solve;
+pub mod spaces;
 pub mod testing;
 
 #[cfg(feature = "python_bindings")]

@@ -15,9 +15,10 @@ pub mod trace;
 mod watched;
 
 use crate::error::Result;
-use crate::nn::{EmbeddingBag, Linear, Network, Sequential};
+use crate::nn::{EmbeddingBag, First, Linear, Network, Sequential};
 use crate::rl::env::{Env, Twists};
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// Outputs of the two hidden layers of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +51,21 @@ pub fn untwisted_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Netw
 fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Network> {
     let Widths { embedding, common } = widths;
     let mut rng = Rng::new(seed);
-    let features: usize = env.obs_shape().iter().product();
+    let space = env.obs_space();
+    let features = space.num_features();
     let vectors = weights(features * embedding, 0.5, &mut rng);
     let bias = weights(embedding, 0.1, &mut rng);
-    let embeddings = EmbeddingBag::new(vectors, embedding, bias, true, vec![features], 0)?;
+    let first = match space {
+        ObsSpace::Dense { dtype, .. } => First::Dense(dtype, Linear::new(vectors, bias, true)?),
+        ObsSpace::Sparse { .. } => {
+            EmbeddingBag::new(vectors, embedding, bias, true, vec![features], 0)?.into()
+        }
+    };
     let hidden = Sequential::new(vec![linear(embedding, common, true, &mut rng)?])?;
     let action_net = Sequential::new(vec![linear(common, env.num_actions(), false, &mut rng)?])?;
     let value_net = Sequential::new(vec![linear(common, 1, false, &mut rng)?])?;
     let (obs_perms, act_perms) = twists;
-    Network::new(embeddings, hidden, action_net, value_net, obs_perms, act_perms)
+    Network::new(first, hidden, action_net, value_net, obs_perms, act_perms)
 }
 
 fn linear(inputs: usize, outputs: usize, apply_relu: bool, rng: &mut Rng) -> Result<Linear> {

@@ -187,10 +187,14 @@ pub(crate) fn advance(
 
 /// Refuses a policy for another environment before anything is played.
 pub(crate) fn check_fit(env: &dyn Env, policy: &dyn Policy) -> Result<()> {
-    let features: usize = env.obs_shape().iter().product();
+    let space = env.obs_space();
+    if space.dtype() != policy.obs_dtype() {
+        let expected = format!("{} as the environment has", space.dtype());
+        return Err(Error::invalid("policy: observations", expected, policy.obs_dtype()));
+    }
     let counts = [
         ("policy: actions", env.num_actions(), policy.num_actions()),
-        ("policy: features", features, policy.num_features()),
+        ("policy: features", space.num_features(), policy.num_features()),
     ];
     for (name, expected, got) in counts {
         if expected != got {

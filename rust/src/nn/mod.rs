@@ -1,7 +1,8 @@
-//! Inference: the policy network over batches of sparse observations.
+//! Inference: the policy network over batches of observations.
 //!
 //! ```text
 //! x0     = relu(bias + sum over active features i of vectors[i])      (embedding.rs)
+//!        or relu(bias + W obs), where observations are dense                  (first.rs)
 //! x      = common(x0)                                                 (linear.rs)
 //! logits = action_net(x)   [N, A]        values = value_net(x)   [N]  (network.rs)
 //! ```
@@ -34,6 +35,7 @@
 
 mod buffer;
 mod embedding;
+mod first;
 mod kernels;
 mod linear;
 mod network;
@@ -45,6 +47,7 @@ mod spec;
 mod state_dict;
 
 pub use embedding::EmbeddingBag;
+pub use first::First;
 pub use kernels::CpuLevel;
 pub use linear::{Linear, Sequential};
 pub use network::{Network, NetworkParts};

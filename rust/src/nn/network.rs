@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::buffer::Matrix;
-use super::embedding::{EmbeddingBag, PackedEmbedding};
-use super::kernels::{Bags, CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
+use super::first::{First, PackedFirst};
+use super::kernels::{CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
 use super::linear::{Linear, Sequential};
 use super::policy::{check_len, check_outputs, Policy};
 use super::scratch::Scratch;
@@ -18,8 +18,8 @@ const CHUNK_ROWS: usize = 11 * TILE_ROWS;
 /// What a [`Network`] is made of.
 #[derive(Clone)]
 pub struct NetworkParts {
-    pub embeddings: EmbeddingBag,
-    /// Reads the output of `embeddings`; may be empty.
+    pub first: First,
+    /// Reads the output of `first`; may be empty.
     pub common: Sequential,
     /// Reads the output of `common`; its outputs are the logits `[A]`.
     pub action_net: Sequential,
@@ -35,7 +35,7 @@ pub struct NetworkParts {
 #[derive(Clone)]
 pub struct Network {
     kernels: Kernels,
-    embeddings: Arc<PackedEmbedding>,
+    first: Arc<PackedFirst>,
     common: Arc<[PackedLinear]>,
     heads: Arc<Heads>,
     num_actions: usize,
@@ -61,15 +61,15 @@ impl Network {
     /// Errors: shapes that do not fit each other (the layer is named), permutations with entries
     /// out of range or of the wrong length, unequal numbers of them.
     pub fn new(
-        embeddings: EmbeddingBag,
+        first: impl Into<First>,
         common: Sequential,
         action_net: Sequential,
         value_net: Sequential,
         obs_perms: Vec<Vec<usize>>,
         act_perms: Vec<Vec<usize>>,
     ) -> Result<Self> {
-        let parts =
-            NetworkParts { embeddings, common, action_net, value_net, obs_perms, act_perms };
+        let first = first.into();
+        let parts = NetworkParts { first, common, action_net, value_net, obs_perms, act_perms };
         Self::for_cpu(parts, CpuLevel::detect())
     }
 
@@ -78,10 +78,9 @@ impl Network {
     /// Errors: also if this processor does not have it.
     pub fn for_cpu(parts: NetworkParts, level: CpuLevel) -> Result<Self> {
         let kernels = Kernels::new(level)?;
-        let NetworkParts { embeddings, common, action_net, value_net, obs_perms, act_perms } =
-            parts;
-        let num_features = embeddings.num_features();
-        let width = common.num_outputs("common", embeddings.num_outputs())?;
+        let NetworkParts { first, common, action_net, value_net, obs_perms, act_perms } = parts;
+        let num_features = first.num_features();
+        let width = common.num_outputs("common", first.num_outputs())?;
         let num_actions = action_net.num_outputs("action_net", width)?;
         let num_values = value_net.num_outputs("value_net", width)?;
         if num_values != 1 {
@@ -95,8 +94,7 @@ impl Network {
             net.layers.iter().map(|layer| layer.pack(kernels)).collect()
         };
         let layers = [&common, &action_net, &value_net].into_iter().flat_map(|net| &net.layers);
-        let max_outputs =
-            layers.map(Linear::num_outputs).fold(embeddings.num_outputs(), usize::max);
+        let max_outputs = layers.map(Linear::num_outputs).fold(first.num_columns(), usize::max);
         let joined = match (action_net.layers.as_slice(), value_net.layers.as_slice()) {
             ([action], [value]) => action.beside(value),
             _ => None,
@@ -108,7 +106,7 @@ impl Network {
                 Some(layer) => Heads::Joined(layer.pack(kernels)),
                 None => Heads::Apart { action: pack(&action_net), value: pack(&value_net) },
             }),
-            embeddings: Arc::new(embeddings.pack(kernels)),
+            first: Arc::new(first.pack(kernels)),
             num_actions,
             num_features,
             // One more, for the value beside the logits.
@@ -123,45 +121,19 @@ impl Network {
         self.kernels.level()
     }
 
-    /// Checks the features of some rows, twists them and puts them into `bags`.
-    fn gather(
-        &self,
-        rows: &SparseRows,
-        first: usize,
-        num_rows: usize,
-        twists: Option<&[i32]>,
-        bags: &mut Bags,
-    ) -> Result<()> {
-        bags.clear();
-        for i in 0..num_rows {
-            let features = rows.row(first + i);
-            if let Some(feature) =
-                features.iter().find(|f| **f < 0 || **f as usize >= self.num_features)
-            {
-                let expected = format!("features in 0..{}", self.num_features);
-                return Err(Error::invalid(
-                    format!("observation {}", first + i),
-                    expected,
-                    feature,
-                ));
-            }
-            match twists.map_or(-1, |twists| twists[i]) {
-                -1 => bags.push(features.iter().map(|&feature| feature as u32)),
-                twist => {
-                    let perm =
-                        usize::try_from(twist).ok().and_then(|twist| self.obs_perms.get(twist));
-                    let perm = perm.ok_or_else(|| {
-                        let expected = format!("-1 or 0..{}", self.num_twists());
-                        Error::invalid(format!("twist of row {}", first + i), expected, twist)
-                    })?;
-                    bags.push(features.iter().map(|&feature| perm[feature as usize]));
-                }
-            }
+    /// The permutation of the features of row `row`, if it is seen through one.
+    fn perm(&self, row: usize, twist: i32) -> Result<Option<&[u32]>> {
+        if twist == -1 {
+            return Ok(None);
         }
-        Ok(())
+        let perm = usize::try_from(twist).ok().and_then(|twist| self.obs_perms.get(twist));
+        perm.map(|perm| Some(&perm[..])).ok_or_else(|| {
+            let expected = format!("-1 or 0..{}", self.num_twists());
+            Error::invalid(format!("twist of row {row}"), expected, twist)
+        })
     }
 
-    /// Runs the network over the bags in `scratch`.
+    /// Runs the network behind its first layer, whose outputs are in `scratch`.
     fn forward_chunk(
         &self,
         scratch: &mut Scratch,
@@ -169,8 +141,7 @@ impl Network {
         logits: &mut [f32],
         values: &mut [f32],
     ) {
-        let Scratch { bags, activations: [x, y, z] } = scratch;
-        self.embeddings.forward(self.kernels, bags, x);
+        let [x, y, z] = &mut scratch.activations;
         self.run(&self.common, x, y);
         match &*self.heads {
             Heads::Joined(layer) => {
@@ -234,6 +205,10 @@ impl Policy for Network {
         self.num_features
     }
 
+    fn obs_dtype(&self) -> &'static str {
+        self.first.dtype()
+    }
+
     fn num_twists(&self) -> usize {
         self.obs_perms.len()
     }
@@ -258,7 +233,9 @@ impl Policy for Network {
         for first in (0..num_rows).step_by(chunk_rows) {
             let chunk = first..num_rows.min(first + chunk_rows);
             let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
-            self.gather(rows, first, chunk.len(), chunk_twists, &mut scratch.bags)?;
+            let perm = |row: usize| self.perm(row, twists.map_or(-1, |twists| twists[row]));
+            let read = (rows, chunk.clone());
+            self.first.forward(self.kernels, read, self.num_features, perm, scratch)?;
             let logits = &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
             self.forward_chunk(scratch, chunk_twists, logits, &mut values[chunk]);
         }

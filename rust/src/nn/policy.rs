@@ -17,6 +17,12 @@ pub trait Policy: Send + Sync {
     /// Number of features `F`.
     fn num_features(&self) -> usize;
 
+    /// What the numbers of an observation are called: one of
+    /// [`ObsSpace::DTYPES`](crate::spaces::ObsSpace::DTYPES).
+    fn obs_dtype(&self) -> &'static str {
+        "sparse"
+    }
+
     /// Number of pairs of permutations `P`.
     fn num_twists(&self) -> usize;
 
@@ -26,8 +32,8 @@ pub trait Policy: Send + Sync {
     /// with features `obs_perm[i]` in place of `i`, and `logits[n][a]` is the network's output
     /// `act_perm[a]`. The result of a row does not depend on the other rows.
     ///
-    /// Errors, with `logits` and `values` unspecified: lengths that do not fit, a feature outside
-    /// `0..F`, a twist outside `-1..P`, an output that is not finite.
+    /// Errors, with `logits` and `values` unspecified: lengths that do not fit, a row that is no
+    /// observation (a feature outside `0..F`), a twist outside `-1..P`, an output that is not finite.
     fn forward_batch(
         &self,
         rows: &SparseRows,

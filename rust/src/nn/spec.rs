@@ -26,9 +26,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::embedding::EmbeddingBag;
+use super::first::First;
 use super::linear::{Linear, Sequential};
 use super::network::Network;
 use crate::error::{Error, Result};
+use crate::spaces::Dtype;
 
 /// One step of a network. `name` is the prefix of its parameters, as in torch's state dict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,8 @@ pub enum Block {
     /// `axis` is its channels, and each place on the other axis has `out` outputs of its own.
     /// `weight [out, channels, 1]`, no bias.
     BagConv1d { name: String, shape: [usize; 2], axis: usize, out: usize },
+    /// Dense observations of `features` numbers, in place of a bag; a linear block follows.
+    Dense { features: usize, dtype: Dtype },
     /// Fully connected. `weight [out, inputs]`, and `bias [out]` unless `bias` is false.
     Linear {
         name: String,
@@ -96,7 +100,7 @@ impl Block {
                 let channels = shape.get(*axis).copied().unwrap_or(0);
                 vec![named(name, "weight", vec![*out, channels, 1])]
             }
-            Block::Relu => Vec::new(),
+            Block::Dense { .. } | Block::Relu => Vec::new(),
         }
     }
 }
@@ -121,7 +125,8 @@ impl Network {
     ///
     /// # Errors
     /// If a tensor is missing or of another shape (both are named), a value is not finite, or the
-    /// blocks do not follow each other as the engine plays them: a bag, a ReLU, then linear layers.
+    /// blocks do not follow each other as the engine plays them: a bag and a ReLU, or dense observations, a
+    /// linear layer and a ReLU, then linear layers.
     pub fn from_spec<Values: AsRef<[f32]>>(
         spec: &NetSpec,
         get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,
@@ -130,14 +135,17 @@ impl Network {
     ) -> Result<Self> {
         let get = Getter(get);
         let (first, rest) = match spec.encoder.as_slice() {
-            [first, Block::Relu, rest @ ..] => (first, rest),
+            &[Block::Dense { features, dtype }, ref layer, Block::Relu, ref rest @ ..] => {
+                (First::Dense(dtype, get.dense(layer, features)?), rest)
+            }
+            [bag, Block::Relu, rest @ ..] => (First::Sparse(get.embedding(bag)?), rest),
             _ => {
-                let expected = "a bag or bag_conv1d, then relu, then linear blocks";
+                let expected = "a bag or bag_conv1d, or dense and linear, then relu, then linear";
                 return Err(Error::invalid("network: encoder", expected, "others"));
             }
         };
         Network::new(
-            get.embedding(first)?,
+            first,
             get.sequential("encoder", rest)?,
             get.sequential("action", &spec.action)?,
             get.sequential("value", &spec.value)?,
@@ -183,22 +191,36 @@ impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter
         }
     }
 
+    /// The first layer over `features` numbers, and the ReLU behind it.
+    fn dense(&self, block: &Block, features: usize) -> Result<Linear> {
+        let layer = self.linear("encoder", block, true)?;
+        if layer.num_inputs() == features {
+            return Ok(layer);
+        }
+        let expected = format!("inputs of the first linear block: {features}");
+        Err(Error::invalid("network: encoder", expected, layer.num_inputs()))
+    }
+
+    fn linear(&self, part: &str, block: &Block, relu: bool) -> Result<Linear> {
+        let Block::Linear { out, .. } = *block else {
+            let got = format!("{block:?}");
+            return Err(Error::invalid(format!("network: {part}"), "linear, then relu", got));
+        };
+        let parameters = block.parameters();
+        let weights = transposed(self.values(&parameters[0])?.as_ref(), out);
+        let bias = match parameters.get(1) {
+            Some(bias) => self.values(bias)?.as_ref().to_vec(),
+            None => vec![0.0; out],
+        };
+        Linear::new(weights, bias, relu)
+    }
+
     fn sequential(&self, part: &str, blocks: &[Block]) -> Result<Sequential> {
         let mut layers = Vec::new();
         let mut blocks = blocks.iter().peekable();
         while let Some(block) = blocks.next() {
-            let Block::Linear { out, .. } = *block else {
-                let got = format!("{block:?}");
-                return Err(Error::invalid(format!("network: {part}"), "linear, then relu", got));
-            };
-            let parameters = block.parameters();
-            let weights = transposed(self.values(&parameters[0])?.as_ref(), out);
-            let bias = match parameters.get(1) {
-                Some(bias) => self.values(bias)?.as_ref().to_vec(),
-                None => vec![0.0; out],
-            };
             let relu = blocks.next_if_eq(&&Block::Relu).is_some();
-            layers.push(Linear::new(weights, bias, relu)?);
+            layers.push(self.linear(part, block, relu)?);
         }
         Sequential::new(layers)
     }

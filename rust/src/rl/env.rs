@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use super::vec_env::{LaneMove, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 pub use super::vec_env::Status;
 
@@ -35,7 +36,7 @@ pub(crate) fn draw_difficulty(most: usize, rng: &mut Rng) -> usize {
 /// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
 pub type Twists = (Vec<Vec<usize>>, Vec<Vec<usize>>);
 
-/// A single-player environment with `A` discrete actions and sparse binary observations.
+/// A single-player environment with `A` discrete actions.
 ///
 /// ```
 /// use twisterl::envs::puzzle::Puzzle;
@@ -63,6 +64,10 @@ pub trait Env: EnvObject + Send + Sync {
     }
     /// Shape of the observation; its product is the number of features `F`.
     fn obs_shape(&self) -> Vec<usize>;
+    /// What an observation is made of; by default 0 and 1, told by their indices.
+    fn obs_space(&self) -> ObsSpace {
+        ObsSpace::Sparse { shape: self.obs_shape() }
+    }
     /// Takes effect at the next reset, which refuses what is not in [`DIFFICULTIES`].
     fn set_difficulty(&mut self, _difficulty: usize) {}
     fn get_difficulty(&self) -> usize {
@@ -81,7 +86,7 @@ pub trait Env: EnvObject + Send + Sync {
     fn success(&self) -> bool;
     /// Reward of being in the current state.
     fn reward(&self) -> f32;
-    /// Active features, each in `0..F`.
+    /// Active features, each in `0..F`; the words of the observation in a space of another kind.
     fn observe(&self) -> Vec<usize>;
     fn twists(&self) -> Twists {
         (Vec::new(), Vec::new())
@@ -131,11 +136,12 @@ pub trait Env: EnvObject + Send + Sync {
         self.step(action);
         Ok(())
     }
-    /// Appends the active features to `indices`.
+    /// Appends the words of the observation, see [`spaces`](crate::spaces): the active features,
+    /// where [`Env::obs_space`] is sparse.
     ///
     /// Called once per decision; the next step is the answer to this very observation.
-    fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
-        indices.extend(self.observe().into_iter().map(|index| index as i32));
+    fn try_observe(&self, words: &mut Vec<i32>) -> Result<()> {
+        words.extend(self.observe().into_iter().map(|index| index as i32));
         Ok(())
     }
     /// Writes the masks to `masks [A]`.

@@ -105,8 +105,9 @@ impl Reference {
         let (vectors, bias) = (self.vectors.clone(), self.bias.clone());
         let obs_shape = self.obs_shape.clone();
         let parts = NetworkParts {
-            embeddings: EmbeddingBag::new(vectors, self.dim, bias, true, obs_shape, self.conv_dim)
-                .unwrap(),
+            first: EmbeddingBag::new(vectors, self.dim, bias, true, obs_shape, self.conv_dim)
+                .unwrap()
+                .into(),
             common: net(&self.common),
             action_net: net(&self.action),
             value_net: net(&self.value),

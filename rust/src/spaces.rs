@@ -1,0 +1,138 @@
+//! What an observation is made of, and how it is kept: as a row of 32-bit words.
+//!
+//! Whatever the space, a row is a slice of `i32`. What keeps, compares, merges or sends rows need
+//! not know more; what reads them asks the space:
+//!
+//! | space | words of a row |
+//! |---|---|
+//! | sparse | the active features, in any order |
+//! | dense, float32 | `F` numbers, each by its bits |
+//! | dense, uint8 | `F` bytes, four a word, the first in the lowest bits, the last word filled up with 0 |
+//!
+//! ```
+//! use twisterl::spaces::{Dtype, ObsSpace};
+//! let space = ObsSpace::Dense { shape: vec![2, 3], dtype: Dtype::Uint8 };
+//! assert_eq!((space.num_features(), space.num_words()), (6, Some(2)));
+//! let mut words = Vec::new();
+//! twisterl::spaces::push_bytes(&mut words, &[1, 2, 3, 4, 5, 6]);
+//! assert_eq!(words, [0x0403_0201, 0x0605]);
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The numbers of a dense observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// Finite numbers, which a network takes as they are.
+    Float32,
+    /// Bytes, which a network takes as shares of 255.
+    Uint8,
+}
+
+/// The observations of an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObsSpace {
+    /// 0 everywhere but at the active features, which are 1.
+    Sparse { shape: Vec<usize> },
+    /// A number at each place, row-major.
+    Dense { shape: Vec<usize>, dtype: Dtype },
+}
+
+impl Dtype {
+    /// Its name, as numpy and torch call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::Float32 => "float32",
+            Dtype::Uint8 => "uint8",
+        }
+    }
+
+    /// Words that hold `count` numbers.
+    pub fn num_words(self, count: usize) -> usize {
+        match self {
+            Dtype::Float32 => count,
+            Dtype::Uint8 => count.div_ceil(4),
+        }
+    }
+}
+
+impl ObsSpace {
+    /// The names of all kinds of numbers, [`ObsSpace::dtype`].
+    pub const DTYPES: [&'static str; 3] = ["sparse", "float32", "uint8"];
+
+    /// The space of this shape whose numbers are called `dtype`; `None` if nothing is called so.
+    pub fn of(shape: Vec<usize>, dtype: &str) -> Option<Self> {
+        match dtype {
+            "sparse" => Some(Self::Sparse { shape }),
+            "float32" => Some(Self::Dense { shape, dtype: Dtype::Float32 }),
+            "uint8" => Some(Self::Dense { shape, dtype: Dtype::Uint8 }),
+            _ => None,
+        }
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Sparse { shape } | Self::Dense { shape, .. } => shape,
+        }
+    }
+
+    /// What the numbers are called: one of [`ObsSpace::DTYPES`].
+    pub fn dtype(&self) -> &'static str {
+        match self {
+            Self::Sparse { .. } => "sparse",
+            Self::Dense { dtype, .. } => dtype.name(),
+        }
+    }
+
+    /// Number of features `F`, the product of the shape.
+    pub fn num_features(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Words of every row; `None` where rows differ in length.
+    pub fn num_words(&self) -> Option<usize> {
+        match self {
+            Self::Sparse { .. } => None,
+            Self::Dense { dtype, .. } => Some(dtype.num_words(self.num_features())),
+        }
+    }
+}
+
+impl fmt::Display for ObsSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.dtype(), self.shape())
+    }
+}
+
+/// Appends a dense observation of 32-bit floats to `words`.
+#[inline]
+pub fn push_floats(words: &mut Vec<i32>, numbers: &[f32]) {
+    words.extend(numbers.iter().map(|number| number.to_bits() as i32));
+}
+
+/// Appends a dense observation of bytes to `words`.
+#[inline]
+pub fn push_bytes(words: &mut Vec<i32>, bytes: &[u8]) {
+    words.extend(bytes.chunks(4).map(|chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        i32::from_le_bytes(word)
+    }));
+}
+
+/// The numbers of a dense row as a network takes them, [`Dtype`]; those that fill up the last word
+/// follow.
+#[inline]
+pub fn numbers(words: &[i32], dtype: Dtype) -> impl Iterator<Item = f32> + '_ {
+    let per_word = if dtype == Dtype::Uint8 { 4 } else { 1 };
+    words.iter().flat_map(move |&word| {
+        let bytes = word.to_le_bytes();
+        (0..per_word).map(move |place| match dtype {
+            Dtype::Float32 => f32::from_bits(word as u32),
+            Dtype::Uint8 => f32::from(bytes[place]) / 255.0,
+        })
+    })
+}
