@@ -102,6 +102,9 @@ def make_policy(
     obs_perms, act_perms = env.twists()
     if registered("policy_cls", resolved["policy_cls"]) and not arguments.pop("twists"):
         obs_perms, act_perms = [], []
+    obs_dtype = env.obs_dtype()
+    if obs_dtype != "sparse":
+        arguments["obs_dtype"] = obs_dtype
     torch.manual_seed(resolved["algorithm"].get("seed") or 0)
     with _arguments_of("policy"):
         policy = policy_cls(

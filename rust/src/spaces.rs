@@ -22,6 +22,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// What the numbers of sparse observations are called, as [`Dtype::name`] calls those of others.
+pub const SPARSE: &str = "sparse";
+
 /// The numbers of a dense observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +45,11 @@ pub enum ObsSpace {
 }
 
 impl Dtype {
+    /// The one of this name, as numpy and torch call it.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Float32, Self::Uint8].into_iter().find(|dtype| dtype.name() == name)
+    }
+
     /// Its name, as numpy and torch call it.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,15 +69,13 @@ impl Dtype {
 
 impl ObsSpace {
     /// The names of all kinds of numbers, [`ObsSpace::dtype`].
-    pub const DTYPES: [&'static str; 3] = ["sparse", "float32", "uint8"];
+    pub const DTYPES: [&'static str; 3] = [SPARSE, "float32", "uint8"];
 
     /// The space of this shape whose numbers are called `dtype`; `None` if nothing is called so.
     pub fn of(shape: Vec<usize>, dtype: &str) -> Option<Self> {
         match dtype {
-            "sparse" => Some(Self::Sparse { shape }),
-            "float32" => Some(Self::Dense { shape, dtype: Dtype::Float32 }),
-            "uint8" => Some(Self::Dense { shape, dtype: Dtype::Uint8 }),
-            _ => None,
+            SPARSE => Some(Self::Sparse { shape }),
+            _ => Dtype::of(dtype).map(|dtype| Self::Dense { shape, dtype }),
         }
     }
 
@@ -82,7 +88,7 @@ impl ObsSpace {
     /// What the numbers are called: one of [`ObsSpace::DTYPES`].
     pub fn dtype(&self) -> &'static str {
         match self {
-            Self::Sparse { .. } => "sparse",
+            Self::Sparse { .. } => SPARSE,
             Self::Dense { dtype, .. } => dtype.name(),
         }
     }

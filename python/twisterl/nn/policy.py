@@ -1,7 +1,8 @@
 """Policies: observation to action logits and a value.
 
-Observations are binary. A dense one is `[B, *obs_shape]`; a sparse batch names the active
-features of row n as `indices[offsets[n]:offsets[n + 1]]`, the layout the collectors give.
+Sparse observations are 0 everywhere but at their active features, which are 1: a batch names those
+of row n as `indices[offsets[n]:offsets[n + 1]]`, the layout the collectors give. Dense ones are
+numbers `[B, *obs_shape]`: floats, or bytes, which a network takes as shares of 255.
 
 A twist is a symmetry of the environment, given as a pair of permutations: feature k of an
 observation moves to `obs_perm[k]`, and `logits'[a] = logits[act_perm[a]]` leads the logits of the
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from twisterl import twisterl
+from twisterl.nn.dense import DTYPES, as_floats
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
 from twisterl.nn.utils import (
@@ -52,10 +54,15 @@ class BasicPolicy(torch.nn.Module):
         obs_perms: one permutation of 0..F a twist.
         act_perms: A actions in 0..A a twist, not necessarily a permutation; none: unchanged.
         device: where to put the parameters; None leaves them where torch makes them.
+        obs_dtype: what the environment's observations are made of: "sparse", "float32" or "uint8".
+
+    Raises:
+        ValueError: an `obs_dtype` that is none of these.
     """
 
     obs_shape: list[int]
     obs_size: int
+    obs_dtype: str
     num_actions: int
     obs_perms: list[list[int]]
     act_perms: list[list[int]]
@@ -79,10 +86,14 @@ class BasicPolicy(torch.nn.Module):
         obs_perms: Sequence[Sequence[int]] = (),
         act_perms: Sequence[Sequence[int]] | None = (),
         device: str | torch.device | None = None,
+        obs_dtype: str = "sparse",
     ) -> None:
         super().__init__()
         self.obs_shape = [int(n) for n in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
+        if obs_dtype not in DTYPES:
+            raise ValueError(f"obs_dtype: expected one of {', '.join(DTYPES)}, got {obs_dtype!r}")
+        self.obs_dtype = obs_dtype
         self.num_actions = int(num_actions)
         self._arguments = {
             "embedding_size": int(embedding_size),
@@ -181,13 +192,13 @@ class BasicPolicy(torch.nn.Module):
     def forward(
         self, x: torch.Tensor, perm_indices: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [B, A] before any mask and values [B, 1] of dense observations.
+        """Logits [B, A] before any mask and values [B, 1] of observations as arrays.
 
         Args:
-            x: [B, *obs_shape], or flattened to [B, F] or [F].
+            x: [B, *obs_shape], or flattened to [B, F] or [F]; 0 and 1 if observations are sparse.
             perm_indices: int [B], the twist of each row, -1 for none; None draws them.
         """
-        x = x.reshape(-1, self.obs_size)
+        x = as_floats(x.reshape(-1, self.obs_size))
         twists = self._twists_of(perm_indices, x.shape[0])
         if twists is not None:
             x = x.gather(1, self._inverse_table[twists])
@@ -220,7 +231,7 @@ class BasicPolicy(torch.nn.Module):
 
     def predict(self, obs: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Action probabilities [A] and value [1] of one dense observation; all actions legal."""
-        x = torch.as_tensor(np.asarray(obs), dtype=torch.float32, device=self.device)
+        x = torch.as_tensor(np.asarray(obs), device=self.device)
         with torch.no_grad():
             logits, values = self.forward(x.reshape(1, -1))
         return torch.softmax(logits, dim=1)[0].cpu().numpy(), values[0].cpu().numpy()
@@ -232,14 +243,18 @@ class BasicPolicy(torch.nn.Module):
             TypeError: a layer that the engine does not play.
         """
         return {
-            "encoder": [self._first_block(), RELU, *linear_blocks("common", self.common)],
+            "encoder": [*self._first_blocks(), RELU, *linear_blocks("common", self.common)],
             "action": linear_blocks("action", self.action),
             "value": linear_blocks("value", self.value),
         }
 
-    def _first_block(self) -> Block:
+    def _first_blocks(self) -> list[Block]:
         size = self.embeddings.out_features
-        return {"block": "bag", "name": "embeddings", "features": self.obs_size, "out": size}
+        named = {"name": "embeddings", "out": size}
+        if self.obs_dtype == "sparse":
+            return [{"block": "bag", **named, "features": self.obs_size}]
+        read = {"block": "dense", "features": self.obs_size, "dtype": self.obs_dtype}
+        return [read, {"block": "linear", **named, "inputs": self.obs_size}]
 
     def to_rust(self) -> twisterl.nn.Policy:
         """The engine's policy with the weights as they are now.
@@ -336,10 +351,10 @@ class Conv1dPolicy(BasicPolicy):
         weight = self.conv_layer.weight.squeeze(2)
         return sparse_linear(weight, None, channel[order], bags).reshape(num_rows, -1)
 
-    def _first_block(self) -> Block:
+    def _first_blocks(self) -> list[Block]:
         block = {"block": "bag_conv1d", "name": f"embeddings.{self.conv_dim}"}
         size = self.conv_layer.out_channels
-        return {**block, "shape": self.obs_shape, "axis": self.conv_dim, "out": size}
+        return [{**block, "shape": self.obs_shape, "axis": self.conv_dim, "out": size}]
 
 
 def _give_the_copy_its_own_storage(

@@ -23,7 +23,7 @@ Block = dict[str, Any]
 NetSpec = dict[str, list[Block]]
 
 RELU: Block = {"block": "relu"}
-_DESCRIBING = {"net_spec", "_first_block"}
+_DESCRIBING = {"net_spec", "_first_blocks"}
 
 
 def linear_blocks(name: str, layers: Iterable[torch.nn.Module]) -> list[Block]:

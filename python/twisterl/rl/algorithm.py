@@ -79,6 +79,7 @@ class Algorithm:
     env: Any
     num_actions: int
     obs_size: int
+    obs_dtype: str
     policy: Any
     optimizer: Any
     rs_pol: twisterl.nn.Policy
@@ -96,6 +97,7 @@ class Algorithm:
         self.env = env
         self.num_actions = env.num_actions()
         self.obs_size = policy.obs_size
+        self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
         self.policy = policy.to(self.config["device"])
         self.policy.device = self.config["device"]
         self.optimizer = self._make_optimizer()

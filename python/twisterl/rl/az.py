@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from twisterl import twisterl
+from twisterl.nn.dense import numbers
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, rows_from_collected, take_rows, tensor
 from twisterl.rl.descent import MinibatchDescent
@@ -96,7 +97,8 @@ class AZ(MinibatchDescent):
 
     def remember(self, memory: dict[str, torch.Tensor]) -> None:
         """Puts back what `memory` gave; `CheckpointError` for tensors that are no samples."""
-        self.replay = _replay(memory, self.obs_size, self.num_actions) if memory else None
+        space = (self.obs_dtype, self.obs_size)
+        self.replay = _replay(memory, space, self.num_actions) if memory else None
 
     def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
         num_twists = getattr(self.policy, "num_twists", 0)
@@ -106,7 +108,9 @@ class AZ(MinibatchDescent):
         return batch.twisted(twists.to(batch.rows.device), num_twists)
 
 
-def _replay(memory: dict[str, torch.Tensor], num_features: int, num_actions: int) -> AZBatch:
+def _replay(
+    memory: dict[str, torch.Tensor], space: tuple[str, int], num_actions: int
+) -> AZBatch:
     """The saved samples. Torch and the engine rely on what they are, so all of it is looked at."""
     layout = {
         "indices": (torch.int64, []),
@@ -130,18 +134,31 @@ def _replay(memory: dict[str, torch.Tensor], num_features: int, num_actions: int
             and int(replay.offsets[0]) == 0
             and int(replay.offsets[-1]) == len(replay.indices)
             and bool((replay.offsets.diff() >= 0).all())
-            and _are_in(replay.indices, num_features)
+            and _are_rows(replay, *space)
             and _are_in(replay.rows, replay.num_rows)
             and bool((replay.perms == -1).all())
         )
     if not fits:
-        problem = f"samples of {num_features} features and {num_actions} actions"
+        obs_dtype, num_features = space
+        problem = f"samples of {num_features} {obs_dtype} features and {num_actions} actions"
         raise CheckpointError(f"memory: the saved replay buffer holds no {problem}")
     return replay
 
 
-def _are_in(numbers: torch.Tensor, bound: int) -> bool:
-    return bool(((numbers >= 0) & (numbers < bound)).all())
+def _are_rows(replay: AZBatch, obs_dtype: str, num_features: int) -> bool:
+    if obs_dtype == "sparse":
+        return _are_in(replay.indices, num_features)
+    width = num_features if obs_dtype == "float32" else -(-num_features // 4)
+    words = replay.indices
+    if not (
+        bool((replay.offsets.diff() == width).all()) and _are_in(words + 2**31, 2**32)
+    ):
+        return False
+    return bool(numbers(words, replay.num_rows, obs_dtype, num_features).isfinite().all())
+
+
+def _are_in(values: torch.Tensor, bound: int) -> bool:
+    return bool(((values >= 0) & (values < bound)).all())
 
 
 def from_collected(data: Any) -> AZBatch:

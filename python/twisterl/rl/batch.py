@@ -26,7 +26,8 @@ class Batch:
     An algorithm adds its targets as further fields, each [N] or [N, ...].
 
     Attributes:
-        indices: int64 [K], active features of all rows, row after row.
+        indices: int64 [K], active features of all rows, row after row; where observations are
+            dense, their words, which `twisterl.nn.dense.numbers` reads.
         offsets: int64 [U + 1], where each row starts in `indices`.
         perms: int64 [U], twist of each row, -1 for none.
         rows: int64 [N], the row of each sample.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from twisterl.nn.dense import numbers
 from twisterl.nn.sparse import row_numbers
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import MASKED_LOGIT, Batch
@@ -156,7 +157,7 @@ class MinibatchDescent(Algorithm):
 
     def _outputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [N, A] and values [N] of the samples, each distinct row computed once."""
-        if reads_sparse(self.policy):
+        if self.obs_dtype == "sparse" and reads_sparse(self.policy):
             logits, values = self.policy.forward_sparse(batch.indices, batch.offsets, batch.perms)
         else:
             logits, values = self.policy(self._dense(batch), perm_indices=batch.perms)
@@ -164,7 +165,9 @@ class MinibatchDescent(Algorithm):
         return outputs[:, :-1], outputs[:, -1]
 
     def _dense(self, batch: Batch) -> torch.Tensor:
-        """Rows [U, F] of 0 and 1, for policies that know no other form."""
+        """Rows [U, F]: the numbers, or 0 and 1 for policies that know no other form."""
+        if self.obs_dtype != "sparse":
+            return numbers(batch.indices, batch.num_rows, self.obs_dtype, self.obs_size)
         dense = torch.zeros(batch.num_rows, self.obs_size, device=batch.rows.device)
         dense[row_numbers(batch.offsets, batch.indices.shape[0]), batch.indices] = 1.0
         return dense

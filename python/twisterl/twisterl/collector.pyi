@@ -95,7 +95,10 @@ class CollectedArrays:
         perms: _Ints,
         episode_starts: _Ints,
         additional_data: dict[str, _Floats],
+        obs_space: tuple[str, int],
     ) -> Self: ...
+    @property
+    def obs_space(self) -> tuple[str, int]: ...
     @property
     def indices(self) -> npt.NDArray[np.int32]: ...
     @property

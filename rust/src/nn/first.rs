@@ -8,7 +8,7 @@ use super::linear::Linear;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::obs::SparseRows;
-use crate::spaces::{numbers, Dtype};
+use crate::spaces::{numbers, Dtype, SPARSE};
 
 /// The first layer: what it is depends on the observations.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl PackedFirst {
     /// [`ObsSpace::dtype`]: crate::spaces::ObsSpace::dtype
     pub(super) fn dtype(&self) -> &'static str {
         match self {
-            Self::Sparse(_) => "sparse",
+            Self::Sparse(_) => SPARSE,
             Self::Dense(dtype, _) => dtype.name(),
         }
     }

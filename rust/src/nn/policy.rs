@@ -20,7 +20,7 @@ pub trait Policy: Send + Sync {
     /// What the numbers of an observation are called: one of
     /// [`ObsSpace::DTYPES`](crate::spaces::ObsSpace::DTYPES).
     fn obs_dtype(&self) -> &'static str {
-        "sparse"
+        crate::spaces::SPARSE
     }
 
     /// Number of pairs of permutations `P`.

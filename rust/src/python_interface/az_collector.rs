@@ -152,7 +152,7 @@ impl PyAzCollector {
                 (table, *report) = collector.collect(env, policy, &config, &work, poll)?;
                 Ok(table)
             })?;
-        PyCollectedData::from_table(py_env.py(), table, Names::AZ)
+        PyCollectedData::from_table(py_env.py(), table, Names::AZ, &*policy.get().policy)
     }
 
     /// The tree that one search of the state that `env` is in grows, and what it answers. Neither

@@ -2,15 +2,19 @@
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use pyo3::IntoPyObjectExt;
 
 use super::columns::{column, columns_of, Floats, Ints, PyCollectedArrays};
+use super::dense;
 use super::derived::{legal_and_chosen, require_rows};
 use super::read;
 use super::run::detached;
 use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
+use crate::nn::Policy;
 use crate::obs::SparseRows;
+use crate::spaces::{Dtype, SPARSE};
 
 /// `N` visited states with `A` actions, episode after episode; the last state of every episode is
 /// included and its action is nominal.
@@ -66,6 +70,10 @@ fn table<T: numpy::Element>(
     Ok(values.into_pyarray(py).reshape([rows, columns])?.unbind())
 }
 
+fn sparse_space(py: Python<'_>) -> PyResult<Py<PyTuple>> {
+    Ok((SPARSE, 0).into_pyobject(py)?.unbind())
+}
+
 fn sparse(obs: &[Vec<i32>]) -> SparseRows {
     let mut rows = SparseRows::default();
     obs.iter().for_each(|row| rows.push(row));
@@ -73,7 +81,17 @@ fn sparse(obs: &[Vec<i32>]) -> SparseRows {
 }
 
 impl PyCollectedData {
-    pub(super) fn from_table(py: Python<'_>, mut of: Table, names: Names) -> PyResult<Self> {
+    /// The rows of `of`, which were played by `policy`.
+    pub(super) fn from_table(
+        py: Python<'_>,
+        mut of: Table,
+        names: Names,
+        policy: &dyn Policy,
+    ) -> PyResult<Self> {
+        let obs_space = match policy.obs_dtype() {
+            SPARSE => sparse_space(py)?,
+            dtype => (dtype, policy.num_features()).into_pyobject(py)?.unbind(),
+        };
         let rows = of.len();
         let additional_data = PyDict::new(py);
         additional_data.set_item(names.advantages, floats(py, of.take::<f32>("advantages")?))?;
@@ -91,6 +109,7 @@ impl PyCollectedData {
             perms: ints(py, of.take::<i64>("twists")?),
             episode_starts: ints(py, of.episode_starts),
             additional_data: additional_data.unbind(),
+            obs_space,
         };
         Ok(Self { columns, is_searched: names.is_searched, is_outdated: false, distinct: None })
     }
@@ -205,6 +224,7 @@ impl PyCollectedData {
             perms: ints(py, perms.into_iter().map(|perm| perm.unwrap_or(-1)).collect()),
             episode_starts: ints(py, vec![0, rows as i64]),
             additional_data: PyDict::new(py).unbind(),
+            obs_space: sparse_space(py)?,
         };
         require_rows("logits", columns.logits.bind(py).shape()[0], rows)?;
         for (name, column) in [("values", &columns.values), ("rewards", &columns.rewards)] {
@@ -247,7 +267,7 @@ impl PyCollectedData {
         Ok(arrays)
     }
 
-    /// int32 [K], active features of all rows.
+    /// int32 [K], active features of all rows; words where observations are dense.
     #[getter]
     fn indices(&self, py: Python<'_>) -> Py<PyArray1<i32>> {
         self.columns.indices.clone_ref(py)
@@ -291,19 +311,35 @@ impl PyCollectedData {
         Ok(())
     }
 
-    /// The observations as a list of index lists.
+    /// The observations as a list of index lists, or of lists of `F` numbers where they are dense.
     #[getter]
-    fn obs(&self, py: Python<'_>) -> PyResult<Vec<Vec<i32>>> {
+    fn obs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = self.sparse_rows(py)?;
-        Ok((0..rows.len()).map(|row| rows.row(row).to_vec()).collect())
+        let lists = (0..rows.len()).map(|row| rows.row(row));
+        let (dtype, num_features): (String, usize) = self.columns.obs_space.bind(py).extract()?;
+        match Dtype::of(&dtype) {
+            None => lists.map(<[i32]>::to_vec).collect::<Vec<_>>().into_bound_py_any(py),
+            Some(dtype) => {
+                let shape = [num_features];
+                let numbers =
+                    |words| dense::array(py, words, dtype, &shape)?.call_method0("tolist");
+                Ok(PyList::new(py, lists.map(numbers).collect::<PyResult<Vec<_>>>()?)?.into_any())
+            }
+        }
     }
 
     #[setter]
-    fn set_obs(&mut self, py: Python<'_>, #[pyo3(from_py_with = read::obs)] obs: Vec<Vec<i32>>) {
+    fn set_obs(
+        &mut self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = read::obs)] obs: Vec<Vec<i32>>,
+    ) -> PyResult<()> {
         let (indices, offsets) = sparse(&obs).into_parts();
         self.columns.indices = indices.into_pyarray(py).unbind();
         self.columns.offsets = ints(py, offsets);
+        self.columns.obs_space = sparse_space(py)?;
         self.distinct = None;
+        Ok(())
     }
 
     /// int64 [U], the first row of each distinct (observation, permutation).

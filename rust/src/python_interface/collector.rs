@@ -85,7 +85,7 @@ impl PyPpoCollector {
             self.run.collect(py_env, policy, iteration, |kept, env, policy, iteration, poll| {
                 kept.collect(env, policy, &config, &config.work(seed, iteration), poll)
             })?;
-        PyCollectedData::from_table(py_env.py(), table, Names::PPO)
+        PyCollectedData::from_table(py_env.py(), table, Names::PPO, &*policy.get().policy)
     }
 }
 

@@ -5,7 +5,7 @@ use numpy::{
     dtype, Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::error::wrong_type;
 use crate::error::Error;
@@ -50,7 +50,8 @@ macro_rules! columns {
 }
 
 columns! {
-    /// int32 [K], active features of all rows.
+    /// int32 [K], active features of all rows; where observations are dense, their words: W a row,
+    /// which `indices.view(obs_space[0])` makes numbers again.
     indices: Py<PyArray1<i32>>,
     /// int64 [N + 1], where each row's features begin.
     offsets: Ints,
@@ -74,11 +75,17 @@ columns! {
     /// float32 [N] each: "advs" (advantages) and the returns, "rets" of `PPOCollector` and
     /// "remaining_values" of `AZCollector`.
     additional_data: Py<PyDict>,
+    /// What observations are made of: "float32" or "uint8" and their F numbers, or ("sparse", 0).
+    obs_space: Py<PyTuple>,
 }
 
 impl PyCollectedArrays {
     /// The rows of both, those of `other` last.
     pub(super) fn followed_by(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        let (ours, theirs) = (self.obs_space.bind(py), other.obs_space.bind(py));
+        if !ours.eq(theirs)? {
+            return Err(Error::invalid("obs_space", ours.to_string(), theirs).into());
+        }
         let additional_data = self.additional_data.bind(py).copy()?;
         for (name, values) in other.additional_data.bind(py) {
             let values = match additional_data.get_item(&name)? {
@@ -108,6 +115,7 @@ impl PyCollectedArrays {
             perms: joined_arrays(py, &self.perms, &other.perms)?,
             episode_starts: starts(&self.episode_starts, &other.episode_starts, num_rows)?,
             additional_data: additional_data.unbind(),
+            obs_space: self.obs_space.clone_ref(py),
         })
     }
 }

@@ -3,8 +3,10 @@
 
 use std::fmt::Display;
 
+use super::dense;
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
+use crate::spaces::ObsSpace;
 
 const MOST_ACTIONS: usize = 1 << 24;
 
@@ -13,30 +15,29 @@ pub struct Described {
     /// Name of the environment, for messages.
     pub class: String,
     pub num_actions: usize,
-    pub obs_shape: Vec<usize>,
+    pub space: ObsSpace,
     pub num_features: i64,
     pub twists: Twists,
 }
 
 impl Described {
     /// Action permutations need not be bijective, since real environments have some that are not.
-    pub fn new(
-        class: String,
-        num_actions: usize,
-        obs_shape: Vec<usize>,
-        twists: Twists,
-    ) -> Result<Self> {
+    pub fn new(class: String, num_actions: usize, space: ObsSpace, twists: Twists) -> Result<Self> {
         let name = |method: &str| format!("{method}() of {class}");
         if !(1..=MOST_ACTIONS).contains(&num_actions) {
             let expected = format!("an integer in 1..={MOST_ACTIONS}");
             return Err(Error::invalid(name("num_actions"), expected, num_actions));
         }
-        let product = obs_shape.iter().try_fold(1usize, |product, &side| {
+        let product = space.shape().iter().try_fold(1usize, |product, &side| {
             product.checked_mul(side).filter(|product| (1..=i32::MAX as usize).contains(product))
         });
-        let Some(num_features) = product.filter(|_| !obs_shape.is_empty()) else {
+        let Some(num_features) = product.filter(|_| !space.shape().is_empty()) else {
             let expected = "positive integers whose product is below 2^31";
-            return Err(Error::invalid(name("obs_shape"), expected, format!("{obs_shape:?}")));
+            return Err(Error::invalid(
+                name("obs_shape"),
+                expected,
+                format!("{:?}", space.shape()),
+            ));
         };
         let (obs_perms, act_perms) = &twists;
         if obs_perms.len() != act_perms.len() {
@@ -52,7 +53,7 @@ impl Described {
                 return Err(Error::invalid(name("twists"), expected, format!("{perm:?}")));
             }
         }
-        Ok(Self { num_actions, num_features: num_features as i64, obs_shape, twists, class })
+        Ok(Self { num_actions, num_features: num_features as i64, space, twists, class })
     }
 
     /// `method` of this environment, as messages call it.
@@ -68,6 +69,16 @@ impl Described {
         }
         let expected = format!("indices in 0..{}", self.num_features);
         Err(Error::invalid(self.name(method), expected, index))
+    }
+
+    /// The words of an observation that another library told.
+    pub fn check_row(&self, method: &str, words: &[i32]) -> Result<()> {
+        match self.space {
+            ObsSpace::Sparse { .. } => {
+                words.iter().try_for_each(|&index| self.feature(method, index.into()).map(drop))
+            }
+            ObsSpace::Dense { .. } => dense::check(self, method, words),
+        }
     }
 
     /// A finite reward.

@@ -31,14 +31,17 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCapsule, PyDict};
+use pyo3::IntoPyObjectExt;
 
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
+use super::dense;
 use super::pyenv::PythonEnv;
 use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
 use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// An environment implemented in Rust; extend it to show your own.
 #[pyclass(subclass, module = "twisterl.twisterl.env")]
@@ -182,13 +185,23 @@ impl PyBaseEnv {
         Ok(Self::status(slf)?.reward)
     }
 
-    /// The active features, a list of integers in `0..F`.
-    fn observe(slf: &Bound<'_, Self>) -> PyResult<Vec<i32>> {
-        Self::with(slf, |env| {
-            let mut indices = Vec::new();
-            env.try_observe(&mut indices)?;
-            Ok(indices)
-        })
+    /// What observations are made of: "sparse", "float32" or "uint8".
+    fn obs_dtype(slf: &Bound<'_, Self>) -> PyResult<&'static str> {
+        Self::with(slf, |env| Ok(env.obs_space().dtype()))
+    }
+
+    /// The active features, a list of integers in `0..F`; where observations are dense, an array of
+    /// `obs_shape()` and `obs_dtype()`.
+    fn observe<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (space, words) = Self::with(slf, |env| {
+            let mut words = Vec::new();
+            env.try_observe(&mut words)?;
+            Ok((env.obs_space(), words))
+        })?;
+        match space {
+            ObsSpace::Sparse { .. } => words.into_bound_py_any(slf.py()),
+            ObsSpace::Dense { shape, dtype } => dense::array(slf.py(), &words, dtype, &shape),
+        }
     }
 
     /// Pairs of permutations `(obs_perms, act_perms)` that leave the problem as it is.

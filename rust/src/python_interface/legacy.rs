@@ -22,6 +22,7 @@ use super::memory_map::MemoryMap;
 use super::python_object::sizes;
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
+use crate::spaces::ObsSpace;
 
 /// Words of a vtable: drop, size, align, 18 methods.
 const NUM_WORDS: usize = 21;
@@ -221,7 +222,8 @@ impl Candidate {
         let Self { raw, methods, num_actions, obs_shape, .. } = self;
         // SAFETY: as in `at`.
         let twists = unsafe { twists(&methods, raw) };
-        let described = Arc::new(Described::new(class, num_actions, obs_shape, twists)?);
+        let space = ObsSpace::Sparse { shape: obs_shape };
+        let described = Arc::new(Described::new(class, num_actions, space, twists)?);
         // SAFETY: as in `at`; the copy is ours.
         let copy = unsafe { (methods.clone_box)(raw.data) };
         Ok(LegacyEnv { data: copy.data, methods, described })
@@ -313,7 +315,7 @@ impl Env for LegacyEnv {
         self.described.class.clone()
     }
     fn obs_shape(&self) -> Vec<usize> {
-        self.described.obs_shape.clone()
+        self.described.space.shape().to_vec()
     }
     fn twists(&self) -> Twists {
         self.described.twists.clone()

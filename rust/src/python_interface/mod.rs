@@ -9,6 +9,7 @@ pub mod capsule;
 mod collected;
 pub mod collector;
 mod columns;
+mod dense;
 mod derived;
 mod described;
 pub mod env;

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// An environment that is a Python object.
 pub struct PythonEnv {
@@ -149,7 +150,10 @@ impl Env for PythonEnv {
         self.kind.described.class.clone()
     }
     fn obs_shape(&self) -> Vec<usize> {
-        self.kind.described.obs_shape.clone()
+        self.kind.described.space.shape().to_vec()
+    }
+    fn obs_space(&self) -> ObsSpace {
+        self.kind.described.space.clone()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.difficulty = difficulty;

@@ -7,6 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::dense;
 use super::error::wrong_type;
 use super::pyenv::{self, PythonEnv};
 use super::python_object::{self as object, has_method, Kind, OwnObject};
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// What the batched form is told a lane does; the numbers are part of the protocol.
 const RESET: i8 = 0;
@@ -200,23 +202,7 @@ impl Batch {
             let expected = "a tuple (indices, offsets, masks, rewards, finals, successes)";
             return Err(wrong_type(&format!("advance() of {}", self.class), expected, results));
         };
-        let indices = self.numbers::<i32, i64, i64>("indices", indices)?;
-        let offsets = self.numbers::<i32, i64, i64>("offsets", offsets)?;
-        self.check_len("offsets", offsets.len(), count + 1)?;
-        let ends = (offsets.first() == Some(&0), offsets.last() == Some(&(indices.len() as i64)));
-        if ends != (true, true) || offsets.windows(2).any(|pair| pair[0] > pair[1]) {
-            let expected = format!("rising from 0 to {}", indices.len());
-            let name = self.name("offsets");
-            return Err(Error::invalid(name, expected, format!("{offsets:?}")).into());
-        }
-        for row in offsets.windows(2) {
-            views.rows.push_with(|out| -> PyResult<()> {
-                for &index in &indices[row[0] as usize..row[1] as usize] {
-                    out.push(self.kind.described.feature("advance", index)?);
-                }
-                Ok(())
-            })?;
-        }
+        self.read_rows(indices, offsets, count, views)?;
         views.masks.extend(self.flags("masks", masks, count * self.kind.described.num_actions)?);
         let rewards = self.numbers::<f32, f64, f64>("rewards", rewards)?;
         self.check_len("rewards", rewards.len(), count)?;
@@ -233,6 +219,38 @@ impl Batch {
                 success: successes[i],
                 truncated: truncated[i],
             });
+        }
+        Ok(())
+    }
+
+    /// Observations: indices and where each row of them begins, or an array and None.
+    fn read_rows(
+        &self,
+        indices: &Bound<'_, PyAny>,
+        offsets: &Bound<'_, PyAny>,
+        count: usize,
+        views: &mut Views,
+    ) -> PyResult<()> {
+        let described = &self.kind.described;
+        if let ObsSpace::Dense { dtype, .. } = described.space {
+            return dense::read_rows(described, "advance", dtype, count, indices, &mut views.rows);
+        }
+        let indices = self.numbers::<i32, i64, i64>("indices", indices)?;
+        let offsets = self.numbers::<i32, i64, i64>("offsets", offsets)?;
+        self.check_len("offsets", offsets.len(), count + 1)?;
+        let ends = (offsets.first() == Some(&0), offsets.last() == Some(&(indices.len() as i64)));
+        if ends != (true, true) || offsets.windows(2).any(|pair| pair[0] > pair[1]) {
+            let expected = format!("rising from 0 to {}", indices.len());
+            let name = self.name("offsets");
+            return Err(Error::invalid(name, expected, format!("{offsets:?}")).into());
+        }
+        for row in offsets.windows(2) {
+            views.rows.push_with(|out| -> PyResult<()> {
+                for &index in &indices[row[0] as usize..row[1] as usize] {
+                    out.push(self.kind.described.feature("advance", index)?);
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -9,10 +9,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use super::args::{count, integers};
+use super::dense;
 use super::described::Described;
 use super::error::wrong_type;
 use crate::error::Error;
 use crate::rl::env::{Status, Twists};
+use crate::spaces::ObsSpace;
 
 /// The methods that every Python environment has.
 pub const REQUIRED: [&str; 11] = [
@@ -59,6 +61,7 @@ impl Kind {
         let num_actions = env.call_method0("num_actions")?;
         let num_actions = count(&name("num_actions"), &num_actions, 1..=u32::MAX)?;
         let obs_shape = sizes(&name("obs_shape"), &env.call_method0("obs_shape")?)?;
+        let space = space(&name("obs_dtype"), env, obs_shape)?;
         let twists = twists(&name("twists"), env)?;
         let has = |method: &str| has_method(env, method);
         let inverse_actions = match has("inverse_actions") {
@@ -74,7 +77,7 @@ impl Kind {
             has_reset_uniform: has("reset_uniform"),
             has_check_solvable: has("check_solvable"),
             has_vectorize: has("vectorize"),
-            described: Described::new(class, num_actions, obs_shape, twists)?,
+            described: Described::new(class, num_actions, space, twists)?,
         })
     }
 }
@@ -143,6 +146,22 @@ fn twists(name: &str, env: &Bound<'_, PyAny>) -> PyResult<Twists> {
     Ok((rows(&obs_perms)?, rows(&act_perms)?))
 }
 
+/// The observations: sparse unless `obs_dtype()` says otherwise.
+fn space(name: &str, env: &Bound<'_, PyAny>, shape: Vec<usize>) -> PyResult<ObsSpace> {
+    if !has_method(env, "obs_dtype") {
+        return Ok(ObsSpace::Sparse { shape });
+    }
+    let dtype = env.call_method0("obs_dtype")?;
+    let known = dtype.extract::<String>().ok().and_then(|dtype| ObsSpace::of(shape, &dtype));
+    known.ok_or_else(|| {
+        let expected = ObsSpace::DTYPES.map(|dtype| format!("\"{dtype}\"")).join(", ");
+        match dtype.repr() {
+            Ok(got) => Error::invalid(name, format!("one of {expected}"), got).into(),
+            Err(raised) => raised,
+        }
+    })
+}
+
 /// What undoes each action, or None.
 fn inverse_actions(name: &str, env: &Bound<'_, PyAny>) -> PyResult<Option<Vec<usize>>> {
     let actions = env.call_method0("inverse_actions")?;
@@ -173,9 +192,13 @@ fn as_list<'py>(
     PyList::new(value.py(), items.collect::<PyResult<Vec<_>>>()?)
 }
 
-/// Appends the active features of `env` to `indices`.
+/// Appends the words of the observation of `env` to `indices`.
 pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, indices: &mut Vec<i32>) -> PyResult<()> {
     let method = intern!(env.py(), "observe");
+    if let ObsSpace::Dense { dtype, .. } = kind.described.space {
+        let value = env.call_method0(method)?;
+        return dense::read(&kind.described, "observe", dtype, &value, indices);
+    }
     let features = as_list(kind, method, "a list of integers", env.call_method0(method)?)?;
     for feature in features {
         let index: i64 = feature.extract().map_err(|_| {

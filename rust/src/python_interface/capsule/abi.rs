@@ -133,4 +133,10 @@ pub struct EnvTable {
     pub inverse_actions: Option<unsafe extern "C" fn(Ctx, *mut u64, usize, *mut u8) -> Code>,
     /// To a solved state, from which random walks begin.
     pub reset_goal: Option<unsafe extern "C" fn(Ctx) -> Code>,
+    /// What observations are made of, by its place in [`ObsSpace::DTYPES`]: 0 sparse, as where this
+    /// function is absent, 1 float32, 2 uint8. The words of dense ones stand where active features
+    /// do, see [`spaces`](crate::spaces).
+    ///
+    /// [`ObsSpace::DTYPES`]: crate::spaces::ObsSpace::DTYPES
+    pub obs_dtype: Option<unsafe extern "C" fn(Ctx, *mut u32) -> Code>,
 }

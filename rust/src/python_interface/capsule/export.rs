@@ -11,6 +11,7 @@ use super::handle::{action, advance, masks, status, with, write, Handle};
 use crate::error::{caught, Error};
 use crate::rl::env::Env;
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// Makes an `unsafe extern "C" fn(ctx, ...) -> Code` whose body sees the handle.
 ///
@@ -183,6 +184,11 @@ fn table(env: Box<dyn Env>) -> EnvTable {
         reset_goal: entry!(|handle| {
             handle.has_row = false;
             handle.env.try_reset_goal(&mut handle.rng).map(|()| OK)
+        }),
+        obs_dtype: entry!(|handle, out: *mut u32| {
+            let dtype = handle.env.obs_space().dtype();
+            *out = ObsSpace::DTYPES.iter().take_while(|&&known| known != dtype).count() as u32;
+            Ok(OK)
         }),
     }
 }

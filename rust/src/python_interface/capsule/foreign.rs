@@ -11,6 +11,7 @@ use super::abi::*;
 use crate::error::{Error, Result};
 use crate::python_interface::described::Described;
 use crate::rl::env::Status;
+use crate::spaces::ObsSpace;
 
 /// A failure told by an environment of another library.
 #[derive(Clone, Debug)]
@@ -131,7 +132,16 @@ impl Foreign {
         self.check(call!(self, twists, obs, obs_len, act, act_len))?;
         let twists = (rows(&obs_perms, sizes.num_features), rows(&act_perms, sizes.num_actions));
         let shape = shape.into_iter().map(|side| side as usize).collect();
-        Described::new(class, sizes.num_actions as usize, shape, twists)
+        let mut dtype = 0;
+        if self.table.obs_dtype.is_some() {
+            self.check(call!(self, obs_dtype, &mut dtype))?;
+        }
+        let name = ObsSpace::DTYPES.get(dtype as usize).copied().unwrap_or_default();
+        let space = ObsSpace::of(shape, name).ok_or_else(|| {
+            let expected = format!("below {}", ObsSpace::DTYPES.len());
+            Error::invalid(format!("obs_dtype of {class}"), expected, dtype)
+        })?;
+        Described::new(class, sizes.num_actions as usize, space, twists)
     }
 
     /// Makes a move of this context; `batch_move.ctx` is not looked at.
@@ -170,7 +180,7 @@ impl Foreign {
                 }
             }
         }
-        check_features(described, &indices[first..])
+        described.check_row("observe", &indices[first..])
     }
 
     pub(super) fn masks(&self, masks: &mut [bool]) -> Result<()> {
@@ -234,10 +244,6 @@ impl Drop for Foreign {
 fn rows(flat: &[u64], width: u64) -> Vec<Vec<usize>> {
     let row = |row: &[u64]| row.iter().map(|&entry| entry as usize).collect();
     flat.chunks(width.max(1) as usize).map(row).collect()
-}
-
-pub(super) fn check_features(described: &Described, indices: &[i32]) -> Result<()> {
-    indices.iter().try_for_each(|&index| described.feature("observe", index.into()).map(drop))
 }
 
 pub(super) fn status_of(described: &Described, status: &EpisodeStatus) -> Result<Status> {

@@ -16,6 +16,7 @@ use crate::python_interface::described::Described;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// An environment of another library.
 pub struct CapsuleEnv {
@@ -111,7 +112,10 @@ impl Env for CapsuleEnv {
         self.always_ends
     }
     fn obs_shape(&self) -> Vec<usize> {
-        self.described.obs_shape.clone()
+        self.described.space.shape().to_vec()
+    }
+    fn obs_space(&self) -> ObsSpace {
+        self.described.space.clone()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.difficulty = difficulty;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::abi::*;
-use super::foreign::{check_features, status_of, Foreign};
+use super::foreign::{status_of, Foreign};
 use super::import::CapsuleEnv;
 use crate::error::{Error, Result};
 use crate::python_interface::described::Described;
@@ -133,7 +133,7 @@ impl ForeignLanes {
         for i in 0..count {
             let end = self.ends[i].clamp(start, self.indices.len());
             let row = &self.indices[start..end];
-            check_features(&self.described, row)?;
+            self.described.check_row("observe", row)?;
             views.rows.push(row);
             views.status.push(status_of(&self.described, &self.status[i])?);
             start = end;

@@ -1,0 +1,166 @@
+//! Dense observations between numpy and the words of a row.
+
+use numpy::{
+    IntoPyArray, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use super::described::Described;
+use super::error::wrong_type;
+use crate::error::{Error, Result};
+use crate::obs::SparseRows;
+use crate::spaces::{push_bytes, push_floats, Dtype, ObsSpace};
+
+/// Appends the observation `value`, which `method` returned, to `words`: an array of the shape of the
+/// space or flat.
+///
+/// # Errors
+/// TypeError for what is no array of such numbers, ValueError if they are not as many or not finite.
+pub(super) fn read(
+    described: &Described,
+    method: &str,
+    dtype: Dtype,
+    value: &Bound<'_, PyAny>,
+    words: &mut Vec<i32>,
+) -> PyResult<()> {
+    let shape = described.space.shape();
+    let numbers = Numbers::of(described, method, dtype, value, "")?;
+    let got = numbers.shape();
+    if got != shape && *got != [described.space.num_features()] {
+        let expected = format!("an array {shape:?}");
+        return Err(Error::invalid(described.name(method), expected, format!("{got:?}")).into());
+    }
+    numbers.push(words);
+    Ok(())
+}
+
+/// Appends `count` observations, the rows of the array `value`; errors as in [`read`].
+pub(super) fn read_rows(
+    described: &Described,
+    method: &str,
+    dtype: Dtype,
+    count: usize,
+    value: &Bound<'_, PyAny>,
+    rows: &mut SparseRows,
+) -> PyResult<()> {
+    let features = described.space.num_features();
+    let numbers = Numbers::of(described, method, dtype, value, "observations of ")?;
+    let got = numbers.shape();
+    if got.first() != Some(&count) || got.iter().product::<usize>() != count * features {
+        let name = format!("observations of {}", described.name(method));
+        let expected = format!("an array [{count}, {features}]");
+        return Err(Error::invalid(name, expected, format!("{got:?}")).into());
+    }
+    match numbers {
+        Numbers::Floats(floats) => floats
+            .as_slice()?
+            .chunks_exact(features)
+            .for_each(|row| rows.push_with(|words| push_floats(words, row))),
+        Numbers::Bytes(bytes) => bytes
+            .as_slice()?
+            .chunks_exact(features)
+            .for_each(|row| rows.push_with(|words| push_bytes(words, row))),
+    }
+    Ok(())
+}
+
+/// The numbers in `words` as an array of `shape`.
+pub(super) fn array<'py>(
+    py: Python<'py>,
+    words: &[i32],
+    dtype: Dtype,
+    shape: &[usize],
+) -> PyResult<Bound<'py, PyAny>> {
+    let count = shape.iter().product();
+    Ok(match dtype {
+        Dtype::Float32 => {
+            let floats: Vec<f32> = words.iter().map(|&word| f32::from_bits(word as u32)).collect();
+            floats.into_pyarray(py).reshape(shape)?.into_any()
+        }
+        Dtype::Uint8 => {
+            let bytes = words.iter().flat_map(|word| word.to_le_bytes()).take(count);
+            bytes.collect::<Vec<u8>>().into_pyarray(py).reshape(shape)?.into_any()
+        }
+    })
+}
+
+/// The words of a dense observation in a row that is told as `words`.
+pub(super) fn check(described: &Described, method: &str, words: &[i32]) -> Result<()> {
+    let ObsSpace::Dense { dtype, .. } = described.space else { return Ok(()) };
+    let expected = dtype.num_words(described.space.num_features());
+    if words.len() != expected {
+        let expected = format!("{expected} words of {}", dtype.name());
+        return Err(Error::invalid(described.name(method), expected, words.len()));
+    }
+    let is_finite = |&word: &i32| f32::from_bits(word as u32).is_finite();
+    if dtype == Dtype::Float32 && !words.iter().all(is_finite) {
+        return Err(Error::invalid(described.name(method), "finite numbers", "others"));
+    }
+    Ok(())
+}
+
+/// A C-contiguous array of the numbers of a space.
+enum Numbers<'py> {
+    Floats(PyReadonlyArrayDyn<'py, f32>),
+    Bytes(PyReadonlyArrayDyn<'py, u8>),
+}
+
+impl<'py> Numbers<'py> {
+    fn of(
+        described: &Described,
+        method: &str,
+        dtype: Dtype,
+        value: &Bound<'py, PyAny>,
+        part: &str,
+    ) -> PyResult<Self> {
+        let name = || format!("{part}{}", described.name(method));
+        let expected = format!("an array of {}", dtype.name());
+        let refused = || match value.cast::<PyUntypedArray>() {
+            Ok(array) => {
+                let got = array.dtype();
+                PyTypeError::new_err(format!("{}: expected {expected}, got {got}", name()))
+            }
+            Err(_) => wrong_type(&name(), &expected, value),
+        };
+        let numpy = value.py().import("numpy")?;
+        match dtype {
+            Dtype::Float32 => {
+                let floats = match value.extract::<PyReadonlyArrayDyn<'py, f32>>() {
+                    Ok(floats) if floats.is_c_contiguous() => floats,
+                    // Lists of numbers, other kinds of numbers, views.
+                    _ => numpy
+                        .call_method1("ascontiguousarray", (value, "float32"))
+                        .and_then(|array| Ok(array.extract()?))
+                        .map_err(|_| refused())?,
+                };
+                if !floats.as_slice()?.iter().all(|number| number.is_finite()) {
+                    return Err(Error::invalid(name(), "finite numbers", "others").into());
+                }
+                Ok(Self::Floats(floats))
+            }
+            Dtype::Uint8 => {
+                // Other kinds of numbers would lose what is no byte.
+                let bytes: PyReadonlyArrayDyn<'py, u8> = value.extract().map_err(|_| refused())?;
+                if bytes.is_c_contiguous() {
+                    return Ok(Self::Bytes(bytes));
+                }
+                Ok(Self::Bytes(numpy.call_method1("ascontiguousarray", (value,))?.extract()?))
+            }
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Floats(floats) => floats.shape(),
+            Self::Bytes(bytes) => bytes.shape(),
+        }
+    }
+
+    fn push(&self, words: &mut Vec<i32>) {
+        match self {
+            Self::Floats(floats) => push_floats(words, floats.as_slice().unwrap_or_default()),
+            Self::Bytes(bytes) => push_bytes(words, bytes.as_slice().unwrap_or_default()),
+        }
+    }
+}
