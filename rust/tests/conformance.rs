@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
+use twisterl::spaces::{push_bytes, push_floats, Dtype, ObsSpace};
 use twisterl::testing::players::{check_players, Beginning};
 use twisterl::Result;
 
@@ -104,9 +105,10 @@ impl Env for Ring {
     }
 }
 
-/// A [`Ring`] whose resets draw from the stream that they are given, and begin its own generator.
+/// A [`Ring`] whose resets draw from the stream that they are given, and begin its own generator; seen
+/// as numbers where there is a type for them.
 #[derive(Clone)]
-struct Seeded(Ring);
+struct Seeded(Ring, Option<Dtype>);
 
 impl Env for Seeded {
     as_any!();
@@ -145,6 +147,30 @@ impl Env for Seeded {
     fn observe(&self) -> Vec<usize> {
         self.0.observe()
     }
+    fn obs_space(&self) -> ObsSpace {
+        let shape = self.obs_shape();
+        match self.1 {
+            None => ObsSpace::Sparse { shape },
+            Some(dtype) => ObsSpace::Dense { shape, dtype },
+        }
+    }
+    fn try_observe(&self, words: &mut Vec<i32>) -> Result<()> {
+        let active = self.observe();
+        let is_active = |feature: usize| active.contains(&feature);
+        let features = 0..self.obs_shape()[0];
+        match self.1 {
+            None => words.extend(active.iter().map(|&feature| feature as i32)),
+            Some(Dtype::Float32) => {
+                let number = |feature| if is_active(feature) { 0.5 } else { -0.25 };
+                push_floats(words, &features.map(number).collect::<Vec<f32>>());
+            }
+            Some(Dtype::Uint8) => {
+                let number = |feature| if is_active(feature) { 200 } else { 7 };
+                push_bytes(words, &features.map(number).collect::<Vec<u8>>());
+            }
+        }
+        Ok(())
+    }
 }
 
 const STATES: [i64; 4] = [1, 4, 5, 0];
@@ -180,7 +206,11 @@ fn one_of_a_crate_that_knows_no_streams() {
 fn random_steps_and_stateful_observations() {
     let states = STATES.map(|cell| vec![cell]);
     for (slips, mirrors) in [(false, false), (true, false), (false, true), (true, true)] {
-        check_players(&Seeded(Ring::new(slips, mirrors)), &states, Beginning::Drawn)
-            .unwrap_or_else(|error| panic!("slips {slips}, mirrors {mirrors}: {error}"));
+        for dtype in [None, Some(Dtype::Float32), Some(Dtype::Uint8)] {
+            check_players(&Seeded(Ring::new(slips, mirrors), dtype), &states, Beginning::Drawn)
+                .unwrap_or_else(|error| {
+                    panic!("slips {slips}, mirrors {mirrors}, {dtype:?}: {error}")
+                });
+        }
     }
 }

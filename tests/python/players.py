@@ -9,7 +9,7 @@ import contextlib
 import itertools
 
 import numpy as np
-from ring import CELLS, MIRRORED, SLIPPED, Ring
+from ring import CELLS, MIRRORED, SLIPPED, DenseRing, Ring
 from small_policy import collector, small_policy
 from twisterl import twisterl
 
@@ -101,6 +101,26 @@ class RingReplay:
         env = self.env
         env.is_seen = True
         return env.features(), env.masks(), env.value(), env.is_final(), env.success()
+
+
+class DenseRingReplay(RingReplay):
+    """Of a [DenseRing][], whose observations say the same in other numbers."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.told = DenseRing(dtype)
+
+    def begin(self, row):
+        super().begin(np.flatnonzero(row).tolist())
+
+    def play(self, action, row=()):
+        super().play(action, np.flatnonzero(row))
+
+    def seen(self):
+        row, *rest = super().seen()
+        seen = np.zeros(self.told.obs_shape(), self.told.dtype)
+        seen[row] = 255 if self.told.dtype == "uint8" else 1
+        return seen.tolist(), *rest
 
 
 def check_collection(data, replay):

@@ -118,6 +118,26 @@ class BatchedRing(Ring):
         return RingBatch(self, num_lanes)
 
 
+class DenseRing(Ring):
+    """A ring that is seen as an array of 0 and 1, or of 0 and 255 where its numbers are bytes."""
+
+    def __init__(self, dtype="float32", **options):
+        self.dtype = dtype
+        super().__init__(**options)
+
+    def obs_dtype(self):
+        return self.dtype
+
+    def features(self):
+        seen = np.zeros(self.obs_shape(), self.dtype)
+        seen[super().features()] = 255 if self.dtype == "uint8" else 1
+        return seen
+
+
+class BatchedDenseRing(DenseRing, BatchedRing):
+    pass
+
+
 class RingBatch:
     """Keeps what it is given, as a batch may: it is told that nothing is shared."""
 
@@ -146,5 +166,10 @@ class RingBatch:
             masks.append(env.masks())
             status.append((env.value(), env.is_final(), env.success()))
         rewards, finals, successes = map(np.array, zip(*status, strict=True))
-        offsets = np.cumsum([0, *map(len, rows)])
-        return np.concatenate(rows), offsets, np.array(masks), rewards, finals, successes
+        rows, offsets = self.joined(rows)
+        return rows, offsets, np.array(masks), rewards, finals, successes
+
+    def joined(self, rows):
+        if isinstance(self.lanes[0], DenseRing):
+            return np.stack(rows), None
+        return np.concatenate(rows), np.cumsum([0, *map(len, rows)])

@@ -1,5 +1,7 @@
 """Policies with random weights, for tests of what is played rather than how well."""
 
+import json
+
 import numpy as np
 from twisterl import twisterl
 
@@ -9,11 +11,24 @@ _nn = twisterl.nn
 def small_policy(env, seed=0, width=8):
     """A policy for ``env`` that sees its twists."""
     num_features, num_actions = int(np.prod(env.obs_shape())), env.num_actions()
+    obs_dtype = getattr(env, "obs_dtype", lambda: "sparse")()
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
         return rng.normal(scale=0.3, size=shape).astype(np.float32)
 
+    if obs_dtype != "sparse":
+        layers = {"first": (num_features, width), "a": (width, num_actions), "v": (width, 1)}
+        first, action, value = (
+            {"block": "linear", "name": name, "inputs": inputs, "out": out}
+            for name, (inputs, out) in layers.items()
+        )
+        read = {"block": "dense", "features": num_features, "dtype": obs_dtype}
+        spec = {"encoder": [read, first, {"block": "relu"}], "action": [action], "value": [value]}
+        tensors = {}
+        for name, (inputs, out) in layers.items():
+            tensors |= {f"{name}.weight": normal(out, inputs), f"{name}.bias": normal(out)}
+        return _nn.Policy.from_spec(json.dumps(spec), tensors, *env.twists())
     return _nn.Policy(
         _nn.EmbeddingBag(normal(num_features, width), normal(width), True, [num_features], 0),
         _nn.Sequential([]),

@@ -8,8 +8,8 @@ import random
 
 import numpy as np
 import pytest
-from players import BoardReplay, RingReplay, check_players
-from ring import BatchedRing, Ring
+from players import BoardReplay, DenseRingReplay, RingReplay, check_players
+from ring import BatchedDenseRing, BatchedRing, DenseRing, Ring
 from small_policy import collector, small_policy
 from twisterl import twisterl
 from twisterl.envs import PyEnv
@@ -34,9 +34,30 @@ KINDS = {
     "capsule of python": (lambda other: other.env.PyEnv(Ring()), RingReplay),
     "capsule of python, both": (lambda other: other.env.PyEnv(Ring(**CHANCE)), RingReplay),
     "capsule of batched": (lambda other: other.env.PyEnv(BatchedRing()), RingReplay),
+    "dense": (lambda other: PyEnv(DenseRing()), lambda: DenseRingReplay("float32")),
+    "dense, bytes, both": (
+        lambda other: PyEnv(DenseRing("uint8", **CHANCE)),
+        lambda: DenseRingReplay("uint8"),
+    ),
+    "dense, batched": (lambda other: PyEnv(BatchedDenseRing()), lambda: DenseRingReplay("float32")),
+    "dense, bytes, batched": (
+        lambda other: PyEnv(BatchedDenseRing("uint8", **CHANCE)),
+        lambda: DenseRingReplay("uint8"),
+    ),
+    "capsule of dense": (
+        lambda other: other.env.PyEnv(DenseRing("uint8")),
+        lambda: DenseRingReplay("uint8"),
+    ),
 }
 # Those that have walks; on a ring longer than an episode is.
-WALKS = {"native": 8, "capsule": 8, "python": 30, "batched": 30, "capsule of python": 30}
+WALKS = {
+    "native": 8,
+    "capsule": 8,
+    "python": 30,
+    "batched": 30,
+    "capsule of python": 30,
+    "dense": 30,
+}
 
 
 @pytest.mark.parametrize("num_cores", [1, 2])
@@ -44,7 +65,8 @@ WALKS = {"native": 8, "capsule": 8, "python": 30, "batched": 30, "capsule of pyt
 def test_what_is_told_is_what_was_played(kind, num_cores, other):
     random.seed(1)
     make, replay = KINDS[kind]
-    check_players(make(other), replay(), replay.STATES, num_cores, WALKS.get(kind))
+    played = replay()
+    check_players(make(other), played, played.STATES, num_cores, WALKS.get(kind))
 
 
 def test_a_start_is_drawn_once():

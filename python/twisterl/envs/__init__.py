@@ -15,7 +15,7 @@ An environment for [PyEnv][] is any class with these methods. ``A`` is the numbe
 ``is_final()``               whether the episode is over
 ``value()``                  reward of being in this state, a finite number
 ``success()``                whether the goal is reached
-``observe()``                the active features: integers in ``0..F``
+``observe()``                the active features: integers in ``0..F``; or all numbers, see below
 ``set_state(state)``         go to ``state``, a list of integers; raise ValueError if it is none
 ``copy()``                   an independent copy
 ===========================  =====================================================================
@@ -23,6 +23,9 @@ An environment for [PyEnv][] is any class with these methods. ``A`` is the numbe
 It may also have these:
 
 ===========================  =====================================================================
+``obs_dtype()``              what ``observe`` returns: "sparse", the default; "float32", an array of
+                             finite numbers; or "uint8", an array of bytes, which a network takes
+                             as shares of 255. Its shape is ``obs_shape()`` or ``[F]``
 ``twists()``                 ``(obs_perms, act_perms)``: lists of ``P`` permutations ``[F]`` and
                              ``[A]`` that leave the problem as it is
 ``track_solution()``         true if ``solution()`` is the answer rather than the actions played
@@ -64,7 +67,8 @@ a worker thread at once:
     Returns numpy arrays ``(indices, offsets, masks, rewards, finals, successes)`` and optionally
     a seventh, ``truncated``: the active features of row ``i`` are
     ``indices[offsets[i]:offsets[i + 1]]``, with ``indices [K]`` and ``offsets [B + 1]`` of
-    int32 or int64; ``masks [B, A]``, ``finals``, ``successes`` and ``truncated`` ``[B]`` of
+    int32 or int64, or, where ``obs_dtype`` says so, the observations ``[B, ..]`` and None;
+    ``masks [B, A]``, ``finals``, ``successes`` and ``truncated`` ``[B]`` of
     bool; ``rewards [B]`` of float32 or float64.
 ``load(lane, env)``
     Puts the state of ``env``, an object of the class that nobody else uses, into ``lane``.

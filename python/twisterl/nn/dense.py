@@ -21,6 +21,8 @@ def numbers(words: torch.Tensor, num_rows: int, obs_dtype: str, num_features: in
     return rows.view(_NUMBERS[obs_dtype])[:, :num_features]
 
 
-def as_floats(x: torch.Tensor) -> torch.Tensor:
-    """Numbers as a network takes them: bytes as shares of 255, others as they are."""
-    return x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x.to(torch.float32)
+def as_floats(x: torch.Tensor, obs_dtype: str) -> torch.Tensor:
+    """Observations as a network takes them: bytes as shares of 255, other numbers as they are."""
+    if not x.is_floating_point():
+        x = x.to(torch.get_default_dtype())
+    return x / 255 if obs_dtype == "uint8" else x

@@ -198,7 +198,7 @@ class BasicPolicy(torch.nn.Module):
             x: [B, *obs_shape], or flattened to [B, F] or [F]; 0 and 1 if observations are sparse.
             perm_indices: int [B], the twist of each row, -1 for none; None draws them.
         """
-        x = as_floats(x.reshape(-1, self.obs_size))
+        x = as_floats(x.reshape(-1, self.obs_size), self.obs_dtype)
         twists = self._twists_of(perm_indices, x.shape[0])
         if twists is not None:
             x = x.gather(1, self._inverse_table[twists])
@@ -231,7 +231,7 @@ class BasicPolicy(torch.nn.Module):
 
     def predict(self, obs: npt.ArrayLike) -> tuple[Floats, Floats]:
         """Action probabilities [A] and value [1] of one dense observation; all actions legal."""
-        x = torch.as_tensor(np.asarray(obs), device=self.device)
+        x = torch.as_tensor(np.asarray(obs), device=self.device).to(torch.float32)
         with torch.no_grad():
             logits, values = self.forward(x.reshape(1, -1))
         return torch.softmax(logits, dim=1)[0].cpu().numpy(), values[0].cpu().numpy()

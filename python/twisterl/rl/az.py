@@ -108,9 +108,7 @@ class AZ(MinibatchDescent):
         return batch.twisted(twists.to(batch.rows.device), num_twists)
 
 
-def _replay(
-    memory: dict[str, torch.Tensor], space: tuple[str, int], num_actions: int
-) -> AZBatch:
+def _replay(memory: dict[str, torch.Tensor], space: tuple[str, int], num_actions: int) -> AZBatch:
     """The saved samples. Torch and the engine rely on what they are, so all of it is looked at."""
     layout = {
         "indices": (torch.int64, []),
@@ -150,9 +148,7 @@ def _are_rows(replay: AZBatch, obs_dtype: str, num_features: int) -> bool:
         return _are_in(replay.indices, num_features)
     width = num_features if obs_dtype == "float32" else -(-num_features // 4)
     words = replay.indices
-    if not (
-        bool((replay.offsets.diff() == width).all()) and _are_in(words + 2**31, 2**32)
-    ):
+    if not (bool((replay.offsets.diff() == width).all()) and _are_in(words + 2**31, 2**32)):
         return False
     return bool(numbers(words, replay.num_rows, obs_dtype, num_features).isfinite().all())
 

@@ -136,6 +136,8 @@ def _policy_arguments(algorithm: Any) -> dict[str, Any]:
             raise ValueError("its twists are not those of the environment")
         arguments["twists"] = False
     if is_ours:
+        # That of the environment: the engine refuses another one.
+        arguments.pop("obs_dtype", None)
         sizes = {key: value for key, value in arguments.items() if key != "twists"}
         with torch.device("meta"):
             again = type(policy)(env.obs_shape(), env.num_actions(), **sizes)

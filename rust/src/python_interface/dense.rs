@@ -12,45 +12,46 @@ use crate::error::{Error, Result};
 use crate::obs::SparseRows;
 use crate::spaces::{push_bytes, push_floats, Dtype, ObsSpace};
 
-/// Appends the observation `value`, which `method` returned, to `words`: an array of the shape of the
-/// space or flat.
+/// Where a value comes from, as messages call it.
+type Source<'a> = &'a dyn Fn() -> String;
+
+/// Appends the observation `value` to `words`: an array of `shape` or flat.
 ///
 /// # Errors
 /// TypeError for what is no array of such numbers, ValueError if they are not as many or not finite.
 pub(super) fn read(
-    described: &Described,
-    method: &str,
-    dtype: Dtype,
+    source: Source<'_>,
+    (dtype, shape): (Dtype, &[usize]),
     value: &Bound<'_, PyAny>,
     words: &mut Vec<i32>,
 ) -> PyResult<()> {
-    let shape = described.space.shape();
-    let numbers = Numbers::of(described, method, dtype, value, "")?;
+    let numbers = Numbers::of(source, dtype, value)?;
     let got = numbers.shape();
-    if got != shape && *got != [described.space.num_features()] {
+    if got != shape && *got != [shape.iter().product::<usize>()] {
         let expected = format!("an array {shape:?}");
-        return Err(Error::invalid(described.name(method), expected, format!("{got:?}")).into());
+        return Err(Error::invalid(source(), expected, format!("{got:?}")).into());
     }
-    numbers.push(words);
+    match numbers {
+        Numbers::Floats(floats) => push_floats(words, floats.as_slice()?),
+        Numbers::Bytes(bytes) => push_bytes(words, bytes.as_slice()?),
+    }
     Ok(())
 }
 
-/// Appends `count` observations, the rows of the array `value`; errors as in [`read`].
+/// Appends the observations `value`, an array `[N, ..]` of `N * features` numbers, and returns `N`;
+/// errors as in [`read`].
 pub(super) fn read_rows(
-    described: &Described,
-    method: &str,
-    dtype: Dtype,
-    count: usize,
+    source: Source<'_>,
+    (dtype, features): (Dtype, usize),
     value: &Bound<'_, PyAny>,
     rows: &mut SparseRows,
-) -> PyResult<()> {
-    let features = described.space.num_features();
-    let numbers = Numbers::of(described, method, dtype, value, "observations of ")?;
+) -> PyResult<usize> {
+    let numbers = Numbers::of(source, dtype, value)?;
     let got = numbers.shape();
-    if got.first() != Some(&count) || got.iter().product::<usize>() != count * features {
-        let name = format!("observations of {}", described.name(method));
-        let expected = format!("an array [{count}, {features}]");
-        return Err(Error::invalid(name, expected, format!("{got:?}")).into());
+    let count = got.first().copied().unwrap_or(0);
+    if got.iter().product::<usize>() != count * features || got.is_empty() {
+        let expected = format!("an array [N, {features}]");
+        return Err(Error::invalid(source(), expected, format!("{got:?}")).into());
     }
     match numbers {
         Numbers::Floats(floats) => floats
@@ -62,7 +63,7 @@ pub(super) fn read_rows(
             .chunks_exact(features)
             .for_each(|row| rows.push_with(|words| push_bytes(words, row))),
     }
-    Ok(())
+    Ok(count)
 }
 
 /// The numbers in `words` as an array of `shape`.
@@ -107,21 +108,14 @@ enum Numbers<'py> {
 }
 
 impl<'py> Numbers<'py> {
-    fn of(
-        described: &Described,
-        method: &str,
-        dtype: Dtype,
-        value: &Bound<'py, PyAny>,
-        part: &str,
-    ) -> PyResult<Self> {
-        let name = || format!("{part}{}", described.name(method));
+    fn of(source: Source<'_>, dtype: Dtype, value: &Bound<'py, PyAny>) -> PyResult<Self> {
         let expected = format!("an array of {}", dtype.name());
         let refused = || match value.cast::<PyUntypedArray>() {
             Ok(array) => {
                 let got = array.dtype();
-                PyTypeError::new_err(format!("{}: expected {expected}, got {got}", name()))
+                PyTypeError::new_err(format!("{}: expected {expected}, got {got}", source()))
             }
-            Err(_) => wrong_type(&name(), &expected, value),
+            Err(_) => wrong_type(&source(), &expected, value),
         };
         let numpy = value.py().import("numpy")?;
         match dtype {
@@ -135,7 +129,7 @@ impl<'py> Numbers<'py> {
                         .map_err(|_| refused())?,
                 };
                 if !floats.as_slice()?.iter().all(|number| number.is_finite()) {
-                    return Err(Error::invalid(name(), "finite numbers", "others").into());
+                    return Err(Error::invalid(source(), "finite numbers", "others").into());
                 }
                 Ok(Self::Floats(floats))
             }
@@ -154,13 +148,6 @@ impl<'py> Numbers<'py> {
         match self {
             Self::Floats(floats) => floats.shape(),
             Self::Bytes(bytes) => bytes.shape(),
-        }
-    }
-
-    fn push(&self, words: &mut Vec<i32>) {
-        match self {
-            Self::Floats(floats) => push_floats(words, floats.as_slice().unwrap_or_default()),
-            Self::Bytes(bytes) => push_bytes(words, bytes.as_slice().unwrap_or_default()),
         }
     }
 }

@@ -10,6 +10,7 @@ use numpy::{
 };
 use pyo3::prelude::*;
 
+use super::dense;
 use super::error::wrong_type;
 use super::read;
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::nn::{
     masked_softmax, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential,
 };
 use crate::obs::SparseRows;
+use crate::spaces::Dtype;
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
@@ -96,9 +98,16 @@ pub struct PyPolicy {
 
 impl PyPolicy {
     /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
-    fn evaluate(&self, obs: &[i32], twist: i32) -> PyResult<(Vec<f32>, f32)> {
+    fn evaluate(&self, obs: &Bound<'_, PyAny>, twist: i32) -> PyResult<(Vec<f32>, f32)> {
         let mut rows = SparseRows::default();
-        rows.push(obs);
+        match Dtype::of(self.policy.obs_dtype()) {
+            None => rows.push(&read::obs::<Vec<i32>>(obs)?),
+            Some(dtype) => {
+                let space = (dtype, &[self.policy.num_features()][..]);
+                let flat = obs.py().import("numpy")?.call_method1("ravel", (obs,))?;
+                rows.push_with(|words| dense::read(&|| "obs".to_owned(), space, &flat, words))?;
+            }
+        }
         let (mut logits, mut value) = (vec![0.0; self.policy.num_actions()], [0.0]);
         let twists = (twist >= 0).then_some([twist]);
         let twists = twists.as_ref().map(|twist| &twist[..]);
@@ -110,6 +119,35 @@ impl PyPolicy {
             &mut value,
         )?;
         Ok((logits, value[0]))
+    }
+
+    /// A batch as Python gives it, see `forward_batch`.
+    fn rows<'py>(
+        &self,
+        indices: &Bound<'py, PyAny>,
+        offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
+    ) -> PyResult<SparseRows> {
+        let wrong = |expected: &str, got: &Bound<'_, PyAny>| wrong_type("offsets", expected, got);
+        match (Dtype::of(self.policy.obs_dtype()), offsets) {
+            (Some(dtype), None) => {
+                let (mut rows, space) =
+                    (SparseRows::default(), (dtype, self.policy.num_features()));
+                dense::read_rows(&|| "indices".to_owned(), space, indices, &mut rows)?;
+                Ok(rows)
+            }
+            (None, Some(offsets)) => {
+                let indices: PyArrayLike1<'py, i32, TypeMustMatch> = indices.extract()?;
+                let parts = (indices.as_array().to_vec(), offsets.as_array().to_vec());
+                SparseRows::from_parts(parts.0, parts.1).ok_or_else(|| {
+                    let expected = "int64 that starts at 0, rises and ends at len(indices)";
+                    wrong(expected, offsets.as_any())
+                })
+            }
+            (Some(_), Some(offsets)) => {
+                Err(wrong("None, since observations are dense", offsets.as_any()))
+            }
+            (None, None) => Err(wrong("int64 [N + 1]", indices.py().None().bind(indices.py()))),
+        }
     }
 
     /// One permutation drawn by Python's `random`, -1 if there is none.
@@ -180,11 +218,11 @@ impl PyPolicy {
     fn predict(
         &self,
         py: Python<'_>,
-        #[pyo3(from_py_with = read::obs)] obs: Vec<i32>,
+        obs: &Bound<'_, PyAny>,
         masks: Vec<bool>,
     ) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
-        let (logits, value) = self.evaluate(&obs, self.draw_twist(py)?)?;
+        let (logits, value) = self.evaluate(obs, self.draw_twist(py)?)?;
         Ok((self.probabilities(&logits, &masks)?, value))
     }
 
@@ -192,11 +230,11 @@ impl PyPolicy {
     fn forward(
         &self,
         py: Python<'_>,
-        #[pyo3(from_py_with = read::obs)] obs: Vec<i32>,
+        obs: &Bound<'_, PyAny>,
         masks: Vec<bool>,
     ) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
-        let (mut logits, value) = self.evaluate(&obs, self.draw_twist(py)?)?;
+        let (mut logits, value) = self.evaluate(obs, self.draw_twist(py)?)?;
         for (logit, legal) in logits.iter_mut().zip(masks) {
             if !legal {
                 *logit = crate::collector::ppo::MASKED_LOGIT;
@@ -206,11 +244,7 @@ impl PyPolicy {
     }
 
     /// Probabilities `[A]` and value from logits and values averaged over all permutations.
-    fn full_predict(
-        &self,
-        #[pyo3(from_py_with = read::obs)] obs: Vec<i32>,
-        masks: Vec<bool>,
-    ) -> PyResult<(Vec<f32>, f32)> {
+    fn full_predict(&self, obs: &Bound<'_, PyAny>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
         let twists = match self.policy.num_twists() as i32 {
             0 => -1..0,
@@ -219,7 +253,7 @@ impl PyPolicy {
         let share = 1.0 / twists.len() as f32;
         let (mut mean, mut mean_value) = (vec![0.0; self.policy.num_actions()], 0.0);
         for twist in twists {
-            let (logits, value) = self.evaluate(&obs, twist)?;
+            let (logits, value) = self.evaluate(obs, twist)?;
             mean.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += share * logit);
             mean_value += share * value;
         }
@@ -228,20 +262,17 @@ impl PyPolicy {
 
     /// Raw logits float32 `[N, A]` and values float32 `[N]` of a batch.
     ///
-    /// `indices` int32 `[K]`, `offsets` int64 `[N + 1]`, `perms` int32 `[N]`, -1 for none.
-    #[pyo3(signature = (indices, offsets, perms=None))]
+    /// `indices` int32 `[K]`, `offsets` int64 `[N + 1]`, `perms` int32 `[N]`, -1 for none. Where
+    /// observations are dense, `indices` are these, `[N, ..]`, and there are no `offsets`.
+    #[pyo3(signature = (indices, offsets=None, perms=None))]
     fn forward_batch<'py>(
         &self,
         py: Python<'py>,
-        indices: PyArrayLike1<'py, i32, TypeMustMatch>,
-        offsets: PyArrayLike1<'py, i64, TypeMustMatch>,
+        indices: &Bound<'py, PyAny>,
+        offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
         perms: Option<PyArrayLike1<'py, i32, TypeMustMatch>>,
     ) -> PyResult<Outputs<'py>> {
-        let parts = (indices.as_array().to_vec(), offsets.as_array().to_vec());
-        let rows = SparseRows::from_parts(parts.0, parts.1).ok_or_else(|| {
-            let expected = "int64 that starts at 0, rises and ends at len(indices)";
-            wrong_type("offsets", expected, offsets.as_any())
-        })?;
+        let rows = self.rows(indices, offsets)?;
         let perms = perms.map(|perms| perms.as_array().to_vec());
         let num_actions = self.policy.num_actions();
         let mut logits = vec![0.0; rows.len() * num_actions];

@@ -233,7 +233,10 @@ impl Batch {
     ) -> PyResult<()> {
         let described = &self.kind.described;
         if let ObsSpace::Dense { dtype, .. } = described.space {
-            return dense::read_rows(described, "advance", dtype, count, indices, &mut views.rows);
+            let (source, space) =
+                (|| self.name("observations"), (dtype, described.num_features as usize));
+            let read = dense::read_rows(&source, space, indices, &mut views.rows)?;
+            return self.check_len("observations", read, count);
         }
         let indices = self.numbers::<i32, i64, i64>("indices", indices)?;
         let offsets = self.numbers::<i32, i64, i64>("offsets", offsets)?;

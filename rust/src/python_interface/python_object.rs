@@ -195,9 +195,9 @@ fn as_list<'py>(
 /// Appends the words of the observation of `env` to `indices`.
 pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, indices: &mut Vec<i32>) -> PyResult<()> {
     let method = intern!(env.py(), "observe");
-    if let ObsSpace::Dense { dtype, .. } = kind.described.space {
+    if let ObsSpace::Dense { dtype, shape } = &kind.described.space {
         let value = env.call_method0(method)?;
-        return dense::read(&kind.described, "observe", dtype, &value, indices);
+        return dense::read(&|| kind.described.name(method), (*dtype, shape), &value, indices);
     }
     let features = as_list(kind, method, "a list of integers", env.call_method0(method)?)?;
     for feature in features {

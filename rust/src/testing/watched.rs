@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rng::Rng;
+use crate::spaces::ObsSpace;
 
 /// Plays as the environment it holds, and panics if a step follows the end of an episode, if there
 /// is not exactly one observation before a step, or if masks or reward are asked for before it.
@@ -59,6 +60,9 @@ impl Env for Watched {
     }
     fn obs_shape(&self) -> Vec<usize> {
         self.env.obs_shape()
+    }
+    fn obs_space(&self) -> ObsSpace {
+        self.env.obs_space()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.env.set_difficulty(difficulty);
