@@ -165,12 +165,14 @@ def split_branches(text: str) -> Iterator[str]:
 
 def python_graph(root: Path) -> Graph:
     files = {module_name(root, file): file for file in sorted(root.rglob("*.py"))}
+    # What has nothing but stubs is compiled, and imports none of these files.
+    compiled = {module_name(root, stub) for stub in root.rglob("*.pyi")}
     graph: Graph = {file: {} for file in files.values()}
     for file in files.values():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             for name in imported(node):
                 # `from package import module` means the module, else the package's own file.
-                module = name if name in files else name.rpartition(".")[0]
+                module = name if name in files or name in compiled else name.rpartition(".")[0]
                 other = files.get(module)
                 if other is not None and other != file:
                     graph[file].setdefault(other, set()).add(name.rpartition(".")[2])

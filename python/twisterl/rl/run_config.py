@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from twisterl import envs, nn, rl
 from twisterl.checkpoint import BASE_CONFIG, FULL_CONFIG, RunFolder
 from twisterl.config import REGISTRY, Run, registered
 from twisterl.constructed import constructed, dotted_path
@@ -35,9 +34,9 @@ def _described(algorithm: Any) -> tuple[dict[str, Any], list[str]]:
     config: dict[str, Any] = {}
     problems = []
     parts: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
-        "env": lambda: (_class_of(algorithm.env, envs), constructed(algorithm.env)),
-        "policy": lambda: (_class_of(algorithm.policy, nn), _policy_arguments(algorithm)),
-        "algorithm": lambda: (_class_of(algorithm, rl), _section(algorithm)),
+        "env": lambda: (_class_of("env_cls", algorithm.env), constructed(algorithm.env)),
+        "policy": lambda: (_class_of("policy_cls", algorithm.policy), _policy_arguments(algorithm)),
+        "algorithm": lambda: (_class_of("algorithm_cls", algorithm), _section(algorithm)),
     }
     for part, made in parts.items():
         try:
@@ -117,18 +116,17 @@ def told(changes: dict[str, tuple[Any, Any]]) -> str:
     return "".join(f"\n  {path}: {shown(a)} -> {shown(b)}" for path, (a, b) in changes.items())
 
 
-def _class_of(target: Any, package: Any) -> str:
+def _class_of(kind: str, target: Any) -> str:
+    """The dotted path of the class of `target`; our own are where the documents say."""
     cls = type(target)
-    # Our own have their documented place.
-    if getattr(package, cls.__name__, None) is cls:
-        return f"{package.__name__}.{cls.__name__}"
-    return dotted_path(cls)
+    is_ours = cls.__module__.partition(".")[0] == "twisterl" and cls.__name__ in REGISTRY[kind]
+    return REGISTRY[kind][cls.__name__][0] if is_ours else dotted_path(cls)
 
 
 def _policy_arguments(algorithm: Any) -> dict[str, Any]:
     policy, env = algorithm.policy, algorithm.env
     arguments = constructed(policy, positional=_GIVEN_TO_POLICIES)
-    is_ours = type(policy) in (nn.BasicPolicy, nn.Conv1dPolicy)
+    is_ours = registered("policy_cls", _class_of("policy_cls", policy)) is not None
     perms = [list(map(list, getattr(policy, name, []))) for name in ("obs_perms", "act_perms")]
     of_env = [list(map(list, group)) for group in env.twists()]
     if perms != of_env:
