@@ -200,7 +200,8 @@ mod tests {
         let mut rng = Rng::new(11);
         let linear = Linear::new(draw(FEATURES * 40, &mut rng), draw(40, &mut rng), true).unwrap();
         let perm: Vec<usize> = (0..FEATURES).map(|i| (i * 5 + 2) % FEATURES).collect();
-        let twisted = network(First::Dense(Dtype::Float32, linear.clone()), &[perm.clone()]);
+        let twisted =
+            network(First::Dense(Dtype::Float32, linear.clone()), std::slice::from_ref(&perm));
         let plain = network(First::Dense(Dtype::Float32, linear), &[]);
         let row = draw(FEATURES, &mut rng);
         let mut moved = row.clone();

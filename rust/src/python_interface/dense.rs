@@ -125,7 +125,7 @@ impl<'py> Numbers<'py> {
                     // Lists of numbers, other kinds of numbers, views.
                     _ => numpy
                         .call_method1("ascontiguousarray", (value, "float32"))
-                        .and_then(|array| Ok(array.extract()?))
+                        .and_then(|array| array.extract())
                         .map_err(|_| refused())?,
                 };
                 if !floats.as_slice()?.iter().all(|number| number.is_finite()) {
