@@ -42,7 +42,7 @@ fn policy(widths: &[usize], level: CpuLevel) -> Network {
         obs_perms: Vec::new(),
         act_perms: Vec::new(),
     };
-    Network::for_cpu(parts, level).unwrap()
+    Network::for_cpu(&parts, level).unwrap()
 }
 
 /// Boards of the 8-puzzle: each cell holds another tile.

@@ -44,6 +44,16 @@ impl Rng {
         Self::new(mix((step ^ lane).wrapping_add(GOLDEN_GAMMA)))
     }
 
+    /// What goes on with the same numbers, for [`Rng::from_words`].
+    pub fn words(&self) -> [u64; 4] {
+        self.state
+    }
+
+    /// The stream whose words these are.
+    pub fn from_words(words: [u64; 4]) -> Self {
+        Self { state: words }
+    }
+
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         let [s0, s1, s2, s3] = self.state;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError};
 use serde_json::{json, Map, Value};
 use twisterl::envs::parameters::{Kind, Parameter};
-use twisterl::envs::{Entry, ENVIRONMENTS};
+use twisterl::envs::{find, Entry, ENVIRONMENTS};
 use twisterl::rl::env::{Env, Status};
 use twisterl::rng::Rng;
 
@@ -127,7 +127,44 @@ fn plays(number: usize, seed: u64, first: u8, moves: &[u32]) -> Check {
         prop_assert_eq!(after.key == now.key, !changed || now.key.is_none(), "{}", name);
         now = after;
     }
+    restores(name, &*env, moves, rng)?;
     returns(name, &mut *env, &now, rng)
+}
+
+/// A snapshot put into an environment of the same parameters goes on as the original; one that is
+/// refused changes nothing, and any other is played.
+fn restores(name: &str, env: &dyn Env, moves: &[u32], rng: &mut Rng) -> Check {
+    let (class, given) = name.split_once(' ').unwrap();
+    let given: Map<String, Value> = serde_json::from_str(given).unwrap();
+    let mut again = find(class).unwrap().make(&given).unwrap();
+    let mut env = env.clone_box();
+    env.set_difficulty(9);
+    for _ in 0..3 {
+        again.restore(&env.snapshot().unwrap()).unwrap();
+        prop_assert_eq!(seen(&*again), seen(&*env), "{}: restored otherwise", name);
+        for each in [&mut env, &mut again] {
+            moves.iter().for_each(|&word| each.step(word as usize % each.num_actions()));
+        }
+        prop_assert_eq!(seen(&*again), seen(&*env), "{}: goes on otherwise", name);
+        env.reset();
+        again.reset();
+        prop_assert_eq!(again.snapshot(), env.snapshot(), "{}: begins otherwise", name);
+    }
+    for _ in 0..4 {
+        let mut numbers = env.snapshot().unwrap();
+        let place = rng.below(numbers.len() as u32) as usize;
+        match rng.below(3) {
+            0 => drop(numbers.remove(place)),
+            1 => numbers.push(0),
+            _ => numbers[place] = rng.next_u64() as i64 >> rng.below(64),
+        }
+        let before = again.snapshot();
+        match again.restore(&numbers) {
+            Err(_) => prop_assert_eq!(again.snapshot(), before, "{}: {:?}", name, numbers),
+            Ok(()) => moves.iter().for_each(|&w| again.step(w as usize % again.num_actions())),
+        }
+    }
+    Ok(())
 }
 
 /// The inverse of `action` leads back to `before`.

@@ -1,8 +1,10 @@
 """The example crate: it is built, played and trained as somebody else's package would be."""
 
+import copy
 import importlib.machinery
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -110,6 +112,31 @@ def test_it_solves_from_a_state(grid_world):
     assert env.get_state() == (0, 1)
     uniform = twisterl.collector.evaluate_episodes(env, small_policy(env), 30, start="uniform")
     assert np.isfinite(uniform["reward"]).all()
+
+
+def test_it_is_pickled_and_copied(grid_world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "grid_world", grid_world)
+
+    class Extended(grid_world.GridWorld):
+        def __init__(self, *_):
+            self.log = [1]
+
+    env = Extended(5, 6, 9)
+    env.reset(seed=2)
+    env.step(0)
+    plain = grid_world.GridWorld(5, 6, 9)
+    plain.reset(seed=2)
+    plain.step(0)
+    for again in (copy.copy(env), copy.deepcopy(env), pickle.loads(pickle.dumps(plain))):
+        assert again.observe() == env.observe() and again.masks() == env.masks()
+        for seed in range(9):
+            again.step(seed % 4)
+        assert again.is_final() and not env.is_final()
+        assert again.arguments() == {"size": 5, "difficulty": 6, "max_steps": 9}
+    assert copy.deepcopy(env).log == [1] and type(env.copy()) is Extended
+    restored = grid_world.GridWorld._restored
+    with pytest.raises(ValueError, match=r"snapshot: expected \[walker, goal, steps_left"):
+        restored(plain.arguments(), [0, 0, -1])
 
 
 def test_its_config_trains(package, tmp_path):

@@ -17,14 +17,8 @@ from twisterl.rl import AZ, ES, PPO, RandomWalk  # noqa: E402
 from twisterl.rl.algorithm import TrainingError  # noqa: E402
 from twisterl.rl.evaluation import Evaluation  # noqa: E402
 from twisterl.tensors import CheckpointError  # noqa: E402
-from twisterl.twisterl.env import PyBaseEnv  # noqa: E402
 from twisterl.validation import resolve_run  # noqa: E402
 
-# Compiled environments and collectors go along with an algorithm.
-needs_engine = pytest.mark.skipif(
-    not any(name in vars(PyBaseEnv) for name in ("__reduce__", "__getstate__", "__getnewargs__")),
-    reason="compiled classes are not picklable yet",
-)
 COPIES = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
     "deepcopy": copy.deepcopy,
@@ -126,7 +120,6 @@ def test_results_and_configs(how, small):
     assert COPIES[how](models.Learning()) == models.Learning()
 
 
-@needs_engine
 @pytest.mark.parametrize("how", COPIES)
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_copied_algorithm_continues_as_the_original(kind, how, tmp_path):
@@ -151,7 +144,6 @@ def test_a_copied_algorithm_continues_as_the_original(kind, how, tmp_path):
     assert list((tmp_path / "copy").glob("events.*"))
 
 
-@needs_engine
 def test_a_copy_shares_nothing_with_its_original():
     algorithm = made(AZ)
     algorithm.learn(1)
@@ -164,7 +156,6 @@ def test_a_copy_shares_nothing_with_its_original():
     assert_same(weights(again), weights(algorithm))
 
 
-@needs_engine
 def test_a_writer_that_was_switched_off_stays_off(tmp_path):
     algorithm = made(PPO, tmp_path)
     algorithm.tb_writer = None
@@ -196,7 +187,6 @@ def learned(algorithm):
     return algorithm, algorithm.iteration
 
 
-@needs_engine
 def test_another_process_goes_on():
     algorithm = made(PPO)
     algorithm.learn(1)

@@ -6,6 +6,7 @@
 use std::any::Any;
 
 use twisterl::pyo3::prelude::*;
+use twisterl::pyo3::types::PyDict;
 use twisterl::python_interface::env::{get_env_ref, PyBaseEnv};
 use twisterl::rl::env::{Env, Status, Twists};
 use twisterl::rng::Rng;
@@ -172,6 +173,28 @@ impl Env for Grid {
             }
         }
     }
+    // What a pickle keeps, besides the arguments of the constructor.
+    fn snapshot(&self) -> Option<Vec<i64>> {
+        let numbers = [self.walker, self.goal, self.steps_left, self.difficulty];
+        let numbers = numbers.map(|number| number as i64);
+        Some([numbers, self.rng.words().map(|word| word as i64)].concat())
+    }
+    fn restore(&mut self, snapshot: &[i64]) -> Result<()> {
+        match *snapshot {
+            [walker, goal, steps_left, difficulty, a, b, c, d]
+                if steps_left.min(difficulty) >= 0 =>
+            {
+                self.try_set_state(&[walker, goal])?;
+                (self.steps_left, self.difficulty) = (steps_left as usize, difficulty as usize);
+                self.rng = Rng::from_words([a, b, c, d].map(|word| word as u64));
+                Ok(())
+            }
+            _ => {
+                let expected = "[walker, goal, steps_left, difficulty] and a random stream";
+                Err(Error::invalid("snapshot", expected, format!("{snapshot:?}")))
+            }
+        }
+    }
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         indices.extend([self.walker as i32, (self.cells() + self.goal) as i32]);
         Ok(())
@@ -194,7 +217,7 @@ impl Env for Grid {
 }
 
 /// Walk to the goal on `size` x `size` cells in at most `max_steps` steps.
-#[pyclass(extends = PyBaseEnv, crate = "twisterl::pyo3")]
+#[pyclass(extends = PyBaseEnv, subclass, module = "grid_world", crate = "twisterl::pyo3")]
 struct GridWorld;
 
 #[pymethods(crate = "twisterl::pyo3")]
@@ -204,6 +227,16 @@ impl GridWorld {
     fn new(size: usize, difficulty: usize, max_steps: usize) -> PyResult<PyClassInitializer<Self>> {
         let env = Box::new(Grid::new(size, difficulty, max_steps)?);
         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(Self))
+    }
+
+    /// The arguments that make an equal environment, its state apart.
+    fn arguments<'py>(slf: PyRef<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let arguments = PyDict::new(slf.py());
+        let grid = get_env_ref::<Grid>(slf.as_super())?;
+        arguments.set_item("size", grid.size)?;
+        arguments.set_item("difficulty", grid.difficulty)?;
+        arguments.set_item("max_steps", grid.max_steps)?;
+        Ok(arguments)
     }
 
     /// Cells of the walker and of the goal.

@@ -15,6 +15,7 @@ pub mod parameters;
 pub mod permutation;
 pub mod puzzle;
 pub mod scrambled;
+mod snapshot;
 pub mod top_spin;
 
 use parameters::{Parameter, Parameters};

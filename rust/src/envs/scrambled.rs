@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::parameters::{Parameter, Parameters};
+use super::snapshot::Episode;
 use super::Listed;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status, Twists, DIFFICULTIES};
@@ -284,6 +285,16 @@ impl<R: Rules> Env for Scrambled<R> {
     /// Its steps are counted.
     fn always_ends(&self) -> bool {
         true
+    }
+    fn snapshot(&self) -> Option<Vec<i64>> {
+        let (depth, difficulty, rng) = (self.depth, self.difficulty, self.rng.clone());
+        Some(Episode { depth, difficulty, rng }.with(self.rules.numbers(&self.state)))
+    }
+    fn restore(&mut self, snapshot: &[i64]) -> Result<()> {
+        let (episode, state) = Episode::split(snapshot)?;
+        self.state = self.rules.parse(state)?;
+        Episode { depth: self.depth, difficulty: self.difficulty, rng: self.rng } = episode;
+        Ok(())
     }
     fn inverse_actions(&self) -> Option<Vec<usize>> {
         self.rules.inverse_actions()

@@ -12,6 +12,8 @@ pub struct EmbeddingBag {
     dim: usize,
     bias: Vec<f32>,
     relu: bool,
+    obs_shape: Vec<usize>,
+    conv_dim: usize,
     /// `[F]`: vector of a feature and the output where it is added; `None` for features = vectors.
     places: Option<Vec<Place>>,
 }
@@ -73,7 +75,35 @@ impl EmbeddingBag {
             };
             (0..num_features).map(place).collect()
         });
-        Ok(Self { vectors, dim, bias, relu: apply_relu, places })
+        Ok(Self { vectors, dim, bias, relu: apply_relu, obs_shape, conv_dim, places })
+    }
+
+    /// `[R, dim]`, row-major.
+    pub fn vectors(&self) -> &[f32] {
+        &self.vectors
+    }
+
+    /// Length of a vector.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    pub fn applies_relu(&self) -> bool {
+        self.relu
+    }
+
+    /// As [`EmbeddingBag::new`] was given it.
+    pub fn obs_shape(&self) -> &[usize] {
+        &self.obs_shape
+    }
+
+    /// As [`EmbeddingBag::new`] was given it.
+    pub fn conv_dim(&self) -> usize {
+        self.conv_dim
     }
 
     /// Number of features `F`.
@@ -85,11 +115,15 @@ impl EmbeddingBag {
         self.bias.len()
     }
 
-    pub(super) fn pack(self, kernels: Kernels) -> PackedEmbedding {
+    pub(super) fn pack(&self, kernels: Kernels) -> PackedEmbedding {
         let bias = pad(&self.bias);
-        let vectors = match self.places {
+        let vectors = match &self.places {
             None => Vectors::Bag(kernels.pack(&self.vectors, self.dim)),
-            Some(places) => Vectors::Conv(Conv { vectors: self.vectors, dim: self.dim, places }),
+            Some(places) => Vectors::Conv(Conv {
+                vectors: self.vectors.clone(),
+                dim: self.dim,
+                places: places.clone(),
+            }),
         };
         PackedEmbedding { vectors, bias, relu: self.relu }
     }

@@ -49,10 +49,10 @@ impl First {
         }
     }
 
-    pub(super) fn pack(self, kernels: Kernels) -> PackedFirst {
+    pub(super) fn pack(&self, kernels: Kernels) -> PackedFirst {
         match self {
             Self::Sparse(bags) => PackedFirst::Sparse(bags.pack(kernels)),
-            Self::Dense(dtype, layer) => PackedFirst::Dense(dtype, layer.pack(kernels)),
+            Self::Dense(dtype, layer) => PackedFirst::Dense(*dtype, layer.pack(kernels)),
         }
     }
 }

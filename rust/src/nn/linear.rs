@@ -36,6 +36,19 @@ impl Linear {
         self.bias.len()
     }
 
+    /// `[in, out]`, row-major by input.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    pub fn applies_relu(&self) -> bool {
+        self.relu
+    }
+
     /// The layer that computes the outputs of both, if they differ in nothing else.
     pub(super) fn beside(&self, other: &Linear) -> Option<Linear> {
         if self.relu != other.relu || self.num_inputs() != other.num_inputs() {
@@ -82,6 +95,10 @@ impl Sequential {
             }
         }
         Ok(Self { layers })
+    }
+
+    pub fn layers(&self) -> &[Linear] {
+        &self.layers
     }
 
     /// Number of outputs for `num_inputs` inputs.

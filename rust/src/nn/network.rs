@@ -70,13 +70,13 @@ impl Network {
     ) -> Result<Self> {
         let first = first.into();
         let parts = NetworkParts { first, common, action_net, value_net, obs_perms, act_perms };
-        Self::for_cpu(parts, CpuLevel::detect())
+        Self::for_cpu(&parts, CpuLevel::detect())
     }
 
     /// [`Network::new`] for a processor level of one's choice, to compare levels.
     ///
     /// Errors: also if this processor does not have it.
-    pub fn for_cpu(parts: NetworkParts, level: CpuLevel) -> Result<Self> {
+    pub fn for_cpu(parts: &NetworkParts, level: CpuLevel) -> Result<Self> {
         let kernels = Kernels::new(level)?;
         let NetworkParts { first, common, action_net, value_net, obs_perms, act_perms } = parts;
         let num_features = first.num_features();
@@ -93,7 +93,7 @@ impl Network {
         let pack = |net: &Sequential| -> Vec<PackedLinear> {
             net.layers.iter().map(|layer| layer.pack(kernels)).collect()
         };
-        let layers = [&common, &action_net, &value_net].into_iter().flat_map(|net| &net.layers);
+        let layers = [common, action_net, value_net].into_iter().flat_map(|net| &net.layers);
         let max_outputs = layers.map(Linear::num_outputs).fold(first.num_columns(), usize::max);
         let joined = match (action_net.layers.as_slice(), value_net.layers.as_slice()) {
             ([action], [value]) => action.beside(value),
@@ -101,10 +101,10 @@ impl Network {
         };
         Ok(Self {
             kernels,
-            common: pack(&common).into(),
+            common: pack(common).into(),
             heads: Arc::new(match joined {
                 Some(layer) => Heads::Joined(layer.pack(kernels)),
-                None => Heads::Apart { action: pack(&action_net), value: pack(&value_net) },
+                None => Heads::Apart { action: pack(action_net), value: pack(value_net) },
             }),
             first: Arc::new(first.pack(kernels)),
             num_actions,
@@ -260,7 +260,7 @@ fn chunk_rows(num_rows: usize) -> usize {
 }
 
 /// The permutations, each of `size` entries in `0..size`.
-fn checked_perms(name: &str, perms: Vec<Vec<usize>>, size: usize) -> Result<Vec<Vec<u32>>> {
+fn checked_perms(name: &str, perms: &[Vec<usize>], size: usize) -> Result<Vec<Vec<u32>>> {
     for (i, perm) in perms.iter().enumerate() {
         let name = format!("Policy: {name}[{i}]");
         if perm.len() != size {
@@ -270,5 +270,5 @@ fn checked_perms(name: &str, perms: Vec<Vec<usize>>, size: usize) -> Result<Vec<
             return Err(Error::invalid(name, format!("entries in 0..{size}"), entry));
         }
     }
-    Ok(perms.into_iter().map(|perm| perm.into_iter().map(|entry| entry as u32).collect()).collect())
+    Ok(perms.iter().map(|perm| perm.iter().map(|&entry| entry as u32).collect()).collect())
 }

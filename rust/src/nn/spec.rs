@@ -27,8 +27,9 @@ use serde::{Deserialize, Serialize};
 
 use super::embedding::EmbeddingBag;
 use super::first::First;
+use super::kernels::CpuLevel;
 use super::linear::{Linear, Sequential};
-use super::network::Network;
+use super::network::{Network, NetworkParts};
 use crate::error::{Error, Result};
 use crate::spaces::Dtype;
 
@@ -133,6 +134,19 @@ impl Network {
         obs_perms: Vec<Vec<usize>>,
         act_perms: Vec<Vec<usize>>,
     ) -> Result<Self> {
+        let parts = NetworkParts::from_spec(spec, get, obs_perms, act_perms)?;
+        Network::for_cpu(&parts, CpuLevel::detect())
+    }
+}
+
+impl NetworkParts {
+    /// See [`Network::from_spec`].
+    pub fn from_spec<Values: AsRef<[f32]>>(
+        spec: &NetSpec,
+        get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,
+        obs_perms: Vec<Vec<usize>>,
+        act_perms: Vec<Vec<usize>>,
+    ) -> Result<Self> {
         let get = Getter(get);
         let (first, rest) = match spec.encoder.as_slice() {
             &[Block::Dense { features, dtype }, ref layer, Block::Relu, ref rest @ ..] => {
@@ -144,14 +158,14 @@ impl Network {
                 return Err(Error::invalid("network: encoder", expected, "others"));
             }
         };
-        Network::new(
+        Ok(Self {
             first,
-            get.sequential("encoder", rest)?,
-            get.sequential("action", &spec.action)?,
-            get.sequential("value", &spec.value)?,
+            common: get.sequential("encoder", rest)?,
+            action_net: get.sequential("action", &spec.action)?,
+            value_net: get.sequential("value", &spec.value)?,
             obs_perms,
             act_perms,
-        )
+        })
     }
 }
 

@@ -2,15 +2,16 @@
 
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple, PyType};
 
+use super::choice::{DIFFICULTY_DISTRIBUTION, ROOT_SELECTION, TRUNCATION};
 use super::collected::{Names, PyCollectedData};
-use super::collector::{read_difficulty_distribution, read_truncation, started};
+use super::collector::started;
 use super::get_env::get_env;
 use super::nn::PyPolicy;
+use super::pickle;
 use super::read;
 use super::run::{detached, Run};
-use super::strategy::read_root_selection;
 use crate::collector::az::{AzConfig, AzReport, Collector};
 use crate::rng::Rng;
 use crate::search::{explore, Exploration, ExploredState, SelfPlay, TreeConfig};
@@ -60,11 +61,11 @@ impl PyAzCollector {
             num_simulations: num_mcts_searches,
             exploration: C,
             max_expand_depth,
-            root_selection: read_root_selection(root_selection)?,
+            root_selection: ROOT_SELECTION.read(root_selection)?,
             max_considered_actions,
             value_weight,
             gamma,
-            truncation: read_truncation(truncation)?,
+            truncation: TRUNCATION.read(truncation)?,
             reuse,
         };
         let self_play = SelfPlay {
@@ -77,7 +78,7 @@ impl PyAzCollector {
             tree,
             self_play,
             num_cores,
-            difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
+            difficulty_distribution: DIFFICULTY_DISTRIBUTION.read(difficulty_distribution)?,
             max_moves: max_moves.unwrap_or(usize::MAX),
             max_episode_steps,
             resign_threshold,
@@ -105,30 +106,35 @@ impl PyAzCollector {
     /// `memory_bytes` (of the trees and the cache).
     #[getter]
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let AzReport {
-            episodes,
-            solved,
-            resigned,
-            spared,
-            spared_solved,
-            simulations,
-            nodes,
-            memory_bytes,
-        } = self.run.with(|state| state.kept.1.clone());
+        let counts = counts(&self.run.with(|state| state.kept.1.clone()));
         let report = PyDict::new(py);
-        for (name, count) in [
-            ("episodes", episodes),
-            ("solved", solved),
-            ("resigned", resigned),
-            ("spared", spared),
-            ("spared_solved", spared_solved),
-            ("simulations", simulations as usize),
-            ("nodes", nodes as usize),
-            ("memory_bytes", memory_bytes),
-        ] {
+        for (name, count) in REPORT.into_iter().zip(counts) {
             report.set_item(name, count)?;
         }
         Ok(report)
+    }
+
+    /// What makes the collector again, with its report.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let this = slf.get();
+        let counts = counts(&this.run.with(|state| state.kept.1.clone()));
+        pickle::reduced(slf, (this.arguments(slf.py())?, this.iteration(), counts))
+    }
+
+    /// What `__reduce__` told, made again.
+    #[classmethod]
+    fn _restored<'py>(
+        cls: &Bound<'py, PyType>,
+        arguments: &Bound<'py, PyDict>,
+        iteration: u64,
+        report: [u64; REPORT.len()],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = pickle::instance(cls, arguments)?;
+        made.cast::<Self>()?.get().run.with(|state| {
+            state.iteration = iteration;
+            state.kept.1 = counted(report);
+        });
+        Ok(made)
     }
 
     /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
@@ -187,5 +193,96 @@ impl PyAzCollector {
         found.set_item("policy", policy.into_pyarray(py))?;
         found.set_item("action", action)?;
         Ok(found)
+    }
+}
+
+/// What the numbers of a report are called.
+const REPORT: [&str; 8] = [
+    "episodes",
+    "solved",
+    "resigned",
+    "spared",
+    "spared_solved",
+    "simulations",
+    "nodes",
+    "memory_bytes",
+];
+
+fn counts(report: &AzReport) -> [u64; REPORT.len()] {
+    let &AzReport {
+        episodes,
+        solved,
+        resigned,
+        spared,
+        spared_solved,
+        simulations,
+        nodes,
+        memory_bytes,
+    } = report;
+    let [episodes, solved, resigned, spared, spared_solved, memory_bytes] =
+        [episodes, solved, resigned, spared, spared_solved, memory_bytes].map(|count| count as u64);
+    [episodes, solved, resigned, spared, spared_solved, simulations, nodes, memory_bytes]
+}
+
+/// The report of which these are the [`counts`].
+fn counted(counts: [u64; REPORT.len()]) -> AzReport {
+    let [episodes, solved, resigned, spared, spared_solved, _, _, memory_bytes] =
+        counts.map(|count| count as usize);
+    let [.., simulations, nodes, _] = counts;
+    AzReport { episodes, solved, resigned, spared, spared_solved, simulations, nodes, memory_bytes }
+}
+
+impl PyAzCollector {
+    /// What the constructor makes an equal collector of.
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let AzConfig {
+            num_episodes,
+            tree,
+            self_play,
+            num_cores,
+            difficulty_distribution,
+            max_moves,
+            max_episode_steps,
+            resign_threshold,
+            resign_exempt,
+            cache,
+        } = self.config.clone();
+        let TreeConfig {
+            num_simulations,
+            exploration,
+            max_expand_depth,
+            root_selection,
+            max_considered_actions,
+            value_weight,
+            gamma,
+            truncation,
+            reuse,
+        } = tree;
+        let SelfPlay { dirichlet_alpha, exploration_fraction, temperature_moves } = self_play;
+        let limit = |most: usize| (most < usize::MAX).then_some(most);
+        let arguments = PyDict::new(py);
+        arguments.set_item("num_episodes", num_episodes)?;
+        arguments.set_item("num_mcts_searches", num_simulations)?;
+        arguments.set_item("C", exploration)?;
+        arguments.set_item("max_expand_depth", max_expand_depth)?;
+        arguments.set_item("num_cores", num_cores)?;
+        arguments.set_item("seed", self.run.seed)?;
+        arguments.set_item("gamma", gamma)?;
+        arguments.set_item("root_selection", ROOT_SELECTION.name(root_selection))?;
+        arguments.set_item("max_considered_actions", max_considered_actions)?;
+        arguments.set_item("value_weight", value_weight)?;
+        arguments.set_item("dirichlet_alpha", dirichlet_alpha)?;
+        arguments.set_item("exploration_fraction", exploration_fraction)?;
+        arguments.set_item("temperature_moves", limit(temperature_moves))?;
+        arguments.set_item("max_moves", limit(max_moves))?;
+        arguments.set_item("truncation", TRUNCATION.name(truncation))?;
+        let distribution = DIFFICULTY_DISTRIBUTION.name(difficulty_distribution);
+        arguments.set_item("difficulty_distribution", distribution)?;
+        arguments.set_item("resign_threshold", resign_threshold)?;
+        arguments.set_item("resign_exempt", resign_exempt)?;
+        arguments.set_item("reuse", reuse)?;
+        arguments.set_item("cache", cache)?;
+        arguments.set_item("max_episode_steps", max_episode_steps)?;
+        Ok(arguments)
     }
 }

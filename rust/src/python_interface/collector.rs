@@ -2,9 +2,10 @@
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::az_collector::PyAzCollector;
+use super::choice::{not_one_of, DIFFICULTY_DISTRIBUTION, TRUNCATION};
 use super::collected::{Names, PyCollectedData};
 use super::columns::PyCollectedArrays;
 use super::derived::distinct_rows_py;
@@ -12,11 +13,11 @@ use super::env::get_env;
 use super::es::{es_evaluate, es_first_weights, es_generations};
 use super::nn::PyPolicy;
 use super::optimum::{solve_optimal, PyOptimalSolver};
+use super::pickle;
 use super::read;
 use super::run::{detached, Run};
 use super::strategy::{eval_config, Tries};
-use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig, Truncation};
-use crate::error::Error;
+use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig};
 use crate::solve::{evaluate, solve, Episode, Starts};
 
 /// Collects PPO episodes; one object for a run, so that iterations are counted.
@@ -48,13 +49,52 @@ impl PyPpoCollector {
             gamma,
             gae_lambda: lambda,
             num_cores,
-            truncation: read_truncation(truncation)?,
-            difficulty_distribution: read_difficulty_distribution(difficulty_distribution)?,
+            truncation: TRUNCATION.read(truncation)?,
+            difficulty_distribution: DIFFICULTY_DISTRIBUTION.read(difficulty_distribution)?,
             max_episode_steps,
             cache,
         };
         config.check()?;
         Ok(Self { config, run: Run::new(seed) })
+    }
+
+    /// What makes the collector again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let this = slf.get();
+        let PpoConfig {
+            num_episodes,
+            gamma,
+            gae_lambda,
+            num_cores,
+            truncation,
+            difficulty_distribution,
+            max_episode_steps,
+            cache,
+        } = this.config.clone();
+        let arguments = PyDict::new(slf.py());
+        arguments.set_item("num_episodes", num_episodes)?;
+        arguments.set_item("gamma", gamma)?;
+        arguments.set_item("lambda", gae_lambda)?;
+        arguments.set_item("num_cores", num_cores)?;
+        arguments.set_item("seed", this.run.seed)?;
+        arguments.set_item("truncation", TRUNCATION.name(truncation))?;
+        let distribution = DIFFICULTY_DISTRIBUTION.name(difficulty_distribution);
+        arguments.set_item("difficulty_distribution", distribution)?;
+        arguments.set_item("cache", cache)?;
+        arguments.set_item("max_episode_steps", max_episode_steps)?;
+        pickle::reduced(slf, (arguments, this.iteration()))
+    }
+
+    /// What `__reduce__` told, made again.
+    #[classmethod]
+    fn _restored<'py>(
+        cls: &Bound<'py, PyType>,
+        arguments: &Bound<'py, PyDict>,
+        iteration: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = pickle::instance(cls, arguments)?;
+        made.cast::<Self>()?.get().set_iteration(iteration);
+        Ok(made)
     }
 
     /// The iteration whose streams the next `collect` draws from.
@@ -86,26 +126,6 @@ impl PyPpoCollector {
                 kept.collect(env, policy, &config, &config.work(seed, iteration), poll)
             })?;
         PyCollectedData::from_table(py_env.py(), table, Names::PPO, &*policy.get().policy)
-    }
-}
-
-pub(super) fn not_one_of(name: &str, expected: &str, got: &str) -> PyErr {
-    PyErr::from(Error::invalid(name, expected, format!("{got:?}")))
-}
-
-pub(super) fn read_truncation(name: &str) -> PyResult<Truncation> {
-    match name {
-        "terminal" => Ok(Truncation::Terminal),
-        "bootstrap" => Ok(Truncation::Bootstrap),
-        other => Err(not_one_of("truncation", "\"terminal\" or \"bootstrap\"", other)),
-    }
-}
-
-pub(super) fn read_difficulty_distribution(name: &str) -> PyResult<DifficultyDistribution> {
-    match name {
-        "fixed" => Ok(DifficultyDistribution::Fixed),
-        "uniform" => Ok(DifficultyDistribution::Uniform),
-        other => Err(not_one_of("difficulty_distribution", "\"fixed\" or \"uniform\"", other)),
     }
 }
 

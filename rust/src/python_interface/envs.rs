@@ -31,12 +31,6 @@ macro_rules! classes {
                     Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass($Type))
                 }
 
-                /// An independent copy.
-                fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
-                    let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
-                    Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass($Type))
-                }
-
                 /// The arguments that make an equal environment, its state apart.
                 fn arguments<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
                     arguments::<crate::envs::$module::$Type>(slf.as_super())

@@ -6,6 +6,7 @@
 pub mod args;
 mod az_collector;
 pub mod capsule;
+mod choice;
 mod collected;
 pub mod collector;
 mod columns;
@@ -23,6 +24,7 @@ mod memory_map;
 pub mod nn;
 mod optimum;
 mod parameters;
+mod pickle;
 pub mod puzzle;
 pub mod pyenv;
 mod python_lanes;

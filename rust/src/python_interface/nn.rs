@@ -9,13 +9,16 @@ use numpy::{
     PyReadonlyArrayDyn, TypeMustMatch,
 };
 use pyo3::prelude::*;
+use pyo3::IntoPyObjectExt;
 
 use super::dense;
 use super::error::wrong_type;
+use super::pickle::Made;
 use super::read;
 use crate::error::Error;
 use crate::nn::{
-    masked_softmax, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential,
+    masked_softmax, CpuLevel, EmbeddingBag, First, Linear, NetSpec, Network, NetworkParts, Policy,
+    Scratch, Sequential,
 };
 use crate::obs::SparseRows;
 use crate::spaces::Dtype;
@@ -42,6 +45,14 @@ impl PyLinear {
         let weights = weights_vector.as_array().to_vec();
         let inner = Linear::new(weights, bias_vector.as_array().to_vec(), apply_relu)?;
         Ok(Self { inner })
+    }
+
+    /// What makes the layer again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+        let (py, layer) = (slf.py(), &slf.get().inner);
+        let weights = PyArray1::from_slice(py, layer.weights());
+        let bias = PyArray1::from_slice(py, layer.bias());
+        Ok((slf.get_type(), (weights, bias, layer.applies_relu())))
     }
 }
 
@@ -73,6 +84,16 @@ impl PyEmbeddingBag {
         )?;
         Ok(Self { inner })
     }
+
+    /// What makes the layer again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+        let (py, layer) = (slf.py(), &slf.get().inner);
+        let vectors = PyArray1::from_slice(py, layer.vectors());
+        let vectors = vectors.reshape([layer.vectors().len() / layer.dim(), layer.dim()])?;
+        let bias = PyArray1::from_slice(py, layer.bias());
+        let (shape, conv_dim) = (layer.obs_shape().to_vec(), layer.conv_dim());
+        Ok((slf.get_type(), (vectors, bias, layer.applies_relu(), shape, conv_dim)))
+    }
 }
 
 /// Dense layers one after another.
@@ -88,15 +109,50 @@ impl PySequential {
         let layers = layers.iter().map(|layer| layer.get().inner.clone()).collect();
         Ok(Self { inner: Sequential::new(layers)? })
     }
+
+    /// What makes the layers again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+        let layer = |layer: &Linear| Py::new(slf.py(), PyLinear { inner: layer.clone() });
+        let layers = slf.get().inner.layers().iter().map(layer).collect::<PyResult<Vec<_>>>()?;
+        Ok((slf.get_type(), (layers,)))
+    }
+}
+
+/// The first layer of a policy: for sparse observations, or for dense ones of a dtype.
+#[derive(FromPyObject)]
+enum PyFirst<'py> {
+    Sparse(PyRef<'py, PyEmbeddingBag>),
+    Dense(String, PyRef<'py, PyLinear>),
+}
+
+impl PyFirst<'_> {
+    fn into_first(self) -> PyResult<First> {
+        match self {
+            Self::Sparse(bags) => Ok(First::Sparse(bags.inner.clone())),
+            Self::Dense(name, layer) => {
+                let dtype = Dtype::of(&name).ok_or_else(|| {
+                    Error::invalid("embeddings", "\"float32\" or \"uint8\"", format!("{name:?}"))
+                })?;
+                Ok(First::Dense(dtype, layer.inner.clone()))
+            }
+        }
+    }
 }
 
 /// The policy network; it does not change, so threads may share it.
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
     pub(super) policy: Arc<dyn Policy>,
+    /// What it was made of; `policy` has it in another order.
+    parts: NetworkParts,
 }
 
 impl PyPolicy {
+    fn of(parts: NetworkParts) -> PyResult<Self> {
+        let policy = Network::for_cpu(&parts, CpuLevel::detect())?;
+        Ok(Self { policy: Arc::new(policy), parts })
+    }
+
     /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
     fn evaluate(&self, obs: &Bound<'_, PyAny>, twist: i32) -> PyResult<(Vec<f32>, f32)> {
         let mut rows = SparseRows::default();
@@ -177,22 +233,38 @@ impl PyPolicy {
 impl PyPolicy {
     #[new]
     fn new(
-        embeddings: &PyEmbeddingBag,
+        embeddings: PyFirst<'_>,
         common: &PySequential,
         action_net: &PySequential,
         value_net: &PySequential,
         #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
         #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
     ) -> PyResult<Self> {
-        let policy = Network::new(
-            embeddings.inner.clone(),
-            common.inner.clone(),
-            action_net.inner.clone(),
-            value_net.inner.clone(),
+        Self::of(NetworkParts {
+            first: embeddings.into_first()?,
+            common: common.inner.clone(),
+            action_net: action_net.inner.clone(),
+            value_net: value_net.inner.clone(),
             obs_perms,
             act_perms,
-        )?;
-        Ok(Self { policy: Arc::new(policy) })
+        })
+    }
+
+    /// What makes the policy again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+        let NetworkParts { first, common, action_net, value_net, obs_perms, act_perms } =
+            slf.get().parts.clone();
+        let layers =
+            [common, action_net, value_net].map(|inner| Py::new(slf.py(), PySequential { inner }));
+        let [common, action_net, value_net] = layers;
+        let first = match first {
+            First::Sparse(inner) => Bound::new(slf.py(), PyEmbeddingBag { inner })?.into_any(),
+            First::Dense(dtype, inner) => {
+                (dtype.name(), PyLinear { inner }).into_bound_py_any(slf.py())?
+            }
+        };
+        let parts = (first, common?, action_net?, value_net?, obs_perms, act_perms);
+        Ok((slf.get_type(), parts))
     }
 
     /// The policy that `spec`, a JSON text, describes, with the float32 arrays `tensors` by name.
@@ -210,8 +282,7 @@ impl PyPolicy {
                 .map_or_else(|| Cow::Owned(tensor.iter().copied().collect()), Cow::Borrowed);
             Some((tensor.shape().to_vec(), values))
         };
-        let policy = Network::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?;
-        Ok(Self { policy: Arc::new(policy) })
+        Self::of(NetworkParts::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?)
     }
 
     /// Probabilities `[A]` of the legal actions and the value, through one permutation at random.

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use super::args::{count, integers};
 use super::collector::starts;
 use super::env::get_env;
+use super::pickle::Made;
+use super::python_object::has_method;
 use super::read;
 use super::run::detached;
 use super::strategy::budget;
@@ -22,6 +24,8 @@ type Lengths<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<bool>>);
 #[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
 pub struct PyOptimalSolver {
     solver: Solver,
+    /// A copy of the environment as it was given, and the most states.
+    given: (Py<PyAny>, usize),
 }
 
 #[pymethods]
@@ -39,9 +43,29 @@ impl PyOptimalSolver {
             Some(most) => count("most_states", most, 1..=u32::MAX)?,
             None => Solver::MOST_STATES,
         };
-        let env = get_env(env)?;
-        let solver = detached(py, |poll| Solver::within(&*env, most_states, time, poll))?;
-        Ok(Self { solver })
+        let own = get_env(env)?;
+        let given = match has_method(env, "copy") {
+            true => env.call_method0("copy")?,
+            false => env.clone(),
+        };
+        let solver = detached(py, |poll| Solver::within(&*own, most_states, time, poll))?;
+        Ok(Self { solver, given: (given.unbind(), most_states) })
+    }
+
+    /// What makes the solver again: the environment, not what was prepared, which is searched anew.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, (Bound<'py, PyAny>, usize)>> {
+        let (env, most_states) = &slf.get().given;
+        Ok((slf.get_type(), (env.bind(slf.py()).clone(), *most_states)))
+    }
+
+    /// The solver itself, which nothing changes.
+    fn __copy__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// The solver itself, which nothing changes.
+    fn __deepcopy__<'py>(slf: PyRef<'py, Self>, _memo: &Bound<'py, PyAny>) -> PyRef<'py, Self> {
+        slf
     }
 
     /// The number of states at each distance from the goal, or None if not all of them are kept.

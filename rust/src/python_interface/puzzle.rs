@@ -43,12 +43,6 @@ impl PyPuzzle {
         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
     }
 
-    /// An independent copy.
-    fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
-        let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
-        Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
-    }
-
     /// The arguments that make an equal environment, its state apart.
     fn arguments<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         arguments::<Puzzle>(slf.as_super())

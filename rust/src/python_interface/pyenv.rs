@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use super::env::PyBaseEnv;
 use super::python_lanes;
 use super::python_object::{self as object, Kind, OwnObject};
-use crate::error::Result;
-use crate::rl::env::{Env, Status, Twists};
+use crate::error::{Error, Result};
+use crate::rl::env::{check_difficulty, Env, Status, Twists};
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
 use crate::spaces::ObsSpace;
@@ -49,6 +49,11 @@ impl PythonEnv {
             ),
             ..Self::around(self.object.clone_ref(py), self.kind.clone(), self.difficulty)
         })
+    }
+
+    /// The same environment, played by another object of the same kind.
+    pub(super) fn with_object(&self, object: Bound<'_, PyAny>) -> Box<dyn Env> {
+        Box::new(Self::around(object.unbind(), self.kind.clone(), self.difficulty))
     }
 
     pub(super) fn kind(&self) -> &Arc<Kind> {
@@ -248,6 +253,22 @@ impl Env for PythonEnv {
         let copy = Python::attach(|py| self.copy_object(py))?;
         Ok(Box::new(Self::around(copy.into_object(), self.kind.clone(), self.difficulty)))
     }
+    /// The difficulty: what the object is, Python tells.
+    fn snapshot(&self) -> Option<Vec<i64>> {
+        Some(vec![self.difficulty as i64])
+    }
+    fn restore(&mut self, snapshot: &[i64]) -> Result<()> {
+        let difficulty = match *snapshot {
+            [difficulty] => usize::try_from(difficulty).ok(),
+            _ => None,
+        };
+        let Some(difficulty) = difficulty else {
+            return Err(Error::invalid("snapshot", "[difficulty]", format!("{snapshot:?}")));
+        };
+        check_difficulty(difficulty)?;
+        self.difficulty = difficulty;
+        Ok(())
+    }
     fn vectorize(&self, num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         Some(python_lanes::lanes(self, num_lanes))
     }
@@ -269,12 +290,6 @@ impl PyEnv {
     fn new(py_env: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
         let base = PyBaseEnv { env: Box::new(PythonEnv::new(py_env)?) };
         Ok(PyClassInitializer::from(base).add_subclass(PyEnv))
-    }
-
-    /// An independent copy around the object's own `copy()`.
-    fn copy(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
-        let env = PyBaseEnv::with(slf.as_super(), |env| env.try_clone())?;
-        Py::new(slf.py(), PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyEnv))
     }
 
     /// The object as text, where its class has a `__str__` of its own.

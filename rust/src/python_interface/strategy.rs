@@ -6,10 +6,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::collector::not_one_of;
+use super::choice::{not_one_of, ROOT_SELECTION};
 use super::read::Argument;
 use crate::error::Error;
-use crate::search::{Budget, RootSelection, TreeConfig};
+use crate::search::{Budget, TreeConfig};
 use crate::solve::{BeamConfig, EvalConfig, Strategy};
 
 /// Used by a beam search that names no width.
@@ -85,14 +85,6 @@ pub(super) fn budget(time_limit_s: Option<f64>, node_limit: Option<usize>) -> Py
     Ok(Budget { nodes: node_limit.map(|most| most as u64), time })
 }
 
-pub(super) fn read_root_selection(name: &str) -> PyResult<RootSelection> {
-    match name {
-        "puct" => Ok(RootSelection::Puct),
-        "gumbel" => Ok(RootSelection::Gumbel),
-        other => Err(not_one_of("root_selection", "\"puct\" or \"gumbel\"", other)),
-    }
-}
-
 /// The evaluation that the arguments describe: without a `strategy`, a tree search if
 /// `num_mcts_searches` is not 0, else the policy's own actions.
 pub(super) fn eval_config(
@@ -110,7 +102,8 @@ pub(super) fn eval_config(
         None if tries.deterministic => "greedy",
         None => "sample",
     };
-    let root_selection = read_root_selection(options.root_selection.as_deref().unwrap_or("puct"))?;
+    let root_selection =
+        ROOT_SELECTION.read(options.root_selection.as_deref().unwrap_or("puct"))?;
     let tree = TreeConfig {
         num_simulations: searches,
         exploration,

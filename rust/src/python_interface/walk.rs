@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::get_env::get_env;
+use super::pickle::Made;
 use super::read;
 use super::run::detached;
 use crate::collector::walk::{check, collect, WalkConfig, Walks};
@@ -27,6 +28,12 @@ impl PyWalkCollector {
         #[pyo3(from_py_with = read::seed)] seed: u64,
     ) -> Self {
         Self { config: WalkConfig { num_walks, walk_length, num_cores }, seed }
+    }
+
+    /// What makes the collector again.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+        let &Self { config: WalkConfig { num_walks, walk_length, num_cores }, seed } = slf.get();
+        Ok((slf.get_type(), (num_walks, walk_length, num_cores, seed)))
     }
 
     /// Raises ValueError if walks of `env` cannot be learned from.

@@ -184,6 +184,16 @@ pub trait Env: EnvObject + Send + Sync {
     fn always_ends(&self) -> bool {
         false
     }
+    /// All that a copy has and an environment built from the same parameters has not, as numbers:
+    /// the state, the steps that are left, the difficulty, random streams. `None` if they cannot
+    /// be told: it cannot be sent to another process then.
+    fn snapshot(&self) -> Option<Vec<i64>> {
+        None
+    }
+    /// Puts back what [`Env::snapshot`] gave; a refused call changes nothing.
+    fn restore(&mut self, _snapshot: &[i64]) -> Result<()> {
+        Err(Error::invalid("env", "an environment with snapshots", "one without"))
+    }
     /// A copy of this environment; fails where copying runs foreign code.
     fn try_clone(&self) -> Result<Box<dyn Env>> {
         Ok(self.clone_box())

@@ -114,7 +114,7 @@ impl Reference {
             obs_perms: self.obs_perms.clone(),
             act_perms: self.act_perms.clone(),
         };
-        Network::for_cpu(parts, level).unwrap()
+        Network::for_cpu(&parts, level).unwrap()
     }
 
     /// Logits `[A]` and value of one observation.

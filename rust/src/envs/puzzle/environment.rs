@@ -4,6 +4,7 @@ use std::any::Any;
 
 use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
 use crate::envs::scrambled::packed_order;
+use crate::envs::snapshot::Episode;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status};
 use crate::rng::Rng;
@@ -119,6 +120,32 @@ impl Env for Puzzle {
     /// Its steps are counted.
     fn always_ends(&self) -> bool {
         true
+    }
+    /// The blank, what `forbid_undo` forbids, and the tiles, which need not be a board: they may
+    /// have been set one by one.
+    fn snapshot(&self) -> Option<Vec<i64>> {
+        let (depth, difficulty, rng) = (self.depth, self.difficulty, self.rng.clone());
+        let board = [self.blank, self.undo].into_iter().chain(self.tiles.iter().copied());
+        Some(Episode { depth, difficulty, rng }.with(board.map(i64::from).collect()))
+    }
+    fn restore(&mut self, snapshot: &[i64]) -> Result<()> {
+        let (episode, board) = Episode::split(snapshot)?;
+        let cells = self.tiles.len();
+        let ([blank, undo, tiles @ ..], true) = (board, board.len() == cells + 2) else {
+            let expected = format!("blank, undo and {cells} tiles");
+            return Err(Error::invalid("snapshot", expected, format!("{} entries", board.len())));
+        };
+        let bounds = [(blank, cells - 1), (undo, usize::from(NO_ACTION))];
+        let bounds = bounds.into_iter().chain(tiles.iter().map(|tile| (tile, cells - 1)));
+        for (&got, most) in bounds {
+            if !(0..=most as i64).contains(&got) {
+                return Err(Error::invalid("snapshot", format!("an integer in 0..={most}"), got));
+            }
+        }
+        self.place(tiles);
+        (self.blank, self.undo) = (*blank as u8, *undo as u8);
+        Episode { depth: self.depth, difficulty: self.difficulty, rng: self.rng } = episode;
+        Ok(())
     }
     fn check_solvable(&self) -> Result<()> {
         let tiles: Vec<i64> = self.tiles.iter().map(|&tile| i64::from(tile)).collect();
