@@ -17,6 +17,17 @@ use crate::rng::Rng;
 use crate::search::{explore, Exploration, ExploredState, SelfPlay, TreeConfig};
 
 /// Collects AlphaZero episodes; one object for a run, so that iterations are counted.
+///
+/// `num_episodes`, `num_cores`, `seed`, `gamma`, `truncation`, `difficulty_distribution`, `cache` and
+/// `max_episode_steps` are those of `PPOCollector`. Each move is the choice of a tree search of
+/// `num_mcts_searches` simulations, each of which adds `max_expand_depth` states; `C` weighs the prior
+/// against the value. `root_selection` is "puct", or "gumbel" with `max_considered_actions` and
+/// `value_weight`. `reuse` keeps the tree below the move. Noise of shape `dirichlet_alpha` has the
+/// share `exploration_fraction` of the root's priors; moves after `temperature_moves` are the best
+/// ones. An episode is cut off after `max_moves`, and given up below the value `resign_threshold`,
+/// but for the share `resign_exempt`.
+///
+/// Raises ValueError for what is out of range.
 #[pyclass(name = "AZCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
 pub struct PyAzCollector {
     config: AzConfig,
@@ -89,7 +100,7 @@ impl PyAzCollector {
         Ok(Self { config, run: Run::new(seed) })
     }
 
-    /// The iteration whose streams the next `collect` draws from.
+    /// The iteration whose streams the next `collect` draws from, an integer from 0.
     #[getter]
     fn iteration(&self) -> u64 {
         self.run.with(|state| state.iteration)
@@ -100,7 +111,7 @@ impl PyAzCollector {
         self.run.with(|state| state.iteration = iteration);
     }
 
-    /// What became of the last collection: `episodes`, `solved`, `resigned` (given up), `spared`
+    /// What became of the last collection, counted: `episodes`, `solved`, `resigned` (given up), `spared`
     /// (not given up only because exempt), `spared_solved` (of those, solved after all),
     /// `simulations` (run anew), `nodes` (states given to the policy, cached or not) and
     /// `memory_bytes` (of the trees and the cache).
@@ -137,9 +148,11 @@ impl PyAzCollector {
         Ok(made)
     }
 
-    /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
+    /// Plays `num_episodes` episodes of `py_env`, which stays as it is, by `policy`; the interpreter
+    /// lock is released. `iteration` replaces the counted one.
     ///
     /// `start` is "reset", by the environment's difficulty, or "uniform", in any solvable state.
+    /// Raises what the environment raises, and ValueError if the policy does not fit it.
     #[pyo3(signature = (py_env, policy, iteration=None, start="reset"))]
     fn collect(
         &self,
@@ -161,12 +174,13 @@ impl PyAzCollector {
         PyCollectedData::from_table(py_env.py(), table, Names::AZ, &*policy.get().policy)
     }
 
-    /// The tree that one search of the state that `env` is in grows, and what it answers. Neither
-    /// noise nor iteration enters; `seed` names the draws.
+    /// The tree that one search by `policy` of the state that `env` is in grows, and what it answers:
+    /// a dictionary. Neither noise nor iteration enters; the collector's `seed` names the draws.
     ///
-    /// Of the states `[N]`, the root first, each after its parent: `parents`, `actions` (which led
-    /// there), `priors` (the policy's probability of it), `visits`, `values` (mean return from
-    /// there on). Of the search: `policy` `[A]`, what it says of the root's actions, and `action`.
+    /// Of the states `[N]`, the root first, each after its parent: int64 `parents`, `actions` (which
+    /// led there) and `visits`, float32 `priors` (the policy's probability of it) and `values` (mean
+    /// return from there on). Of the search: `policy` float32 `[A]`, what it says of the root's
+    /// actions, and `action`.
     fn explore<'py>(
         &self,
         env: &Bound<'py, PyAny>,

@@ -22,6 +22,10 @@ use crate::spaces::{Dtype, SPARSE};
 /// `arrays` has the columns as they are. The properties that TwisteRL 0.5 had (`obs`, `logits`,
 /// `values`, `rewards`, `actions`, `perms`) are lists, copied at every access, and
 /// `additional_data` is a dictionary of lists; what is assigned to them may be lists or arrays.
+///
+/// It is made of `obs` (a list of lists of active features), `logits` [N][A], `values`, `rewards`,
+/// `actions` [N] and `perms` [N] (None or -1 for none); logits of -1e10 are masked. Raises ValueError,
+/// naming the column, if they do not fit each other.
 #[pyclass(name = "CollectedData", module = "twisterl.twisterl.collector")]
 pub struct PyCollectedData {
     /// The entries of `additional_data` are arrays until they are read as lists.
@@ -183,13 +187,13 @@ macro_rules! lists {
 }
 
 lists! {
-    /// List [N][A] of floats; see `CollectedArrays`.
+    /// List [N][A] of floats; see `CollectedArrays`. ValueError for what is no such list or array.
     logits set_logits;
-    /// List [N] of floats.
+    /// List [N] of floats; see `CollectedArrays`.
     values set_values;
     /// List [N] of floats, reward of being in the state.
     rewards set_rewards;
-    /// List [N] of integers.
+    /// List [N] of integers; see `CollectedArrays`.
     actions set_actions;
     /// List [N] of integers, permutation the policy saw the state through, -1 for none.
     perms set_perms;
@@ -197,7 +201,6 @@ lists! {
 
 #[pymethods]
 impl PyCollectedData {
-    /// From `obs` (a list of index lists), `logits` [N][A], `values`, `rewards`, `actions` [N].
     #[new]
     #[pyo3(signature = (obs, logits, values, rewards, actions, perms=None))]
     fn new(
@@ -259,7 +262,7 @@ impl PyCollectedData {
         self.columns.actions.bind(py).len()
     }
 
-    /// The columns as numpy arrays, not copied.
+    /// The columns as numpy arrays, not copied: `CollectedArrays`.
     #[getter]
     fn arrays(&mut self, py: Python<'_>) -> PyResult<PyCollectedArrays> {
         let mut arrays = self.columns(py)?.share(py);
@@ -311,7 +314,7 @@ impl PyCollectedData {
         Ok(())
     }
 
-    /// The observations as a list of index lists, or of lists of `F` numbers where they are dense.
+    /// The observations: a list [N] of lists of active features, or of `F` numbers where they are dense.
     #[getter]
     fn obs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = self.sparse_rows(py)?;
@@ -354,7 +357,7 @@ impl PyCollectedData {
         Ok(self.distinct(py)?.1.clone_ref(py))
     }
 
-    /// Lists [N] of floats by name; see `CollectedArrays`.
+    /// A dictionary of lists [N] of floats; see `CollectedArrays`.
     #[getter]
     fn additional_data(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let entries = self.columns.additional_data.bind(py);
@@ -372,10 +375,13 @@ impl PyCollectedData {
         Ok(())
     }
 
+    /// The list `key` of `additional_data`, or None.
     fn get_additional_data_item(&self, py: Python<'_>, key: &str) -> PyResult<Option<Py<PyAny>>> {
         Ok(self.additional_data(py)?.bind(py).get_item(key)?.map(Bound::unbind))
     }
 
+    /// Puts `value`, a list or an array of N floats, into `additional_data` as `key`; ValueError for
+    /// anything else.
     fn set_additional_data_item(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let array: Floats = column("value", value)?;
         self.columns.additional_data.bind(value.py()).set_item(key, array)

@@ -21,6 +21,15 @@ use crate::collector::ppo::{Collector, DifficultyDistribution, PpoConfig};
 use crate::solve::{evaluate, solve, Episode, Starts};
 
 /// Collects PPO episodes; one object for a run, so that iterations are counted.
+///
+/// `num_episodes` a collection, by `num_cores` threads, at most those of the machine. `gamma` is the
+/// discount and `lambda` that of GAE, both in [0, 1]. Episode `i` draws from the stream (`seed`,
+/// iteration, `i`). `truncation`: what is left when the steps are used up is worth nothing,
+/// "terminal", or the value, "bootstrap". `difficulty_distribution`: "fixed", or "uniform" up to that
+/// of the environment. `cache`: equal states are evaluated once; it changes the time alone. More than
+/// `max_episode_steps` steps are an error; without it 100,000 where an episode may never end.
+///
+/// Raises ValueError for what is out of range.
 #[pyclass(name = "PPOCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
 pub struct PyPpoCollector {
     config: PpoConfig,
@@ -97,7 +106,7 @@ impl PyPpoCollector {
         Ok(made)
     }
 
-    /// The iteration whose streams the next `collect` draws from.
+    /// The iteration whose streams the next `collect` draws from, an integer from 0.
     #[getter]
     fn iteration(&self) -> u64 {
         self.run.with(|state| state.iteration)
@@ -108,9 +117,11 @@ impl PyPpoCollector {
         self.run.with(|state| state.iteration = iteration);
     }
 
-    /// Plays `num_episodes` episodes; `env` stays as it is and the interpreter lock is released.
+    /// Plays `num_episodes` episodes of `py_env`, which stays as it is, by `policy`; the interpreter
+    /// lock is released. `iteration` replaces the counted one.
     ///
     /// `start` is "reset", by the environment's difficulty, or "uniform", in any solvable state.
+    /// Raises what the environment raises, and ValueError if the policy does not fit it.
     #[pyo3(signature = (py_env, policy, iteration=None, start="reset"))]
     fn collect(
         &self,
@@ -139,7 +150,16 @@ pub(super) fn started(start: &str, difficulties: &mut DifficultyDistribution) ->
     Ok(())
 }
 
-/// `(success rate, mean reward)` over `num_episodes` episodes from `env.reset()`.
+/// `(success rate, mean reward)` of `policy` over `num_episodes` episodes from `reset()` of `py_env`,
+/// two floats. `py_env` stays as it is and the interpreter lock is released.
+///
+/// Each episode is the best of `num_searches` tries: of the likeliest actions if `deterministic`,
+/// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
+/// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
+/// ("greedy", "sample", "mcts" or "beam"), `root_selection`, `gamma`, `beam_width`,
+/// `beam_value_weight`, `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
+///
+/// Raises ValueError for what is out of range, TypeError for an option that is none.
 #[pyfunction(name = "evaluate")]
 #[pyo3(signature = (py_env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0,
                     seed=0, C=1.41, max_expand_depth=1, num_cores=32, **options))]
@@ -173,9 +193,13 @@ fn evaluate_py(
     ))
 }
 
-/// The best try of every episode: `success` bool [N], `reward` f32 [N], `length` int64 [N],
-/// `nodes` int64 [N] (states given to the policy) and, if asked for, `actions`, a list of int64
-/// arrays. `states` [N, S] replaces `num_episodes` starts.
+/// The best try of every episode: a dictionary of `success` bool [N], `reward` float32 [N], `length`
+/// int64 [N], `nodes` int64 [N] (states given to the policy) and, if `actions`, `actions`, a list of
+/// int64 arrays.
+///
+/// Episodes begin by `start`, "reset" or "uniform", or in each row of `states` int64 [N, S], which
+/// replace `num_episodes`. `env`, `policy`, `deterministic`, `num_searches`, `seed`, `num_cores`,
+/// `num_mcts_searches`, `C`, `max_expand_depth` and `options` are those of `evaluate`, errors too.
 #[pyfunction]
 #[pyo3(signature = (env, policy, num_episodes=100, deterministic=false, num_searches=1, seed=0,
                     num_cores=32, start="reset", states=None, actions=false, num_mcts_searches=0,
@@ -241,7 +265,11 @@ fn array<'py, T: numpy::Element>(
     episodes.iter().map(value).collect::<Vec<T>>().into_pyarray(py)
 }
 
-/// `((success, reward), actions)` of the best try from the state that `env` is in.
+/// `((success, reward), actions)` of the best try from the state that `py_env` is in: 1.0 or 0.0, the
+/// sum of the rewards, and a list of integers, which is the tracked solution where there is one.
+///
+/// `policy`, `deterministic`, `num_searches`, `num_mcts_searches`, `C`, `max_expand_depth`, `seed`,
+/// `num_cores` and `options` are those of `evaluate`, errors too. Other tries draw by other seeds.
 #[pyfunction(name = "solve")]
 #[pyo3(signature = (py_env, policy, deterministic=false, num_searches=1, num_mcts_searches=0, C=1.41,
                     max_expand_depth=1, seed=0, num_cores=32, **options))]

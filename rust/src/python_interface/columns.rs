@@ -17,7 +17,9 @@ pub(super) type Floats = Py<PyArray1<f32>>;
 macro_rules! columns {
     ($($(#[$doc:meta])* $name:ident: $Type:ty,)*) => {
         /// The columns of a `CollectedData` with `N` rows and `A` actions. Its properties of these
-        /// names may be lists; the arrays are shared with it, not copied.
+        /// names may be lists; the arrays are shared with it, not copied. Its arguments are the columns
+        /// `indices`, `offsets`, `logits`, `masks`, `log_probs`, `values`, `rewards`, `actions`, `perms`,
+        /// `episode_starts` and `additional_data`.
         #[pyclass(
             name = "CollectedArrays", module = "twisterl.twisterl.collector", frozen, get_all
         )]
@@ -62,17 +64,17 @@ columns! {
     masks: Py<PyArray2<bool>>,
     /// float32 [N], log-probability of the action taken.
     log_probs: Floats,
-    /// float32 [N]
+    /// float32 [N], what the policy, or the search, takes the state to be worth.
     values: Floats,
     /// float32 [N], reward of being in the state.
     rewards: Floats,
-    /// int64 [N]
+    /// int64 [N], the action taken; nominal in the last state of an episode.
     actions: Ints,
     /// int64 [N], permutation the policy saw the state through, -1 for none.
     perms: Ints,
     /// int64 [E + 1], first row of every episode, then N.
     episode_starts: Ints,
-    /// float32 [N] each: "advs" (advantages) and the returns, "rets" of `PPOCollector` and
+    /// A dictionary of float32 [N]: "advs" (advantages) and the returns, "rets" of `PPOCollector` and
     /// "remaining_values" of `AZCollector`.
     additional_data: Py<PyDict>,
     /// What observations are made of: "float32" or "uint8" and their F numbers, or ("sparse", 0).

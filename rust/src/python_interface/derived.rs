@@ -39,8 +39,11 @@ pub(super) fn legal_and_chosen(
     Ok((logits.mapv(|logit| logit > MASKED_LOGIT), log_probs.collect::<Result<_>>()?))
 }
 
-/// `(first int64 [U], index int64 [N])` of rows given by `indices [K]`, `offsets [N + 1]` and
-/// `perms [N]`: the first row of each distinct one, and the distinct row that each row equals.
+/// `(first, index)` int64 `[U]` and `[N]` of rows given by `indices` int32 `[K]`, `offsets` int64
+/// `[N + 1]` and `perms` int32 `[N]`: the first row of each distinct one, and the distinct row that
+/// each row equals.
+///
+/// Raises ValueError if `offsets` do not rise from 0 to `len(indices)`, one more than `perms`.
 #[pyfunction(name = "distinct_rows")]
 pub(super) fn distinct_rows_py(
     py: Python<'_>,

@@ -44,7 +44,8 @@ use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
 use crate::rng::Rng;
 use crate::spaces::ObsSpace;
 
-/// An environment implemented in Rust; extend it to show your own.
+/// What every environment of a compiled package is: `A` actions, of which some are legal, and
+/// states of `F` binary features, of which some are active.
 #[pyclass(subclass, module = "twisterl.twisterl.env")]
 pub struct PyBaseEnv {
     pub env: Box<dyn Env>,
@@ -123,12 +124,12 @@ impl PyBaseEnv {
         Self::with(slf, |env| Ok(env.num_actions()))
     }
 
-    /// Shape of the observation; its product is the number of features `F`.
+    /// Shape of the observation, a list of integers; its product is the number of features `F`.
     fn obs_shape(slf: &Bound<'_, Self>) -> PyResult<Vec<usize>> {
         Self::with(slf, |env| Ok(env.obs_shape()))
     }
 
-    /// How far from solved `reset` starts.
+    /// How far from solved `reset` starts, an integer in 0..=1,000,000; ValueError for another one.
     #[getter]
     fn difficulty(&self) -> PyResult<usize> {
         Ok(caught(|| Ok(self.env.get_difficulty()))?)
@@ -144,20 +145,23 @@ impl PyBaseEnv {
         Ok(())
     }
 
-    /// Puts the environment into `state`, a sequence of integers; a refused call changes nothing.
+    /// Puts the environment into `state`, a sequence of integers, with all its steps left.
+    ///
+    /// Raises ValueError if it is none, and changes nothing then.
     fn set_state(slf: &Bound<'_, Self>, state: &Bound<'_, PyAny>) -> PyResult<()> {
         let state = integers("state", state)?;
         Self::with(slf, |env| env.try_set_state(&state))
     }
 
-    /// Starts an episode. Without `seed`, Python's `random` module names the random stream.
+    /// Starts an episode. `seed`, an integer in 0..2^63, names the random stream; without one
+    /// Python's `random` module does.
     #[pyo3(signature = (seed=None))]
     fn reset(slf: &Bound<'_, Self>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let mut rng = generator(slf.py(), seed)?;
         Self::with(slf, |env| env.try_reset(&mut rng))
     }
 
-    /// Plays `action`, an integer in `0..num_actions()`.
+    /// Plays `action`, an integer in `0..num_actions()`; ValueError for another one.
     fn step(slf: &Bound<'_, Self>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         let action = integer("action", action, i64::MIN..=i64::MAX)?;
         Self::with(slf, |env| {
@@ -175,17 +179,17 @@ impl PyBaseEnv {
         })
     }
 
-    /// Whether the episode is over.
+    /// Whether the episode is over, a boolean.
     fn is_final(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Self::status(slf)?.is_final)
     }
 
-    /// Whether the goal is reached.
+    /// Whether the goal is reached, a boolean.
     fn success(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Self::status(slf)?.success)
     }
 
-    /// Reward of being in the current state.
+    /// Reward of being in the current state, a finite float.
     fn reward(slf: &Bound<'_, Self>) -> PyResult<f32> {
         Ok(Self::status(slf)?.reward)
     }
@@ -209,7 +213,8 @@ impl PyBaseEnv {
         }
     }
 
-    /// Pairs of permutations `(obs_perms, act_perms)` that leave the problem as it is.
+    /// `(obs_perms, act_perms)`: lists `[P, F]` and `[P, A]` of permutations that leave the problem as
+    /// it is. Feature `i` becomes `obs_perm[i]`, and the logit of action `a` that of `act_perm[a]`.
     fn twists(slf: &Bound<'_, Self>) -> PyResult<Twists> {
         Self::with(slf, |env| Ok(env.twists()))
     }
@@ -219,7 +224,7 @@ impl PyBaseEnv {
         Ok(Self::with(slf, |env| env.try_solution())?.is_some())
     }
 
-    /// The solution that the environment tracked, or an empty list.
+    /// The solution that the environment tracked, a list of integers; empty if it tracks none.
     fn solution(slf: &Bound<'_, Self>) -> PyResult<Vec<i64>> {
         Ok(Self::with(slf, |env| env.try_solution())?.unwrap_or_default())
     }
@@ -229,13 +234,16 @@ impl PyBaseEnv {
         Self::with(slf, |env| Ok(env.action_names()))
     }
 
-    /// What `set_state` takes to come back here. ValueError if this environment cannot tell.
+    /// What `set_state` takes to come back here, a list of integers; ValueError if this environment
+    /// cannot tell.
     fn get_state(slf: &Bound<'_, Self>) -> PyResult<Vec<i64>> {
         Self::with(slf, |env| readable_state(env))
     }
 
-    /// A state drawn uniformly from all that can be solved, named by `seed`; the environment
-    /// stays where it is.
+    /// A state drawn uniformly from all that can be solved, a list of integers, by the random stream
+    /// that `seed` names as in `reset`; the environment stays where it is.
+    ///
+    /// Raises ValueError if this environment cannot draw so, or cannot tell its state.
     #[pyo3(signature = (seed=None))]
     fn random_state(slf: &Bound<'_, Self>, seed: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<i64>> {
         let mut rng = generator(slf.py(), seed)?;

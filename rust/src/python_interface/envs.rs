@@ -18,7 +18,11 @@ macro_rules! classes {
             $(#[$about])*
             #[doc = ""]
             #[doc = "`reset()` plays `difficulty` random actions from a goal and leaves"]
-            #[doc = "`depth_slope * difficulty` steps; `set_state()` leaves `max_depth`."]
+            #[doc = "`depth_slope * difficulty` steps; `set_state()` leaves `max_depth`. The reward is 1"]
+            #[doc = "solved, -0.5 out of steps, else -0.5 / `max_depth`."]
+            #[doc = ""]
+            #[doc = "`parameters` are named, all with defaults: docs/config.md lists them. Raises TypeError"]
+            #[doc = "for one that it does not have, ValueError for what is out of range."]
             #[pyclass(extends = PyBaseEnv, subclass, module = "twisterl.twisterl.env")]
             pub struct $Type;
 
@@ -31,7 +35,8 @@ macro_rules! classes {
                     Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass($Type))
                 }
 
-                /// The arguments that make an equal environment, its state apart.
+                /// The arguments that make an equal environment, its state apart: a dictionary by
+                /// name.
                 fn arguments<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
                     arguments::<crate::envs::$module::$Type>(slf.as_super())
                 }

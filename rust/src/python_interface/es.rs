@@ -106,7 +106,7 @@ fn puzzle(env: &dyn Env) -> PyResult<&Puzzle> {
     Ok(found.ok_or_else(|| Error::invalid("env", "twisterl.envs.Puzzle", "another environment"))?)
 }
 
-/// Random weights `[P]` of a policy with one layer of `hidden` units, named by `seed`.
+/// Random weights float32 `[P]` of a policy with one layer of `hidden` units, named by `seed`.
 ///
 /// Raises ValueError if no code is compiled for the board of `env` or for `hidden`.
 #[pyfunction]
@@ -119,9 +119,12 @@ pub(super) fn es_first_weights<'py>(
     Ok(state.weights.into_pyarray(env.py()))
 }
 
-/// Plays `num_generations` from `generation` on; `env` stays as it is and the interpreter lock is
-/// released. `weights`, `first` and `second` `[P]` come back updated, with arrays of one number a
-/// generation: `fitness` (mean of an episode), `best_fitness`, `success` and `steps`.
+/// Plays `num_generations` from `generation` on with draws named by `seed`; `env` stays as it is and
+/// the interpreter lock is released. `settings` is JSON as `twisterl.rl.ES` writes it.
+///
+/// A dictionary: `weights` and the moments of Adam, `first` and `second`, float32 `[P]`, come back
+/// updated, with arrays of one number a generation: `fitness` (mean of an episode), `best_fitness`,
+/// `success` and `steps`. Raises ValueError for what does not fit the board of `env`.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn es_generations<'py>(
@@ -172,7 +175,9 @@ pub(super) fn es_generations<'py>(
     Ok(result)
 }
 
-/// `(moves, rewards)` `[N]` of episodes played by the settings' player; -1 moves if not solved.
+/// `(moves, rewards)` int32 and float32 `[N]` of `num_episodes` episodes of `env` played with
+/// `weights` float32 `[P]` by the player of `settings`; -1 moves if not solved. `start` is "reset" or
+/// "uniform"; `seed` names the draws. Raises ValueError for what does not fit the board of `env`.
 #[pyfunction]
 pub(super) fn es_evaluate<'py>(
     py: Python<'py>,

@@ -28,7 +28,10 @@ type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
 /// Logits `[N, A]` and values `[N]`.
 type Outputs<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>);
 
-/// A dense layer. `weights_vector` is `[in, out]` row by row: torch's `weight.T.flatten()`.
+/// A dense layer: `y = x W + b`, then `max(y, 0)` with `apply_relu`.
+///
+/// `weights_vector` float32 `[in * out]` is `W [in, out]` row by row, torch's `weight.T.flatten()`;
+/// `bias_vector` float32 `[out]`. Raises ValueError if they do not fit or are not finite.
 #[pyclass(name = "Linear", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyLinear {
     inner: Linear,
@@ -56,7 +59,13 @@ impl PyLinear {
     }
 }
 
-/// The first layer: the sum of the vectors of the active features.
+/// The first layer: the bias and the sum of the vectors of the active features, then `max(y, 0)`
+/// with `apply_relu`.
+///
+/// `vec_vectors` float32 `[R, dim]`. An `obs_shape` of one number is `[R]`, and `bias_vector` float32
+/// `[dim]`. Of two numbers it makes a 1-d convolution of width 1, whose channels are axis `conv_dim`
+/// (0 or 1) of length `R`, and `bias_vector` is `[P * dim]` for the `P` places of the other axis.
+/// Raises ValueError if they do not fit or are not finite.
 #[pyclass(name = "EmbeddingBag", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyEmbeddingBag {
     inner: EmbeddingBag,
@@ -64,7 +73,6 @@ pub struct PyEmbeddingBag {
 
 #[pymethods]
 impl PyEmbeddingBag {
-    /// `vec_vectors` `[R, dim]`; an `obs_shape` of two axes makes a 1-d convolution of width 1.
     #[new]
     fn new(
         vec_vectors: Floats2<'_>,
@@ -96,7 +104,9 @@ impl PyEmbeddingBag {
     }
 }
 
-/// Dense layers one after another.
+/// Dense `layers` one after another; without any the output is the input.
+///
+/// Raises ValueError if the outputs of one are not as many as the inputs of the next.
 #[pyclass(name = "Sequential", module = "twisterl.twisterl.nn", frozen)]
 pub struct PySequential {
     inner: Sequential,
@@ -140,6 +150,11 @@ impl PyFirst<'_> {
 }
 
 /// The policy network; it does not change, so threads may share it.
+///
+/// The outputs of `embeddings` and `common` go to `action_net`, whose outputs are the logits `[A]`,
+/// and to `value_net`, whose one output is the value. `obs_perms` `[P, F]` and `act_perms` `[P, A]`
+/// are permutations through which it may see a state. Raises ValueError, naming the layer, if they
+/// do not fit each other.
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
     pub(super) policy: Arc<dyn Policy>,
@@ -267,7 +282,11 @@ impl PyPolicy {
         Ok((slf.get_type(), parts))
     }
 
-    /// The policy that `spec`, a JSON text, describes, with the float32 arrays `tensors` by name.
+    /// The policy that `spec`, a JSON text, describes, with the float32 arrays `tensors` by name and
+    /// the permutations `obs_perms` `[P, F]` and `act_perms` `[P, A]`.
+    ///
+    /// Raises ValueError for a description that is none, and for a tensor that is missing, of
+    /// another shape or not finite.
     #[staticmethod]
     fn from_spec(
         spec: &str,
@@ -285,7 +304,11 @@ impl PyPolicy {
         Self::of(NetworkParts::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?)
     }
 
-    /// Probabilities `[A]` of the legal actions and the value, through one permutation at random.
+    /// Probabilities, a list `[A]` that is 0 where `masks` `[A]` is false, and the value of one
+    /// observation: `obs`, a list of active features in `0..F`. It is seen through one permutation,
+    /// drawn by Python's `random`.
+    ///
+    /// Raises ValueError for features, masks or outputs that are out of range.
     fn predict(
         &self,
         py: Python<'_>,
@@ -297,7 +320,8 @@ impl PyPolicy {
         Ok((self.probabilities(&logits, &masks)?, value))
     }
 
-    /// Logits `[A]`, -1e10 where masked, and the value, through one permutation at random.
+    /// Logits, a list `[A]` that is -1e10 where `masks` is false, and the value; the rest, with
+    /// `obs`, as in `predict`.
     fn forward(
         &self,
         py: Python<'_>,
@@ -314,7 +338,8 @@ impl PyPolicy {
         Ok((logits, value))
     }
 
-    /// Probabilities `[A]` and value from logits and values averaged over all permutations.
+    /// Probabilities `[A]` and value from logits and values averaged over all permutations; the rest,
+    /// with `obs` and `masks`, as in `predict`.
     fn full_predict(&self, obs: &Bound<'_, PyAny>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
         let twists = match self.policy.num_twists() as i32 {
@@ -331,10 +356,13 @@ impl PyPolicy {
         Ok((self.probabilities(&mean, &masks)?, mean_value))
     }
 
-    /// Raw logits float32 `[N, A]` and values float32 `[N]` of a batch.
+    /// Raw logits float32 `[N, A]` and values float32 `[N]` of a batch. The interpreter lock is
+    /// released.
     ///
-    /// `indices` int32 `[K]`, `offsets` int64 `[N + 1]`, `perms` int32 `[N]`, -1 for none. Where
-    /// observations are dense, `indices` are these, `[N, ..]`, and there are no `offsets`.
+    /// The active features of row `n` are `indices[offsets[n]:offsets[n + 1]]`, with `indices` int32
+    /// `[K]` and `offsets` int64 `[N + 1]`; where observations are dense, `indices` are these, an array
+    /// `[N, ..]`, and there are no `offsets`. A row is seen through the permutation `perms` int32
+    /// `[N]`, -1 for none. Raises TypeError for other types, ValueError for what is out of range.
     #[pyo3(signature = (indices, offsets=None, perms=None))]
     fn forward_batch<'py>(
         &self,

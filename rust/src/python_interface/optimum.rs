@@ -16,16 +16,17 @@ use crate::exact::{self, Solver};
 /// `(lengths, proven)`, both `[N]`.
 type Lengths<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<bool>>);
 
-/// Shortest solutions of an environment like `env`, with what was prepared for it.
+/// Shortest solutions of an environment like `env`, with what was prepared for it: at most
+/// `most_states` states around its goal, 10,000,000 by default, or pattern databases.
 ///
-/// At most `most_states` states (10,000,000 by default) are kept and `time_limit_s` is spent on them:
-/// with less prepared the answers take longer. Raises ValueError if the environment offers no exact
-/// search. The interpreter lock is released in every method, and `env` stays as it is.
+/// At most `time_limit_s` is spent on them: with less prepared the answers take longer. Raises
+/// ValueError if the environment offers no exact search. The interpreter lock is released in every
+/// method, and `env` stays as it is. A pickle keeps `env` and prepares anew.
 #[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
 pub struct PyOptimalSolver {
     solver: Solver,
-    /// A copy of the environment as it was given, and the most states.
-    given: (Py<PyAny>, usize),
+    /// A copy of the environment as it was given, the most states and the seconds.
+    given: (Py<PyAny>, usize, Option<f64>),
 }
 
 #[pymethods]
@@ -49,13 +50,13 @@ impl PyOptimalSolver {
             false => env.clone(),
         };
         let solver = detached(py, |poll| Solver::within(&*own, most_states, time, poll))?;
-        Ok(Self { solver, given: (given.unbind(), most_states) })
+        Ok(Self { solver, given: (given.unbind(), most_states, time_limit_s) })
     }
 
     /// What makes the solver again: the environment, not what was prepared, which is searched anew.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, (Bound<'py, PyAny>, usize)>> {
-        let (env, most_states) = &slf.get().given;
-        Ok((slf.get_type(), (env.bind(slf.py()).clone(), *most_states)))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+        let (env, most_states, time_limit_s) = &slf.get().given;
+        Ok((slf.get_type(), (env.bind(slf.py()).clone(), *most_states, *time_limit_s)))
     }
 
     /// The solver itself, which nothing changes.
@@ -68,13 +69,15 @@ impl PyOptimalSolver {
         slf
     }
 
-    /// The number of states at each distance from the goal, or None if not all of them are kept.
+    /// The number of states at each distance from the goal, a list of integers, or None if not all of
+    /// them are kept.
     fn layer_sizes(&self) -> Option<Vec<usize>> {
         self.solver.layer_sizes()
     }
 
     /// `(actions, at_least)`: a shortest solution of `state` and its length, or None and a length
-    /// below which there is none, where a limit ended the search.
+    /// below which there is none, where a limit ended the search: `time_limit_s` seconds or
+    /// `node_limit` states looked at. Raises ValueError if `state` is none or has no solution.
     #[pyo3(signature = (state, time_limit_s=None, node_limit=None))]
     fn solve(
         &self,
@@ -91,7 +94,11 @@ impl PyOptimalSolver {
 
     /// `(lengths, proven)` int64 and bool `[N]`: the optimum of each of the starts that
     /// `evaluate_episodes` plays from for the same arguments. Where it is not proven, `lengths`
-    /// is a lower bound. `node_limit` is for each start, `time_limit_s` for all together.
+    /// is a lower bound.
+    ///
+    /// `num_episodes`, `seed`, `num_cores`, `start` and `states` are those of `evaluate_episodes`;
+    /// `node_limit` states are looked at for each start, `time_limit_s` seconds are for all together.
+    /// Raises ValueError if one of `states` is none or has no solution.
     #[pyo3(signature = (num_episodes=100, seed=0, num_cores=32, start="reset", states=None,
                         time_limit_s=None, node_limit=None))]
     #[allow(clippy::too_many_arguments)]
@@ -116,8 +123,8 @@ impl PyOptimalSolver {
     }
 }
 
-/// `(actions, at_least)` as of `OptimalSolver.solve`, for one state: nothing is prepared that it does
-/// not need, and the limits bound all of the work.
+/// What `OptimalSolver` of `env` answers to `state` within `time_limit_s` seconds and `node_limit`
+/// states, which bound all of the work; for several states of one environment build it once.
 #[pyfunction]
 #[pyo3(signature = (env, state, time_limit_s=None, node_limit=None))]
 pub fn solve_optimal(

@@ -12,9 +12,13 @@ use crate::error::Error;
 
 /// The sliding puzzle on a board of `width` x `height`, 1 to 16 each.
 ///
-/// `reset()` makes `difficulty` random moves and leaves `depth_slope * difficulty` steps;
-/// `set_state()` leaves `max_depth`. Actions move the blank: 0 left, 1 up, 2 right, 3 down.
-/// `forbid_undo` masks the action that undoes the last one that moved the blank.
+/// A state is the tile at every cell, row by row, 0 the blank; solved when tile `i` is at cell `i`.
+/// Actions move the blank: 0 left, 1 up, 2 right, 3 down. `reset()` makes `difficulty` random moves
+/// and leaves `depth_slope` steps for each of them; `set_state()` leaves `max_depth`. `forbid_undo`
+/// masks the action that undoes the last one that moved the blank. The reward is 1 solved, -0.5 out
+/// of steps, else -0.5 / `max_depth`.
+///
+/// Raises ValueError for what is out of range.
 #[pyclass(name = "Puzzle", extends = PyBaseEnv, subclass, module = "twisterl.twisterl.env")]
 pub struct PyPuzzle;
 
@@ -43,17 +47,17 @@ impl PyPuzzle {
         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
     }
 
-    /// The arguments that make an equal environment, its state apart.
+    /// The arguments that make an equal environment, its state apart: a dictionary by name.
     fn arguments<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         arguments::<Puzzle>(slf.as_super())
     }
 
-    /// Whether tile `i` is at cell `i`, for all of them.
+    /// Whether tile `i` is at cell `i`, for all of them, a boolean.
     fn solved(slf: PyRef<'_, Self>) -> PyResult<bool> {
         Ok(get_env_ref::<Puzzle>(slf.as_super())?.solved())
     }
 
-    /// The tile in column `x`, row `y`.
+    /// The tile in column `x`, row `y`; ValueError outside the board.
     fn get_position(
         slf: PyRef<'_, Self>,
         x: &Bound<'_, PyAny>,
@@ -66,7 +70,8 @@ impl PyPuzzle {
             .ok_or_else(|| Error::invalid("x", "a column of the board", x).into())
     }
 
-    /// Writes `val` in column `x`, row `y`, for building a board tile by tile.
+    /// Writes the tile `val` in column `x`, row `y`, for building a board tile by tile; ValueError
+    /// for what is not on the board.
     fn set_position(
         mut slf: PyRefMut<'_, Self>,
         x: &Bound<'_, PyAny>,

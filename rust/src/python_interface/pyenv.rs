@@ -280,7 +280,9 @@ impl Env for PythonEnv {
 
 /// An environment written in Python, as the engine and the collectors take it.
 ///
-/// `PyEnv(env)` takes an object with the methods that `twisterl.envs` lists.
+/// `py_env` is an object with the methods that `twisterl.envs` lists; `METHODS` are the names of
+/// those it must have. Raises TypeError naming the ones it has not, and ValueError if the number of
+/// actions, the shape of the observation or a twist is wrong.
 #[pyclass(subclass, extends = PyBaseEnv, module = "twisterl.twisterl.env")]
 pub struct PyEnv;
 

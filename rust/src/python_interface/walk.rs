@@ -10,7 +10,10 @@ use super::read;
 use super::run::detached;
 use crate::collector::walk::{check, collect, WalkConfig, Walks};
 
-/// Collects random walks from the goal.
+/// Collects random walks from the goal: `num_walks` of `walk_length` moves each, by `num_cores`
+/// threads, at most those of the machine. Walk `i` draws from the stream (`seed`, iteration, `i`).
+///
+/// Raises ValueError for what is out of range.
 #[pyclass(name = "WalkCollector", module = "twisterl.twisterl.collector", frozen)]
 pub struct PyWalkCollector {
     config: WalkConfig,
@@ -42,7 +45,9 @@ impl PyWalkCollector {
         Ok(py.detach(|| check(&*env, &self.config))?)
     }
 
-    /// The walks of `iteration`; `env` stays as it is and the interpreter lock is released.
+    /// The walks of `iteration`, as `Walks`; `env` stays as it is and the interpreter lock is released.
+    ///
+    /// Raises ValueError as `check` does, and what the environment raises.
     #[pyo3(signature = (env, iteration=0))]
     fn collect(
         &self,
@@ -70,6 +75,7 @@ pub struct PyWalks {
     undo_counts: Py<PyArray2<f32>>,
     /// float32 [U], moves since the goal, the mean over the samples.
     mean_moves: Py<PyArray1<f32>>,
+    /// States visited, equal ones too, an integer.
     num_samples: usize,
 }
 
