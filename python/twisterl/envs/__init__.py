@@ -15,7 +15,10 @@ An environment for [PyEnv][] is any class with these methods. ``A`` is the numbe
 ``is_final()``               whether the episode is over
 ``value()``                  reward of being in this state, a finite number
 ``success()``                whether the goal is reached
-``observe()``                the active features: integers in ``0..F``; or all numbers, see below
+``observe()``                the active features: a list or an array of distinct integers in
+                             ``0..F``. Of an array ``x`` with a 0 or 1 for each feature, which is
+                             refused, they are ``numpy.flatnonzero(x)``. Or all numbers: see
+                             ``obs_dtype`` below
 ``set_state(state)``         go to ``state``, a list of integers; raise ValueError if it is none
 ``copy()``                   an independent copy
 ===========================  =====================================================================

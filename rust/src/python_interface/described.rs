@@ -73,12 +73,32 @@ impl Described {
 
     /// The words of an observation that another library told.
     pub fn check_row(&self, method: &str, words: &[i32]) -> Result<()> {
-        match self.space {
-            ObsSpace::Sparse { .. } => {
-                words.iter().try_for_each(|&index| self.feature(method, index.into()).map(drop))
-            }
-            ObsSpace::Dense { .. } => dense::check(self, method, words),
+        if let ObsSpace::Dense { .. } = self.space {
+            return dense::check(self, method, words);
         }
+        words.iter().try_for_each(|&index| self.feature(method, index.into()).map(drop))?;
+        self.sparse(method, words)
+    }
+
+    /// Refuses a row of features that is a dense observation: as many numbers as there are
+    /// features, each 0 or 1. Both features of two, or the only one, may be active.
+    #[inline]
+    pub fn sparse(&self, method: &str, row: &[i32]) -> Result<()> {
+        let is_full = row.len() as i64 == self.num_features;
+        if !is_full || row.iter().any(|index| *index > 1) || matches!(row, [_] | [0, 1] | [1, 0]) {
+            return Ok(());
+        }
+        Err(self.dense(method, format!("{} numbers that are 0 or 1", row.len())))
+    }
+
+    /// The error for an observation of `got`, a value for each feature.
+    pub fn dense(&self, method: &str, got: impl Display) -> Error {
+        let expected = "the indices of the active features";
+        let got = format!(
+            "{got}, a dense observation; return its indices, numpy.flatnonzero(x), or say so by \
+             obs_dtype()"
+        );
+        Error::invalid(self.name(method), expected, got)
     }
 
     /// A finite reward.

@@ -369,11 +369,12 @@ impl Env for LegacyEnv {
     }
 
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
+        let first = indices.len();
         for index in self.observe() {
             let index = i64::try_from(index).unwrap_or(i64::MAX);
             indices.push(self.described.feature("observe", index)?);
         }
-        Ok(())
+        self.described.sparse("observe", &indices[first..])
     }
     fn try_status(&self) -> Result<Status> {
         Ok(Status {

@@ -172,10 +172,15 @@ impl Batch {
             };
             let name = self.name(result);
             match value.cast::<PyUntypedArray>() {
-                Ok(array) => PyTypeError::new_err(format!(
-                    "{name}: expected an array of {kinds}, got {}",
-                    array.dtype()
-                )),
+                Ok(array) => {
+                    let dtype = array.dtype();
+                    let advice = match result == "indices" && object::is_dense(&dtype) {
+                        true => "; a dense observation is given by numpy.flatnonzero(x)",
+                        false => "",
+                    };
+                    let text = format!("{name}: expected an array of {kinds}, got {dtype}{advice}");
+                    PyTypeError::new_err(text)
+                }
                 Err(_) => wrong_type(&name, "a numpy array", value),
             }
         })
@@ -249,10 +254,11 @@ impl Batch {
         }
         for row in offsets.windows(2) {
             views.rows.push_with(|out| -> PyResult<()> {
+                let first = out.len();
                 for &index in &indices[row[0] as usize..row[1] as usize] {
                     out.push(self.kind.described.feature("advance", index)?);
                 }
-                Ok(())
+                Ok(self.kind.described.sparse("advance", &out[first..])?)
             })?;
         }
         Ok(())

@@ -2,11 +2,11 @@
 //!
 //! All functions here need the interpreter lock and take it from the `Bound` they are given.
 
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::{PyBool, PyList, PyString};
 
 use super::args::{count, integers};
 use super::dense;
@@ -195,16 +195,47 @@ fn as_list<'py>(
 /// Appends the words of the observation of `env` to `indices`.
 pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, indices: &mut Vec<i32>) -> PyResult<()> {
     let method = intern!(env.py(), "observe");
+    let value = env.call_method0(method)?;
     if let ObsSpace::Dense { dtype, shape } = &kind.described.space {
-        let value = env.call_method0(method)?;
         return dense::read(&|| kind.described.name(method), (*dtype, shape), &value, indices);
     }
-    let features = as_list(kind, method, "a list of integers", env.call_method0(method)?)?;
+    if let Ok(array) = value.cast::<PyUntypedArray>() {
+        check_indices(kind, "observe", array)?;
+    }
+    let features = as_list(kind, method, "a list of integers", value)?;
+    let num_features = kind.described.num_features;
+    let is_full = features.len() as i64 == num_features;
+    let first = indices.len();
     for feature in features {
-        let index: i64 = feature.extract().map_err(|_| {
-            wrong_type(&kind.described.name(method), "a list of integers", &feature)
-        })?;
+        // A boolean is an integer in Python.
+        let index = feature.extract::<i64>().ok().filter(|_| !feature.is_instance_of::<PyBool>());
+        let Some(index) = index else {
+            let got = feature.get_type().name()?.to_string();
+            if is_full && ["bool", "float", "Tensor"].iter().any(|kind| got.starts_with(kind)) {
+                let got = format!("{num_features} of type {got}");
+                return Err(kind.described.dense("observe", got).into());
+            }
+            return Err(wrong_type(&kind.described.name(method), "a list of integers", &feature));
+        };
         indices.push(kind.described.feature("observe", index)?);
+    }
+    Ok(kind.described.sparse("observe", &indices[first..])?)
+}
+
+/// Whether arrays of this type hold a value for each feature rather than indices.
+pub fn is_dense(dtype: &Bound<'_, PyArrayDescr>) -> bool {
+    matches!(dtype.kind(), b'b' | b'f')
+}
+
+/// Refuses an array that cannot be indices: of flags, of fractions, or of the observation's shape.
+fn check_indices(kind: &Kind, method: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+    let dtype = array.dtype();
+    let num_features = kind.described.num_features;
+    // An array of nothing is one of floats, if nobody says otherwise.
+    let is_dense = is_dense(&dtype) && !array.is_empty();
+    if is_dense || array.ndim() > 1 && array.len() as i64 == num_features {
+        let got = format!("an array {:?} of {dtype}", array.shape());
+        return Err(kind.described.dense(method, got).into());
     }
     Ok(())
 }
