@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from twisterl import memory
 from twisterl.config import REGISTRY, registered
 from twisterl.faults import ConfigError, Fault
-from twisterl.memory import physical_bytes
 from twisterl.resolve import import_class
 from twisterl.validation import resolve_run
 
 if TYPE_CHECKING:
     import torch
 
-# Weights, gradients, two moments, a snapshot of three of them, and the engine's packed copies.
-_COPIES_OF_A_PARAMETER = 10
-_FLOAT_BYTES = 4
 # What a collected step holds besides its active features, and for each action of those.
 _STEP_BYTES = 64
 _ACTION_BYTES = 5
@@ -141,7 +138,7 @@ def load_player(
 def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
     sizes = resolved["policy"]
     widths = [sizes.get("embedding_size"), *(sizes.get("common_layers") or [])]
-    available = physical_bytes()
+    available = memory.physical_bytes()
     if available is None or not all(isinstance(width, int) for width in widths):
         return
     num_features = 1
@@ -153,8 +150,12 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
     for key, outputs in (("policy_layers", env.num_actions()), ("value_layers", 1)):
         head = [widths[-1], *(sizes.get(key) or []), outputs]
         parameters += sum(a * b for a, b in pairwise(head))
-    needed = parameters * _FLOAT_BYTES * _COPIES_OF_A_PARAMETER
+    needed = memory.training_bytes(parameters)
     if needed > available:
+        problem = memory.beyond(env.obs_shape(), widths[0])
+        if problem is not None:
+            name = type(getattr(env, "python_env", env)).__name__
+            raise ConfigError([Fault("env", f"obs_shape() of {name}: {problem}")])
         what = f"{parameters:,} parameters in training"
         raise _beyond_memory("policy", what, needed, available, "smaller layers")
 
@@ -162,7 +163,7 @@ def _require_memory(env: Any, resolved: dict[str, Any]) -> None:
 def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
     """Refuses a first collection that cannot fit, where the length of episodes is known."""
     num_episodes = (resolved["algorithm"].get("collecting") or {}).get("num_episodes")
-    available = physical_bytes()
+    available = memory.physical_bytes()
     if registered("env_cls", resolved["env_cls"]) in (None, "PyEnv"):
         return
     if not num_episodes or not available:
@@ -171,7 +172,7 @@ def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
     longest = arguments["depth_slope"] * arguments["difficulty"]
     probe = env.copy()
     probe.reset(seed=0)
-    step_bytes = len(probe.observe()) * _FLOAT_BYTES + _STEP_BYTES
+    step_bytes = len(probe.observe()) * memory.FLOAT_BYTES + _STEP_BYTES
     step_bytes += env.num_actions() * _ACTION_BYTES
     needed = num_episodes * longest * step_bytes
     if needed > available:
@@ -181,8 +182,5 @@ def _require_rollout_memory(env: Any, resolved: dict[str, Any]) -> None:
 
 
 def _beyond_memory(path: str, what: str, needed: int, available: int, expected: str) -> ConfigError:
-    problem = (
-        f"{what} need about {needed / 2**30:.0f} GiB; "
-        f"this machine has {available / 2**30:.0f} GiB; expected {expected}"
-    )
+    problem = f"{what} {memory.lack(needed, available)}; expected {expected}"
     return ConfigError([Fault(path, problem)])

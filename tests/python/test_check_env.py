@@ -79,7 +79,7 @@ class OneWay(Line):
         (Stuck, r"masks\(\): seed 0, step 0: no legal action before the end"),
         (Endless, r"is_final\(\): seed 0: false after 1000 steps"),
         (Shared, r"copy\(\): seed .* playing the copy changed the original"),
-        (Alike, r"copy\(\): without reseed\(\) two of them start the same episodes"),
+        (Alike, r"copy\(\): without reseed\(\): two of them start the same episodes"),
         (Moody, r"reset\(\): seed 0, step 0: not the same episode twice"),
         (OneWay, r"twists\(\): obs_perms\[0\] is no permutation"),
     ],

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::rl::env::Twists;
 use crate::spaces::ObsSpace;
 
-const MOST_ACTIONS: usize = 1 << 24;
+pub const MOST_ACTIONS: usize = 1 << 24;
 
 /// Sizes and symmetries, the same for all copies of an environment.
 pub struct Described {

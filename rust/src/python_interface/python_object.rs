@@ -10,7 +10,7 @@ use pyo3::types::{PyBool, PyList, PyString};
 
 use super::args::{count, integers};
 use super::dense;
-use super::described::Described;
+use super::described::{Described, MOST_ACTIONS};
 use super::error::wrong_type;
 use crate::error::Error;
 use crate::rl::env::{Status, Twists};
@@ -59,7 +59,7 @@ impl Kind {
         }
         let name = |method: &str| format!("{method}() of {class}");
         let num_actions = env.call_method0("num_actions")?;
-        let num_actions = count(&name("num_actions"), &num_actions, 1..=u32::MAX)?;
+        let num_actions = count(&name("num_actions"), &num_actions, 1..=MOST_ACTIONS as u32)?;
         let obs_shape = sizes(&name("obs_shape"), &env.call_method0("obs_shape")?)?;
         let space = space(&name("obs_dtype"), env, obs_shape)?;
         let twists = twists(&name("twists"), env)?;
