@@ -148,6 +148,20 @@ def test_copies_of_a_pyenv_keep_identities():
     assert env.python_env.draws is kept
 
 
+def test_copies_are_not_asked_again_for_what_is_known():
+    calls = []
+
+    class Asked(Line):
+        def twists(self):
+            calls.append(1)
+            return [], []
+
+    env = envs.PyEnv(Asked)
+    calls.clear()
+    for again in (env.copy(), copy.copy(env), copy.deepcopy(env)):
+        assert again.twists() == ([], []) and not calls
+
+
 def test_what_cannot_be_pickled_is_named():
     line = Line()
     line.handle = open(__file__)

@@ -5,6 +5,7 @@ use pyo3::types::PyDict;
 
 use super::env::{arguments, PyBaseEnv};
 use super::parameters::{make, named};
+use super::pickle;
 use super::puzzle::PyPuzzle;
 use crate::envs::{environments, find, ENVIRONMENTS};
 
@@ -33,6 +34,11 @@ macro_rules! classes {
                 fn new(parameters: Option<&Bound<'_, PyDict>>) -> PyResult<PyClassInitializer<Self>> {
                     let env = make(find(stringify!($Type))?, named(parameters)?)?;
                     Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass($Type))
+                }
+
+                /// An independent copy of the same class, whose attributes are those of this one.
+                fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                    pickle::copy_of(slf, $Type)
                 }
 
                 /// The arguments that make an equal environment, its state apart: a dictionary by

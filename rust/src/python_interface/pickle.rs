@@ -6,11 +6,10 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
+use pyo3::PyClass;
 
 use super::env::PyBaseEnv;
-use super::pyenv::PythonEnv;
 use crate::error::caught;
-use crate::rl::env::Env;
 
 /// A class and the arguments that it makes an equal object of.
 pub(super) type Made<'py, Arguments> = (Bound<'py, PyType>, Arguments);
@@ -89,21 +88,22 @@ pub(super) fn reduced<'py>(
     }
 }
 
-/// What the compiled constructor makes an environment like `env` of; `inner` is what it plays.
-fn arguments<'py>(
-    env: &Bound<'py, PyBaseEnv>,
-    inner: &dyn Env,
-) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let py = env.py();
-    if let Some(python_env) = inner.as_any().downcast_ref::<PythonEnv>() {
-        let arguments = PyDict::new(py);
-        arguments.set_item("py_env", python_env.object(py)?)?;
-        return Ok(Some(arguments));
+/// What the compiled constructor makes an environment like `env` of, if its class tells.
+fn arguments<'py>(env: &Bound<'py, PyBaseEnv>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    if let Some(python_env) = PyBaseEnv::shared(env)? {
+        return around(python_env.object(env.py())?).map(Some);
     }
     match compiled(&env.get_type())?.getattr_opt("arguments")? {
         Some(arguments) => Ok(Some(arguments.call1((env,))?.cast_into()?)),
         None => Ok(None),
     }
+}
+
+/// The arguments of a `PyEnv` around `object`.
+fn around(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyDict>> {
+    let arguments = PyDict::new(object.py());
+    arguments.set_item("py_env", object)?;
+    Ok(arguments)
 }
 
 /// An independent copy of `env` with the same attributes, copied deeply where there is a `memo`.
@@ -116,15 +116,21 @@ pub(super) fn copy<'py>(
         Some(memo) => py.import("copy")?.call_method1("deepcopy", (value, memo)),
         None => Ok(value),
     };
-    let inner = match (memo, PyBaseEnv::shared(env)?) {
+    let python_env = PyBaseEnv::shared(env)?;
+    let inner = match (memo, &python_env) {
         (Some(_), Some(python_env)) => python_env.with_object(deep(python_env.object(py)?)?),
         _ => PyBaseEnv::with(env, |env| env.try_clone())?,
     };
-    let Some(arguments) = arguments(env, &*inner)? else {
+    let twin = if python_env.is_some() {
+        let plain = Bound::new(py, PyBaseEnv { env: inner })?.into_any();
+        instance(&env.get_type(), &around(plain)?)?
+    } else if let Some(arguments) = arguments(env)? {
+        let twin = instance(&env.get_type(), &arguments)?;
+        twin.cast::<PyBaseEnv>()?.try_borrow_mut()?.env = inner;
+        twin
+    } else {
         return Ok(Bound::new(py, PyBaseEnv { env: inner })?.into_any());
     };
-    let twin = instance(&env.get_type(), &arguments)?.cast_into::<PyBaseEnv>()?;
-    twin.try_borrow_mut()?.env = inner;
     if let Some(memo) = memo {
         // Attributes may lead back to the environment.
         memo.set_item(env.as_ptr() as usize, &twin)?;
@@ -133,7 +139,21 @@ pub(super) fn copy<'py>(
     if own.is_truthy()? {
         set_attributes(&twin, &deep(own)?)?;
     }
-    Ok(twin.into_any())
+    Ok(twin)
+}
+
+/// [`copy`] of an object of the compiled class `T`, whose constructor need not be asked then.
+pub(super) fn copy_of<'py, T: PyClass<BaseType = PyBaseEnv>>(
+    env: &Bound<'py, T>,
+    class: T,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = env.py();
+    if !env.as_any().get_type().is(py.get_type::<T>()) {
+        return copy(env.as_super(), None);
+    }
+    let inner = PyBaseEnv::with(env.as_super(), |env| env.try_clone())?;
+    let made = PyClassInitializer::from(PyBaseEnv { env: inner }).add_subclass(class);
+    Ok(Bound::new(py, made)?.into_any())
 }
 
 /// The arguments of the constructor of `env` and its snapshot.
@@ -141,11 +161,9 @@ pub(super) fn copy<'py>(
 /// # Errors
 /// TypeError that says what its class lacks.
 pub(super) fn parts<'py>(env: &Bound<'py, PyBaseEnv>) -> PyResult<(Bound<'py, PyDict>, Vec<i64>)> {
-    let known = {
-        let base = env.try_borrow()?;
-        (arguments(env, &*base.env)?, caught(|| Ok(base.env.snapshot()))?)
-    };
-    let lacks = match known {
+    let base = env.try_borrow()?;
+    let snapshot = caught(|| Ok(base.env.snapshot()))?;
+    let lacks = match (arguments(env)?, snapshot) {
         (Some(arguments), Some(snapshot)) => return Ok((arguments, snapshot)),
         (None, _) => "a method arguments() of its class",
         (_, None) => "Env::snapshot and Env::restore of its environment in Rust",

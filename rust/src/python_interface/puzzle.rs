@@ -6,6 +6,7 @@ use pyo3::types::{PyBool, PyDict};
 use super::args::integer;
 use super::env::{arguments, get_env_mut, get_env_ref, PyBaseEnv};
 use super::parameters::make;
+use super::pickle;
 use crate::envs::find;
 use crate::envs::puzzle::Puzzle;
 use crate::error::Error;
@@ -45,6 +46,11 @@ impl PyPuzzle {
         ];
         let env = make(find("Puzzle")?, given)?;
         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
+    }
+
+    /// An independent copy of the same class, whose attributes are those of this one.
+    fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        pickle::copy_of(slf, Self)
     }
 
     /// The arguments that make an equal environment, its state apart: a dictionary by name.

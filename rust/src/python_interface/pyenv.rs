@@ -290,8 +290,13 @@ pub struct PyEnv;
 impl PyEnv {
     #[new]
     fn new(py_env: &Bound<'_, PyAny>) -> PyResult<PyClassInitializer<Self>> {
-        let base = PyBaseEnv { env: Box::new(PythonEnv::new(py_env)?) };
-        Ok(PyClassInitializer::from(base).add_subclass(PyEnv))
+        // A copy is made around what is known already: its object need not be asked again.
+        let known = match py_env.cast_exact::<PyBaseEnv>() {
+            Ok(plain) => PyBaseEnv::shared(plain)?,
+            Err(_) => None,
+        };
+        let env = known.map_or_else(|| PythonEnv::new(py_env), Ok)?;
+        Ok(PyClassInitializer::from(PyBaseEnv { env: Box::new(env) }).add_subclass(PyEnv))
     }
 
     /// The object as text, where its class has a `__str__` of its own.
