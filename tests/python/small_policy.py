@@ -1,7 +1,5 @@
 """Policies with random weights, for tests of what is played rather than how well."""
 
-import json
-
 import numpy as np
 from twisterl import twisterl
 
@@ -18,19 +16,13 @@ def small_policy(env, seed=0, width=8):
         return rng.normal(scale=0.3, size=shape).astype(np.float32)
 
     if obs_dtype != "sparse":
-        layers = {"first": (num_features, width), "a": (width, num_actions), "v": (width, 1)}
-        first, action, value = (
-            {"block": "linear", "name": name, "inputs": inputs, "out": out}
-            for name, (inputs, out) in layers.items()
-        )
-        read = {"block": "dense", "features": num_features, "dtype": obs_dtype}
-        spec = {"encoder": [read, first, {"block": "relu"}], "action": [action], "value": [value]}
-        tensors = {}
-        for name, (inputs, out) in layers.items():
-            tensors |= {f"{name}.weight": normal(out, inputs), f"{name}.bias": normal(out)}
-        return _nn.Policy.from_spec(json.dumps(spec), tensors, *env.twists())
+        weights, bias = normal(num_features * width), normal(width)
+        first = obs_dtype, _nn.Linear(weights, bias, True)
+    else:
+        weights, bias = normal(num_features, width), normal(width)
+        first = _nn.EmbeddingBag(weights, bias, True, [num_features], 0)
     return _nn.Policy(
-        _nn.EmbeddingBag(normal(num_features, width), normal(width), True, [num_features], 0),
+        first,
         _nn.Sequential([]),
         _nn.Sequential([_nn.Linear(normal(width * num_actions), normal(num_actions), False)]),
         _nn.Sequential([_nn.Linear(normal(width), normal(1), False)]),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from ring import BatchedDenseRing, DenseRing
-from small_policy import collector, small_policy
+from small_policy import collector, everything, small_policy
 from twisterl import twisterl
-from twisterl.envs import PyEnv
+from twisterl.envs import PyEnv, check_env
 from twisterl.nn import BasicPolicy, Conv1dPolicy
 from twisterl.nn.dense import numbers
 
@@ -178,6 +178,37 @@ def test_a_replay_buffer_of_other_observations_is_refused():
     assert not _are_rows(replay([0, 1, 2, 5], [0, 1, 4]), "float32", 2)
     assert not _are_rows(replay([0, 2**31], [0, 2]), "float32", 2)
     assert not _are_rows(replay([0, 0x7F800000], [0, 2]), "float32", 2)
+
+
+def test_check_env_plays_numbers():
+    for dtype in ("float32", "uint8"):
+        check_env(DenseRing(dtype), difficulty=8)
+        check_env(BatchedDenseRing(dtype, slips=True), difficulty=8)
+
+    class Shared(DenseRing):
+        def features(self):
+            return np.zeros(23, np.float32)
+
+    with pytest.raises(ValueError, match=r"observe\(\).*expected an array \[24\], got \[23\]"):
+        check_env(Shared())
+    with pytest.raises(ValueError, match=r'obs_dtype\(\).*expected one of "sparse", "float32"'):
+        check_env(DenseRing("float64"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_policies_and_environments_are_pickled(dtype):
+    import pickle
+
+    env = PyEnv(DenseRing(dtype))
+    env.difficulty = 8
+    policy = pickle.loads(pickle.dumps(small_policy(env)))
+    played = collector(8).collect(env, small_policy(env)), collector(8).collect(env, policy)
+    assert everything(played[0]) == everything(played[1])
+    assert pickle.loads(pickle.dumps(env)).obs_dtype() == dtype
+    with pytest.raises(ValueError, match='embeddings: expected "float32" or "uint8", got "f"'):
+        nn = twisterl.nn
+        layer, none = nn.Linear(np.zeros(2), np.zeros(1), True), nn.Sequential([])
+        nn.Policy(("f", layer), none, none, none, [], [])
 
 
 def test_the_example_measures():

@@ -8,10 +8,11 @@ from typing import Any
 from twisterl import twisterl as _extension
 from twisterl.envs.report import Report
 
-SIZES = ("num_actions", "obs_shape", "twists", "inverse_actions")
+SIZES = ("num_actions", "obs_shape", "obs_dtype", "twists", "inverse_actions")
 _ANSWERS: dict[str, Any] = {
     "num_actions": 1,
     "obs_shape": [2**31 - 1],
+    "obs_dtype": "sparse",
     "masks": [True],
     "is_final": False,
     "success": False,
@@ -84,6 +85,8 @@ def mended(env: Any, report: Report) -> Any:
     if not bad:
         return env
     report.excused |= {f"{name}()" for name in bad}
+    if "obs_dtype" in bad:
+        report.excused.add("observe()")
     if "num_actions" in bad:
         # Nobody knows how many there should be.
         report.excused |= {"masks()", "next()"}

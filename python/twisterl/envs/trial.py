@@ -33,6 +33,7 @@ class Trial:
         self.max_steps = max_steps
         self.draws = draws
         self.num_features = int(np.prod(env.obs_shape()))
+        self.is_sparse = env.obs_dtype() == "sparse"
         self.python_env = getattr(env, "python_env", None)
 
     def ask(self, where: str, method: str, *arguments: Any, env: Any = None, **named: Any) -> Any:
@@ -71,7 +72,8 @@ class Trial:
     def look(self, where: str) -> tuple[int | None, bool]:
         """The next action, None if there is none, and whether the episode is known to go on."""
         features = self.ask(where, "observe")
-        if features is not _FAILED and len(set(features)) != len(features):
+        is_told = features is not _FAILED and self.is_sparse
+        if is_told and len(set(features)) != len(features):
             self.report.add("observe()", where, "a feature twice", f" in {features}")
         masks = self.ask(where, "masks")
         status = self.status(where)
@@ -122,7 +124,7 @@ class Trial:
         for _ in range(self.max_steps):
             seen = self.ask(where, "observe", env=env), self.ask(where, "masks", env=env)
             status = self.status(where, env)
-            if _FAILED in seen or status is None or status[1] or not any(seen[1]):
+            if any(told is _FAILED for told in seen) or status is None or status[1] or not any(seen[1]):
                 return
             legal = [action for action, mask in enumerate(seen[1]) if mask]
             if self.ask(where, "step", self.draws.choice(legal), env=env) is _FAILED:
@@ -131,9 +133,9 @@ class Trial:
     def look_at_copies(self, where: str) -> None:
         """What all of them see, none of them sees otherwise because another has played."""
         try:
-            first, *others = [self.env.copy().observe() for _ in range(_NUM_LOOKS)]
+            first, *others = [_seen(self.env.copy()) for _ in range(_NUM_LOOKS)]
             self.play_on(self.env.copy(), where)
-            later = [self.env.copy().observe() for _ in range(_NUM_LOOKS)]
+            later = [_seen(self.env.copy()) for _ in range(_NUM_LOOKS)]
         except Exception:
             return  # It is observed and copied in turn, which says what is wrong.
         if all(seen == first for seen in others) and first not in later:
@@ -150,7 +152,7 @@ class Trial:
             for copy, seen in zip(copies, starts, strict=True):
                 if self.ask(where, "reset", env=copy) is _FAILED:
                     return
-                seen.append(self.ask(where, "observe", env=copy))
+                seen.append(_comparable(self.ask(where, "observe", env=copy)))
         if starts[0] == starts[1] and any(start != starts[0][0] for start in starts[0]):
             found = "two of them start the same episodes; draw anew in copy(), or have reseed(seed)"
             self.report.add("copy()", where, found)
@@ -178,7 +180,7 @@ class Trial:
         try:
             env.reset(seed=seed)
             for _ in range(self.max_steps):
-                seen.append((env.observe(), self.summary()))
+                seen.append((_seen(env), self.summary()))
                 legal = [action for action, mask in enumerate(env.masks()) if mask]
                 if env.is_final() or not legal:
                     break
@@ -192,7 +194,8 @@ class Trial:
         if self.num_features > _MOST_FEATURES:
             return
         env, collector = self.env, _extension.collector
-        policy, most = _flat_policy(self.num_features, env.num_actions()), self.max_steps
+        policy = _flat_policy(self.num_features, env.num_actions(), env.obs_dtype())
+        most = self.max_steps
         played = {
             "collecting": lambda: collector.PPOCollector(
                 8, 1.0, 1.0, 1, max_episode_steps=most
@@ -216,7 +219,16 @@ class Trial:
                 self.report.add_error(name, "", error)
 
 
-def _flat_policy(num_features: int, num_actions: int) -> Any:
+def _seen(env: Any) -> Any:
+    return _comparable(env.observe())
+
+
+def _comparable(observation: Any) -> Any:
+    """Lists, where arrays are compared number by number."""
+    return observation.tolist() if isinstance(observation, np.ndarray) else observation
+
+
+def _flat_policy(num_features: int, num_actions: int, obs_dtype: str) -> Any:
     """All actions alike, all states worth nothing."""
     nn = _extension.nn
 
@@ -224,5 +236,9 @@ def _flat_policy(num_features: int, num_actions: int) -> Any:
         zeros = np.zeros(num_outputs, np.float32)
         return nn.Sequential([nn.Linear(zeros, zeros, False)])
 
-    first = nn.EmbeddingBag(np.zeros((num_features, 1)), np.zeros(1), True, [num_features], 0)
+    first: Any
+    if obs_dtype == "sparse":
+        first = nn.EmbeddingBag(np.zeros((num_features, 1)), np.zeros(1), True, [num_features], 0)
+    else:
+        first = obs_dtype, nn.Linear(np.zeros(num_features), np.zeros(1), True)
     return nn.Policy(first, nn.Sequential([]), head(num_actions), head(1), [], [])

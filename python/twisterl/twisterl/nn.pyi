@@ -32,7 +32,7 @@ class Sequential:
 class Policy:
     def __new__(
         cls,
-        embeddings: EmbeddingBag,
+        embeddings: EmbeddingBag | tuple[str, Linear],
         common: Sequential,
         action_net: Sequential,
         value_net: Sequential,

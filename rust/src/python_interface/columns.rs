@@ -19,7 +19,7 @@ macro_rules! columns {
         /// The columns of a `CollectedData` with `N` rows and `A` actions. Its properties of these
         /// names may be lists; the arrays are shared with it, not copied. Its arguments are the columns
         /// `indices`, `offsets`, `logits`, `masks`, `log_probs`, `values`, `rewards`, `actions`, `perms`,
-        /// `episode_starts` and `additional_data`.
+        /// `episode_starts` and `additional_data`, and the `obs_space` of the observations.
         #[pyclass(
             name = "CollectedArrays", module = "twisterl.twisterl.collector", frozen, get_all
         )]

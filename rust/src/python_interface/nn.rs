@@ -151,7 +151,8 @@ impl PyFirst<'_> {
 
 /// The policy network; it does not change, so threads may share it.
 ///
-/// The outputs of `embeddings` and `common` go to `action_net`, whose outputs are the logits `[A]`,
+/// `embeddings` reads observations: an EmbeddingBag, or, where they are dense, a pair of their dtype
+/// and a Linear. Its outputs through `common` go to `action_net`, whose outputs are the logits `[A]`,
 /// and to `value_net`, whose one output is the value. `obs_perms` `[P, F]` and `act_perms` `[P, A]`
 /// are permutations through which it may see a state. Raises ValueError, naming the layer, if they
 /// do not fit each other.
