@@ -30,6 +30,9 @@ class Callback:
     def on_start(self, algorithm: Algorithm) -> None:
         """`learn` has begun."""
 
+    def on_evaluation(self, algorithm: Algorithm, progress: Progress) -> None:
+        """An iteration with an evaluation has ended; told before `on_iteration`."""
+
     def on_iteration(self, algorithm: Algorithm, progress: Progress) -> None:
         """An iteration has ended and is counted."""
 

@@ -16,11 +16,13 @@ holds a SHA-256 per file, so a flipped bit is an error on load.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +46,7 @@ LOCK = "lock"
 _RESUME = "resume"
 _MANIFEST = "manifest.json"
 _COMMITTED = {"weights.safetensors", "optimizer.safetensors", "state.json"}
-_TEMPORARY = re.compile(r".*\.tmp-\d+$")
+_TEMPORARY = re.compile(r".*\.tmp-\d+\w*$")
 # What TensorBoard's writer leaves in a run folder.
 _EVENTS = re.compile(r"events\.out\.tfevents\..*|(Benchmark_Detail|Losses|Times)[\w. +-]*_.*")
 
@@ -65,19 +67,44 @@ def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(aside)
     try:
-        with os.fdopen(os.open(aside, flags, 0o666), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, target)
-    except BaseException as error:
+        with naming(target):
+            with os.fdopen(os.open(aside, flags, 0o666), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, target)
+    except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(aside)
-        if isinstance(error, OSError) and error.filename is None:
-            # A full disk is reported without the file that did not fit.
-            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         raise
     _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Names `path` in what the system says inside the block: of a full disk it tells no file."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str) or error.errno is None:
+            raise
+        # TensorBoard names its files as bytes, and a descriptor is no name.
+        named = error.filename if isinstance(error.filename, bytes) else path
+        raise OSError(error.errno, error.strerror, os.fsdecode(named)) from error
+
+
+def open_for_appending(path: str | os.PathLike[str]) -> int:
+    """A descriptor at the end of the file at `path`, which is made if there is none.
+
+    Raises `OSError` for a link, and for what is no regular file; neither is followed or waited for.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no regular file", os.fspath(path))
+    return descriptor
 
 
 def _sync_folder(folder: Path) -> None:
@@ -85,7 +112,8 @@ def _sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -168,11 +196,15 @@ class RunFolder:
         }
         files[_MANIFEST] = (json.dumps(_hashes(files), indent=2) + "\n").encode()
         resume = self.path / _RESUME
+        if resume.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link", os.fspath(resume))
         resume.mkdir(exist_ok=True)
         earlier = list(self._commits())
         serial = 1 + max((int(folder.name) for folder in earlier), default=0)
         aside = resume / f"{serial:08d}.tmp-{os.getpid()}"
         try:
+            # A killed process of the same number may have left one; the lock is ours.
+            shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             for name, content in files.items():
                 write_atomic(aside / name, content)
@@ -219,6 +251,11 @@ class RunFolder:
         newest = max(self._commits(), default=None)
         return None if newest is None else _iteration(newest)
 
+    def last_state(self) -> dict[str, Any]:
+        """The state of the newest commit, unchecked; empty where none can be read."""
+        newest = max(self._commits(), default=None)
+        return {} if newest is None else _state(newest)
+
     def weights_path(self, which: str = "best") -> Path:
         """The checkpoint `which` ("best" or "last"), or the other one where it is missing."""
         order = [BEST, LAST] if which == "best" else [LAST, BEST]
@@ -250,9 +287,18 @@ class RunFolder:
 def _iteration(folder: Path) -> int:
     """The iterations before a commit; one that cannot be read is never kept."""
     try:
-        return int(read_json(folder / "state.json")["iteration"])
-    except (ValueError, KeyError, TypeError):
+        return int(_state(folder)["iteration"])
+    except (KeyError, TypeError):
         return -1
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """The state of a commit, unchecked; empty if it cannot be read."""
+    try:
+        state = read_json(folder / "state.json")
+    except ValueError:
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from twisterl import streams
+from twisterl import signals, streams
 from twisterl.faults import ConfigError, nearest
 
 EPILOG = """\
@@ -102,6 +102,7 @@ def entry(words: Sequence[str] | None = None, program: str | None = None) -> NoR
 
     Python would go on to unload torch's libraries one by one, which takes longer than saving a run.
     """
+    signals.end_at_once()
     streams.prepare()
     try:
         status = main(words, program)

@@ -1,19 +1,25 @@
 """The right to write into a run folder, which one training at a time has.
 
 The operating system holds the lock for the open file, so that it ends with the process, however
-that ends: what a killed one leaves is in nobody's way. On a network file system without locks the
-second training is not noticed.
+that ends: what a killed one leaves is in nobody's way. A forked child does not hold the lock of its
+parent. NFS has such locks on Linux; on a file system without any a warning says that a second
+training would not be noticed.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
+import weakref
 from pathlib import Path
 from types import TracebackType
 
-from twisterl.checkpoint import LOCK, RunFolderError
+from twisterl.checkpoint import LOCK, RunFolderError, naming
+
+_logger = logging.getLogger("twisterl")
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class RunLock:
@@ -29,7 +35,7 @@ class RunLock:
         self._depth = 0
 
     def __enter__(self) -> RunLock:
-        if self._depth == 0:
+        if self._descriptor is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
         self._depth += 1
@@ -43,8 +49,19 @@ class RunLock:
     ) -> None:
         self._depth -= 1
         if self._depth == 0 and self._descriptor is not None:
-            # Whoever held it is of no interest any more.
-            os.ftruncate(self._descriptor, 0)
+            try:
+                # Whoever held it is of no interest any more.
+                with naming(self.folder / LOCK):
+                    os.ftruncate(self._descriptor, 0)
+            except OSError:
+                # The first failure is the one to report.
+                if error is None:
+                    raise
+            finally:
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -55,13 +72,28 @@ class RunLock:
     def _acquire(self) -> None:
         descriptor = _locked(self.folder, os.O_CREAT)
         try:
-            os.ftruncate(descriptor, 0)
             since = time.strftime("%Y-%m-%d %H:%M:%S")
-            os.write(descriptor, f"process {os.getpid()} (since {since})\n".encode())
+            with naming(self.folder / LOCK):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} (since {since})\n".encode())
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+        _held.add(self)
+
+
+# Parent and child share an open file, and with it the lock, until both have closed it.
+_held: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
+def _drop_all() -> None:
+    for lock in list(_held):
+        lock._drop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drop_all)
 
 
 def require_free(folder: Path) -> None:
@@ -102,5 +134,8 @@ def _lock(descriptor: int) -> bool:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
             return False
-        raise
+        if error.errno not in _NO_LOCKS:
+            raise
+        _logger.warning("the run folder cannot be locked here (%s); let one training at a time "
+                        "write into it", error.strerror)  # fmt: skip
     return True

@@ -8,11 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-# Ctrl-C, `kill`, and a terminal that is closed.
-_ENDING = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
+# Ctrl-C, `kill`, a closed terminal or console, a used up CPU limit, and what job schedulers send
+# before they kill: all that would end a process without asking it.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGXCPU", "SIGUSR1", "SIGUSR2")
+_ENDING = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+# Those that have no other use, so that none of them can be the one that saves and goes on.
+_OWN = [number for number in _ENDING if not number.name.startswith("SIGUSR")]
 
 
 class Signals:
@@ -54,19 +57,40 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible(saving: int | None = None) -> Iterator[Signals]:
-    """Turns the ending signals inside the block into `Interrupted`; the handlers stay after it.
+    """Turns the ending signals inside the block into `Interrupted`, and puts back what was before.
 
-    They stay so that a second signal ends a program that is ending already. One that is ignored, as
-    SIGHUP under nohup, stays so. The signal `saving` calls `save` of what the block gets.
+    One that is ignored, as SIGHUP under nohup, stays so. The signal `saving` calls `save` of what
+    the block gets. In another thread than the main one no signal is taken.
     """
     signals = Signals()
-    if threading.current_thread() is threading.main_thread():
-        for number in _ENDING:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signals.handle)
-        if saving is not None:
-            signal.signal(saving, signals.handle_save)
-    yield signals
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    handlers: dict[int, Any] = dict.fromkeys(_heeded(), signals.handle)
+    if saving is not None:
+        handlers[saving] = signals.handle_save
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            # None: not set by Python, which cannot put it back.
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def end_at_once() -> None:
+    """From now on an ending signal ends the process with its status, with nothing to clean up.
+
+    For a process that is a command of ours, before and after its `interruptible` block.
+    """
+    for number in _heeded():
+        signal.signal(number, lambda number, _: os._exit(128 + number))
+
+
+def _heeded() -> list[signal.Signals]:
+    """The ending signals that nobody ignores, as nohup does SIGHUP."""
+    return [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def signal_number(name: str) -> int:
@@ -76,6 +100,6 @@ def signal_number(name: str) -> int:
         number = signal.Signals[full]
     except KeyError:
         raise ValueError(f"got {name!r}; expected the name of a signal, as USR1") from None
-    if number in _ENDING or full in ("SIGKILL", "SIGSTOP"):
+    if number in _OWN or full in ("SIGKILL", "SIGSTOP"):
         raise ValueError(f"got {name!r}, which ends or stops a run; expected another, as USR1")
     return number

@@ -68,10 +68,9 @@ class Training:
         source = _config_path(options)
         resolve_run(self.config, source)
         self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
-        self._overwrites = options.overwrite or (options.rerun and self._holds_this_run())
         _require_text(os.fspath(self.folder.path))
         require_free(self.folder.path)
-        self.folder.require_usable(resume=options.resume, overwrite=self._overwrites)
+        self.folder.require_usable(resume=options.resume, overwrite=self._overwrites())
         if options.resume and options.load_checkpoint_path:
             problem = "--resume brings its own weights; leave --load_checkpoint_path out"
             raise ConfigError([Fault("", problem)], "command line")
@@ -100,7 +99,10 @@ class Training:
         algorithm.run_path = os.fspath(folder.path)
         with contextlib.ExitStack() as held:
             held.enter_context(algorithm.lock())
-            folder.prepare(overwrite=self._overwrites)
+            # Another training may have come and gone since this one was checked.
+            overwrites = self._overwrites()
+            folder.require_usable(resume=self.options.resume, overwrite=overwrites)
+            folder.prepare(overwrite=overwrites)
             if self.options.resume:
                 algorithm.resume([path for path, _ in self.options.overrides])
                 self._plan()
@@ -127,12 +129,19 @@ class Training:
         with self._held:
             self.algorithm.learn(max(0, self._end - self.algorithm.iteration))
 
+    def _overwrites(self) -> bool:
+        options = self.options
+        return options.overwrite or (options.rerun and self._holds_this_run())
+
     def _holds_this_run(self) -> bool:
         """Whether the folder holds what this very command makes, and no more."""
         planned = self.config.get("algorithm", {}).get("learning", {}).get("num_steps")
         length = planned if self.options.num_steps is None else self.options.num_steps
         there = self.folder.path / BASE_CONFIG
         if length is None or not there.is_file() or read_bytes(there) != self._config_bytes:
+            return False
+        # Weights from elsewhere are not in the config.
+        if self.options.load_checkpoint_path or self.folder.last_state().get("started_from"):
             return False
         return (self.folder.last_iteration() or 0) <= length
 

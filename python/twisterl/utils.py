@@ -168,7 +168,9 @@ def prepare_algorithm(
         section = {**section, "device": device}
     algorithm: Any = classes["algorithm_cls"](env, policy, section, run_path)
     algorithm.described = plain(config), []
-    if weights is None and hasattr(algorithm, "draw_weights"):
+    if load_checkpoint_path is not None:
+        algorithm.started_from = os.fspath(load_checkpoint_path)
+    elif hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
     return algorithm
 

@@ -99,6 +99,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
             print(json.dumps(resolved, indent=2))
             return 0
         from twisterl.display import make_display
+        from twisterl.rl.recorder import quiet_writers
 
         training.start()
         signals.save = algorithm.request_save
@@ -106,7 +107,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
         log_freq, evals = algorithm.config["logging"]["log_freq"], algorithm.config["evals"]
         display = make_display(training.has_end, str(folder), log_freq, evals)
         try:
-            with display:
+            with display, quiet_writers():
                 training.learn(display)
         except KeyboardInterrupt:
             display.say(

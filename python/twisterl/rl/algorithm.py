@@ -116,6 +116,8 @@ class Algorithm:
         self._tb_writer: Any = _NOT_SET
         self._tb_path: Any = None
         self.num_without_improvement = 0
+        # The file of the first weights, which no config names.
+        self.started_from: str | None = None
         # The run config that makes this algorithm again, and what keeps it from being known.
         self.described: tuple[dict[str, Any], list[str]] | None = None
         self._said: str | None = None
@@ -304,40 +306,45 @@ class Algorithm:
     def _learn(self, end: int) -> None:
         lines = self._open_run()
         committed: int | None = None
-        if self.config["logging"]["log_freq"]:
-            # Made before the first iteration, whose number it is told.
-            _ = self.tb_writer
-        self._watchers.start(self)
         try:
+            if self.config["logging"]["log_freq"]:
+                # Made before the first iteration, whose number it is told.
+                _ = self.tb_writer
+            self._watchers.start(self)
             while self.iteration < end and not self._ends_early():
                 progress = self._iterate(end)
                 if lines is not None:
                     lines.write(progress)
                     if progress.improved:
                         self._folder().save_best(self.policy.state_dict())
-                    if self._is_time_to_save(progress):
+                    if self._is_time_to_save():
                         self.save()
                         committed = self.iteration
                 self._publish(progress)
             if lines is not None:
                 lines.require_there()
-        except BaseException:
+        except BaseException as first:
             if lines is not None and committed != self.iteration:
-                # The first failure is the one to report.
                 try:
+                    # Another run may be where a removed folder was.
+                    lines.require_there()
                     self.save()
-                except (OSError, CheckpointError) as error:
-                    _logger.error("the run could not be saved: %s", error)
+                except (OSError, CheckpointError) as lost:
+                    if isinstance(first, KeyboardInterrupt):
+                        raise
+                    # The first failure is the one to report.
+                    _logger.error("the run could not be saved: %s", lost)
             raise
         else:
             if lines is not None and committed != self.iteration:
                 self.save()
         finally:
-            if lines is not None:
-                lines.close()
-            if self._tb_writer not in (_NOT_SET, None):
-                self._tb_writer.flush()
-            self._watchers.end(self)
+            with contextlib.ExitStack() as ending:
+                ending.callback(self._watchers.end, self)
+                if lines is not None:
+                    ending.callback(lines.close)
+                if self._tb_writer not in (_NOT_SET, None) and (lines is None or lines.is_there()):
+                    ending.callback(recorder.flush, self._tb_writer)
 
     def request_stop(self) -> None:
         """Makes `learn` end after its iteration; from a watcher, another thread or a signal."""
@@ -453,6 +460,9 @@ class Algorithm:
         if self._tb_writer is _NOT_SET or self._tb_path not in (None, self.run_path):
             if self.run_path is None:
                 return None
+            if self._tb_path is not None:
+                recorder.flush(self._tb_writer)
+                self._tb_writer.close()
             self._tb_writer = recorder.make_writer(self._folder().path, self.iteration, self)
             self._tb_path = self.run_path
         return self._tb_writer
@@ -489,11 +499,14 @@ class Algorithm:
             or (patience is not None and self.num_without_improvement >= patience)
         )
 
-    def _is_time_to_save(self, progress: Progress) -> bool:
-        frequency = self.config["logging"]["checkpoint_freq"]
+    def _is_time_to_save(self) -> bool:
+        """Whether the iteration that has just ended is one to be saved after."""
+        logging = self.config["logging"]
         asked = self._save_soon.is_set()
         self._save_soon.clear()
-        return asked or bool(frequency and progress.iteration % frequency == 0)
+        frequency, keep_every = logging["checkpoint_freq"], logging["keep_every"]
+        due = frequency and (self.iteration - 1) % frequency == 0
+        return bool(asked or due or (keep_every and self.iteration % keep_every == 0))
 
     def _open_run(self) -> recorder.Recorder | None:
         if self.run_path is None:
@@ -519,7 +532,9 @@ class Algorithm:
                 improved = best is None or rank(metrics) >= rank(best)
                 if improved:
                     self.best_metrics = metrics
-                self.num_without_improvement = 0 if improved else self.num_without_improvement + 1
+                # The newest of equals is kept as the best, but has brought nothing.
+                is_better = best is None or rank(metrics) > rank(best)
+                self.num_without_improvement = 0 if is_better else self.num_without_improvement + 1
                 self.curriculum.advance(self.env, benchmarks["success"])
             num_steps = benchmarks.get("num_steps", 0)
             self.total_steps += num_steps

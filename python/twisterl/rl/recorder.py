@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import secrets
+import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twisterl.checkpoint import METRICS
+from twisterl.checkpoint import METRICS, naming, open_for_appending
 from twisterl.rl.progress import Progress
 
 
@@ -18,27 +22,31 @@ class Recorder:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = Path(folder) / METRICS
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        self._file = os.fdopen(os.open(self._path, flags, 0o666), "a", encoding="utf-8")
+        self._file = os.fdopen(open_for_appending(self._path), "a", encoding="utf-8")
 
     def write(self, progress: Progress) -> None:
         """Raises FileNotFoundError if the file is no longer that of the folder."""
         self.require_there()
-        self._file.write(json.dumps(progress.as_dict()) + "\n")
-        self._file.flush()
+        with naming(self._path):
+            self._file.write(json.dumps(progress.as_dict()) + "\n")
+            self._file.flush()
 
     def require_there(self) -> None:
         """Raises FileNotFoundError if the folder was removed or replaced meanwhile."""
-        try:
-            there = os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
-        except FileNotFoundError:
-            there = False
-        if not there:
+        if not self.is_there():
             problem = "was removed or replaced while the run wrote to it"
             raise FileNotFoundError(errno.ENOENT, problem, os.fspath(self._path))
 
+    def is_there(self) -> bool:
+        """Whether the folder is the one that the run began in."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def close(self) -> None:
-        self._file.close()
+        with naming(self._path):
+            self._file.close()
 
 
 def make_writer(folder: str | os.PathLike[str], iteration: int, owner: object) -> Any:
@@ -49,11 +57,36 @@ def make_writer(folder: str | os.PathLike[str], iteration: int, owner: object) -
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(os.fspath(folder), purge_step=iteration if iteration else None)
+    # Nobody can plant a link under a name that nobody can guess.
+    suffix = f".{secrets.token_hex(8)}"
     charts = {"all": ["Multiline", ["Losses/.*"]]}
-    writer.add_custom_scalars({"Losses": charts, "Times": {"all": ["Multiline", ["Times/.*"]]}})
-    weakref.finalize(owner, writer.close)
+    with naming(folder):
+        writer = SummaryWriter(os.fspath(folder), purge_step=iteration, filename_suffix=suffix)
+        writer.add_custom_scalars({"Losses": charts, "Times": {"all": ["Multiline", ["Times/.*"]]}})
+    weakref.finalize(owner, _close, writer)
     return writer
+
+
+@contextlib.contextmanager
+def quiet_writers() -> Iterator[None]:
+    """Inside, no thread of TensorBoard prints its error, which its writer raises next."""
+    before = threading.excepthook
+
+    def tell(ended: threading.ExceptHookArgs) -> None:
+        if not type(ended.thread).__module__.startswith("tensorboard."):
+            before(ended)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _close(writer: Any) -> None:
+    # What could not be written, `flush` has told.
+    with contextlib.suppress(OSError):
+        writer.close()
 
 
 def scalars(progress: Progress) -> dict[str, float]:
@@ -68,9 +101,34 @@ def scalars(progress: Progress) -> dict[str, float]:
 
 
 def write_scalars(writer: Any, progress: Progress) -> None:
-    """One iteration, each figure its own scalar of one file."""
-    for name, value in scalars(progress).items():
-        writer.add_scalar(name, value, progress.iteration, new_style=True)
+    """One iteration, each figure its own scalar of one file.
+
+    The tags that had a folder for each figure hold the one that stands for all: the total, or the
+    evaluation that the curriculum goes by.
+    """
+    with naming(_place(writer)):
+        for name, value in {**_summed(progress), **scalars(progress)}.items():
+            writer.add_scalar(name, value, progress.iteration, new_style=True)
+
+
+def flush(writer: Any) -> None:
+    """Waits until all that `writer` was told is in its file."""
+    with naming(_place(writer)):
+        writer.flush()
+
+
+def _place(writer: Any) -> str:
+    return str(getattr(writer, "log_dir", "TensorBoard"))
+
+
+def _summed(progress: Progress) -> dict[str, float]:
+    found = {
+        "Benchmark/Detail/Success": progress.success,
+        "Benchmark/Detail/Reward": progress.reward,
+        "Losses": progress.losses.get("total"),
+        "Times": progress.times.get("total"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 _BENCHMARKS = ("difficulty", "success", "reward")

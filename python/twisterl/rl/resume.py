@@ -38,6 +38,7 @@ def commit_of(algorithm: Any) -> Commit:
     tensors, notes = snapshot.flatten(algorithm.optimizer, algorithm.config["device"])
     state = {
         **{name: getattr(algorithm, name) for name in _COUNTERS},
+        "started_from": algorithm.started_from,
         "num_iterations": algorithm.num_iterations,
         "schedule_iterations": algorithm.schedule_iterations,
         "difficulty": algorithm.env.difficulty,
@@ -85,6 +86,7 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     for name in _COUNTERS:
         # Commits of earlier versions do not have them all.
         setattr(algorithm, name, state.get(name, 0))
+    algorithm.started_from = state.get("started_from")
     notes = _threads(algorithm, state, changes)
     said = {path for path in _HANDED_ON if path in changes or _is_given(path, given)}
     notes += _length(algorithm, state, said)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisterl.rl.progress import Progress
 
-_EVENTS = ("on_start", "on_iteration", "on_save", "on_end")
+_EVENTS = ("on_start", "on_evaluation", "on_iteration", "on_save", "on_end")
 # A function of the progress, or an object with at least one of these methods of `Callback`.
 Watcher = Callable[[Progress], object] | object
 
@@ -30,6 +30,8 @@ class Watchers:
 
     def iteration(self, algorithm: Any, progress: Progress) -> None:
         for watcher in self._watchers:
+            if progress.evaluations and hasattr(watcher, "on_evaluation"):
+                watcher.on_evaluation(algorithm, progress)
             if hasattr(watcher, "on_iteration"):
                 watcher.on_iteration(algorithm, progress)
             elif callable(watcher):
