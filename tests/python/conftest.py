@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 
 import pytest
 from extensions import load_extension
@@ -24,17 +23,6 @@ SMALL = {
         "logging": {"log_freq": 1, "checkpoint_freq": 2},
     },
 }
-
-
-@pytest.fixture(autouse=True)
-def own_signals():
-    """Commands take over the signals; pytest wants them back."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
-    taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in taken}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -43,6 +43,25 @@ def test_everything_is_told_in_order(small, tmp_path):
     assert seen == [0, 1, 2]
 
 
+def test_evaluations_are_told_before_their_iterations(small):
+    class Judge(Callback):
+        def __init__(self):
+            self.told = []
+
+        def on_evaluation(self, algorithm, progress):
+            self.told.append(("evaluation", progress.iteration))
+
+        def on_iteration(self, algorithm, progress):
+            self.told.append(("iteration", progress.iteration))
+
+    small["algorithm"]["evals"]["ppo_1"]["freq"] = 2
+    small["algorithm"]["learning"]["num_steps"] = 3
+    algorithm, judge = prepare_algorithm(small), Judge()
+    algorithm.subscribe(judge)
+    algorithm.learn(2)
+    assert judge.told == [("iteration", 0), ("evaluation", 1), ("iteration", 1)]
+
+
 def test_a_watcher_that_raises_ends_a_saved_run(small, tmp_path):
     algorithm, diary = prepare_algorithm(small, tmp_path), Diary()
 

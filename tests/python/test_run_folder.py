@@ -27,6 +27,13 @@ def train(config_file, run, *words):
     return cli.main(["train", "--config", str(config_file), "--run_path", str(run), *words])
 
 
+def trained(config_file, run, **options):
+    """As `train`, without the curve, which takes a second."""
+    training = Training(Options(str(config_file), str(run), **options))
+    training.start()
+    training.learn()
+
+
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -101,8 +108,9 @@ def test_a_closed_terminal_saves_and_a_signal_of_ones_choice_goes_on(config_file
     config["algorithm"]["logging"]["checkpoint_freq"] = 0
     config_file.write_text(json.dumps(config))
     # Whoever started the tests may ignore it, as nohup does, and a child goes on so.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     child = begun(config_file, run, "--save-signal", "USR2")
+    signal.signal(signal.SIGHUP, before)
     assert RunFolder(run).last_iteration() is None
     child.send_signal(signal.SIGUSR2)
     for _ in range(3):
@@ -188,6 +196,15 @@ def test_writers_end_with_their_algorithms(small, tmp_path):
     assert threading.active_count() <= before + 1
 
 
+def test_the_writer_of_another_folder_is_closed(small, tmp_path):
+    algorithm = prepare_algorithm(small, tmp_path / "first")
+    algorithm.learn(1)
+    before = threading.active_count()
+    algorithm.run_path = str(tmp_path / "second")
+    algorithm.learn(1)
+    assert threading.active_count() <= before
+
+
 def test_rerun_replaces_what_it_has_made_and_no_more(small, config_file, tmp_path, capsys):
     run = tmp_path / "run"
     small["algorithm"]["learning"]["num_steps"] = 2
@@ -232,3 +249,170 @@ def test_a_run_without_progress_ends(small, tmp_path):
     resumed.resume()
     resumed.learn(20)
     assert resumed.iteration == 3
+
+
+def test_commits_are_kept_after_every_so_many_iterations(small, tmp_path):
+    small["algorithm"]["logging"].update(checkpoint_freq=10, keep_every=3)
+    prepare_algorithm(small, tmp_path).learn(8)
+    states = [json.loads(path.read_text()) for path in tmp_path.glob("resume/*/state.json")]
+    assert sorted(state["iteration"] for state in states) == [3, 6, 8]
+
+
+def test_an_equal_evaluation_is_no_progress(small, tmp_path):
+    small["algorithm"]["learning"].update(patience=2, diff_max=1)
+    small["algorithm"]["optimizer"]["lr"] = 1e-30
+    algorithm = prepare_algorithm(small, tmp_path)
+    seen = set()
+    algorithm.subscribe(lambda progress: seen.add((progress.success, progress.reward)))
+    algorithm.learn(20)
+    assert len(seen) == 1 and algorithm.iteration == 3
+
+
+@posix
+def test_a_forked_child_does_not_keep_the_lock(tmp_path):
+    ready, wait = os.pipe(), os.pipe()
+    lock = RunLock(tmp_path)
+    with lock:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                with lock:
+                    pass
+            except RunFolderError:
+                status = 0
+            os.write(ready[1], b".")
+            os.read(wait[0], 1)
+            os._exit(status)
+        os.read(ready[0], 1)
+        assert (tmp_path / LOCK).read_text().startswith(f"process {os.getpid()} ")
+    try:
+        with RunLock(tmp_path):
+            pass
+    finally:
+        os.write(wait[1], b".")
+        _, status = os.waitpid(child, 0)
+    assert status == 0
+
+
+def test_rerun_keeps_a_run_that_began_with_a_checkpoint(small, config_file, tmp_path):
+    small["algorithm"]["learning"]["num_steps"] = 2
+    config_file.write_text(json.dumps(small))
+    first, run = tmp_path / "first", tmp_path / "run"
+    trained(config_file, first)
+    weights = str(first / "checkpoint_last.safetensors")
+    trained(config_file, run, num_steps=1, load_checkpoint_path=weights)
+    trained(config_file, run, num_steps=2, resume=True)
+    assert train(config_file, run, "--rerun") == 2
+
+
+def test_a_run_that_grew_before_it_was_locked_is_kept(small, config_file, tmp_path):
+    run = tmp_path / "run"
+    trained(config_file, run, num_steps=1)
+    again = Training(Options(str(config_file), str(run), num_steps=1, rerun=True))
+    trained(config_file, run, num_steps=2, resume=True)
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        again.start()
+    assert RunFolder(run).last_iteration() == 2
+
+
+def test_a_program_that_calls_a_command_keeps_its_handlers(config_file, tmp_path):
+    names = ("SIGINT", "SIGHUP", "SIGXCPU", "SIGUSR1")
+    numbers = [getattr(signal, name, signal.SIGINT) for name in names]
+    before = [signal.getsignal(number) for number in numbers]
+    assert train(config_file, tmp_path / "run", "--dry-run") == 0
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_folder_that_became_a_file_is_an_error(small, tmp_path):
+    # No thread of TensorBoard puts a file there meanwhile.
+    small["algorithm"]["logging"]["log_freq"] = 0
+    run = tmp_path / "run"
+    algorithm = prepare_algorithm(small, run)
+
+    def replace(_):
+        shutil.rmtree(run)
+        run.write_text("of somebody else")
+
+    algorithm.subscribe(replace)
+    with pytest.raises(FileNotFoundError, match="removed or replaced"):
+        algorithm.learn(3)
+    assert run.read_text() == "of somebody else"
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(small, tmp_path):
+    left = tmp_path / "resume" / f"00000001.tmp-{os.getpid()}"
+    left.mkdir(parents=True)
+    prepare_algorithm(small, tmp_path).learn(1)
+    assert RunFolder(tmp_path).last_iteration() == 1 and not left.exists()
+
+
+def test_a_replaced_folder_is_left_alone(small, tmp_path):
+    # No thread of TensorBoard puts a file there meanwhile.
+    small["algorithm"]["logging"]["log_freq"] = 0
+    run = tmp_path / "run"
+    algorithm = prepare_algorithm(small, run)
+
+    def replace(progress):
+        shutil.rmtree(run)
+        run.mkdir()
+        (run / "metrics.jsonl").write_text("of another run")
+
+    algorithm.subscribe(replace)
+    with pytest.raises(FileNotFoundError, match="removed or replaced"):
+        algorithm.learn(3)
+    assert (run / "metrics.jsonl").read_text() == "of another run"
+    assert not (run / "checkpoint_last.safetensors").exists()
+
+
+def test_an_interrupted_run_that_cannot_be_saved_says_so(small, tmp_path):
+    small["algorithm"]["logging"]["checkpoint_freq"] = 0
+    algorithm = prepare_algorithm(small, tmp_path)
+
+    def interrupt(_):
+        (tmp_path / "metrics.jsonl").unlink()
+        raise KeyboardInterrupt
+
+    algorithm.subscribe(interrupt)
+    with pytest.raises(FileNotFoundError):
+        algorithm.learn(3)
+
+
+@posix
+def test_a_linked_folder_of_commits_is_not_followed(small, tmp_path):
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    run.mkdir()
+    outside.mkdir()
+    (run / "resume").symlink_to(outside)
+    with pytest.raises(OSError, match="is a symbolic link"):
+        prepare_algorithm(small, run).learn(1)
+    assert not any(outside.iterdir())
+
+
+@posix
+def test_an_ignored_signal_stays_so_and_a_cpu_limit_saves(config_file, tmp_path):
+    run = tmp_path / "run"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    child = begun(config_file, run)
+    signal.signal(signal.SIGHUP, before)
+    child.send_signal(signal.SIGHUP)
+    for _ in range(2):
+        assert child.stdout.readline().startswith("iteration")
+    child.send_signal(signal.SIGXCPU)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 128 + signal.SIGXCPU and "ended by SIGXCPU" in out
+    assert RunFolder(run).last_iteration() == len((run / "metrics.jsonl").read_text().splitlines())
+
+
+@posix
+def test_a_signal_after_the_end_ends_a_command_at_once():
+    kill = "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))"
+    code = f"import atexit, os, signal; from twisterl import cli; {kill}; cli.entry(['--version'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+
+
+def test_tensorboard_shows_the_tags_of_earlier_dashboards(small, tmp_path):
+    prepare_algorithm(small, tmp_path).learn(2)
+    for tag in ("Benchmark/Detail/Success", "Benchmark/Detail/Reward", "Losses", "Times"):
+        assert shown_steps(tmp_path, tag) == [0, 1]
