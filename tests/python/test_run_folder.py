@@ -1,88 +1,21 @@
-"""Who may write into a run folder, when a run saves and ends, and what stays of it."""
+"""When a run saves and ends, and what stays of it."""
 
 import gc
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from trainings import contents, train, trained  # noqa: E402
 from twisterl import cli  # noqa: E402
-from twisterl.checkpoint import LOCK, RunFolder, RunFolderError  # noqa: E402
-from twisterl.run_lock import RunLock  # noqa: E402
-from twisterl.train import Options, Training  # noqa: E402
+from twisterl.checkpoint import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
-posix = pytest.mark.skipif(os.name == "nt", reason="signals and links of POSIX")
-MODULE = [sys.executable, "-m", "twisterl.train"]
-
-
-def train(config_file, run, *words):
-    return cli.main(["train", "--config", str(config_file), "--run_path", str(run), *words])
-
-
-def trained(config_file, run, **options):
-    """As `train`, without the curve, which takes a second."""
-    training = Training(Options(str(config_file), str(run), **options))
-    training.start()
-    training.learn()
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def begun(config_file, run, *words):
-    """A training process that has played two iterations of an endless run."""
-    child = subprocess.Popen(
-        [*MODULE, "--config", str(config_file), "--run_path", str(run), *words],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    for _ in range(2):
-        assert child.stdout.readline().startswith("iteration")
-    return child
-
-
-def test_a_second_training_is_refused_and_writes_nothing(config_file, tmp_path, capsys):
-    run = tmp_path / "run"
-    first = Training(Options(str(config_file), str(run), num_steps=1))
-    first.start()
-    before = contents(run)
-    for words in ([], ["--resume"], ["--overwrite"]):
-        assert train(config_file, run, "--num_steps", "2", *words) == 2
-        assert f"process {os.getpid()} " in capsys.readouterr().err
-    assert contents(run) == before
-    first.learn()
-    assert train(config_file, run, "--num_steps", "2", "--resume") == 0
-
-
-def test_two_algorithms_of_one_program_do_not_share_a_folder(small, tmp_path):
-    first, second = (prepare_algorithm(small, tmp_path) for _ in range(2))
-    with first.lock():
-        with first.lock():
-            pass
-        with pytest.raises(RunFolderError, match=rf"process {os.getpid()} .* is writing here"):
-            second.learn(1)
-    second.learn(1)
-    assert (tmp_path / LOCK).read_bytes() == b""
-
-
-@posix
-def test_a_killed_training_leaves_no_lock(config_file, tmp_path):
-    run = tmp_path / "run"
-    child = begun(config_file, run)
-    with pytest.raises(RunFolderError, match=f"process {child.pid} "), RunLock(run):
-        pass
-    child.kill()
-    child.communicate()
-    with RunLock(run):
-        pass
+posix = pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
 
 
 @posix
@@ -99,36 +32,6 @@ def test_a_planted_link_is_not_followed(config_file, tmp_path, capsys, name):
         with pytest.raises(OSError):
             algorithm.learn(1)
     assert not outside.exists()
-
-
-@posix
-def test_a_closed_terminal_saves_and_a_signal_of_ones_choice_goes_on(config_file, tmp_path):
-    run = tmp_path / "run"
-    config = json.loads(config_file.read_text())
-    config["algorithm"]["logging"]["checkpoint_freq"] = 0
-    config_file.write_text(json.dumps(config))
-    # Whoever started the tests may ignore it, as nohup does, and a child goes on so.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    child = begun(config_file, run, "--save-signal", "USR2")
-    signal.signal(signal.SIGHUP, before)
-    assert RunFolder(run).last_iteration() is None
-    child.send_signal(signal.SIGUSR2)
-    for _ in range(3):
-        assert child.stdout.readline().startswith("iteration")
-    assert RunFolder(run).last_iteration() >= 2
-    child.send_signal(signal.SIGHUP)
-    out, err = child.communicate(timeout=30)
-    assert child.returncode == 129 and "ended by SIGHUP" in out and "Traceback" not in err
-    rows = (run / "metrics.jsonl").read_text().splitlines()
-    assert RunFolder(run).last_iteration() == len(rows) >= 5
-
-
-def test_signals_that_end_a_run_cannot_save_it(config_file, tmp_path, capsys):
-    if os.name == "nt":
-        pytest.skip("signals of POSIX")
-    for name in ("TERM", "sigkill", "USR9"):
-        assert train(config_file, tmp_path / "run", "--save-signal", name) == 2
-        assert f"--save-signal: got '{name}'" in capsys.readouterr().err
 
 
 @posix
@@ -268,33 +171,6 @@ def test_an_equal_evaluation_is_no_progress(small, tmp_path):
     assert len(seen) == 1 and algorithm.iteration == 3
 
 
-@posix
-def test_a_forked_child_does_not_keep_the_lock(tmp_path):
-    ready, wait = os.pipe(), os.pipe()
-    lock = RunLock(tmp_path)
-    with lock:
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                with lock:
-                    pass
-            except RunFolderError:
-                status = 0
-            os.write(ready[1], b".")
-            os.read(wait[0], 1)
-            os._exit(status)
-        os.read(ready[0], 1)
-        assert (tmp_path / LOCK).read_text().startswith(f"process {os.getpid()} ")
-    try:
-        with RunLock(tmp_path):
-            pass
-    finally:
-        os.write(wait[1], b".")
-        _, status = os.waitpid(child, 0)
-    assert status == 0
-
-
 def test_rerun_keeps_a_run_that_began_with_a_checkpoint(small, config_file, tmp_path):
     small["algorithm"]["learning"]["num_steps"] = 2
     config_file.write_text(json.dumps(small))
@@ -304,24 +180,6 @@ def test_rerun_keeps_a_run_that_began_with_a_checkpoint(small, config_file, tmp_
     trained(config_file, run, num_steps=1, load_checkpoint_path=weights)
     trained(config_file, run, num_steps=2, resume=True)
     assert train(config_file, run, "--rerun") == 2
-
-
-def test_a_run_that_grew_before_it_was_locked_is_kept(small, config_file, tmp_path):
-    run = tmp_path / "run"
-    trained(config_file, run, num_steps=1)
-    again = Training(Options(str(config_file), str(run), num_steps=1, rerun=True))
-    trained(config_file, run, num_steps=2, resume=True)
-    with pytest.raises(RunFolderError, match="already holds a run"):
-        again.start()
-    assert RunFolder(run).last_iteration() == 2
-
-
-def test_a_program_that_calls_a_command_keeps_its_handlers(config_file, tmp_path):
-    names = ("SIGINT", "SIGHUP", "SIGXCPU", "SIGUSR1")
-    numbers = [getattr(signal, name, signal.SIGINT) for name in names]
-    before = [signal.getsignal(number) for number in numbers]
-    assert train(config_file, tmp_path / "run", "--dry-run") == 0
-    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_a_folder_that_became_a_file_is_an_error(small, tmp_path):
@@ -365,19 +223,6 @@ def test_a_replaced_folder_is_left_alone(small, tmp_path):
     assert not (run / "checkpoint_last.safetensors").exists()
 
 
-def test_an_interrupted_run_that_cannot_be_saved_says_so(small, tmp_path):
-    small["algorithm"]["logging"]["checkpoint_freq"] = 0
-    algorithm = prepare_algorithm(small, tmp_path)
-
-    def interrupt(_):
-        (tmp_path / "metrics.jsonl").unlink()
-        raise KeyboardInterrupt
-
-    algorithm.subscribe(interrupt)
-    with pytest.raises(FileNotFoundError):
-        algorithm.learn(3)
-
-
 @posix
 def test_a_linked_folder_of_commits_is_not_followed(small, tmp_path):
     run, outside = tmp_path / "run", tmp_path / "outside"
@@ -387,29 +232,6 @@ def test_a_linked_folder_of_commits_is_not_followed(small, tmp_path):
     with pytest.raises(OSError, match="is a symbolic link"):
         prepare_algorithm(small, run).learn(1)
     assert not any(outside.iterdir())
-
-
-@posix
-def test_an_ignored_signal_stays_so_and_a_cpu_limit_saves(config_file, tmp_path):
-    run = tmp_path / "run"
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    child = begun(config_file, run)
-    signal.signal(signal.SIGHUP, before)
-    child.send_signal(signal.SIGHUP)
-    for _ in range(2):
-        assert child.stdout.readline().startswith("iteration")
-    child.send_signal(signal.SIGXCPU)
-    out, _ = child.communicate(timeout=30)
-    assert child.returncode == 128 + signal.SIGXCPU and "ended by SIGXCPU" in out
-    assert RunFolder(run).last_iteration() == len((run / "metrics.jsonl").read_text().splitlines())
-
-
-@posix
-def test_a_signal_after_the_end_ends_a_command_at_once():
-    kill = "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))"
-    code = f"import atexit, os, signal; from twisterl import cli; {kill}; cli.entry(['--version'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert done.returncode == 128 + signal.SIGTERM
 
 
 def test_tensorboard_shows_the_tags_of_earlier_dashboards(small, tmp_path):

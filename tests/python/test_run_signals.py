@@ -1,0 +1,91 @@
+"""Signals save a run, end it, or both; and are a program's own again afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from trainings import begun, train  # noqa: E402
+from twisterl.checkpoint import RunFolder  # noqa: E402
+from twisterl.utils import prepare_algorithm  # noqa: E402
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+
+@posix
+def test_a_closed_terminal_saves_and_a_signal_of_ones_choice_goes_on(config_file, tmp_path):
+    run = tmp_path / "run"
+    config = json.loads(config_file.read_text())
+    config["algorithm"]["logging"]["checkpoint_freq"] = 0
+    config_file.write_text(json.dumps(config))
+    # Whoever started the tests may ignore it, as nohup does, and a child goes on so.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    child = begun(config_file, run, "--save-signal", "USR2")
+    signal.signal(signal.SIGHUP, before)
+    assert RunFolder(run).last_iteration() is None
+    child.send_signal(signal.SIGUSR2)
+    for _ in range(3):
+        assert child.stdout.readline().startswith("iteration")
+    assert RunFolder(run).last_iteration() >= 2
+    child.send_signal(signal.SIGHUP)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 129 and "ended by SIGHUP" in out and "Traceback" not in err
+    rows = (run / "metrics.jsonl").read_text().splitlines()
+    assert RunFolder(run).last_iteration() == len(rows) >= 5
+
+
+def test_signals_that_end_a_run_cannot_save_it(config_file, tmp_path, capsys):
+    if os.name == "nt":
+        pytest.skip("signals of POSIX")
+    for name in ("TERM", "sigkill", "USR9"):
+        assert train(config_file, tmp_path / "run", "--save-signal", name) == 2
+        assert f"--save-signal: got '{name}'" in capsys.readouterr().err
+
+
+def test_a_program_that_calls_a_command_keeps_its_handlers(config_file, tmp_path):
+    names = ("SIGINT", "SIGHUP", "SIGXCPU", "SIGUSR1")
+    numbers = [getattr(signal, name, signal.SIGINT) for name in names]
+    before = [signal.getsignal(number) for number in numbers]
+    assert train(config_file, tmp_path / "run", "--dry-run") == 0
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_an_interrupted_run_that_cannot_be_saved_says_so(small, tmp_path):
+    small["algorithm"]["logging"]["checkpoint_freq"] = 0
+    algorithm = prepare_algorithm(small, tmp_path)
+
+    def interrupt(_):
+        (tmp_path / "metrics.jsonl").unlink()
+        raise KeyboardInterrupt
+
+    algorithm.subscribe(interrupt)
+    with pytest.raises(FileNotFoundError):
+        algorithm.learn(3)
+
+
+@posix
+def test_an_ignored_signal_stays_so_and_a_cpu_limit_saves(config_file, tmp_path):
+    run = tmp_path / "run"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    child = begun(config_file, run)
+    signal.signal(signal.SIGHUP, before)
+    child.send_signal(signal.SIGHUP)
+    for _ in range(2):
+        assert child.stdout.readline().startswith("iteration")
+    child.send_signal(signal.SIGXCPU)
+    out, _ = child.communicate(timeout=30)
+    assert child.returncode == 128 + signal.SIGXCPU and "ended by SIGXCPU" in out
+    assert RunFolder(run).last_iteration() == len((run / "metrics.jsonl").read_text().splitlines())
+
+
+@posix
+def test_a_signal_after_the_end_ends_a_command_at_once():
+    kill = "atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))"
+    code = f"import atexit, os, signal; from twisterl import cli; {kill}; cli.entry(['--version'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
