@@ -9,7 +9,8 @@
 //!
 //! Refused are: what is no such file; names that come twice; holes, overlaps and bytes of no
 //! tensor; more than [`MAX_TENSORS`] tensors, ranks above [`MAX_RANK`], sizes of 2^53 and more;
-//! dtypes other than 32-bit floats; NaN and infinity. `specs/models` has files of every kind, which
+//! dtypes other than 32-bit floats; NaN and infinity; a file that is not what its own digest says
+//! (one without it, from elsewhere, is read all the same). `specs/models` has files of every kind, which
 //! all languages judge alike.
 //!
 //! ```
@@ -30,8 +31,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use header::{Entry, Header, Members};
+use sha256::sha256;
 
 mod header;
+mod sha256;
 
 /// Longest header that is read, in bytes; one of 10,000 tensors has less than half of it.
 pub const MAX_HEADER_BYTES: usize = 4 << 20;
@@ -43,6 +46,9 @@ pub const MAX_RANK: usize = 8;
 pub const MAX_SIZE: u64 = 1 << 53;
 /// Metadata of ours: a JSON object {name: name of the tensor that it shares}.
 pub const TIED: &str = "twisterl.tied";
+/// Metadata of ours: the SHA-256 of the file, whose own digits are read as zeros.
+pub const DIGEST: &str = "twisterl.sha256";
+const BLANK: [u8; 64] = [b'0'; 64];
 
 /// A named tensor of 32-bit floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +156,8 @@ impl Tensors {
     /// If it is refused, naming the tensor where there is one.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let (header, data) = split(bytes)?;
-        let Header { entries, metadata } = parsed(header, "header")?;
+        let Header { entries, mut metadata } = parsed(header, "header")?;
+        let digest = metadata.remove(DIGEST);
         let mut found =
             Self { tensors: located(entries, data.len())?, values: Vec::new(), metadata };
         found.values = data.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
@@ -165,7 +172,10 @@ impl Tensors {
             }
         }
         found.tie_all()?;
-        Ok(found)
+        match digest {
+            None => Ok(found),
+            Some(digest) => require_digest(bytes, header.len(), &digest).map(|()| found),
+        }
     }
 
     /// Adds the names that the metadata ties to other tensors.
@@ -189,7 +199,7 @@ impl Tensors {
         Ok(())
     }
 
-    /// The bytes of a file, in the layout of the `safetensors` library: tensors by name.
+    /// The bytes of a file as Python writes it: notes, then its digest, then the tensors by name.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut written = BTreeMap::new();
         let mut names = BTreeMap::new();
@@ -206,15 +216,20 @@ impl Tensors {
                 }
             }
         }
-        let mut metadata = self.metadata.clone();
-        metadata.remove(TIED);
+        let mut notes = self.metadata.clone();
+        notes.remove(TIED);
+        notes.remove(DIGEST);
         if !tied.is_empty() {
-            metadata.insert(TIED.to_owned(), quoted(&tied));
+            let pairs: Vec<String> = tied
+                .iter()
+                .map(|(name, shared)| format!("{}: {}", quoted(name), quoted(shared)))
+                .collect();
+            notes.insert(TIED.to_owned(), format!("{{{}}}", pairs.join(", ")));
         }
-        let mut members = Vec::with_capacity(1 + written.len());
-        if !metadata.is_empty() {
-            members.push(format!("\"__metadata__\":{}", quoted(&metadata)));
-        }
+        let notes: String =
+            notes.iter().map(|(key, note)| format!("{}:{},", quoted(key), quoted(note))).collect();
+        let blank = "0".repeat(BLANK.len());
+        let mut members = vec![format!(r#""__metadata__":{{{notes}"{DIGEST}":"{blank}"}}"#)];
         let mut data = Vec::new();
         for (name, tensor) in written {
             let begin = data.len();
@@ -228,7 +243,12 @@ impl Tensors {
         let mut header = format!("{{{}}}", members.join(","));
         header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
         let length = (header.len() as u64).to_le_bytes();
-        [&length, header.as_bytes(), &data].concat()
+        let mut bytes = [&length, header.as_bytes(), &data].concat();
+        let digest = sha256(&bytes);
+        let place = format!("{DIGEST}\":\"{blank}");
+        let start = header.find(&place).expect("it was written") + place.len() - digest.len();
+        bytes[length.len() + start..][..digest.len()].copy_from_slice(digest.as_bytes());
+        bytes
     }
 }
 
@@ -253,6 +273,25 @@ fn parsed<T: DeserializeOwned>(text: &[u8], name: &str) -> Result<T> {
     }
     serde_json::from_slice(text)
         .map_err(|error| Error::invalid(name, "a description of F32 tensors in JSON", error))
+}
+
+/// Refuses a file whose digest is not `digest`, the one that its header of so many bytes states.
+fn require_digest(bytes: &[u8], header_len: usize, digest: &str) -> Result<()> {
+    let mut blanked = bytes.to_vec();
+    let header = &mut blanked[size_of::<u64>()..][..header_len];
+    let is_digest = digest.len() == BLANK.len();
+    if let Some(place) = is_digest.then(|| find(header, digest.as_bytes())).flatten() {
+        header[place..place + BLANK.len()].copy_from_slice(&BLANK);
+    }
+    match sha256(&blanked) == digest {
+        true => Ok(()),
+        false => Err(Error::invalid("file", "what was written", "other bytes (SHA-256 differs)")),
+    }
+}
+
+/// Where `part` first stands in `text`.
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
 }
 
 /// Header and data.
