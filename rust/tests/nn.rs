@@ -3,7 +3,7 @@
 mod nn_reference;
 
 use nn_reference::{random_rows, Reference};
-use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Network, Policy, Scratch, Sequential};
+use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential};
 use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
 use twisterl::Error;
@@ -304,4 +304,30 @@ fn weights_that_are_no_layer_are_refused() {
     }
     let bag = EmbeddingBag::new(vec![f32::NAN; 4], 2, vec![0.0; 2], true, vec![2], 0);
     assert!(message(bag).starts_with("EmbeddingBag: vectors[0]:"));
+}
+
+/// What sizes an allocation is in the weights, or small.
+#[test]
+fn a_description_alone_takes_no_memory() {
+    let given = |places: usize, channels: usize| {
+        let head = |name: &str| {
+            format!(r#"[{{"block": "linear", "name": "{name}", "inputs": 1, "out": 1}}]"#)
+        };
+        let (action, value) = (head("action.0"), head("value.0"));
+        let text = format!(
+            r#"{{"encoder": [
+                {{"block": "bag_conv1d", "name": "c", "shape": [{channels}, {places}], "axis": 0,
+                  "out": 1}}, {{"block": "relu"}}], "action": {action}, "value": {value}}}"#
+        );
+        let spec = NetSpec::parse(&text).unwrap();
+        let weights = |name: &str| {
+            let found = spec.parameters().into_iter().find(|parameter| parameter.name == name)?;
+            Some((found.shape.clone(), vec![0.5; found.shape.iter().product()]))
+        };
+        Network::from_spec(&spec, weights, vec![], vec![]).err().unwrap().to_string()
+    };
+    for places in [1 << 25, 9_000_000_000, usize::MAX / 4, usize::MAX] {
+        assert!(given(places, 1).contains("at most 16777216 outputs"), "{}", given(places, 1));
+    }
+    assert!(given(1 << 23, 16).contains("at most 67108864 features"), "{}", given(1 << 23, 16));
 }

@@ -5,6 +5,9 @@ use super::kernels::{pad, Bags, Conv, Kernels, Packed, Place};
 use super::linear::check_finite;
 use crate::error::{Error, Result};
 
+/// Most features of a convolution, each of which takes 8 bytes whatever the weights take.
+const MOST_PLACES: usize = 1 << 26;
+
 /// The first layer of a network over binary features.
 #[derive(Clone)]
 pub struct EmbeddingBag {
@@ -62,8 +65,10 @@ impl EmbeddingBag {
             return invalid("bias", expected, bias.len().to_string());
         }
         let num_features = num_vectors.saturating_mul(num_positions);
-        if i32::try_from(num_features).is_err() || u32::try_from(vectors.len()).is_err() {
-            return invalid("obs_shape", "at most 2^31 features".into(), format!("{obs_shape:?}"));
+        let most = if obs_shape.len() == 2 { MOST_PLACES } else { i32::MAX as usize };
+        if num_features > most || u32::try_from(vectors.len()).is_err() {
+            let expected = format!("at most {most} features");
+            return invalid("obs_shape", expected, format!("{obs_shape:?}"));
         }
         check_finite("EmbeddingBag: vectors", &vectors)?;
         check_finite("EmbeddingBag: bias", &bias)?;

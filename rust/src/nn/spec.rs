@@ -33,6 +33,9 @@ use super::network::{Network, NetworkParts};
 use crate::error::{Error, Result};
 use crate::spaces::Dtype;
 
+/// Most outputs of a convolution: an observation takes 64 MiB there.
+const MOST_OUTPUTS: usize = 1 << 24;
+
 /// One step of a network. `name` is the prefix of its parameters, as in torch's state dict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "block", rename_all = "snake_case", deny_unknown_fields)]
@@ -195,7 +198,19 @@ impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter
             }
             Block::BagConv1d { shape, axis, out, .. } if axis < 2 => {
                 let vectors = transposed(self.values(&parameters[0])?.as_ref(), out);
-                let bias = vec![0.0; out.saturating_mul(shape[1 - axis])];
+                // Nothing but the description says how many places there are.
+                let outputs = out.checked_mul(shape[1 - axis]).filter(|&n| n <= MOST_OUTPUTS);
+                let bias = vec![
+                    0.0;
+                    outputs.ok_or_else(|| {
+                        let expected = format!("at most {MOST_OUTPUTS} outputs");
+                        Error::invalid(
+                            "network: shape of bag_conv1d",
+                            expected,
+                            format!("{shape:?}"),
+                        )
+                    })?
+                ];
                 EmbeddingBag::new(vectors, out, bias, true, shape.to_vec(), axis)
             }
             _ => {
