@@ -122,11 +122,13 @@ class Trial:
 
     def play_on(self, env: Any, where: str) -> None:
         for _ in range(self.max_steps):
-            seen = self.ask(where, "observe", env=env), self.ask(where, "masks", env=env)
-            status = self.status(where, env)
-            if any(told is _FAILED for told in seen) or status is None or status[1] or not any(seen[1]):
+            observed = self.ask(where, "observe", env=env)
+            masks, status = self.ask(where, "masks", env=env), self.status(where, env)
+            if observed is _FAILED or masks is _FAILED or status is None or status[1]:
                 return
-            legal = [action for action, mask in enumerate(seen[1]) if mask]
+            legal = [action for action, mask in enumerate(masks) if mask]
+            if not legal:
+                return
             if self.ask(where, "step", self.draws.choice(legal), env=env) is _FAILED:
                 return
 
