@@ -45,6 +45,7 @@ CHECK = [
     "ruff check .",
     "ruff format --check .",
     "mypy",
+    "python scripts/circles.py",
 ]
 
 MOJO_TESTS = [
@@ -68,7 +69,7 @@ MOJO_PLATFORMS = ("linux", "darwin")
 # What each task does, for --help and `make help`.
 PURPOSES = {
     "train": "Train the 8-puzzle from examples/ppo_puzzle8_v1.json",
-    "check": "Formats, lints and types",
+    "check": "Formats, lints, types and circles of imports",
     "test": "Every check and every test",
     "parity": "Every language replays specs/golden and plays 10^6 equal transitions of every board",
     "parity-long": "10^8 transitions of every board",

@@ -53,7 +53,7 @@ def check_env(
 
 def _playable(env: Any, report: Report) -> Any:
     """A copy of the environment that ``env`` is or makes; None and a fault if it does not."""
-    from twisterl.envs import PyEnv
+    from twisterl.envs.python_env import PyEnv
     from twisterl.resolve import import_class
 
     try:

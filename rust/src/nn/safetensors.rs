@@ -31,6 +31,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use header::{Entry, Header, Members};
+pub use header::{MAX_RANK, MAX_SIZE, MAX_TENSORS};
 use sha256::sha256;
 
 mod header;
@@ -40,10 +41,6 @@ mod sha256;
 pub const MAX_HEADER_BYTES: usize = 4 << 20;
 /// Most brackets and commas in a header: they bound the memory that any JSON reader needs for it.
 pub const MAX_HEADER_MARKS: usize = 250_000;
-pub const MAX_TENSORS: usize = 10_000;
-pub const MAX_RANK: usize = 8;
-/// Sizes, and products of sizes other than 0, are smaller: every JSON reader holds them exactly.
-pub const MAX_SIZE: u64 = 1 << 53;
 /// Metadata of ours: a JSON object {name: name of the tensor that it shares}.
 pub const TIED: &str = "twisterl.tied";
 /// Metadata of ours: the SHA-256 of the file, whose own digits are read as zeros.

@@ -6,12 +6,12 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::choice::{DIFFICULTY_DISTRIBUTION, ROOT_SELECTION, TRUNCATION};
 use super::collected::{Names, PyCollectedData};
-use super::collector::started;
 use super::get_env::get_env;
 use super::nn::PyPolicy;
 use super::pickle;
 use super::read;
 use super::run::{detached, Run};
+use super::starts::started;
 use crate::collector::az::{AzConfig, AzReport, Collector};
 use crate::rng::Rng;
 use crate::search::{explore, Exploration, ExploredState, SelfPlay, TreeConfig};

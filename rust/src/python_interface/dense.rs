@@ -6,11 +6,10 @@ use numpy::{
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use super::described::Described;
 use super::error::wrong_type;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::obs::SparseRows;
-use crate::spaces::{push_bytes, push_floats, Dtype, ObsSpace};
+use crate::spaces::{push_bytes, push_floats, Dtype};
 
 /// Where a value comes from, as messages call it.
 type Source<'a> = &'a dyn Fn() -> String;
@@ -84,21 +83,6 @@ pub(super) fn array<'py>(
             bytes.collect::<Vec<u8>>().into_pyarray(py).reshape(shape)?.into_any()
         }
     })
-}
-
-/// The words of a dense observation in a row that is told as `words`.
-pub(super) fn check(described: &Described, method: &str, words: &[i32]) -> Result<()> {
-    let ObsSpace::Dense { dtype, .. } = described.space else { return Ok(()) };
-    let expected = dtype.num_words(described.space.num_features());
-    if words.len() != expected {
-        let expected = format!("{expected} words of {}", dtype.name());
-        return Err(Error::invalid(described.name(method), expected, words.len()));
-    }
-    let is_finite = |&word: &i32| f32::from_bits(word as u32).is_finite();
-    if dtype == Dtype::Float32 && !words.iter().all(is_finite) {
-        return Err(Error::invalid(described.name(method), "finite numbers", "others"));
-    }
-    Ok(())
 }
 
 /// A C-contiguous array of the numbers of a space.

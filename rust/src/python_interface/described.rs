@@ -3,10 +3,9 @@
 
 use std::fmt::Display;
 
-use super::dense;
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
-use crate::spaces::ObsSpace;
+use crate::spaces::{Dtype, ObsSpace};
 
 pub const MOST_ACTIONS: usize = 1 << 24;
 
@@ -73,11 +72,24 @@ impl Described {
 
     /// The words of an observation that another library told.
     pub fn check_row(&self, method: &str, words: &[i32]) -> Result<()> {
-        if let ObsSpace::Dense { .. } = self.space {
-            return dense::check(self, method, words);
+        if let ObsSpace::Dense { dtype, .. } = self.space {
+            return self.check_words(method, dtype, words);
         }
         words.iter().try_for_each(|&index| self.feature(method, index.into()).map(drop))?;
         self.sparse(method, words)
+    }
+
+    fn check_words(&self, method: &str, dtype: Dtype, words: &[i32]) -> Result<()> {
+        let expected = dtype.num_words(self.num_features as usize);
+        if words.len() != expected {
+            let expected = format!("{expected} words of {}", dtype.name());
+            return Err(Error::invalid(self.name(method), expected, words.len()));
+        }
+        let is_finite = |&word: &i32| f32::from_bits(word as u32).is_finite();
+        if dtype == Dtype::Float32 && !words.iter().all(is_finite) {
+            return Err(Error::invalid(self.name(method), "finite numbers", "others"));
+        }
+        Ok(())
     }
 
     /// Refuses a row of features that is a dense observation: as many numbers as there are

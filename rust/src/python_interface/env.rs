@@ -30,14 +30,13 @@ use std::any::{type_name, Any};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyCapsule, PyDict, PyTuple, PyType};
+use pyo3::types::{PyCapsule, PyDict};
 use pyo3::IntoPyObjectExt;
 
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
 use super::dense;
-use super::pickle;
-use super::pyenv::PythonEnv;
+use super::python_env::PythonEnv;
 use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
 use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
@@ -273,46 +272,6 @@ impl PyBaseEnv {
     /// The capsule that other libraries play this environment through.
     fn __twisterl_env__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyCapsule>> {
         export::capsule(slf.py(), Self::with(slf, |env| env.try_clone())?)
-    }
-
-    /// An independent copy of the same class, whose attributes are those of this one; a plain
-    /// `PyBaseEnv` if the class is of another package and has no `arguments()`.
-    fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        pickle::copy(slf, None)
-    }
-
-    /// See `copy`.
-    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.call_method0("copy")
-    }
-
-    /// An independent copy as that of `copy`, which goes on exactly as this one would. Attributes,
-    /// and the object of a `PyEnv`, are copied deeply.
-    fn __deepcopy__<'py>(
-        slf: &Bound<'py, Self>,
-        memo: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        pickle::copy(slf, Some(memo))
-    }
-
-    /// What makes the environment again, to go on exactly as this one would. TypeError if it
-    /// cannot be told.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
-        pickle::reduced(slf, pickle::parts(slf)?)
-    }
-
-    /// What `__reduce__` told, made again.
-    #[classmethod]
-    fn _restored<'py>(
-        cls: &Bound<'py, PyType>,
-        arguments: &Bound<'py, PyDict>,
-        snapshot: Vec<i64>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let made = pickle::instance(cls, arguments)?;
-        let mut base = made.cast::<Self>()?.try_borrow_mut()?;
-        caught(|| base.env.restore(&snapshot))?;
-        drop(base);
-        Ok(made)
     }
 }
 

@@ -6,10 +6,10 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use super::capsule::import::CapsuleEnv;
+use super::capsule::env::CapsuleEnv;
 use super::env::PyBaseEnv;
 use super::error::wrong_type;
-use super::pyenv::PythonEnv;
+use super::python_env::PythonEnv;
 use super::python_object::has_method;
 use crate::rl::env::{check_difficulty, Env};
 

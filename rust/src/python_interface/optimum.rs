@@ -4,12 +4,12 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
 use super::args::{count, integers};
-use super::collector::starts;
 use super::env::get_env;
 use super::pickle::Made;
 use super::python_object::has_method;
 use super::read;
 use super::run::detached;
+use super::starts::starts;
 use super::strategy::budget;
 use crate::exact::{self, Solver};
 

@@ -175,6 +175,49 @@ pub(super) fn parts<'py>(env: &Bound<'py, PyBaseEnv>) -> PyResult<(Bound<'py, Py
     )))
 }
 
+#[pymethods]
+impl PyBaseEnv {
+    /// An independent copy of the same class, whose attributes are those of this one; a plain
+    /// `PyBaseEnv` if the class is of another package and has no `arguments()`.
+    fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        copy(slf, None)
+    }
+
+    /// See `copy`.
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method0("copy")
+    }
+
+    /// An independent copy as that of `copy`, which goes on exactly as this one would. Attributes,
+    /// and the object of a `PyEnv`, are copied deeply.
+    fn __deepcopy__<'py>(
+        slf: &Bound<'py, Self>,
+        memo: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        copy(slf, Some(memo))
+    }
+
+    /// What makes the environment again, to go on exactly as this one would. TypeError if it
+    /// cannot be told.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        reduced(slf, parts(slf)?)
+    }
+
+    /// What `__reduce__` told, made again.
+    #[classmethod]
+    fn _restored<'py>(
+        cls: &Bound<'py, PyType>,
+        arguments: &Bound<'py, PyDict>,
+        snapshot: Vec<i64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = instance(cls, arguments)?;
+        let mut base = made.cast::<Self>()?.try_borrow_mut()?;
+        caught(|| base.env.restore(&snapshot))?;
+        drop(base);
+        Ok(made)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

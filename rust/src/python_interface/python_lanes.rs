@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use super::dense;
 use super::error::wrong_type;
-use super::pyenv::{self, PythonEnv};
+use super::python_env::{self, PythonEnv};
 use super::python_object::{self as object, has_method, Kind, OwnObject};
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
@@ -102,9 +102,9 @@ impl VecEnv for Copies {
                         env.call_method1(intern!(py, "next"), (action,))?;
                     }
                     Move::Reset { difficulty } => {
-                        pyenv::reset(&kind, env, difficulty, &mut rngs[lane])?;
+                        python_env::reset(&kind, env, difficulty, &mut rngs[lane])?;
                     }
-                    Move::ResetUniform => pyenv::reset_uniform(&kind, env, &mut rngs[lane])?,
+                    Move::ResetUniform => python_env::reset_uniform(&kind, env, &mut rngs[lane])?,
                     Move::Observe => {}
                 }
                 views.rows.push_with(|indices| object::observe(&kind, env, indices))?;

@@ -7,7 +7,10 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{MAX_RANK, MAX_SIZE, MAX_TENSORS};
+pub const MAX_TENSORS: usize = 10_000;
+pub const MAX_RANK: usize = 8;
+/// Sizes, and products of sizes other than 0, are smaller: every JSON reader holds them exactly.
+pub const MAX_SIZE: u64 = 1 << 53;
 
 const METADATA: &str = "__metadata__";
 

@@ -4,96 +4,16 @@
 //! finite rewards.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use pyo3::prelude::*;
 
 use super::abi::*;
-use super::foreign::{call, read_table, Foreign, ForeignError};
+use super::env::CapsuleEnv;
+use super::foreign::{call, Foreign};
 use super::lanes::ForeignLanes;
-use crate::error::{Error, Result};
-use crate::python_interface::described::Described;
+use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
 use crate::spaces::ObsSpace;
-
-/// An environment of another library.
-pub struct CapsuleEnv {
-    /// The context, or why copying it failed.
-    foreign: Mutex<std::result::Result<Foreign, ForeignError>>,
-    described: Arc<Described>,
-    always_ends: bool,
-    difficulty: usize,
-    /// What a method failed with that cannot report it; the next one that can does.
-    deferred: Mutex<Option<Error>>,
-}
-
-impl CapsuleEnv {
-    /// A copy of the environment in `capsule`, which messages call `class`.
-    ///
-    /// # Errors
-    /// TypeError if the capsule is none of ours or of another version.
-    pub fn new(capsule: &Bound<'_, PyAny>, class: String) -> PyResult<Self> {
-        let table = read_table(capsule, &class)?;
-        let foreign = Foreign::copy_of(&table)?;
-        let mut difficulty = 0;
-        foreign.check(call!(&foreign, get_difficulty, &mut difficulty))?;
-        let described = Arc::new(foreign.describe(class)?);
-        let always_ends = table.flags & ALWAYS_ENDS != 0;
-        Ok(Self::around(Ok(foreign), described, always_ends, difficulty as usize))
-    }
-
-    fn around(
-        foreign: std::result::Result<Foreign, ForeignError>,
-        described: Arc<Described>,
-        always_ends: bool,
-        difficulty: usize,
-    ) -> Self {
-        let foreign = Mutex::new(foreign);
-        Self { foreign, described, always_ends, difficulty, deferred: Mutex::new(None) }
-    }
-
-    /// The same environment with another context.
-    fn with(&self, foreign: std::result::Result<Foreign, ForeignError>) -> Self {
-        Self::around(foreign, self.described.clone(), self.always_ends, self.difficulty)
-    }
-
-    fn call<T>(&self, work: impl FnOnce(&Foreign) -> Result<T>) -> Result<T> {
-        if let Some(error) = self.deferred.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
-        }
-        match &*self.foreign.lock().unwrap_or_else(PoisonError::into_inner) {
-            Ok(foreign) => work(foreign),
-            Err(error) => Err(Error::Environment(Box::new(error.clone()))),
-        }
-    }
-
-    fn defer<T>(&self, otherwise: T, result: Result<T>) -> T {
-        result.unwrap_or_else(|error| {
-            *self.deferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            otherwise
-        })
-    }
-
-    pub(super) fn copy_foreign(&self) -> Result<Foreign> {
-        self.call(Foreign::copy)
-    }
-
-    fn make(&self, kind: u32, value: usize, seed: u64) -> Result<()> {
-        let ctx = std::ptr::null_mut();
-        let batch_move = BatchMove { ctx, kind, reserved: 0, value: value as u64, seed };
-        self.call(|foreign| foreign.make(&batch_move))
-    }
-}
-
-impl Clone for CapsuleEnv {
-    fn clone(&self) -> Self {
-        let failed = |error: Error| ForeignError { invalid: false, message: error.to_string() };
-        let foreign = self.copy_foreign().map_err(failed);
-        self.with(foreign)
-    }
-}
 
 impl Env for CapsuleEnv {
     fn as_any(&self) -> &dyn Any {

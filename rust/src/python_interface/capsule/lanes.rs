@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::abi::*;
+use super::env::CapsuleEnv;
 use super::foreign::{status_of, Foreign};
-use super::import::CapsuleEnv;
 use crate::error::{Error, Result};
 use crate::python_interface::described::Described;
 use crate::rl::env::Env;
