@@ -65,6 +65,12 @@ def test_indices_are_taken(kind):
     assert env.observe() == [int(index) for index in SPARSE[kind]]
 
 
+@pytest.mark.parametrize("answer", [[True], [3, False], [np.True_], [1.0]])
+def test_a_flag_or_a_fraction_is_no_index(answer):
+    with pytest.raises(TypeError, match=r"observe\(\) of Answering: expected a list of integers"):
+        PyEnv(Answering(answer)).observe()
+
+
 def test_tensors():
     torch = pytest.importorskip("torch")
     assert PyEnv(Answering(torch.tensor([3, 1]))).observe() == [3, 1]
