@@ -107,8 +107,7 @@ impl Described {
     pub fn dense(&self, method: &str, got: impl Display) -> Error {
         let expected = "the indices of the active features";
         let got = format!(
-            "{got}, a dense observation; return its indices, numpy.flatnonzero(x), or say so by \
-             obs_dtype()"
+            "{got}, a dense observation; return its indices, numpy.flatnonzero(x), or have obs_dtype()"
         );
         Error::invalid(self.name(method), expected, got)
     }
