@@ -216,6 +216,9 @@ class Trial:
                 played["walking"] = lambda: walks.collect(env)
         for name, work in played.items():
             try:
+                env.reset(
+                    seed=0
+                )  # What was played before may have been observed, and is not again.
                 work()
             except Exception as error:
                 self.report.add_error(name, "", error)

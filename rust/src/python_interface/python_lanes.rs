@@ -175,7 +175,7 @@ impl Batch {
                 Ok(array) => {
                     let dtype = array.dtype();
                     let advice = match result == "indices" && object::is_dense(&dtype) {
-                        true => "; a dense observation is given by numpy.flatnonzero(x)",
+                        true => "; a dense observation is given by numpy.flatnonzero(x), or have obs_dtype()",
                         false => "",
                     };
                     let text = format!("{name}: expected an array of {kinds}, got {dtype}{advice}");
