@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisterl import memory
 from twisterl.config import REGISTRY, registered
+from twisterl.envs.protocol import obs_dtype
 from twisterl.faults import ConfigError, Fault
 from twisterl.resolve import import_class
 from twisterl.validation import resolve_run
@@ -99,9 +100,9 @@ def make_policy(
     obs_perms, act_perms = env.twists()
     if registered("policy_cls", resolved["policy_cls"]) and not arguments.pop("twists"):
         obs_perms, act_perms = [], []
-    obs_dtype = env.obs_dtype()
-    if obs_dtype != "sparse":
-        arguments["obs_dtype"] = obs_dtype
+    if obs_dtype(env) != "sparse":
+        # Policies of one's own need not know of it.
+        arguments["obs_dtype"] = obs_dtype(env)
     torch.manual_seed(resolved["algorithm"].get("seed") or 0)
     with _arguments_of("policy"):
         policy = policy_cls(

@@ -9,6 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 
+def obs_dtype(env: Any) -> str:
+    """What the observations of `env` are made of; those of older libraries are sparse."""
+    return env.obs_dtype() if hasattr(env, "obs_dtype") else "sparse"
+
+
 class PythonEnvironment(Protocol):
     """The methods that `PyEnv` asks for; `twisterl.envs` says what they promise.
 

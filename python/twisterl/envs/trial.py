@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from twisterl import twisterl as _extension
+from twisterl.envs.protocol import obs_dtype
 from twisterl.envs.report import Report
 from twisterl.envs.stand_in import has, only
 
@@ -33,7 +34,7 @@ class Trial:
         self.max_steps = max_steps
         self.draws = draws
         self.num_features = int(np.prod(env.obs_shape()))
-        self.is_sparse = env.obs_dtype() == "sparse"
+        self.is_sparse = obs_dtype(env) == "sparse"
         self.python_env = getattr(env, "python_env", None)
 
     def ask(self, where: str, method: str, *arguments: Any, env: Any = None, **named: Any) -> Any:
@@ -196,7 +197,7 @@ class Trial:
         if self.num_features > _MOST_FEATURES:
             return
         env, collector = self.env, _extension.collector
-        policy = _flat_policy(self.num_features, env.num_actions(), env.obs_dtype())
+        policy = _flat_policy(self.num_features, env.num_actions(), obs_dtype(env))
         most = self.max_steps
         played = {
             "collecting": lambda: collector.PPOCollector(
@@ -233,7 +234,7 @@ def _comparable(observation: Any) -> Any:
     return observation.tolist() if isinstance(observation, np.ndarray) else observation
 
 
-def _flat_policy(num_features: int, num_actions: int, obs_dtype: str) -> Any:
+def _flat_policy(num_features: int, num_actions: int, dtype: str) -> Any:
     """All actions alike, all states worth nothing."""
     nn = _extension.nn
 
@@ -242,8 +243,8 @@ def _flat_policy(num_features: int, num_actions: int, obs_dtype: str) -> Any:
         return nn.Sequential([nn.Linear(zeros, zeros, False)])
 
     first: Any
-    if obs_dtype == "sparse":
+    if dtype == "sparse":
         first = nn.EmbeddingBag(np.zeros((num_features, 1)), np.zeros(1), True, [num_features], 0)
     else:
-        first = obs_dtype, nn.Linear(np.zeros(num_features), np.zeros(1), True)
+        first = dtype, nn.Linear(np.zeros(num_features), np.zeros(1), True)
     return nn.Policy(first, nn.Sequential([]), head(num_actions), head(1), [], [])

@@ -250,11 +250,14 @@ class BasicPolicy(torch.nn.Module):
 
     def _first_blocks(self) -> list[Block]:
         size = self.embeddings.out_features
-        named = {"name": "embeddings", "out": size}
+        first = {"name": "embeddings", "features": self.obs_size, "out": size}
         if self.obs_dtype == "sparse":
-            return [{"block": "bag", **named, "features": self.obs_size}]
+            return [{"block": "bag", **first}]
         read = {"block": "dense", "features": self.obs_size, "dtype": self.obs_dtype}
-        return [read, {"block": "linear", **named, "inputs": self.obs_size}]
+        return [
+            read,
+            {"block": "linear", "name": "embeddings", "inputs": self.obs_size, "out": size},
+        ]
 
     def to_rust(self) -> twisterl.nn.Policy:
         """The engine's policy with the weights as they are now.

@@ -138,7 +138,8 @@ def _replay(memory: dict[str, torch.Tensor], space: tuple[str, int], num_actions
         )
     if not fits:
         obs_dtype, num_features = space
-        problem = f"samples of {num_features} {obs_dtype} features and {num_actions} actions"
+        features = "features" if obs_dtype == "sparse" else f"{obs_dtype} numbers"
+        problem = f"samples of {num_features} {features} and {num_actions} actions"
         raise CheckpointError(f"memory: the saved replay buffer holds no {problem}")
     return replay
 

@@ -8,6 +8,7 @@ use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods,
     PyReadonlyArrayDyn, TypeMustMatch,
 };
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::IntoPyObjectExt;
 
@@ -173,7 +174,14 @@ impl PyPolicy {
     fn evaluate(&self, obs: &Bound<'_, PyAny>, twist: i32) -> PyResult<(Vec<f32>, f32)> {
         let mut rows = SparseRows::default();
         match Dtype::of(self.policy.obs_dtype()) {
-            None => rows.push(&read::obs::<Vec<i32>>(obs)?),
+            None => {
+                let features = read::obs::<Vec<i32>>(obs);
+                let is_other = |raised: &PyErr| raised.is_instance_of::<PyTypeError>(obs.py());
+                rows.push(&features.map_err(|raised| match is_other(&raised) {
+                    true => wrong_type("obs", "a sequence of integers", obs),
+                    false => raised,
+                })?);
+            }
             Some(dtype) => {
                 let space = (dtype, &[self.policy.num_features()][..]);
                 let flat = obs.py().import("numpy")?.call_method1("ravel", (obs,))?;
