@@ -11,8 +11,8 @@ use criterion::{criterion_group, Criterion, Throughput};
 use twisterl::nn::{
     CpuLevel, EmbeddingBag, Linear, Network, NetworkParts, Policy, Scratch, Sequential,
 };
-use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 
 const FEATURES: usize = 81;
 const ACTIVE: usize = 9;
@@ -46,9 +46,9 @@ fn policy(widths: &[usize], level: CpuLevel) -> Network {
 }
 
 /// Boards of the 8-puzzle: each cell holds another tile.
-fn boards(num_rows: usize) -> SparseRows {
+fn boards(num_rows: usize) -> Rows {
     let mut rng = Rng::new(2);
-    let mut rows = SparseRows::default();
+    let mut rows = Rows::default();
     for _ in 0..num_rows {
         let mut tiles: [i32; ACTIVE] = std::array::from_fn(|i| i as i32);
         for i in (1..ACTIVE).rev() {
@@ -63,7 +63,7 @@ fn boards(num_rows: usize) -> SparseRows {
 /// A policy with all that it needs to run.
 struct Runner {
     policy: Network,
-    rows: SparseRows,
+    rows: Rows,
     scratch: Scratch,
     logits: Vec<f32>,
     values: Vec<f32>,

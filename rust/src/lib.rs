@@ -12,7 +12,6 @@ pub mod error;
 pub mod es;
 pub mod exact;
 pub mod nn;
-pub mod obs;
 pub mod rl;
 pub mod rng;
 pub mod search;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use common::random_policy;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::{masked_log_softmax, Policy, Scratch};
-use twisterl::obs::SparseRows;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::Budget;
 use twisterl::solve::{evaluate, BeamConfig, Episode, EvalConfig, Starts, Strategy};
+use twisterl::spaces::Rows;
 
 fn config(width: usize) -> EvalConfig {
     weighted(width, 0.0)
@@ -97,7 +97,7 @@ fn slow_search(env: &Puzzle, policy: &dyn Policy, width: usize, weight: f32) -> 
     for _ in 0..60 {
         let mut children: Vec<State> = Vec::new();
         for (score, _, path, state) in &layer {
-            let mut rows = SparseRows::default();
+            let mut rows = Rows::default();
             rows.push_with(|indices| state.try_observe(indices)).unwrap();
             let (mut logits, mut value, mut log_probs) = ([0.0; 4], [0.0], [0.0; 4]);
             let scratch = &mut Scratch::default();

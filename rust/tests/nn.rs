@@ -4,8 +4,8 @@ mod nn_reference;
 
 use nn_reference::{random_rows, Reference};
 use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential};
-use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 use twisterl::Error;
 
 fn levels() -> impl Iterator<Item = CpuLevel> {
@@ -14,7 +14,7 @@ fn levels() -> impl Iterator<Item = CpuLevel> {
         .filter(|level| level.is_available())
 }
 
-fn forward(policy: &dyn Policy, rows: &SparseRows, twists: Option<&[i32]>) -> (Vec<f32>, Vec<f32>) {
+fn forward(policy: &dyn Policy, rows: &Rows, twists: Option<&[i32]>) -> (Vec<f32>, Vec<f32>) {
     let mut logits = vec![f32::NAN; rows.len() * policy.num_actions()];
     let mut values = vec![f32::NAN; rows.len()];
     policy.forward_batch(rows, twists, &mut Scratch::default(), &mut logits, &mut values).unwrap();
@@ -108,7 +108,7 @@ fn a_row_has_the_same_bits_in_every_batch() {
             for size in [1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 64, 66, 67, 133] {
                 for first in (0..134).step_by(size) {
                     let range = first..134.min(first + size);
-                    let mut part = SparseRows::default();
+                    let mut part = Rows::default();
                     range.clone().for_each(|row| part.push(rows.row(row)));
                     let (logits, values) = forward(&policy, &part, None);
                     let expected = &all_logits[range.start * actions..range.end * actions];
@@ -154,7 +154,7 @@ fn a_used_scratch_changes_nothing() {
 #[test]
 fn an_empty_batch_is_fine() {
     let policy = twisted().policy(CpuLevel::Portable);
-    assert_eq!(forward(&policy, &SparseRows::default(), Some(&[])), (vec![], vec![]));
+    assert_eq!(forward(&policy, &Rows::default(), Some(&[])), (vec![], vec![]));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn bad_rows_are_refused() {
     for level in levels() {
         let policy = twisted().policy(level);
         let run = |row: &[i32], twists: Option<&[i32]>, num_logits: usize| {
-            let mut rows = SparseRows::default();
+            let mut rows = Rows::default();
             rows.push(row);
             let (mut logits, mut scratch) = (vec![0.0; num_logits], Scratch::default());
             policy

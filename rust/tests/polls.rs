@@ -10,11 +10,11 @@ use twisterl::envs::parameters::Parameters;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::envs::Listed;
 use twisterl::es::{self, EsConfig, Player, State};
-use twisterl::obs::SparseRows;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::{Budget, TreeConfig};
 use twisterl::solve::{evaluate, BeamConfig, EvalConfig, Starts, Strategy};
+use twisterl::spaces::Rows;
 use twisterl::testing::{random_policy, Widths};
 use twisterl::Result;
 
@@ -127,7 +127,7 @@ fn between_starts_that_take_long() {
 
 #[test]
 fn among_many_rows() {
-    let mut rows = SparseRows::default();
+    let mut rows = Rows::default();
     (0..200_000).for_each(|row| rows.push(&[row % 7]));
     let twists = vec![-1; rows.len()];
     assert!(polls(|poll| distinct_rows(&rows, &twists, poll)) >= 12);

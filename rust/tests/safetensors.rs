@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use twisterl::nn::safetensors::{Tensors, DIGEST, TIED};
 use twisterl::nn::{Network, Policy, Scratch};
-use twisterl::obs::SparseRows;
 use twisterl::rl::env::Twists;
+use twisterl::spaces::Rows;
 
 mod common;
 
@@ -130,7 +130,7 @@ fn a_state_dict_is_a_policy() {
         Network::from_state_dict(&model, Twists::default())
     };
     let policy = model("", "").unwrap();
-    let mut rows = SparseRows::default();
+    let mut rows = Rows::default();
     rows.push(&[0, 2]);
     let (mut logits, mut values) = ([0.0; 2], [0.0; 1]);
     policy.forward_batch(&rows, None, &mut Scratch::default(), &mut logits, &mut values).unwrap();

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use twisterl::nn::{NetSpec, Network, Policy, Scratch};
-use twisterl::obs::SparseRows;
+use twisterl::spaces::Rows;
 
 const MOST_WEIGHTS: usize = 1 << 16;
 
@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
         (count <= MOST_WEIGHTS).then(|| (found.shape.clone(), values.collect::<Vec<_>>()))
     };
     let Ok(network) = Network::from_spec(&spec, weights, vec![], vec![]) else { return };
-    let mut rows = SparseRows::default();
+    let mut rows = Rows::default();
     rows.push(&[0, (network.num_features() - 1) as i32]);
     let (mut logits, mut values) = (vec![0.0; network.num_actions()], [0.0]);
     let _ = network.forward_batch(&rows, None, &mut Scratch::default(), &mut logits, &mut values);

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use twisterl::nn::safetensors::{Tensors, TIED};
 use twisterl::nn::{Network, Policy, Scratch};
-use twisterl::obs::SparseRows;
+use twisterl::spaces::Rows;
 use twisterl::rl::env::Twists;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let notes = |model: &Tensors| model.metadata.iter().filter(|(key, _)| *key != TIED).count();
     assert_eq!(notes(&again), notes(&model));
     let Ok(network) = Network::from_state_dict(&model, Twists::default()) else { return };
-    let mut rows = SparseRows::default();
+    let mut rows = Rows::default();
     rows.push(&[0]);
     let (mut logits, mut values) = (vec![0.0; network.num_actions()], [0.0]);
     let _ = network.forward_batch(&rows, None, &mut Scratch::default(), &mut logits, &mut values);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::table::{Cell, Cells, Column, ColumnRef, Table};
 use crate::engine::pool::{run, Poll};
 use crate::error::Result;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// Rows that a worker copies before it takes the next ones. A worker that is woken late finds fewer
 /// left; for so few none is woken.
@@ -39,7 +39,7 @@ impl Part {
     }
 
     /// The observations of column `index`.
-    fn rows(&self, index: usize) -> &SparseRows {
+    fn rows(&self, index: usize) -> &Rows {
         match &self.table.columns[index].1 {
             Column::Rows(rows) => rows,
             _ => unreachable!("a column changed its kind"),
@@ -80,8 +80,8 @@ enum Room<'a> {
     I64(&'a mut [MaybeUninit<i64>]),
     Bool(&'a mut [MaybeUninit<bool>]),
     Rows {
-        indices: &'a mut [MaybeUninit<i32>],
-        /// Where the features of each row end,
+        words: &'a mut [MaybeUninit<i32>],
+        /// Where the words of each row end,
         ends: &'a mut [MaybeUninit<i64>],
         /// of which so many come before.
         first: usize,
@@ -96,8 +96,8 @@ impl Job<'_> {
             Room::F32(room) => copy(parts, column, homes, room),
             Room::I64(room) => copy(parts, column, homes, room),
             Room::Bool(room) => copy(parts, column, homes, room),
-            Room::Rows { indices, ends, first } => {
-                copy_rows(parts, column, homes, indices, ends, first);
+            Room::Rows { words, ends, first } => {
+                copy_rows(parts, column, homes, words, ends, first);
             }
         }
     }
@@ -144,7 +144,7 @@ pub(super) fn merge(parts: &[&Part], num_workers: usize, poll: Poll<'_>) -> Resu
                 Column::I64(cells) => cells.data.set_len(rows * cells.width),
                 Column::Bool(cells) => cells.data.set_len(rows * cells.width),
                 Column::Rows(into) => {
-                    into.indices.set_len(num_features(parts, index, &homes));
+                    into.words.set_len(num_words(parts, index, &homes));
                     into.offsets.set_len(1 + rows);
                 }
             }
@@ -171,24 +171,24 @@ fn plan<'a, T: Cell>(
 
 /// A job for each share of a column of observations.
 fn plan_rows<'a>(
-    into: &'a mut SparseRows,
+    into: &'a mut Rows,
     parts: &'a [&'a Part],
     column: usize,
     shares: &'a [&'a [Home]],
 ) -> impl Iterator<Item = Job<'a>> {
     let rows: usize = shares.iter().map(|homes| num_rows(homes)).sum();
-    let features: usize = shares.iter().map(|homes| num_features(parts, column, homes)).sum();
-    let mut indices = room(&mut into.indices, features);
+    let count: usize = shares.iter().map(|homes| num_words(parts, column, homes)).sum();
+    let mut words = room(&mut into.words, count);
     let mut ends = room(&mut into.offsets, rows);
     let mut first = 0;
     shares.iter().map(move |homes| {
-        let features = num_features(parts, column, homes);
+        let count = num_words(parts, column, homes);
         let room = Room::Rows {
-            indices: take(&mut indices, features),
+            words: take(&mut words, count),
             ends: take(&mut ends, num_rows(homes)),
             first,
         };
-        first += features;
+        first += count;
         Job { column, homes, room }
     })
 }
@@ -203,12 +203,12 @@ fn copy<T: Cell>(parts: &[&Part], column: usize, homes: &[Home], room: &mut [May
     }
 }
 
-/// Writes the observations of `homes` to all of `indices` and `ends`.
+/// Writes the observations of `homes` to all of `words` and `ends`.
 fn copy_rows(
     parts: &[&Part],
     column: usize,
     homes: &[Home],
-    mut indices: &mut [MaybeUninit<i32>],
+    mut words: &mut [MaybeUninit<i32>],
     mut ends: &mut [MaybeUninit<i64>],
     first: usize,
 ) {
@@ -216,12 +216,12 @@ fn copy_rows(
     for home in homes {
         let from = parts[home.part].rows(column);
         let offsets = &from.offsets()[home.from..=home.to];
-        let features = offsets[0] as usize..offsets[home.len()] as usize;
+        let range = offsets[0] as usize..offsets[home.len()] as usize;
         for (place, offset) in take(&mut ends, home.len()).iter_mut().zip(&offsets[1..]) {
             place.write(offset - offsets[0] + before);
         }
-        before += features.len() as i64;
-        fill(take(&mut indices, features.len()), &from.indices()[features]);
+        before += range.len() as i64;
+        fill(take(&mut words, range.len()), &from.words()[range]);
     }
 }
 
@@ -274,7 +274,7 @@ fn num_rows(homes: &[Home]) -> usize {
     homes.iter().map(Home::len).sum()
 }
 
-fn num_features(parts: &[&Part], index: usize, homes: &[Home]) -> usize {
+fn num_words(parts: &[&Part], index: usize, homes: &[Home]) -> usize {
     let of = |home: &Home| {
         let offsets = parts[home.part].rows(index).offsets();
         (offsets[home.to] - offsets[home.from]) as usize

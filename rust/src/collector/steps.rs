@@ -2,12 +2,12 @@
 
 use super::table::ColumnRef;
 use crate::engine::lockstep::Visit;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// The visited states of one episode, and what each is worth once it has ended.
 #[derive(Default)]
 pub(super) struct Steps {
-    rows: SparseRows,
+    rows: Rows,
     masks: Vec<bool>,
     twists: Vec<i64>,
     /// What an action is drawn by `[steps, A]`: logits, or the shares of a search's visits.

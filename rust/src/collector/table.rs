@@ -1,7 +1,7 @@
 //! What a collection gives: named columns with one row for each visited state.
 
 use crate::error::{Error, Result};
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// Cells of `width` numbers a row, row after row.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub enum Column {
     F32(Cells<f32>),
     I64(Cells<i64>),
     Bool(Cells<bool>),
-    Rows(SparseRows),
+    Rows(Rows),
 }
 
 /// A column that is read: slices of `[N, width]`, or rows.
@@ -25,7 +25,7 @@ pub(crate) enum ColumnRef<'a> {
     F32(&'a [f32], usize),
     I64(&'a [i64], usize),
     Bool(&'a [bool], usize),
-    Rows(&'a SparseRows),
+    Rows(&'a Rows),
 }
 
 /// Named columns of `N` rows, episode after episode.
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// The observations of a column.
-    pub fn rows(&self, name: &str) -> Result<&SparseRows> {
+    pub fn rows(&self, name: &str) -> Result<&Rows> {
         match self.column(name)? {
             Column::Rows(rows) => Ok(rows),
             other => Err(other.is_not(OBSERVATIONS, name)),
@@ -113,11 +113,11 @@ impl Table {
     }
 
     /// Moves the observations of a column out, and leaves none.
-    pub fn take_rows(&mut self, name: &str) -> Result<SparseRows> {
+    pub fn take_rows(&mut self, name: &str) -> Result<Rows> {
         self.rows(name)?;
         Ok(match self.columns.iter_mut().find(|(known, _)| *known == name) {
             Some((_, Column::Rows(rows))) => std::mem::take(rows),
-            _ => SparseRows::default(),
+            _ => Rows::default(),
         })
     }
 
@@ -174,7 +174,7 @@ impl Column {
             Column::F32(Cells { width, .. }) => Column::F32(Cells::new(*width)),
             Column::I64(Cells { width, .. }) => Column::I64(Cells::new(*width)),
             Column::Bool(Cells { width, .. }) => Column::Bool(Cells::new(*width)),
-            Column::Rows(_) => Column::Rows(SparseRows::default()),
+            Column::Rows(_) => Column::Rows(Rows::default()),
         }
     }
 
@@ -221,7 +221,7 @@ impl ColumnRef<'_> {
             ColumnRef::F32(_, width) => Column::F32(Cells::new(width)),
             ColumnRef::I64(_, width) => Column::I64(Cells::new(width)),
             ColumnRef::Bool(_, width) => Column::Bool(Cells::new(width)),
-            ColumnRef::Rows(_) => Column::Rows(SparseRows::default()),
+            ColumnRef::Rows(_) => Column::Rows(Rows::default()),
         }
     }
 }

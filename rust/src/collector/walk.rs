@@ -20,9 +20,9 @@ use super::work::Work;
 use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::engine::row_set::RowSet;
 use crate::error::{Error, Result};
-use crate::obs::SparseRows;
 use crate::rl::env::{Env, Status};
 use crate::rng::Rng;
+use crate::spaces::Rows;
 
 /// A step takes a fraction of a microsecond, and more where an environment is in Python.
 const STEPS_BETWEEN_POLLS: usize = 1 << 6;
@@ -43,7 +43,7 @@ pub struct WalkConfig {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Walks {
     /// Observations `[U]`.
-    pub rows: SparseRows,
+    pub rows: Rows,
     /// `[U, A]`, true where legal in a sample, or where it undoes the last move of one.
     pub masks: Vec<bool>,
     /// How many samples each action would undo the last move of `[U, A]`.
@@ -116,7 +116,7 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
 /// The samples of one worker, in the order of its walks.
 #[derive(Default)]
 struct Samples {
-    rows: SparseRows,
+    rows: Rows,
     masks: Vec<bool>,
     /// The action that undoes the last move.
     undo: Vec<u32>,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 use super::pool::Poll;
 use crate::error::Result;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// Above this many rows nothing more is kept: about 70 MB with 16 features a row.
 const MAX_ROWS: usize = 1 << 19;
@@ -319,11 +319,7 @@ fn hash(len: usize, mut row: impl Iterator<Item = u32>, twist: u32) -> u64 {
 ///
 /// # Errors
 /// Only what `poll` fails with.
-pub fn distinct_rows(
-    rows: &SparseRows,
-    twists: &[i32],
-    poll: Poll<'_>,
-) -> Result<(Vec<i64>, Vec<i64>)> {
+pub fn distinct_rows(rows: &Rows, twists: &[i32], poll: Poll<'_>) -> Result<(Vec<i64>, Vec<i64>)> {
     const EMPTY: u32 = u32::MAX;
     const ROWS_BETWEEN_POLLS: usize = 1 << 14;
     let mut table = vec![EMPTY; (rows.len() * 2).next_power_of_two().max(64)];
@@ -466,7 +462,7 @@ mod tests {
     #[test]
     fn distinct_rows_rebuild_the_batch() {
         let mut rng = Rng::new(4);
-        let mut rows = SparseRows::default();
+        let mut rows = Rows::default();
         let mut twists = Vec::new();
         for _ in 0..5000 {
             rows.push(&[rng.below(9) as i32, 9 + rng.below(9) as i32]);

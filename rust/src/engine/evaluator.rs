@@ -6,9 +6,9 @@ use super::cache::{hash_row, Cache, Found, Record};
 use super::rules::PlayRules;
 use crate::error::Result;
 use crate::nn::{Policy, Scratch};
-use crate::obs::SparseRows;
 use crate::rl::vec_env::{LaneMove, Views};
 use crate::rng::Rng;
+use crate::spaces::Rows;
 
 fn read(cache: &RwLock<Cache>) -> RwLockReadGuard<'_, Cache> {
     cache.read().unwrap_or_else(PoisonError::into_inner)
@@ -37,7 +37,7 @@ pub(crate) struct Evaluator {
     pending: Vec<usize>,
     /// New records and the rows of the batch that fill them, both rising.
     records: Vec<(Record, usize)>,
-    batch: SparseRows,
+    batch: Rows,
     batch_twists: Vec<i32>,
     batch_logits: Vec<f32>,
     batch_values: Vec<f32>,
@@ -65,11 +65,11 @@ impl Evaluator {
         if rules.cache {
             let mut cached = read(cache);
             self.look_up(&cached, views, wanted);
-            let (rows, features) = (self.missed.len(), views.rows.indices().len());
-            if rows > 0 && !cached.has_room(rows, features) {
+            let (rows, words) = (self.missed.len(), views.rows.words().len());
+            if rows > 0 && !cached.has_room(rows, words) {
                 drop(cached);
                 let mut alone = cache.write().unwrap_or_else(PoisonError::into_inner);
-                alone.make_room(rows, features);
+                alone.make_room(rows, words);
                 drop(alone);
                 cached = read(cache);
             }

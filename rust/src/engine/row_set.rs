@@ -1,14 +1,14 @@
 //! Observations by number: each distinct one is kept once, in the order of their arrival.
 
 use super::cache::hash_row;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 const EMPTY: u32 = u32::MAX;
 const SMALLEST: usize = 64;
 
 /// Distinct rows; compared in full, so that two observations are never taken for one.
 pub(crate) struct RowSet {
-    rows: SparseRows,
+    rows: Rows,
     hashes: Vec<u64>,
     /// Open addressing: numbers of rows, at most half of the table.
     table: Vec<u32>,
@@ -16,16 +16,16 @@ pub(crate) struct RowSet {
 
 impl Default for RowSet {
     fn default() -> Self {
-        Self { rows: SparseRows::default(), hashes: Vec::new(), table: vec![EMPTY; SMALLEST] }
+        Self { rows: Rows::default(), hashes: Vec::new(), table: vec![EMPTY; SMALLEST] }
     }
 }
 
 impl RowSet {
-    pub(crate) fn rows(&self) -> &SparseRows {
+    pub(crate) fn rows(&self) -> &Rows {
         &self.rows
     }
 
-    pub(crate) fn into_rows(self) -> SparseRows {
+    pub(crate) fn into_rows(self) -> Rows {
         self.rows
     }
 

@@ -7,7 +7,7 @@ use super::kernels::{Kernels, PackedLinear, LANES};
 use super::linear::Linear;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 use crate::spaces::{numbers, Dtype, SPARSE};
 
 /// The first layer: what it is depends on the observations.
@@ -83,7 +83,7 @@ impl PackedFirst {
     pub(super) fn forward<'a>(
         &self,
         kernels: Kernels,
-        (rows, chunk): (&SparseRows, Range<usize>),
+        (rows, chunk): (&Rows, Range<usize>),
         num_features: usize,
         perm: impl Fn(usize) -> Result<Option<&'a [u32]>>,
         scratch: &mut Scratch,
@@ -163,7 +163,7 @@ mod tests {
         Network::new(first, common, action, value, perms.to_vec(), act_perms).unwrap()
     }
 
-    fn outputs(network: &Network, rows: &SparseRows, twists: Option<&[i32]>) -> Vec<u32> {
+    fn outputs(network: &Network, rows: &Rows, twists: Option<&[i32]>) -> Vec<u32> {
         let (mut logits, mut values) = (vec![0.0; rows.len() * ACTIONS], vec![0.0; rows.len()]);
         let scratch = &mut Scratch::default();
         network.forward_batch(rows, twists, scratch, &mut logits, &mut values).unwrap();
@@ -178,7 +178,7 @@ mod tests {
         let bags = EmbeddingBag::new(vectors.clone(), 40, bias.clone(), true, vec![FEATURES], 0);
         let linear = Linear::new(vectors, bias, true).unwrap();
         let (mut sparse, mut floats, mut bytes) =
-            (SparseRows::default(), SparseRows::default(), SparseRows::default());
+            (Rows::default(), Rows::default(), Rows::default());
         for _ in 0..ROWS {
             let row: Vec<u8> = (0..FEATURES).map(|_| rng.below(3) as u8 / 2).collect();
             let active = (0..FEATURES as i32).filter(|&i| row[i as usize] == 1);
@@ -207,7 +207,7 @@ mod tests {
         let mut moved = row.clone();
         perm.iter().zip(&row).for_each(|(&to, &number)| moved[to] = number);
         let rows = |numbers: &[f32]| {
-            let mut rows = SparseRows::default();
+            let mut rows = Rows::default();
             rows.push_with(|words| push_floats(words, numbers));
             rows
         };
@@ -222,7 +222,7 @@ mod tests {
     fn a_row_of_another_length_is_refused() {
         let linear = Linear::new(vec![0.5; FEATURES * 40], vec![0.0; 40], true).unwrap();
         let network = network(First::Dense(Dtype::Uint8, linear), &[]);
-        let mut rows = SparseRows::default();
+        let mut rows = Rows::default();
         rows.push_with(|words| push_bytes(words, &[9; FEATURES + 4]));
         let (mut logits, mut values) = ([0.0; ACTIONS], [0.0]);
         let scratch = &mut Scratch::default();

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use twisterl::nn::{EmbeddingBag, Linear, Network, Policy, Scratch, Sequential};
-//! use twisterl::obs::SparseRows;
+//! use twisterl::spaces::Rows;
 //!
 //! # fn main() -> twisterl::Result<()> {
 //! let embedding = EmbeddingBag::new(vec![1.0, 2.0, 3.0], 1, vec![0.5], true, vec![3], 0)?;
@@ -24,7 +24,7 @@
 //! let common = Sequential::new(Vec::new())?;
 //! let policy = Network::new(embedding, common, head(vec![1.0, -1.0])?, head(vec![2.0])?, vec![], vec![])?;
 //!
-//! let mut rows = SparseRows::default();
+//! let mut rows = Rows::default();
 //! rows.push(&[0, 2]);
 //! let (mut logits, mut values) = ([0.0; 2], [0.0; 1]);
 //! policy.forward_batch(&rows, None, &mut Scratch::default(), &mut logits, &mut values)?;

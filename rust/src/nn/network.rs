@@ -10,7 +10,7 @@ use super::linear::{Linear, Sequential};
 use super::policy::{check_len, check_outputs, Policy};
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// Most rows that pass through the network together, so that activations stay in the cache.
 const CHUNK_ROWS: usize = 11 * TILE_ROWS;
@@ -215,7 +215,7 @@ impl Policy for Network {
 
     fn forward_batch(
         &self,
-        rows: &SparseRows,
+        rows: &Rows,
         twists: Option<&[i32]>,
         scratch: &mut Scratch,
         logits: &mut [f32],

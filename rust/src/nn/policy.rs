@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// Evaluates observations; the engine's own is [`Network`](super::Network).
 ///
@@ -36,7 +36,7 @@ pub trait Policy: Send + Sync {
     /// observation (a feature outside `0..F`), a twist outside `-1..P`, an output that is not finite.
     fn forward_batch(
         &self,
-        rows: &SparseRows,
+        rows: &Rows,
         twists: Option<&[i32]>,
         scratch: &mut Scratch,
         logits: &mut [f32],

@@ -13,7 +13,7 @@ use super::run::detached;
 use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
 use crate::nn::Policy;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 use crate::spaces::{Dtype, SPARSE};
 
 /// `N` visited states with `A` actions, episode after episode; the last state of every episode is
@@ -78,8 +78,8 @@ fn sparse_space(py: Python<'_>) -> PyResult<Py<PyTuple>> {
     Ok((SPARSE, 0).into_pyobject(py)?.unbind())
 }
 
-fn sparse(obs: &[Vec<i32>]) -> SparseRows {
-    let mut rows = SparseRows::default();
+fn sparse(obs: &[Vec<i32>]) -> Rows {
+    let mut rows = Rows::default();
     obs.iter().for_each(|row| rows.push(row));
     rows
 }
@@ -118,11 +118,11 @@ impl PyCollectedData {
         Ok(Self { columns, is_searched: names.is_searched, is_outdated: false, distinct: None })
     }
 
-    fn sparse_rows(&self, py: Python<'_>) -> PyResult<SparseRows> {
+    fn sparse_rows(&self, py: Python<'_>) -> PyResult<Rows> {
         let indices = self.columns.indices.bind(py).to_vec()?;
         let offsets = self.columns.offsets.bind(py).to_vec()?;
         let expected = "offsets that start at 0, rise and end at len(indices)";
-        SparseRows::from_parts(indices, offsets)
+        Rows::from_parts(indices, offsets)
             .ok_or_else(|| PyErr::from(Error::invalid("offsets", expected, "others")))
     }
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::error::wrong_type;
 use crate::error::Error;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 use crate::spaces::{push_bytes, push_floats, Dtype};
 
 /// Where a value comes from, as messages call it.
@@ -43,7 +43,7 @@ pub(super) fn read_rows(
     source: Source<'_>,
     (dtype, features): (Dtype, usize),
     value: &Bound<'_, PyAny>,
-    rows: &mut SparseRows,
+    rows: &mut Rows,
 ) -> PyResult<usize> {
     let numbers = Numbers::of(source, dtype, value)?;
     let got = numbers.shape();

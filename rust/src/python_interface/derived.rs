@@ -10,7 +10,7 @@ use crate::collector::distinct_rows;
 use crate::collector::ppo::MASKED_LOGIT;
 use crate::error::{Error, Result};
 use crate::nn::exp_sum;
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 /// # Errors
 /// If the column `name` has not as many entries as there are rows.
@@ -52,7 +52,7 @@ pub(super) fn distinct_rows_py(
     perms: PyReadonlyArray1<'_, i32>,
 ) -> PyResult<(Ints, Ints)> {
     let perms = perms.as_array().to_vec();
-    let rows = SparseRows::from_parts(indices.as_array().to_vec(), offsets.as_array().to_vec());
+    let rows = Rows::from_parts(indices.as_array().to_vec(), offsets.as_array().to_vec());
     let Some(rows) = rows.filter(|rows| rows.len() == perms.len()) else {
         let expected = "rising from 0 to len(indices), one more than perms";
         return Err(Error::invalid("offsets", expected, "others").into());

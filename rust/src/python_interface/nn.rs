@@ -21,8 +21,8 @@ use crate::nn::{
     masked_softmax, CpuLevel, EmbeddingBag, First, Linear, NetSpec, Network, NetworkParts, Policy,
     Scratch, Sequential,
 };
-use crate::obs::SparseRows;
 use crate::spaces::Dtype;
+use crate::spaces::Rows;
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
@@ -172,7 +172,7 @@ impl PyPolicy {
 
     /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
     fn evaluate(&self, obs: &Bound<'_, PyAny>, twist: i32) -> PyResult<(Vec<f32>, f32)> {
-        let mut rows = SparseRows::default();
+        let mut rows = Rows::default();
         match Dtype::of(self.policy.obs_dtype()) {
             None => {
                 let features = read::obs::<Vec<i32>>(obs);
@@ -206,19 +206,18 @@ impl PyPolicy {
         &self,
         indices: &Bound<'py, PyAny>,
         offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
-    ) -> PyResult<SparseRows> {
+    ) -> PyResult<Rows> {
         let wrong = |expected: &str, got: &Bound<'_, PyAny>| wrong_type("offsets", expected, got);
         match (Dtype::of(self.policy.obs_dtype()), offsets) {
             (Some(dtype), None) => {
-                let (mut rows, space) =
-                    (SparseRows::default(), (dtype, self.policy.num_features()));
+                let (mut rows, space) = (Rows::default(), (dtype, self.policy.num_features()));
                 dense::read_rows(&|| "indices".to_owned(), space, indices, &mut rows)?;
                 Ok(rows)
             }
             (None, Some(offsets)) => {
                 let indices: PyArrayLike1<'py, i32, TypeMustMatch> = indices.extract()?;
                 let parts = (indices.as_array().to_vec(), offsets.as_array().to_vec());
-                SparseRows::from_parts(parts.0, parts.1).ok_or_else(|| {
+                Rows::from_parts(parts.0, parts.1).ok_or_else(|| {
                     let expected = "int64 that starts at 0, rises and ends at len(indices)";
                     wrong(expected, offsets.as_any())
                 })

@@ -1,6 +1,6 @@
 //! What the lanes of a [`VecEnv`] are told and what is seen of them.
 
-use crate::obs::SparseRows;
+use crate::spaces::Rows;
 
 pub use super::env::VecEnv;
 pub use super::lanes::Lanes;
@@ -47,7 +47,7 @@ pub struct LaneMove {
 /// What is seen of the lanes that moved, in the order of their moves.
 #[derive(Debug, Default)]
 pub struct Views {
-    pub rows: SparseRows,
+    pub rows: Rows,
     /// `[B, A]`
     pub masks: Vec<bool>,
     /// `[B]`

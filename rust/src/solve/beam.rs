@@ -20,10 +20,10 @@ use crate::engine::lockstep::{advance, check_views};
 use crate::engine::pool::{num_workers, run, run_foreign, Poll};
 use crate::error::{Error, Result};
 use crate::nn::{Policy, Scratch};
-use crate::obs::SparseRows;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
+use crate::spaces::Rows;
 
 /// States that a worker evaluates together, where its starts have that many.
 const BATCH_ROWS: usize = 256;
@@ -116,7 +116,7 @@ impl Worker<'_> {
         poll: Poll<'_>,
     ) -> Result<()> {
         let num_actions = network.policy.num_actions();
-        let mut batch = SparseRows::default();
+        let mut batch = Rows::default();
         let mut busy = Vec::with_capacity(frontiers.len());
         for mut frontier in frontiers {
             if self.begin(&mut frontier, poll)? {
@@ -237,7 +237,7 @@ struct Batches<'a> {
 /// What one thread evaluates.
 #[derive(Default)]
 struct Share {
-    rows: SparseRows,
+    rows: Rows,
     logits: Vec<f32>,
     values: Vec<f32>,
     scratch: Scratch,
@@ -248,7 +248,7 @@ impl Share {
     fn evaluate(
         &mut self,
         policy: &dyn Policy,
-        rows: &SparseRows,
+        rows: &Rows,
         range: Range<usize>,
         is_late: &impl Fn() -> bool,
         poll: Poll<'_>,
@@ -282,7 +282,7 @@ impl<'a> Batches<'a> {
     /// Fills `logits` and `values` for `rows`; false if `is_late` before the end.
     fn evaluate(
         &mut self,
-        rows: &SparseRows,
+        rows: &Rows,
         is_late: &(impl Fn() -> bool + Sync),
         poll: Poll<'_>,
     ) -> Result<bool> {

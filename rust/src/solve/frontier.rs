@@ -8,10 +8,10 @@ use crate::engine::pool::Poll;
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
 use crate::nn::masked_log_softmax;
-use crate::obs::SparseRows;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::search::Budget;
+use crate::spaces::Rows;
 
 /// A state in the beam.
 #[derive(Clone, Copy, Debug)]
@@ -178,7 +178,7 @@ impl<'a> Frontier<'a> {
     }
 
     /// The observations to be evaluated.
-    pub(super) fn rows(&self) -> &SparseRows {
+    pub(super) fn rows(&self) -> &Rows {
         self.layer.rows.rows()
     }
 

@@ -4,8 +4,8 @@
 #![allow(dead_code)]
 
 use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Network, NetworkParts, Sequential};
-use twisterl::obs::SparseRows;
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 
 #[derive(Clone)]
 pub struct Layer {
@@ -147,13 +147,8 @@ impl Reference {
     }
 }
 
-pub fn random_rows(
-    rng: &mut Rng,
-    num_rows: usize,
-    num_features: usize,
-    num_active: usize,
-) -> SparseRows {
-    let mut rows = SparseRows::default();
+pub fn random_rows(rng: &mut Rng, num_rows: usize, num_features: usize, num_active: usize) -> Rows {
+    let mut rows = Rows::default();
     for _ in 0..num_rows {
         let features = (0..num_active).map(|_| rng.below(num_features as u32) as i32);
         rows.push_with(|indices| indices.extend(features));

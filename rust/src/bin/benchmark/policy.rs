@@ -2,9 +2,9 @@
 
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::{masked_softmax, Policy, Scratch};
-use twisterl::obs::SparseRows;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 use twisterl::Result;
 
 use crate::environment::NUM_ACTIONS;
@@ -29,7 +29,7 @@ pub fn with_policy(options: &Options, env: &Puzzle, policy: &dyn Policy) -> Resu
 
 struct Boards {
     boards: Vec<Puzzle>,
-    rows: SparseRows,
+    rows: Rows,
     masks: Vec<[bool; NUM_ACTIONS]>,
     logits: Vec<f32>,
     values: Vec<f32>,
@@ -46,7 +46,7 @@ impl Boards {
         }
         Ok(Self {
             boards,
-            rows: SparseRows::default(),
+            rows: Rows::default(),
             masks: vec![[false; NUM_ACTIONS]; size],
             logits: vec![0.0; size * NUM_ACTIONS],
             values: vec![0.0; size],

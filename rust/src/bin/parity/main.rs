@@ -10,10 +10,10 @@ use twisterl::collector::ppo::{collect, PpoConfig, Truncation};
 use twisterl::envs;
 use twisterl::nn::safetensors::Tensors;
 use twisterl::nn::{Network, Policy, Scratch};
-use twisterl::obs::SparseRows;
 use twisterl::rl::env::{Env, Twists};
 use twisterl::rng::Rng;
 use twisterl::solve::{evaluate, EvalConfig, Starts, Strategy};
+use twisterl::spaces::Rows;
 use twisterl::testing::signature::{self, streams};
 use twisterl::testing::trace::{digests, join, records, Record, Workload};
 use twisterl::{Error, Result};
@@ -157,7 +157,7 @@ impl Request<'_> {
 fn network(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
     let policy = request.policy()?;
-    let mut rows = SparseRows::default();
+    let mut rows = Rows::default();
     for board in request.boards(&*env)? {
         rows.push_with(|indices| board.try_observe(indices))?;
     }
@@ -218,7 +218,7 @@ fn collected(request: &Request<'_>) -> Result<Value> {
     };
     let rows = table.rows("obs")?;
     Ok(json!({ "fields": {
-        "indices": rows.indices(),
+        "indices": rows.words(),
         "offsets": rows.offsets(),
         "masks": table.get::<bool>("masks")?.iter().map(|&mask| u8::from(mask)).collect::<Vec<_>>(),
         "logits": bits("logits")?,

@@ -18,9 +18,13 @@
 //! assert_eq!(words, [0x0403_0201, 0x0605]);
 //! ```
 
+mod rows;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use rows::Rows;
 
 /// What the numbers of sparse observations are called, as [`Dtype::name`] calls those of others.
 pub const SPARSE: &str = "sparse";
