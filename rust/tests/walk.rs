@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use twisterl::collector::walk::{collect, WalkConfig, Walks};
+use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
@@ -92,6 +92,13 @@ fn bad_input_is_refused_before_any_work() {
     let message = |config: WalkConfig| walks(&puzzle(3, 3), &config, 0).unwrap_err().to_string();
     assert!(message(config(0, 5)).starts_with("num_walks"));
     assert!(message(config(5, 0)).starts_with("walk_length"));
+    let short = Puzzle::new(2, 2, 1, 2, 3).unwrap();
+    assert!(check(&short, &config(5, 3)).is_ok());
+    let error = check(&short, &config(5, 1 << 40)).unwrap_err().to_string();
+    let expected =
+        "walk_length: expected at most the 3 steps that Puzzle leaves, got 1099511627776";
+    assert_eq!(error, expected);
+    assert!(check(&Puzzle::new(2, 2, 1, 2, 1 << 30).unwrap(), &config(5, 1 << 40)).is_ok());
 }
 
 #[test]

@@ -61,15 +61,27 @@ impl WalkConfig {
     }
 }
 
-/// Refuses a configuration out of range, or an environment whose walks cannot be learned from.
+/// Most moves of the walk that is tried before any work.
+const TRIED: usize = 100_000;
+
+/// Refuses a configuration out of range, or an environment whose walks cannot be learned from or
+/// end before `walk_length`, as far as the first of them shows.
 pub fn check(env: &dyn Env, config: &WalkConfig) -> Result<()> {
+    let inverses = usable(env, config)?;
+    let walker = &mut Walker::new(env, &inverses)?;
+    walker.walk(config.walk_length, TRIED, &mut Rng::new(0), &mut || Ok(()))
+}
+
+/// The actions that undo the moves of `env`, if walks of `config` can be played.
+fn usable(env: &dyn Env, config: &WalkConfig) -> Result<Vec<usize>> {
     for (name, count) in [("num_walks", config.num_walks), ("walk_length", config.walk_length)] {
         if count == 0 {
             return Err(Error::invalid(name, "at least 1", 0));
         }
     }
-    inverses(env)?;
-    env.try_clone()?.try_reset_goal(&mut Rng::new(0))
+    let inverses = inverses(env)?;
+    env.try_clone()?.try_reset_goal(&mut Rng::new(0))?;
+    Ok(inverses)
 }
 
 fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
@@ -94,9 +106,8 @@ fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
 /// # Errors
 /// As [`check`], or if the environment runs out of steps on a walk, or it or `poll` fails.
 pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) -> Result<Walks> {
-    check(env, config)?;
+    let inverses = usable(env, config)?;
     work.check()?;
-    let inverses = inverses(env)?;
     let workers = num_workers(config.num_cores).min(work.len());
     let num_actions = env.num_actions();
     let (env, work, walk_length) = (env.try_clone()?, work.clone(), config.walk_length);
@@ -106,7 +117,7 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
         for walk in share(worker)..share(worker + 1) {
             let walk = work.episodes.start + walk as u64;
             let mut rng = Rng::stream(work.seed, work.iteration, walk);
-            walker.walk(walk_length, &mut rng, poll)?;
+            walker.walk(walk_length, walk_length, &mut rng, poll)?;
         }
         Ok(std::mem::take(&mut walker.samples))
     })?;
@@ -144,12 +155,13 @@ impl<'a> Walker<'a> {
         })
     }
 
-    fn walk(&mut self, length: usize, rng: &mut Rng, poll: Poll<'_>) -> Result<()> {
+    /// The first `most` moves of a walk of this `length`.
+    fn walk(&mut self, length: usize, most: usize, rng: &mut Rng, poll: Poll<'_>) -> Result<()> {
         self.env.try_reset_goal(rng)?;
         self.look()?;
         let mut undo = None;
         let mut moves = 0;
-        for step in 1..=length {
+        for step in 1..=length.min(most) {
             if step % STEPS_BETWEEN_POLLS == 1 {
                 poll()?;
             }
