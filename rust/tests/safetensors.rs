@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 
-use common::{items, spec};
+use common::{bytes_of, items, spec};
 use proptest::prelude::*;
 use serde_json::Value;
 use twisterl::nn::safetensors::{Tensors, DIGEST, TIED};
@@ -13,20 +13,6 @@ use twisterl::rl::env::Twists;
 use twisterl::spaces::Rows;
 
 mod common;
-
-fn bytes_of(case: &Value) -> Vec<u8> {
-    let digits = |name: &str| {
-        let text = case[name].as_str().unwrap_or_default();
-        let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
-        (0..text.len()).step_by(2).map(byte).collect::<Vec<u8>>()
-    };
-    match case["header"].as_str() {
-        None => digits("bytes"),
-        Some(header) => {
-            [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &digits("data")].concat()
-        }
-    }
-}
 
 fn with_header(header: &str) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()

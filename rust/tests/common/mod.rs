@@ -25,6 +25,21 @@ pub fn items(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
+/// The content of a file of specs/models.json.
+pub fn bytes_of(case: &Value) -> Vec<u8> {
+    let digits = |name: &str| {
+        let text = case[name].as_str().unwrap_or_default();
+        let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect::<Vec<u8>>()
+    };
+    match case["header"].as_str() {
+        None => digits("bytes"),
+        Some(header) => {
+            [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &digits("data")].concat()
+        }
+    }
+}
+
 /// The two methods that every environment of a test writes alike.
 macro_rules! as_any {
     () => {
