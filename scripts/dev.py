@@ -74,6 +74,7 @@ PURPOSES = {
     "parity": "Every language replays specs/golden and plays 10^6 equal transitions of every board",
     "parity-long": "10^8 transitions of every board",
     "mutations": "Plants faults that the parity check must name",
+    "soak": "Kills runs, mutates configs and models, fuzzes and watches the memory, for hours",
     "bench": "What fits into ten minutes, into benchmarks/results: all tables of the READMEs",
     "bench-learning": "What learns longer, an hour, into benchmarks/results",
     "clients": "qiskit-gym, unmodified: trains and verifies its circuits, beside twisterl 0.5.1",
@@ -104,6 +105,7 @@ TASKS = {
     ],
     "parity-long": ["python tests/parity/long.py"],
     "mutations": ["python tests/parity/mutate.py"],
+    "soak": ["python tests/soak/run.py"],
     "bench": ["python benchmarks/run.py quick"],
     "bench-learning": ["python benchmarks/run.py learning"],
     "clients": ["python benchmarks/run.py clients"],
@@ -115,7 +117,8 @@ TASKS = {
     "doctor": [],
 }
 
-TESTING = {"test", "check", "parity", "parity-long", "mutations", "bench", "bench-learning"}
+TESTING = {"test", "check", "parity", "parity-long", "mutations", "soak"}
+TESTING |= {"bench", "bench-learning"}
 
 
 def main() -> int:

@@ -17,7 +17,6 @@ import importlib
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -58,6 +57,8 @@ class Outcome:
 
 def limit_memory() -> None:
     """An allocation beyond the limit fails, as on a full machine."""
+    import resource
+
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -217,10 +218,11 @@ def main() -> int:
     )
     parser.add_argument("--count", type=int, default=10_000, help="configs (10,000)")
     parser.add_argument("--seed", type=int, default=0, help="chooses them (0)")
+    parser.add_argument("--train-every", type=int, default=1, help="of those accepted (1)")
     parser.add_argument("--only", type=int, metavar="N", help="config N alone")
     options = parser.parse_args()
     if options.only is None:
-        line, faults = judge(options.count, options.seed)
+        line, faults = judge(options.count, options.seed, options.train_every)
     else:
         print(mutant_configs.config(options.seed, options.only).decode(errors="replace"))
         line, faults = judge(1, options.seed, first=options.only)
