@@ -4,9 +4,9 @@
 use twisterl::envs::find;
 use twisterl::nn::safetensors::{Tensors, TIED};
 use twisterl::nn::{NetSpec, Network, Policy, Scratch};
-use twisterl::spaces::Rows;
 use twisterl::rl::env::{Env, Twists};
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 
 const MOST_WEIGHTS: usize = 1 << 16;
 
