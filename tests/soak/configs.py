@@ -148,6 +148,8 @@ class Configs:
         child = os.fork()
         if child == 0:
             limit_memory()
+            # Whoever runs this in the background may ignore it, and a child goes on so.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             found = training(self.path(number), run)
             said.write_text(found.said, errors="replace")
             os._exit(found.status & 255)
