@@ -430,12 +430,11 @@ struct _Parser(Movable):
         if 0xD800 <= point < 0xDC00:
             if not self.word("\\u"):
                 raise self.fault("half of a surrogate pair")
-            point = (
-                0x10000
-                + ((point - 0xD800) << 10)
-                + (self.four_digits() - 0xDC00)
-            )
-        if 0xD800 <= point < 0xE000 or point > 0x10FFFF or point < 0:
+            var second = self.four_digits()
+            if not 0xDC00 <= second < 0xE000:
+                raise self.fault("half of a surrogate pair")
+            return chr(0x10000 + ((point - 0xD800) << 10) + second - 0xDC00)
+        if 0xDC00 <= point < 0xE000:
             raise self.fault("half of a surrogate pair")
         return chr(point)
 
