@@ -96,6 +96,23 @@ def make_policy(
     _require_rollout_memory(env, resolved)
     import torch
 
+    torch.manual_seed(resolved["algorithm"].get("seed") or 0)
+    with _arguments_of("policy"):
+        if hasattr(policy_cls, "to_rust"):
+            policy = _described_policy(policy_cls, env, resolved)
+        else:
+            from twisterl.nn.torch_policy import TorchPolicy
+
+            policy = TorchPolicy.of(policy_cls, env, resolved["policy"])
+    if weights is not None:
+        from twisterl.tensors import require_match
+
+        require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
+        policy.load_state_dict(weights)
+    return policy
+
+
+def _described_policy(policy_cls: type, env: Any, resolved: dict[str, Any]) -> Any:
     arguments = dict(resolved["policy"])
     obs_perms, act_perms = env.twists()
     if registered("policy_cls", resolved["policy_cls"]) and not arguments.pop("twists"):
@@ -103,21 +120,8 @@ def make_policy(
     if obs_dtype(env) != "sparse":
         # Policies of one's own need not know of it.
         arguments["obs_dtype"] = obs_dtype(env)
-    torch.manual_seed(resolved["algorithm"].get("seed") or 0)
-    with _arguments_of("policy"):
-        policy = policy_cls(
-            env.obs_shape(),
-            env.num_actions(),
-            **arguments,
-            obs_perms=obs_perms,
-            act_perms=act_perms,
-        )
-    if weights is not None:
-        from twisterl.tensors import require_match
-
-        require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
-        policy.load_state_dict(weights)
-    return policy
+    shape, num_actions = env.obs_shape(), env.num_actions()
+    return policy_cls(shape, num_actions, **arguments, obs_perms=obs_perms, act_perms=act_perms)
 
 
 def load_player(

@@ -62,7 +62,9 @@ default, at every level; an unknown one is refused. `twisterl train --config FIL
 a config with all its defaults.
 
 The top has `env_cls`, `policy_cls` and `algorithm_cls`, each a name below or the dotted path of a
-class of your own, and `env`, `policy` and `algorithm` with their keys. Each entry of
+class of your own, and `env`, `policy` and `algorithm` with their keys. A policy may be any torch
+module: it gets the keys of `policy`, and those of `obs_shape`, `num_actions` and `obs_dtype` that
+its constructor names. Each entry of
 `algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to;
 `"evals": {}` switches evaluation off, and then the difficulty stays. With AZ its `C`,
 `max_expand_depth`, `root_selection` and `gamma` default to those of `collecting`. What other

@@ -97,7 +97,9 @@ def _mismatch(kind: str, target: Any) -> str | None:
 
         if not issubclass(target, Module):
             return "is no torch.nn.Module"
-        return _without(target, ["to_rust"], "policy")
+        # A layer is no network; whatever else somebody has written may be one.
+        is_layer = target.__module__.partition(".")[0] == "torch"
+        return _without(target, ["to_rust"], "policy") if is_layer else None
     from twisterl.rl.algorithm import Algorithm
 
     return None if issubclass(target, Algorithm) else "is no twisterl.rl.algorithm.Algorithm"

@@ -7,5 +7,6 @@
 """
 
 from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
+from twisterl.nn.torch_policy import TorchPolicy
 
-__all__ = ["BasicPolicy", "Conv1dPolicy"]
+__all__ = ["BasicPolicy", "Conv1dPolicy", "TorchPolicy"]

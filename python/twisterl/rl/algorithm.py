@@ -21,6 +21,8 @@ import numpy as np
 from twisterl import twisterl
 from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
+from twisterl.envs.protocol import obs_dtype
+from twisterl.nn.torch_policy import TorchPolicy
 from twisterl.rl import evaluation, plan, recorder, resume, run_config, snapshot
 from twisterl.rl.adam import make_adam
 from twisterl.rl.batch import columns_of
@@ -66,7 +68,8 @@ class Algorithm:
 
     Args:
         env: the environment; it is never stepped, `solve` alone sets its state.
-        policy: a `twisterl.nn` policy, or any module with `to_rust()`.
+        policy: a `twisterl.nn` policy, any module with `to_rust()`, or any other module, which
+            becomes a `twisterl.nn.TorchPolicy`.
         config: missing keys take their defaults; the dictionary is not changed.
         run_path: folder for checkpoints and metrics, or None. May be assigned later.
 
@@ -96,6 +99,8 @@ class Algorithm:
         _say_what_is_not_read(config, self.config)
         self.env = env
         self.num_actions = env.num_actions()
+        if not hasattr(policy, "to_rust"):
+            policy = TorchPolicy(policy, env.obs_shape(), self.num_actions, obs_dtype(env))
         self.obs_size = policy.obs_size
         self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
         self.policy = policy.to(self.config["device"])

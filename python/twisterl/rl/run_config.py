@@ -12,6 +12,7 @@ from twisterl.checkpoint import BASE_CONFIG, FULL_CONFIG, RunFolder
 from twisterl.config import REGISTRY, Run, registered
 from twisterl.constructed import constructed, dotted_path
 from twisterl.faults import ConfigError, shown
+from twisterl.nn.torch_policy import TorchPolicy, sizes_of
 from twisterl.strict_json import parse_json, read_json, to_json
 from twisterl.validation import resolve_run
 
@@ -35,7 +36,7 @@ def _described(algorithm: Any) -> tuple[dict[str, Any], list[str]]:
     problems = []
     parts: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
         "env": lambda: (_class_of("env_cls", algorithm.env), constructed(algorithm.env)),
-        "policy": lambda: (_class_of("policy_cls", algorithm.policy), _policy_arguments(algorithm)),
+        "policy": lambda: _policy(algorithm),
         "algorithm": lambda: (_class_of("algorithm_cls", algorithm), _section(algorithm)),
     }
     for part, made in parts.items():
@@ -121,6 +122,15 @@ def _class_of(kind: str, target: Any) -> str:
     cls = type(target)
     is_ours = cls.__module__.partition(".")[0] == "twisterl" and cls.__name__ in REGISTRY[kind]
     return REGISTRY[kind][cls.__name__][0] if is_ours else dotted_path(cls)
+
+
+def _policy(algorithm: Any) -> tuple[str, dict[str, Any]]:
+    policy = algorithm.policy
+    if not isinstance(policy, TorchPolicy):
+        return _class_of("policy_cls", policy), _policy_arguments(algorithm)
+    module_cls = type(policy.module)
+    given = constructed(policy.module, positional=len(sizes_of(module_cls)))
+    return dotted_path(module_cls), given
 
 
 def _policy_arguments(algorithm: Any) -> dict[str, Any]:

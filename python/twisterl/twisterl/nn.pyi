@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
@@ -45,6 +45,15 @@ class Policy:
         tensors: dict[str, npt.NDArray[np.float32]],
         obs_perms: Sequence[Sequence[int]],
         act_perms: Sequence[Sequence[int]],
+    ) -> Policy: ...
+    @staticmethod
+    def from_torch(
+        evaluate: Callable[
+            [npt.NDArray[np.float32]], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+        ],
+        obs_shape: Sequence[int],
+        num_actions: int,
+        obs_dtype: str = "sparse",
     ) -> Policy: ...
     def predict(self, obs: npt.ArrayLike, masks: Sequence[bool]) -> tuple[list[float], float]: ...
     def forward(self, obs: npt.ArrayLike, masks: Sequence[bool]) -> tuple[list[float], float]: ...

@@ -36,4 +36,5 @@ mod read;
 mod run;
 mod starts;
 mod strategy;
+mod torch_policy;
 mod walk;

@@ -10,22 +10,26 @@ use numpy::{
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use pyo3::IntoPyObjectExt;
 
 use super::dense;
+use super::described::Described;
 use super::error::wrong_type;
 use super::pickle::Made;
 use super::read;
+use super::torch_policy::TorchPolicy;
 use crate::error::Error;
 use crate::nn::{
     masked_softmax, CpuLevel, EmbeddingBag, First, Linear, NetSpec, Network, NetworkParts, Policy,
     Scratch, Sequential,
 };
-use crate::spaces::Dtype;
-use crate::spaces::Rows;
+use crate::spaces::{Dtype, ObsSpace, Rows};
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
+/// What makes an object again, and the arguments that it takes.
+type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
 /// Logits `[N, A]` and values `[N]`.
 type Outputs<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>);
 
@@ -160,14 +164,19 @@ impl PyFirst<'_> {
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
     pub(super) policy: Arc<dyn Policy>,
-    /// What it was made of; `policy` has it in another order.
-    parts: NetworkParts,
+    parts: Parts,
+}
+
+/// What a policy was made of; the policy itself has it in another order.
+enum Parts {
+    Network(Box<NetworkParts>),
+    Torch(TorchPolicy),
 }
 
 impl PyPolicy {
     fn of(parts: NetworkParts) -> PyResult<Self> {
         let policy = Network::for_cpu(&parts, CpuLevel::detect())?;
-        Ok(Self { policy: Arc::new(policy), parts })
+        Ok(Self { policy: Arc::new(policy), parts: Parts::Network(Box::new(parts)) })
     }
 
     /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
@@ -274,20 +283,55 @@ impl PyPolicy {
     }
 
     /// What makes the policy again.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        let py = slf.py();
         let NetworkParts { first, common, action_net, value_net, obs_perms, act_perms } =
-            slf.get().parts.clone();
+            match &slf.get().parts {
+                Parts::Network(parts) => (**parts).clone(),
+                Parts::Torch(policy) => {
+                    let (evaluate, space, num_actions) = policy.parts(py);
+                    let parts = (evaluate, space.shape(), num_actions, space.dtype());
+                    let made = slf.get_type().getattr("from_torch")?;
+                    return Ok((made, parts.into_pyobject(py)?));
+                }
+            };
         let layers =
-            [common, action_net, value_net].map(|inner| Py::new(slf.py(), PySequential { inner }));
+            [common, action_net, value_net].map(|inner| Py::new(py, PySequential { inner }));
         let [common, action_net, value_net] = layers;
         let first = match first {
-            First::Sparse(inner) => Bound::new(slf.py(), PyEmbeddingBag { inner })?.into_any(),
+            First::Sparse(inner) => Bound::new(py, PyEmbeddingBag { inner })?.into_any(),
             First::Dense(dtype, inner) => {
-                (dtype.name(), PyLinear { inner }).into_bound_py_any(slf.py())?
+                (dtype.name(), PyLinear { inner }).into_bound_py_any(py)?
             }
         };
         let parts = (first, common?, action_net?, value_net?, obs_perms, act_perms);
-        Ok((slf.get_type(), parts))
+        Ok((slf.get_type().into_any(), parts.into_pyobject(py)?))
+    }
+
+    /// A policy that Python evaluates, once a batch: slower than the engine's own, and for any network.
+    ///
+    /// `evaluate` is called with observations float32 [N, ..] of `obs_shape` (0 and 1 where `obs_dtype` is
+    /// "sparse", shares of 255 where it is "uint8") and returns float32 arrays: logits [N, A], A being
+    /// `num_actions`, and values [N] or [N, 1]. Of equal observations it must say the same while the
+    /// policy lives, whichever are in a batch; threads call it in turn. Raises ValueError for another
+    /// `obs_dtype`.
+    #[staticmethod]
+    #[pyo3(signature = (evaluate, obs_shape, num_actions, obs_dtype="sparse"))]
+    fn from_torch(
+        evaluate: Py<PyAny>,
+        #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
+        num_actions: usize,
+        obs_dtype: &str,
+    ) -> PyResult<Self> {
+        let space = ObsSpace::of(obs_shape, obs_dtype).ok_or_else(|| {
+            let expected = format!("one of {}", ObsSpace::DTYPES.join(", "));
+            Error::invalid("obs_dtype", expected, format!("{obs_dtype:?}"))
+        })?;
+        // The bounds are those of an environment.
+        let described =
+            Described::new("the policy".into(), num_actions, space, Default::default())?;
+        let policy = TorchPolicy::new(evaluate, described.space, num_actions);
+        Ok(Self { policy: policy.share(), parts: Parts::Torch(policy) })
     }
 
     /// The policy that `spec`, a JSON text, describes, with the float32 arrays `tensors` by name and
