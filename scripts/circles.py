@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUST = [ROOT / "rust" / "src", ROOT / "rust" / "extension" / "src"]
+RUST = [ROOT / "rust" / folder / "src" for folder in ("", "extension", "web")]
 PYTHON = ROOT / "python"
 
 Graph = dict[Path, dict[Path, set[str]]]

@@ -100,6 +100,7 @@ fn benchmark(criterion: &mut Criterion) {
 
 /// Seconds of each task: the best of many runs in turn, each shorter than a slice of the scheduler,
 /// since neighbours on a shared machine disturb the mean far more.
+#[allow(clippy::disallowed_methods)]
 fn best_seconds<const N: usize>(mut tasks: [&mut dyn FnMut(); N]) -> [f64; N] {
     let mut best = [f64::INFINITY; N];
     for _ in 0..400 {

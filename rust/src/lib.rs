@@ -5,6 +5,7 @@
 //! solving. Every random draw comes from a stream named by (seed, iteration, lane), so results
 //! do not depend on the number of threads.
 
+pub mod clock;
 pub mod collector;
 pub mod engine;
 pub mod envs;
@@ -19,7 +20,9 @@ pub mod solve;
 pub mod spaces;
 pub mod testing;
 
+/// Where there is Python, there is a clock.
 #[cfg(feature = "python_bindings")]
+#[allow(clippy::disallowed_methods)]
 pub mod python_interface;
 
 /// The pyo3 that this crate was built with, so that an environment crate cannot mix two versions.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use twisterl::clock::Deadline;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::exact::breadth::Breadth;
 use twisterl::exact::deepening::shortest;
@@ -125,7 +126,8 @@ fn every_small_board_is_solved_at_its_distance() {
         let env = puzzle(width, height);
         let table = solver(&env, Solver::MOST_STATES);
         let never = &mut || Ok(());
-        let patterns = Patterns::new(width, height, &mut Meter::new(None, None, never)).unwrap();
+        let patterns =
+            Patterns::new(width, height, &mut Meter::new(None, Deadline::NEVER, never)).unwrap();
         let patterns = patterns.unwrap();
         for (state, &depth) in &distances(&env, usize::MAX) {
             assert_eq!(checked_length(&env, state, solve(&table, state, None)), depth);
@@ -138,7 +140,7 @@ fn every_small_board_is_solved_at_its_distance() {
 
 fn deepen(patterns: &Patterns, state: &[i64]) -> Answer {
     let tiles: Vec<u8> = state.iter().map(|&tile| tile as u8).collect();
-    shortest(patterns, &tiles, &mut Meter::new(None, None, &mut || Ok(()))).unwrap()
+    shortest(patterns, &tiles, &mut Meter::new(None, Deadline::NEVER, &mut || Ok(()))).unwrap()
 }
 
 /// All boards up to `radius` moves from solved, by a search that keeps whole boards.

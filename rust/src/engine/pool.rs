@@ -2,9 +2,10 @@
 
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::threads::{self, Lent, Stop};
+use crate::clock::Deadline;
 use crate::error::{caught, Error, Result};
 
 pub use super::threads::num_workers;
@@ -100,7 +101,7 @@ pub fn run_foreign<T: Send + 'static>(
     drop(sender);
     team.lead(&*work);
     while team.wait() {
-        if team.interrupted_at.is_some_and(|at| at.elapsed() > GRACE) {
+        if team.grace.is_some_and(Deadline::is_over) {
             lent.iter().for_each(|lent| lent.leave());
             break;
         }
@@ -129,7 +130,8 @@ struct Team<'p, T> {
     poll: Poll<'p>,
     /// What `poll` said.
     cause: Result<()>,
-    interrupted_at: Option<Instant>,
+    /// Of the others' work, once the caller is interrupted.
+    grace: Option<Deadline>,
     results: Vec<Option<Result<T>>>,
     receiver: Receiver<(usize, Result<T>)>,
 }
@@ -139,7 +141,7 @@ impl<'p, T> Team<'p, T> {
         let (sender, receiver) = channel();
         let results = (0..num_workers.max(1)).map(|_| None).collect();
         let stop = Arc::default();
-        (Self { stop, poll, cause: Ok(()), interrupted_at: None, results, receiver }, sender)
+        (Self { stop, poll, cause: Ok(()), grace: None, results, receiver }, sender)
     }
 
     /// Works as worker 0, then looks for the others' results for a while without sleeping.
@@ -153,8 +155,8 @@ impl<'p, T> Team<'p, T> {
         });
         self.stop.heed(&result);
         self.results[0] = Some(result);
-        let patient_until = Instant::now() + PATIENCE;
-        while Instant::now() < patient_until {
+        let patience = Deadline::after(Some(PATIENCE)).ok();
+        while patience.is_some_and(|patience| !patience.is_over()) {
             match self.receiver.try_recv() {
                 Ok((worker, result)) => self.results[worker] = Some(result),
                 Err(TryRecvError::Empty) => std::hint::spin_loop(),
@@ -170,8 +172,8 @@ impl<'p, T> Team<'p, T> {
             Err(RecvTimeoutError::Timeout) => ask(&self.stop, &mut self.poll, &mut self.cause),
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        if self.stop.is_interrupted() {
-            self.interrupted_at.get_or_insert_with(Instant::now);
+        if self.stop.is_interrupted() && self.grace.is_none() {
+            self.grace = Deadline::after(Some(GRACE)).ok();
         }
         true
     }

@@ -5,6 +5,7 @@
 //! actions and their inverses, from each state to the next one to expand.
 
 use super::meter::Meter;
+use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
@@ -64,7 +65,7 @@ impl Breadth {
         }
         let mut keys = Keys::default();
         let key = env.state_key().ok_or_else(|| needed("state keys"))?;
-        keys.reserve(1, &mut Meter::new(None, None, &mut || Ok(())))?;
+        keys.reserve(1, &mut Meter::new(None, Deadline::NEVER, &mut || Ok(())))?;
         keys.insert(key);
         Ok(Self { keys, parents: vec![0], actions: vec![0], layers: vec![0, 1], inverse })
     }

@@ -1,7 +1,6 @@
 //! When an exact search gives up.
 
-use std::time::{Duration, Instant};
-
+use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::error::Result;
 
@@ -13,12 +12,12 @@ pub struct Meter<'a> {
     nodes: u64,
     most_nodes: u64,
     next_look: u64,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     poll: Poll<'a>,
 }
 
 impl<'a> Meter<'a> {
-    pub fn new(most_nodes: Option<u64>, deadline: Option<Instant>, poll: Poll<'a>) -> Self {
+    pub fn new(most_nodes: Option<u64>, deadline: Deadline, poll: Poll<'a>) -> Self {
         let most_nodes = most_nodes.unwrap_or(u64::MAX);
         Self { nodes: 0, most_nodes, next_look: INTERVAL.min(most_nodes), deadline, poll }
     }
@@ -32,7 +31,7 @@ impl<'a> Meter<'a> {
         self.most_nodes.saturating_sub(self.nodes)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Deadline {
         self.deadline
     }
 
@@ -64,8 +63,7 @@ impl<'a> Meter<'a> {
     pub(super) fn look(&mut self) -> Result<bool> {
         (self.poll)()?;
         self.next_look = (self.nodes + INTERVAL).min(self.most_nodes);
-        let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
-        Ok(in_time && self.nodes < self.most_nodes)
+        Ok(!self.deadline.is_over() && self.nodes < self.most_nodes)
     }
 
     /// What `work` comes to if it may count no more than `nodes`.
@@ -77,9 +75,4 @@ impl<'a> Meter<'a> {
         self.most_nodes = most_nodes;
         done
     }
-}
-
-/// The end of `time` from now on; a time too far for the clock has none.
-pub fn deadline(time: Option<Duration>) -> Option<Instant> {
-    time.and_then(|time| Instant::now().checked_add(time))
 }

@@ -2,10 +2,11 @@
 
 use super::breadth::{Breadth, Grown};
 use super::deepening;
-use super::meter::{deadline, Meter};
+use super::meter::Meter;
 use super::patterns::Patterns;
 use super::solver::{kept_patterns, large_puzzle, only_goal, out_of_reach, tiles_of, Solver};
 use super::Answer;
+use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::error::Result;
 use crate::rl::env::Env;
@@ -20,7 +21,7 @@ const NODES_WITHOUT_TABLES: u64 = 1 << 18;
 /// If `env` offers no exact search, if `state` is none or has no solution, the environment fails, or
 /// `poll` does.
 pub fn solve(env: &dyn Env, state: &[i64], budget: Budget, poll: Poll<'_>) -> Result<Answer> {
-    let meter = &mut Meter::new(budget.nodes, deadline(budget.time), poll);
+    let meter = &mut Meter::new(budget.nodes, Deadline::after(budget.time)?, poll);
     let mut env = env.try_clone()?;
     env.try_set_state(state)?;
     env.check_solvable()?;

@@ -6,9 +6,9 @@
 //! Moves of different groups are different moves, so the sum over the groups is a lower bound.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::meter::{Meter, INTERVAL};
+use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::Result;
 
@@ -47,7 +47,8 @@ impl Patterns {
     /// Tables of single tiles, which count for nothing.
     pub fn of_single_tiles(width: usize, height: usize) -> Self {
         let never = &mut || Ok(());
-        let built = Self::of_groups(width, height, 1, &mut Meter::new(None, None, never));
+        let built =
+            Self::of_groups(width, height, 1, &mut Meter::new(None, Deadline::NEVER, never));
         built.ok().flatten().unwrap_or_else(|| unreachable!("nothing ends it"))
     }
 
@@ -107,15 +108,14 @@ impl Patterns {
 struct Counter {
     nodes: AtomicU64,
     most_nodes: u64,
-    deadline: Option<Instant>,
+    deadline: Deadline,
 }
 
 impl Counter {
     /// Adds `nodes`; false when a limit is reached.
     fn count(&self, nodes: u64) -> bool {
         let all = self.nodes.fetch_add(nodes, Ordering::Relaxed) + nodes;
-        let in_time = self.deadline.is_none_or(|deadline| Instant::now() < deadline);
-        in_time && all < self.most_nodes
+        !self.deadline.is_over() && all < self.most_nodes
     }
 }
 

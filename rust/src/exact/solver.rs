@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::breadth::{Breadth, Grown};
 use super::deepening;
-use super::meter::{deadline, Meter};
+use super::meter::Meter;
 use super::patterns::Patterns;
 use super::Answer;
+use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
@@ -71,7 +72,7 @@ impl Solver {
         time: Option<Duration>,
         poll: Poll<'_>,
     ) -> Result<Self> {
-        let meter = &mut Meter::new(None, deadline(time), poll);
+        let meter = &mut Meter::new(None, Deadline::after(time)?, poll);
         let mut env = env.try_clone()?;
         let most_states = most_states.clamp(1, u32::MAX as usize);
         let method = match large_puzzle(&*env) {
@@ -97,10 +98,11 @@ impl Solver {
     /// # Errors
     /// If `state` is none, has no solution, the environment fails, or `poll` does.
     pub fn solve(&self, state: &[i64], budget: Budget, poll: Poll<'_>) -> Result<Answer> {
+        let mut meter = Meter::new(budget.nodes, Deadline::after(budget.time)?, poll);
         let mut env = self.env.try_clone()?;
         env.try_set_state(state)?;
         env.check_solvable()?;
-        self.answer(&mut *env, &mut Meter::new(budget.nodes, deadline(budget.time), poll))
+        self.answer(&mut *env, &mut meter)
     }
 
     /// The optimum of every start, in order; `actions` tells whether it is proven.
@@ -119,7 +121,7 @@ impl Solver {
         poll: Poll<'_>,
     ) -> Result<Vec<Answer>> {
         starts.check(&*self.env)?;
-        let deadline = deadline(budget.time);
+        let deadline = Deadline::after(budget.time)?;
         let next = AtomicUsize::new(0);
         let workers = num_workers(num_cores).min(starts.len());
         let solver = Self { env: self.env.try_clone()?, method: self.method.clone(), ..*self };

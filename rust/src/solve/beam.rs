@@ -182,7 +182,7 @@ impl Worker<'_> {
         poll()?;
         self.starts.place(start, &mut *frontier.root, self.seed)?;
         self.look(frontier, poll)?;
-        frontier.begin(start, &self.views);
+        frontier.begin(start, &self.views)?;
         Ok(true)
     }
 

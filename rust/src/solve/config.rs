@@ -1,5 +1,6 @@
 //! What is asked of an evaluation or a solution.
 
+use crate::clock;
 use crate::engine::capped;
 use crate::error::{Error, Result};
 use crate::search::{Budget, TreeConfig};
@@ -82,6 +83,7 @@ impl EvalConfig {
             return Err(Error::invalid("num_searches", "at least 1", 0));
         }
         capped::check(self.max_episode_steps)?;
+        clock::check(self.budget.time)?;
         match self.strategy {
             Strategy::Policy => Ok(()),
             Strategy::Mcts(tree) => tree.check(),

@@ -1,9 +1,8 @@
 //! One beam search, depth by depth; it calls neither network nor environment.
 
-use std::time::Instant;
-
 use super::config::BeamConfig;
 use super::episode::Episode;
+use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
@@ -95,7 +94,7 @@ pub(super) struct Frontier<'a> {
     /// What narrower searches found.
     narrower: Option<Episode>,
     nodes: u64,
-    began: Instant,
+    deadline: Deadline,
 }
 
 impl<'a> Frontier<'a> {
@@ -127,19 +126,24 @@ impl<'a> Frontier<'a> {
             ended: None,
             narrower: None,
             nodes: 0,
-            began: Instant::now(),
+            deadline: Deadline::NEVER,
         }
     }
 
     /// Begins at `start`, which is in `first_slot` and was seen as the only row of `views`.
-    pub(super) fn begin(&mut self, start: usize, views: &Views) {
+    ///
+    /// # Errors
+    /// If there is a limit of time and no clock.
+    pub(super) fn begin(&mut self, start: usize, views: &Views) -> Result<()> {
         self.start = start;
-        (self.nodes, self.began, self.narrower) = (0, Instant::now(), None);
+        self.deadline = Deadline::after(self.budget.time)?;
+        (self.nodes, self.narrower) = (0, None);
         self.width = match self.budget == Budget::default() {
             true => self.widest,
             false => FIRST_WIDTH.min(self.widest),
         };
         self.begin_search(views);
+        Ok(())
     }
 
     /// Whether a wider search from the same start may find more.
@@ -189,7 +193,7 @@ impl<'a> Frontier<'a> {
 
     /// Whether the time is used up.
     pub(super) fn is_late(&self) -> bool {
-        self.budget.time.is_some_and(|most| self.began.elapsed() >= most)
+        self.deadline.is_over()
     }
 
     fn is_solved(&self) -> bool {

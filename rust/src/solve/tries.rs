@@ -3,11 +3,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::RwLock;
-use std::time::Instant;
 
 use super::config::{EvalConfig, Strategy};
 use super::episode::Episode;
 use super::starts::Starts;
+use crate::clock::Deadline;
 use crate::engine::cache::Cache;
 use crate::engine::capped::Capped;
 use crate::engine::lockstep::{self, Episodes, Visit};
@@ -18,7 +18,7 @@ use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
-use crate::search::{self, Budget, Forester, SearchRules, SelfPlay};
+use crate::search::{self, Forester, SearchRules, SelfPlay};
 
 /// Lanes of a worker. Evaluation meets most states more than once, so most steps need no network.
 const LANES: usize = 256;
@@ -62,7 +62,7 @@ pub(super) fn play(
             root: env.try_clone()?,
             pending: 0..0,
             current: 0,
-            began: Instant::now(),
+            deadline: Deadline::NEVER,
             lanes: vec![Try::new(); lanes],
             results: vec![Ended::default(); starts.len()],
         };
@@ -96,14 +96,14 @@ pub(super) fn play(
 struct Try {
     start: usize,
     number: usize,
-    /// When the first try at `start` was begun.
-    began: Instant,
+    /// Of all tries at `start`.
+    deadline: Deadline,
     episode: Episode,
 }
 
 impl Try {
     fn new() -> Self {
-        Self { start: 0, number: 0, began: Instant::now(), episode: Episode::default() }
+        Self { start: 0, number: 0, deadline: Deadline::NEVER, episode: Episode::default() }
     }
 }
 
@@ -116,8 +116,8 @@ struct Judge<'a> {
     root: Box<dyn Env>,
     pending: std::ops::Range<usize>,
     current: usize,
-    /// When `current` was begun.
-    began: Instant,
+    /// Of `current`.
+    deadline: Deadline,
     lanes: Vec<Try>,
     /// By start.
     results: Vec<Ended>,
@@ -134,7 +134,7 @@ impl Judge<'_> {
         if self.current >= self.starts.len() {
             return Ok(false);
         }
-        self.began = Instant::now();
+        self.deadline = Deadline::after(self.config.budget.time)?;
         self.starts.place(self.current, &mut *self.root, self.seed)?;
         self.pending = 0..self.config.num_searches;
         Ok(true)
@@ -142,10 +142,10 @@ impl Judge<'_> {
 
     /// Whether the tries at `current` that have begun are all it gets.
     fn is_spent(&self) -> bool {
-        let Budget { nodes, time } = self.config.budget;
+        let nodes = self.config.budget.nodes;
         self.pending.start > 0
             && (nodes.is_some_and(|most| self.results[self.current].nodes >= most)
-                || time.is_some_and(|most| self.began.elapsed() >= most))
+                || self.deadline.is_over())
     }
 
     /// Nodes that the tries before the one in `lane`, at the same start, have used at least.
@@ -174,7 +174,7 @@ impl Episodes for Judge<'_> {
         let slot = &mut self.lanes[lane];
         slot.start = self.current;
         slot.number = number;
-        slot.began = self.began;
+        slot.deadline = self.deadline;
         slot.episode = Episode::default();
         envs.load(lane, &*self.root)?;
         Ok(Some(Move::Observe))
@@ -192,13 +192,13 @@ impl Episodes for Judge<'_> {
     }
 
     fn stops(&mut self, lane: usize, nodes: u64) -> bool {
-        let Budget { nodes: most_nodes, time } = self.config.budget;
+        let most_nodes = self.config.budget.nodes;
         self.lanes[lane].episode.nodes += nodes;
-        let Try { began, ref episode, .. } = self.lanes[lane];
+        let Try { deadline, ref episode, .. } = self.lanes[lane];
         // What goes beyond the budget, with what the tries before it use, cannot count.
         most_nodes.is_some_and(|most| {
             episode.nodes >= most || self.used_before(lane) + episode.nodes >= most
-        }) || time.is_some_and(|most| began.elapsed() >= most)
+        }) || deadline.is_over()
     }
 
     fn finish(&mut self, lane: usize, envs: &dyn VecEnv, status: Status) -> Result<()> {

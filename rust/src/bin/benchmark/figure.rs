@@ -102,7 +102,7 @@ fn repeats_of_a_round(work: &mut impl FnMut(usize) -> Result<usize>) -> Result<u
     loop {
         let start = Instant::now();
         work(repeats)?;
-        if start.elapsed() * 2 >= ROUND || repeats >= 1 << 40 {
+        if start.elapsed() * 2 >= ROUND || repeats >= 1 << 30 {
             return Ok(repeats);
         }
         repeats *= 2;

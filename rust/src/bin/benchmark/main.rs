@@ -2,6 +2,7 @@
 
 mod engines;
 mod environment;
+#[allow(clippy::disallowed_methods)]
 mod figure;
 mod options;
 mod policy;

@@ -146,6 +146,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usiz
 /// All rows of a panel of `V` vectors, `R` rows at a time while there are, then in halves.
 #[inline(always)]
 pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &Panel) {
+    debug_assert_eq!(panel.columns, V * S::LANES);
     let mut row = 0;
     while row + R <= panel.rows && (R > 6 || panel.rows - row == R || panel.rows - row >= 2 * R) {
         tile::<S, R, V>(panel, row);
@@ -169,6 +170,7 @@ pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &P
 /// One panel of `V` vectors of the sums of all bags.
 #[inline(always)]
 pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &Bags) {
+    debug_assert_eq!(panel.columns, V * S::LANES);
     let mut output = panel.output;
     let mut features = bags.features().as_ptr();
     let mut start = 0;
