@@ -203,7 +203,7 @@ def test_what_does_not_fit_is_refused_by_name(compiled, module, weights):
 def test_what_is_lent_has_an_end(module):
     block = b"\0" * (1 << 24)
     addresses = [module.lend(block) for _ in range(4)]
-    with pytest.raises(web.Refused, match="^length: expected 1 to the 0 bytes left"):
+    with pytest.raises(web.Refused, match=r"^length: expected 1 to the 0 bytes left"):
         module.lend(b"\0")
     module.ask("free", addresses.pop())
     assert module.lend(block)
