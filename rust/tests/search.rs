@@ -15,7 +15,7 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::{Budget, RootSelection, SelfPlay, TreeConfig};
-use twisterl::solve::{evaluate, EvalConfig, Starts, Strategy};
+use twisterl::solve::{evaluate, Episode, EvalConfig, Starts, Strategy};
 use twisterl::Result;
 
 fn config() -> AzConfig {
@@ -333,6 +333,22 @@ fn a_budget_ends_a_search() {
     assert_eq!(play(nodes, 2), episodes);
     let time = Budget { nodes: None, time: Some(Duration::from_millis(1)) };
     assert!(play(time, 1).iter().all(|episode| episode.nodes < 1_000_000));
+}
+
+/// The first try begins in any case; it ends at its first move, and no other one follows.
+#[test]
+fn a_limit_of_time_ends_tries() {
+    let env = Puzzle::new(4, 4, 80, 2, 256).unwrap();
+    let policy = random_policy(&env, 5);
+    let tree = TreeConfig { num_simulations: 5, ..TreeConfig::default() };
+    let budget = Budget { nodes: None, time: Some(Duration::ZERO) };
+    for strategy in [Strategy::Policy, Strategy::Mcts(tree)] {
+        let config = EvalConfig { strategy, num_searches: 20, budget, ..EvalConfig::default() };
+        let starts = Starts::Uniform(3);
+        let found = evaluate(&env, &policy, starts, &config, 3, &mut || Ok(())).unwrap();
+        let is_short = |episode: &Episode| episode.nodes <= 2 && episode.actions.len() <= 1;
+        assert!(found.iter().all(is_short), "{strategy:?} {found:?}");
+    }
 }
 
 /// Trees for all simulations would take a gigabyte a start, and minutes.
