@@ -49,14 +49,14 @@ KINDS = {
         lambda: DenseRingReplay("uint8"),
     ),
 }
-# Those that have walks; on a ring longer than an episode is.
+# Those that have walks; on a ring as long as an episode.
 WALKS = {
     "native": 8,
     "capsule": 8,
-    "python": 30,
-    "batched": 30,
-    "capsule of python": 30,
-    "dense": 30,
+    "python": 12,
+    "batched": 12,
+    "capsule of python": 12,
+    "dense": 12,
 }
 
 

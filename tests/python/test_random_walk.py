@@ -100,6 +100,40 @@ def test_walks_of_environments_in_python():
     assert walks.mean_moves.tolist() == [1, 2, 3, 4, 5]
 
 
+class Untold(Corridor):
+    """Does not say why an episode is over."""
+
+    truncated = None
+
+
+class Mined(Corridor):
+    """Ends in cell 2, from where there is no way on."""
+
+    def is_final(self):
+        return super().is_final() or self.cell == 2
+
+
+class UntoldMined(Mined):
+    truncated = None
+
+
+@pytest.mark.parametrize("kind", ["python", "capsule"])
+def test_a_walk_that_the_steps_cut_short_is_an_error(other, kind):
+    wrap = PyEnv if kind == "python" else other.env.PyEnv
+
+    def walks(env, length):
+        return WalkCollector(num_walks=2, walk_length=length).collect(wrap(env)).num_samples
+
+    for env in (Corridor(max_steps=4), Untold(max_steps=4)):
+        assert walks(env, 4) == 8
+        with pytest.raises(ValueError, match=r"^walk_length: expected at most the 4 steps"):
+            walks(env, 5)
+    # A state without a way on is no fault of the steps, if the environment says so.
+    assert walks(Mined(), 5) == walks(UntoldMined(), 2) == 4
+    with pytest.raises(ValueError, match=r"the 2 steps .* \(without truncated\(\)"):
+        walks(UntoldMined(), 5)
+
+
 def test_walks_through_a_capsule():
     class Foreign:
         """Offers nothing but the capsule."""

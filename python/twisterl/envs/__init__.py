@@ -33,7 +33,8 @@ It may also have these:
                              ``[A]`` that leave the problem as it is
 ``track_solution()``         true if ``solution()`` is the answer rather than the actions played
 ``solution()``               list of integers
-``truncated()``              true if the episode is over only because the steps are used up
+``truncated()``              true if the episode is over only because the steps are used up; without
+                             it random walks must fit into an episode
 ``reseed(seed)``             called before each reset with a fresh number, so that a run with the
                              same seed is the same run; without it your own generator decides
 ``reset_uniform()``          start in a state drawn from all of them (evaluation's "uniform")

@@ -100,7 +100,7 @@ fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
 ///
 /// Solved states are no samples, and the moves are counted from the last of them: a walk goes on
 /// from the goal, where an episode ends. It ends early where only the way back is legal, and in a
-/// final state that is no success. The result does not depend on `num_cores`. `env` stays as
+/// final state that is no success, unless the steps are or may be used up there. The result does not depend on `num_cores`. `env` stays as
 /// it is.
 ///
 /// # Errors
@@ -185,9 +185,8 @@ impl<'a> Walker<'a> {
             samples.masks.extend_from_slice(masks);
             samples.undo.push(inverses[action] as u32);
             samples.moves.push(moves);
-            if status.truncated && step < length {
-                let expected = format!("at most the {step} steps that {} leaves", env.name());
-                return Err(Error::invalid("walk_length", expected, length));
+            if step < length && (status.truncated || (status.is_final && !env.tells_truncation())) {
+                return Err(out_of_steps(&**env, step, length));
             }
             if status.is_final {
                 return Ok(());
@@ -203,6 +202,16 @@ impl<'a> Walker<'a> {
         self.env.try_masks(&mut self.masks)?;
         self.env.try_status()
     }
+}
+
+#[cold]
+fn out_of_steps(env: &dyn Env, step: usize, length: usize) -> Error {
+    let mut expected = format!("at most the {step} steps that {} leaves", env.name());
+    if !env.tells_truncation() {
+        expected +=
+            " (without truncated() it cannot tell used-up steps from a state without a way on)";
+    }
+    Error::invalid("walk_length", expected, length)
 }
 
 /// Adds up the samples of each state.

@@ -286,6 +286,9 @@ impl<R: Rules> Env for Scrambled<R> {
     fn always_ends(&self) -> bool {
         true
     }
+    fn tells_truncation(&self) -> bool {
+        true
+    }
     fn snapshot(&self) -> Option<Vec<i64>> {
         let (depth, difficulty, rng) = (self.depth, self.difficulty, self.rng.clone());
         Some(Episode { depth, difficulty, rng }.with(self.rules.numbers(&self.state)))

@@ -114,6 +114,9 @@ impl Env for PythonEnv {
     fn try_solution(&self) -> Result<Option<Vec<i64>>> {
         self.call(object::solution)
     }
+    fn tells_truncation(&self) -> bool {
+        self.kind.has_truncated
+    }
     fn inverse_actions(&self) -> Option<Vec<usize>> {
         self.kind.inverse_actions.clone()
     }

@@ -184,6 +184,11 @@ pub trait Env: EnvObject + Send + Sync {
     fn always_ends(&self) -> bool {
         false
     }
+    /// Whether [`Status::truncated`] is told. Where it is not, the steps may be used up in any final
+    /// state that is no success.
+    fn tells_truncation(&self) -> bool {
+        false
+    }
     /// All that a copy has and an environment built from the same parameters has not, as numbers:
     /// the state, the steps that are left, the difficulty, random streams. `None` if they cannot
     /// be told: it cannot be sent to another process then.

@@ -137,6 +137,9 @@ impl Env for Watched {
     fn always_ends(&self) -> bool {
         self.env.always_ends()
     }
+    fn tells_truncation(&self) -> bool {
+        self.env.tells_truncation()
+    }
     fn inverse_actions(&self) -> Option<Vec<usize>> {
         self.env.inverse_actions()
     }

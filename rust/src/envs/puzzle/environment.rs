@@ -121,6 +121,9 @@ impl Env for Puzzle {
     fn always_ends(&self) -> bool {
         true
     }
+    fn tells_truncation(&self) -> bool {
+        true
+    }
     /// The blank, what `forbid_undo` forbids, and the tiles, which need not be a board: they may
     /// have been set one by one.
     fn snapshot(&self) -> Option<Vec<i64>> {

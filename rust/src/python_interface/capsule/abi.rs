@@ -13,6 +13,8 @@ pub const ABI_VERSION: u32 = 1;
 
 /// Flag of an environment whose episodes all end, however they are played.
 pub const ALWAYS_ENDS: u64 = 1;
+/// Flag of an environment that tells `truncated`, which is 0 everywhere for others.
+pub const TELLS_TRUNCATION: u64 = 2;
 
 /// What a call came to.
 pub type Code = i32;
@@ -90,7 +92,7 @@ pub struct EnvTable {
     pub abi_version: u32,
     /// Size of this struct where it was built; fields beyond it are absent.
     pub struct_size: u32,
-    /// [`ALWAYS_ENDS`] is the only bit that has a meaning.
+    /// [`ALWAYS_ENDS`] and [`TELLS_TRUNCATION`]; other bits have no meaning.
     pub flags: u64,
     pub ctx: Ctx,
     /// Writes a new context that is an independent copy.

@@ -81,7 +81,9 @@ unsafe fn write_rows(rows: &[Vec<usize>], buffer: *mut u64, capacity: usize) -> 
 }
 
 fn table(env: Box<dyn Env>) -> EnvTable {
-    let flags = if env.always_ends() { ALWAYS_ENDS } else { 0 };
+    let flag = |holds, bit| if holds { bit } else { 0 };
+    let flags =
+        flag(env.always_ends(), ALWAYS_ENDS) | flag(env.tells_truncation(), TELLS_TRUNCATION);
     let ctx = Handle::new(env, Rng::new(0)).into_ctx();
     EnvTable {
         abi_version: ABI_VERSION,

@@ -29,7 +29,10 @@ impl Env for CapsuleEnv {
         self.described.class.clone()
     }
     fn always_ends(&self) -> bool {
-        self.always_ends
+        self.flags & ALWAYS_ENDS != 0
+    }
+    fn tells_truncation(&self) -> bool {
+        self.flags & TELLS_TRUNCATION != 0
     }
     fn obs_shape(&self) -> Vec<usize> {
         self.described.space.shape().to_vec()
