@@ -12,7 +12,7 @@ from twisterl.network import AlignedWeights, Layout
 from twisterl.puzzle import Puzzle, Settings
 from twisterl.rng import Rng
 from twisterl.signature import signature
-from twisterl.terminal import fixed, keep_streams
+from twisterl.terminal import fixed, keep_streams, put
 from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 from twisterl.workers import worker_count
 
@@ -372,16 +372,16 @@ def main():
     var arguments = List[String]()
     for argument in argv()[1:]:
         arguments.append(String(argument))
-    if len(arguments) == 1 and arguments[0] == "--help":
-        print(HELP, end="")
-        return
-    if len(arguments) == 1 and arguments[0] == "--signature":
-        print(String("\n").join(signature()))
-        return
     try:
+        if len(arguments) == 1 and arguments[0] == "--help":
+            put(HELP)
+            return
+        if len(arguments) == 1 and arguments[0] == "--signature":
+            put(String("\n").join(signature()) + "\n")
+            return
         var options = parse(arguments)
         var figures = measure(options)
-        print(as_json(figures) if options.json else table(figures), end="\n" if options.json else "")
+        put(as_json(figures) + "\n" if options.json else table(figures))
     except error:
         print("error:", error, file=stderr)
         exit(1)

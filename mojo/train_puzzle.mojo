@@ -7,7 +7,7 @@ from twisterl.config import MAX_BYTES, Config
 from twisterl.files import read_text
 from twisterl.interrupt import hold_interrupts
 from twisterl.run import Options, Run
-from twisterl.terminal import keep_streams
+from twisterl.terminal import keep_streams, put
 from twisterl.tiles import ArrayTiles, PackedTiles, Tiles
 from twisterl.workers import worker_count
 
@@ -62,7 +62,7 @@ def train() raises -> Int:
     while index < len(arguments):
         var name = arguments[index]
         if name == "--help" or name == "-h":
-            print(HELP, end="")
+            put(HELP)
             return 0
         if name not in [
             "--config",

@@ -1,6 +1,6 @@
 """Files that no crash leaves torn: written aside, flushed, then renamed."""
 
-from std.ffi import c_int, external_call, get_errno
+from std.ffi import ErrNo, c_int, external_call, get_errno
 from std.os import makedirs
 from std.os.path import exists, isfile
 
@@ -23,8 +23,14 @@ def write_atomic(path: String, content: Span[UInt8, _]) raises:
     var made = _make_aside(path)
     var descriptor = made[0]
     var aside = made[1]
-    var problem = _write_all(descriptor, content)
+    var error = write_all(descriptor, content)
+    if (
+        error == ErrNo.SUCCESS
+        and external_call["fsync", c_int](descriptor) != 0
+    ):
+        error = get_errno()
     _ = external_call["close", c_int](descriptor)
+    var problem = "" if error == ErrNo.SUCCESS else String(error)
     if problem == "":
         var status = external_call["rename", c_int](
             aside.as_c_string_span().ptr(), target.as_c_string_span().ptr()
@@ -52,8 +58,16 @@ def _make_aside(path: String) raises -> Tuple[c_int, String]:
     return descriptor, String(from_utf8=Span(bytes))
 
 
-def _write_all(descriptor: c_int, content: Span[UInt8, _]) -> String:
-    """Writes and flushes; what went wrong, or nothing."""
+def write_all(descriptor: c_int, content: Span[UInt8, _]) -> ErrNo:
+    """Writes to an open file.
+
+    Args:
+        descriptor: Its number.
+        content: All that is to be written.
+
+    Returns:
+        What went wrong, `ErrNo.SUCCESS` for nothing.
+    """
     var done = 0
     while done < len(content):
         var written = external_call["write", Int](
@@ -62,11 +76,9 @@ def _write_all(descriptor: c_int, content: Span[UInt8, _]) -> String:
             len(content) - done,
         )
         if written <= 0:
-            return String(get_errno())
+            return get_errno()
         done += written
-    return "" if external_call["fsync", c_int](descriptor) == 0 else String(
-        get_errno()
-    )
+    return ErrNo.SUCCESS
 
 
 def read_file(path: String, max_bytes: Int) raises -> List[UInt8]:
@@ -193,7 +205,7 @@ def lock_folder(folder: String) raises -> c_int:
         "process ", external_call["getpid", c_int](), " (since ", since, ")\n"
     )
     _ = external_call["ftruncate", c_int](descriptor, 0)
-    _ = _write_all(descriptor, text.as_bytes())
+    _ = write_all(descriptor, text.as_bytes())
     return descriptor
 
 

@@ -298,7 +298,7 @@ struct Run[T: Tiles, hidden: Int](Movable):
         var reports = String()
         var status = 0
         var total = self.config.learning.num_iterations
-        self.say_where_the_schedule_ends()
+        self.say_where_the_schedule_ends(line)
         while total == 0 or self.iteration < total:
             var difficulty = self.board.difficulty
             var last = self.iterate()
@@ -345,11 +345,15 @@ struct Run[T: Tiles, hidden: Int](Movable):
                 break
         line.close()
         self.save()
-        print(self.farewell(status))
+        line.say(self.farewell(status))
         return status
 
-    def say_where_the_schedule_ends(self):
-        """Says it where the run goes on after it."""
+    def say_where_the_schedule_ends(self, mut line: ProgressLine):
+        """Says it where the run goes on after it.
+
+        Args:
+            line: Where it is said.
+        """
         ref optimizer = self.strategy.settings.optimizer
         var each = self.config.generations_per_iteration
         var length = optimizer.decline_generations // each
@@ -357,12 +361,15 @@ struct Run[T: Tiles, hidden: Int](Movable):
         if optimizer.decline != Decline.CONSTANT and (
             total == 0 or total > length
         ):
-            print(
-                "from iteration",
-                length,
-                "on the learning rate stays",
-                optimizer.rate * optimizer.final_ratio,
-                "- algorithm.training.lr_schedule.num_iterations can be larger",
+            line.say(
+                String(
+                    "from iteration ",
+                    length,
+                    " on the learning rate stays ",
+                    optimizer.rate * optimizer.final_ratio,
+                    " - algorithm.training.lr_schedule.num_iterations can be",
+                    " larger",
+                )
             )
 
     def farewell(self, status: Int) -> String:

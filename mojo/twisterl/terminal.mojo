@@ -1,7 +1,9 @@
 """The progress of a run: one line that is redrawn on a terminal, plain lines elsewhere."""
 
-from std.ffi import c_int, external_call
+from std.ffi import ErrNo, c_int, external_call
+from std.sys import stderr
 
+from .files import write_all
 from .interrupt import F_GETFD
 
 comptime SIGPIPE = 13
@@ -21,18 +23,36 @@ def keep_streams():
     _ = external_call["sigignore", c_int](c_int(SIGPIPE))
 
 
+def put(text: String) raises:
+    """Writes to the output. A reader who has left misses nothing.
+
+    Args:
+        text: All of it, line ends included.
+
+    Raises:
+        If it cannot be written, to a full disk say: `print` would not tell.
+    """
+    var error = write_all(c_int(1), text.as_bytes())
+    if error != ErrNo.SUCCESS and error != ErrNo.EPIPE:
+        raise Error("standard output: ", error)
+
+
 struct ProgressLine(Movable):
-    """Writes lines; on a terminal each replaces the one before."""
+    """Writes lines; on a terminal each replaces the one before. Where they cannot be written it
+    says so once, and they are lost."""
 
     var live: Bool
     """Whether the output is a terminal, where a line can be redrawn."""
     var is_open: Bool
     """A live line is waiting for its end."""
+    var is_lost: Bool
+    """Nothing can be written any more."""
 
     def __init__(out self):
         """Live if the output is a terminal."""
         self.live = external_call["isatty", c_int](c_int(1)) == 1
         self.is_open = False
+        self.is_lost = False
 
     def show(mut self, line: String):
         """Shows `line` in place of the one before.
@@ -42,16 +62,37 @@ struct ProgressLine(Movable):
         """
         if self.live:
             # Not wrapped: a second row would stay when the line is redrawn.
-            print("\r\x1b[2K\x1b[?7l", line, "\x1b[?7h", sep="", end="", flush=True)
+            self._put(String("\r\x1b[2K\x1b[?7l", line, "\x1b[?7h"))
             self.is_open = True
         else:
-            print(line, flush=True)
+            self.say(line)
+
+    def say(mut self, line: String):
+        """Shows `line` for good, below those before it.
+
+        Args:
+            line: Text without a line end.
+        """
+        self.close()
+        self._put(line + "\n")
 
     def close(mut self):
         """Ends a live line."""
         if self.is_open:
-            print(flush=True)
             self.is_open = False
+            self._put("\n")
+
+    def _put(mut self, text: String):
+        if self.is_lost:
+            return
+        try:
+            put(text)
+        except error:
+            self.is_lost = True
+            print(
+                String(error, "; the run goes on without it"),
+                file=stderr,
+            )
 
 
 def quoted_word(text: String) -> String:

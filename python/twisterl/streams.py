@@ -11,7 +11,7 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 # What stands for a character that an encoding lacks, where it is no letter.
@@ -61,6 +61,15 @@ def run(main: Callable[[], int]) -> int:
         complain(f"error: {error.filename or 'standard output'}: {error.strerror or error}")
         status = 1
     return finish(status)
+
+
+@contextlib.contextmanager
+def until_nobody_reads() -> Iterator[None]:
+    """Inside, what is printed ends with its reader, and the exit status is as if it had not."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard(sys.stdout)
 
 
 def complain(text: str) -> None:

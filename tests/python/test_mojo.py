@@ -1,5 +1,6 @@
 """The built Mojo trainer from outside: faults in one line, files that stay, runs as in Rust."""
 
+import errno
 import json
 import os
 import resource
@@ -210,9 +211,10 @@ def test_streams_that_take_nothing(trainer, tmp_path):
     path.write_text(json.dumps(config(logging={"log_freq": 1, "checkpoint_freq": 0})))
     command = [str(trainer), "--config", str(path), "--out", str(folder)]
 
-    def trained(**streams):
-        done = subprocess.run(command, check=False, timeout=120, **streams)
-        assert done.returncode == 0, streams
+    def trained(said=b"", **streams):
+        pipe = {} if "preexec_fn" in streams else {"stderr": subprocess.PIPE}
+        done = subprocess.run(command, check=False, timeout=120, **pipe, **streams)
+        assert (done.returncode, done.stderr or b"") == (0, said), streams
         assert (folder / LAST).exists() and (folder / "metrics.jsonl").exists(), streams
         # No file of the run has got the number of a stream.
         assert all(b"generation" not in file.read_bytes()[:10] for file in folder.iterdir())
@@ -225,8 +227,13 @@ def test_streams_that_take_nothing(trainer, tmp_path):
     trained(stdout=theirs)
     os.close(theirs)
     if os.path.exists("/dev/full"):
+        lost = f"standard output: {os.strerror(errno.ENOSPC)}"
         with open("/dev/full", "w") as full:
-            trained(stdout=full)
+            trained(f"{lost}; the run goes on without it\n".encode(), stdout=full)
+            helped = subprocess.run(
+                [str(trainer), "--help"], check=False, stdout=full, stderr=subprocess.PIPE
+            )
+        assert (helped.returncode, helped.stderr.decode()) == (1, f"error: {lost}\n")
     # What is wrong has its status, though nobody hears of it.
     wrong = [str(trainer), "--nonsense"]
     done = subprocess.run(wrong, check=False, preexec_fn=closing(1, 2), timeout=120)

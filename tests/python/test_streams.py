@@ -158,8 +158,12 @@ def test_a_reader_that_has_left(unbuffered):
     ours, theirs = os.pipe()
     os.close(ours)
     done = run(*SOLVE, unbuffered=unbuffered, stdout=theirs)
-    os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
+    # Whether there is a solution is told by the status, which somebody may read all the same.
+    unsolved = [*SOLVE, "--json", "--node_limit", "1"]
+    done = run(*unsolved, unbuffered=unbuffered, stdout=theirs)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process waits for")

@@ -84,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
             at_least = optimum = _optimum(env, state)
         if arguments.json:
             report = {"solved": actions is not None, "actions": actions, "optimum": optimum}
-            print(json.dumps({**report, "at_least": at_least}))
+            with streams.until_nobody_reads():
+                print(json.dumps({**report, "at_least": at_least}))
         elif actions is not None:
             _print_solution(env, actions, optimum, size, arguments)
         elif arguments.optimal:
