@@ -1,11 +1,11 @@
 """Whose configs may name classes of other packages.
 
 A class is code, so a config that names one of another package is believed only if it is the user's
-own: a file that the user names to train with, or that of a run which the user has trained. Such a
-run is known by a note in a folder of the user's own, `twisterl/trusted` in the state folder: its
-name is the SHA-256 of the config, its text the folder that was the working directory then, where
-modules of no package are imported from. Nothing that lies in a run folder can make such a note, and
-a run may be moved and copied as one likes.
+own: a file that the user names to train with, or that of a run which the user has trained, by the
+command or in Python. Such a run is known by a note in a folder of the user's own,
+`twisterl/trusted` in the state folder: its name is the SHA-256 of the config, its text the folder
+that modules of no package were imported from. Nothing that lies in a run folder can make such a
+note, and a run may be moved and copied as one likes.
 
 All other configs come from elsewhere, above all those in a folder that a model hub was pulled to.
 Such a config names classes of this package only, unless the user says otherwise.
@@ -20,7 +20,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+import sysconfig
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,24 @@ def remember(config: Mapping[str, Any], folder: str) -> None:
         write_atomic(notes / _digest(config), os.fsencode(folder))
     except (OSError, RuntimeError) as error:
         _logger.warning("eval and solve of this run will need --trust: no note was made: %s", error)
+
+
+def remember_made(config: Mapping[str, Any], classes: Iterable[type]) -> None:
+    """As `remember`, of a run that a program has made of `classes`; a note that is there stays."""
+    if names_others(config) and _noted_folder(config) is None:
+        remember(config, _folder_of(classes))
+
+
+def _folder_of(classes: Iterable[type]) -> str:
+    """The folder that the modules of `classes` lie in; one without installed packages if any is."""
+    folders = []
+    for name in dict.fromkeys(cls.__module__.partition(".")[0] for cls in classes):
+        module = sys.modules[name]
+        place = [*getattr(module, "__path__", []), getattr(module, "__file__", None)][0]
+        if name != "twisterl" and place is not None:
+            folders.append(os.path.dirname(os.path.abspath(place)))
+    installed = {os.path.abspath(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+    return min(folders, key=installed.__contains__, default=os.getcwd())
 
 
 def _noted_folder(config: Mapping[str, Any]) -> str | None:

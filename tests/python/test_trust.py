@@ -1,5 +1,6 @@
 """No name in data leads to code: every way in, with every kind of hostile name."""
 
+import importlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
-from twisterl import cli, train, trust, utils  # noqa: E402
+from twisterl import cli, nn, rl, train, trust, utils  # noqa: E402
 from twisterl.envs import PyEnv  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 
@@ -49,6 +50,7 @@ class Env:
     def observe(self): return [self.left]
     def set_state(self, state): self.left = state[0]
     def copy(self): return Env(self.most, self.left)
+    def arguments(self): return {"most": self.most}
 """
 
 
@@ -274,6 +276,31 @@ def test_a_run_of_ones_own_stays_so_wherever_it_goes(trained, tmp_path, monkeypa
     words = ["train", "--resume", "--run_path", "copied", "--num_steps", "2"]
     assert cli.main([*words, "algorithm.optimizer.lr=0.001"]) == 0
     assert evaluated(away / "copied") == 0
+
+
+def test_a_run_that_a_program_has_made_is_ones_own(place, tmp_path, monkeypatch, caplog, capsys):
+    monkeypatch.chdir(tmp_path)
+    sys.path.append(str(place))
+    module = importlib.import_module(BYSTANDER)
+    env = PyEnv(module.Env(most=6))
+    policy = nn.BasicPolicy(env.obs_shape(), env.num_actions(), 16, (8,))
+    run = tmp_path / "run"
+    algorithm = rl.PPO(env, policy, SMALL["algorithm"], run)
+    algorithm.learn(1)
+    assert caplog.text == ""
+    assert evaluated(run) == 0
+    # Continued by the command and from anywhere.
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    words = ["train", "--resume", "--run_path", str(run), "--num_steps", "2"]
+    assert cli.main(forgotten(words)) == 0
+    assert evaluated(run) == 0
+    # Nobody else's: a config that says something else is another one.
+    config = json.loads((run / "base_config.json").read_text())
+    config["env"]["most"] = 7
+    (run / "base_config.json").write_text(json.dumps(config))
+    assert evaluated(run) == 2
+    assert "--trust" in capsys.readouterr().err
 
 
 def test_only_the_folder_that_it_was_trained_in_is_imported_from(

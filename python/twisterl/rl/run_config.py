@@ -14,6 +14,7 @@ from twisterl.constructed import constructed, dotted_path
 from twisterl.faults import ConfigError, shown
 from twisterl.nn.torch_policy import TorchPolicy, sizes_of
 from twisterl.strict_json import parse_json, read_json, to_json
+from twisterl.trust import remember_made
 from twisterl.validation import resolve_run
 
 _logger = logging.getLogger("twisterl")
@@ -55,14 +56,18 @@ def _described(algorithm: Any) -> tuple[dict[str, Any], list[str]]:
 def write(algorithm: Any, folder: RunFolder) -> None:
     """Leaves the configs in the run folder, for `eval`, `solve`, `play` and `--resume`.
 
-    Where the algorithm cannot be described, a warning says why.
+    From now on the run is the user's own, whatever classes it is made of. Where the algorithm
+    cannot be described, a warning says why.
     """
     config, problems = describe(algorithm)
     if problems:
         missing = f"{folder.path}: without {BASE_CONFIG}, which eval, solve and play need"
         _logger.warning("%s: %s", missing, "; ".join(problems))
-    elif not _same(folder, config):
-        folder.write_json(BASE_CONFIG, config)
+    else:
+        if not _same(folder, config):
+            folder.write_json(BASE_CONFIG, config)
+        parts = (algorithm.env, algorithm.policy, algorithm)
+        remember_made(read_json(folder.path / BASE_CONFIG), map(_own_class, parts))
     folder.write_json(FULL_CONFIG, algorithm.config)
 
 
@@ -115,6 +120,11 @@ def differences(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, An
 def told(changes: dict[str, tuple[Any, Any]]) -> str:
     """One line for each difference."""
     return "".join(f"\n  {path}: {shown(a)} -> {shown(b)}" for path, (a, b) in changes.items())
+
+
+def _own_class(part: Any) -> type:
+    """The class of `part`; of an environment in Python that of the user's object."""
+    return type(getattr(part, "python_env", part))
 
 
 def _class_of(kind: str, target: Any) -> str:
