@@ -504,6 +504,10 @@ def test_solve_optimally(run_dir, capsys):
         (["--env", "Puzzle", "width=2", "--optimal"], "BOARD: is missing"),
         (["--env", "LightsOut", "--optimal", "1 0"], "state"),
         (["--env", "Puzzle", "--optimal", "--node_limit", "0", "1 0"], "--node_limit: got 0"),
+        (
+            ["--env", "Puzzle", "width=2", "height=2", "--optimal", "3 2 1 0", "--beam_width", "9"],
+            "--beam_width: is for play by a policy",
+        ),
     ],
 )
 def test_wrong_solve(capsys, words, said):

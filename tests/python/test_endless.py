@@ -137,3 +137,40 @@ def test_a_run_has_it_in_its_config(small, algorithm, section):
     run.env.difficulty = 5
     with pytest.raises(ValueError, match="Line to end within 3 steps"):
         run.learn(1)
+
+
+class Plain(Endless):
+    """Made without arguments, as a run folder has to say."""
+
+    def __init__(self):
+        super().__init__()
+
+
+@pytest.fixture(scope="module")
+def endless_run(tmp_path_factory):
+    """A run that is judged with a cap of 9 steps."""
+    pytest.importorskip("torch")
+    from twisterl import nn, rl
+
+    env = PyEnv(Plain())
+    policy = nn.BasicPolicy(env.obs_shape(), env.num_actions(), 16, ())
+    section = {"learning": {"diff_metric": "judge"}, "evals": {"judge": {"max_episode_steps": 9}}}
+    folder = tmp_path_factory.mktemp("run")
+    rl.PPO(env, policy, section, folder).learn(0)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [([], 9), (["--max_episode_steps", "7"], 7), (["--max-episode-steps=12"], 12)],
+)
+def test_the_commands_take_the_cap_of_the_run_or_another(endless_run, capsys, words, most):
+    from twisterl import cli
+
+    for command in (["eval", endless_run], ["solve", endless_run, "5"]):
+        assert cli.main([*command, "--checkpoint", "last", *words]) == 2
+        assert f"expected the episodes of Plain to end within {most} steps" in (
+            capsys.readouterr().err
+        )
+    assert cli.main(["eval", endless_run, "--max_episode_steps", "0"]) == 2
+    assert "--max_episode_steps: got 0" in capsys.readouterr().err

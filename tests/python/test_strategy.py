@@ -1,5 +1,6 @@
 """What is played where nothing is asked for: every door plays as the run was judged and taught."""
 
+import argparse
 import inspect
 import json
 
@@ -8,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl import cli, train  # noqa: E402
-from twisterl.config import Evaluation  # noqa: E402
+from twisterl.config import TREE_RULES, Evaluation  # noqa: E402
 from twisterl.strategy import as_judged, to_solve  # noqa: E402
 from twisterl.tensors import encode, read  # noqa: E402
 from twisterl.twisterl import collector  # noqa: E402
@@ -218,6 +219,18 @@ def test_beams_use_the_values_that_the_run_was_judged_with(trained, tmp_path, ca
     assert cli.main(words) == 0
     assert "solved in 4 moves" in capsys.readouterr().out
     assert cli.main([*words, "--beam_value_weight", "0"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "elsewhere"),
+    [("eval", {"freq"}), ("solve", {"freq", "num_episodes", "start"})],
+)
+def test_the_commands_have_the_options_of_an_evaluation(command, elsewhere):
+    """But for the rules of trees, which a run brings along."""
+    parser = argparse.ArgumentParser()
+    cli._module(command).add_options(parser)
+    known = {action.dest for action in parser._actions}
+    assert {*Evaluation().model_dump(by_alias=True)} - known == {*TREE_RULES, *elsewhere}
 
 
 def test_an_evaluation_takes_the_defaults_of_one(trained):

@@ -84,6 +84,8 @@ def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
         help="what a value adds to a path's log-probability in beam")  # fmt: skip
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
+    add("--max_episode_steps", "--max-episode-steps", type=int, metavar="N",
+        help="an episode of more steps is an error (default: as the run was judged)")  # fmt: skip
     add("--num_cores", "--num-cores", type=int, metavar="N", help="threads")
 
 

@@ -62,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     asked = player.asked(arguments)
     player.require_delay(arguments.delay)
+    unused = [key for key in asked if key not in (*_LIMITS, "num_cores", "seed")]
+    if arguments.optimal and unused:
+        raise _refused(f"--{unused[0]}", "is for play by a policy; --optimal needs none")
     with interruptible():
         config, words, trust = _problem(arguments)
         # Before torch is loaded: a wrong board is told at once.
