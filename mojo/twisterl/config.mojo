@@ -347,7 +347,7 @@ def read_evaluation(
     if strategy != ABSENT and document.kind(strategy) != Kind.NULL:
         is_greedy = (
             entry.choice(
-                document, "strategy", "greedy", "sample", "mcts", "beam"
+                document, "strategy", "greedy", "sample", "value", "mcts", "beam"
             )
             == 0
         )

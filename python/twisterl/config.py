@@ -388,8 +388,10 @@ class Evaluation(Section):
     freq: Steps = Field(
         1, description="every that many iterations, and after the last of the planned ones"
     )
-    strategy: Literal["greedy", "sample", "mcts", "beam"] | None = Field(
-        None, description="null: mcts with num_mcts_searches, else as deterministic says"
+    strategy: Literal["greedy", "sample", "value", "mcts", "beam"] | None = Field(
+        None,
+        description="value: towards the largest value; "
+        "null: mcts with num_mcts_searches, else as deterministic says",
     )
     root_selection: Literal["puct", "gumbel"] = Field(
         "puct", description="how mcts chooses at its root"

@@ -20,8 +20,8 @@ _EPISODES = ("num_episodes", "seed", "start", "freq")
 _KEPT = ("num_cores", "max_episode_steps")
 # Of these None is an answer: no limit.
 _LIMITS = ("time_limit_s", "node_limit")
-# By values alone; the untrained policy decides between equal ones.
-_BY_VALUES = {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}
+# A beam by values alone; the untrained policy decides between equal ones.
+_BY_VALUES = {"beam_width": 64, "beam_value_weight": 1e6}
 
 
 def entry(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def entry(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_of(play: Mapping[str, Any]) -> str:
-    """The strategy that an entry of `evals` means: "greedy", "sample", "mcts" or "beam"."""
+    """The name of the strategy that an entry of `evals` means."""
     if play.get("strategy"):
         return play["strategy"]
     if play.get("num_mcts_searches"):
@@ -65,11 +65,13 @@ def to_solve(
 
     A policy that fails by its likeliest actions fails always, and another try may find less moves:
     there are at least `tries` where no number is asked for. Evolution's policies play greedily, for
-    they have never been played by chance.
+    they have never been played by chance; its values lead a beam.
     """
     judge = _judge(algorithm)
     if name_of(judge) == "greedy" and _player(algorithm) is None:
         judge["deterministic"], judge["strategy"] = False, "sample"
+    if _player(algorithm) == "value":
+        judge["strategy"] = "beam"
     return _completed(algorithm, asked, judge, tries)
 
 
@@ -80,17 +82,15 @@ def _completed(
     if given.get("num_searches", 1) > 1:
         given.setdefault("deterministic", False)
     strategy = _asked_for(given)
-    if _player(algorithm) == "value":
-        if strategy not in (None, "beam"):
-            problem = "expected beam as the strategy: this run has learned values, not its policy"
-            raise ValueError(problem)
-        judge = {**judge, **_BY_VALUES}
     judged = name_of(judge)
     if strategy is None:
         by_policy = judged == "mcts" and given.get("num_mcts_searches") == 0
         by_chance = judged == "greedy" and given.get("deterministic") is False
         strategy = "sample" if by_policy or by_chance else judged
-    if strategy == judged:
+    if _player(algorithm) == "value" and strategy not in ("value", "beam"):
+        problem = "this run has learned values, not its policy"
+        raise ValueError(f"expected beam or value as the strategy: {problem}")
+    if strategy == judged or _player(algorithm) == "value":
         rest = judge
     else:
         taught = algorithm.get("collecting") or {}
@@ -123,6 +123,9 @@ def _judge(algorithm: Mapping[str, Any]) -> dict[str, Any]:
     metric = (algorithm.get("learning") or {}).get("diff_metric") or ""
     named = (algorithm.get("evals") or {}).get(metric) or {}
     judge = entry({**PRESETS.get(metric, {}), **named})
+    if _player(algorithm) == "value":
+        # What Evolution calls greedy is by its player.
+        judge.update(_BY_VALUES, strategy="value")
     return {key: value for key, value in judge.items() if key not in _EPISODES}
 
 

@@ -77,6 +77,7 @@ fn lengths(env: &dyn Env, max_episode_steps: Option<u32>) -> Vec<Result<usize>> 
         all.push(judged(env, EvalConfig { deterministic: true, ..eval }));
         let beam = Strategy::Beam(BeamConfig { width: 4, value_weight: 0.0 });
         all.push(judged(env, EvalConfig { strategy: beam, ..eval }));
+        all.push(judged(env, EvalConfig { strategy: Strategy::Value, ..eval }));
         for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
             let tree = TreeConfig { num_simulations: 4, root_selection, ..TreeConfig::default() };
             all.push(judged(env, EvalConfig { strategy: Strategy::Mcts(tree), ..eval }));

@@ -81,7 +81,8 @@ def other_trees():
 def evolution():
     policy, value = (algorithm("ES", {}, player=player) for player in ("policy", "value"))
     found = to_solve(policy, {})["strategy"], to_solve(value, {})["strategy"]
-    return found == ("greedy", "beam") and to_solve(value, {})["beam_width"] == 64
+    beam = to_solve(value, {})["beam_width"], as_judged(value, {})["strategy"]
+    return found == ("greedy", "beam") and beam == (64, "value")
 
 
 def all_cores():
@@ -106,7 +107,11 @@ CLAIMS = [
     ("docs/search.md", "`deterministic` alone means the likeliest actions", alone),
     ("docs/search.md", "give at least 100 where no number is asked for", tries),
     ("docs/search.md", "else 100 simulations", other_trees),
-    ("docs/search.md", "its values lead a beam of 64", evolution),
+    (
+        "docs/search.md",
+        "its values are judged by `value` and lead a beam of 64 in `solve`",
+        evolution,
+    ),
     ("docs/search.md", "Everywhere `num_cores` defaults to 32", all_cores),
     ("docs/random-walks.md", "a single board by all cores", all_cores),
     ("docs/random-walks.md", "a run that was judged with another is solved with that one", judged),

@@ -17,6 +17,7 @@ ROOTS = ["puct", "gumbel"]
 SEARCHES = {
     "greedy": {"strategy": "greedy"},
     "sample": {"strategy": "sample", "num_searches": 5},
+    "value": {"strategy": "value"},
     "beam": {"strategy": "beam", "beam_width": 4},
     "widening beam": {"strategy": "beam", "beam_width": 100, "node_limit": 800},
     **{f"mcts {root}": {"num_mcts_searches": 12, "root_selection": root} for root in ROOTS},

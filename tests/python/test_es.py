@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from twisterl import cli, train, utils
 from twisterl.faults import ConfigError
 from twisterl.nn import BasicPolicy
+from twisterl.twisterl import collector
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = json.loads((ROOT / "examples" / "es_puzzle8_v1.json").read_text())
@@ -66,6 +67,20 @@ def test_the_value_player_solves_what_is_one_move_away():
     success, reward = algorithm.evaluate({"num_episodes": 50, "start": "reset"})[0]
     assert success == 1
     assert 1 - 0.5 / 200 <= reward <= 1
+
+
+def test_other_evaluations_find_what_the_value_player_found():
+    config = small(collecting={"player": "value"})
+    config["env"]["difficulty"] = 30
+    algorithm = utils.prepare_algorithm(config)
+    algorithm.learn(2)
+    asked = {"num_episodes": 300, "start": "reset", "seed": 3}
+    found = algorithm.evaluate(asked)[0]
+    assert 0.1 < found.success < 0.9
+    told = collector.evaluate_episodes(algorithm.env, algorithm.rs_pol, strategy="value", **asked)
+    lengths = told["length"][told["success"]]
+    assert (told["success"].mean(), lengths.mean()) == (found.success, found.mean_length)
+    assert told["reward"].mean(dtype=float) == pytest.approx(found.reward)
 
 
 def test_the_commands_play_as_it_learned(tmp_path, capsys):

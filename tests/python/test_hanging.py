@@ -94,6 +94,7 @@ RUNS = {
     "beam": lambda env, policy: engine.evaluate_episodes(
         env, policy, states=STATES, num_cores=2, strategy="beam", beam_width=4
     ),
+    "value": lambda env, policy: engine.evaluate(env, policy, 64, True, 1, strategy="value"),
     "walks": lambda env, _: engine.WalkCollector(64, 4, num_cores=2).collect(env),
 }
 

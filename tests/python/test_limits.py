@@ -38,6 +38,7 @@ def lost():
 STRATEGIES = [
     {"strategy": "greedy"},
     {"strategy": "sample", "num_searches": 40},
+    {"strategy": "value"},
     {"strategy": "mcts", "num_mcts_searches": 8},
     {"strategy": "beam", "beam_width": 8},
 ]

@@ -21,6 +21,7 @@ TREE = {"num_mcts_searches": 8, "C": 0.5, "root_selection": "gumbel", "gamma": 0
 BEAM = {"strategy": "beam", "beam_width": 3, "beam_value_weight": 30.0}
 GREEDY = {"strategy": "greedy", "deterministic": True, "num_searches": 1}
 SAMPLE = {"strategy": "sample", "deterministic": False, "num_searches": 1}
+BY_VALUES = {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}
 # What does not depend on the strategy.
 MACHINE = {"num_cores": 3, "max_episode_steps": 900}
 RUNS = {
@@ -75,7 +76,10 @@ def play(name, how, **asked):
         ("walks", {"deterministic": False, "num_mcts_searches": 0}, BEAM, BEAM),
         ("walks", {"strategy": "sample"}, {**SAMPLE, **MACHINE}, {**SAMPLE, **MACHINE}),
         ("ES", {}, GREEDY, GREEDY),
-        ("ES by value", {}, {"strategy": "beam", "beam_width": 64, "beam_value_weight": 1e6}, {}),
+        ("ES by value", {}, {"strategy": "value", "deterministic": True}, BY_VALUES),
+        ("ES by value", {"strategy": "beam"}, BY_VALUES, BY_VALUES),
+        ("ES by value", {"strategy": "beam", "beam_width": 9}, {**BY_VALUES, "beam_width": 9}, {}),
+        ("ES by value", {"strategy": "value"}, {"strategy": "value"}, {}),
     ],
 )  # fmt: skip
 def test_what_is_played(name, asked, judged, solving):
@@ -160,8 +164,7 @@ def trained(tmp_path_factory):
     return run
 
 
-# Values alone are judged by greedy play, which the engine has for training only.
-@pytest.mark.parametrize("name", [name for name in RUNS if name != "ES by value"])
+@pytest.mark.parametrize("name", RUNS)
 def test_eval_finds_what_the_run_found(trained, capsys, name):
     run, algorithm = trained(name)
     judge = algorithm.config["evals"]["judge"]

@@ -76,7 +76,8 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
     """How to play, as in an entry of a config's `evals`; `judged` says what the default is."""
     add = parser.add_argument
-    add("--strategy", metavar="NAME", help=f"greedy, sample, mcts or beam (default: {judged})")
+    add("--strategy", metavar="NAME", help="greedy, sample, value (towards the "
+        f"largest), mcts or beam (default: {judged})")  # fmt: skip
     add("--num_mcts_searches", "--num-mcts-searches", type=int, metavar="N",
         help="simulations before each move of mcts")  # fmt: skip
     add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")

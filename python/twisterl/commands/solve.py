@@ -44,8 +44,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--num_searches", "--num-searches", type=int, metavar="N",
         help=f"tries (default: {player.TRIES} by sample)")  # fmt: skip
     add("--deterministic", action="store_true", help="one try, the most likely move each time")
-    player.add_search_options(parser, "as the run was judged if that is a search, greedy for "
-        "ES, else sample")  # fmt: skip
+    player.add_search_options(parser, "as the run was judged if that is a search, greedy or "
+        "a beam by value for ES, else sample")  # fmt: skip
     add("--seed", type=int, default=0, metavar="S")
     add("--show", action="store_true", help="print the boards on the way")
     add("--animate", action="store_true", help="play the solution in the terminal")
@@ -108,6 +108,8 @@ def _not_solved(play: dict[str, Any]) -> str:
         more, tried = ["--beam_width"], "by beam search"
     elif play["strategy"] == "mcts" and play["deterministic"]:
         more, tried = ["--num_mcts_searches", *more], "by tree search"
+    elif play["strategy"] == "value":
+        return "not solved by the largest values; --strategy beam may help"
     elif play["strategy"] == "greedy":
         return "not solved by the most likely moves; --strategy sample or beam may help"
     return f"not solved {tried}; more {' or '.join(more + limits)} may help"

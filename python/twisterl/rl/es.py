@@ -117,8 +117,9 @@ class ES(Algorithm):
             ValueError: the value player is asked for more than greedy play.
         """
         kwargs = strategy.entry(kwargs)
-        if strategy.name_of(kwargs) != "greedy":
-            if self.config["collecting"]["player"] == "value":
+        is_by_value = self.config["collecting"]["player"] == "value"
+        if strategy.name_of(kwargs) not in ("greedy", "value" if is_by_value else "greedy"):
+            if is_by_value:
                 raise ValueError("strategy: expected greedy play, which is all that values play")
             return super().evaluate(kwargs)[0]
         moves, rewards = twisterl.collector.es_evaluate(

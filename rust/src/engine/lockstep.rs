@@ -227,7 +227,13 @@ fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> 
     if any || is_final {
         return Ok(());
     }
-    Err(Error::Policy("the state is not final and its masks allow no action".to_string()))
+    Err(no_action())
+}
+
+/// What is wrong with a state that cannot be played on and is no end.
+#[cold]
+pub(crate) fn no_action() -> Error {
+    Error::Policy("the state is not final and its masks allow no action".to_string())
 }
 
 /// An action and its log-probability under the softmax of `logits`.

@@ -18,7 +18,7 @@ use crate::solve::{evaluate, solve, Episode, Starts};
 /// Each episode is the best of `num_searches` tries: of the likeliest actions if `deterministic`,
 /// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
 /// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
-/// ("greedy", "sample", "mcts" or "beam"), `root_selection`, `gamma`, `beam_width`,
+/// ("greedy", "sample", "value", "mcts" or "beam"), `root_selection`, `gamma`, `beam_width`,
 /// `beam_value_weight`, `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
 ///
 /// Raises ValueError for what is out of range, TypeError for an option that is none.

@@ -123,9 +123,10 @@ pub(super) fn eval_config(
         "greedy" => (Strategy::Policy, true),
         "sample" => (Strategy::Policy, false),
         "mcts" => (Strategy::Mcts(tree), tries.deterministic),
+        "value" => (Strategy::Value, true),
         "beam" => (Strategy::Beam(beam), true),
         other => {
-            let known = "\"greedy\", \"sample\", \"mcts\" or \"beam\"";
+            let known = "\"greedy\", \"sample\", \"value\", \"mcts\" or \"beam\"";
             return Err(not_one_of("strategy", known, other));
         }
     };

@@ -17,6 +17,8 @@ pub enum Strategy {
     /// A tree search before every action. The way to a solved state inside the tree is played
     /// without further searches as long as it leads where the tree says.
     Mcts(TreeConfig),
+    /// The action that leads to the state with the largest value; a solved one first.
+    Value,
     /// The best states of every depth, this many.
     Beam(BeamConfig),
 }
@@ -85,7 +87,7 @@ impl EvalConfig {
         capped::check(self.max_episode_steps)?;
         clock::check(self.budget.time)?;
         match self.strategy {
-            Strategy::Policy => Ok(()),
+            Strategy::Policy | Strategy::Value => Ok(()),
             Strategy::Mcts(tree) => tree.check(),
             Strategy::Beam(beam) => beam.check(),
         }

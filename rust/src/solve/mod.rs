@@ -1,9 +1,10 @@
 //! Playing episodes to judge a policy or to solve a state.
 //!
 //! A [`Strategy`] says how a start is solved: by tries of the policy's own actions or of tree searches
-//! (`tries.rs`), or by a beam of states (`beam.rs`).
+//! (`tries.rs`), towards the largest value (`by_value.rs`), or by a beam of states (`beam.rs`).
 
 mod beam;
+mod by_value;
 mod config;
 mod episode;
 mod frontier;
@@ -47,6 +48,7 @@ pub fn evaluate(
         Strategy::Policy | Strategy::Mcts(_) => {
             tries::play(env, policy, starts, config, seed, poll)
         }
+        Strategy::Value => by_value::play(env, policy, starts, config, seed, poll),
         Strategy::Beam(beam) => beam::search(env, policy, starts, beam, config, seed, poll),
     }
 }

@@ -114,6 +114,7 @@ fn judges() -> Vec<EvalConfig> {
     let mut all = vec![
         EvalConfig { deterministic: true, ..EvalConfig::default() },
         EvalConfig { num_searches: 5, ..EvalConfig::default() },
+        EvalConfig { strategy: Strategy::Value, ..EvalConfig::default() },
         EvalConfig { strategy: beam(4), ..EvalConfig::default() },
         EvalConfig { strategy: beam(100), budget: nodes(800), ..EvalConfig::default() },
     ];
