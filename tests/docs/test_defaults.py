@@ -1,7 +1,9 @@
 """Every sentence of the documents about a default, beside what decides it."""
 
 import argparse
+import contextlib
 import inspect
+import io
 import re
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from twisterl import cli, config
+from twisterl.nn import BasicPolicy
 from twisterl.strategy import as_judged, to_solve
 from twisterl.twisterl import collector
 from twisterl.validation import resolve_algorithm
@@ -85,6 +88,39 @@ def evolution():
     return found == ("greedy", "beam") and beam == (64, "value")
 
 
+def cap():
+    """Of an episode: the engine's where nobody sets one, and the judge's in a run."""
+    from twisterl.envs import PyEnv
+
+    class Endless:
+        num_actions, obs_shape = (lambda self: 1), (lambda self: [1])
+        reset = next = set_state = lambda self, _: None
+        masks, observe = (lambda self: [True]), (lambda self: [0])
+        is_final = success = lambda self: False
+        value, copy = (lambda self: 0.0), (lambda self: Endless())
+
+    env = PyEnv(Endless())
+    policy = BasicPolicy([1], 1, 16, []).to_rust()
+    with pytest.raises(ValueError, match="to end within 100000 steps"):
+        collector.evaluate_episodes(env, policy, 1)
+    judge = algorithm("PPO", {"max_episode_steps": 9})
+    mcts = as_judged(judge, {"strategy": "mcts"})["max_episode_steps"]
+    return mcts == to_solve(judge, {})["max_episode_steps"] == 9
+
+
+def value_weight():
+    collecting = config.AZCollecting()
+    return (collecting.value_weight, collecting.max_considered_actions) == (1.0, 16)
+
+
+def plays_a_puzzle():
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("q"))
+        cli.main(["play"])
+    return out.getvalue().count("|") == 12
+
+
 def all_cores():
     given = [inspect.signature(call).parameters["num_cores"].default for call in CORES]
     sections = [model().collecting.num_cores for model in config.ALGORITHMS.values()]
@@ -96,6 +132,9 @@ CORES = (collector.evaluate, collector.evaluate_episodes, collector.solve, colle
 # A document, what it says, and whether it is so.
 CLAIMS = [
     ("docs/random-walks.md", "It is 0 by default", lambda: EVALUATION["beam_value_weight"] == 0),
+    ("docs/add-an-environment.md", "An episode that goes on after 100,000 steps is an error", cap),
+    ("CHANGELOG.md", "100,000 where nothing else is known to end it", cap),
+    ("docs/search.md", "`c_scale` 1 (`value_weight`)", value_weight),
     ("docs/config.md", "A missing key takes its default", lambda: bool(algorithm("PPO", {}))),
     ("docs/config.md", "default to those of `collecting`", search_rules),
     ("docs/config.md", "What other commands play by default", judged),
@@ -121,8 +160,30 @@ CLAIMS = [
         lambda: config.PPOCollecting().num_episodes == 16_384,
     ),
 ]
+# Of options that have no default of their own: what it is where the help names one. A name is that
+# of a test that shows it.
+OPTIONS = {
+    ("eval", "start"): "test_cli.py::test_eval",
+    ("eval", "difficulty"): "test_cli.py::test_eval",
+    ("eval", "strategy"): judged,
+    ("eval", "max_episode_steps"): cap,
+    ("solve", "num_searches"): tries,
+    ("solve", "strategy"): lambda: solved_by_the_judge() and evolution(),
+    ("solve", "max_episode_steps"): cap,
+    ("play", "env"): plays_a_puzzle,
+    ("train", "run_path"): "test_cli.py::test_the_documented_calls",
+    ("train", "num_steps"): "test_resume.py::test_the_length_of_the_command_line_is_the_runs",
+}
 # Where the word is about something else: code, or a place where defaults are kept.
 ELSEWHERE = {
+    "CHANGELOG.md": ["Config keys, each with a default that keeps old files working"],
+    "docs/decisions/0001-batched-environments.md": ["Its defaults are built on the first group"],
+    "docs/decisions/0003-config.md": [
+        "type, range, default",
+        "`twisterl.defaults`",
+        "one by one",
+        "A new key needs a default",
+    ],
     "README.md": ["[docs/config.md](docs/config.md)"],
     "docs/architecture.md": ["`python/twisterl/config.py`"],
     # What the predecessor does, which nothing here decides.
@@ -146,14 +207,20 @@ def test_what_is_said_of_defaults_is_so(path, sentence, holds):
     assert holds()
 
 
-PAGES = ["README.md", "benchmarks/README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+PAGES = [
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md")
+    for path in ROOT.glob(pattern)
+]
+# How a sentence tells of a default without the word.
+SAID = r"[^.|]*\b(?:defaults?|100,000 steps|100,000 where|no number is asked)\b[^.|]*[.|]?[^.|]*"
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_else_is_said_of_defaults(path):
     # The tables of the keys are written from what decides.
     text = re.sub(r"\| key \| default \|.*?(?=##|$)", "", words(path))
-    for found in re.finditer(r"[^.|]*\bdefaults?\b[^.|]*[.|]?[^.|]*", text):
+    for found in re.finditer(SAID, text):
         known = [claim for page, claim, _ in CLAIMS if page == path] + ELSEWHERE.get(path, [])
         around = text[max(0, found.start() - 80) : found.end() + 80]
         assert any(claim in around for claim in known), found[0]
@@ -165,9 +232,14 @@ def test_help_says_the_defaults_that_options_have(command):
     cli._module(command).add_options(parser)
     for action in parser._actions:
         said = re.search(r"default: ([\w.]+)", action.help or "")
-        if said and action.default not in (None, argparse.SUPPRESS):
-            assert (
-                f"{action.default:g}"
-                if isinstance(action.default, float)
-                else str(action.default) == said[1]
-            ), action.dest
+        if said and action.default is None:
+            shows = OPTIONS[command, action.dest]
+            if isinstance(shows, str):
+                file, _, name = shows.partition("::")
+                assert f"def {name}(" in (ROOT / "tests" / "python" / file).read_text()
+            else:
+                assert shows(), action.dest
+        elif said and action.default != argparse.SUPPRESS:
+            is_float = isinstance(action.default, float)
+            told = f"{action.default:g}" if is_float else str(action.default)
+            assert told == said[1], action.dest

@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from conftest import SMALL  # noqa: E402
 from twisterl import cli, envs, plot, tensors  # noqa: E402
 from twisterl.checkpoint import RunFolder  # noqa: E402
 from twisterl.config import REGISTRY  # noqa: E402
@@ -409,6 +410,9 @@ def test_eval(run_dir, capsys):
     assert cli.main(["eval", str(run_dir), "--num_episodes", "50", "--num_searches", "10"]) == 0
     out = capsys.readouterr().out
     assert "solved" in out and "95 %" in out and "shortest" in out
+    assert "50, all solvable boards" in out
+    assert cli.main(["eval", str(run_dir), "--num_episodes", "2", "--start", "reset"]) == 0
+    assert f"scrambled at difficulty {SMALL['env']['difficulty']}\n" in capsys.readouterr().out
     words = ["eval", str(run_dir), "--num_episodes", "50", "--start", "reset", "--difficulty", "3"]
     assert cli.main([*words, "--json"]) == 0
     first = json.loads(capsys.readouterr().out)

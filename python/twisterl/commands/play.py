@@ -42,8 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--env", metavar="NAME", help="without RUN_DIR: an environment (default: Puzzle)")
     add("--width", type=int, metavar="W", help="the same as width=W")
     add("--height", type=int, metavar="H", help="the same as height=H")
-    add("--difficulty", type=int, metavar="D", help="of starts that cannot be drawn from all "
-        "states (default: the environment's)")  # fmt: skip
+    add("--difficulty", type=int, metavar="D",
+        help="of starts that cannot be drawn from all states")  # fmt: skip
     add("--seed", type=int, metavar="S", help="of the starts; equal seeds give equal starts")
     add("--delay", type=float, default=0.3, metavar="S", help="of 'p', seconds a move")
 
