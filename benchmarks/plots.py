@@ -15,6 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import results
+from growth import WORKLOADS
 
 FOLDER = Path(__file__).resolve().parent / "plots"
 # Axis and unit of what a panel shows, its label and its title; three panels in a row.
@@ -73,7 +74,15 @@ def main() -> int:
     figure, axes = plt.subplots(rows, COLUMNS, figsize=(9.6, 2.6 * rows), layout="constrained")
     for panel, axis in zip(PANELS, axes.flat, strict=True):
         draw(axis, content["rows"], *panel)
-    save(figure, "growth", [content])
+    base = WORKLOADS["growth"]["base"]
+    save(
+        figure,
+        "growth",
+        [content],
+        "dots: the median of the rounds; bands: from the lowest to the highest\n"
+        f"unless the axis says otherwise: boards of {base['side']}×{base['side']}, "
+        f"a first layer of {base['embedding']} units",
+    )
 
     figure, axes = picture(2)
     content = results.read("quality")
@@ -91,13 +100,13 @@ def picture(columns: int, rows: int = 1) -> tuple[Any, Any]:
     return plt.subplots(rows, columns, figsize=(4 * columns, 3.6 * rows), layout="tight")
 
 
-def save(figure: Any, name: str, contents: list[dict[str, Any]]) -> None:
-    """Writes plots/`name` with the machine, date and commit of each result file."""
+def save(figure: Any, name: str, contents: list[dict[str, Any]], legend: str = "") -> None:
+    """Writes plots/`name` with `legend` and the machine, date and commit of each result file."""
     lines = dict.fromkeys(
         f"{content['machine']['processor']}, {content['date']}, commit {content['commit']}"
         for content in contents
     )
-    figure.suptitle("\n".join(lines), fontsize="small")
+    figure.suptitle("\n".join([*lines, *legend.splitlines()]), fontsize="small")
     for ending in ("png", "svg"):
         path = FOLDER / f"{name}.{ending}"
         stamp = {"Date": None} if ending == "svg" else {"Software": None}
