@@ -1,6 +1,5 @@
 """The core without threads, files and clock: as a WebAssembly module, beside the native one."""
 
-import os
 import random
 import sys
 from pathlib import Path
@@ -9,8 +8,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
 torch = pytest.importorskip("torch")
-if os.environ.get("CI") != "true":  # There it is installed, or its lack is a failure.
-    pytest.importorskip("wasmtime")
 
 import module as web  # noqa: E402
 import mutants  # noqa: E402
