@@ -51,6 +51,7 @@ pub use first::First;
 pub use kernels::CpuLevel;
 pub use linear::{Linear, Sequential};
 pub use network::{Network, NetworkParts};
+#[cfg(feature = "python_bindings")]
 pub(crate) use policy::check_outputs;
 pub use policy::Policy;
 pub use scratch::Scratch;
