@@ -2,11 +2,11 @@
 //! the episode goes on in the best of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::config::EvalConfig;
 use super::episode::Episode;
 use super::starts::Starts;
+use crate::clock::Deadline;
 use crate::engine::capped::{Capped, Children};
 use crate::engine::lockstep::{advance, check_views, no_action};
 use crate::engine::pool::{num_workers, run_foreign, Poll};
@@ -71,7 +71,7 @@ pub(super) fn play(
 /// An episode that is being played.
 struct Game {
     start: usize,
-    began: Instant,
+    deadline: Deadline,
     /// The state in the first of them; the others are for those that follow it, by action.
     slots: Vec<usize>,
     /// Legal actions.
@@ -83,7 +83,7 @@ impl Game {
     fn new(first_slot: usize, num_slots: usize) -> Self {
         Self {
             start: 0,
-            began: Instant::now(),
+            deadline: Deadline::NEVER,
             slots: (first_slot..first_slot + num_slots).collect(),
             actions: Vec::new(),
             episode: Episode::default(),
@@ -161,7 +161,8 @@ impl Worker<'_> {
             let look = [LaneMove { lane: game.slots[0], action: Move::Observe }];
             advance(&mut self.envs, &look, 0, &mut self.rngs, &mut view, poll)?;
             check_views(&view, 1, self.policy.num_actions())?;
-            (game.start, game.began, game.episode) = (start, Instant::now(), Episode::default());
+            game.deadline = Deadline::after(self.budget.time)?;
+            (game.start, game.episode) = (start, Episode::default());
             if !game.enter(&view, 0)? && !self.is_spent(game) {
                 return Ok(true);
             }
@@ -215,9 +216,9 @@ impl Worker<'_> {
 
     /// Whether there is no budget left to look ahead.
     fn is_spent(&self, game: &Game) -> bool {
-        let Budget { nodes, time } = self.budget;
+        let nodes = self.budget.nodes;
         nodes.is_some_and(|most| game.episode.nodes + game.actions.len() as u64 > most)
-            || time.is_some_and(|most| game.began.elapsed() >= most)
+            || game.deadline.is_over()
     }
 
     fn finish(&mut self, game: &mut Game) -> Result<()> {
