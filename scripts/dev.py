@@ -105,7 +105,7 @@ TASKS = {
     ],
     "parity-long": ["python tests/parity/long.py"],
     "mutations": ["python tests/parity/mutate.py"],
-    "soak": ["python tests/soak/run.py"],
+    "soak": ["python tests/soak/soak.py"],
     "bench": ["python benchmarks/run.py quick"],
     "bench-learning": ["python benchmarks/run.py learning"],
     "clients": ["python benchmarks/run.py clients"],

@@ -1,8 +1,8 @@
 """Runs every part of the soak, one after the other, and says at the end what became of each.
 
-    python tests/soak/run.py                  all of it, some hours: make soak
-    python tests/soak/run.py kills configs    some parts
-    python tests/soak/run.py --share 0.01     a hundredth of each count, 10 s of each fuzz target
+    python tests/soak/soak.py                  all of it, some hours: make soak
+    python tests/soak/soak.py kills configs    some parts
+    python tests/soak/soak.py --share 0.01     a hundredth of each count, 10 s of each fuzz target
 
 Every part goes by seeds, so that what it names as wrong can be run again alone.
 """
