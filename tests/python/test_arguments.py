@@ -58,6 +58,7 @@ CALLS = {
     "EmbeddingBag": {"obs_shape": [1], "conv_dim": 0},
     "Policy": {"obs_perms": [[0]], "act_perms": [[0]]},
     "Policy.from_spec": {"obs_perms": [[0]], "act_perms": [[0]]},
+    "Policy.from_torch": {"obs_shape": [1], "num_actions": 1},
     "Policy.predict": {"obs": [0]},
     "Policy.forward": {"obs": [0]},
     "Policy.full_predict": {"obs": [0]},
@@ -102,6 +103,8 @@ def call(name, numbers):
             return named("Policy")(**parts, **numbers)
         if method == "from_spec":
             return named("Policy").from_spec(NETWORK, TENSORS, **numbers)
+        if method == "from_torch":
+            return named("Policy").from_torch(print, **numbers)
         policy = named("Policy")(**parts, obs_perms=[], act_perms=[])
         return getattr(policy, method)(masks=[True], **numbers)
     if not method:

@@ -320,7 +320,7 @@ impl PyPolicy {
     fn from_torch(
         evaluate: Py<PyAny>,
         #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
-        num_actions: usize,
+        #[pyo3(from_py_with = read::num_actions)] num_actions: usize,
         obs_dtype: &str,
     ) -> PyResult<Self> {
         let space = ObsSpace::of(obs_shape, obs_dtype).ok_or_else(|| {

@@ -76,7 +76,7 @@ macro_rules! readers {
 
 readers! {
     act_perms conv_dim generation hidden iteration max_considered_actions
-    max_episode_steps max_expand_depth max_moves node_limit num_cores num_episodes num_generations
+    max_episode_steps max_expand_depth max_moves node_limit num_actions num_cores num_episodes num_generations
     num_mcts_searches num_searches num_walks obs obs_perms obs_shape perms seed temperature_moves
     walk_length
 }
