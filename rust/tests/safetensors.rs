@@ -227,3 +227,28 @@ fn hostile_headers_take_little_memory() {
         assert!(Tensors::parse(&length.to_le_bytes()).is_err());
     }
 }
+
+/// A file of a few kilobytes, whose layers would have copies of gigabytes.
+#[test]
+fn tied_tensors_ask_for_no_more_than_twice_the_file() {
+    let width = 64;
+    let mut model = Tensors::default();
+    let ones = |count: usize| vec![1.0; count];
+    model.push("embeddings.weight", vec![width, width], &ones(width * width)).unwrap();
+    model.push("embeddings.bias", vec![width], &ones(width)).unwrap();
+    model.push("action.0.weight", vec![2, width], &ones(2 * width)).unwrap();
+    model.push("action.0.bias", vec![2], &ones(2)).unwrap();
+    model.push("value.0.weight", vec![1, width], &ones(width)).unwrap();
+    model.push("value.0.bias", vec![1], &ones(1)).unwrap();
+    let network = |model: &Tensors| Network::from_state_dict(model, Twists::default());
+    for layer in 0..3 {
+        model.tie(&format!("common.{}.weight", 2 * layer), "embeddings.weight").unwrap();
+        model.tie(&format!("common.{}.bias", 2 * layer), "embeddings.bias").unwrap();
+        assert_eq!(network(&model).is_ok(), layer == 0);
+    }
+    let refused = network(&model).err().unwrap().to_string();
+    assert_eq!(
+        refused,
+        "state dict: expected at most twice the 4355 values of the file, got 16835"
+    );
+}

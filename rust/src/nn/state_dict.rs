@@ -3,7 +3,7 @@
 //! `embeddings`, then `common.0`, `common.2`, .. and the heads `action.0`, .. and `value.0`, ..: each
 //! with a weight `[out, in]` and a bias `[out]`; the odd numbers are the ReLUs between them.
 
-use super::safetensors::Tensors;
+use super::safetensors::{Tensor, Tensors};
 use super::spec::{Block, NetSpec};
 use super::Network;
 use crate::error::{Error, Result};
@@ -13,8 +13,15 @@ impl Network {
     /// The network whose state dict `tensors` is, seen through `twists`.
     ///
     /// # Errors
-    /// If a tensor is missing, foreign or of a shape that does not fit the others.
+    /// If a tensor is missing, foreign or of a shape that does not fit the others, or if they are tied
+    /// to be more than twice what their file holds: layers have copies of their own.
     pub fn from_state_dict(tensors: &Tensors, twists: Twists) -> Result<Self> {
+        let stored = tensors.values().len();
+        let told: usize = tensors.iter().map(Tensor::len).sum();
+        if told > 2 * stored {
+            let expected = format!("at most twice the {stored} values of the file");
+            return Err(Error::invalid("state dict", expected, told));
+        }
         let spec = NetSpec::of_state_dict(tensors)?;
         let (known, all) = (spec.parameters().len(), tensors.iter().len());
         if known != all {
