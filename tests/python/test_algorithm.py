@@ -340,6 +340,24 @@ def test_nan_stops_and_keeps_what_was_finite(small, tmp_path, monkeypatch):
         algorithm.learn(1)
 
 
+def test_a_policy_that_says_what_is_not_finite_is_named(small, monkeypatch):
+    algorithm = prepare_algorithm(small)
+    algorithm.learn(2)
+    before = weights(algorithm)
+
+    @timed
+    def grown(self, torch_data):
+        with torch.no_grad():
+            for parameter in self.policy.parameters():
+                parameter.fill_(1e30)
+        return {"total": 0.5}
+
+    monkeypatch.setattr(rl.PPO, "train", grown)
+    with pytest.raises(TrainingError, match="iteration 2: policy: expected finite logits, got "):
+        algorithm.learn(1)
+    assert equal(before, weights(algorithm))
+
+
 def test_an_algorithm_of_another_package(small):
     class Mine(rl.PPO):
         __module__ = "somewhere"

@@ -26,7 +26,12 @@ from twisterl.nn.torch_policy import TorchPolicy
 from twisterl.rl import evaluation, plan, recorder, resume, run_config, snapshot
 from twisterl.rl.adam import make_adam
 from twisterl.rl.batch import columns_of
-from twisterl.rl.checks import TrainingError, require_device, require_finite_update
+from twisterl.rl.checks import (
+    TrainingError,
+    named_divergence,
+    require_device,
+    require_finite_update,
+)
 from twisterl.rl.curriculum import Curriculum, rank
 from twisterl.rl.evaluation import Evaluation
 from twisterl.rl.progress import Progress
@@ -526,7 +531,7 @@ class Algorithm:
         return self.num_iterations if begun is None else begun
 
     def _iterate(self, end: int) -> Progress:
-        with self._all_or_nothing():
+        with self._all_or_nothing(), named_divergence(self.iteration):
             (times, benchmarks, losses), seconds = self.learn_step()
             times["total"] = seconds
             difficulty = benchmarks["difficulty"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -28,6 +30,20 @@ def require_finite_update(
         require_finite(dict(policy.named_parameters()), f"iteration {iteration}")
     except CheckpointError as error:
         raise TrainingError(f"{error}; the weights are those of the iteration before") from None
+
+
+@contextmanager
+def named_divergence(iteration: int) -> Iterator[None]:
+    """Raises `TrainingError` where the engine finds that what the policy says is not finite."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("policy: expected finite "):
+            raise
+        raise TrainingError(
+            f"iteration {iteration}: {error}; training stops, "
+            "the weights are those of the iteration before"
+        ) from None
 
 
 def require_device(device: str) -> None:
