@@ -56,13 +56,14 @@ MOJO_TESTS = [
     ),
 ]
 
-# What needs nothing of the others, runs long and uses one processor.
-INDEPENDENT = [
+PYTHON_TESTS = [
     "python -m pytest",
     "python tests/parity/compare.py",
     "python tests/parity/mutate.py --rotate 2",
-    *MOJO_TESTS,
 ]
+
+# What needs nothing of the others, runs long and uses one processor.
+INDEPENDENT = [*PYTHON_TESTS, *MOJO_TESTS]
 
 MOJO_PLATFORMS = ("linux", "darwin")
 
@@ -94,9 +95,7 @@ TASKS = {
         *CHECK,
         # The feature only adds code; without it compare.py builds the crate.
         "cargo test -p twisterl --features python_bindings",
-        "python -m pytest",
-        "python tests/parity/compare.py",
-        "python tests/parity/mutate.py --rotate 2",
+        *PYTHON_TESTS,
     ],
     "parity": [
         "cargo test -p twisterl --test golden",

@@ -1,11 +1,26 @@
-"""Dense observations: the numbers in the words that the engine keeps of them."""
+"""What observations are made of, and the numbers in the words that the engine keeps of them."""
+
+from __future__ import annotations
 
 import torch
 
+_WORD = torch.int32
 # The numbers of a word, by what they are called.
 _NUMBERS = {"float32": torch.float32, "uint8": torch.uint8}
 
 DTYPES = ("sparse", *_NUMBERS)
+
+
+def checked_dtype(obs_dtype: str) -> str:
+    """`obs_dtype`; ValueError if it is none of `DTYPES`."""
+    if obs_dtype not in DTYPES:
+        raise ValueError(f"obs_dtype: expected one of {', '.join(DTYPES)}, got {obs_dtype!r}")
+    return obs_dtype
+
+
+def num_words(obs_dtype: str, num_features: int) -> int:
+    """Words of a dense observation, W."""
+    return -(-num_features * _NUMBERS[obs_dtype].itemsize // _WORD.itemsize)
 
 
 def numbers(words: torch.Tensor, num_rows: int, obs_dtype: str, num_features: int) -> torch.Tensor:
@@ -17,7 +32,7 @@ def numbers(words: torch.Tensor, num_rows: int, obs_dtype: str, num_features: in
         obs_dtype: "float32", a number a word, or "uint8", four a word.
         num_features: F; what is left of a last word is no number.
     """
-    rows = words.to(torch.int32).reshape(num_rows, -1)
+    rows = words.to(_WORD).reshape(num_rows, -1)
     return rows.view(_NUMBERS[obs_dtype])[:, :num_features]
 
 

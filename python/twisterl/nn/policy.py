@@ -19,7 +19,8 @@ import numpy.typing as npt
 import torch
 
 from twisterl import twisterl
-from twisterl.nn.dense import DTYPES, as_floats
+from twisterl.nn.dense import as_floats, checked_dtype
+from twisterl.nn.placed import Placed
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
 from twisterl.nn.utils import (
@@ -42,7 +43,7 @@ __all__ = [
 _COMPUTING = ("forward", "forward_sparse", "_embed_dense", "_embed_sparse", "_heads")
 
 
-class BasicPolicy(torch.nn.Module):
+class BasicPolicy(Placed):
     """Embedding, ReLU, shared layers, then one head for the logits and one for the value.
 
     Args:
@@ -91,9 +92,7 @@ class BasicPolicy(torch.nn.Module):
         super().__init__()
         self.obs_shape = [int(n) for n in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
-        if obs_dtype not in DTYPES:
-            raise ValueError(f"obs_dtype: expected one of {', '.join(DTYPES)}, got {obs_dtype!r}")
-        self.obs_dtype = obs_dtype
+        self.obs_dtype = checked_dtype(obs_dtype)
         self.num_actions = int(num_actions)
         self._arguments = {
             "embedding_size": int(embedding_size),
@@ -116,15 +115,6 @@ class BasicPolicy(torch.nn.Module):
 
     def _make_embeddings(self, embedding_size: int) -> torch.nn.Module:
         return torch.nn.Linear(self.obs_size, embedding_size)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are; assigning moves them."""
-        return next(self.parameters()).device
-
-    @device.setter
-    def device(self, device: str | torch.device) -> None:
-        self.to(device)
 
     def arguments(self) -> dict[str, Any]:
         """What the constructor was given besides the environment's sizes and twists."""

@@ -29,8 +29,9 @@ import torch
 
 from twisterl import twisterl
 from twisterl.envs.protocol import obs_dtype
-from twisterl.nn.dense import DTYPES, as_floats
-from twisterl.nn.utils import Floats
+from twisterl.nn.dense import as_floats, checked_dtype
+from twisterl.nn.placed import Placed
+from twisterl.nn.utils import Floats, array
 
 _SIZES = ("obs_shape", "num_actions", "obs_dtype")
 
@@ -40,7 +41,7 @@ def sizes_of(module_cls: type) -> list[str]:
     return [name for name in inspect.signature(module_cls).parameters if name in _SIZES]
 
 
-class TorchPolicy(torch.nn.Module):
+class TorchPolicy(Placed):
     """A policy that is whatever `module` computes.
 
     The engine calls it for each batch of observations, on the module's device, and enters Python
@@ -69,13 +70,11 @@ class TorchPolicy(torch.nn.Module):
         obs_dtype: str = "sparse",
     ) -> None:
         super().__init__()
-        if obs_dtype not in DTYPES:
-            raise ValueError(f"obs_dtype: expected one of {', '.join(DTYPES)}, got {obs_dtype!r}")
         self.module = module
         self.obs_shape = [int(side) for side in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
         self.num_actions = int(num_actions)
-        self.obs_dtype = obs_dtype
+        self.obs_dtype = checked_dtype(obs_dtype)
         self.obs_perms: list[list[int]] = []
         self.act_perms: list[list[int]] = []
 
@@ -86,17 +85,9 @@ class TorchPolicy(torch.nn.Module):
         It also gets those of `obs_shape`, `num_actions` and `obs_dtype` that its constructor names.
         """
         sizes = [env.obs_shape(), env.num_actions(), obs_dtype(env)]
-        known = {name: sizes[_SIZES.index(name)] for name in sizes_of(module_cls)}
-        return cls(module_cls(**{**known, **arguments}), *sizes)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are; assigning moves them."""
-        return next(self.parameters()).device
-
-    @device.setter
-    def device(self, device: str | torch.device) -> None:
-        self.to(device)
+        known = dict(zip(_SIZES, sizes, strict=True))
+        asked = {name: known[name] for name in sizes_of(module_cls)}
+        return cls(module_cls(**{**asked, **arguments}), *sizes)
 
     def forward(
         self, x: torch.Tensor, perm_indices: torch.Tensor | None = None
@@ -142,11 +133,7 @@ class _Evaluate:
             told = self.module(x)
         name = type(self.module).__name__
         logits, values = _checked(told, len(observations), self.num_actions, name)
-        return _array(logits), _array(values)
-
-
-def _array(tensor: torch.Tensor) -> Floats:
-    return np.ascontiguousarray(tensor.to("cpu", torch.float32).numpy())
+        return array(logits), array(values)
 
 
 def _checked(

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from twisterl import twisterl
-from twisterl.nn.dense import numbers
+from twisterl.nn.dense import num_words, numbers
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, rows_from_collected, take_rows, tensor
 from twisterl.rl.descent import MinibatchDescent
@@ -147,8 +147,7 @@ def _replay(memory: dict[str, torch.Tensor], space: tuple[str, int], num_actions
 def _are_rows(replay: AZBatch, obs_dtype: str, num_features: int) -> bool:
     if obs_dtype == "sparse":
         return _are_in(replay.indices, num_features)
-    width = num_features if obs_dtype == "float32" else -(-num_features // 4)
-    words = replay.indices
+    width, words = num_words(obs_dtype, num_features), replay.indices
     if not (bool((replay.offsets.diff() == width).all()) and _are_in(words + 2**31, 2**32)):
         return False
     return bool(numbers(words, replay.num_rows, obs_dtype, num_features).isfinite().all())

@@ -6,9 +6,8 @@ use super::embedding::{EmbeddingBag, PackedEmbedding};
 use super::kernels::{Kernels, PackedLinear, LANES};
 use super::linear::Linear;
 use super::scratch::Scratch;
-use crate::error::{Error, Result};
-use crate::spaces::Rows;
-use crate::spaces::{numbers, Dtype, SPARSE};
+use crate::error::Result;
+use crate::spaces::{check_row, numbers, Dtype, Rows, SPARSE};
 
 /// The first layer: what it is depends on the observations.
 #[derive(Clone)]
@@ -89,19 +88,12 @@ impl PackedFirst {
         scratch: &mut Scratch,
     ) -> Result<()> {
         let Scratch { bags, activations: [x, y, _] } = scratch;
-        let refused = |row: usize, expected: String, got: String| {
-            Err(Error::invalid(format!("observation {row}"), expected, got))
-        };
         match self {
             Self::Sparse(layer) => {
                 bags.clear();
                 for row in chunk {
                     let features = rows.row(row);
-                    let is_outside = |f: &&i32| **f < 0 || **f as usize >= num_features;
-                    if let Some(feature) = features.iter().find(is_outside) {
-                        let expected = format!("features in 0..{num_features}");
-                        return refused(row, expected, feature.to_string());
-                    }
+                    check_row(row, features, num_features, None)?;
                     match perm(row)? {
                         None => bags.push(features.iter().map(|&feature| feature as u32)),
                         Some(perm) => bags.push(features.iter().map(|&f| perm[f as usize])),
@@ -112,10 +104,8 @@ impl PackedFirst {
             Self::Dense(dtype, layer) => {
                 x.reshape(chunk.len(), num_features.next_multiple_of(LANES));
                 for (row, place) in chunk.zip(0..) {
-                    let (words, expected) = (rows.row(row), dtype.num_words(num_features));
-                    if words.len() != expected {
-                        return refused(row, format!("{expected} words"), words.len().to_string());
-                    }
+                    let words = rows.row(row);
+                    check_row(row, words, num_features, Some(*dtype))?;
                     let inputs = &mut x.row_mut(place)[..num_features];
                     let found = numbers(words, *dtype).take(num_features);
                     match perm(row)? {

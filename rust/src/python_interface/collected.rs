@@ -13,8 +13,7 @@ use super::run::detached;
 use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
 use crate::nn::Policy;
-use crate::spaces::Rows;
-use crate::spaces::{Dtype, SPARSE};
+use crate::spaces::{Dtype, Rows, SPARSE};
 
 /// `N` visited states with `A` actions, episode after episode; the last state of every episode is
 /// included and its action is nominal.

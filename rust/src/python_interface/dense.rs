@@ -1,5 +1,7 @@
 //! Dense observations between numpy and the words of a row.
 
+use std::ops::Range;
+
 use numpy::{
     IntoPyArray, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
 };
@@ -8,8 +10,7 @@ use pyo3::prelude::*;
 
 use super::error::wrong_type;
 use crate::error::Error;
-use crate::spaces::Rows;
-use crate::spaces::{push_bytes, push_floats, Dtype};
+use crate::spaces::{push_bytes, push_floats, Dtype, Rows};
 
 /// Where a value comes from, as messages call it.
 type Source<'a> = &'a dyn Fn() -> String;
@@ -30,11 +31,7 @@ pub(super) fn read(
         let expected = format!("an array {shape:?}");
         return Err(Error::invalid(source(), expected, format!("{got:?}")).into());
     }
-    match numbers {
-        Numbers::Floats(floats) => push_floats(words, floats.as_slice()?),
-        Numbers::Bytes(bytes) => push_bytes(words, bytes.as_slice()?),
-    }
-    Ok(())
+    numbers.push(0..shape.iter().product(), words)
 }
 
 /// Appends the observations `value`, an array `[N, ..]` of `N * features` numbers, and returns `N`;
@@ -52,15 +49,8 @@ pub(super) fn read_rows(
         let expected = format!("an array [N, {features}]");
         return Err(Error::invalid(source(), expected, format!("{got:?}")).into());
     }
-    match numbers {
-        Numbers::Floats(floats) => floats
-            .as_slice()?
-            .chunks_exact(features)
-            .for_each(|row| rows.push_with(|words| push_floats(words, row))),
-        Numbers::Bytes(bytes) => bytes
-            .as_slice()?
-            .chunks_exact(features)
-            .for_each(|row| rows.push_with(|words| push_bytes(words, row))),
+    for row in 0..count {
+        rows.push_with(|words| numbers.push(row * features..(row + 1) * features, words))?;
     }
     Ok(count)
 }
@@ -133,5 +123,14 @@ impl<'py> Numbers<'py> {
             Self::Floats(floats) => floats.shape(),
             Self::Bytes(bytes) => bytes.shape(),
         }
+    }
+
+    /// Appends those in `range`, one observation.
+    fn push(&self, range: Range<usize>, words: &mut Vec<i32>) -> PyResult<()> {
+        match self {
+            Self::Floats(floats) => push_floats(words, &floats.as_slice()?[range]),
+            Self::Bytes(bytes) => push_bytes(words, &bytes.as_slice()?[range]),
+        }
+        Ok(())
     }
 }

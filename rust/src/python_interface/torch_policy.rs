@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use super::error::wrong_type;
 use crate::error::{Error, Result};
 use crate::nn::{check_outputs, Policy, Scratch};
-use crate::spaces::{numbers, Dtype, ObsSpace, Rows};
+use crate::spaces::{check_row, numbers, Dtype, ObsSpace, Rows};
 
 /// `evaluate` takes observations float32 `[N, *shape]`, 0 and 1 where they are sparse and shares of
 /// 255 where they are bytes, and returns logits `[N, A]` and values `[N]` or `[N, 1]`.
@@ -38,29 +38,18 @@ impl TorchPolicy {
     /// The observations as numbers `[N * F]`.
     fn numbers(&self, rows: &Rows) -> Result<Vec<f32>> {
         let features = self.space.num_features();
+        let dtype = Dtype::of(self.space.dtype());
         let mut all = vec![0.0; rows.len() * features];
         for (row, place) in all.chunks_exact_mut(features).enumerate() {
             let words = rows.row(row);
-            let dtype = Dtype::of(self.space.dtype());
-            let refused = |expected: String, got: String| {
-                Err(Error::invalid(format!("observation {row}"), expected, got))
-            };
-            let Some(dtype) = dtype else {
-                for &word in words {
-                    let feature = usize::try_from(word).ok().and_then(|at| place.get_mut(at));
-                    let Some(feature) = feature else {
-                        return refused(format!("features in 0..{features}"), word.to_string());
-                    };
-                    // A feature that is told twice counts twice, as in a sum of its weights.
-                    *feature += 1.0;
+            check_row(row, words, features, dtype)?;
+            match dtype {
+                // A feature that is told twice counts twice, as in a sum of its weights.
+                None => words.iter().for_each(|&feature| place[feature as usize] += 1.0),
+                Some(dtype) => {
+                    place.iter_mut().zip(numbers(words, dtype)).for_each(|(to, from)| *to = from);
                 }
-                continue;
-            };
-            let expected = dtype.num_words(features);
-            if words.len() != expected {
-                return refused(format!("{expected} words"), words.len().to_string());
             }
-            place.iter_mut().zip(numbers(words, dtype)).for_each(|(to, from)| *to = from);
         }
         Ok(all)
     }

@@ -10,7 +10,7 @@ use crate::clock::Deadline;
 use crate::engine::capped::{Capped, Children};
 use crate::engine::lockstep::{advance, check_views, no_action};
 use crate::engine::pool::{num_workers, run_foreign, Poll};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::{Policy, Scratch};
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
@@ -186,11 +186,7 @@ impl Worker<'_> {
         self.logits.resize(self.moves.len() * num_actions, 0.0);
         self.values.resize(self.moves.len(), 0.0);
         let (logits, values) = (&mut self.logits, &mut self.values);
-        self.policy.forward_batch(&self.views.rows, None, &mut self.scratch, logits, values)?;
-        match self.values.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(Error::Policy(format!("the value of a state is {value}"))),
-            None => Ok(()),
-        }
+        self.policy.forward_batch(&self.views.rows, None, &mut self.scratch, logits, values)
     }
 
     /// Goes on to the best state of those from row `first` of the views on; whether the episode is

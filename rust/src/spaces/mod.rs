@@ -12,7 +12,7 @@
 //! ```
 //! use twisterl::spaces::{Dtype, ObsSpace};
 //! let space = ObsSpace::Dense { shape: vec![2, 3], dtype: Dtype::Uint8 };
-//! assert_eq!((space.num_features(), space.num_words()), (6, Some(2)));
+//! assert_eq!((space.num_features(), Dtype::Uint8.num_words(6)), (6, 2));
 //! let mut words = Vec::new();
 //! twisterl::spaces::push_bytes(&mut words, &[1, 2, 3, 4, 5, 6]);
 //! assert_eq!(words, [0x0403_0201, 0x0605]);
@@ -20,11 +20,11 @@
 
 mod rows;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 pub use rows::Rows;
+
+use crate::error::{Error, Result};
 
 /// What the numbers of sparse observations are called, as [`Dtype::name`] calls those of others.
 pub const SPARSE: &str = "sparse";
@@ -55,7 +55,7 @@ impl Dtype {
     }
 
     /// Its name, as numpy and torch call it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Dtype::Float32 => "float32",
             Dtype::Uint8 => "uint8",
@@ -73,7 +73,7 @@ impl Dtype {
 
 impl ObsSpace {
     /// The names of all kinds of numbers, [`ObsSpace::dtype`].
-    pub const DTYPES: [&'static str; 3] = [SPARSE, "float32", "uint8"];
+    pub const DTYPES: [&'static str; 3] = [SPARSE, Dtype::Float32.name(), Dtype::Uint8.name()];
 
     /// The space of this shape whose numbers are called `dtype`; `None` if nothing is called so.
     pub fn of(shape: Vec<usize>, dtype: &str) -> Option<Self> {
@@ -101,19 +101,27 @@ impl ObsSpace {
     pub fn num_features(&self) -> usize {
         self.shape().iter().product()
     }
-
-    /// Words of every row; `None` where rows differ in length.
-    pub fn num_words(&self) -> Option<usize> {
-        match self {
-            Self::Sparse { .. } => None,
-            Self::Dense { dtype, .. } => Some(dtype.num_words(self.num_features())),
-        }
-    }
 }
 
-impl fmt::Display for ObsSpace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.dtype(), self.shape())
+/// Refuses row `row` of a batch if its `words` are no observation of `num_features`: sparse if there is
+/// no `dtype`.
+#[inline]
+pub(crate) fn check_row(
+    row: usize,
+    words: &[i32],
+    num_features: usize,
+    dtype: Option<Dtype>,
+) -> Result<()> {
+    let refused = |expected: String, got: String| {
+        Err(Error::invalid(format!("observation {row}"), expected, got))
+    };
+    match dtype.map(|dtype| dtype.num_words(num_features)) {
+        None => match words.iter().find(|&&word| word < 0 || word as usize >= num_features) {
+            None => Ok(()),
+            Some(feature) => refused(format!("features in 0..{num_features}"), feature.to_string()),
+        },
+        Some(expected) if words.len() == expected => Ok(()),
+        Some(expected) => refused(format!("{expected} words"), words.len().to_string()),
     }
 }
 
