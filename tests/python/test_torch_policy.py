@@ -148,6 +148,23 @@ def test_what_is_no_answer(told, problem):
         PPO(env, Answering(told), CONFIG)
 
 
+class Fixed(torch.nn.Module):
+    def forward(self, x):
+        return torch.zeros(len(x), 4), torch.zeros(len(x))
+
+
+def test_what_is_no_network_to_train():
+    env = Puzzle(3, 3, 1, 2, 64)
+    with pytest.raises(TypeError, match=r"policy: expected a torch\.nn\.Module, got str"):
+        PPO(env, "BasicPolicy", {})
+    with pytest.raises(ValueError, match="policy: expected parameters to train, got none of Fixed"):
+        PPO(env, Fixed(), {})
+    # Played it can be, without being trained.
+    assert len(collector(8).collect(env, TorchPolicy(Fixed(), [9, 9], 4).to_rust())) >= 8
+    with pytest.raises(TypeError, match="policy: Fixed takes no arguments, got width, depth"):
+        TorchPolicy.of(Fixed, env, {"width": 3, "depth": 2})
+
+
 def test_what_goes_wrong_in_the_middle_comes_out():
     def failing(x):
         if len(x) > 1:

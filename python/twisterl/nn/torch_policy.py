@@ -57,6 +57,7 @@ class TorchPolicy(Placed):
         obs_dtype: what its observations are made of: "sparse", "float32" or "uint8".
 
     Raises:
+        TypeError: a `module` that is none.
         ValueError: an `obs_dtype` that is none of these.
     """
 
@@ -70,6 +71,8 @@ class TorchPolicy(Placed):
         obs_dtype: str = "sparse",
     ) -> None:
         super().__init__()
+        if not isinstance(module, torch.nn.Module):
+            raise TypeError(f"policy: expected a torch.nn.Module, got {type(module).__name__}")
         self.module = module
         self.obs_shape = [int(side) for side in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
@@ -84,6 +87,10 @@ class TorchPolicy(Placed):
 
         It also gets those of `obs_shape`, `num_actions` and `obs_dtype` that its constructor names.
         """
+        # torch would take the names, and refuse them in its own words and with its traceback.
+        if arguments and inspect.signature(module_cls) == inspect.signature(torch.nn.Module):
+            got = ", ".join(arguments)
+            raise TypeError(f"policy: {module_cls.__name__} takes no arguments, got {got}")
         sizes = [env.obs_shape(), env.num_actions(), obs_dtype(env)]
         known = dict(zip(_SIZES, sizes, strict=True))
         asked = {name: known[name] for name in sizes_of(module_cls)}

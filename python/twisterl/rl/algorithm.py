@@ -80,6 +80,7 @@ class Algorithm:
 
     Raises:
         ConfigError: the config has faults.
+        TypeError, ValueError: `policy` is no module, or has nothing to train.
     """
 
     collector: Any
@@ -106,6 +107,9 @@ class Algorithm:
         self.num_actions = env.num_actions()
         if not hasattr(policy, "to_rust"):
             policy = TorchPolicy(policy, env.obs_shape(), self.num_actions, obs_dtype(env))
+        if not any(parameter.requires_grad for parameter in policy.parameters()):
+            name = type(getattr(policy, "module", policy)).__name__
+            raise ValueError(f"policy: expected parameters to train, got none of {name}")
         self.obs_size = policy.obs_size
         self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
         self.policy = policy.to(self.config["device"])
