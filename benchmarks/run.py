@@ -37,7 +37,7 @@ import sides
 import speed
 import walks
 from sides import OURS, PEER
-from twisterl import streams
+from twisterl.cli import streams
 
 BENCHMARKS = {
     "languages": languages.languages,

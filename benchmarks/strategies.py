@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-from twisterl.commands import player
+from twisterl.cli import player
 from twisterl.twisterl import collector
 
 DEFAULT = ["greedy", "sample:1", "sample:10", "mcts:16", "mcts:64", "beam:16", "beam:128"]

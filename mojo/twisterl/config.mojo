@@ -1,7 +1,7 @@
 """The run config: the JSON files that all languages share, for `twisterl.rl.ES`.
 
 A missing key takes its default, an unknown one is refused with its path. The defaults and ranges
-are those of `python/twisterl/config.py`; `specs/cases` holds configs that both must judge alike.
+are those of `python/twisterl/config/`; `specs/cases` holds configs that both must judge alike.
 """
 
 from .episodes import Player

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twisterl.rl.algorithm import Algorithm
-    from twisterl.rl.progress import Progress
+    from twisterl.runs.progress import Progress
 
 __all__ = ["Callback", "MlflowCallback", "OptunaCallback", "TensorBoardCallback", "WandbCallback"]
 
@@ -45,7 +45,7 @@ class Callback:
 
 def numbers(progress: Progress) -> dict[str, float]:
     """The figures of an iteration under the names that its TensorBoard scalars have."""
-    from twisterl.rl.recorder import scalars
+    from twisterl.runs.recorder import scalars
 
     return scalars(progress)
 

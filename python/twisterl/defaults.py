@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisterl import config
-from twisterl.validation import resolve_algorithm
+from twisterl.config import models as config
+from twisterl.config.validation import resolve_algorithm
 
 POLICY_CONFIG: dict[str, Any] = config.BasicPolicyArguments().model_dump(exclude={"twists"})
 BASE_EVAL_CONFIG: dict[str, Any] = config.Evaluation().model_dump(by_alias=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from twisterl.digest import sha256_of
+from twisterl.config.json import open_regular
 from twisterl.faults import InputError
-from twisterl.strict_json import open_regular
+from twisterl.runs.digest import sha256_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

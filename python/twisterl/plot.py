@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from twisterl import streams
-from twisterl.checkpoint import CURVE, METRICS, write_atomic
-from twisterl.display import count, duration
+from twisterl.cli import streams
+from twisterl.cli.display import count, duration
+from twisterl.runs.folder import CURVE, METRICS, write_atomic
 
 Rows = list[dict[str, Any]]
 _POINTS: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.6}

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from twisterl.config import PRESETS, TREE_RULES, Evaluation
+from twisterl.config.models import PRESETS, TREE_RULES, Evaluation
 
 # Of each move of mcts where neither judge nor teacher was a tree search.
 DEFAULT_SIMULATIONS = 100

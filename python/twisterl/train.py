@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twisterl.checkpoint import BASE_CONFIG, FULL_CONFIG, RunFolder, write_atomic
+from twisterl.config.json import parse_json, read_bytes, to_json
+from twisterl.config.overrides import apply_overrides
+from twisterl.config.trust import is_from_hub, may_import, remember
 from twisterl.faults import ConfigError, Fault
-from twisterl.overrides import apply_overrides
-from twisterl.run_lock import require_free
-from twisterl.strict_json import parse_json, read_bytes, to_json
-from twisterl.trust import is_from_hub, may_import, remember
+from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder, write_atomic
+from twisterl.runs.lock import require_free
 from twisterl.utils import load_config, prepare_algorithm
 
 if TYPE_CHECKING:
-    from twisterl.rl.progress import Progress
+    from twisterl.runs.progress import Progress
 
 __all__ = ["Options", "Training", "draw_curve", "load_config", "main", "prepare_algorithm"]
 
@@ -61,7 +61,7 @@ class Training:
     """
 
     def __init__(self, options: Options) -> None:
-        from twisterl.validation import resolve_run
+        from twisterl.config.validation import resolve_run
 
         self.options = options
         self._config_bytes, self.config, self._modules = _read_config(options)
@@ -178,7 +178,7 @@ def draw_curve(run_path: str | os.PathLike[str], *, wait: bool = True) -> None:
     """Draws the learning curve in a process of its own, whose memory is not the run's."""
     # `-m` would find modules in the working directory before all others.
     places = f"[*filter(None, sys.path), {os.fspath(Path(__file__).parents[1])!r}]"
-    load = "from twisterl import plot, streams"
+    load = "from twisterl import plot; from twisterl.cli import streams"
     start = f"import sys; sys.path[:] = {places}; {load}; streams.run(plot.main)"
     command = [sys.executable, "-c", start, os.fspath(run_path)]
     nothing = subprocess.DEVNULL

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisterl import hub
-from twisterl.build import import_config_classes, make_env, make_policy
-from twisterl.resolve import import_attribute
-from twisterl.strict_json import json_load_tuples, read_json
-from twisterl.trust import HubConfig, is_from_hub
-from twisterl.validation import plain, resolve_run
+from twisterl.config.build import import_config_classes, make_env, make_policy
+from twisterl.config.json import json_load_tuples, read_json
+from twisterl.config.resolve import import_attribute
+from twisterl.config.trust import HubConfig, is_from_hub
+from twisterl.config.validation import plain, resolve_run
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def load_checkpoint(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.
     Raises `CheckpointError` (a `ValueError`) naming the file and the tensor for a file that is cut
     off, is no such file, is not what was written, or holds NaN or infinity.
     """
-    from twisterl import tensors
+    from twisterl.runs import tensors
 
     path = os.fspath(checkpoint_path)
     if path.endswith(".safetensors"):
@@ -103,8 +103,8 @@ def convert_pt_to_safetensors(
 
     `output_path` defaults to the same name with the ending `.safetensors`.
     """
-    from twisterl import tensors
-    from twisterl.checkpoint import write_atomic
+    from twisterl.runs import tensors
+    from twisterl.runs.folder import write_atomic
 
     source = os.fspath(pt_path)
     target = os.fspath(output_path or f"{source.removesuffix('.pt')}.safetensors")
@@ -115,7 +115,7 @@ def convert_pt_to_safetensors(
 def _load_pt(path: str) -> dict[str, torch.Tensor]:
     import torch
 
-    from twisterl import tensors
+    from twisterl.runs import tensors
 
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < _SAFE_PICKLE_TORCH:

@@ -115,7 +115,7 @@ def test_the_commands_of_a_page(page, root):
 
 def test_the_examples_of_help(root, monkeypatch, capsys):
     run("make train")
-    epilogs = [cli.EPILOG, *(cli._module(name).EPILOG for name in cli.COMMANDS)]
+    epilogs = [cli.EPILOG, *(cli.module_of(name).EPILOG for name in cli.COMMANDS)]
     lines = [line for epilog in epilogs for line in examples(epilog) if "<command>" not in line]
     assert len(lines) > 15
     for line in lines:

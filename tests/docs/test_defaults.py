@@ -11,11 +11,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from twisterl import cli, config
+from twisterl import cli
+from twisterl.config import models as config
+from twisterl.config.validation import resolve_algorithm
 from twisterl.nn import BasicPolicy
 from twisterl.strategy import as_judged, to_solve
 from twisterl.twisterl import collector
-from twisterl.validation import resolve_algorithm
 
 ROOT = Path(__file__).resolve().parents[2]
 EVALUATION = config.Evaluation().model_dump(by_alias=True)
@@ -67,7 +68,7 @@ def alone():
 
 
 def tries():
-    from twisterl.commands import player
+    from twisterl.cli import player
 
     ten = algorithm("PPO", {"deterministic": False, "num_searches": 10})
     counts = [to_solve(ten, {}, tries)["num_searches"] for tries in (1, 100)]
@@ -185,7 +186,7 @@ ELSEWHERE = {
         "A new key needs a default",
     ],
     "README.md": ["[docs/config.md](docs/config.md)"],
-    "docs/architecture.md": ["`python/twisterl/config.py`"],
+    "docs/architecture.md": ["`python/twisterl/config/`"],
     # What the predecessor does, which nothing here decides.
     "docs/coming-from-twisterl-0.5.md": [
         "from twisterl.defaults import",
@@ -229,7 +230,7 @@ def test_nothing_else_is_said_of_defaults(path):
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_help_says_the_defaults_that_options_have(command):
     parser = argparse.ArgumentParser()
-    cli._module(command).add_options(parser)
+    cli.module_of(command).add_options(parser)
     for action in parser._actions:
         said = re.search(r"default: ([\w.]+)", action.help or "")
         if said and action.default is None:

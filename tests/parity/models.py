@@ -88,7 +88,7 @@ def verdicts(request: Request) -> Request:
 def verdict(path: Path, say: Callable[[str], object] = lambda text: None) -> str | None:
     import safetensors
     import torch
-    from twisterl import tensors
+    from twisterl.runs import tensors
 
     try:
         read, metadata = tensors.read(path)

@@ -14,8 +14,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from shutil import rmtree
 
-from twisterl import cli, tensors
-from twisterl.checkpoint import BEST, LAST, RunFolder, RunFolderError
+from twisterl import cli
+from twisterl.runs import tensors
+from twisterl.runs.folder import BEST, LAST, RunFolder, RunFolderError
 from twisterl.train import Options, Training
 
 

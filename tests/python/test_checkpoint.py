@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twisterl import tensors  # noqa: E402
-from twisterl.checkpoint import (  # noqa: E402
+from twisterl.runs import tensors  # noqa: E402
+from twisterl.runs.folder import (  # noqa: E402
     BEST,
     LAST,
     Commit,
@@ -20,7 +20,7 @@ from twisterl.checkpoint import (  # noqa: E402
     RunFolderError,
     write_atomic,
 )
-from twisterl.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.tensors import CheckpointError  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
 import mutants  # noqa: E402

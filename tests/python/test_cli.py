@@ -12,9 +12,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
-from twisterl import cli, envs, plot, tensors  # noqa: E402
-from twisterl.checkpoint import RunFolder  # noqa: E402
-from twisterl.config import REGISTRY  # noqa: E402
+from twisterl import cli, envs, plot  # noqa: E402
+from twisterl.config.models import REGISTRY  # noqa: E402
+from twisterl.runs import tensors  # noqa: E402
+from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.train import main  # noqa: E402
 from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
 
@@ -321,7 +322,7 @@ def test_signals_save_and_end(small, tmp_path, number, status):
 
 
 def test_a_second_signal_ends_at_once(monkeypatch):
-    from twisterl.signals import Interrupted, interruptible
+    from twisterl.cli.signals import Interrupted, interruptible
 
     ended = []
     monkeypatch.setattr(os, "_exit", ended.append)

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from twisterl import config_schema, defaults
+from twisterl import defaults
+from twisterl.config import schema as config_schema
+from twisterl.config.json import parse_json, read_json, to_json
+from twisterl.config.overrides import apply_overrides, parse_overrides
+from twisterl.config.validation import known_paths, nearest_path, resolve_run
 from twisterl.faults import ConfigError
-from twisterl.overrides import apply_overrides, parse_overrides
-from twisterl.strict_json import parse_json, read_json, to_json
-from twisterl.validation import known_paths, nearest_path, resolve_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -229,7 +230,7 @@ def test_a_tree_search_needs_simulations(small):
 @pytest.mark.parametrize("depth", [1, 3, 1000])
 @pytest.mark.parametrize(("root", "reuse"), [("puct", True), ("gumbel", True), ("gumbel", False)])
 def test_trees_are_bounded_as_in_the_engine(small, depth, root, reuse):
-    from twisterl.config import KEPT_MOVES, MOST_TREE_STATES
+    from twisterl.config.models import KEPT_MOVES, MOST_TREE_STATES
     from twisterl.twisterl.collector import AZCollector
 
     small["algorithm_cls"] = "AZ"
@@ -319,7 +320,7 @@ def test_schema_and_page_are_current():
 
 
 def test_the_page_has_every_key():
-    from twisterl.validation import known_paths
+    from twisterl.config.validation import known_paths
 
     page, paths = config_schema.page(), known_paths()
     for path in paths:

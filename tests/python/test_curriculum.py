@@ -12,7 +12,7 @@ from conftest import SMALL  # noqa: E402
 from python_envs import Line  # noqa: E402
 from small_policy import small_policy  # noqa: E402
 from twisterl import plot  # noqa: E402
-from twisterl.display import PlainDisplay  # noqa: E402
+from twisterl.cli.display import PlainDisplay  # noqa: E402
 from twisterl.envs import Puzzle, PyEnv  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.rl import PPO  # noqa: E402

@@ -13,9 +13,9 @@ pytest.importorskip("torch")
 from rich.console import Console
 from terminal import Terminal
 from twisterl import plot
-from twisterl.display import Clock, LiveDisplay
+from twisterl.cli.display import Clock, LiveDisplay
 from twisterl.rl.evaluation import Evaluation
-from twisterl.rl.progress import Progress
+from twisterl.runs.progress import Progress
 
 LOSSES = {
     "policy": -0.0123456, "value": 123.456, "entropy": 0.9, "total": -1e-5, "kl": 0.004,

@@ -5,7 +5,8 @@ import pytest
 from players import ROOTS, SEARCHES, self_play
 from python_envs import BatchedLine, Line
 from small_policy import collector, small_policy
-from twisterl import config, twisterl
+from twisterl import twisterl
+from twisterl.config import models as config
 from twisterl.envs import Puzzle, PyEnv
 
 evaluate, solve = twisterl.collector.evaluate_episodes, twisterl.collector.solve

@@ -13,10 +13,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("huggingface_hub")
 
-from twisterl import tensors, utils  # noqa: E402
+from twisterl import utils  # noqa: E402
+from twisterl.config.trust import HubConfig  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 from twisterl.hub import HubError, is_plain, unannounced  # noqa: E402
-from twisterl.trust import HubConfig  # noqa: E402
+from twisterl.runs import tensors  # noqa: E402
 
 COMMIT = "c" * 40
 MODEL = "checkpoint_best.safetensors"

@@ -7,17 +7,17 @@ import pickle
 import pytest
 
 torch = pytest.importorskip("torch")
-from twisterl import config as models  # noqa: E402
 from twisterl import defaults  # noqa: E402
-from twisterl.checkpoint import RunFolderError  # noqa: E402
+from twisterl.config import models  # noqa: E402
+from twisterl.config.validation import resolve_run  # noqa: E402
 from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.faults import ConfigError, Fault  # noqa: E402
 from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
 from twisterl.rl import AZ, ES, PPO, RandomWalk  # noqa: E402
 from twisterl.rl.algorithm import TrainingError  # noqa: E402
 from twisterl.rl.evaluation import Evaluation  # noqa: E402
-from twisterl.tensors import CheckpointError  # noqa: E402
-from twisterl.validation import resolve_run  # noqa: E402
+from twisterl.runs.folder import RunFolderError  # noqa: E402
+from twisterl.runs.tensors import CheckpointError  # noqa: E402
 
 COPIES = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),

@@ -9,10 +9,10 @@ torch = pytest.importorskip("torch")
 from conftest import SMALL  # noqa: E402
 from python_envs import Line  # noqa: E402
 from twisterl import cli, envs, nn, rl  # noqa: E402
-from twisterl.config import REGISTRY  # noqa: E402
-from twisterl.constructed import constructed  # noqa: E402
+from twisterl.config.constructed import constructed  # noqa: E402
+from twisterl.config.models import REGISTRY  # noqa: E402
 from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
-from twisterl.rl import run_config  # noqa: E402
+from twisterl.runs import run_config  # noqa: E402
 from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from trainings import contents, train, trained  # noqa: E402
 from twisterl import cli  # noqa: E402
-from twisterl.checkpoint import RunFolder  # noqa: E402
+from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links of POSIX")

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from trainings import begun, train  # noqa: E402
-from twisterl.checkpoint import RunFolder  # noqa: E402
+from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

@@ -9,8 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
-from twisterl import cli, tensors, utils  # noqa: E402
-from twisterl.tensors import CheckpointError  # noqa: E402
+from twisterl import cli, utils  # noqa: E402
+from twisterl.runs import tensors  # noqa: E402
+from twisterl.runs.tensors import CheckpointError  # noqa: E402
 
 COMMITTED = ("weights.safetensors", "optimizer.safetensors", "state.json")
 

@@ -9,12 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl import cli, train  # noqa: E402
-from twisterl.config import TREE_RULES, Evaluation  # noqa: E402
+from twisterl.config.models import TREE_RULES, Evaluation  # noqa: E402
+from twisterl.config.validation import resolve_algorithm  # noqa: E402
+from twisterl.runs.tensors import encode, read  # noqa: E402
 from twisterl.strategy import as_judged, to_solve  # noqa: E402
-from twisterl.tensors import encode, read  # noqa: E402
 from twisterl.twisterl import collector  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
-from twisterl.validation import resolve_algorithm  # noqa: E402
 
 # An algorithm, the evaluation that judges it, and what its search is taught by.
 TREE = {"num_mcts_searches": 8, "C": 0.5, "root_selection": "gumbel", "gamma": 0.9}
@@ -231,7 +231,7 @@ def test_beams_use_the_values_that_the_run_was_judged_with(trained, tmp_path, ca
 def test_the_commands_have_the_options_of_an_evaluation(command, elsewhere):
     """But for the rules of trees, which a run brings along."""
     parser = argparse.ArgumentParser()
-    cli._module(command).add_options(parser)
+    cli.module_of(command).add_options(parser)
     known = {action.dest for action in parser._actions}
     assert {*Evaluation().model_dump(by_alias=True)} - known == {*TREE_RULES, *elsewhere}
 

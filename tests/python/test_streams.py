@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from twisterl.checkpoint import RunFolder
+from twisterl.runs.folder import RunFolder
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="descriptors of POSIX")
 BOARD = "3 2 1 0"

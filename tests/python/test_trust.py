@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
-from twisterl import cli, nn, rl, train, trust, utils  # noqa: E402
+from twisterl import cli, nn, rl, train, utils  # noqa: E402
+from twisterl.config import trust  # noqa: E402
 from twisterl.envs import PyEnv  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 import twisterl  # noqa: E402
 from twisterl import utils  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
-from twisterl.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.tensors import CheckpointError  # noqa: E402
 
 
 def test_public_names():
@@ -189,7 +189,7 @@ def test_bad_checkpoints(small, tmp_path):
             utils.load_checkpoint(tmp_path / name)
     assert not (tmp_path / "pwned").exists()
 
-    from twisterl import tensors
+    from twisterl.runs import tensors
 
     path = tmp_path / "shape.safetensors"
     path.write_bytes(tensors.encode({"common.0.weight": torch.ones(3, 3)}))

@@ -82,8 +82,8 @@ def command(words: list[str]) -> Outcome:
 
 def training(config: Path, run: Path) -> Outcome:
     """An iteration of what `twisterl train` does, without the picture."""
-    from twisterl.signals import interruptible
-    from twisterl.tensors import CheckpointError
+    from twisterl.cli.signals import interruptible
+    from twisterl.runs.tensors import CheckpointError
     from twisterl.train import Options, Training
 
     said = io.StringIO()

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twisterl import tensors
-from twisterl.checkpoint import BASE_CONFIG, BEST, FULL_CONFIG, LAST, METRICS, RunFolder
+from twisterl.runs import tensors
+from twisterl.runs.folder import BASE_CONFIG, BEST, FULL_CONFIG, LAST, METRICS, RunFolder
 
 # What a clock says is not the same twice.
 CLOCK = ("times", "elapsed_s")

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 import module as web  # noqa: E402
 import mutants  # noqa: E402
 import wasmtime  # noqa: E402
-from twisterl import tensors  # noqa: E402
 from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.rl import RandomWalk  # noqa: E402
+from twisterl.runs import tensors  # noqa: E402
 from twisterl.twisterl import collector  # noqa: E402
 
 pytestmark = pytest.mark.skipif(

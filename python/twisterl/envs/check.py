@@ -53,8 +53,8 @@ def check_env(
 
 def _playable(env: Any, report: Report) -> Any:
     """A copy of the environment that ``env`` is or makes; None and a fault if it does not."""
+    from twisterl.config.resolve import import_class
     from twisterl.envs.python_env import PyEnv
-    from twisterl.resolve import import_class
 
     try:
         cls = import_class("env.pyenv_cls", env) if isinstance(env, str) else env

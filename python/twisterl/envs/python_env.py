@@ -22,7 +22,7 @@ class PyEnv(_extension.env.PyEnv):
         cls, pyenv_cls: str | type[PythonEnvironment] | PythonEnvironment, **env_config: Any
     ) -> "PyEnv":
         if isinstance(pyenv_cls, str):
-            from twisterl.resolve import import_class
+            from twisterl.config.resolve import import_class
 
             pyenv_cls = import_class("env.pyenv_cls", pyenv_cls)
         if isinstance(pyenv_cls, type):
@@ -44,7 +44,7 @@ class PyEnv(_extension.env.PyEnv):
 
         Raises ValueError if they are not known: only an object was given, and it does not tell.
         """
-        from twisterl.constructed import constructed, dotted_path
+        from twisterl.config.constructed import constructed, dotted_path
 
         inner, given = self._given or (type(self.python_env), constructed(self.python_env))
         return {"pyenv_cls": dotted_path(inner), **given}

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from twisterl import twisterl
-from twisterl.checkpoint import RunFolder
 from twisterl.defaults import ALGO_CONFIG, make_config
 from twisterl.envs.protocol import obs_dtype
 from twisterl.nn.torch_policy import TorchPolicy
-from twisterl.rl import evaluation, plan, recorder, resume, run_config, snapshot
+from twisterl.rl import evaluation
 from twisterl.rl.adam import make_adam
 from twisterl.rl.batch import columns_of
 from twisterl.rl.checks import (
@@ -34,12 +33,14 @@ from twisterl.rl.checks import (
 )
 from twisterl.rl.curriculum import Curriculum, rank
 from twisterl.rl.evaluation import Evaluation
-from twisterl.rl.progress import Progress
 from twisterl.rl.synced import Synced
-from twisterl.rl.watchers import Watcher, Watchers
-from twisterl.run_lock import RunLock
+from twisterl.runs import plan, recorder, resume, run_config, snapshot
+from twisterl.runs.folder import RunFolder
+from twisterl.runs.lock import RunLock
+from twisterl.runs.progress import Progress
+from twisterl.runs.tensors import CheckpointError
+from twisterl.runs.watchers import Watcher, Watchers
 from twisterl.strategy import to_solve
-from twisterl.tensors import CheckpointError
 
 if TYPE_CHECKING:
     import torch

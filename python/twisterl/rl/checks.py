@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from twisterl.faults import ConfigError, Fault
-from twisterl.tensors import CheckpointError, require_finite
+from twisterl.runs.tensors import CheckpointError, require_finite
 
 
 class TrainingError(FloatingPointError):

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from twisterl import config as models
 from twisterl import strategy, twisterl
+from twisterl.config import models
 from twisterl.faults import ConfigError, Fault
 from twisterl.nn.policy import BasicPolicy
-from twisterl.rl import plan
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.evaluation import Evaluation
+from twisterl.runs import plan
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisterl.faults import ConfigError, Fault
 
 if TYPE_CHECKING:
-    from twisterl.commands.game import Game, Guide
+    from twisterl.cli.game import Game, Guide
 
 DESCRIPTION = "Play an environment in the terminal, with hints from a trained run."
 EPILOG = """\
@@ -34,7 +34,7 @@ _COMMANDS = "h hint, m one move by the run, p the run plays to the end, u undo, 
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    from twisterl.commands import player
+    from twisterl.cli import player
 
     player.add_options(parser, required=False)
     add = parser.add_argument
@@ -49,9 +49,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.commands import player
-    from twisterl.commands.game import Game, Guide
-    from twisterl.signals import interruptible
+    from twisterl.cli import player
+    from twisterl.cli.game import Game, Guide
+    from twisterl.cli.signals import interruptible
 
     words = list(arguments.words)
     if arguments.run is not None and "=" in arguments.run:
@@ -81,10 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _env(name: str, words: list[str]) -> Any:
-    from twisterl.build import load_env
-    from twisterl.overrides import apply_overrides, parse_overrides
-    from twisterl.trust import may_import
-    from twisterl.validation import resolve_run
+    from twisterl.config.build import load_env
+    from twisterl.config.overrides import apply_overrides, parse_overrides
+    from twisterl.config.trust import may_import
+    from twisterl.config.validation import resolve_run
 
     config = {"env_cls": name, "policy_cls": "BasicPolicy", "algorithm_cls": "PPO"}
     pairs = parse_overrides([f"env.{word}" for word in words])

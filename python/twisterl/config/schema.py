@@ -1,7 +1,7 @@
 """The JSON schema of a run config, and the page of its keys, from the models of `twisterl.config`.
 
-python -m twisterl.config_schema --write specs/config.schema.json docs/config.md
-python -m twisterl.config_schema --check specs/config.schema.json docs/config.md
+python -m twisterl.config.schema --write specs/config.schema.json docs/config.md
+python -m twisterl.config.schema --check specs/config.schema.json docs/config.md
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from twisterl import config, shell, streams
+from twisterl.cli import shell, streams
+from twisterl.config import models as config
 
 
 def schema() -> dict[str, Any]:
@@ -56,7 +57,7 @@ def text() -> str:
 _PAGE = """\
 # The keys of a run config
 
-Written from `python/twisterl/config.py`; the same as a JSON schema is in
+Written from `python/twisterl/config/`; the same as a JSON schema is in
 [config.schema.json](../specs/config.schema.json), which editors read. A missing key takes its
 default, at every level; an unknown one is refused. `twisterl train --config FILE --dry-run` prints
 a config with all its defaults.
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0
     if len(arguments) < 2 or arguments[0] not in ("--write", "--check"):
-        print("usage: python -m twisterl.config_schema --write|--check FILE ...", file=sys.stderr)
+        print("usage: python -m twisterl.config.schema --write|--check FILE ...", file=sys.stderr)
         return 2
     status = 0
     for path in map(Path, arguments[1:]):
@@ -148,7 +149,7 @@ def main(arguments: list[str]) -> int:
         elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:
             print(
                 f"{path} is not what twisterl.config says; run\n"
-                f"  {shell.line(['python', '-m', 'twisterl.config_schema', '--write', path])}",
+                f"  {shell.line(['python', '-m', 'twisterl.config.schema', '--write', path])}",
                 file=sys.stderr,
             )
             status = 1

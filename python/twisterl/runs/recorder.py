@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twisterl.checkpoint import METRICS, naming, open_for_appending
-from twisterl.rl.progress import Progress
+from twisterl.runs.folder import METRICS, naming, open_for_appending
+from twisterl.runs.progress import Progress
 
 
 class Recorder:

@@ -7,9 +7,9 @@ import json
 import os
 from typing import Any
 
-from twisterl import shell
+from twisterl.cli import shell
+from twisterl.cli.signals import interruptible, signal_number
 from twisterl.faults import ConfigError, Fault
-from twisterl.signals import interruptible, signal_number
 
 DESCRIPTION = "Train a policy as a config file says, into a run folder."
 USAGE = "%(prog)s --config FILE [options] [key.path=value ...]"
@@ -38,7 +38,7 @@ exit status: 0 done, 1 failed while running, 2 wrong input (nothing was written)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    from twisterl.commands.player import add_trust
+    from twisterl.cli.player import add_trust
 
     add = parser.add_argument
     add("--config", metavar="FILE", help="the run config, JSON; with --resume taken from the run")
@@ -98,8 +98,8 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
             resolved = {**training.config, "algorithm": algorithm.config}
             print(json.dumps(resolved, indent=2))
             return 0
-        from twisterl.display import make_display
-        from twisterl.rl.recorder import quiet_writers
+        from twisterl.cli.display import make_display
+        from twisterl.runs.recorder import quiet_writers
 
         training.start()
         signals.save = algorithm.request_save
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
 
 
 def _summary(training: Any, begun_at: int) -> str:
-    from twisterl.display import level
+    from twisterl.cli.display import level
 
     algorithm, folder = training.algorithm, training.folder.path
     best = algorithm.best_metrics

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from twisterl import twisterl
-from twisterl.checkpoint import Commit, RunFolder, RunFolderError
-from twisterl.rl import plan, run_config, snapshot
-from twisterl.rl.saved_state import require_state
-from twisterl.tensors import CheckpointError, require_match
+from twisterl.runs import plan, run_config, snapshot
+from twisterl.runs.folder import Commit, RunFolder, RunFolderError
+from twisterl.runs.saved_state import require_state
+from twisterl.runs.tensors import CheckpointError, require_match
 
 _logger = logging.getLogger("twisterl")
 # The tensors of `Algorithm.memory` are named so, beside those of the optimizer.

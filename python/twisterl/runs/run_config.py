@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from twisterl.checkpoint import BASE_CONFIG, FULL_CONFIG, RunFolder
-from twisterl.config import REGISTRY, Run, registered
-from twisterl.constructed import constructed, dotted_path
+from twisterl.config.constructed import constructed, dotted_path
+from twisterl.config.json import parse_json, read_json, to_json
+from twisterl.config.models import REGISTRY, Run, registered
+from twisterl.config.trust import remember_made
+from twisterl.config.validation import resolve_run
 from twisterl.faults import ConfigError, shown
 from twisterl.nn.torch_policy import TorchPolicy, sizes_of
-from twisterl.strict_json import parse_json, read_json, to_json
-from twisterl.trust import remember_made
-from twisterl.validation import resolve_run
+from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder
 
 _logger = logging.getLogger("twisterl")
 # What obs_shape, num_actions, obs_perms and act_perms are to a policy, and self.

@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from types import TracebackType
 
-from twisterl.checkpoint import LOCK, RunFolderError, naming
+from twisterl.runs.folder import LOCK, RunFolderError, naming
 
 _logger = logging.getLogger("twisterl")
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}

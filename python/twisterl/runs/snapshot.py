@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from twisterl.tensors import CheckpointError
+from twisterl.runs.tensors import CheckpointError
 
 _MOMENTS = "optimizer"
 _RANDOM = "random"

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from twisterl import signals, streams
+from twisterl.cli import signals, streams
 from twisterl.faults import ConfigError, nearest
 
 EPILOG = """\
@@ -47,10 +47,11 @@ class _Parser(argparse.ArgumentParser):
             streams.complain(message.rstrip("\n"))
 
 
-def _module(command: str) -> Any:
+def module_of(command: str) -> Any:
+    """The module of a command."""
     from importlib import import_module
 
-    return import_module(f"twisterl.commands.{command}")
+    return import_module(f"twisterl.cli.{command}")
 
 
 def _parser(program: str, command: str | None) -> argparse.ArgumentParser:
@@ -66,9 +67,9 @@ def _parser(program: str, command: str | None) -> argparse.ArgumentParser:
         parser.add_argument("--version", action="version", version=f"twisterl {__version__}")
         subparsers = parser.add_subparsers(dest="command", metavar="command", required=True)
         for name in COMMANDS:
-            subparsers.add_parser(name, help=_module(name).DESCRIPTION.replace("%", "%%"))
+            subparsers.add_parser(name, help=module_of(name).DESCRIPTION.replace("%", "%%"))
         return parser
-    module = _module(command)
+    module = module_of(command)
     parser = _Parser(
         prog=program,
         usage=getattr(module, "USAGE", None),
@@ -118,13 +119,13 @@ def _run(words: list[str], program: str | None) -> int:
         return 0
     command = words.pop(0)
     parser = _parser(program or f"twisterl {command}", command)
-    module = _module(command)
+    module = module_of(command)
     # A board may stand after options, away from the run folder.
     parse = parser.parse_known_args if command == "train" else parser.parse_known_intermixed_args
     known, rest = parse(words)
     options = [option for action in parser._actions for option in action.option_strings]
     if command == "train":
-        from twisterl.overrides import parse_overrides
+        from twisterl.config.overrides import parse_overrides
 
         return module.run(known, parse_overrides(rest, options))
     if rest:
@@ -136,7 +137,7 @@ def _run(words: list[str], program: str | None) -> int:
 
 def _failure(error: Exception) -> int:
     """Says what is wrong in one line, or lets an unforeseen error show its traceback."""
-    from twisterl.checkpoint import RunFolderError
+    from twisterl.runs.folder import RunFolderError
 
     foreseen = isinstance(error, (ConfigError, RunFolderError))
     if os.environ.get("TWISTERL_DEBUG") or (not foreseen and _is_of_others(error)):
@@ -162,14 +163,10 @@ def _is_of_others(error: Exception) -> bool:
     Its author needs the traceback.
     """
     known = {"torch", "tensorboard", "numpy", "safetensors", "twisterl"} | sys.stdlib_module_names
-    ours = os.path.dirname(__file__)
+    ours = os.path.dirname(os.path.dirname(__file__))
     for frame, _ in traceback.walk_tb(error.__traceback__):
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         # This file may run as __main__, and so may a user's.
         if package not in known - {"__main__"} and not frame.f_code.co_filename.startswith(ours):
             return True
     return False
-
-
-if __name__ == "__main__":
-    entry()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisterl.config import Run
+from twisterl.config.json import parse_json
+from twisterl.config.models import Run
+from twisterl.config.validation import nearest_path
 from twisterl.faults import ConfigError, Fault, nearest, shown
-from twisterl.strict_json import parse_json
-from twisterl.validation import nearest_path
 
 _SOURCE = "command line"
 _ALIASES = {"algorithm.training.lr": "algorithm.optimizer.lr"}

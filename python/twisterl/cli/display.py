@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from twisterl import streams
+from twisterl.cli import streams
 from twisterl.rl.evaluation import Evaluation
-from twisterl.rl.progress import Progress
+from twisterl.runs.progress import Progress
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisterl.rl.progress import Progress
+from twisterl.runs.progress import Progress
 
 _EVENTS = ("on_start", "on_evaluation", "on_iteration", "on_save", "on_end")
 # A function of the progress, or an object with at least one of these methods of `Callback`.

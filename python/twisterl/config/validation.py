@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from twisterl import config as models
+from twisterl.config import models
 from twisterl.faults import ConfigError, Fault, joined, nearest, shown, unknown
 
 _logger = logging.getLogger("twisterl")

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from twisterl.digest import DIGEST, blanked, sealed
+from twisterl.config.json import open_regular
 from twisterl.faults import InputError
 from twisterl.memory import physical_bytes
-from twisterl.strict_json import open_regular
+from twisterl.runs.digest import DIGEST, blanked, sealed
 
 # A header of 10,000 tensors has less than 2 MiB; what is read of one may take 16 times its size.
 MAX_HEADER_BYTES = 4 << 20

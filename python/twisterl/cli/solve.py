@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from twisterl import streams
+from twisterl.cli import streams
 from twisterl.faults import ConfigError, Fault, shown
 
 DESCRIPTION = "Solve one board with a trained policy, or exactly."
@@ -34,7 +34,7 @@ _LIMITS = ("time_limit_s", "node_limit")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    from twisterl.commands import player
+    from twisterl.cli import player
 
     add = parser.add_argument
     add("words", metavar="RUN_DIR BOARD", nargs="+", help="a training run; the state, as integers")
@@ -54,9 +54,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.build import load_env
-    from twisterl.commands import player
-    from twisterl.signals import interruptible
+    from twisterl.cli import player
+    from twisterl.cli.signals import interruptible
+    from twisterl.config.build import load_env
     from twisterl.strategy import to_solve
     from twisterl.twisterl import collector
 
@@ -117,13 +117,13 @@ def _not_solved(play: dict[str, Any]) -> str:
 
 def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str], bool]:
     """The config with the environment, the words that are the state, and `load_env`'s `trust`."""
-    from twisterl.checkpoint import BASE_CONFIG, RunFolder
-    from twisterl.config import REGISTRY
+    from twisterl.config.json import read_json
+    from twisterl.config.models import REGISTRY
+    from twisterl.config.overrides import parse_value
+    from twisterl.config.trust import may_import
+    from twisterl.config.validation import check_section, resolve_run
     from twisterl.faults import unknown
-    from twisterl.overrides import parse_value
-    from twisterl.strict_json import read_json
-    from twisterl.trust import may_import
-    from twisterl.validation import check_section, resolve_run
+    from twisterl.runs.folder import BASE_CONFIG, RunFolder
 
     words = arguments.words
     if arguments.env is None:
@@ -148,7 +148,7 @@ def _refused(name: str, problem: str) -> ConfigError:
 
 
 def _state(text: str, size: tuple[int, int] | None) -> list[int]:
-    from twisterl.board import parse_board
+    from twisterl.cli.board import parse_board
 
     if not text:
         raise _refused("BOARD", "is missing")
@@ -179,7 +179,7 @@ def _print_solution(
     size: tuple[int, int] | None,
     arguments: argparse.Namespace,
 ) -> None:
-    from twisterl.commands.player import action_names
+    from twisterl.cli.player import action_names
 
     names = action_names(env)
     if arguments.animate:
@@ -200,7 +200,7 @@ def _boards(
     env: Any, actions: list[int], names: list[str], size: tuple[int, int] | None
 ) -> Iterator[str]:
     """The board before the first action and after each, under the action's name."""
-    from twisterl.board import draw
+    from twisterl.cli.board import draw
 
     def picture() -> str:
         return draw(env.get_state(), size[0]) if size else str(env).rstrip("\n")

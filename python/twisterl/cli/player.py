@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisterl.build import load_player
-from twisterl.checkpoint import BASE_CONFIG, RunFolder
-from twisterl.config import Evaluation
+from twisterl.config.build import load_player
+from twisterl.config.json import read_json
+from twisterl.config.models import Evaluation
+from twisterl.config.trust import may_import
+from twisterl.config.validation import check_section
 from twisterl.faults import ConfigError, Fault
+from twisterl.runs.folder import BASE_CONFIG, RunFolder
 from twisterl.strategy import entry
-from twisterl.strict_json import read_json
-from twisterl.trust import may_import
-from twisterl.validation import check_section
 
 # Of a board that is to be solved by a policy that plays by chance.
 TRIES = 100
@@ -38,7 +38,7 @@ class Player:
 
 
 def puzzle_size(env_cls: str, arguments: dict[str, Any]) -> tuple[int, int] | None:
-    from twisterl.config import registered
+    from twisterl.config.models import registered
 
     if registered("env_cls", env_cls) != "Puzzle":
         return None

@@ -5,7 +5,7 @@ A config is JSON with the sections `env_cls`, `env`, `policy_cls`, `policy`, `al
 `env` and `policy` may hold for the classes of this package; for other classes these two are
 passed to the constructor as they are. `specs/config.schema.json` is written from here:
 
-    python -m twisterl.config_schema --write specs/config.schema.json
+    python -m twisterl.config.schema --write specs/config.schema.json
 
 A missing key takes its default, at every level; an unknown one is refused.
 """

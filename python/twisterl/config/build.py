@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from twisterl import memory
-from twisterl.config import REGISTRY, registered
+from twisterl.config.models import REGISTRY, registered
+from twisterl.config.resolve import import_class
+from twisterl.config.validation import resolve_run
 from twisterl.envs.protocol import obs_dtype
 from twisterl.faults import ConfigError, Fault
-from twisterl.resolve import import_class
-from twisterl.validation import resolve_run
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +105,7 @@ def make_policy(
 
             policy = TorchPolicy.of(policy_cls, env, resolved["policy"])
     if weights is not None:
-        from twisterl.tensors import require_match
+        from twisterl.runs.tensors import require_match
 
         require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
         policy.load_state_dict(weights)
@@ -131,7 +131,7 @@ def load_player(
 
     Raises `ConfigError` or `CheckpointError`; `trust` as in `import_class`.
     """
-    from twisterl import tensors
+    from twisterl.runs import tensors
 
     resolved = resolve_run(config)
     classes = import_config_classes(resolved, ("env_cls", "policy_cls"), trust=trust)

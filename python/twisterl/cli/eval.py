@@ -30,7 +30,7 @@ _OPTIMUM_STATES = 4_000_000
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    from twisterl.commands import player
+    from twisterl.cli import player
 
     player.add_options(parser)
     add = parser.add_argument
@@ -47,8 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.commands import player
-    from twisterl.signals import interruptible
+    from twisterl.cli import player
+    from twisterl.cli.signals import interruptible
     from twisterl.strategy import as_judged
 
     if not 0 <= arguments.optimum_time_s < math.inf:
@@ -134,7 +134,7 @@ def _starts(report: dict[str, Any]) -> str:
 
 
 def _table(report: dict[str, Any]) -> str:
-    from twisterl.commands.player import play_name
+    from twisterl.cli.player import play_name
 
     low, high = report["interval"]
     lines = [
@@ -157,7 +157,7 @@ def _table(report: dict[str, Any]) -> str:
 
 
 def _comparison(reports: list[dict[str, Any]]) -> str:
-    from twisterl.commands.player import play_name
+    from twisterl.cli.player import play_name
 
     def number(report: dict[str, Any], key: str, form: str) -> str:
         return "" if report.get(key) is None else format(report[key], form)

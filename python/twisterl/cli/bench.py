@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from twisterl.signals import interruptible
+    from twisterl.cli.signals import interruptible
 
     with interruptible():
         figures = measure(arguments)
@@ -47,9 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Figures by name; the unit ends the name."""
-    from twisterl.config import PPOCollecting, PuzzleArguments
+    from twisterl.config.models import PPOCollecting, PuzzleArguments
+    from twisterl.config.validation import check_section
     from twisterl.utils import prepare_algorithm
-    from twisterl.validation import check_section
 
     puzzle = {
         "width": arguments.width,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from twisterl.commands.player import (
+from twisterl.cli.player import (
     TRIES,
     Player,
     action_names,

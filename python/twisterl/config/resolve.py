@@ -2,8 +2,8 @@
 
 A config names classes, each of the kind that belongs there. The kind is checked on the class, so
 that nothing of a wrong one is ever called. Importing a module runs it, though: a config from
-elsewhere (`twisterl.trust` says which one is) names classes of this package only, and its other
-names are refused before anything is imported.
+elsewhere (`twisterl.config.trust` says which one is) names classes of this package only, and its
+other names are refused before anything is imported.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import importlib
 import traceback
 from typing import Any
 
-from twisterl.config import REGISTRY, registered
+from twisterl.config.models import REGISTRY, registered
 from twisterl.faults import ConfigError, Fault, nearest
 
 # What a class must offer before one of its instances is asked to play.

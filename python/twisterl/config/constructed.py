@@ -6,7 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
-from twisterl.strict_json import parse_json, to_json
+from twisterl.config.json import parse_json, to_json
 
 # Methods that tell the arguments of the constructor, ours first.
 _METHODS = ("arguments", "to_json")

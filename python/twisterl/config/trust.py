@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from twisterl.config import REGISTRY, registered
+from twisterl.config.models import REGISTRY, registered
 
 _logger = logging.getLogger("twisterl")
 # The folders of one model in the cache of the hub; the files of its snapshots lie in its blobs.
@@ -74,7 +74,7 @@ def remember(config: Mapping[str, Any], folder: str) -> None:
     """Notes that `config` is the user's own from now on, and its modules are in `folder`."""
     if not names_others(config):
         return
-    from twisterl.checkpoint import write_atomic
+    from twisterl.runs.folder import write_atomic
 
     try:
         notes = _notes()

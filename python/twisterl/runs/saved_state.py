@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from twisterl.config.validation import check_section
 from twisterl.faults import ConfigError, Fault, shown
-from twisterl.validation import check_section
 
 Counter = Annotated[int, Field(ge=0, lt=2**53)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -1,1 +1,0 @@
-"""The subcommands of `twisterl`; each module has `add_parser(subparsers)` and `run(arguments)`."""

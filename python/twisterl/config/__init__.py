@@ -1,0 +1,1 @@
+"""The way of a config: JSON, then models, then classes, then objects."""
