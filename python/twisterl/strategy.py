@@ -10,7 +10,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from twisterl.config.models import PRESETS, TREE_RULES, Evaluation
+from twisterl.config.evaluations import PRESETS, Evaluation
+from twisterl.config.searches import TREE_RULES
 
 # Of each move of mcts where neither judge nor teacher was a tree search.
 DEFAULT_SIMULATIONS = 100

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisterl.config.build import build_algorithm
 from twisterl.config.json import parse_json, read_bytes, to_json
 from twisterl.config.overrides import apply_overrides
 from twisterl.config.trust import is_from_hub, may_import, remember
+from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, Fault
 from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder, write_atomic
 from twisterl.runs.lock import require_free
@@ -61,12 +63,11 @@ class Training:
     """
 
     def __init__(self, options: Options) -> None:
-        from twisterl.config.validation import resolve_run
-
         self.options = options
         self._config_bytes, self.config, self._modules = _read_config(options)
         source = _config_path(options)
-        resolve_run(self.config, source)
+        run = check_run(self.config, source)
+        self._planned = run.algorithm.get("learning", "num_steps")
         self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
         _require_text(os.fspath(self.folder.path))
         require_free(self.folder.path)
@@ -77,9 +78,8 @@ class Training:
         if options.num_steps is not None and options.num_steps < 0:
             problem = f"got {options.num_steps}; expected a count of iterations, 0 or more"
             raise ConfigError([Fault("--num_steps", problem)], "command line")
-        weights = options.load_checkpoint_path
         trust = self._modules is not None
-        self.algorithm = prepare_algorithm(self.config, None, weights, trust=trust)
+        self.algorithm = build_algorithm(run, options.load_checkpoint_path, trust=trust)
         _require_starts(self.algorithm)
         if not options.resume:
             self._plan()
@@ -135,8 +135,7 @@ class Training:
 
     def _holds_this_run(self) -> bool:
         """Whether the folder holds what this very command makes, and no more."""
-        planned = self.config.get("algorithm", {}).get("learning", {}).get("num_steps")
-        length = planned if self.options.num_steps is None else self.options.num_steps
+        length = self._planned if self.options.num_steps is None else self.options.num_steps
         there = self.folder.path / BASE_CONFIG
         if length is None or not there.is_file() or read_bytes(there) != self._config_bytes:
             return False

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisterl import hub
-from twisterl.config.build import import_config_classes, make_env, make_policy
+from twisterl.config.build import build_algorithm
 from twisterl.config.json import json_load_tuples, read_json
 from twisterl.config.resolve import import_attribute
 from twisterl.config.trust import HubConfig, is_from_hub
-from twisterl.config.validation import plain, resolve_run
+from twisterl.config.validation import check_run
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +39,6 @@ __all__ = [  # noqa: F822 - HfApi and snapshot_download are made by __getattr__
 
 _logger = logging.getLogger("twisterl")
 _HUB_NAMES = ("HfApi", "snapshot_download")
-# Older versions run code or corrupt memory while reading "weights only" pickles.
-_SAFE_PICKLE_TORCH = (2, 10)
 
 
 def __getattr__(name: str) -> Any:
@@ -83,17 +81,9 @@ def load_checkpoint(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.
     Raises `CheckpointError` (a `ValueError`) naming the file and the tensor for a file that is cut
     off, is no such file, is not what was written, or holds NaN or infinity.
     """
-    from twisterl.runs import tensors
+    from twisterl.runs import checkpoints
 
-    path = os.fspath(checkpoint_path)
-    if path.endswith(".safetensors"):
-        return tensors.read(path)[0]
-    if path.endswith(".pt"):
-        _logger.warning(
-            "%s is a legacy checkpoint; convert_pt_to_safetensors makes a safe one of it", path
-        )
-        return _load_pt(path)
-    raise tensors.CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt")
+    return checkpoints.load(checkpoint_path)
 
 
 def convert_pt_to_safetensors(
@@ -103,40 +93,9 @@ def convert_pt_to_safetensors(
 
     `output_path` defaults to the same name with the ending `.safetensors`.
     """
-    from twisterl.runs import tensors
-    from twisterl.runs.folder import write_atomic
+    from twisterl.runs import checkpoints
 
-    source = os.fspath(pt_path)
-    target = os.fspath(output_path or f"{source.removesuffix('.pt')}.safetensors")
-    write_atomic(target, tensors.encode(_load_pt(source)))
-    return target
-
-
-def _load_pt(path: str) -> dict[str, torch.Tensor]:
-    import torch
-
-    from twisterl.runs import tensors
-
-    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
-    if version < _SAFE_PICKLE_TORCH:
-        needed = ".".join(map(str, _SAFE_PICKLE_TORCH))
-        raise tensors.CheckpointError(
-            f"{path}: reading .pt files safely needs torch {needed} or later; "
-            f"this is {torch.__version__}"
-        )
-    with tensors.opened(path) as file:
-        try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:
-            # torch names neither the file nor, for a damaged one, a common type of error.
-            problem = f"{path}: is no checkpoint of weights: {error}"
-            raise tensors.CheckpointError(problem) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
-    ):
-        raise tensors.CheckpointError(f"{path}: holds no state dict; expected names and tensors")
-    tensors.require_finite(state, path)
-    return dict(state)
+    return checkpoints.convert(pt_path, output_path)
 
 
 def prepare_algorithm(
@@ -154,25 +113,10 @@ def prepare_algorithm(
 
     Raises `ConfigError` or `CheckpointError` before anything is built or written.
     """
-    resolved = resolve_run(config)
+    run = check_run(config)
     if trust is None:
         trust = not isinstance(config, HubConfig)
-    classes = import_config_classes(resolved, trust=trust)
-    weights = None if load_checkpoint_path is None else load_checkpoint(load_checkpoint_path)
-    env = make_env(classes, resolved)
-    policy = make_policy(classes["policy_cls"], env, resolved, weights, load_checkpoint_path)
-    # The section as given: a class of another package fills in its own defaults.
-    section = config.get("algorithm", {})
-    device = config.get("policy", {}).get("device")
-    if device is not None and section.get("device") is None:
-        section = {**section, "device": device}
-    algorithm: Any = classes["algorithm_cls"](env, policy, section, run_path)
-    algorithm.described = plain(config), []
-    if load_checkpoint_path is not None:
-        algorithm.started_from = os.fspath(load_checkpoint_path)
-    elif hasattr(algorithm, "draw_weights"):
-        algorithm.draw_weights()
-    return algorithm
+    return build_algorithm(run, load_checkpoint_path, trust=trust, run_path=run_path)
 
 
 def validate_algorithm_from_hub(repo_id: str, revision: str = "main") -> dict[str, Any]:

@@ -12,14 +12,17 @@ import pytest
 pytest.importorskip("torch")
 
 from twisterl import cli
-from twisterl.config import models as config
-from twisterl.config.validation import resolve_algorithm
+from twisterl.config.az import AZCollecting
+from twisterl.config.evaluations import Evaluation
+from twisterl.config.ppo import PPOCollecting
+from twisterl.config.registry import ALGORITHMS
+from twisterl.config.validation import check_algorithm
 from twisterl.nn import BasicPolicy
 from twisterl.strategy import as_judged, to_solve
 from twisterl.twisterl import collector
 
 ROOT = Path(__file__).resolve().parents[2]
-EVALUATION = config.Evaluation().model_dump(by_alias=True)
+EVALUATION = Evaluation().model_dump(by_alias=True)
 TREE = {"C": 0.3, "max_expand_depth": 2, "root_selection": "gumbel", "gamma": 0.9}
 
 
@@ -29,7 +32,7 @@ def algorithm(name, judge, **collecting):
         "learning": {"diff_metric": "judge"},
         "evals": {"judge": judge},
     }
-    return resolve_algorithm(name, {**raw, "device": "cpu"})
+    return check_algorithm(name, {**raw, "device": "cpu"}).as_dict()
 
 
 def search_rules():
@@ -110,7 +113,7 @@ def cap():
 
 
 def value_weight():
-    collecting = config.AZCollecting()
+    collecting = AZCollecting()
     return (collecting.value_weight, collecting.max_considered_actions) == (1.0, 16)
 
 
@@ -124,7 +127,7 @@ def plays_a_puzzle():
 
 def all_cores():
     given = [inspect.signature(call).parameters["num_cores"].default for call in CORES]
-    sections = [model().collecting.num_cores for model in config.ALGORITHMS.values()]
+    sections = [model().collecting.num_cores for model in ALGORITHMS.values()]
     return {*given, *sections, EVALUATION["num_cores"]} == {32}
 
 
@@ -158,7 +161,7 @@ CLAIMS = [
     (
         "benchmarks/README.md",
         "16,384 episodes (the default)",
-        lambda: config.PPOCollecting().num_episodes == 16_384,
+        lambda: PPOCollecting().num_episodes == 16_384,
     ),
 ]
 # Of options that have no default of their own: what it is where the help names one. A name is that

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mcts import Network
 from twisterl import envs
-from twisterl.config.models import REGISTRY
+from twisterl.config.registry import REGISTRY
 from twisterl.twisterl import nn
 from twisterl.twisterl.collector import AZCollector
 from twisterl.twisterl.env import ENVIRONMENTS

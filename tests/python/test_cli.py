@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
 from twisterl import cli, envs, plot  # noqa: E402
-from twisterl.config.models import REGISTRY  # noqa: E402
+from twisterl.config.registry import REGISTRY  # noqa: E402
 from twisterl.runs import tensors  # noqa: E402
 from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.train import main  # noqa: E402

@@ -12,7 +12,8 @@ from twisterl import defaults
 from twisterl.config import schema as config_schema
 from twisterl.config.json import parse_json, read_json, to_json
 from twisterl.config.overrides import apply_overrides, parse_overrides
-from twisterl.config.validation import known_paths, nearest_path, resolve_run
+from twisterl.config.paths import known_paths, nearest_path
+from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def problems(run):
     """The faults of a run config by path."""
     with pytest.raises(ConfigError) as caught:
-        resolve_run(run)
+        check_run(run)
     return {fault.path: fault.problem for fault in caught.value.faults}
 
 
@@ -143,9 +144,9 @@ def test_predecessor_configs_load():
     }  # fmt: skip
     assert az["collecting"].items() <= defaults.make_config("AZ", az)["collecting"].items()
     for path in sorted((ROOT / "benchmarks" / "configs").glob("ppo_*.json")):
-        resolve_run(read_json(path))
+        check_run(read_json(path))
     for path in sorted((ROOT / "examples").glob("*.json")):
-        resolve_run(read_json(path))
+        check_run(read_json(path))
 
 
 def test_all_faults_are_reported_at_once(small):
@@ -189,7 +190,7 @@ def test_impossible_sizes_are_refused(small, path, value):
     at(small, path, value)
     # A start that nothing has scrambled is one too.
     if path == "env.difficulty" and value == 0:
-        resolve_run(small)
+        check_run(small)
         return
     assert list(problems(small)) == [path]
 
@@ -230,7 +231,7 @@ def test_a_tree_search_needs_simulations(small):
 @pytest.mark.parametrize("depth", [1, 3, 1000])
 @pytest.mark.parametrize(("root", "reuse"), [("puct", True), ("gumbel", True), ("gumbel", False)])
 def test_trees_are_bounded_as_in_the_engine(small, depth, root, reuse):
-    from twisterl.config.models import KEPT_MOVES, MOST_TREE_STATES
+    from twisterl.config.searches import KEPT_MOVES, MOST_TREE_STATES
     from twisterl.twisterl.collector import AZCollector
 
     small["algorithm_cls"] = "AZ"
@@ -241,7 +242,7 @@ def test_trees_are_bounded_as_in_the_engine(small, depth, root, reuse):
     most //= KEPT_MOVES if (root, reuse) == ("gumbel", True) else 1
     at(small, "algorithm.collecting.num_mcts_searches", most)
     AZCollector(1, most, 1.0, num_cores=1, **shape)
-    assert resolve_run(small)
+    assert check_run(small)
     at(small, "algorithm.collecting.num_mcts_searches", most + 1)
     assert list(problems(small)) == ["algorithm.collecting.num_mcts_searches"]
     with pytest.raises(ValueError, match="num_mcts_searches"):
@@ -257,10 +258,10 @@ def test_missing_classes_are_named(small, key):
 def test_arguments_of_foreign_classes_are_free(small):
     small["env_cls"] = "somewhere.else.Board"
     small["env"] = {"anything": [1, {"goes": True}]}
-    assert resolve_run(small)["env"] == small["env"]
+    assert check_run(small).env.as_dict() == small["env"]
     small["env_cls"] = "twisterl.envs.PyEnv"
     small["env"] = {"pyenv_cls": "a.B", "size": 3}
-    assert resolve_run(small)["env"] == small["env"]
+    assert check_run(small).env.as_dict() == small["env"]
     del small["env"]["pyenv_cls"]
     assert problems(small) == {"env.pyenv_cls": "is missing"}
 
@@ -320,7 +321,6 @@ def test_schema_and_page_are_current():
 
 
 def test_the_page_has_every_key():
-    from twisterl.config.validation import known_paths
 
     page, paths = config_schema.page(), known_paths()
     for path in paths:
@@ -338,7 +338,7 @@ def test_overrides(small):
     assert made["env"]["width"] == 3
     assert made["policy"]["common_layers"] == [4, 4]
     assert small["env"]["width"] == 2
-    resolve_run(made)
+    check_run(made)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_cases_that_every_loader_must_agree_on(path):
     if case["faults"]:
         assert sorted(problems(case["config"])) == case["faults"], case["why"]
     else:
-        resolve_run(case["config"])
+        check_run(case["config"])
 
 
 def test_mutated_configs_never_do_more_than_raise(small):
@@ -407,8 +407,22 @@ def test_mutated_configs_never_do_more_than_raise(small):
             if isinstance(node, dict) and rng.random() < 0.3:
                 node[rng.choice(["", "lr", "a.b", "\0"])] = rng.choice(values)
         try:
-            resolve_run(run)
+            check_run(run)
             accepted += 1
         except ConfigError as error:
             assert error.faults and all(fault.problem for fault in error.faults)
     assert accepted < 100
+
+
+def test_a_run_checks_its_config_once(small, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from twisterl.config.registry import ALGORITHMS
+    from twisterl.train import main
+
+    checked = []
+    for model in ALGORITHMS.values():
+        monkeypatch.setattr(model, "agree", lambda section: checked.append(section))
+    path = tmp_path / "small.json"
+    path.write_text(to_json(small))
+    main(path, tmp_path / "run", num_steps=1)
+    assert [type(section).__name__ for section in checked] == ["PPOAlgorithm"]

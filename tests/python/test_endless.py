@@ -6,7 +6,7 @@ from players import ROOTS, SEARCHES, self_play
 from python_envs import BatchedLine, Line
 from small_policy import collector, small_policy
 from twisterl import twisterl
-from twisterl.config import models as config
+from twisterl.config.ppo import PPOCollecting
 from twisterl.envs import Puzzle, PyEnv
 
 evaluate, solve = twisterl.collector.evaluate_episodes, twisterl.collector.solve
@@ -69,7 +69,7 @@ def test_an_episode_without_end_is_an_error(kind, player, other):
 
 
 def test_the_default_is_what_the_config_page_says():
-    default = config.PPOCollecting.model_fields["max_episode_steps"].description
+    default = PPOCollecting.model_fields["max_episode_steps"].description
     with pytest.raises(ValueError, match="Endless to end within 100000 steps"):
         collector(1).collect(PyEnv(Endless()), small_policy(Line()))
     assert "null: 100,000, or none" in default

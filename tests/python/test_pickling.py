@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from twisterl import defaults  # noqa: E402
-from twisterl.config import models  # noqa: E402
-from twisterl.config.validation import resolve_run  # noqa: E402
+from twisterl.config.algorithm import Learning  # noqa: E402
+from twisterl.config.validation import check_run  # noqa: E402
 from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.faults import ConfigError, Fault  # noqa: E402
 from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
@@ -114,10 +114,10 @@ def test_results_and_configs(how, small):
     algorithm.subscribe(progress.append)
     algorithm.learn(1)
     assert COPIES[how](progress[0]) == progress[0]
-    resolved = resolve_run(small)
+    resolved = check_run(small).as_dict()
     assert COPIES[how](resolved) == resolved
     assert COPIES[how](defaults.ALGO_CONFIG) == defaults.ALGO_CONFIG
-    assert COPIES[how](models.Learning()) == models.Learning()
+    assert COPIES[how](Learning()) == Learning()
 
 
 @pytest.mark.parametrize("how", COPIES)

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 from terminal import Terminal
 from twisterl import cli, envs, train
-from twisterl.config.models import REGISTRY
+from twisterl.config.registry import REGISTRY
 from twisterl.twisterl.collector import OptimalSolver
 from twisterl.twisterl.env import ENVIRONMENTS
 

@@ -10,7 +10,7 @@ from conftest import SMALL  # noqa: E402
 from python_envs import Line  # noqa: E402
 from twisterl import cli, envs, nn, rl  # noqa: E402
 from twisterl.config.constructed import constructed  # noqa: E402
-from twisterl.config.models import REGISTRY  # noqa: E402
+from twisterl.config.registry import REGISTRY  # noqa: E402
 from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
 from twisterl.runs import run_config  # noqa: E402
 from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
@@ -70,8 +70,9 @@ def environment(name):
 def test_what_is_described_is_what_it_was(name, twists):
     env = environment(name)
     algorithm = made(env, twists=twists, embedding_size=12, policy_layers=(5,), value_layers=(7, 3))
-    config, problems = run_config.describe(algorithm)
-    assert problems == []
+    described = run_config.describe(algorithm)
+    config = described.given
+    assert described.run.as_dict()["env_cls"] == name and not described.problems
     assert config["env_cls"] == f"twisterl.envs.{name}" and config["env"] == env.arguments()
     assert config["env"]["difficulty"] == 2 and config["env"]["max_depth"] == 40
     assert config["policy_cls"] == "twisterl.nn.BasicPolicy"
@@ -101,9 +102,9 @@ def test_what_is_described_is_what_it_was(name, twists):
     ],
 )  # fmt: skip
 def test_classes_of_others_are_described_where_they_tell(algorithm, part, expected):
-    config, problems = run_config.describe(algorithm())
-    assert problems == [] and config[part] == expected
-    prepare_algorithm(config)
+    described = run_config.describe(algorithm())
+    assert not described.problems and described.given[part] == expected
+    prepare_algorithm(described.given)
 
 
 def in_a_scope():
@@ -153,8 +154,9 @@ def test_what_cannot_be_described_is_said(algorithm, why, tmp_path, caplog):
 
 def test_classes_of_a_script_cannot_be_found():
     env = type("Scripted", (Simple,), {"__module__": "__main__"})()
-    _, problems = run_config.describe(made(envs.PyEnv(env)))
-    assert problems == ["env: Scripted is defined in a script, which cannot be imported"]
+    described = run_config.describe(made(envs.PyEnv(env)))
+    problem = "env: Scripted is defined in a script, which cannot be imported"
+    assert described.run is None and described.problems == (problem,)
 
 
 def test_the_way_of_older_clients():

@@ -9,8 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl import cli, train  # noqa: E402
-from twisterl.config.models import TREE_RULES, Evaluation  # noqa: E402
-from twisterl.config.validation import resolve_algorithm  # noqa: E402
+from twisterl.config.evaluations import Evaluation  # noqa: E402
+from twisterl.config.searches import TREE_RULES  # noqa: E402
+from twisterl.config.validation import check_algorithm  # noqa: E402
 from twisterl.runs.tensors import encode, read  # noqa: E402
 from twisterl.strategy import as_judged, to_solve  # noqa: E402
 from twisterl.twisterl import collector  # noqa: E402
@@ -44,7 +45,7 @@ def section(name):
         "learning": {"diff_metric": "judge"},
         "evals": {"judge": judge},
     }
-    return algorithm, resolve_algorithm(algorithm, raw)
+    return algorithm, check_algorithm(algorithm, raw).as_dict()
 
 
 def play(name, how, **asked):
@@ -126,7 +127,7 @@ def test_evaluations_search_by_the_rules_of_the_collection():
     evals = section("AZ")[1]["evals"]
     assert evals["judge"].items() >= {**TREE, "num_mcts_searches": 4}.items()
     given = {"collecting": TREE, "evals": {"ppo_1": {"gamma": 1.0}}}
-    told = resolve_algorithm("AZ", {**given, "learning": {"diff_metric": "ppo_1"}})
+    told = check_algorithm("AZ", {**given, "learning": {"diff_metric": "ppo_1"}}).as_dict()
     assert (told["evals"]["ppo_1"]["gamma"], told["evals"]["ppo_1"]["C"]) == (1.0, 0.5)
 
 

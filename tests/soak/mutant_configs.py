@@ -43,7 +43,7 @@ def _bases() -> list[dict[str, Any]]:
 
 @cache
 def _paths() -> list[str]:
-    from twisterl.config.validation import known_paths
+    from twisterl.config.paths import known_paths
 
     return known_paths()
 

@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Figures by name; the unit ends the name."""
-    from twisterl.config.models import PPOCollecting, PuzzleArguments
+    from twisterl.config.environments import PuzzleArguments
+    from twisterl.config.ppo import PPOCollecting
     from twisterl.config.validation import check_section
     from twisterl.utils import prepare_algorithm
 

@@ -66,8 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
                 problem = "belongs to --start reset; uniform boards have no difficulty"
                 raise ConfigError([Fault("--difficulty", problem)], "command line")
             loaded.env.difficulty = arguments.difficulty
-        algorithm = loaded.config["algorithm"]
-        plays = [player.played(as_judged, algorithm, {**one, "start": start}) for one in asked]
+        plays = [
+            player.played(as_judged, loaded.algorithm, {**one, "start": start}) for one in asked
+        ]
         optimum = _optimum(loaded.env, plays[0], arguments.optimum_time_s)
         reports = [_play(loaded, play, optimum) for play in plays]
     if arguments.json:

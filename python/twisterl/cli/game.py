@@ -127,9 +127,9 @@ class Guide:
 
     def __init__(self, loaded: Player) -> None:
         self._policy = loaded.policy
-        self._play = played(to_solve, loaded.config["algorithm"], {}, TRIES)
+        self._play = played(to_solve, loaded.algorithm, {}, TRIES)
         # A value player's policy has learned nothing.
-        collecting = loaded.config["algorithm"].get("collecting") or {}
+        collecting = loaded.algorithm.get("collecting") or {}
         self._knows_actions = collecting.get("player") != "value"
         self._seeds = itertools.count()
         self._plan: list[tuple[int, list[int]]] = []

@@ -81,15 +81,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _env(name: str, words: list[str]) -> Any:
-    from twisterl.config.build import load_env
+    from twisterl.config.build import build_env
     from twisterl.config.overrides import apply_overrides, parse_overrides
     from twisterl.config.trust import may_import
-    from twisterl.config.validation import resolve_run
+    from twisterl.config.validation import check_env
 
-    config = {"env_cls": name, "policy_cls": "BasicPolicy", "algorithm_cls": "PPO"}
     pairs = parse_overrides([f"env.{word}" for word in words])
-    resolved = resolve_run(apply_overrides(config, pairs), "command line")
-    return load_env(resolved, trust=may_import(resolved, trust=True) is not None)
+    config = apply_overrides({"env_cls": name}, pairs)
+    part = check_env(name, config.get("env", {}), "command line")
+    return build_env(part, trust=may_import(config, trust=True) is not None)
 
 
 class Keys(Protocol):

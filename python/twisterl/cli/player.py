@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisterl.config.build import load_player
+from twisterl.config.build import build_player
+from twisterl.config.evaluations import Evaluation
 from twisterl.config.json import read_json
-from twisterl.config.models import Evaluation
+from twisterl.config.run import Part, RunConfig
 from twisterl.config.trust import may_import
-from twisterl.config.validation import check_section
+from twisterl.config.validation import check_run, check_section
 from twisterl.faults import ConfigError, Fault
 from twisterl.runs.folder import BASE_CONFIG, RunFolder
 from twisterl.strategy import entry
@@ -23,26 +24,54 @@ TRIES = 100
 
 @dataclass(frozen=True)
 class Player:
-    """`policy` is the engine's; `config` the whole run config."""
+    """`policy` is the engine's; `algorithm` that section of the run config."""
 
     env: Any
     policy: Any
-    config: dict[str, Any]
+    algorithm: dict[str, Any]
     checkpoint: Path
 
-    @property
-    def puzzle_size(self) -> tuple[int, int] | None:
-        """(width, height) of a sliding puzzle, None for another environment."""
-        arguments = self.config["env"]
-        return puzzle_size(self.config["env_cls"], arguments)
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What a run folder holds; `trust` says whether classes of other packages are imported."""
+
+    folder: RunFolder
+    config: RunConfig
+    trust: bool
+
+    def load(self, checkpoint: str) -> Player:
+        """Its policy with the weights `checkpoint`, "best", "last" or a file.
+
+        Raises `RunFolderError`, `ConfigError` or `CheckpointError`.
+        """
+        if checkpoint in ("best", "last"):
+            path = self.folder.weights_path(checkpoint)
+        else:
+            path = Path(checkpoint)
+        env, policy = build_player(self.config, path, trust=self.trust)
+        return Player(env, policy.to_rust(), self.config.algorithm.as_dict(), path)
 
 
-def puzzle_size(env_cls: str, arguments: dict[str, Any]) -> tuple[int, int] | None:
-    from twisterl.config.models import registered
+def read(run: str, *, trust: bool) -> SavedRun:
+    """The run in the folder `run`; `trust` is the user's word for its classes.
 
-    if registered("env_cls", env_cls) != "Puzzle":
-        return None
-    return arguments["width"], arguments["height"]
+    Raises `RunFolderError` or `ConfigError`.
+    """
+    folder = RunFolder(run)
+    document = read_json(folder.path / BASE_CONFIG)
+    config = check_run(document)
+    return SavedRun(folder, config, may_import(document, trust=trust) is not None)
+
+
+def load(arguments: argparse.Namespace) -> Player:
+    """The player of the run that a command line names."""
+    return read(arguments.run, trust=arguments.trust).load(arguments.checkpoint)
+
+
+def puzzle_size(env: Part) -> tuple[int, int] | None:
+    """(width, height) of a sliding puzzle, None for another environment."""
+    return (env.get("width"), env.get("height")) if env.name == "Puzzle" else None
 
 
 def add_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -139,16 +168,3 @@ def action_names(env: Any) -> list[str]:
     """What the actions are called; numbers for an environment that does not say."""
     names = getattr(env, "action_names", None)
     return names() if names else [str(action) for action in range(env.num_actions())]
-
-
-def load(arguments: argparse.Namespace) -> Player:
-    """Raises `RunFolderError`, `ConfigError` or `CheckpointError`."""
-    folder = RunFolder(arguments.run)
-    config = read_json(folder.path / BASE_CONFIG)
-    if arguments.checkpoint in ("best", "last"):
-        checkpoint = folder.weights_path(arguments.checkpoint)
-    else:
-        checkpoint = Path(arguments.checkpoint)
-    trust = may_import(config, trust=arguments.trust) is not None
-    env, policy, resolved = load_player(config, checkpoint, trust=trust)
-    return Player(env, policy.to_rust(), resolved, checkpoint)

@@ -7,10 +7,13 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisterl.cli import streams
 from twisterl.faults import ConfigError, Fault, shown
+
+if TYPE_CHECKING:
+    from twisterl.config.run import Part
 
 DESCRIPTION = "Solve one board with a trained policy, or exactly."
 USAGE = """twisterl solve [options] RUN_DIR BOARD
@@ -56,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
     from twisterl.cli.signals import interruptible
-    from twisterl.config.build import load_env
+    from twisterl.config.build import build_env
     from twisterl.strategy import to_solve
     from twisterl.twisterl import collector
 
@@ -66,10 +69,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.optimal and unused:
         raise _refused(f"--{unused[0]}", "is for play by a policy; --optimal needs none")
     with interruptible():
-        config, words, trust = _problem(arguments)
+        saved, trust, words = None, True, arguments.words
+        if arguments.env is None:
+            saved = player.read(words[0], trust=arguments.trust)
+            part, words, trust = saved.config.env, words[1:], saved.trust
+        else:
+            part, words = _asked_env(arguments)
         # Before torch is loaded: a wrong board is told at once.
-        env = load_env(config, trust=trust)
-        size = player.puzzle_size(config["env_cls"], config["env"])
+        env = build_env(part, trust=trust)
+        size = player.puzzle_size(part)
         state = _state(" ".join(words), size)
         env.set_state(state)
         actions: list[int] | None
@@ -79,9 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
             actions, at_least = collector.solve_optimal(env, state, **limits)
             optimum = None if actions is None else at_least
         else:
-            arguments.run = arguments.words[0]
-            loaded = player.load(arguments)
-            asked = player.played(to_solve, loaded.config["algorithm"], asked, player.TRIES)
+            assert saved is not None  # --env without --optimal was refused.
+            loaded = saved.load(arguments.checkpoint)
+            asked = player.played(to_solve, loaded.algorithm, asked, player.TRIES)
             (success, _), found = collector.solve(env, loaded.policy, **asked)
             actions = found if success else None
             at_least = optimum = _optimum(env, state)
@@ -115,32 +123,23 @@ def _not_solved(play: dict[str, Any]) -> str:
     return f"not solved {tried}; more {' or '.join(more + limits)} may help"
 
 
-def _problem(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str], bool]:
-    """The config with the environment, the words that are the state, and `load_env`'s `trust`."""
-    from twisterl.config.json import read_json
-    from twisterl.config.models import REGISTRY
+def _asked_env(asked: argparse.Namespace) -> tuple[Part, list[str]]:
+    """The environment that --env names, and the words that are the state."""
     from twisterl.config.overrides import parse_value
-    from twisterl.config.trust import may_import
-    from twisterl.config.validation import check_section, resolve_run
+    from twisterl.config.registry import REGISTRY
+    from twisterl.config.run import Part
+    from twisterl.config.validation import check_section
     from twisterl.faults import unknown
-    from twisterl.runs.folder import BASE_CONFIG, RunFolder
 
-    words = arguments.words
-    if arguments.env is None:
-        raw = read_json(RunFolder(words[0]).path / BASE_CONFIG)
-        config = resolve_run(raw)
-        return config, words[1:], may_import(raw, trust=arguments.trust) is not None
-    if not arguments.optimal:
+    name, words = asked.env, asked.words
+    if not asked.optimal:
         raise _refused("--env", "belongs to --optimal; a policy comes with its RUN_DIR")
-    if arguments.env not in REGISTRY["env_cls"]:
-        raise _refused("--env", unknown(arguments.env, list(REGISTRY["env_cls"]), "environment"))
-    path, model = REGISTRY["env_cls"][arguments.env]
-    assert model is not None
+    if name not in REGISTRY["env_cls"]:
+        raise _refused("--env", unknown(name, list(REGISTRY["env_cls"]), "environment"))
     given = dict(word.split("=", 1) for word in words if "=" in word)
     values = {key: parse_value(text) for key, text in given.items()}
-    check_section(model, values, "", "command line")
-    config = {"env_cls": path, "env": model.model_validate(values).model_dump()}
-    return config, [word for word in words if "=" not in word], True
+    arguments = check_section(REGISTRY["env_cls"][name][1], values, "", "command line")
+    return Part(name, name, arguments), [word for word in words if "=" not in word]
 
 
 def _refused(name: str, problem: str) -> ConfigError:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisterl.config.json import parse_json
-from twisterl.config.models import Run
-from twisterl.config.validation import nearest_path
+from twisterl.config.paths import nearest_path
+from twisterl.config.registry import Run
 from twisterl.faults import ConfigError, Fault, nearest, shown
 
 _SOURCE = "command line"

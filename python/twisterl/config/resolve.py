@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import importlib
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
-from twisterl.config.models import REGISTRY, registered
+from twisterl.config.registry import REGISTRY, registered
+from twisterl.config.run import Part
 from twisterl.faults import ConfigError, Fault, nearest
 
+# Where a config names the class of an environment in Python.
+PYENV = "env.pyenv_cls"
 # What a class must offer before one of its instances is asked to play.
 _ENV_METHODS = ("num_actions", "obs_shape", "set_state", "twists")
 
@@ -35,6 +39,26 @@ def import_attribute(path: str) -> Any:
         match = nearest(name, [known for known in dir(module) if not known.startswith("_")])
         hint = f"; did you mean {match}?" if match else ""
         raise ImportError(f"Could not import '{path}': {module_name} has no {name}{hint}") from None
+
+
+def import_classes(parts: Mapping[str, Part], *, trust: bool) -> dict[str, type]:
+    """The classes that the `parts` of a config name, by kind; that of a `PyEnv` by its key.
+
+    Raises `ConfigError` with every fault; `trust` as in `import_class`.
+    """
+    paths = {kind: part.path for kind, part in parts.items()}
+    env = parts["env_cls"]
+    if env.name == "PyEnv":
+        paths[PYENV] = env.get("pyenv_cls")
+    classes, faults = {}, []
+    for kind, path in paths.items():
+        try:
+            classes[kind] = import_class(kind, path, trust=trust)
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return classes
 
 
 def import_class(kind: str, path: str, *, trust: bool = True) -> type:
@@ -88,7 +112,7 @@ def _mismatch(kind: str, target: Any) -> str | None:
         return f"is no class but a {type(target).__name__}"
     if kind == "env_cls":
         return _without(target, _ENV_METHODS, "environment")
-    if kind == "env.pyenv_cls":
+    if kind == PYENV:
         from twisterl.twisterl import env
 
         return _without(target, env.PyEnv.METHODS, "Python environment")

@@ -15,16 +15,15 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from twisterl.cli import shell, streams
-from twisterl.config import models as config
+from twisterl.config.registry import REGISTRY, Run
 
 
 def schema() -> dict[str, Any]:
     """Run config: the sections of a class of this package follow the name of that class."""
     definitions: dict[str, Any] = {}
     rules = []
-    for kind, classes in config.REGISTRY.items():
+    for kind, classes in REGISTRY.items():
         for name, (_, model) in classes.items():
-            assert model is not None
             part = model.model_json_schema(by_alias=True)
             definitions.update(part.pop("$defs", {}))
             definitions[f"{kind.removesuffix('_cls')}_{name}"] = part
@@ -40,7 +39,7 @@ def schema() -> dict[str, Any]:
                     },
                 }
             )
-    run = config.Run.model_json_schema()
+    run = Run.model_json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "TwisteRL run config",
@@ -77,9 +76,8 @@ of it in [resume.md](resume.md).
 def page() -> str:
     """Every section as a table, those that algorithms share once."""
     users: dict[tuple[str, str], list[str]] = {}
-    for kind, classes in config.REGISTRY.items():
+    for kind, classes in REGISTRY.items():
         for name, (_, model) in classes.items():
-            assert model is not None
             for title, section in _sections(kind.removesuffix("_cls"), model):
                 rows = "\n".join(_rows(section))
                 if rows:

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from twisterl.config.models import REGISTRY, registered
+from twisterl.config.registry import REGISTRY, registered
 
 _logger = logging.getLogger("twisterl")
 # The folders of one model in the cache of the hub; the files of its snapshots lie in its blobs.

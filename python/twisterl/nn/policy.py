@@ -11,7 +11,8 @@ twists and none are named, each row draws one at random.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,23 @@ class BasicPolicy(Placed):
 
     def _make_embeddings(self, embedding_size: int) -> torch.nn.Module:
         return torch.nn.Linear(self.obs_size, embedding_size)
+
+    @staticmethod
+    def layer_sizes(
+        obs_shape: Sequence[int], num_actions: int, arguments: Mapping[str, Any]
+    ) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each layer that `arguments` of the constructor would make, at most.
+
+        The first layer comes first; none where they do not say.
+        """
+        first, common = arguments.get("embedding_size"), arguments.get("common_layers") or []
+        widths = [math.prod(map(int, obs_shape)), first, *common]
+        if not all(isinstance(width, int) for width in widths):
+            return []
+        sizes = list(pairwise(widths))
+        for key, outputs in (("policy_layers", num_actions), ("value_layers", 1)):
+            sizes += pairwise([widths[-1], *(arguments.get(key) or []), outputs])
+        return sizes
 
     def arguments(self) -> dict[str, Any]:
         """What the constructor was given besides the environment's sizes and twists."""

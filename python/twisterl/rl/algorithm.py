@@ -12,14 +12,17 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from twisterl import twisterl
-from twisterl.defaults import ALGO_CONFIG, make_config
+from twisterl.config.algorithm import AlgorithmSection
+from twisterl.config.registry import ALGORITHMS
+from twisterl.config.validation import check_algorithm
+from twisterl.defaults import make_config, with_device
 from twisterl.envs.protocol import obs_dtype
 from twisterl.nn.torch_policy import TorchPolicy
 from twisterl.rl import evaluation
@@ -76,7 +79,7 @@ class Algorithm:
         env: the environment; it is never stepped, `solve` alone sets its state.
         policy: a `twisterl.nn` policy, any module with `to_rust()`, or any other module, which
             becomes a `twisterl.nn.TorchPolicy`.
-        config: missing keys take their defaults; the dictionary is not changed.
+        config: missing keys take their defaults; the dictionary is not changed. Or its model.
         run_path: folder for checkpoints and metrics, or None. May be assigned later.
 
     Raises:
@@ -97,13 +100,21 @@ class Algorithm:
     total_steps: int
     elapsed_s: float
 
-    def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
+    def __init__(
+        self,
+        env: Any,
+        policy: Any,
+        config: dict[str, Any] | AlgorithmSection,
+        run_path: Any = None,
+    ) -> None:
         cls = type(self)
-        names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGO_CONFIG]
+        names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGORITHMS]
         foreign = not cls.__module__.startswith("twisterl.")
-        self.config = make_config(names[0] if names else "PPO", config, keep_unknown=foreign)
+        if not isinstance(config, AlgorithmSection):
+            config = check_algorithm(names[0] if names else "PPO", config, keep_unknown=foreign)
+        self.config = with_device(config)
         require_device(self.config["device"])
-        _say_what_is_not_read(config, self.config)
+        _say_what_is_not_read(config)
         self.env = env
         self.num_actions = env.num_actions()
         if not hasattr(policy, "to_rust"):
@@ -133,8 +144,8 @@ class Algorithm:
         self.num_without_improvement = 0
         # The file of the first weights, which no config names.
         self.started_from: str | None = None
-        # The run config that makes this algorithm again, and what keeps it from being known.
-        self.described: tuple[dict[str, Any], list[str]] | None = None
+        # The run config that makes this algorithm again; found when it is needed.
+        self.described: run_config.Described | None = None
         self._said: str | None = None
         self._enter_process()
 
@@ -618,8 +629,9 @@ class Algorithm:
         return self.rs_pol
 
 
-def _say_what_is_not_read(given: Mapping[str, Any], config: dict[str, Any]) -> None:
-    metric = (given.get("learning") or {}).get("diff_metric")
-    if metric is not None and not config["evals"]:
+def _say_what_is_not_read(section: AlgorithmSection) -> None:
+    learning = section.learning
+    metric = learning.diff_metric if "diff_metric" in learning.model_fields_set else None
+    if metric is not None and not section.evals:
         text = "evals is {}: nothing is evaluated, and learning.diff_metric, %s, raises nothing"
         _logger.warning(text, metric)

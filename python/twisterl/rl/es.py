@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from twisterl import strategy, twisterl
-from twisterl.config import models
+from twisterl.config.es import ESOptimizer
 from twisterl.faults import ConfigError, Fault
 from twisterl.nn.policy import BasicPolicy
 from twisterl.rl.algorithm import Algorithm, timed
@@ -141,7 +141,7 @@ class ES(Algorithm):
         training = self.config["training"]
         schedule = training["lr_schedule"]
         iterations = plan.schedule_length(self.config, self._schedule_plan()) or 1
-        optimizer = models.ESOptimizer().model_dump() | self.config["optimizer"]
+        optimizer = ESOptimizer().model_dump() | self.config["optimizer"]
         return json.dumps(
             {
                 **self.config["collecting"],

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from twisterl.config.constructed import constructed, dotted_path
 from twisterl.config.json import parse_json, read_json, to_json
-from twisterl.config.models import REGISTRY, Run, registered
+from twisterl.config.registry import REGISTRY, Run, registered
+from twisterl.config.run import RunConfig
 from twisterl.config.trust import remember_made
-from twisterl.config.validation import resolve_run
+from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, shown
 from twisterl.nn.torch_policy import TorchPolicy, sizes_of
 from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder
@@ -22,17 +24,32 @@ _logger = logging.getLogger("twisterl")
 _GIVEN_TO_POLICIES = 4
 
 
-def describe(algorithm: Any) -> tuple[dict[str, Any], list[str]]:
-    """The run config that makes `algorithm` again, and why what is missing in it is not known.
+@dataclass(frozen=True)
+class Described:
+    """What is known of the run config that makes an algorithm again.
 
-    Found once, so that its difficulty is the one that the run begins with.
+    Attributes:
+        given: the JSON, in which what is not known is missing.
+        run: the same, checked; None where something is missing or wrong.
+        problems: why.
+    """
+
+    given: dict[str, Any]
+    run: RunConfig | None
+    problems: tuple[str, ...] = ()
+
+
+def describe(algorithm: Any) -> Described:
+    """The run config of `algorithm`, found once: its difficulty is that which the run begins with.
+
+    An algorithm that was built from a config has it already.
     """
     if algorithm.described is None:
         algorithm.described = _described(algorithm)
     return algorithm.described
 
 
-def _described(algorithm: Any) -> tuple[dict[str, Any], list[str]]:
+def _described(algorithm: Any) -> Described:
     config: dict[str, Any] = {}
     problems = []
     parts: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
@@ -45,12 +62,12 @@ def _described(algorithm: Any) -> tuple[dict[str, Any], list[str]]:
             config[f"{part}_cls"], config[part] = made()
         except ValueError as error:
             problems.append(f"{part}: {error}")
-    if not problems:
-        try:
-            _resolved(config)
-        except ConfigError as error:
-            problems = [str(fault) for fault in error.faults]
-    return config, problems
+    if problems:
+        return Described(config, None, tuple(problems))
+    try:
+        return Described(config, check_run(config))
+    except ConfigError as error:
+        return Described(config, None, tuple(map(str, error.faults)))
 
 
 def write(algorithm: Any, folder: RunFolder) -> None:
@@ -59,13 +76,13 @@ def write(algorithm: Any, folder: RunFolder) -> None:
     From now on the run is the user's own, whatever classes it is made of. Where the algorithm
     cannot be described, a warning says why.
     """
-    config, problems = describe(algorithm)
-    if problems:
+    described = describe(algorithm)
+    if described.run is None:
         missing = f"{folder.path}: without {BASE_CONFIG}, which eval, solve and play need"
-        _logger.warning("%s: %s", missing, "; ".join(problems))
+        _logger.warning("%s: %s", missing, "; ".join(described.problems))
     else:
-        if not _same(folder, config):
-            folder.write_json(BASE_CONFIG, config)
+        if not _says(folder, described.run):
+            folder.write_json(BASE_CONFIG, described.given)
         parts = (algorithm.env, algorithm.policy, algorithm)
         remember_made(read_json(folder.path / BASE_CONFIG), map(_own_class, parts))
     folder.write_json(FULL_CONFIG, algorithm.config)
@@ -73,8 +90,8 @@ def write(algorithm: Any, folder: RunFolder) -> None:
 
 def whole(algorithm: Any) -> dict[str, Any]:
     """All that is known of the run config, with every default; `algorithm` as it is used."""
-    config, problems = describe(algorithm)
-    known = config if problems else _resolved(config)
+    described = describe(algorithm)
+    known = described.given if described.run is None else described.run.as_dict()
     return parse_json(to_json({**known, "algorithm": algorithm.config}))
 
 
@@ -83,22 +100,26 @@ def before(folder: RunFolder, state: dict[str, Any]) -> dict[str, Any]:
     if "config" in state:
         return state["config"]
     try:
-        config = _resolved(read_json(folder.path / BASE_CONFIG))
-        section = read_json(folder.path / FULL_CONFIG)
-        return parse_json(to_json(_resolved({**config, "algorithm": section})))
+        config, section = (read_json(folder.path / name) for name in (BASE_CONFIG, FULL_CONFIG))
+        return parse_json(to_json(_checked(config, algorithm=section).as_dict()))
     except ConfigError:
         return {}
 
 
-def _resolved(config: Any) -> dict[str, Any]:
-    """`config` with its defaults and without what is not read; `ConfigError` if it has faults."""
+def _says(folder: RunFolder, run: RunConfig) -> bool:
+    """Whether the folder's config is that of `run` already, in whatever words."""
+    try:
+        there = read_json(folder.path / BASE_CONFIG)
+        return there == run.given or _checked(there).as_dict() == run.as_dict()
+    except ConfigError:
+        return False
+
+
+def _checked(config: Any, **sections: Any) -> RunConfig:
+    """`config` with other `sections`; what is not read was told when its run began."""
     if isinstance(config, dict):
-        config = {key: config[key] for key in Run.model_fields if key in config}
-    resolved = resolve_run(config)
-    for kind in REGISTRY:
-        name = registered(kind, resolved[kind])
-        resolved[kind] = name or resolved[kind]
-    return resolved
+        config = {key: config[key] for key in Run.model_fields if key in config} | sections
+    return check_run(config)
 
 
 def differences(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
@@ -171,11 +192,3 @@ def _shapes(policy: torch.nn.Module) -> dict[str, torch.Size]:
 def _section(algorithm: Any) -> dict[str, Any]:
     # The machine that plays may have other devices.
     return {**algorithm.config, "device": None}
-
-
-def _same(folder: RunFolder, config: dict[str, Any]) -> bool:
-    """Whether the folder's config says the same already, in whatever words."""
-    try:
-        return _resolved(read_json(folder.path / BASE_CONFIG)) == _resolved(config)
-    except ConfigError:
-        return False

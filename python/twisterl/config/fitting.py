@@ -1,0 +1,56 @@
+"""Whether what a config asks for fits into the memory of this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisterl import memory
+from twisterl.config.run import Part, RunConfig
+from twisterl.faults import ConfigError, Fault
+
+# What a collected step holds besides its active features, and for each action of those.
+_STEP_BYTES = 64
+_ACTION_BYTES = 5
+
+
+def require_policy_fits(policy_cls: Any, env: Any, part: Part) -> None:
+    """Refuses a policy whose class says, by `layer_sizes`, that it is too large to be trained."""
+    tell, available = getattr(policy_cls, "layer_sizes", None), memory.physical_bytes()
+    if tell is None or available is None:
+        return
+    sizes = tell(env.obs_shape(), env.num_actions(), part.as_dict())
+    parameters = sum(inputs * outputs for inputs, outputs in sizes)
+    needed = memory.training_bytes(parameters)
+    if needed <= available:
+        return
+    problem = memory.beyond(env.obs_shape(), sizes[0][1])
+    if problem is not None:
+        name = type(getattr(env, "python_env", env)).__name__
+        raise ConfigError([Fault("env", f"obs_shape() of {name}: {problem}")])
+    what = f"{parameters:,} parameters in training"
+    raise _beyond_memory("policy", what, needed, available, "smaller layers")
+
+
+def require_rollout_fits(env: Any, run: RunConfig) -> None:
+    """Refuses a first collection that cannot fit, where the length of episodes is known."""
+    num_episodes = run.algorithm.get("collecting", "num_episodes")
+    available = memory.physical_bytes()
+    if run.env.name in (None, "PyEnv"):
+        return
+    if not num_episodes or not available:
+        return
+    longest = run.env.get("depth_slope") * run.env.get("difficulty")
+    probe = env.copy()
+    probe.reset(seed=0)
+    step_bytes = len(probe.observe()) * memory.FLOAT_BYTES + _STEP_BYTES
+    step_bytes += env.num_actions() * _ACTION_BYTES
+    needed = num_episodes * longest * step_bytes
+    if needed > available:
+        what = f"{num_episodes:,} episodes of up to {longest:,} steps"
+        path = "algorithm.collecting.num_episodes"
+        raise _beyond_memory(path, what, needed, available, "fewer or shorter ones")
+
+
+def _beyond_memory(path: str, what: str, needed: int, available: int, expected: str) -> ConfigError:
+    problem = f"{what} {memory.lack(needed, available)}; expected {expected}"
+    return ConfigError([Fault(path, problem)])

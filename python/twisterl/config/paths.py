@@ -1,0 +1,36 @@
+"""The dotted paths of the keys that a config may hold, to guess at what a mistaken one means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from twisterl.config.registry import REGISTRY, Run
+from twisterl.faults import joined, nearest
+
+
+def known_paths() -> list[str]:
+    """The dotted path of every key that a config of this package's classes may hold."""
+    paths = list(Run.model_fields)
+    for kind, classes in REGISTRY.items():
+        for _, model in classes.values():
+            paths += _paths(model, kind.removesuffix("_cls"))
+    return list(dict.fromkeys(paths))
+
+
+def nearest_path(path: str) -> str | None:
+    """The known path that a mistaken `path` most likely means, by its last name first."""
+    paths = known_paths()
+    last = path.rsplit(".", 1)[-1]
+    same = [known for known in paths if known.rsplit(".", 1)[-1] == last]
+    return nearest(path, same, cutoff=0.0) or nearest(path, paths)
+
+
+def _paths(model: Any, prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        path = joined(prefix, field.alias or name)
+        yield path
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _paths(field.annotation, path)

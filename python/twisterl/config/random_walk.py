@@ -1,0 +1,40 @@
+"""What random-walk training takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from twisterl.config.algorithm import AlgorithmSection, Optimizer, Training
+from twisterl.config.values import Cores, Count, Fraction, NotNegative, Section, Steps
+
+
+class RandomWalkCollecting(Section):
+    num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
+    num_walks: Count = Field(1000, description="of each iteration")
+    walk_length: Steps = Field(100, description="moves; every state on a walk is a sample")
+
+
+class RandomWalkTraining(Training):
+    num_epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        1, description="passes over the samples of an iteration"
+    )
+    vf_coef: NotNegative = Field(1.0, description="weight of the value's loss")
+    sample_power: Fraction = Field(
+        1.0, description="a state met n times weighs n to this power: 1 as met, 0 all alike"
+    )
+    minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
+        1024, description="distinct states; null: all of an iteration"
+    )
+    precision: Literal["f32", "bf16"] = Field(
+        "f32", description="of the layers' products; weights and updates are f32"
+    )
+
+
+class RandomWalkAlgorithm(AlgorithmSection):
+    default_evals = ("ppo_deterministic", "ppo_1", "beam_64")
+
+    collecting: RandomWalkCollecting = Field(default_factory=RandomWalkCollecting)
+    training: RandomWalkTraining = Field(default_factory=RandomWalkTraining)
+    optimizer: Optimizer = Field(default_factory=Optimizer)

@@ -1,0 +1,68 @@
+"""Files of weights, safetensors and the pickles of before."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import torch
+
+from twisterl.runs import tensors
+from twisterl.runs.folder import write_atomic
+
+_logger = logging.getLogger("twisterl")
+# Older versions run code or corrupt memory while reading "weights only" pickles.
+_SAFE_PICKLE_TORCH = (2, 10)
+
+
+def load(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    """The state dict in a `.safetensors` or legacy `.pt` file, on the CPU.
+
+    Raises `CheckpointError` (a `ValueError`) naming the file and the tensor for a file that is cut
+    off, is no such file, is not what was written, or holds NaN or infinity.
+    """
+    path = os.fspath(checkpoint_path)
+    if path.endswith(".safetensors"):
+        return tensors.read(path)[0]
+    if path.endswith(".pt"):
+        _logger.warning(
+            "%s is a legacy checkpoint; convert_pt_to_safetensors makes a safe one of it", path
+        )
+        return _load_pt(path)
+    raise tensors.CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt")
+
+
+def convert(
+    pt_path: str | os.PathLike[str], output_path: str | os.PathLike[str] | None = None
+) -> str:
+    """Writes the state dict of a `.pt` file as safetensors and returns the path of the new file.
+
+    `output_path` defaults to the same name with the ending `.safetensors`.
+    """
+    source = os.fspath(pt_path)
+    target = os.fspath(output_path or f"{source.removesuffix('.pt')}.safetensors")
+    write_atomic(target, tensors.encode(_load_pt(source)))
+    return target
+
+
+def _load_pt(path: str) -> dict[str, torch.Tensor]:
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _SAFE_PICKLE_TORCH:
+        needed = ".".join(map(str, _SAFE_PICKLE_TORCH))
+        raise tensors.CheckpointError(
+            f"{path}: reading .pt files safely needs torch {needed} or later; "
+            f"this is {torch.__version__}"
+        )
+    with tensors.opened(path) as file:
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:
+            # torch names neither the file nor, for a damaged one, a common type of error.
+            problem = f"{path}: is no checkpoint of weights: {error}"
+            raise tensors.CheckpointError(problem) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    ):
+        raise tensors.CheckpointError(f"{path}: holds no state dict; expected names and tensors")
+    tensors.require_finite(state, path)
+    return dict(state)
