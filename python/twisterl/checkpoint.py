@@ -1,5 +1,7 @@
 """The run folder, under the name that programs know; it is in `twisterl.runs`."""
 
-from twisterl.runs.folder import Commit, RunFolder, RunFolderError
+from twisterl.runs.commits import Commit
+from twisterl.runs.errors import CheckpointError, RunFolderError
+from twisterl.runs.folder import RunFolder
 
-__all__ = ["Commit", "RunFolder", "RunFolderError"]
+__all__ = ["CheckpointError", "Commit", "RunFolder", "RunFolderError"]

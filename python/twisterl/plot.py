@@ -12,7 +12,8 @@ from typing import Any
 
 from twisterl.cli import streams
 from twisterl.cli.display import count, duration
-from twisterl.runs.folder import CURVE, METRICS, write_atomic
+from twisterl.runs.files import write_atomic
+from twisterl.runs.folder import CURVE, METRICS
 
 Rows = list[dict[str, Any]]
 _POINTS: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.6}

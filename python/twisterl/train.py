@@ -21,7 +21,8 @@ from twisterl.config.overrides import apply_overrides
 from twisterl.config.trust import is_from_hub, may_import, remember
 from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, Fault
-from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder, write_atomic
+from twisterl.runs.files import write_atomic
+from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder
 from twisterl.runs.lock import require_free
 from twisterl.utils import load_config, prepare_algorithm
 
@@ -136,13 +137,16 @@ class Training:
     def _holds_this_run(self) -> bool:
         """Whether the folder holds what this very command makes, and no more."""
         length = self._planned if self.options.num_steps is None else self.options.num_steps
-        there = self.folder.path / BASE_CONFIG
+        folder = self.folder
+        there = folder.path / BASE_CONFIG
         if length is None or not there.is_file() or read_bytes(there) != self._config_bytes:
             return False
         # Weights from elsewhere are not in the config.
-        if self.options.load_checkpoint_path or self.folder.last_state().get("started_from"):
+        if self.options.load_checkpoint_path or self.folder.commits.last_state().get(
+            "started_from"
+        ):
             return False
-        return (self.folder.last_iteration() or 0) <= length
+        return (folder.last_iteration() or 0) <= length
 
 
 def main(

@@ -16,7 +16,8 @@ from shutil import rmtree
 
 from twisterl import cli
 from twisterl.runs import tensors
-from twisterl.runs.folder import BEST, LAST, RunFolder, RunFolderError
+from twisterl.runs.errors import RunFolderError
+from twisterl.runs.folder import BEST, LAST, RunFolder
 from twisterl.train import Options, Training
 
 

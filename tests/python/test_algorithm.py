@@ -14,7 +14,8 @@ from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.rl.algorithm import Algorithm, TrainingError, timed  # noqa: E402
 from twisterl.rl.evaluation import Evaluation, wilson  # noqa: E402
-from twisterl.runs.folder import RunFolder, RunFolderError  # noqa: E402
+from twisterl.runs.errors import RunFolderError  # noqa: E402
+from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
 

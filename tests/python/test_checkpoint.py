@@ -12,15 +12,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl.runs import tensors  # noqa: E402
-from twisterl.runs.folder import (  # noqa: E402
-    BEST,
-    LAST,
-    Commit,
-    RunFolder,
-    RunFolderError,
-    write_atomic,
-)
-from twisterl.runs.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.commits import Commit  # noqa: E402
+from twisterl.runs.errors import CheckpointError, RunFolderError  # noqa: E402
+from twisterl.runs.files import write_atomic  # noqa: E402
+from twisterl.runs.folder import BEST, LAST, RunFolder  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
 import mutants  # noqa: E402

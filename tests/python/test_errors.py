@@ -12,7 +12,7 @@ from twisterl import defaults, train, utils  # noqa: E402
 from twisterl.envs import PyEnv  # noqa: E402
 from twisterl.faults import ConfigError, InputError  # noqa: E402
 from twisterl.runs import tensors  # noqa: E402
-from twisterl.runs.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.errors import CheckpointError  # noqa: E402
 
 
 def prepare(small):

@@ -16,8 +16,7 @@ from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
 from twisterl.rl import AZ, ES, PPO, RandomWalk  # noqa: E402
 from twisterl.rl.algorithm import TrainingError  # noqa: E402
 from twisterl.rl.evaluation import Evaluation  # noqa: E402
-from twisterl.runs.folder import RunFolderError  # noqa: E402
-from twisterl.runs.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.errors import CheckpointError, RunFolderError  # noqa: E402
 
 COPIES = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),

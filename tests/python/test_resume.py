@@ -15,7 +15,8 @@ from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.rl import AZ, PPO  # noqa: E402
-from twisterl.runs.folder import RunFolder, RunFolderError  # noqa: E402
+from twisterl.runs.errors import RunFolderError  # noqa: E402
+from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
 

@@ -7,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from trainings import begun, contents, train, trained  # noqa: E402
-from twisterl.runs.folder import LOCK, RunFolder, RunFolderError  # noqa: E402
+from twisterl.runs.errors import RunFolderError  # noqa: E402
+from twisterl.runs.folder import LOCK, RunFolder  # noqa: E402
 from twisterl.runs.lock import RunLock  # noqa: E402
 from twisterl.train import Options, Training  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from conftest import SMALL  # noqa: E402
 from twisterl import cli, utils  # noqa: E402
 from twisterl.runs import tensors  # noqa: E402
-from twisterl.runs.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.errors import CheckpointError  # noqa: E402
 
 COMMITTED = ("weights.safetensors", "optimizer.safetensors", "state.json")
 

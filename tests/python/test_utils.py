@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 import twisterl  # noqa: E402
 from twisterl import utils  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
-from twisterl.runs.tensors import CheckpointError  # noqa: E402
+from twisterl.runs.errors import CheckpointError  # noqa: E402
 
 
 def test_public_names():

@@ -83,7 +83,7 @@ def command(words: list[str]) -> Outcome:
 def training(config: Path, run: Path) -> Outcome:
     """An iteration of what `twisterl train` does, without the picture."""
     from twisterl.cli.signals import interruptible
-    from twisterl.runs.tensors import CheckpointError
+    from twisterl.runs.errors import CheckpointError
     from twisterl.train import Options, Training
 
     said = io.StringIO()

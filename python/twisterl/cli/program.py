@@ -137,7 +137,7 @@ def _run(words: list[str], program: str | None) -> int:
 
 def _failure(error: Exception) -> int:
     """Says what is wrong in one line, or lets an unforeseen error show its traceback."""
-    from twisterl.runs.folder import RunFolderError
+    from twisterl.runs.errors import RunFolderError
 
     foreseen = isinstance(error, (ConfigError, RunFolderError))
     if os.environ.get("TWISTERL_DEBUG") or (not foreseen and _is_of_others(error)):

@@ -74,7 +74,7 @@ def remember(config: Mapping[str, Any], folder: str) -> None:
     """Notes that `config` is the user's own from now on, and its modules are in `folder`."""
     if not names_others(config):
         return
-    from twisterl.runs.folder import write_atomic
+    from twisterl.runs.files import write_atomic
 
     try:
         notes = _notes()

@@ -38,10 +38,10 @@ from twisterl.rl.curriculum import Curriculum, rank
 from twisterl.rl.evaluation import Evaluation
 from twisterl.rl.synced import Synced
 from twisterl.runs import plan, recorder, resume, run_config, snapshot
+from twisterl.runs.errors import CheckpointError
 from twisterl.runs.folder import RunFolder
 from twisterl.runs.lock import RunLock
 from twisterl.runs.progress import Progress
-from twisterl.runs.tensors import CheckpointError
 from twisterl.runs.watchers import Watcher, Watchers
 from twisterl.strategy import to_solve
 

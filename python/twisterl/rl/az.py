@@ -27,7 +27,7 @@ from twisterl.nn.dense import num_words, numbers
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, rows_from_collected, take_rows, tensor
 from twisterl.rl.descent import MinibatchDescent
-from twisterl.runs.tensors import CheckpointError
+from twisterl.runs.errors import CheckpointError
 
 __all__ = ["AZ", "AZBatch", "Algorithm", "from_collected", "timed"]
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import torch
 
 from twisterl.faults import ConfigError, Fault
-from twisterl.runs.tensors import CheckpointError, require_finite
+from twisterl.runs.errors import CheckpointError
+from twisterl.runs.tensors import require_finite
 
 
 class TrainingError(FloatingPointError):

@@ -8,7 +8,8 @@ import os
 import torch
 
 from twisterl.runs import tensors
-from twisterl.runs.folder import write_atomic
+from twisterl.runs.errors import CheckpointError
+from twisterl.runs.files import write_atomic
 
 _logger = logging.getLogger("twisterl")
 # Older versions run code or corrupt memory while reading "weights only" pickles.
@@ -29,7 +30,7 @@ def load(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
             "%s is a legacy checkpoint; convert_pt_to_safetensors makes a safe one of it", path
         )
         return _load_pt(path)
-    raise tensors.CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt")
+    raise CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt")
 
 
 def convert(
@@ -49,7 +50,7 @@ def _load_pt(path: str) -> dict[str, torch.Tensor]:
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < _SAFE_PICKLE_TORCH:
         needed = ".".join(map(str, _SAFE_PICKLE_TORCH))
-        raise tensors.CheckpointError(
+        raise CheckpointError(
             f"{path}: reading .pt files safely needs torch {needed} or later; "
             f"this is {torch.__version__}"
         )
@@ -59,10 +60,10 @@ def _load_pt(path: str) -> dict[str, torch.Tensor]:
         except Exception as error:
             # torch names neither the file nor, for a damaged one, a common type of error.
             problem = f"{path}: is no checkpoint of weights: {error}"
-            raise tensors.CheckpointError(problem) from error
+            raise CheckpointError(problem) from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):
-        raise tensors.CheckpointError(f"{path}: holds no state dict; expected names and tensors")
+        raise CheckpointError(f"{path}: holds no state dict; expected names and tensors")
     tensors.require_finite(state, path)
     return dict(state)

@@ -16,7 +16,9 @@ import weakref
 from pathlib import Path
 from types import TracebackType
 
-from twisterl.runs.folder import LOCK, RunFolderError, naming
+from twisterl.runs.errors import RunFolderError
+from twisterl.runs.files import naming
+from twisterl.runs.folder import LOCK
 
 _logger = logging.getLogger("twisterl")
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twisterl.runs.folder import METRICS, naming, open_for_appending
+from twisterl.runs.files import naming, open_for_appending
+from twisterl.runs.folder import METRICS
 from twisterl.runs.progress import Progress
 
 

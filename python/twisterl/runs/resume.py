@@ -12,9 +12,11 @@ import torch
 
 from twisterl import twisterl
 from twisterl.runs import plan, run_config, snapshot
-from twisterl.runs.folder import Commit, RunFolder, RunFolderError
+from twisterl.runs.commits import Commit
+from twisterl.runs.errors import CheckpointError, RunFolderError
+from twisterl.runs.folder import RunFolder
 from twisterl.runs.saved_state import require_state
-from twisterl.runs.tensors import CheckpointError, require_match
+from twisterl.runs.tensors import require_match
 
 _logger = logging.getLogger("twisterl")
 # The tensors of `Algorithm.memory` are named so, beside those of the optimizer.

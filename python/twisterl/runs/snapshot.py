@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from twisterl.runs.tensors import CheckpointError
+from twisterl.runs.errors import CheckpointError
 
 _MOMENTS = "optimizer"
 _RANDOM = "random"
