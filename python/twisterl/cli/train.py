@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
         )
         algorithm, folder = training.algorithm, training.folder.path
         if arguments.dry_run:
-            resolved = {**training.config, "algorithm": algorithm.config}
+            resolved = {**training.run.given, "algorithm": algorithm.config}
             print(json.dumps(resolved, indent=2))
             return 0
         from twisterl.cli.display import make_display
