@@ -45,7 +45,7 @@ class Callback:
 
 def numbers(progress: Progress) -> dict[str, float]:
     """The figures of an iteration under the names that its TensorBoard scalars have."""
-    from twisterl.runs.recorder import scalars
+    from twisterl.runs.dashboard import scalars
 
     return scalars(progress)
 

@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
             print(json.dumps(resolved, indent=2))
             return 0
         from twisterl.cli.display import make_display
-        from twisterl.runs.recorder import quiet_writers
+        from twisterl.runs.dashboard import quiet_writers
 
         training.start()
         signals.save = algorithm.request_save

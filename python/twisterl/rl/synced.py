@@ -1,4 +1,4 @@
-"""Whether a policy is still what the engine was given.
+"""What the engine was given of a policy, and whether the policy is still that.
 
 torch counts the changes of a tensor in place, but not those through `.data` or through a numpy
 array that shares its memory. So the contents are compared; for the networks of this package that
@@ -9,9 +9,46 @@ from __future__ import annotations
 
 import copy
 import operator
+import threading
 from typing import Any
 
 import torch
+
+from twisterl import twisterl
+
+
+class EnginePolicy:
+    """The engine's copy of a policy; any thread may ask for it.
+
+    Attributes:
+        engine: the copy as it is, which may be older than the policy.
+        is_held: while True, `current` leaves it so, for the policy is being updated.
+    """
+
+    engine: twisterl.nn.Policy
+
+    def __init__(self, policy: Any) -> None:
+        self.is_held = False
+        self._lock = threading.Lock()
+        self._copy(policy)
+
+    def renew(self, policy: Any) -> None:
+        """Gives the engine the weights of `policy` as they are now."""
+        with self._lock:
+            self._copy(policy)
+
+    def current(self, policy: Any) -> twisterl.nn.Policy:
+        """The engine's copy, renewed if someone has changed `policy` since."""
+        if not self.is_held and not self._synced.is_current(policy):
+            with self._lock:
+                if not self.is_held and not self._synced.is_current(policy):
+                    self._copy(policy)
+        return self.engine
+
+    def _copy(self, policy: Any) -> None:
+        synced = Synced(policy)
+        self.engine = policy.to_rust()
+        self._synced = synced
 
 
 class Synced:

@@ -60,3 +60,18 @@ def beyond_schedule(config: dict[str, Any], planned: int | None, end: int) -> st
         f"from iteration {length} on {values}, for its schedule has {length} iterations; "
         f"{_LENGTH} can be larger"
     )
+
+
+def is_time_to_save(logging: dict[str, Any], iteration: int) -> bool:
+    """Whether a run of `iteration` iterations by now is saved, as the section `logging` says."""
+    frequency, keep_every = logging["checkpoint_freq"], logging["keep_every"]
+    due = frequency and (iteration - 1) % frequency == 0
+    return bool(due or (keep_every and iteration % keep_every == 0))
+
+
+def is_used_up(learning: dict[str, Any], elapsed_s: float, num_without_improvement: int) -> bool:
+    """Whether the budget of time or the patience of the section `learning` ends a run."""
+    budget, patience = learning["time_budget_s"], learning["patience"]
+    return (budget is not None and elapsed_s >= budget) or (
+        patience is not None and num_without_improvement >= patience
+    )

@@ -1,135 +1,110 @@
-"""Where the numbers of a run go: `metrics.jsonl` always, TensorBoard where it is wanted."""
+"""What a run leaves behind while it learns."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
-import os
-import secrets
-import threading
-import weakref
-from collections.abc import Iterator
-from pathlib import Path
+import logging
+from types import TracebackType
 from typing import Any
 
-from twisterl.runs.files import naming, open_for_appending
-from twisterl.runs.folder import METRICS
+from twisterl.runs import dashboard, plan, run_config
+from twisterl.runs.errors import CheckpointError
+from twisterl.runs.folder import RunFolder
+from twisterl.runs.metrics import Metrics
 from twisterl.runs.progress import Progress
+
+_logger = logging.getLogger("twisterl")
 
 
 class Recorder:
-    """Appends one line per iteration to the run folder's `metrics.jsonl`."""
+    """Keeps the iterations of `algorithm` inside its `with` block: lines, weights, TensorBoard.
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._path = Path(folder) / METRICS
-        self._file = os.fdopen(open_for_appending(self._path), "a", encoding="utf-8")
+    The block's end saves what is not yet saved, also where it fails. Without a `folder` there is
+    but TensorBoard, if somebody has given a writer.
+    """
 
-    def write(self, progress: Progress) -> None:
-        """Raises FileNotFoundError if the file is no longer that of the folder."""
-        self.require_there()
-        with naming(self._path):
-            self._file.write(json.dumps(progress.as_dict()) + "\n")
-            self._file.flush()
+    def __init__(self, algorithm: Any, folder: RunFolder | None) -> None:
+        self._algorithm, self._folder = algorithm, folder
+        self._committed: int | None = None
+        self._metrics: Metrics | None = None
+        if folder is not None:
+            run_config.write(algorithm, folder)
+            folder.keep_metrics(algorithm.iteration)
+            self._metrics = Metrics(folder.path)
 
-    def require_there(self) -> None:
-        """Raises FileNotFoundError if the folder was removed or replaced meanwhile."""
-        if not self.is_there():
-            problem = "was removed or replaced while the run wrote to it"
-            raise FileNotFoundError(errno.ENOENT, problem, os.fspath(self._path))
+    def __enter__(self) -> Recorder:
+        return self
 
-    def is_there(self) -> bool:
-        """Whether the folder is the one that the run began in."""
+    def open_dashboard(self) -> None:
+        """Makes TensorBoard's writer, which is told the number of the first iteration."""
+        if self._algorithm.config["logging"]["log_freq"]:
+            _ = self._algorithm.tb_writer
+
+    def keep(self, progress: Progress) -> None:
+        """Writes what an iteration has brought, and saves the run when it is time."""
+        algorithm = self._algorithm
+        if self._metrics is not None and self._folder is not None:
+            self._metrics.write(progress)
+            if progress.improved:
+                self._folder.save_best(algorithm.policy.state_dict())
+            logging = algorithm.config["logging"]
+            if algorithm.save_is_asked() or plan.is_time_to_save(logging, algorithm.iteration):
+                self._save()
+        frequency = algorithm.config["logging"]["log_freq"]
+        if frequency and progress.iteration % frequency == 0:
+            _logger.info("%s", progress.as_dict())
+            writer = algorithm.tb_writer
+            if writer is not None:
+                dashboard.write_scalars(writer, progress)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.ExitStack() as ending:
+            if self._metrics is not None:
+                ending.callback(self._metrics.close)
+            ending.callback(self._flush)
+            if error is None:
+                self._finish()
+            else:
+                self._rescue(error)
+
+    def _finish(self) -> None:
+        """Saves the last iterations; `FileNotFoundError` if the folder is not there any more."""
+        if self._metrics is None:
+            return
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            self._metrics.require_there()
+        except OSError as gone:
+            self._rescue(gone)
+            raise
+        if self._is_unsaved():
+            self._save()
 
-    def close(self) -> None:
-        with naming(self._path):
-            self._file.close()
+    def _rescue(self, first: BaseException) -> None:
+        """Saves the last iterations of a run that has failed with `first`, if that can be done."""
+        if self._metrics is None or not self._is_unsaved():
+            return
+        try:
+            # Another run may be where a removed folder was.
+            self._metrics.require_there()
+            self._save()
+        except (OSError, CheckpointError) as lost:
+            if isinstance(first, KeyboardInterrupt):
+                raise
+            # The first failure is the one to report.
+            _logger.error("the run could not be saved: %s", lost)
 
+    def _is_unsaved(self) -> bool:
+        return self._committed != self._algorithm.iteration
 
-def make_writer(folder: str | os.PathLike[str], iteration: int, owner: object) -> Any:
-    """A TensorBoard writer, closed with its `owner`; imported here since it is slow.
+    def _save(self) -> None:
+        self._algorithm.save()
+        self._committed = self._algorithm.iteration
 
-    What an earlier process wrote of `iteration` and later ones is no longer shown: it was lost
-    with the process, and the run plays these iterations again.
-    """
-    from torch.utils.tensorboard import SummaryWriter
-
-    # Nobody can plant a link under a name that nobody can guess.
-    suffix = f".{secrets.token_hex(8)}"
-    charts = {"all": ["Multiline", ["Losses/.*"]]}
-    with naming(folder):
-        writer = SummaryWriter(os.fspath(folder), purge_step=iteration, filename_suffix=suffix)
-        writer.add_custom_scalars({"Losses": charts, "Times": {"all": ["Multiline", ["Times/.*"]]}})
-    weakref.finalize(owner, _close, writer)
-    return writer
-
-
-@contextlib.contextmanager
-def quiet_writers() -> Iterator[None]:
-    """Inside, no thread of TensorBoard prints its error, which its writer raises next."""
-    before = threading.excepthook
-
-    def tell(ended: threading.ExceptHookArgs) -> None:
-        if not type(ended.thread).__module__.startswith("tensorboard."):
-            before(ended)
-
-    threading.excepthook = tell
-    try:
-        yield
-    finally:
-        threading.excepthook = before
-
-
-def _close(writer: Any) -> None:
-    # What could not be written, `flush` has told.
-    with contextlib.suppress(OSError):
-        writer.close()
-
-
-def scalars(progress: Progress) -> dict[str, float]:
-    """The figures of one iteration under the tags that dashboards of TwisteRL know."""
-    named = {f"Benchmark/{name}": getattr(progress, name) for name in _BENCHMARKS}
-    for name, found in progress.evaluations.items():
-        named[f"Benchmark/Detail/Success/{name}"] = found.success
-        named[f"Benchmark/Detail/Reward/{name}"] = found.reward
-    named.update({f"Losses/{name}": value for name, value in progress.losses.items()})
-    named.update({f"Times/{name}": value for name, value in progress.times.items()})
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def write_scalars(writer: Any, progress: Progress) -> None:
-    """One iteration, each figure its own scalar of one file.
-
-    The tags that had a folder for each figure hold the one that stands for all: the total, or the
-    evaluation that the curriculum goes by.
-    """
-    with naming(_place(writer)):
-        for name, value in {**_summed(progress), **scalars(progress)}.items():
-            writer.add_scalar(name, value, progress.iteration, new_style=True)
-
-
-def flush(writer: Any) -> None:
-    """Waits until all that `writer` was told is in its file."""
-    with naming(_place(writer)):
-        writer.flush()
-
-
-def _place(writer: Any) -> str:
-    return str(getattr(writer, "log_dir", "TensorBoard"))
-
-
-def _summed(progress: Progress) -> dict[str, float]:
-    found = {
-        "Benchmark/Detail/Success": progress.success,
-        "Benchmark/Detail/Reward": progress.reward,
-        "Losses": progress.losses.get("total"),
-        "Times": progress.times.get("total"),
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
-_BENCHMARKS = ("difficulty", "success", "reward")
+    def _flush(self) -> None:
+        if self._metrics is None or self._metrics.is_there():
+            self._algorithm.dashboard.flush()

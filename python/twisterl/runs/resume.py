@@ -21,8 +21,6 @@ from twisterl.runs.tensors import require_match
 _logger = logging.getLogger("twisterl")
 # The tensors of `Algorithm.memory` are named so, beside those of the optimizer.
 _MEMORY = "memory."
-# Plain numbers of an algorithm that go on as they were.
-_COUNTERS = ("iteration", "total_steps", "elapsed_s", "num_without_improvement")
 
 # What a run hands on although the config says it too.
 _HANDED_ON = (_DIFFICULTY, _DIFF_MAX, _NUM_STEPS) = (
@@ -39,7 +37,7 @@ def commit_of(algorithm: Any) -> Commit:
     """Everything that `restore` needs to go on as if the run had never stopped."""
     tensors, notes = snapshot.flatten(algorithm.optimizer, algorithm.config["device"])
     state = {
-        **{name: getattr(algorithm, name) for name in _COUNTERS},
+        **{name: getattr(algorithm, name) for name in snapshot.COUNTERS},
         "started_from": algorithm.started_from,
         "num_iterations": algorithm.num_iterations,
         "schedule_iterations": algorithm.schedule_iterations,
@@ -85,10 +83,11 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.optimizer, device)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
-    for name in _COUNTERS:
+    for name in snapshot.COUNTERS:
         # Commits of earlier versions do not have them all.
         setattr(algorithm, name, state.get(name, 0))
     algorithm.started_from = state.get("started_from")
+    algorithm.sync_rs_policy()
     notes = _threads(algorithm, state, changes)
     said = {path for path in _HANDED_ON if path in changes or _is_given(path, given)}
     notes += _length(algorithm, state, said)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +16,21 @@ _MOMENTS = "optimizer"
 _RANDOM = "random"
 
 
+# Plain numbers of an algorithm that an iteration moves.
+COUNTERS = ("iteration", "total_steps", "elapsed_s", "num_without_improvement")
+
+
 @dataclass
 class Snapshot:
-    """Copies of the weights, the optimizer's state and torch's generators."""
+    """Copies of the weights, the optimizer's state and torch's generators, and all numbers."""
 
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
     random: dict[str, torch.Tensor]
+    memory: dict[str, torch.Tensor]
+    counters: dict[str, Any]
+    difficulty: int
+    curriculum: dict[str, Any]
 
 
 def generators(device: str) -> dict[str, torch.Tensor]:
@@ -38,15 +48,40 @@ def set_generators(states: dict[str, torch.Tensor], device: str) -> None:
         torch.cuda.set_rng_state(states["cuda"], device)
 
 
-def take(policy: torch.nn.Module, optimizer: Any, device: str) -> Snapshot:
-    weights = {name: value.detach().clone() for name, value in policy.state_dict().items()}
-    return Snapshot(weights, copy.deepcopy(optimizer.state_dict()), generators(device))
+def take(algorithm: Any) -> Snapshot:
+    policy, optimizer = algorithm.policy, algorithm.optimizer
+    return Snapshot(
+        {name: value.detach().clone() for name, value in policy.state_dict().items()},
+        copy.deepcopy(optimizer.state_dict()),
+        generators(algorithm.config["device"]),
+        algorithm.memory(),
+        {name: getattr(algorithm, name) for name in (*COUNTERS, "best_metrics")},
+        algorithm.env.difficulty,
+        algorithm.curriculum.state(),
+    )
 
 
-def restore(snapshot: Snapshot, policy: torch.nn.Module, optimizer: Any, device: str) -> None:
-    policy.load_state_dict(snapshot.weights)
-    optimizer.load_state_dict(snapshot.optimizer)
-    set_generators(snapshot.random, device)
+def restore(snapshot: Snapshot, algorithm: Any) -> None:
+    algorithm.policy.load_state_dict(snapshot.weights)
+    algorithm.optimizer.load_state_dict(snapshot.optimizer)
+    set_generators(snapshot.random, algorithm.config["device"])
+    algorithm.remember(snapshot.memory)
+    for name, value in snapshot.counters.items():
+        setattr(algorithm, name, value)
+    algorithm.env.difficulty = snapshot.difficulty
+    algorithm.curriculum.restore(snapshot.curriculum)
+    algorithm.sync_rs_policy()
+
+
+@contextlib.contextmanager
+def all_or_nothing(algorithm: Any) -> Iterator[None]:
+    """Leaves `algorithm` as it was before the block where that does not end well."""
+    before = take(algorithm)
+    try:
+        yield
+    except BaseException:
+        restore(before, algorithm)
+        raise
 
 
 def flatten(optimizer: Any, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -1,0 +1,110 @@
+"""What an algorithm plays with: its environment and the engine's copy of its policy."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from twisterl import twisterl
+from twisterl.rl import evaluation
+from twisterl.rl.curriculum import Curriculum
+from twisterl.rl.evaluation import Evaluation
+from twisterl.rl.synced import EnginePolicy
+from twisterl.rl.timing import timed
+from twisterl.strategy import to_solve
+
+
+class Playing:
+    """An environment and a policy, which play by `config` and change while another thread asks."""
+
+    config: dict[str, Any]
+    env: Any
+    policy: Any
+    curriculum: Curriculum
+    _num_solves: int
+
+    def _start_playing(self) -> None:
+        """Makes what no copy shares, nor takes to another process."""
+        self._env_lock = threading.Lock()
+        self._engine_policy = EnginePolicy(self.policy)
+
+    @property
+    def rs_pol(self) -> twisterl.nn.Policy:
+        """The engine's policy, with the weights that it was given last."""
+        return self._engine_policy.engine
+
+    @timed
+    def sync_rs_policy(self) -> None:
+        """Gives the engine the weights as they are now."""
+        self._engine_policy.renew(self.policy)
+
+    def _current_policy(self) -> twisterl.nn.Policy:
+        """The engine's policy, renewed if someone has changed the weights since."""
+        return self._engine_policy.current(self.policy)
+
+    @property
+    def difficulty(self) -> int | None:
+        """That of the episodes now; None if no difficulty bounds their starts any more."""
+        return None if self.curriculum.is_unbounded else self.env.difficulty
+
+    @timed
+    def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
+        """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
+        if self.curriculum.is_unbounded and kwargs.get("start", "reset") == "reset":
+            kwargs = {**kwargs, "start": "uniform"}
+        return evaluation.evaluate(self.env, self._current_policy(), kwargs)
+
+    def solve(
+        self,
+        state: Any,
+        deterministic: bool | None = None,
+        num_searches: int | None = None,
+        num_mcts_searches: int | None = None,
+        C: float | None = None,
+        max_expand_depth: int | None = None,
+        **options: Any,
+    ) -> list[int] | None:
+        """The actions that solve `state`, `[]` if it is solved, None if no search found any.
+
+        Plays with the current weights; while `learn` runs, with those of its last iteration. May
+        be called from many threads. What is None or left out is as the run is judged, see
+        `twisterl.strategy.to_solve`: by the search of the entry of `evals` that `diff_metric`
+        names, with its numbers, else by actions drawn from the policy.
+
+        Args:
+            deterministic: take the likeliest action every time; alone, without a search.
+            options: `strategy` ("greedy", "sample", "value", "mcts" or "beam"), `root_selection`,
+                `gamma`, `beam_width`, `beam_value_weight`, `time_limit_s`, `node_limit`,
+                `max_episode_steps` and `num_cores`, as in an entry of `evals`.
+
+        Raises:
+            ValueError: `state` is no state of the environment, an option is out of range, or
+                the policy is to play where only values have learned.
+        """
+        with self._env_lock:
+            seed = self.config["seed"] + self._num_solves
+            self._num_solves += 1
+        policy = self._current_policy()
+        asked = {
+            "deterministic": deterministic,
+            "num_searches": num_searches,
+            "num_mcts_searches": num_mcts_searches,
+            "C": C,
+            "max_expand_depth": max_expand_depth,
+            **options,
+        }
+        searches = to_solve(self.config, asked)
+        with self._env_lock:
+            self.env.set_state(state)
+            env = self.env.copy() if hasattr(self.env, "copy") else None
+        if env is None:
+            # The engine copies such an environment; its own state may be another thread's by now.
+            states = np.array([state], np.int64)
+            found = twisterl.collector.evaluate_episodes(
+                self.env, policy, **searches, states=states, seed=seed, actions=True
+            )
+            return found["actions"][0].tolist() if found["success"][0] else None
+        (success, _), actions = twisterl.collector.solve(env, policy, **searches, seed=seed)
+        return list(actions) if success else None

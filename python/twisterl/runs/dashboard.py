@@ -1,0 +1,135 @@
+"""TensorBoard: the figures of a run under the tags that dashboards of TwisteRL know."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from twisterl.runs.files import naming
+from twisterl.runs.progress import Progress
+
+_BENCHMARKS = ("difficulty", "success", "reward")
+_NOT_MADE: Any = object()
+
+
+class Dashboard:
+    """The writer of a run, made when it is first asked for, or one that somebody has given.
+
+    A copy in another process has none yet, and makes one if this one would.
+    """
+
+    def __init__(self, is_wanted: bool = True) -> None:
+        self._writer: Any = _NOT_MADE if is_wanted else None
+        self._folder: Path | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Dashboard, (self._writer is not None,)
+
+    @property
+    def made(self) -> Any:
+        """The writer that there is, or None."""
+        return None if self._writer is _NOT_MADE else self._writer
+
+    def give(self, writer: Any) -> None:
+        """Makes `writer` the writer, wherever the run is; None for none."""
+        self._writer, self._folder = writer, None
+
+    def writer(self, folder: Path | None, iteration: int) -> Any:
+        """The writer of the run in `folder`, which goes on with `iteration`; None without one."""
+        if self._writer is _NOT_MADE or self._folder not in (None, folder):
+            if folder is None:
+                return None
+            if self._folder is not None:
+                self.flush()
+                self._writer.close()
+            self._writer = _make_writer(folder, iteration, self)
+            self._folder = folder
+        return self._writer
+
+    def flush(self) -> None:
+        """Waits until all that the writer was told is in its file."""
+        if self.made is not None:
+            with naming(_place(self._writer)):
+                self._writer.flush()
+
+
+def _make_writer(folder: str | os.PathLike[str], iteration: int, owner: object) -> Any:
+    """A TensorBoard writer, closed with its `owner`; imported here since it is slow.
+
+    What an earlier process wrote of `iteration` and later ones is no longer shown: it was lost
+    with the process, and the run plays these iterations again.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    # Nobody can plant a link under a name that nobody can guess.
+    suffix = f".{secrets.token_hex(8)}"
+    charts = {"all": ["Multiline", ["Losses/.*"]]}
+    with naming(folder):
+        writer = SummaryWriter(os.fspath(folder), purge_step=iteration, filename_suffix=suffix)
+        writer.add_custom_scalars({"Losses": charts, "Times": {"all": ["Multiline", ["Times/.*"]]}})
+    weakref.finalize(owner, _close, writer)
+    return writer
+
+
+@contextlib.contextmanager
+def quiet_writers() -> Iterator[None]:
+    """Inside, no thread of TensorBoard prints its error, which its writer raises next."""
+    before = threading.excepthook
+
+    def tell(ended: threading.ExceptHookArgs) -> None:
+        if not type(ended.thread).__module__.startswith("tensorboard."):
+            before(ended)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _close(writer: Any) -> None:
+    # What could not be written, `flush` has told.
+    with contextlib.suppress(OSError):
+        writer.close()
+
+
+def scalars(progress: Progress) -> dict[str, float]:
+    """The figures of one iteration under the tags that dashboards of TwisteRL know."""
+    named = {f"Benchmark/{name}": getattr(progress, name) for name in _BENCHMARKS}
+    for name, found in progress.evaluations.items():
+        named[f"Benchmark/Detail/Success/{name}"] = found.success
+        named[f"Benchmark/Detail/Reward/{name}"] = found.reward
+    named.update({f"Losses/{name}": value for name, value in progress.losses.items()})
+    named.update({f"Times/{name}": value for name, value in progress.times.items()})
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def write_scalars(writer: Any, progress: Progress) -> None:
+    """One iteration, each figure its own scalar of one file.
+
+    The tags that had a folder for each figure hold the one that stands for all: the total, or the
+    evaluation that the curriculum goes by.
+    """
+    with naming(_place(writer)):
+        for name, value in {**_summed(progress), **scalars(progress)}.items():
+            writer.add_scalar(name, value, progress.iteration, new_style=True)
+
+
+def _place(writer: Any) -> str:
+    return str(getattr(writer, "log_dir", "TensorBoard"))
+
+
+def _summed(progress: Progress) -> dict[str, float]:
+    found = {
+        "Benchmark/Detail/Success": progress.success,
+        "Benchmark/Detail/Reward": progress.reward,
+        "Losses": progress.losses.get("total"),
+        "Times": progress.times.get("total"),
+    }
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,44 @@
+"""The numbers of a run, one line an iteration, in `metrics.jsonl`."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+from twisterl.runs.files import naming, open_for_appending
+from twisterl.runs.folder import METRICS
+from twisterl.runs.progress import Progress
+
+
+class Metrics:
+    """Appends one line per iteration to the run folder's `metrics.jsonl`."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._path = Path(folder) / METRICS
+        self._file = os.fdopen(open_for_appending(self._path), "a", encoding="utf-8")
+
+    def write(self, progress: Progress) -> None:
+        """Raises FileNotFoundError if the file is no longer that of the folder."""
+        self.require_there()
+        with naming(self._path):
+            self._file.write(json.dumps(progress.as_dict()) + "\n")
+            self._file.flush()
+
+    def require_there(self) -> None:
+        """Raises FileNotFoundError if the folder was removed or replaced meanwhile."""
+        if not self.is_there():
+            problem = "was removed or replaced while the run wrote to it"
+            raise FileNotFoundError(errno.ENOENT, problem, os.fspath(self._path))
+
+    def is_there(self) -> bool:
+        """Whether the folder is the one that the run began in."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def close(self) -> None:
+        with naming(self._path):
+            self._file.close()
