@@ -306,3 +306,13 @@ def test_layers_without_a_bias_are_described():
     logits, _ = policy.to_rust().forward_batch(np.array([1], np.int32), np.array([0, 1]))
     expected, _ = policy(torch.eye(4)[1:2])
     np.testing.assert_allclose(logits, expected.detach(), atol=1e-6)
+
+
+def test_layer_sizes_are_those_of_the_layers():
+    policy = BasicPolicy((2, 3), 4, 5, (6, 7), (8,), (9, 10))
+    sizes = BasicPolicy.layer_sizes((2, 3), 4, policy.arguments())
+    weights = {name: p for name, p in policy.named_parameters() if name.endswith("weight")}
+    assert sorted(sizes) == sorted(tuple(weight.shape[::-1]) for weight in weights.values())
+    assert sizes[0] == (6, 5)
+    # A class of its own may be made from other arguments.
+    assert BasicPolicy.layer_sizes((2, 3), 4, {"width": 5}) == []

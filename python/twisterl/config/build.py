@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from twisterl.config import fitting
 from twisterl.config.resolve import PYENV, import_classes
 from twisterl.config.run import Part, RunConfig
-from twisterl.envs.protocol import obs_dtype
 from twisterl.faults import ConfigError, Fault
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ def make_policy(
 
 
 def _described_policy(policy_cls: type, env: Any, part: Part) -> Any:
+    from twisterl.envs.protocol import obs_dtype
+
     arguments = part.as_dict()
     obs_perms, act_perms = env.twists()
     if part.name is not None and not arguments.pop("twists"):
