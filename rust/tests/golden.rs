@@ -7,7 +7,6 @@ use std::path::Path;
 
 use common::{items, spec};
 use serde_json::{json, Map, Value};
-use twisterl::envs::parameters::Kind;
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::nn::Network;
 use twisterl::rl::env::Env;
@@ -92,8 +91,13 @@ fn specs_are_what_is_built() {
     for entry in ENVIRONMENTS {
         let spec = spec(&format!("envs/{}.json", entry.name));
         assert_eq!(spec["name"], entry.name);
-        let declared: Map<String, Value> =
-            entry.parameters().iter().map(|p| (p.name.to_owned(), declaration(p.kind))).collect();
+        let mut declared = Map::new();
+        for parameter in entry.parameters() {
+            let mut declaration = object(&parameter.declaration()).clone();
+            declaration.remove("name");
+            assert_ne!(declaration.remove("about"), Some("".into()), "{}", parameter.name);
+            declared.insert(parameter.name.to_owned(), declaration.into());
+        }
         let mut specified = object(&spec["parameters"]).clone();
         for parameter in specified.values_mut() {
             parameter.as_object_mut().unwrap().remove("meaning");
@@ -103,24 +107,6 @@ fn specs_are_what_is_built() {
         if let Some(names) = spec["actions"].as_array() {
             assert_eq!(env.action_names(), *names, "{}", entry.name);
         }
-    }
-}
-
-/// A parameter as a spec describes it.
-fn declaration(kind: Kind) -> Value {
-    match kind {
-        Kind::Integer { min, max, default } => {
-            json!({"type": "int", "min": min, "max": max, "default": default})
-        }
-        Kind::Fraction { max, default } => {
-            json!({"type": "float", "min": 0, "max": max, "default": default})
-        }
-        Kind::Boolean { default } => json!({"type": "bool", "default": default}),
-        Kind::Choice { names, default } => {
-            json!({"type": "choice", "names": names, "default": default})
-        }
-        Kind::Numbers => json!({"type": "numbers", "default": null}),
-        Kind::Pairs => json!({"type": "pairs", "default": null}),
     }
 }
 

@@ -18,7 +18,7 @@ type Check = std::result::Result<(), TestCaseError>;
 fn value(parameter: &Parameter, rng: &mut Rng) -> Value {
     match parameter.kind {
         Kind::Integer { min, max, .. } => (min + rng.below(max.min(min + 3) - min + 1)).into(),
-        Kind::Fraction { max, .. } => (max * f64::from(rng.below(5)) / 4.0).into(),
+        Kind::Number { min, max, .. } => (min + (max - min) * f64::from(rng.below(5)) / 4.0).into(),
         Kind::Boolean { .. } => (rng.below(2) == 1).into(),
         Kind::Choice { names, .. } => names[rng.below(names.len() as u32) as usize].into(),
         Kind::Numbers | Kind::Pairs => Value::Null,

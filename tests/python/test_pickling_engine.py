@@ -1,6 +1,7 @@
 """Compiled objects are pickled, copied and sent to another process; they go on as before."""
 
 import copy
+import functools
 import inspect
 import multiprocessing
 import pickle
@@ -26,10 +27,13 @@ ENVIRONMENTS = {
     "Permutation": lambda: envs.Permutation(num_qubits=4, topology="star", **STEPS),
     "LinearFunction": lambda: envs.LinearFunction(num_qubits=3, edges=[[0, 1], [1, 2], [2, 0]]),
     "GridWorld": lambda: envs.GridWorld(width=4, wall_density=0.35, **STEPS),
-    "TopSpin": lambda: envs.TopSpin(num_tokens=7, turnstile=4, **STEPS),
     "PyEnv": lambda: envs.PyEnv(Line, size=7),
     "compiled PyEnv": lambda: twisterl.env.PyEnv(BatchedLine()),
 }
+
+
+for name in twisterl.env.ENVIRONMENTS:
+    ENVIRONMENTS.setdefault(name, functools.partial(getattr(envs, name), **STEPS))
 
 
 class Unseeded(Line):

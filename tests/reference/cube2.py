@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 
 from rng import Rng
-from task import Task
+from task import Cases, Task
 
 Vector = tuple[int, int, int]
 
@@ -81,3 +81,10 @@ class Cube2(Task):
 
     def observe(self) -> list[int]:
         return [21 * p + 3 * self.state[p] + self.state[7 + p] for p in range(7)]
+
+
+CASES = Cases(
+    Cube2,
+    [{"metric": "quarter"}, {"metric": "half"}],
+    [({"metric": "quarter"}, 6), ({"metric": "half"}, 4)],
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rng import Rng
-from task import Task, as_float32
+from task import Cases, Task, as_float32, sides
 
 # The agent's step to the left, up, right, down, as (column, row).
 MOVES = [(-1, 0), (0, -1), (1, 0), (0, 1)]
@@ -81,3 +81,19 @@ class GridWorld(Task):
         cells = self.width * self.height
         agent, goal, *walls = self.state
         return [agent, cells + goal, *(2 * cells + wall for wall in walls)]
+
+
+CASES = Cases(
+    GridWorld,
+    [
+        *sides((2, 2), (3, 2), (5, 5), (16, 16)),
+        {"width": 4, "height": 3, "wall_density": 0.5},
+        {"width": 4, "height": 4, "wall_density": 0},
+        {"width": 3, "height": 3, "walls": [4]},
+        {"width": 4, "height": 3, "walls": [9, 1]},
+    ],
+    [
+        ({"width": 5, "height": 5, "walls": []}, 100),
+        ({"width": 5, "height": 4, "walls": [1, 6, 11, 13]}, 100),
+    ],
+)

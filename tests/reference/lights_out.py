@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rng import Rng
-from task import Task
+from task import Cases, Task, sides
 
 
 class LightsOut(Task):
@@ -41,3 +41,10 @@ class LightsOut(Task):
 
     def observe(self) -> list[int]:
         return [lamp for lamp, on in enumerate(self.state) if on]
+
+
+CASES = Cases(
+    LightsOut,
+    sides((2, 2), (3, 3), (5, 5), (4, 2), (3, 16), (16, 16)),
+    list(zip(sides((2, 2), (3, 3), (4, 4), (5, 5)), [100, 100, 100, 3], strict=True)),
+)

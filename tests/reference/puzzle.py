@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 from rng import Rng
+from task import Cases, sides
 
 # The blank's step to the left, up, right, down, as (column, row).
 MOVES = [(-1, 0), (0, -1), (1, 0), (0, 1)]
@@ -118,3 +119,13 @@ class Puzzle:
 
     def observe(self) -> list[int]:
         return [cell * len(self.state) + tile for cell, tile in enumerate(self.state)]
+
+
+CASES = Cases(
+    Puzzle,
+    [
+        *sides((2, 2), (3, 3), (2, 4), (4, 2), (4, 4), (5, 3), (16, 16)),
+        *({**size, "forbid_undo": True} for size in sides((2, 2), (3, 3), (4, 3), (5, 5))),
+    ],
+    list(zip(sides((2, 2), (3, 2), (3, 3), (4, 4)), [100, 100, 100, 14], strict=True)),
+)

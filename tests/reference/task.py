@@ -7,6 +7,9 @@ Slow and obvious on purpose. A subclass has the rules: `goal`, `act`, `solved`, 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from rng import Rng
 
@@ -96,3 +99,17 @@ def layers(task: Task, depth: int) -> list[int]:
         frontier = after - seen
         seen |= frontier
     return counts
+
+
+@dataclass
+class Cases:
+    """What is recorded of an environment: its traces and layers, by parameters."""
+
+    make: Callable[..., Any]
+    traced: list[dict[str, Any]]
+    layered: list[tuple[dict[str, Any], int]]
+    """Parameters, and up to how many actions from the goal."""
+
+
+def sides(*pairs: tuple[int, int]) -> list[dict[str, Any]]:
+    return [{"width": width, "height": height} for width, height in pairs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from rng import Rng
-from task import Task
+from task import Cases, Task
 
 
 def is_odd(tokens: list[int]) -> bool:
@@ -46,3 +46,18 @@ class TopSpin(Task):
 
     def observe(self) -> list[int]:
         return [place * self.num_tokens + token for place, token in enumerate(self.state)]
+
+
+CASES = Cases(
+    TopSpin,
+    [
+        *(
+            {"num_tokens": num_tokens, "turnstile": turnstile}
+            for num_tokens, turnstile in [(4, 2), (6, 4), (7, 4), (9, 4), (20, 4), (32, 30)]
+        ),
+    ],
+    [
+        ({"num_tokens": num_tokens, "turnstile": turnstile}, depth)
+        for num_tokens, turnstile, depth in [(4, 2, 100), (6, 4, 100), (7, 4, 100), (20, 4, 7)]
+    ],
+)

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import es
-from coupling import LinearFunction, Permutation
-from cube2 import Cube2
-from grid_world import GridWorld
-from lights_out import LightsOut
 from mcts import Config, Network, Search, digits
-from puzzle import Puzzle
 from rng import Rng
-from task import layers
-from top_spin import TopSpin
+from task import Cases, layers
 
 GOLDEN = Path(__file__).resolve().parents[2] / "specs" / "golden"
 SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
@@ -83,92 +78,14 @@ def rng() -> dict[str, Any]:
     }
 
 
-@dataclass
-class Cases:
-    """What is recorded of an environment: its traces and layers, by parameters."""
-
-    make: Callable[..., Any]
-    traced: list[dict[str, Any]]
-    layered: list[tuple[dict[str, Any], int]]
-    """Parameters, and up to how many actions from the goal."""
+def listed() -> list[str]:
+    """The names of the environments, in the order of the list in Rust."""
+    text = (GOLDEN.parents[1] / "rust" / "src" / "envs" / "mod.rs").read_text()
+    return re.findall(r"^ +(\w+)::\w+,$", text, re.MULTILINE)
 
 
-def sides(*pairs: tuple[int, int]) -> list[dict[str, Any]]:
-    return [{"width": width, "height": height} for width, height in pairs]
-
-
-GRAPHS: list[dict[str, Any]] = [
-    {"num_qubits": num_qubits, "topology": topology}
-    for topology, num_qubits in [
-        ("line", 2), ("line", 5), ("ring", 2), ("ring", 6), ("grid", 6), ("grid", 9),
-        ("grid", 5), ("star", 5), ("star", 16),
-    ]
-]  # fmt: skip
-
-# One entry for each file of specs/envs; the tests fail where one is missing.
-ENVIRONMENTS = {
-    "puzzle": Cases(
-        Puzzle,
-        [
-            *sides((2, 2), (3, 3), (2, 4), (4, 2), (4, 4), (5, 3), (16, 16)),
-            *({**size, "forbid_undo": True} for size in sides((2, 2), (3, 3), (4, 3), (5, 5))),
-        ],
-        list(zip(sides((2, 2), (3, 2), (3, 3), (4, 4)), [100, 100, 100, 14], strict=True)),
-    ),
-    "lights_out": Cases(
-        LightsOut,
-        sides((2, 2), (3, 3), (5, 5), (4, 2), (3, 16), (16, 16)),
-        list(zip(sides((2, 2), (3, 3), (4, 4), (5, 5)), [100, 100, 100, 3], strict=True)),
-    ),
-    "cube2": Cases(
-        Cube2,
-        [{"metric": "quarter"}, {"metric": "half"}],
-        [({"metric": "quarter"}, 6), ({"metric": "half"}, 4)],
-    ),
-    "permutation": Cases(
-        Permutation,
-        [*GRAPHS, {"num_qubits": 4, "edges": [[0, 2], [2, 1], [3, 0]]}],
-        [(graph, 100) for graph in GRAPHS if graph["num_qubits"] <= 6],
-    ),
-    "linear_function": Cases(
-        LinearFunction,
-        [*GRAPHS, {"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]}],
-        [
-            ({"num_qubits": 2}, 100),
-            ({"num_qubits": 3, "topology": "line"}, 100),
-            ({"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]}, 100),
-            ({"num_qubits": 4, "topology": "ring"}, 100),
-            ({"num_qubits": 5, "topology": "star"}, 4),
-        ],
-    ),
-    "grid_world": Cases(
-        GridWorld,
-        [
-            *sides((2, 2), (3, 2), (5, 5), (16, 16)),
-            {"width": 4, "height": 3, "wall_density": 0.5},
-            {"width": 4, "height": 4, "wall_density": 0},
-            {"width": 3, "height": 3, "walls": [4]},
-            {"width": 4, "height": 3, "walls": [9, 1]},
-        ],
-        [
-            ({"width": 5, "height": 5, "walls": []}, 100),
-            ({"width": 5, "height": 4, "walls": [1, 6, 11, 13]}, 100),
-        ],
-    ),
-    "top_spin": Cases(
-        TopSpin,
-        [
-            *(
-                {"num_tokens": num_tokens, "turnstile": turnstile}
-                for num_tokens, turnstile in [(4, 2), (6, 4), (7, 4), (9, 4), (20, 4), (32, 30)]
-            ),
-        ],
-        [
-            ({"num_tokens": num_tokens, "turnstile": turnstile}, depth)
-            for num_tokens, turnstile, depth in [(4, 2, 100), (6, 4, 100), (7, 4, 100), (20, 4, 7)]
-        ],
-    ),
-}
+# Each has a module of its name, with what is recorded of it.
+ENVIRONMENTS: dict[str, Cases] = {name: import_module(name).CASES for name in listed()}
 
 
 def environment(cases: Cases) -> dict[str, Any]:

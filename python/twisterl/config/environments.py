@@ -1,96 +1,143 @@
-"""What the environments of this package take: the section `env`."""
+"""What the environments of the compiled package take; written by scripts/generate.py."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from twisterl.config.values import Difficulty, Natural, Pairs, Section, Side, Steps
-
-
-class _EnvArguments(Section):
-    """What every environment of this package takes."""
-
-    difficulty: Difficulty = Field(1, description="random actions that scramble a solved state")
-    depth_slope: Steps = Field(2, description="steps of an episode for each unit of difficulty")
-    max_depth: Steps = Field(256, description="steps left after set_state")
+from twisterl.config.values import Natural, Pairs, Section
 
 
-class PuzzleArguments(_EnvArguments):
-    """The sliding puzzle."""
+class PuzzleArguments(Section):
+    """The sliding puzzle on a board of `width` x `height`, 1 to 16 each."""
 
     width: Annotated[int, Field(ge=1, le=16)] = Field(3, description="cells in a row")
     height: Annotated[int, Field(ge=1, le=16)] = Field(3, description="rows")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
     forbid_undo: bool = Field(
         False, description="masks the action that undoes the last one that moved the blank"
     )
 
 
-class LightsOutArguments(_EnvArguments):
-    """Lights Out: a press flips a lamp and its neighbours."""
+class LightsOutArguments(Section):
+    """Lights Out on `width` x `height` lamps: a press flips a lamp and its neighbours."""
 
-    width: Side = Field(5, description="cells in a row")
-    height: Side = Field(5, description="rows")
+    width: Annotated[int, Field(ge=2, le=16)] = Field(5, description="cells in a row")
+    height: Annotated[int, Field(ge=2, le=16)] = Field(5, description="rows")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
 
 
-class Cube2Arguments(_EnvArguments):
-    """The 2x2x2 cube with one corner held."""
+class Cube2Arguments(Section):
+    """Rubik's 2x2x2 cube with one corner held, in quarter or half turns (`metric`)."""
 
     metric: Literal["quarter", "half"] = Field(
         "quarter", description="whether a half turn is one action too"
     )
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
 
 
-class _CoupledArguments(_EnvArguments):
-    """On a coupling graph, which is a named topology or given by its edges."""
+class PermutationArguments(Section):
+    """Permutation routing: swaps along the edges of a graph bring every token home."""
 
+    num_qubits: Annotated[int, Field(ge=2, le=32)] = Field(5, description="vertices, tokens")
     topology: Literal["line", "ring", "grid", "star"] = Field(
         "line", description="which pairs are coupled"
     )
     edges: Pairs | None = Field(None, description="in place of the topology's")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
 
 
-class PermutationArguments(_CoupledArguments):
-    """Permutation routing on a coupling graph."""
-
-    num_qubits: Annotated[int, Field(ge=2, le=32)] = Field(5, description="vertices, tokens")
-
-
-class LinearFunctionArguments(_CoupledArguments):
-    """CNOT synthesis on a coupling graph, whose edges are [control, target]."""
+class LinearFunctionArguments(Section):
+    """CNOT synthesis: an invertible matrix over GF(2), brought to the identity."""
 
     num_qubits: Annotated[int, Field(ge=2, le=16)] = Field(5, description="rows of the matrix")
+    topology: Literal["line", "ring", "grid", "star"] = Field(
+        "line", description="which pairs are coupled"
+    )
+    edges: Pairs | None = Field(None, description="in place of the topology's")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
 
 
-class GridWorldArguments(_EnvArguments):
-    """A walk around walls to a random goal."""
+class GridWorldArguments(Section):
+    """An agent walks around walls to a random goal."""
 
-    width: Side = Field(5, description="cells in a row")
-    height: Side = Field(5, description="rows")
+    width: Annotated[int, Field(ge=2, le=16)] = Field(5, description="cells in a row")
+    height: Annotated[int, Field(ge=2, le=16)] = Field(5, description="rows")
     wall_density: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.2, description="probability of a wall at each cell, drawn for every episode"
     )
     walls: list[Natural] | None = Field(None, description="their cells, in place of random ones")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
 
 
-class TopSpinArguments(_EnvArguments):
-    """Tokens on a ring, and a turnstile."""
+class TopSpinArguments(Section):
+    """TopSpin: tokens on a ring, of which a turnstile turns some over."""
 
     num_tokens: Annotated[int, Field(ge=4, le=32)] = Field(20, description="tokens, places")
     turnstile: Annotated[int, Field(ge=2, le=30)] = Field(
         4, description="places that flip turns over: even, at most num_tokens - 2"
     )
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
 
 
-class PyEnvArguments(Section):
-    """An environment written in Python; the other keys are arguments of its class."""
-
-    model_config = ConfigDict(extra="allow")
-    pyenv_cls: str = Field(description="dotted path of the class")
-
-
-ENVIRONMENTS: dict[str, type[BaseModel]] = {
+ENVIRONMENTS: dict[str, type[Section]] = {
     "Puzzle": PuzzleArguments,
     "LightsOut": LightsOutArguments,
     "Cube2": Cube2Arguments,
@@ -98,5 +145,4 @@ ENVIRONMENTS: dict[str, type[BaseModel]] = {
     "LinearFunction": LinearFunctionArguments,
     "GridWorld": GridWorldArguments,
     "TopSpin": TopSpinArguments,
-    "PyEnv": PyEnvArguments,
 }

@@ -12,6 +12,7 @@ from twisterl.config.environments import ENVIRONMENTS
 from twisterl.config.es import ESAlgorithm
 from twisterl.config.policies import POLICIES
 from twisterl.config.ppo import PPOAlgorithm
+from twisterl.config.python_env import PyEnvArguments
 from twisterl.config.random_walk import RandomWalkAlgorithm
 
 
@@ -42,7 +43,7 @@ def _in(package: str, models: dict[str, Any]) -> dict[str, tuple[str, type[BaseM
 
 # By kind and short name: where the class is, and what its constructor takes.
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel]]]] = {
-    "env_cls": _in("twisterl.envs", ENVIRONMENTS),
+    "env_cls": _in("twisterl.envs", {**ENVIRONMENTS, "PyEnv": PyEnvArguments}),
     "policy_cls": _in("twisterl.nn", POLICIES),
     "algorithm_cls": _in("twisterl.rl", ALGORITHMS),
 }

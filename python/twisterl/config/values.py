@@ -9,7 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Cores = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
-Side = Annotated[int, Field(ge=2, le=16)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000)]
 Difficulty = Annotated[int, Field(ge=0, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]

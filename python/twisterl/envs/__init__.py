@@ -95,18 +95,11 @@ True
 
 from typing import Any
 
-from twisterl import twisterl as _extension
+from twisterl.envs import listed
 from twisterl.envs.check import check_env
+from twisterl.envs.listed import *  # noqa: F403
 from twisterl.envs.protocol import PythonEnvironment
 from twisterl.envs.python_env import PyEnv
-
-Puzzle = _extension.env.Puzzle
-LightsOut = _extension.env.LightsOut
-Cube2 = _extension.env.Cube2
-Permutation = _extension.env.Permutation
-LinearFunction = _extension.env.LinearFunction
-GridWorld = _extension.env.GridWorld
-TopSpin = _extension.env.TopSpin
 
 
 def __getattr__(name: str) -> Any:
@@ -117,15 +110,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = [
-    "Cube2",
-    "GridWorld",
-    "LightsOut",
-    "LinearFunction",
-    "Permutation",
-    "Puzzle",
-    "PyEnv",
-    "PythonEnvironment",
-    "TopSpin",
-    "check_env",
-]
+__all__ = ["PyEnv", "PythonEnvironment", "check_env"]
+__all__ += listed.__all__

@@ -4,21 +4,12 @@ from typing import Any
 import numpy.typing as npt
 from typing_extensions import Self
 
-__all__ = [
-    "ENVIRONMENTS",
-    "Cube2",
-    "GridWorld",
-    "LightsOut",
-    "LinearFunction",
-    "Permutation",
-    "Puzzle",
-    "PyBaseEnv",
-    "PyEnv",
-    "TopSpin",
-]
+__all__ = ["ENVIRONMENTS", "Puzzle", "PyBaseEnv", "PyEnv", "parameters"]
 
 # The classes of this package, each with the name of its spec.
 ENVIRONMENTS: dict[str, str]
+
+def parameters(name: str) -> list[dict[str, Any]]: ...
 
 class PyBaseEnv:
     difficulty: int
@@ -61,55 +52,31 @@ class Puzzle(PyBaseEnv):
     def get_position(self, x: int, y: int) -> int: ...
     def set_position(self, x: int, y: int, val: int) -> None: ...
 
-class LightsOut(PyBaseEnv):
-    def __new__(
-        cls,
-        *,
-        width: int = ...,
-        height: int = ...,
-        difficulty: int = ...,
-        depth_slope: int = ...,
-        max_depth: int = ...,
-    ) -> Self: ...
-    def copy(self) -> Self: ...
-    def arguments(self) -> dict[str, Any]: ...
+class PyEnv(PyBaseEnv):
+    METHODS: list[str]
+    def __new__(cls, py_env: Any) -> Self: ...
+    @property
+    def python_env(self) -> Any: ...
+
+# Below: written by scripts/generate.py.
+
+__all__ += [
+    "Cube2",
+    "GridWorld",
+    "LightsOut",
+    "LinearFunction",
+    "Permutation",
+    "TopSpin",
+]
 
 class Cube2(PyBaseEnv):
     def __new__(
         cls,
         *,
-        metric: str = ...,
-        difficulty: int = ...,
-        depth_slope: int = ...,
-        max_depth: int = ...,
-    ) -> Self: ...
-    def copy(self) -> Self: ...
-    def arguments(self) -> dict[str, Any]: ...
-
-class Permutation(PyBaseEnv):
-    def __new__(
-        cls,
-        *,
-        num_qubits: int = ...,
-        topology: str = ...,
-        edges: Sequence[Sequence[int]] | None = ...,
-        difficulty: int = ...,
-        depth_slope: int = ...,
-        max_depth: int = ...,
-    ) -> Self: ...
-    def copy(self) -> Self: ...
-    def arguments(self) -> dict[str, Any]: ...
-
-class LinearFunction(PyBaseEnv):
-    def __new__(
-        cls,
-        *,
-        num_qubits: int = ...,
-        topology: str = ...,
-        edges: Sequence[Sequence[int]] | None = ...,
-        difficulty: int = ...,
-        depth_slope: int = ...,
-        max_depth: int = ...,
+        metric: str = "quarter",
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
     ) -> Self: ...
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...
@@ -118,13 +85,54 @@ class GridWorld(PyBaseEnv):
     def __new__(
         cls,
         *,
-        width: int = ...,
-        height: int = ...,
-        wall_density: float = ...,
-        walls: Sequence[int] | None = ...,
-        difficulty: int = ...,
-        depth_slope: int = ...,
-        max_depth: int = ...,
+        width: int = 5,
+        height: int = 5,
+        wall_density: float = 0.2,
+        walls: Sequence[int] | None = None,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class LightsOut(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        width: int = 5,
+        height: int = 5,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class LinearFunction(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_qubits: int = 5,
+        topology: str = "line",
+        edges: Sequence[Sequence[int]] | None = None,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class Permutation(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_qubits: int = 5,
+        topology: str = "line",
+        edges: Sequence[Sequence[int]] | None = None,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
     ) -> Self: ...
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...
@@ -133,17 +141,11 @@ class TopSpin(PyBaseEnv):
     def __new__(
         cls,
         *,
-        num_tokens: int = ...,
-        turnstile: int = ...,
-        difficulty: int = ...,
-        depth_slope: int = ...,
-        max_depth: int = ...,
+        num_tokens: int = 20,
+        turnstile: int = 4,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
     ) -> Self: ...
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...
-
-class PyEnv(PyBaseEnv):
-    METHODS: list[str]
-    def __new__(cls, py_env: Any) -> Self: ...
-    @property
-    def python_env(self) -> Any: ...

@@ -23,15 +23,17 @@ pub enum Direction {
     BothWays,
 }
 
-/// The parameters of a coupling of at most `most` qubits: a named `topology`, or `edges` instead.
-pub const fn parameters(most: u32) -> [Parameter; 3] {
+/// The parameters of a coupling of at most `most` qubits, which are `what`: a named `topology`, or
+/// `edges` instead.
+pub const fn parameters(most: u32, what: &'static str) -> [Parameter; 3] {
     [
-        Parameter::integer("num_qubits", 2, most, 5),
-        Parameter {
-            name: "topology",
-            kind: Kind::Choice { names: TOPOLOGIES, default: TOPOLOGIES[0] },
-        },
-        Parameter { name: "edges", kind: Kind::Pairs },
+        Parameter::integer("num_qubits", 2, most, 5, what),
+        Parameter::new(
+            "topology",
+            Kind::Choice { names: TOPOLOGIES, default: TOPOLOGIES[0] },
+            "which pairs are coupled",
+        ),
+        Parameter::new("edges", Kind::Pairs, "in place of the topology's"),
     ]
 }
 

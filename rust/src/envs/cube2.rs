@@ -114,10 +114,11 @@ impl Turns {
 impl Rules for Turns {
     type State = Corners;
     const NAME: &'static str = "Cube2";
-    const PARAMETERS: &'static [Parameter] = &[Parameter {
-        name: "metric",
-        kind: Kind::Choice { names: &["quarter", "half"], default: "quarter" },
-    }];
+    const PARAMETERS: &'static [Parameter] = &[Parameter::new(
+        "metric",
+        Kind::Choice { names: &["quarter", "half"], default: "quarter" },
+        "whether a half turn is one action too",
+    )];
 
     fn new(parameters: &Parameters) -> Result<Self> {
         let turns: &[usize] = match parameters.choice("metric") {

@@ -81,10 +81,14 @@ impl Rules for Grid {
     type State = Place;
     const NAME: &'static str = "GridWorld";
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::integer("width", 2, 16, 5),
-        Parameter::integer("height", 2, 16, 5),
-        Parameter { name: "wall_density", kind: Kind::Fraction { max: 0.5, default: 0.2 } },
-        Parameter { name: "walls", kind: Kind::Numbers },
+        Parameter::integer("width", 2, 16, 5, "cells in a row"),
+        Parameter::integer("height", 2, 16, 5, "rows"),
+        Parameter::new(
+            "wall_density",
+            Kind::Number { min: 0.0, max: 0.5, default: 0.2 },
+            "probability of a wall at each cell, drawn for every episode",
+        ),
+        Parameter::new("walls", Kind::Numbers, "their cells, in place of random ones"),
     ];
 
     fn new(parameters: &Parameters) -> Result<Self> {
@@ -101,7 +105,7 @@ impl Rules for Grid {
         };
         let targets: Vec<_> = (0..width * height).map(target).collect();
         let walls = match parameters.numbers("walls") {
-            None => Walls::Drawn { density: parameters.fraction("wall_density") as f32 },
+            None => Walls::Drawn { density: parameters.number("wall_density") as f32 },
             Some(listed) => {
                 let listed: Vec<i64> = listed.into_iter().map(|cell| cell as i64).collect();
                 let walls = distinct("walls", &listed, targets.len())?;

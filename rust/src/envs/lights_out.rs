@@ -39,8 +39,10 @@ impl Lamps {
 impl Rules for Lamps {
     type State = Cells;
     const NAME: &'static str = "LightsOut";
-    const PARAMETERS: &'static [Parameter] =
-        &[Parameter::integer("width", 2, 16, 5), Parameter::integer("height", 2, 16, 5)];
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::integer("width", 2, 16, 5, "cells in a row"),
+        Parameter::integer("height", 2, 16, 5, "rows"),
+    ];
 
     fn new(parameters: &Parameters) -> Result<Self> {
         let (width, height) = (parameters.integer("width"), parameters.integer("height"));

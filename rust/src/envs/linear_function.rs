@@ -54,7 +54,8 @@ impl Cnots {
 impl Rules for Cnots {
     type State = Matrix;
     const NAME: &'static str = "LinearFunction";
-    const PARAMETERS: &'static [Parameter] = &coupling::parameters(MOST_QUBITS as u32);
+    const PARAMETERS: &'static [Parameter] =
+        &coupling::parameters(MOST_QUBITS as u32, "rows of the matrix");
 
     fn new(parameters: &Parameters) -> Result<Self> {
         Ok(Self { graph: Coupling::new(parameters, Direction::OneWay)? })

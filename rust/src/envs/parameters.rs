@@ -1,14 +1,19 @@
 //! What an environment is built from: named values, checked against what it declares.
 
-use serde_json::{Map, Value};
+use serde_json::{json, Map, Value};
 
 use crate::error::{Error, Result};
 
 /// A declared parameter.
+///
+/// Python's config models, the stubs and the pages of the keys are written from these declarations
+/// by `python -m twisterl.listed`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameter {
     pub name: &'static str,
     pub kind: Kind,
+    /// What it means, in a few words.
+    pub about: &'static str,
 }
 
 /// What values a parameter takes, and which one if none is given.
@@ -20,8 +25,9 @@ pub enum Kind {
         max: u32,
         default: u32,
     },
-    /// From 0 to `max`, both included.
-    Fraction {
+    /// From `min` to `max`, both included.
+    Number {
+        min: f64,
         max: f64,
         default: f64,
     },
@@ -39,22 +45,48 @@ pub enum Kind {
 }
 
 impl Parameter {
-    pub const fn integer(name: &'static str, min: u32, max: u32, default: u32) -> Self {
-        Self { name, kind: Kind::Integer { min, max, default } }
+    pub const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Self { name, kind, about }
     }
 
-    pub const fn boolean(name: &'static str, default: bool) -> Self {
-        Self { name, kind: Kind::Boolean { default } }
+    pub const fn integer(
+        name: &'static str,
+        min: u32,
+        max: u32,
+        default: u32,
+        about: &'static str,
+    ) -> Self {
+        Self::new(name, Kind::Integer { min, max, default }, about)
+    }
+
+    pub const fn boolean(name: &'static str, default: bool, about: &'static str) -> Self {
+        Self::new(name, Kind::Boolean { default }, about)
     }
 
     fn default(&self) -> Value {
         match self.kind {
             Kind::Integer { default, .. } => default.into(),
-            Kind::Fraction { default, .. } => default.into(),
+            Kind::Number { default, .. } => default.into(),
             Kind::Boolean { default } => default.into(),
             Kind::Choice { default, .. } => default.into(),
             Kind::Numbers | Kind::Pairs => Value::Null,
         }
+    }
+
+    /// The declaration as a JSON value, as specs/envs have it, with the name and what it means.
+    pub fn declaration(&self) -> Value {
+        let mut declared = match self.kind {
+            Kind::Integer { min, max, .. } => json!({"type": "int", "min": min, "max": max}),
+            Kind::Number { min, max, .. } => json!({"type": "float", "min": min, "max": max}),
+            Kind::Boolean { .. } => json!({"type": "bool"}),
+            Kind::Choice { names, .. } => json!({"type": "choice", "names": names}),
+            Kind::Numbers => json!({"type": "numbers"}),
+            Kind::Pairs => json!({"type": "pairs"}),
+        };
+        declared["name"] = self.name.into();
+        declared["default"] = self.default();
+        declared["about"] = self.about.into();
+        declared
     }
 
     fn accepts(&self, value: &Value) -> bool {
@@ -63,7 +95,9 @@ impl Parameter {
             Kind::Integer { min, max, .. } => {
                 value.as_u64().is_some_and(|n| (u64::from(min)..=u64::from(max)).contains(&n))
             }
-            Kind::Fraction { max, .. } => value.as_f64().is_some_and(|n| (0.0..=max).contains(&n)),
+            Kind::Number { min, max, .. } => {
+                value.as_f64().is_some_and(|n| (min..=max).contains(&n))
+            }
             Kind::Boolean { .. } => value.is_boolean(),
             Kind::Choice { names, .. } => value.as_str().is_some_and(|name| names.contains(&name)),
             Kind::Numbers => value.is_null() || natural_numbers(value).is_some(),
@@ -77,7 +111,7 @@ impl Parameter {
     fn expected(&self) -> String {
         match self.kind {
             Kind::Integer { min, max, .. } => format!("an integer in {min}..={max}"),
-            Kind::Fraction { max, .. } => format!("a number from 0 to {max}"),
+            Kind::Number { min, max, .. } => format!("a number from {min} to {max}"),
             Kind::Boolean { .. } => "true or false".to_owned(),
             Kind::Choice { names, .. } => format!("one of {}", names.join(", ")),
             Kind::Numbers => "a list of natural numbers".to_owned(),
@@ -132,8 +166,8 @@ impl Parameters {
         self.0[name].as_u64().and_then(|n| usize::try_from(n).ok()).expect("an integer parameter")
     }
 
-    pub fn fraction(&self, name: &str) -> f64 {
-        self.0[name].as_f64().expect("a fraction parameter")
+    pub fn number(&self, name: &str) -> f64 {
+        self.0[name].as_f64().expect("a number parameter")
     }
 
     pub fn boolean(&self, name: &str) -> bool {
@@ -158,17 +192,15 @@ impl Parameters {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const DECLARED: [Parameter; 6] = [
-        Parameter::integer("side", 2, 16, 3),
-        Parameter { name: "density", kind: Kind::Fraction { max: 0.5, default: 0.25 } },
-        Parameter::boolean("forbid", true),
-        Parameter { name: "metric", kind: Kind::Choice { names: &["a", "b"], default: "b" } },
-        Parameter { name: "cells", kind: Kind::Numbers },
-        Parameter { name: "edges", kind: Kind::Pairs },
+        Parameter::integer("side", 2, 16, 3, "cells"),
+        Parameter::new("density", Kind::Number { min: 0.0, max: 0.5, default: 0.25 }, "a share"),
+        Parameter::boolean("forbid", true, "whether"),
+        Parameter::new("metric", Kind::Choice { names: &["a", "b"], default: "b" }, "which"),
+        Parameter::new("cells", Kind::Numbers, "some"),
+        Parameter::new("edges", Kind::Pairs, "some"),
     ];
 
     fn parse(given: Value) -> Result<Parameters> {
@@ -179,7 +211,7 @@ mod tests {
     fn what_is_missing_takes_its_default() {
         let parameters = parse(json!({"edges": [[0, 1], [1, 2]]})).unwrap();
         assert_eq!(parameters.integer("side"), 3);
-        assert_eq!(parameters.fraction("density"), 0.25);
+        assert_eq!(parameters.number("density"), 0.25);
         assert!(parameters.boolean("forbid"));
         assert_eq!(parameters.choice("metric"), "b");
         assert_eq!(parameters.numbers("cells"), None);

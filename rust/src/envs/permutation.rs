@@ -30,7 +30,8 @@ fn home() -> Tokens {
 impl Rules for Routing {
     type State = Tokens;
     const NAME: &'static str = "Permutation";
-    const PARAMETERS: &'static [Parameter] = &coupling::parameters(MOST_QUBITS as u32);
+    const PARAMETERS: &'static [Parameter] =
+        &coupling::parameters(MOST_QUBITS as u32, "vertices, tokens");
 
     fn new(parameters: &Parameters) -> Result<Self> {
         Ok(Self { graph: Coupling::new(parameters, Direction::BothWays)? })

@@ -381,8 +381,10 @@ impl Puzzle {
 
 impl Listed for Puzzle {
     fn parameters() -> Vec<Parameter> {
-        let sides = ["width", "height"].map(|side| Parameter::integer(side, 1, MOST_SIDE, 3));
-        [&sides[..], &EPISODE, &[Parameter::boolean("forbid_undo", false)]].concat()
+        let side = |name, about| Parameter::integer(name, 1, MOST_SIDE, 3, about);
+        let sides = [side("width", "cells in a row"), side("height", "rows")];
+        let undo = "masks the action that undoes the last one that moved the blank";
+        [&sides[..], &EPISODE, &[Parameter::boolean("forbid_undo", false, undo)]].concat()
     }
 
     fn build(parameters: &Parameters) -> Result<Self> {

@@ -131,9 +131,21 @@ impl<R: Rules> Listed for Scrambled<R> {
 
 /// The parameters that every environment has.
 pub(super) const EPISODE: [Parameter; 3] = [
-    Parameter::integer("difficulty", *DIFFICULTIES.start(), *DIFFICULTIES.end(), 1),
-    Parameter::integer("depth_slope", 1, MOST_STEPS, 2),
-    Parameter::integer("max_depth", 1, MOST_STEPS, 256),
+    Parameter::integer(
+        "difficulty",
+        *DIFFICULTIES.start(),
+        *DIFFICULTIES.end(),
+        1,
+        "random actions that scramble a solved state",
+    ),
+    Parameter::integer(
+        "depth_slope",
+        1,
+        MOST_STEPS,
+        2,
+        "steps of an episode for each unit of difficulty",
+    ),
+    Parameter::integer("max_depth", 1, MOST_STEPS, 256, "steps left after set_state"),
 ];
 
 impl<R: Rules> Scrambled<R> {

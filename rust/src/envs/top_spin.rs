@@ -45,8 +45,14 @@ impl Rules for Turnstile {
     type State = Tokens;
     const NAME: &'static str = "TopSpin";
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::integer("num_tokens", 4, MOST_TOKENS as u32, 20),
-        Parameter::integer("turnstile", 2, MOST_TOKENS as u32 - 2, 4),
+        Parameter::integer("num_tokens", 4, MOST_TOKENS as u32, 20, "tokens, places"),
+        Parameter::integer(
+            "turnstile",
+            2,
+            MOST_TOKENS as u32 - 2,
+            4,
+            "places that flip turns over: even, at most num_tokens - 2",
+        ),
     ];
 
     fn new(parameters: &Parameters) -> Result<Self> {

@@ -36,6 +36,7 @@ use pyo3::IntoPyObjectExt;
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
 use super::dense;
+use super::parameters::from_json;
 use super::python_env::PythonEnv;
 use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
@@ -72,9 +73,7 @@ pub(super) fn arguments<'py, T: Listed>(
     env: &Bound<'py, PyBaseEnv>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let values = get_env_ref::<T>(&*env.try_borrow()?)?.built_from();
-    let text = serde_json::Value::from(values).to_string();
-    let read = env.py().import("json")?.call_method1("loads", (text,))?;
-    Ok(read.cast_into()?)
+    Ok(from_json(env.py(), &values.into())?.cast_into()?)
 }
 
 /// A generator named by `seed`, or by a draw from Python's own `random` module if there is none.

@@ -2,11 +2,13 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde_json::Value;
 
 use super::env::{arguments, PyBaseEnv};
-use super::parameters::{make, named};
+use super::parameters::{from_json, make, named};
 use super::pickle;
 use super::puzzle::PyPuzzle;
+use crate::envs::parameters::Parameter;
 use crate::envs::{environments, find, ENVIRONMENTS};
 
 /// `Puzzle` has a class of its own, whose constructor takes its arguments by position too.
@@ -49,10 +51,11 @@ macro_rules! classes {
             }
         )*
 
-        /// Adds every class, and `ENVIRONMENTS`: the name of the spec of each.
+        /// Adds every class, `parameters`, and `ENVIRONMENTS`: the name of the spec of each.
         pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
             module.add_class::<PyPuzzle>()?;
             $(module.add_class::<$Type>()?;)*
+            module.add_function(wrap_pyfunction!(parameters, module)?)?;
             let names = PyDict::new(module.py());
             for entry in ENVIRONMENTS {
                 names.set_item(entry.class, entry.name)?;
@@ -63,3 +66,12 @@ macro_rules! classes {
 }
 
 environments!(classes);
+
+/// What the constructor of the environment `name` takes: a list of dictionaries with its `name`,
+/// `type`, bounds or `names`, `default`, and what it is `about`. ValueError for another name.
+#[pyfunction]
+fn parameters<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let declared = find(name)?.parameters();
+    let values: Value = declared.iter().map(Parameter::declaration).collect();
+    from_json(py, &values)
+}

@@ -19,6 +19,11 @@ pub(super) fn named<'py>(
     given.into_iter().flatten().map(named).collect()
 }
 
+/// `value` as Python has it.
+pub(super) fn from_json<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (value.to_string(),))
+}
+
 /// The environment of `entry` with the parameters `given`.
 ///
 /// # Errors
@@ -54,7 +59,7 @@ fn to_json(name: &str, kind: Kind, value: &Bound<'_, PyAny>) -> PyResult<Value> 
     }
     Ok(match kind {
         Kind::Integer { min, max, .. } => integer(name, value, min.into()..=max.into())?.into(),
-        Kind::Fraction { .. } => match value.cast::<PyFloat>() {
+        Kind::Number { .. } => match value.cast::<PyFloat>() {
             Ok(number) => number.extract::<f64>()?.into(),
             Err(_) => (integer(name, value, i64::MIN..=i64::MAX)? as f64).into(),
         },

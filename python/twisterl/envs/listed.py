@@ -1,0 +1,21 @@
+"""The environments of the compiled package; written by scripts/generate.py."""
+
+from twisterl.twisterl import env as _compiled
+
+Puzzle = _compiled.Puzzle
+LightsOut = _compiled.LightsOut
+Cube2 = _compiled.Cube2
+Permutation = _compiled.Permutation
+LinearFunction = _compiled.LinearFunction
+GridWorld = _compiled.GridWorld
+TopSpin = _compiled.TopSpin
+
+__all__ = [
+    "Cube2",
+    "GridWorld",
+    "LightsOut",
+    "LinearFunction",
+    "Permutation",
+    "Puzzle",
+    "TopSpin",
+]

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Writes what Rust's list of environments says again for Python: models, stubs, names, pages.
+
+python scripts/generate.py            after a change of rust/src/envs or of the config models
+python scripts/generate.py --check    exits with 1 where a file is not what it writes
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from twisterl.twisterl import env as compiled
+
+ROOT = Path(__file__).resolve().parents[1]
+WRITER = "scripts/generate.py"
+PAGES = ("specs/config.schema.json", "docs/config.md")
+WIDTH = 100
+# What follows this line of a stub is generated, what stands above it is not.
+BELOW = f"# Below: written by {WRITER}.\n"
+
+
+def models() -> str:
+    """The models of the section `env`."""
+    classes = "\n\n\n".join(map(model, compiled.ENVIRONMENTS))
+    listed = "\n".join(f'    "{name}": {name}Arguments,' for name in compiled.ENVIRONMENTS)
+    return f'''\
+"""What the environments of the compiled package take; written by {WRITER}."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from twisterl.config.values import Natural, Pairs, Section
+
+
+{classes}
+
+
+ENVIRONMENTS: dict[str, type[Section]] = {{
+{listed}
+}}
+'''
+
+
+def model(name: str) -> str:
+    about = getattr(compiled, name).__doc__.strip().partition("\n")[0]
+    fields = "\n".join(map(field, compiled.parameters(name)))
+    return f'class {name}Arguments(Section):\n    """{about}"""\n\n{fields}'
+
+
+def field(parameter: dict[str, Any]) -> str:
+    kind, default = annotation(parameter), literal(parameter["default"])
+    arguments = [default, f"description={json.dumps(parameter['about'])}"]
+    return called(f"    {parameter['name']}: {kind} = Field", arguments)
+
+
+def annotation(parameter: dict[str, Any]) -> str:
+    match parameter:
+        case {"type": "int" | "float" as kind, "min": least, "max": most}:
+            return f"Annotated[{kind}, Field(ge={number(least)}, le={number(most)})]"
+        case {"type": "choice", "names": names}:
+            return f"Literal[{', '.join(map(json.dumps, names))}]"
+        case {"type": "bool"}:
+            return "bool"
+        case {"type": "numbers"}:
+            return "list[Natural] | None"
+        case {"type": "pairs"}:
+            return "Pairs | None"
+    raise ValueError(f"no annotation for {parameter}")
+
+
+def number(value: float) -> str:
+    return f"{int(value):_}" if value == int(value) else repr(value)
+
+
+def literal(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+def called(head: str, arguments: list[str]) -> str:
+    """A call as ruff formats it: on one line, or its arguments on one, or one on each."""
+    inside = ", ".join(arguments)
+    if len(head) + len(inside) + 2 <= WIDTH:
+        return f"{head}({inside})"
+    if len(inside) + 8 > WIDTH:
+        inside = ",\n        ".join(arguments) + ","
+    return f"{head}(\n        {inside}\n    )"
+
+
+def stubs() -> str:
+    """The stub, whose upper part is kept: what it declares there is not declared again."""
+    kept, _, _ = (ROOT / "python/twisterl/twisterl/env.pyi").read_text("utf-8").partition(BELOW)
+    names = [name for name in sorted(compiled.ENVIRONMENTS) if f"class {name}(" not in kept]
+    listed = "".join(f'    "{name}",\n' for name in names)
+    return "\n".join([f"{kept}{BELOW}", f"__all__ += [\n{listed}]\n", *map(stub, names)])
+
+
+def stub(name: str) -> str:
+    arguments = "".join(f"        {argument},\n" for argument in stub_arguments(name))
+    return f"""\
+class {name}(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+{arguments}    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+"""
+
+
+def stub_arguments(name: str) -> Iterator[str]:
+    kinds = {
+        "choice": "str",
+        "numbers": "Sequence[int] | None",
+        "pairs": "Sequence[Sequence[int]] | None",
+    }
+    for parameter in compiled.parameters(name):
+        kind = kinds.get(parameter["type"], parameter["type"])
+        yield f"{parameter['name']}: {kind} = {literal(parameter['default'])}"
+
+
+def names() -> str:
+    """The classes as `twisterl.envs` has them."""
+    classes = "\n".join(f"{name} = _compiled.{name}" for name in compiled.ENVIRONMENTS)
+    listed = "\n".join(f'    "{name}",' for name in sorted(compiled.ENVIRONMENTS))
+    return f'''\
+"""The environments of the compiled package; written by {WRITER}."""
+
+from twisterl.twisterl import env as _compiled
+
+{classes}
+
+__all__ = [
+{listed}
+]
+'''
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "python/twisterl/config/environments.py": models,
+    "python/twisterl/twisterl/env.pyi": stubs,
+    "python/twisterl/envs/listed.py": names,
+}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    stale = []
+    for name, text in FILES.items():
+        path, wanted = ROOT / name, text()
+        if not path.is_file() or path.read_text("utf-8") != wanted:
+            stale.append(name)
+            if not arguments:
+                path.write_text(wanted, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: {f'run python {WRITER}' if arguments else 'written'}")
+    # In a process of its own, which imports the models as they are by now.
+    mode = "--check" if arguments else "--write"
+    pages = [sys.executable, "-m", "twisterl.config.schema", mode, *PAGES]
+    failed = subprocess.run(pages, cwd=ROOT, check=False).returncode
+    return failed or int(bool(stale and arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
