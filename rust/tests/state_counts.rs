@@ -8,6 +8,7 @@ use serde_json::{json, Value};
 use twisterl::envs::cube2::Cube2;
 use twisterl::envs::lights_out::LightsOut;
 use twisterl::envs::linear_function::LinearFunction;
+use twisterl::envs::pancake::Pancake;
 use twisterl::envs::parameters::Parameters;
 use twisterl::envs::Listed;
 use twisterl::rng::Rng;
@@ -98,4 +99,20 @@ fn every_linear_function() {
 fn every_linear_function_of_five_qubits() {
     let counts = layers::<LinearFunction>(json!({"num_qubits": 5}), bits(25));
     assert_eq!(counts.iter().sum::<usize>(), 9_999_360);
+}
+
+/// All `n!` orders, `2^n` times as many if burnt, and the pancake numbers (OEIS A058986, A078942).
+#[test]
+fn every_pile_of_pancakes() {
+    for (num_pancakes, burnt, states, farthest) in [
+        (8, false, 40320, 9),
+        (9, false, 362_880, 10),
+        (6, true, 46080, 12),
+        (7, true, 645_120, 14),
+    ] {
+        let parameters = json!({"num_pancakes": num_pancakes, "burnt": burnt});
+        let counts = layers::<Pancake>(parameters, Seen::Set(HashSet::new()));
+        assert_eq!(counts.iter().sum::<usize>(), states, "{num_pancakes} {burnt}");
+        assert_eq!(counts.len() - 1, farthest, "{num_pancakes} {burnt}");
+    }
 }

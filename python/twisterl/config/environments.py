@@ -137,6 +137,22 @@ class TopSpinArguments(Section):
     )
 
 
+class PancakeArguments(Section):
+    """Pancake sorting: a spatula turns over the top of a pile, plain or burnt on one side."""
+
+    num_pancakes: Annotated[int, Field(ge=2, le=32)] = Field(10, description="in the pile")
+    burnt: bool = Field(False, description="whether one side of each is burnt and must be down")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
+
+
 ENVIRONMENTS: dict[str, type[Section]] = {
     "Puzzle": PuzzleArguments,
     "LightsOut": LightsOutArguments,
@@ -145,4 +161,5 @@ ENVIRONMENTS: dict[str, type[Section]] = {
     "LinearFunction": LinearFunctionArguments,
     "GridWorld": GridWorldArguments,
     "TopSpin": TopSpinArguments,
+    "Pancake": PancakeArguments,
 }

@@ -9,12 +9,14 @@ Permutation = _compiled.Permutation
 LinearFunction = _compiled.LinearFunction
 GridWorld = _compiled.GridWorld
 TopSpin = _compiled.TopSpin
+Pancake = _compiled.Pancake
 
 __all__ = [
     "Cube2",
     "GridWorld",
     "LightsOut",
     "LinearFunction",
+    "Pancake",
     "Permutation",
     "Puzzle",
     "TopSpin",

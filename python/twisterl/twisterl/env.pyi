@@ -65,6 +65,7 @@ __all__ += [
     "GridWorld",
     "LightsOut",
     "LinearFunction",
+    "Pancake",
     "Permutation",
     "TopSpin",
 ]
@@ -116,6 +117,19 @@ class LinearFunction(PyBaseEnv):
         num_qubits: int = 5,
         topology: str = "line",
         edges: Sequence[Sequence[int]] | None = None,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class Pancake(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_pancakes: int = 10,
+        burnt: bool = False,
         difficulty: int = 1,
         depth_slope: int = 2,
         max_depth: int = 256,

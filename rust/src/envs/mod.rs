@@ -11,6 +11,7 @@ pub mod grid;
 pub mod grid_world;
 pub mod lights_out;
 pub mod linear_function;
+pub mod pancake;
 pub mod parameters;
 pub mod permutation;
 pub mod puzzle;
@@ -39,6 +40,8 @@ macro_rules! environments {
             grid_world::GridWorld,
             /// TopSpin: tokens on a ring, of which a turnstile turns some over.
             top_spin::TopSpin,
+            /// Pancake sorting: a spatula turns over the top of a pile, plain or burnt on one side.
+            pancake::Pancake,
         }
     };
 }
