@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what Rust's list of environments says again for Python: models, stubs, names, pages.
+"""Writes what Rust and the config models have said for all: each fact stands in one place.
+
+From Rust's list of environments: config models, stubs, names. From the models of the config: its
+schema, the page of its keys, and what the Mojo port knows of them.
 
 python scripts/generate.py            after a change of rust/src/envs or of the config models
 python scripts/generate.py --check    exits with 1 where a file is not what it writes
@@ -143,31 +146,92 @@ __all__ = [
 '''
 
 
-FILES: dict[str, Callable[[], str]] = {
+def mojo() -> str:
+    """What the keys of a config for ES may be, for the Mojo port, which reads it as JSON."""
+    schema = json.loads((ROOT / PAGES[0]).read_text("utf-8"))["$defs"]
+    parts = {"env": "env_Puzzle", "policy": "policy_BasicPolicy", "algorithm": "algorithm_ES"}
+    sections = {
+        path: keys
+        for part, name in parts.items()
+        for path, keys in mojo_sections(schema, part, schema[name])
+    }
+    lines = []
+    for path, keys in sections.items():
+        entries = ",\n".join(f"  {json.dumps(key)}: {json.dumps(keys[key])}" for key in keys)
+        lines += [f'"{path}": {{', *entries.split("\n"), "},"]
+    text = "\n".join(f"    '{line}'" for line in ["{", *lines[:-1], "}}"])
+    return f'''\
+"""The keys of a run config for ES, from {PAGES[0]}; written by {WRITER}."""
+
+comptime KEYS = (
+{text}
+)
+"""JSON: each section by its path, in it the default, bounds and options of each key."""
+'''
+
+
+def mojo_sections(
+    schema: dict[str, Any], path: str, section: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The section and those in it, each with its path and what its keys may be."""
+    yield (
+        path,
+        {name: limits(key) for name, key in section["properties"].items() if "default" in key},
+    )
+    for name, key in section["properties"].items():
+        for each in key.get("patternProperties", {}).values():
+            yield from mojo_sections(schema, f"{path}.{name}.*", referred(schema, each))
+        if "$ref" in key:
+            yield from mojo_sections(schema, f"{path}.{name}", referred(schema, key))
+
+
+def referred(schema: dict[str, Any], key: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema[key["$ref"].rpartition("/")[2]]
+    return found
+
+
+def limits(key: dict[str, Any]) -> dict[str, Any]:
+    """Of a key of the schema; those of a list are those of its items."""
+    kind = key.get("anyOf", [key])[0]
+    kind = kind.get("prefixItems", [kind])[0]
+    words = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum")
+    return {"default": key["default"], **{word: kind[word] for word in words if word in kind}}
+
+
+FROM_RUST: dict[str, Callable[[], str]] = {
     "python/twisterl/config/environments.py": models,
     "python/twisterl/twisterl/env.pyi": stubs,
     "python/twisterl/envs/listed.py": names,
 }
+FROM_SCHEMA: dict[str, Callable[[], str]] = {"mojo/twisterl/keys.mojo": mojo}
 
 
 def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--check"]):
         print(__doc__, file=sys.stderr)
         return 2
-    stale = []
-    for name, text in FILES.items():
-        path, wanted = ROOT / name, text()
-        if not path.is_file() or path.read_text("utf-8") != wanted:
-            stale.append(name)
-            if not arguments:
-                path.write_text(wanted, encoding="utf-8")
-    for name in stale:
-        print(f"{name}: {f'run python {WRITER}' if arguments else 'written'}")
+    is_check = bool(arguments)
+    stale = written(FROM_RUST, is_check)
     # In a process of its own, which imports the models as they are by now.
-    mode = "--check" if arguments else "--write"
+    mode = "--check" if is_check else "--write"
     pages = [sys.executable, "-m", "twisterl.config.schema", mode, *PAGES]
-    failed = subprocess.run(pages, cwd=ROOT, check=False).returncode
-    return failed or int(bool(stale and arguments))
+    stale |= subprocess.run(pages, cwd=ROOT, check=False).returncode != 0
+    stale |= written(FROM_SCHEMA, is_check)
+    return int(is_check and stale)
+
+
+def written(files: dict[str, Callable[[], str]], is_check: bool) -> bool:
+    """Whether a file was not what it should be; it is by now, but for a check."""
+    stale = False
+    for name, text in files.items():
+        path, wanted = ROOT / name, text()
+        if path.is_file() and path.read_text("utf-8") == wanted:
+            continue
+        stale = True
+        if not is_check:
+            path.write_text(wanted, encoding="utf-8")
+        print(f"{name}: {f'run python {WRITER}' if is_check else 'written'}")
+    return stale
 
 
 if __name__ == "__main__":

@@ -139,6 +139,14 @@ def test_messages() raises:
         "algorithm.learning.diff_metric: expected a key of evals, or null, got uniform",
     )
     assert_equal(
+        with_algorithm('{"evals": {"e": {"C": 1e31}}}'),
+        "algorithm.evals.e.C: expected a number in [0.0, 1e+30], got 1e31",
+    )
+    assert_equal(
+        with_algorithm('{"logging": {"keep_last": 2}}'),
+        "algorithm.logging.keep_last: expected 1, got 2",
+    )
+    assert_equal(
         with_algorithm('{"collecting": []}'),
         "algorithm.collecting: expected an object, got a list",
     )

@@ -1,7 +1,7 @@
 """The run config: the JSON files that all languages share, for `twisterl.rl.ES`.
 
 A missing key takes its default, an unknown one is refused with its path. The defaults and ranges
-are those of `python/twisterl/config/`; `specs/cases` holds configs that both must judge alike.
+are those of `specs/config.schema.json`, by `keys.mojo`; `specs/cases` holds configs that both must judge alike.
 """
 
 from .episodes import Player
@@ -9,21 +9,10 @@ from .es import EsSettings
 from .json import ABSENT, Json, Kind
 from .optimizer import Decline, OptimizerSettings, Rule
 from .puzzle import Settings
-from .section import (
-    BELOW_ONE,
-    FRACTION,
-    NOT_NEGATIVE,
-    POSITIVE,
-    Range,
-    Section,
-    fault,
-    number_at,
-)
+from .section import Section, fault, number_at
 
 comptime MAX_BYTES = 1 << 20
 """Largest config file that is read, in bytes."""
-comptime LARGEST_COUNT = 10_000_000
-"""Upper bound of the episodes of an evaluation and of the iterations of `lr_schedule`."""
 comptime LARGEST_STEPS = 1_000_000
 """Upper bound of difficulties, depths, searches and intervals."""
 comptime PRESET = "ppo_deterministic"
@@ -120,7 +109,7 @@ struct Config(Movable):
         var document = Json.parse(text)
         if document.kind(0) != Kind.OBJECT:
             raise Error("holds no JSON object")
-        var top = Section(document, 0, "")
+        var top = Section(document, 0, "", "")
         require_class(top, document, "env_cls", "twisterl.envs.", "Puzzle")
         require_class(
             top, document, "policy_cls", "twisterl.nn.", "BasicPolicy"
@@ -128,20 +117,18 @@ struct Config(Movable):
         require_class(top, document, "algorithm_cls", "twisterl.rl.", "ES")
 
         var env = top.section(document, "env")
-        self.width = env.integer(document, "width", 3, 1, 16)
-        self.height = env.integer(document, "height", 3, 1, 16)
+        self.width = env.integer(document, "width")
+        self.height = env.integer(document, "height")
         self.puzzle = Settings(
-            env.integer(document, "difficulty", 1, 0, LARGEST_STEPS),
-            env.integer(document, "depth_slope", 2, 1, LARGEST_STEPS),
-            env.integer(document, "max_depth", 256, 1, LARGEST_STEPS),
-            env.boolean(document, "forbid_undo", False),
+            env.integer(document, "difficulty"),
+            env.integer(document, "depth_slope"),
+            env.integer(document, "max_depth"),
+            env.boolean(document, "forbid_undo"),
         )
         env.finish(document)
 
         var policy = top.section(document, "policy")
-        self.embedding_size = policy.integer(
-            document, "embedding_size", 512, 1, 65_536
-        )
+        self.embedding_size = policy.integer(document, "embedding_size")
         comptime one_layer = "ES trains one hidden layer"
         if (
             policy.node == ABSENT
@@ -156,28 +143,21 @@ struct Config(Movable):
         policy.empty_list(document, "policy_layers", one_layer)
         policy.empty_list(document, "value_layers", one_layer)
         policy.ignore(document, "device")
-        _ = policy.boolean(document, "twists", True)
+        _ = policy.boolean(document, "twists")
         policy.finish(document)
 
         var algorithm = top.section(document, "algorithm")
         algorithm.ignore(document, "device", "policy")
-        self.seed = algorithm.integer(document, "seed", 0, 0, LARGEST_SEED)
+        self.seed = algorithm.integer(document, "seed")
         var es = EsSettings()
         var collecting = algorithm.section(document, "collecting")
-        self.num_cores = collecting.integer(document, "num_cores", 32, 1, 4096)
-        es.num_pairs = collecting.integer(document, "num_pairs", 64, 1, 100_000)
-        es.num_episodes = collecting.integer(
-            document, "num_episodes", 64, 1, 1_000_000
-        )
+        self.num_cores = collecting.integer(document, "num_cores")
+        es.num_pairs = collecting.integer(document, "num_pairs")
+        es.num_episodes = collecting.integer(document, "num_episodes")
         es.uniform_difficulty = (
-            collecting.choice(
-                document, "difficulty_distribution", "fixed", "uniform"
-            )
-            == 1
+            collecting.choice(document, "difficulty_distribution") == 1
         )
-        es.player = Player(
-            collecting.choice(document, "player", "policy", "value")
-        )
+        es.player = Player(collecting.choice(document, "player"))
         collecting.finish(document)
         self.learning = read_learning(algorithm, document)
         self.generations_per_iteration = 1
@@ -196,19 +176,19 @@ struct Config(Movable):
         self.read_training(algorithm, document)
         self.read_evaluations(algorithm, document)
         var logging = algorithm.section(document, "logging")
-        self.log_every = logging.integer(
-            document, "log_freq", 1, 0, 1_000_000_000
-        )
-        self.save_every = logging.integer(
-            document, "checkpoint_freq", 10, 0, 1_000_000_000
-        )
+        self.log_every = logging.integer(document, "log_freq")
+        self.save_every = logging.integer(document, "checkpoint_freq")
         # This port keeps one state, the last.
-        _ = logging.integer(document, "keep_last", 1, 1, 1)
-        _ = logging.integer(document, "keep_every", 0, 0, 0)
+        for key, only in [("keep_last", 1), ("keep_every", 0)]:
+            var kept = logging.integer(document, key)
+            if kept != only:
+                raise Error(
+                    logging.at(key), ": expected ", only, ", got ", kept
+                )
         logging.finish(document)
         algorithm.finish(document)
         top.finish(document)
-        self.require_metric()
+        self.require_metric(document)
 
     def read_training(mut self, mut algorithm: Section, document: Json) raises:
         """Reads the section `training`.
@@ -222,10 +202,10 @@ struct Config(Movable):
         """
         var training = algorithm.section(document, "training")
         self.generations_per_iteration = training.integer(
-            document, "num_generations", 10, 1, 100_000
+            document, "num_generations"
         )
-        self.es.sigma = training.number(document, "sigma", 0.05, POSITIVE)
-        var rate = training.optional_number(document, "lr", POSITIVE)
+        self.es.sigma = training.number(document, "sigma")
+        var rate = training.optional_number(document, "lr")
         if rate:
             ref optimizer = self.es.optimizer
             if optimizer.rate != rate.value() and self.is_rate_given:
@@ -237,17 +217,13 @@ struct Config(Movable):
                 )
             optimizer.rate = rate.value()
         var schedule = training.section(document, "lr_schedule")
-        var kind = schedule.choice(
-            document, "kind", "constant", "linear", "cosine"
-        )
+        var kind = schedule.choice(document, "kind")
         self.es.optimizer.decline = Decline(kind)
         var iterations = self.learning.num_iterations
-        var node = schedule.find(document, "num_iterations")
-        if node != ABSENT and document.kind(node) != Kind.NULL:
+        var length = schedule.optional_integer(document, "num_iterations")
+        if length:
             self.has_schedule_length = True
-            iterations = schedule.integer(
-                document, "num_iterations", 0, 1, LARGEST_COUNT
-            )
+            iterations = length.value()
         if kind > 0 and iterations == 0:
             raise Error(
                 "algorithm.training.lr_schedule.num_iterations: expected a"
@@ -257,9 +233,7 @@ struct Config(Movable):
         self.es.optimizer.decline_generations = max(
             1, iterations * self.generations_per_iteration
         )
-        self.es.optimizer.final_ratio = schedule.number(
-            document, "final_ratio", 0, FRACTION
-        )
+        self.es.optimizer.final_ratio = schedule.number(document, "final_ratio")
         schedule.finish(document)
         training.finish(document)
 
@@ -277,19 +251,20 @@ struct Config(Movable):
         """
         var section = algorithm.section(document, "evals")
         if section.node == ABSENT:
-            self.add_preset()
+            self.add_preset(document)
             return
         for index in range(document.length(section.node)):
             var name = document.key(section.node, index)
-            var entry = Section(
-                document, document.item(section.node, index), section.at(name)
-            )
-            self.evaluations.append(read_evaluation(entry, name, document))
+            var node = document.item(section.node, index)
+            self.evaluations.append(read_evaluation(document, node, name))
 
-    def require_metric(mut self) raises:
+    def require_metric(mut self, document: Json) raises:
         """Adds the preset where the config names it, refuses another `diff_metric` of no entry.
 
         Without evaluations there is no metric, whatever the config says.
+
+        Args:
+            document: The config.
 
         Raises:
             If `diff_metric` is neither a key of `evals`, nor null, nor `PRESET` by name.
@@ -309,22 +284,29 @@ struct Config(Movable):
                 learning.metric,
                 "" if learning.is_metric_named else " by default",
             )
-        self.add_preset()
+        self.add_preset(document)
 
-    def add_preset(mut self):
-        """Adds the evaluation `PRESET`."""
-        self.evaluations.append(Evaluation(PRESET, 100, True, 1, 0, False, 1))
+    def add_preset(mut self, document: Json) raises:
+        """Adds the evaluation `PRESET`, which is all defaults.
+
+        Args:
+            document: The config.
+
+        Raises:
+            Never: it is the defaults alone.
+        """
+        self.evaluations.append(read_evaluation(document, ABSENT, PRESET))
 
 
 def read_evaluation(
-    mut entry: Section, name: String, document: Json
+    document: Json, node: Int, name: String
 ) raises -> Evaluation:
     """Reads one entry of `evals`; keys of other strategies are checked, not used.
 
     Args:
-        entry: The entry.
-        name: Its key; some names come with settings of their own, as in Python's `PRESETS`.
         document: The config.
+        node: The entry in it, or `ABSENT`: then it is the defaults.
+        name: Its key; some names come with settings of their own, as in Python's `PRESETS`.
 
     Returns:
         The evaluation.
@@ -332,6 +314,8 @@ def read_evaluation(
     Raises:
         Naming the key that is unknown or out of range, or that asks for more than greedy play.
     """
+    comptime evals = "algorithm.evals."
+    var entry = Section(document, node, evals + name, evals + "*")
     var deterministic = entry.boolean(
         document, "deterministic", name != "ppo_1" and name != "ppo_10"
     )
@@ -339,47 +323,41 @@ def read_evaluation(
         document,
         "num_mcts_searches",
         100 if name == "mcts_100" else 0,
-        0,
-        LARGEST_COUNT,
     )
     var strategy = entry.find(document, "strategy")
     var is_greedy = strategy != ABSENT or name != "beam_64"
     if strategy != ABSENT and document.kind(strategy) != Kind.NULL:
-        is_greedy = (
-            entry.choice(
-                document, "strategy", "greedy", "sample", "value", "mcts", "beam"
-            )
-            == 0
-        )
-    _ = entry.choice(document, "root_selection", "puct", "gumbel")
-    _ = entry.number(document, "gamma", 1, FRACTION)
-    _ = entry.number(document, "C", 1.41, NOT_NEGATIVE)
-    _ = entry.integer(document, "max_expand_depth", 1, 1, LARGEST_STEPS)
-    _ = entry.integer(document, "num_cores", 32, 1, 4096)
-    _ = entry.integer(document, "beam_width", 64, 1, LARGEST_COUNT)
-    _ = entry.number(document, "beam_value_weight", 0, NOT_NEGATIVE)
-    _ = entry.optional_number(document, "time_limit_s", POSITIVE)
-    if not entry.is_null(document, "node_limit"):
-        _ = entry.integer(document, "node_limit", 1, 1, 1_000_000_000_000)
-    if not entry.is_null(document, "max_episode_steps"):
-        _ = entry.integer(document, "max_episode_steps", 1, 1, 4_294_967_295)
+        is_greedy = entry.choice(document, "strategy") == 0
+    _ = entry.choice(document, "root_selection")
+    for key in ["gamma", "C", "beam_value_weight", "time_limit_s"]:
+        _ = entry.optional_number(document, key)
+    for key in ["max_expand_depth", "num_cores", "beam_width"]:
+        _ = entry.integer(document, key)
+    for key in ["node_limit", "max_episode_steps"]:
+        _ = entry.optional_integer(document, key)
     var evaluation = Evaluation(
         name,
-        entry.integer(document, "num_episodes", 100, 1, LARGEST_COUNT),
+        entry.integer(document, "num_episodes"),
         deterministic,
-        entry.integer(document, "num_searches", 1, 1, LARGEST_STEPS),
-        entry.integer(document, "seed", 0, 0, LARGEST_SEED),
-        entry.choice(document, "start", "reset", "uniform") == 1,
-        entry.integer(document, "freq", 1, 1, LARGEST_STEPS),
+        entry.integer(document, "num_searches"),
+        entry.integer(document, "seed"),
+        entry.choice(document, "start") == 1,
+        entry.integer(document, "freq"),
     )
     entry.finish(document)
     comptime greedy = " (ES plays greedily), got "
     if not deterministic:
-        raise Error(entry.at("deterministic"), ": expected true", greedy, "false")
+        raise Error(
+            entry.at("deterministic"), ": expected true", greedy, "false"
+        )
     if searches > 0:
-        raise Error(entry.at("num_mcts_searches"), ": expected 0", greedy, searches)
+        raise Error(
+            entry.at("num_mcts_searches"), ": expected 0", greedy, searches
+        )
     if not is_greedy:
-        raise Error(entry.at("strategy"), ': expected "greedy"', greedy, "another")
+        raise Error(
+            entry.at("strategy"), ': expected "greedy"', greedy, "another"
+        )
     return evaluation^
 
 
@@ -429,40 +407,29 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
         Naming the key that is unknown or out of range.
     """
     var section = algorithm.section(document, "learning")
-    var threshold = section.number(
-        document, "diff_threshold", 0.85, NOT_NEGATIVE
-    )
-    var least = section.optional_number(
-        document, "threshold_min", NOT_NEGATIVE
-    )
+    var threshold = section.number(document, "diff_threshold")
+    var least = section.optional_number(document, "threshold_min")
     var metric = section.find(document, "diff_metric")
     var has_metric = metric == ABSENT or document.kind(metric) != Kind.NULL
     var learning = Learning(
         threshold,
         least.value() if least else threshold,
-        section.integer(document, "diff_max", LARGEST_STEPS, 0, LARGEST_STEPS),
+        section.integer(document, "diff_max"),
         section.text(document, "diff_metric", PRESET) if has_metric else "",
         metric != ABSENT,
-        section.integer(document, "diff_step", 1, 1, LARGEST_STEPS),
-        section.integer(document, "warmup", 0, 0, LARGEST_STEPS),
-        0,
-        section.optional_number(
-            document, "time_budget_s", Range.closed(1e-6, 1e9)
-        ).or_else(0),
+        section.integer(document, "diff_step"),
+        section.integer(document, "warmup"),
+        section.optional_integer(document, "num_steps").or_else(0),
+        section.optional_number(document, "time_budget_s").or_else(0),
     )
     # Runs of this port end by their length or by time.
-    var patience = section.find(document, "patience")
-    if patience != ABSENT and document.kind(patience) != Kind.NULL:
+    if not section.is_null(document, "patience"):
+        var patience = section.find(document, "patience")
         raise fault(section.at("patience"), "null", document, patience)
-    if section.boolean(document, "final_diff_is_none", False):
+    if section.boolean(document, "final_diff_is_none"):
         raise Error(
             section.at("final_diff_is_none"),
             ": expected false (ES learns from scrambled states alone), got true",
-        )
-    var node = section.find(document, "num_steps")
-    if node != ABSENT and document.kind(node) != Kind.NULL:
-        learning.num_iterations = section.integer(
-            document, "num_steps", 0, 0, 10_000_000_000
         )
     section.finish(document)
     return learning^
@@ -485,26 +452,23 @@ def read_optimizer(
     """
     var section = algorithm.section(document, "optimizer")
     var settings = OptimizerSettings()
-    settings.rule = Rule(section.choice(document, "rule", "adam", "momentum"))
-    settings.rate = section.number(document, "lr", settings.rate, POSITIVE)
-    settings.epsilon = section.number(
-        document, "eps", settings.epsilon, POSITIVE
-    )
-    settings.weight_decay = section.number(
-        document, "weight_decay", 0, NOT_NEGATIVE
-    )
+    settings.rule = Rule(section.choice(document, "rule"))
+    settings.rate = section.number(document, "lr")
+    settings.epsilon = section.number(document, "eps")
+    settings.weight_decay = section.number(document, "weight_decay")
     var betas = section.find(document, "betas")
     if betas != ABSENT:
         if document.kind(betas) != Kind.LIST or document.length(betas) != 2:
             raise fault(
                 section.at("betas"), "two numbers in [0, 1)", document, betas
             )
+        var bounds = section.bounds("betas")
         var path = section.at("betas")
         settings.beta1 = number_at(
-            document, document.item(betas, 0), path + "[0]", BELOW_ONE
+            document, document.item(betas, 0), path + "[0]", bounds
         )
         settings.beta2 = number_at(
-            document, document.item(betas, 1), path + "[1]", BELOW_ONE
+            document, document.item(betas, 1), path + "[1]", bounds
         )
     section.finish(document)
     return settings

@@ -3,6 +3,7 @@
 from std.utils.numerics import isfinite
 
 from .json import ABSENT, Json, Kind, quoted
+from .keys import KEYS
 
 
 @fieldwise_init
@@ -17,19 +18,6 @@ struct Range(ImplicitlyCopyable):
     """`low` itself is not allowed."""
     var without_high: Bool
     """`high` itself is not allowed."""
-
-    @staticmethod
-    def closed(low: Float64, high: Float64) -> Range:
-        """From `low` to `high`, both allowed.
-
-        Args:
-            low: The lower end.
-            high: The upper end.
-
-        Returns:
-            A range with both ends.
-        """
-        return Range(low, high, False, False)
 
     def has(self, value: Float64) -> Bool:
         """Whether `value` is in it.
@@ -65,18 +53,10 @@ struct Range(ImplicitlyCopyable):
         return String("a number in ", left, self.low, ", ", self.high, right)
 
 
-comptime POSITIVE = Range(0, Float64.MAX, True, False)
-"""Above 0, without an upper end."""
-comptime NOT_NEGATIVE = Range(0, Float64.MAX, False, False)
-"""0 or above, without an upper end."""
-comptime FRACTION = Range(0, 1, False, False)
-"""0 to 1, both allowed."""
-comptime BELOW_ONE = Range(0, 1, False, True)
-"""0 to 1, without 1."""
-
-
 struct Section(Movable):
     """One object of a document and where it stands; remembers which keys were asked for.
+
+    What a key may be, and what it is where it is missing, are those of `KEYS`.
     """
 
     var node: Int
@@ -85,14 +65,21 @@ struct Section(Movable):
     """Keys from the top to here with dots between; empty for the whole document."""
     var known: List[String]
     """Keys that were asked for."""
+    var keys: Json
+    """The keys of the schema."""
+    var entry: Int
+    """What they say of this section."""
 
-    def __init__(out self, document: Json, node: Int, path: String) raises:
+    def __init__(
+        out self, document: Json, node: Int, path: String, name: String
+    ) raises:
         """The object `node` at `path`.
 
         Args:
             document: The document that holds the object.
             node: Its number, or `ABSENT`.
             path: Where it stands, for errors.
+            name: What `KEYS` calls it.
 
         Raises:
             If it is no object.
@@ -102,6 +89,8 @@ struct Section(Movable):
         self.node = node
         self.path = path
         self.known = List[String]()
+        self.keys = Json.parse(KEYS)
+        self.entry = self.keys.member(0, name)
 
     def at(self, key: String) -> String:
         """The path of `key`.
@@ -142,19 +131,36 @@ struct Section(Movable):
         Raises:
             Naming the path, if the value is no object.
         """
-        return Section(document, self.find(document, key), self.at(key))
+        var path = self.at(key)
+        return Section(document, self.find(document, key), path, path)
+
+    def declared(self, key: String, word: String) raises -> Int:
+        """What the schema says of `key`.
+
+        Args:
+            key: A key of this object.
+            word: Such as "default" or "minimum".
+
+        Returns:
+            The number of the value in `keys`, or `ABSENT`.
+
+        Raises:
+            If the schema has no such key, which is a fault of this program.
+        """
+        var found = self.keys.member(self.entry, key)
+        if found == ABSENT:
+            raise Error(self.at(key), ": not in the schema")
+        return self.keys.member(found, word)
 
     def integer(
-        mut self, document: Json, key: String, default: Int, low: Int, high: Int
+        mut self, document: Json, key: String, default: Optional[Int] = None
     ) raises -> Int:
-        """The integer under `key`, in low..=high.
+        """The integer under `key`, within the schema's bounds.
 
         Args:
             document: The document that holds the object.
             key: The key, known from now on.
-            default: The answer if the key is missing; it need not be in the bounds.
-            low: Smallest allowed value.
-            high: Largest allowed value.
+            default: The answer if the key is missing, in place of the schema's.
 
         Returns:
             The value or the default.
@@ -164,8 +170,11 @@ struct Section(Movable):
         """
         var node = self.find(document, key)
         if node == ABSENT:
-            return default
-        var expected = String("an integer in ", low, "..=", high)
+            if default:
+                return default.value()
+            return self.keys.integer(self.declared(key, "default"))
+        var low = self.keys.integer(self.declared(key, "minimum"))
+        var high = self.keys.integer(self.declared(key, "maximum"))
         if document.kind(node) == Kind.INTEGER:
             try:
                 var value = document.integer(node)
@@ -173,52 +182,90 @@ struct Section(Movable):
                     return value
             except:
                 pass  # It does not fit into 64 bits, nor into any bounds.
+        var expected = String("an integer in ", low, "..=", high)
         raise fault(self.at(key), expected, document, node)
 
-    def number(
-        mut self, document: Json, key: String, default: Float64, bounds: Range
-    ) raises -> Float64:
-        """The number under `key`, within `bounds`.
+    def optional_integer(
+        mut self, document: Json, key: String
+    ) raises -> Optional[Int]:
+        """The integer under `key`, within the schema's bounds; `null` is none.
 
         Args:
             document: The document that holds the object.
             key: The key, known from now on.
-            default: The answer if the key is missing; it need not be in the bounds.
-            bounds: Which values are allowed.
 
         Returns:
-            The value or the default; an integer is a number too.
+            The value, or none if the key is missing or null.
+
+        Raises:
+            Naming the path, if the value is no integer or out of bounds.
+        """
+        if self.is_null(document, key):
+            return None
+        return self.integer(document, key)
+
+    def number(mut self, document: Json, key: String) raises -> Float64:
+        """The number under `key`, within the schema's bounds.
+
+        Args:
+            document: The document that holds the object.
+            key: The key, known from now on.
+
+        Returns:
+            The value or its default; an integer is a number too.
 
         Raises:
             Naming the path, if the value is no number or out of bounds.
         """
-        var node = self.find(document, key)
-        if node == ABSENT:
-            return default
-        return number_at(document, node, self.at(key), bounds)
+        var found = self.optional_number(document, key)
+        if found:
+            return found.value()
+        return self.keys.number(self.declared(key, "default"))
+
+    def bounds(self, key: String) raises -> Range:
+        """What the number under `key`, or in the list there, may be.
+
+        Args:
+            key: A key of this object.
+
+        Returns:
+            The range that the schema has for it.
+
+        Raises:
+            If the schema has no such key, which is a fault of this program.
+        """
+        var above = self.declared(key, "exclusiveMinimum")
+        var below = self.declared(key, "exclusiveMaximum")
+        var low = above if above != ABSENT else self.declared(key, "minimum")
+        var high = below if below != ABSENT else self.declared(key, "maximum")
+        return Range(
+            self.keys.number(low),
+            Float64.MAX if high == ABSENT else self.keys.number(high),
+            above != ABSENT,
+            below != ABSENT,
+        )
 
     def is_null(mut self, document: Json, key: String) -> Bool:
-        """Whether the value under `key` is `null`, which often stands for none.
+        """Whether the key is missing or `null`, which stands for none where the schema has it.
 
         Args:
             document: The document that holds the object.
             key: The key, known from now on.
 
         Returns:
-            False if the key is missing.
+            False if there is a value.
         """
         var node = self.find(document, key)
-        return node != ABSENT and document.kind(node) == Kind.NULL
+        return node == ABSENT or document.kind(node) == Kind.NULL
 
     def optional_number(
-        mut self, document: Json, key: String, bounds: Range
+        mut self, document: Json, key: String
     ) raises -> Optional[Float64]:
-        """The number under `key`, within `bounds`; `null` is none.
+        """The number under `key`, within the schema's bounds; `null` is none where it allows it.
 
         Args:
             document: The document that holds the object.
             key: The key, known from now on.
-            bounds: Which values are allowed.
 
         Returns:
             The value, or none if the key is missing or null.
@@ -227,19 +274,21 @@ struct Section(Movable):
             Naming the path, if the value is no number or out of bounds.
         """
         var node = self.find(document, key)
-        if node == ABSENT or document.kind(node) == Kind.NULL:
+        var default = self.declared(key, "default")
+        var may_be_none = self.keys.kind(default) == Kind.NULL
+        if node == ABSENT or (may_be_none and document.kind(node) == Kind.NULL):
             return None
-        return number_at(document, node, self.at(key), bounds)
+        return number_at(document, node, self.at(key), self.bounds(key))
 
     def boolean(
-        mut self, document: Json, key: String, default: Bool
+        mut self, document: Json, key: String, default: Optional[Bool] = None
     ) raises -> Bool:
         """The boolean under `key`.
 
         Args:
             document: The document that holds the object.
             key: The key, known from now on.
-            default: The answer if the key is missing.
+            default: The answer if the key is missing, in place of the schema's.
 
         Returns:
             The value or the default.
@@ -249,7 +298,9 @@ struct Section(Movable):
         """
         var node = self.find(document, key)
         if node == ABSENT:
-            return default
+            if default:
+                return default.value()
+            return self.keys.boolean(self.declared(key, "default"))
         if document.kind(node) != Kind.BOOLEAN:
             raise fault(self.at(key), "true or false", document, node)
         return document.boolean(node)
@@ -277,33 +328,32 @@ struct Section(Movable):
             raise fault(self.at(key), "a string", document, node)
         return document.text(node)
 
-    def choice(
-        mut self, document: Json, key: String, *options: String
-    ) raises -> Int:
-        """The place of the string under `key` among `options`; the first is the default.
+    def choice(mut self, document: Json, key: String) raises -> Int:
+        """The place of the string under `key` among those that the schema allows.
 
         Args:
             document: The document that holds the object.
             key: The key, known from now on.
-            options: The allowed strings, at least one.
 
         Returns:
-            An index into `options`; 0 if the key is missing.
+            An index into them; that of the default if the key is missing.
 
         Raises:
             Naming the path and the options, if the value is none of them.
         """
         var node = self.find(document, key)
+        var chosen = String()
         if node == ABSENT:
-            return 0
+            chosen = self.keys.text(self.declared(key, "default"))
+        elif document.kind(node) == Kind.STRING:
+            chosen = document.text(node)
+        var options = self.declared(key, "enum")
         var expected = String()
-        for i in range(len(options)):
-            if (
-                document.kind(node) == Kind.STRING
-                and document.text(node) == options[i]
-            ):
+        for i in range(self.keys.length(options)):
+            var option = self.keys.text(self.keys.item(options, i))
+            if option == chosen:
                 return i
-            expected += (" or " if i > 0 else "") + quoted(options[i])
+            expected += (" or " if i > 0 else "") + quoted(option)
         raise fault(self.at(key), expected, document, node)
 
     def empty_list(mut self, document: Json, key: String, why: String) raises:
