@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-import peer
 import sides
+from peers import peer
 from results import row
 from sides import OURS, PEER, MeasurementError, Worker, compare_rounds, spread
 

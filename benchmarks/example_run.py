@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import memory_group
-import peer
 import sides
 from learning import worst
+from peers import peer
 from results import row
 from sides import OURS, PEER, ROOT, Bench, printed, spread
 

@@ -1,4 +1,4 @@
-"""How the figures grow, and how many instructions they take: `growth`, `instructions` of run.py."""
+"""The engine's own benchmark program: `engine`, `growth`, `instructions` of run.py."""
 
 from __future__ import annotations
 
@@ -26,6 +26,25 @@ def growth(options: argparse.Namespace) -> list[dict[str, Any]]:
     """All workloads by board side, width of the first layer, batch, episodes and threads."""
     build()
     return of_the_engine() + of_python(options)
+
+
+def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The Rust engine alone on 3×3: cargo run --release --bin benchmark -- --threads 1."""
+    goals = {
+        "reset (32 moves)": 70,
+        "step": 5,
+        "combined step": 12,
+        "search, PUCT 100, the tree alone": 100,
+    }
+    build()
+    seconds = str(PLAN["seconds"])
+    report = json.loads(printed([PROGRAM, "--json", "--threads", "1", "--seconds", seconds]))
+    rows = []
+    for figure in report["figures"]:
+        name, unit = figure["name"], figure["unit"]
+        goal = {"at_most": goals[name]} if name in goals else {}
+        rows.append(row(f"{name}, 3×3", unit, {OURS: median_and_range(figure)}, **goal))
+    return rows
 
 
 def of_the_engine() -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import growth
-import peer
 from evolution import compiled_or_skipped
+from peers import peer
 from sides import OURS, Worker, pinned, printed, spread
 
 PLAN = growth.WORKLOADS["steps"]
@@ -144,12 +144,8 @@ def steps(*quantities: str) -> dict[str, dict[str, Any]]:
     return {what: {"task": "steps", "what": what, "plan": PLAN} for what in quantities}
 
 
-COLLECTING = {
-    "task": "collect",
-    "threads": 1,
-    "episodes": growth.WORKLOADS["collection"]["episodes"],
-    "seconds": growth.WORKLOADS["collection"]["seconds"],
-}
+(GROUP,) = growth.WORKLOADS["compared"]["collect"]["groups"]
+COLLECTING = {**GROUP["request"], "threads": 1}
 
 
 def python(worker: Worker) -> Column:

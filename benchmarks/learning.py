@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import peer
 import sides
 from growth import WORKLOADS
+from peers import peer
 from results import row
 from sides import OURS, PEER, ROOT, Bench, compare_rounds, spread
 
@@ -135,7 +135,8 @@ def environments(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def dense(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A plain PPO in dense PyTorch on a batched numpy environment, its parts against ours."""
-    work = WORKLOADS["collection"]
+    (group,) = WORKLOADS["compared"]["collect"]["groups"]
+    work = group["request"]
     request = {"side": 3, "difficulty": work["difficulty"], "threads": 2}
     collecting = {"episodes": work["episodes"], "seconds": work["seconds"], **request}
     rounds: dict[str, list[dict[str, Any]]] = {"collection": [], "whole iteration": []}

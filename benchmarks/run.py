@@ -25,39 +25,38 @@ from typing import Any
 
 import alphazero
 import clients
+import compare
 import evolution
 import example_run
-import generations
 import growth
 import languages
 import learning
 import proven
 import results
 import sides
-import speed
 import walks
 from sides import OURS, PEER
 from twisterl.cli import streams
 
 BENCHMARKS = {
     "languages": languages.languages,
-    "engine": speed.engine,
-    "search": speed.search,
+    "engine": growth.engine,
+    "search": compare.benchmark("search"),
     "mojo": evolution.mojo,
-    "es": generations.es,
+    "es": evolution.es,
     # The first that needs the example's network trains it, for all.
     "memory": example_run.memory,
-    "collect": speed.collect,
-    "evaluate": speed.evaluate,
+    "collect": compare.benchmark("collect"),
+    "evaluate": compare.benchmark("evaluate"),
     "solve": example_run.solve,
-    "env": speed.env,
+    "env": compare.benchmark("env"),
     "growth": growth.growth,
     "instructions": growth.instructions,
     "optimum": proven.optimum,
     "imports": example_run.imports,
     "strategies": example_run.strategies,
-    "train_step": speed.train_step,
-    "iterate": speed.iterate,
+    "train_step": compare.benchmark("train_step"),
+    "iterate": compare.benchmark("iterate"),
     "dense": learning.dense,
     "reach": learning.reach,
     "quality": learning.quality,

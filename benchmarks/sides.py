@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import peer
+from peers import peer
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).resolve().parent / "worker.py"
@@ -101,11 +101,13 @@ class Worker:
     """A process of one side, pinned to `threads` processors."""
 
     def __init__(self, side: str, threads: int) -> None:
-        script = WORKER if side == OURS else WORKER.with_name(peer.PEERS[side].script)
+        script = WORKER if side == OURS else WORKER.parent / peer.PEERS[side].script
+        # A peer's script imports what all workers share.
+        path = {} if side == OURS else {"PYTHONPATH": str(WORKER.parent)}
         with pinned(threads):
             self._process = subprocess.Popen(
                 [interpreter(side), str(script), str(threads)],
-                env=environment(side, threads),
+                env={**environment(side, threads), **path},
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

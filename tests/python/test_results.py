@@ -13,11 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import clients  # noqa: E402
-import peer  # noqa: E402
 import render  # noqa: E402
 import results  # noqa: E402
 import run  # noqa: E402
 import sides  # noqa: E402
+from peers import peer  # noqa: E402
 
 QUICK = run.GROUPS["quick"]
 BLOCK = re.compile(f"{render.START}.*?{render.END}", re.DOTALL)

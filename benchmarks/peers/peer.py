@@ -1,6 +1,6 @@
 """The peers, each in a virtual environment of its own.
 
-    python benchmarks/peer.py [NAME]      makes benchmarks/.venv-NAME and prints its interpreter
+    python benchmarks/peers/peer.py [NAME]    makes benchmarks/.venv-NAME and prints its interpreter
 
 Without a name it is twisterl 0.5.1, which gets torch and numpy of the running interpreter where
 there are any, so that both sides run on the same ones and nothing large is downloaded twice.
@@ -18,7 +18,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+BENCHMARKS = Path(__file__).resolve().parents[1]
 
 
 class PeerUnavailable(RuntimeError):
@@ -35,7 +35,7 @@ class Peer:
     requirements: tuple[str, ...]
     # Python that fails where the environment is not what it should be.
     check: str
-    # Answers requests on its standard input, by worker.serve.
+    # Answers requests on its standard input, by worker.serve; from benchmarks.
     script: str
     # Installed without what they ask for.
     alone: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Peer:
 
     @property
     def folder(self) -> Path:
-        return HERE / f".venv-{self.name}"
+        return BENCHMARKS / f".venv-{self.name}"
 
     @property
     def python(self) -> Path:
@@ -142,7 +142,7 @@ import importlib.metadata, qiskit_gym.rl, twisterl
 assert importlib.metadata.version("qiskit-gym") == "0.4.2"
 assert tuple(map(int, twisterl.__version__.split("."))) >= (0, 5, 10), twisterl.__version__
 """,
-            script="circuits.py",
+            script="peers/circuits.py",
         ),
         Peer(
             name="qiskit-gym-peer",
@@ -151,12 +151,12 @@ assert tuple(map(int, twisterl.__version__.split("."))) >= (0, 5, 10), twisterl.
             requirements=(*QISKIT, *OLD_REQUIREMENTS),
             borrowed=("numpy", "torch"),
             check=f"import qiskit_gym.rl\n{OLD_CHECK}",
-            script="circuits.py",
+            script="peers/circuits.py",
         ),
-        jax_peer("mctx", "0.0.71", "mctx_search.py"),
-        jax_peer("evosax", "0.3.2", "evosax_es.py"),
-        jax_peer("jumanji", "1.1.2", "jax_steps.py"),
-        jax_peer("pgx", "2.6.0", "jax_steps.py"),
+        jax_peer("mctx", "0.0.71", "peers/mctx_search.py"),
+        jax_peer("evosax", "0.3.2", "peers/evosax_es.py"),
+        jax_peer("jumanji", "1.1.2", "peers/jax_steps.py"),
+        jax_peer("pgx", "2.6.0", "peers/jax_steps.py"),
         Peer(
             name="sb3",
             title="Stable-Baselines3 2.9.2",
@@ -167,7 +167,7 @@ assert tuple(map(int, twisterl.__version__.split("."))) >= (0, 5, 10), twisterl.
 import importlib.metadata, stable_baselines3
 assert importlib.metadata.version("stable-baselines3") == "2.9.2"
 """,
-            script="sb3_steps.py",
+            script="peers/sb3_steps.py",
         ),
     )
 }
