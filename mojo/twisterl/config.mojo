@@ -144,6 +144,7 @@ struct Config(Movable):
         policy.empty_list(document, "value_layers", one_layer)
         policy.ignore(document, "device")
         _ = policy.boolean(document, "twists")
+        _ = policy.boolean(document, "squash")
         policy.finish(document)
 
         var algorithm = top.section(document, "algorithm")

@@ -7,6 +7,7 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::{Env, EnvObject};
 use twisterl::rl::vec_env::{LaneMove, Move, Views};
 use twisterl::rng::Rng;
+use twisterl::spaces::Acts;
 
 const LANES: usize = 96;
 
@@ -69,7 +70,7 @@ fn lanes(criterion: &mut Criterion) {
                     LaneMove { lane, action }
                 }));
                 views.clear();
-                lanes.advance(&moves, &mut rngs, &mut views).unwrap();
+                lanes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();
                 black_box(&views);
             });
         });

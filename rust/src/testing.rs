@@ -15,10 +15,10 @@ pub mod trace;
 mod watched;
 
 use crate::error::Result;
-use crate::nn::{EmbeddingBag, First, Linear, Network, Sequential};
+use crate::nn::{CpuLevel, EmbeddingBag, First, Head, Linear, Network, NetworkParts, Sequential};
 use crate::rl::env::{Env, Twists};
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::{ActSpace, ObsSpace};
 
 /// Outputs of the two hidden layers of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,21 +51,32 @@ pub fn untwisted_policy(env: &dyn Env, widths: Widths, seed: u64) -> Result<Netw
 fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Network> {
     let Widths { embedding, common } = widths;
     let mut rng = Rng::new(seed);
-    let space = env.obs_space();
+    let spec = env.spec();
+    let space = &spec.obs;
     let features = space.num_features();
     let vectors = weights(features * embedding, 0.5, &mut rng);
     let bias = weights(embedding, 0.1, &mut rng);
     let first = match space {
-        ObsSpace::Dense { dtype, .. } => First::Dense(dtype, Linear::new(vectors, bias, true)?),
+        ObsSpace::Dense { dtype, .. } => First::Dense(*dtype, Linear::new(vectors, bias, true)?),
         ObsSpace::Sparse { .. } => {
             EmbeddingBag::new(vectors, embedding, bias, true, vec![features], 0)?.into()
         }
     };
     let hidden = Sequential::new(vec![linear(embedding, common, true, &mut rng)?])?;
-    let action_net = Sequential::new(vec![linear(common, env.num_actions(), false, &mut rng)?])?;
+    let action_net =
+        Sequential::new(vec![linear(common, spec.acts.num_outputs(), false, &mut rng)?])?;
     let value_net = Sequential::new(vec![linear(common, 1, false, &mut rng)?])?;
     let (obs_perms, act_perms) = twists;
-    Network::new(first, hidden, action_net, value_net, obs_perms, act_perms)
+    let head = match &spec.acts {
+        ActSpace::Discrete { .. } => Head::Categorical,
+        ActSpace::MultiDiscrete { nvec } => Head::Product { nvec: nvec.clone() },
+        ActSpace::Box { low, .. } => {
+            Head::Normal { log_std: weights(low.len(), 0.5, &mut rng), squash: false }
+        }
+    };
+    let parts =
+        NetworkParts { first, common: hidden, action_net, value_net, head, obs_perms, act_perms };
+    Network::for_cpu(&parts, CpuLevel::detect())
 }
 
 fn linear(inputs: usize, outputs: usize, apply_relu: bool, rng: &mut Rng) -> Result<Linear> {

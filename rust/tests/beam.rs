@@ -92,7 +92,7 @@ fn a_beam_as_wide_as_the_space_is_optimal() {
 /// The rule as the module states it, with clones, linear searches and one evaluation a state.
 fn slow_search(env: &Puzzle, policy: &dyn Policy, width: usize, weight: f32) -> Option<Vec<i64>> {
     type State = (f32, f32, Vec<i64>, Puzzle);
-    let inverses = env.inverse_actions().unwrap();
+    let inverses = env.spec().inverse_actions.clone().unwrap();
     let mut layer: Vec<State> = vec![(0.0, 0.0, Vec::new(), env.clone())];
     for _ in 0..60 {
         let mut children: Vec<State> = Vec::new();

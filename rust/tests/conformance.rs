@@ -3,12 +3,14 @@
 #[macro_use]
 mod common;
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 
 use common::{items, spec};
 use serde_json::{Map, Value};
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
+use twisterl::rl::spec::EnvSpec;
 use twisterl::rng::Rng;
 use twisterl::spaces::{push_bytes, push_floats, Dtype, ObsSpace};
 use twisterl::testing::players::{check_players, Beginning};
@@ -147,12 +149,13 @@ impl Env for Seeded {
     fn observe(&self) -> Vec<usize> {
         self.0.observe()
     }
-    fn obs_space(&self) -> ObsSpace {
+    fn spec(&self) -> Cow<'_, EnvSpec> {
         let shape = self.obs_shape();
-        match self.1 {
+        let obs = match self.1 {
             None => ObsSpace::Sparse { shape },
             Some(dtype) => ObsSpace::Dense { shape, dtype },
-        }
+        };
+        Cow::Owned(EnvSpec { obs, ..EnvSpec::of(self) })
     }
     fn try_observe(&self, words: &mut Vec<i32>) -> Result<()> {
         let active = self.observe();
@@ -183,7 +186,8 @@ fn those_of_the_list() {
         let mut given: Map<String, Value> = case["config"].as_object().unwrap().clone();
         given.extend([("difficulty".into(), 6.into()), ("max_depth".into(), 12.into())]);
         let mut env = entry.make(&given).unwrap();
-        assert_eq!((env.name().as_str(), env.always_ends()), (entry.class, true));
+        let spec = env.spec();
+        assert_eq!((spec.name.as_str(), spec.always_ends), (entry.class, true));
         let mut rng = Rng::new(1);
         let mut state = || {
             env.try_reset(&mut rng).unwrap();

@@ -11,6 +11,7 @@ use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
 use twisterl::rl::vec_env::{LaneMove, Move, Views};
 use twisterl::rng::Rng;
+use twisterl::spaces::Acts;
 
 /// Runs `check` on every environment and size, with its name for messages and a stream.
 fn for_each(check: impl Fn(&str, Box<dyn Env>, &mut Rng)) {
@@ -87,7 +88,7 @@ fn short_and_long_forms_agree() {
 #[test]
 fn features_and_names_are_sound() {
     for_each(|name, mut env, rng| {
-        let names = env.action_names();
+        let names = &env.spec().action_names;
         assert_eq!(names.len(), env.num_actions(), "{name}");
         for (action, label) in names.iter().enumerate() {
             assert!(!label.is_empty() && !label.contains(char::is_whitespace), "{name}: {label}");
@@ -177,7 +178,7 @@ fn starts_are_what_they_say() {
 #[test]
 fn legal_actions_change_the_state_and_their_inverses_undo_them() {
     for_each(|name, mut env, rng| {
-        let inverse = env.inverse_actions().unwrap();
+        let inverse = env.spec().inverse_actions.clone().unwrap();
         env.try_reset_uniform(rng).unwrap();
         let forbids_undo = name.contains("\"forbid_undo\":true");
         let mut before = None;
@@ -222,9 +223,9 @@ fn copies_are_equal_and_independent() {
             let action = rng.below(env.num_actions() as u32) as usize;
             let mut views = Views::default();
             let step = [LaneMove { lane: 1, action: Move::StepFrom { parent: 0, action } }];
-            nodes.advance(&step, &mut rngs, &mut views).unwrap();
+            nodes.advance(&step, &Acts::default(), &mut rngs, &mut views).unwrap();
             let look = [LaneMove { lane: 0, action: Move::Observe }];
-            nodes.advance(&look, &mut rngs, &mut views).unwrap();
+            nodes.advance(&look, &Acts::default(), &mut rngs, &mut views).unwrap();
             assert_eq!(views.rows.row(1), before.1, "{name}: the parent moved");
             env.try_step(action).unwrap();
             assert_eq!(views.rows.row(0), features(&*env), "{name}");

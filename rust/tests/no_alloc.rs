@@ -12,6 +12,7 @@ use twisterl::rl::env::EnvObject;
 use twisterl::rl::vec_env::{LaneMove, Move, Views};
 use twisterl::rng::Rng;
 use twisterl::search::{RootSelection, SelfPlay, TreeConfig};
+use twisterl::spaces::Acts;
 use twisterl::testing::{random_policy, Widths};
 
 thread_local! {
@@ -89,7 +90,7 @@ fn environments_step_without_allocating() {
                 let action = rng.below(num_actions) as usize;
                 let (parent, lane) = (step % 2, 1 - step % 2);
                 let moves = [LaneMove { lane, action: Move::StepFrom { parent, action } }];
-                nodes.advance(&moves, &mut rngs, &mut views).unwrap();
+                nodes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();
             }
         };
         play(2000);
@@ -114,7 +115,7 @@ fn lanes_advance_without_allocating() {
     let mut advance = |steps: usize| {
         for _ in 0..steps {
             views.clear();
-            lanes.advance(&moves, &mut rngs, &mut views).unwrap();
+            lanes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();
             for (LaneMove { action, .. }, status) in moves.iter_mut().zip(&views.status) {
                 *action = match status.is_final {
                     true => Move::Reset { difficulty: 32 },

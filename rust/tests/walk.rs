@@ -30,7 +30,7 @@ fn threads_change_nothing() {
 
 /// The same walks, one sample at a time: undo counts and moves by board.
 fn slow_walks(env: &Puzzle, config: &WalkConfig) -> HashMap<Vec<i32>, ([f32; 4], Vec<f32>)> {
-    let inverses = env.inverse_actions().unwrap();
+    let inverses = env.spec().inverse_actions.clone().unwrap();
     let mut known: HashMap<Vec<i32>, ([f32; 4], Vec<f32>)> = HashMap::new();
     for walk in 0..config.num_walks {
         let mut rng = Rng::stream(7, 0, walk as u64);

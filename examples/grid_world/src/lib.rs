@@ -4,11 +4,13 @@
 //! `python -m twisterl.train --config grid_world.json`.
 
 use std::any::Any;
+use std::borrow::Cow;
 
 use twisterl::pyo3::prelude::*;
 use twisterl::pyo3::types::PyDict;
 use twisterl::python_interface::env::{get_env_ref, PyBaseEnv};
 use twisterl::rl::env::{Env, Status, Twists};
+use twisterl::rl::spec::EnvSpec;
 use twisterl::rng::Rng;
 use twisterl::{Error, Result};
 
@@ -143,6 +145,9 @@ impl Env for Grid {
     // What the engine calls. Everything above would do; these draw from the engine's seeded
     // stream, tell bad states, and do not allocate.
 
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Owned(EnvSpec { has_uniform: true, tells_truncation: true, ..EnvSpec::of(self) })
+    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.goal = rng.below(self.cells() as u32) as usize;
         self.walker = self.goal;

@@ -113,7 +113,7 @@ def _device_name(device: object) -> object:
 
 
 # TwisteRL 0.5 writes them into every config, and reads them from none.
-POLICY: dict[str, Any] = BasicPolicyArguments().model_dump(exclude={"twists"})
+POLICY: dict[str, Any] = BasicPolicyArguments().model_dump(exclude={"twists", "squash"})
 
 
 def _with_defaults(policy: Any) -> Any:

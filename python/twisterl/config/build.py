@@ -116,7 +116,7 @@ def make_policy(
 
 
 def _described_policy(policy_cls: type, env: Any, part: Part) -> Any:
-    from twisterl.envs.protocol import obs_dtype
+    from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 
     arguments = part.as_dict()
     obs_perms, act_perms = env.twists()
@@ -125,7 +125,10 @@ def _described_policy(policy_cls: type, env: Any, part: Part) -> Any:
     if obs_dtype(env) != "sparse":
         # Policies of one's own need not know of it.
         arguments["obs_dtype"] = obs_dtype(env)
-    shape, num_actions = env.obs_shape(), env.num_actions()
+    space = act_space(env)
+    if space["type"] != "discrete":
+        arguments["act_space"] = space
+    shape, num_actions = env.obs_shape(), num_outputs(space)
     return policy_cls(shape, num_actions, **arguments, obs_perms=obs_perms, act_perms=act_perms)
 
 

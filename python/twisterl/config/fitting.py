@@ -6,6 +6,7 @@ from typing import Any
 
 from twisterl import memory
 from twisterl.config.run import Part, RunConfig
+from twisterl.envs.protocol import act_space, num_outputs
 from twisterl.faults import ConfigError, Fault
 
 # What a collected step holds besides its active features, and for each action of those.
@@ -18,7 +19,7 @@ def require_policy_fits(policy_cls: Any, env: Any, part: Part) -> None:
     tell, available = getattr(policy_cls, "layer_sizes", None), memory.physical_bytes()
     if tell is None or available is None:
         return
-    sizes = tell(env.obs_shape(), env.num_actions(), part.as_dict())
+    sizes = tell(env.obs_shape(), num_outputs(act_space(env)), part.as_dict())
     parameters = sum(inputs * outputs for inputs, outputs in sizes)
     needed = memory.training_bytes(parameters)
     if needed <= available:
@@ -43,7 +44,7 @@ def require_rollout_fits(env: Any, run: RunConfig) -> None:
     probe = env.copy()
     probe.reset(seed=0)
     step_bytes = len(probe.observe()) * memory.FLOAT_BYTES + _STEP_BYTES
-    step_bytes += env.num_actions() * _ACTION_BYTES
+    step_bytes += num_outputs(act_space(env)) * _ACTION_BYTES
     needed = num_episodes * longest * step_bytes
     if needed > available:
         what = f"{num_episodes:,} episodes of up to {longest:,} steps"

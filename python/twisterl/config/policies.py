@@ -17,6 +17,10 @@ class BasicPolicyArguments(Section):
     policy_layers: Widths = Field([], description="widths of further layers before the logits")
     value_layers: Widths = Field([], description="widths of further layers before the value")
     twists: bool = Field(True, description="whether it sees the symmetries of the environment")
+    squash: bool = Field(
+        False,
+        description="whether actions that are numbers are tanh of what is drawn, or cut off",
+    )
     device: str | None = Field(
         None, exclude=True, description="what algorithm.device is where that is null"
     )

@@ -113,9 +113,10 @@ def _mismatch(kind: str, target: Any) -> str | None:
     if kind == "env_cls":
         return _without(target, _ENV_METHODS, "environment")
     if kind == PYENV:
-        from twisterl.twisterl import env
+        from twisterl.envs.protocol import needed_methods
 
-        return _without(target, env.PyEnv.METHODS, "Python environment")
+        has_act_space = _without(target, ["act_space"], "") is None
+        return _without(target, needed_methods(has_act_space), "Python environment")
     if kind == "policy_cls":
         from torch.nn import Module
 

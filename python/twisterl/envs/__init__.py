@@ -29,6 +29,12 @@ It may also have these:
 ``obs_dtype()``              what ``observe`` returns: "sparse", the default; "float32", an array of
                              finite numbers; or "uint8", an array of bytes, which a network takes
                              as shares of 255. Its shape is ``obs_shape()`` or ``[F]``
+``act_space()``              what an action is, where it is not one of ``A``: {"type":
+                             "multi_discrete", "nvec": [3, 2]}, of parts with so many choices,
+                             ``A`` in all; or {"type": "box", "low": [-2.0], "high": [2.0]}, of
+                             numbers within bounds. Spaces of gymnasium are taken too. ``next`` gets
+                             an array int64 or float32; ``num_actions`` is not asked for, and
+                             ``masks`` only of parts, where it is there
 ``twists()``                 ``(obs_perms, act_perms)``: lists of ``P`` permutations ``[F]`` and
                              ``[A]`` that leave the problem as it is
 ``track_solution()``         true if ``solution()`` is the answer rather than the actions played
@@ -62,12 +68,14 @@ is left behind with what it plays. It ends when the call returns; until then
 ``vectorize(num_lanes)`` and it does not return None, the object it returns plays all episodes of
 a worker thread at once:
 
-``advance(lanes, kinds, values, seeds)``
+``advance(lanes, kinds, values, seeds)``, ``advance(lanes, kinds, values, seeds, actions)``
     Moves lane ``lanes[i]`` for every ``i`` in ``0..B`` (each lane at most once, ``B`` at most
     ``num_lanes``): ``kinds[i]`` is 0 to reset with difficulty ``values[i]``, 1 to play action
     ``values[i]``, 2 to do nothing (the lane was just loaded), 3 to reset to a uniformly random
     state. ``seeds[i]`` is a fresh random number for a reset and 0 otherwise. ``lanes``,
-    ``values`` and ``seeds`` are int64 arrays ``[B]``, ``kinds`` is int8 ``[B]``.
+    ``values`` and ``seeds`` are int64 arrays ``[B]``, ``kinds`` is int8 ``[B]``. Where
+    ``act_space`` says that actions are not discrete, they come as ``actions`` ``[B, ..]``, and
+    ``values`` are 0 there.
     Returns numpy arrays ``(indices, offsets, masks, rewards, finals, successes)`` and optionally
     a seventh, ``truncated``: the active features of row ``i`` are
     ``indices[offsets[i]:offsets[i + 1]]``, with ``indices [K]`` and ``offsets [B + 1]`` of

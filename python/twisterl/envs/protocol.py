@@ -14,6 +14,43 @@ def obs_dtype(env: Any) -> str:
     return env.obs_dtype() if hasattr(env, "obs_dtype") else "sparse"
 
 
+ActSpace = dict[str, Any]
+# What an environment in Python need not have where it has act_space.
+_FOR_CHOICES = ("num_actions", "masks")
+
+
+def needed_methods(has_act_space: bool) -> list[str]:
+    """The methods that the engine needs of a Python environment with or without `act_space`."""
+    from twisterl.twisterl.env import PyEnv
+
+    spared = _FOR_CHOICES if has_act_space else ()
+    return [name for name in PyEnv.METHODS if name not in spared]
+
+
+def act_space(env: Any) -> ActSpace:
+    """What actions of `env` are made of; those of older libraries are discrete."""
+    if hasattr(env, "act_space"):
+        return env.act_space()
+    return {"type": "discrete", "n": env.num_actions()}
+
+
+def num_outputs(space: ActSpace) -> int:
+    """What a policy says for each observation: a logit a choice, or a mean a dimension.
+
+    Raises:
+        ValueError: `space` is none.
+    """
+    counts = {
+        "discrete": lambda: int(space["n"]),
+        "multi_discrete": lambda: sum(space["nvec"]),
+        "box": lambda: len(space["low"]),
+    }
+    if not isinstance(space, dict) or space.get("type") not in counts:
+        kinds = ", ".join(f'"{kind}"' for kind in counts)
+        raise ValueError(f"act_space: expected a dictionary of type {kinds}, got {space!r}")
+    return counts[space["type"]]()
+
+
 class PythonEnvironment(Protocol):
     """The methods that `PyEnv` asks for; `twisterl.envs` says what they promise.
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisterl import twisterl as _extension
+from twisterl.envs.protocol import needed_methods
 from twisterl.envs.report import Report
 
-SIZES = ("num_actions", "obs_shape", "obs_dtype", "twists", "inverse_actions")
+SIZES = ("num_actions", "act_space", "obs_shape", "obs_dtype", "twists", "inverse_actions")
 _ANSWERS: dict[str, Any] = {
     "num_actions": 1,
+    "act_space": {"type": "discrete", "n": 1},
     "obs_shape": [2**31 - 1],
     "obs_dtype": "sparse",
     "masks": [True],
@@ -58,13 +60,15 @@ def only(env: Any, asked: Iterable[str]) -> Any:
     Raises what the engine says of the sizes among them.
     """
     names = {*_extension.env.PyEnv.METHODS, *SIZES, "truncated"} - {*asked}
+    if not has(env, "act_space"):
+        names -= {"act_space"}
     answers = {name: _ANSWERS.get(name) for name in names}
     return _extension.env.PyEnv(StandIn(env, answers))
 
 
 def mended(env: Any, report: Report) -> Any:
     """``env``, or one with our sizes and methods where its own are none; ``report`` names those."""
-    missing = [name for name in _extension.env.PyEnv.METHODS if not has(env, name)]
+    missing = [name for name in needed_methods(has(env, "act_space")) if not has(env, name)]
     for name in missing:
         report.add(f"{name}()", "", "expected a method", f" of {type(env).__name__}, got none")
     bad = set(missing)
@@ -72,7 +76,8 @@ def mended(env: Any, report: Report) -> Any:
         if name in bad or not has(env, name):
             continue
         # Twists are compared with the numbers of features and of actions.
-        known = [size for size in ("num_actions", "obs_shape") if size not in bad]
+        counted = "act_space" if has(env, "act_space") else "num_actions"
+        known = [size for size in (counted, "obs_shape") if size not in bad]
         asked = [name, *known] if name == "twists" else [name]
         if name == "twists" and len(known) < 2:
             bad.add(name)
@@ -87,7 +92,7 @@ def mended(env: Any, report: Report) -> Any:
     report.excused |= {f"{name}()" for name in bad}
     if "obs_dtype" in bad:
         report.excused.add("observe()")
-    if "num_actions" in bad:
+    if bad & {"num_actions", "act_space"}:
         # Nobody knows how many there should be.
         report.excused |= {"masks()", "next()"}
     return StandIn(env, {name: _ANSWERS.get(name) for name in bad})

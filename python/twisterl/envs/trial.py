@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
 import numpy as np
 
 from twisterl import twisterl as _extension
-from twisterl.envs.protocol import obs_dtype
+from twisterl.envs.protocol import ActSpace, num_outputs, obs_dtype
 from twisterl.envs.report import Report
 from twisterl.envs.stand_in import has, only
 
@@ -35,6 +36,7 @@ class Trial:
         self.draws = draws
         self.num_features = int(np.prod(env.obs_shape()))
         self.is_sparse = obs_dtype(env) == "sparse"
+        self.acts = env.act_space()
         self.python_env = getattr(env, "python_env", None)
 
     def ask(self, where: str, method: str, *arguments: Any, env: Any = None, **named: Any) -> Any:
@@ -70,7 +72,7 @@ class Trial:
                 return
         self.report.add("is_final()", f"seed {seed}", f"false after {self.max_steps} steps")
 
-    def look(self, where: str) -> tuple[int | None, bool]:
+    def look(self, where: str) -> tuple[Any, bool]:
         """The next action, None if there is none, and whether the episode is known to go on."""
         features = self.ask(where, "observe")
         is_told = features is not _FAILED and self.is_sparse
@@ -78,18 +80,18 @@ class Trial:
             self.report.add("observe()", where, "a feature twice", f" in {features}")
         masks = self.ask(where, "masks")
         status = self.status(where)
-        legal = list(range(self.env.num_actions()))
-        if masks is not _FAILED:
-            legal = [action for action, mask in enumerate(masks) if mask]
+        if masks is _FAILED:
+            masks = [True] * self.env.num_actions()
+        action = _drawn(self.acts, masks, self.draws)
         if status is not None and status[1]:
             return None, True
         if status is not None and status[2]:
             self.report.add("is_final()", where, "false in a state that is a success")
-        if not legal:
+        if action is None:
             if status is not None:
                 self.report.add("masks()", where, "no legal action before the end")
             return None, True
-        return self.draws.choice(legal), status is not None
+        return action, status is not None
 
     def status(self, where: str, env: Any = None) -> tuple[float, bool, bool] | None:
         """Reward, end and success; None and a fault for each part that is none."""
@@ -109,7 +111,7 @@ class Trial:
                     self.report.add_error(f"{name}()", where, error)
         return None
 
-    def play_copy(self, action: int, where: str) -> None:
+    def play_copy(self, action: Any, where: str) -> None:
         before = self.summary()
         copy = self.ask(where, "copy")
         if copy is _FAILED or before is None:
@@ -127,10 +129,8 @@ class Trial:
             masks, status = self.ask(where, "masks", env=env), self.status(where, env)
             if observed is _FAILED or masks is _FAILED or status is None or status[1]:
                 return
-            legal = [action for action, mask in enumerate(masks) if mask]
-            if not legal:
-                return
-            if self.ask(where, "step", self.draws.choice(legal), env=env) is _FAILED:
+            action = _drawn(self.acts, masks, self.draws)
+            if action is None or self.ask(where, "step", action, env=env) is _FAILED:
                 return
 
     def look_at_copies(self, where: str) -> None:
@@ -184,10 +184,10 @@ class Trial:
             env.reset(seed=seed)
             for _ in range(self.max_steps):
                 seen.append((_seen(env), self.summary()))
-                legal = [action for action, mask in enumerate(env.masks()) if mask]
-                if env.is_final() or not legal:
+                action = _drawn(self.acts, env.masks(), choices)
+                if env.is_final() or action is None:
                     break
-                env.step(choices.choice(legal))
+                env.step(action)
         except Exception:
             return None  # Playing has named it.
         return seen
@@ -197,14 +197,18 @@ class Trial:
         if self.num_features > _MOST_FEATURES:
             return
         env, collector = self.env, _extension.collector
-        policy = _flat_policy(self.num_features, env.num_actions(), obs_dtype(env))
+        policy = _flat_policy(self.num_features, self.acts, obs_dtype(env))
         most = self.max_steps
         played = {
             "collecting": lambda: collector.PPOCollector(
                 8, 1.0, 1.0, 1, max_episode_steps=most
             ).collect(env, policy),
-            "solving": lambda: collector.solve(env, policy, max_episode_steps=most),
+            "evaluating": lambda: collector.evaluate_episodes(
+                env, policy, 2, num_cores=1, max_episode_steps=most
+            ),
         }
+        if self.acts["type"] == "discrete":
+            played["solving"] = lambda: collector.solve(env, policy, max_episode_steps=most)
         inner: Any = self.python_env
         if has(inner, "reset_uniform"):
             played["uniform starts"] = lambda: collector.evaluate_episodes(
@@ -234,7 +238,21 @@ def _comparable(observation: Any) -> Any:
     return observation.tolist() if isinstance(observation, np.ndarray) else observation
 
 
-def _flat_policy(num_features: int, num_actions: int, dtype: str) -> Any:
+def _drawn(space: ActSpace, masks: list[bool], draws: random.Random) -> Any:
+    """An action that the masks allow, None if there is none."""
+    if space["type"] == "box":
+        return [draws.uniform(*bounds) for bounds in zip(space["low"], space["high"], strict=True)]
+    choices, rest = [], list(masks)
+    for count in space.get("nvec", [len(rest)]):
+        part, rest = rest[:count], rest[count:]
+        legal = [choice for choice, mask in enumerate(part) if mask]
+        if not legal:
+            return None
+        choices.append(draws.choice(legal))
+    return choices if "nvec" in space else choices[0]
+
+
+def _flat_policy(num_features: int, space: ActSpace, dtype: str) -> Any:
     """All actions alike, all states worth nothing."""
     nn = _extension.nn
 
@@ -247,4 +265,11 @@ def _flat_policy(num_features: int, num_actions: int, dtype: str) -> Any:
         first = nn.EmbeddingBag(np.zeros((num_features, 1)), np.zeros(1), True, [num_features], 0)
     else:
         first = dtype, nn.Linear(np.zeros(num_features), np.zeros(1), True)
-    return nn.Policy(first, nn.Sequential([]), head(num_actions), head(1), [], [])
+    said = {
+        "discrete": lambda: None,
+        "multi_discrete": lambda: {"head": "product", "nvec": space["nvec"]},
+        "box": lambda: {"head": "normal", "log_std": [0.0] * len(space["low"]), "squash": False},
+    }[space["type"]]()
+    outputs = head(num_outputs(space))
+    distribution = None if said is None else json.dumps(said)
+    return nn.Policy(first, nn.Sequential([]), outputs, head(1), [], [], distribution)

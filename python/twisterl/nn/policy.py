@@ -20,7 +20,9 @@ import numpy.typing as npt
 import torch
 
 from twisterl import twisterl
+from twisterl.envs.protocol import ActSpace, num_outputs
 from twisterl.nn.dense import as_floats, checked_dtype
+from twisterl.nn.heads import Head, head_of
 from twisterl.nn.placed import Placed
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
@@ -57,9 +59,15 @@ class BasicPolicy(Placed):
         act_perms: A actions in 0..A a twist, not necessarily a permutation; none: unchanged.
         device: where to put the parameters; None leaves them where torch makes them.
         obs_dtype: what the environment's observations are made of: "sparse", "float32" or "uint8".
+        act_space: what its actions are made of, `env.act_space()`; None: `num_actions` discrete
+            ones. Where they are numbers, the outputs are the means of a normal distribution, and a
+            parameter `log_std` holds the logarithms of its deviations.
+        squash: whether numbers are tanh of what is drawn, stretched to their bounds, rather than
+            moved to the nearest bound.
 
     Raises:
-        ValueError: an `obs_dtype` that is none of these.
+        ValueError: an `obs_dtype` or an `act_space` that is none; `squash` where actions are no
+            numbers.
     """
 
     obs_shape: list[int]
@@ -89,23 +97,34 @@ class BasicPolicy(Placed):
         act_perms: Sequence[Sequence[int]] | None = (),
         device: str | torch.device | None = None,
         obs_dtype: str = "sparse",
+        act_space: ActSpace | None = None,
+        squash: bool = False,
     ) -> None:
         super().__init__()
         self.obs_shape = [int(n) for n in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
         self.obs_dtype = checked_dtype(obs_dtype)
-        self.num_actions = int(num_actions)
+        self.act_space = act_space or {"type": "discrete", "n": int(num_actions)}
+        self.num_actions = num_outputs(self.act_space)
+        self.squash = bool(squash)
+        if self.squash and self.act_space["type"] != "box":
+            raise ValueError("squash: expected false, for actions are not numbers, got true")
         self._arguments = {
             "embedding_size": int(embedding_size),
             "common_layers": [int(width) for width in common_layers],
             "policy_layers": [int(width) for width in policy_layers],
             "value_layers": [int(width) for width in value_layers],
+            **({"squash": True} if squash else {}),
         }
         self.embeddings = self._make_embeddings(int(embedding_size))
         self.common = make_sequential(embedding_size, common_layers)
         width = common_layers[-1] if len(common_layers) else embedding_size
         self.action = make_sequential(width, (*policy_layers, self.num_actions), final_relu=False)
         self.value = make_sequential(width, (*value_layers, 1), final_relu=False)
+        self.log_std: torch.nn.Parameter | None = None
+        if self.act_space["type"] == "box":
+            # Deviations of 1, where the bounds of an action are of that size.
+            self.log_std = torch.nn.Parameter(torch.zeros(self.num_actions))
         # Row t belongs to twist t, the last row to "none", which is also what -1 selects.
         self.register_buffer("_obs_table", torch.empty(0, dtype=torch.int64), persistent=False)
         self.register_buffer("_inverse_table", torch.empty(0, dtype=torch.int64), persistent=False)
@@ -137,6 +156,11 @@ class BasicPolicy(Placed):
     def arguments(self) -> dict[str, Any]:
         """What the constructor was given besides the environment's sizes and twists."""
         return dict(self._arguments)
+
+    @property
+    def head(self) -> Head:
+        """The distribution of actions that the outputs stand for."""
+        return head_of(self.act_space, self.log_std, self.squash)
 
     @property
     def num_twists(self) -> int:
@@ -250,10 +274,12 @@ class BasicPolicy(Placed):
         Raises:
             TypeError: a layer that the engine does not play.
         """
+        head = self.head.spec()
         return {
             "encoder": [*self._first_blocks(), RELU, *linear_blocks("common", self.common)],
             "action": linear_blocks("action", self.action),
             "value": linear_blocks("value", self.value),
+            **({} if head is None else {"head": head}),
         }
 
     def _first_blocks(self) -> list[Block]:
@@ -313,6 +339,8 @@ class Conv1dPolicy(BasicPolicy):
         obs_perms: Sequence[Sequence[int]] = (),
         act_perms: Sequence[Sequence[int]] | None = (),
         device: str | torch.device | None = None,
+        act_space: ActSpace | None = None,
+        squash: bool = False,
     ) -> None:
         if len(obs_shape) != 2:
             raise ValueError(f"obs_shape: expected two numbers, got {list(obs_shape)}")
@@ -334,6 +362,8 @@ class Conv1dPolicy(BasicPolicy):
             obs_perms,
             act_perms,
             device,
+            act_space=act_space,
+            squash=squash,
         )
         self.conv_layer = self.embeddings[self.conv_dim]
         self.register_state_dict_post_hook(_give_the_copy_its_own_storage)

@@ -20,7 +20,7 @@ from twisterl import twisterl
 from twisterl.nn.utils import array
 
 Block = dict[str, Any]
-NetSpec = dict[str, list[Block]]
+NetSpec = dict[str, Any]
 
 RELU: Block = {"block": "relu"}
 _DESCRIBING = {"net_spec", "_first_blocks"}

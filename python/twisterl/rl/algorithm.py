@@ -18,7 +18,7 @@ from twisterl.config.algorithm import AlgorithmSection
 from twisterl.config.registry import ALGORITHMS
 from twisterl.config.validation import check_algorithm
 from twisterl.defaults import make_config, with_device
-from twisterl.envs.protocol import obs_dtype
+from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.nn.torch_policy import TorchPolicy
 from twisterl.rl.adam import make_adam
 from twisterl.rl.batch import columns_of
@@ -95,7 +95,8 @@ class Algorithm(Playing, Kept):
         require_device(self.config["device"])
         _say_what_is_not_read(config)
         self.env = env
-        self.num_actions = env.num_actions()
+        # What the policy says of each observation.
+        self.num_actions = num_outputs(act_space(env))
         if not hasattr(policy, "to_rust"):
             policy = TorchPolicy(policy, env.obs_shape(), self.num_actions, obs_dtype(env))
         if not any(parameter.requires_grad for parameter in policy.parameters()):

@@ -1,6 +1,7 @@
 """Proximal policy optimization (Schulman et al. 2017), with masked actions.
 
-With the ratio r = pi(a|s) / pi_old(a|s), both over the legal actions alone:
+With the ratio r = pi(a|s) / pi_old(a|s), both over the legal actions alone (of actions of
+more than one choice, `twisterl.nn.heads` says what pi and its entropy are):
 
     policy  = -mean(min(r A, clip(r, 1 - clip_ratio, 1 + clip_ratio) A))
     value   = mean((V - R)^2)
@@ -13,9 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from twisterl import twisterl
+from twisterl.nn.heads import Categorical
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, has, rows_from_collected, tensor
 from twisterl.rl.descent import MinibatchDescent
@@ -28,7 +31,7 @@ class PPOBatch(Batch):
     """A batch with the targets of PPO.
 
     Attributes:
-        actions: int64 [N].
+        actions: int64 [N] or [N, parts], or float32 [N, dimensions].
         log_probs: float32 [N], of the action when it was drawn.
         advantages, returns: float32 [N].
     """
@@ -47,6 +50,7 @@ class PPO(MinibatchDescent):
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         collecting = self.config["collecting"]
+        self.head = getattr(self.policy, "head", None) or Categorical(self.num_actions)
         self.collector = twisterl.collector.PPOCollector(**collecting, seed=self.config["seed"])
 
     @timed
@@ -59,9 +63,9 @@ class PPO(MinibatchDescent):
 
     def losses(self, batch: PPOBatch) -> torch.Tensor:
         training = self.config["training"]
-        all_log_probs, values = self._log_probs(batch)
-        log_probs = all_log_probs.gather(1, batch.actions[:, None])[:, 0]
-        entropy = -(all_log_probs.exp() * all_log_probs).sum(1).mean()
+        outputs, values = self._outputs(batch)
+        log_probs, entropies = self.head.judge(outputs, batch.illegal, batch.actions)
+        entropy = entropies.mean()
 
         log_ratios = log_probs - batch.log_probs
         ratios = log_ratios.exp()
@@ -99,7 +103,10 @@ def from_collected(data: Any) -> PPOBatch:
     """
     columns = columns_of(data)
     extra = columns.additional_data
-    actions = tensor(columns.actions, torch.int64)
+    # Numbers, where actions are such.
+    actions = torch.as_tensor(np.asarray(columns.actions))
+    if not (actions.is_floating_point() and actions.dim() == 2):
+        actions = actions.to(torch.int64)
     if has(columns, "masks", "log_probs"):
         log_probs = tensor(columns.log_probs, torch.float32)
     else:

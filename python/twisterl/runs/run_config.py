@@ -15,6 +15,7 @@ from twisterl.config.registry import REGISTRY, Run, registered
 from twisterl.config.run import RunConfig
 from twisterl.config.trust import remember_made
 from twisterl.config.validation import check_run
+from twisterl.envs.protocol import act_space
 from twisterl.faults import ConfigError, shown
 from twisterl.nn.torch_policy import TorchPolicy, sizes_of
 from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder
@@ -177,9 +178,12 @@ def _policy_arguments(algorithm: Any) -> dict[str, Any]:
     if is_ours:
         # That of the environment: the engine refuses another one.
         arguments.pop("obs_dtype", None)
+        arguments.pop("act_space", None)
         sizes = {key: value for key, value in arguments.items() if key != "twists"}
         with torch.device("meta"):
-            again = type(policy)(env.obs_shape(), env.num_actions(), **sizes)
+            again = type(policy)(
+                env.obs_shape(), env.num_actions(), **sizes, act_space=act_space(env)
+            )
         if _shapes(again) != _shapes(policy):
             raise ValueError("its layers are not those that it was made with")
     return arguments

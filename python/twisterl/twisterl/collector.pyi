@@ -91,7 +91,7 @@ class CollectedArrays:
         log_probs: _Floats,
         values: _Floats,
         rewards: _Floats,
-        actions: _Ints,
+        actions: npt.NDArray[Any],
         perms: _Ints,
         episode_starts: _Ints,
         additional_data: dict[str, _Floats],
@@ -114,7 +114,7 @@ class CollectedArrays:
     @property
     def rewards(self) -> _Floats: ...
     @property
-    def actions(self) -> _Ints: ...
+    def actions(self) -> npt.NDArray[Any]: ...
     @property
     def perms(self) -> _Ints: ...
     @property
@@ -162,7 +162,7 @@ class CollectedData:
     @rewards.setter
     def rewards(self, value: npt.ArrayLike, /) -> None: ...
     @property
-    def actions(self) -> list[int]: ...
+    def actions(self) -> list[Any]: ...
     @actions.setter
     def actions(self, value: npt.ArrayLike, /) -> None: ...
     @property

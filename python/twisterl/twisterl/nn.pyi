@@ -38,6 +38,7 @@ class Policy:
         value_net: Sequential,
         obs_perms: Sequence[Sequence[int]],
         act_perms: Sequence[Sequence[int]],
+        head: str | None = None,
     ) -> Self: ...
     @staticmethod
     def from_spec(

@@ -10,7 +10,7 @@ use super::table::Table;
 use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped;
-use crate::engine::lockstep::{check_fit, Episodes, Visit};
+use crate::engine::lockstep::{check_search, Episodes, Visit};
 use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::engine::rules::Choice;
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
 use crate::search::{play, Budget, Forester, SearchRules, SelfPlay, TreeConfig, Truncation};
+use crate::spaces::ActSpace;
 
 /// Games of a worker: enough to fill the kernels' tiles with the leaves of a wave, few enough for
 /// their trees to stay in the processor's cache.
@@ -171,7 +172,7 @@ impl Collector {
     ) -> Result<(Table, AzReport)> {
         config.check()?;
         work.check()?;
-        check_fit(env, policy)?;
+        check_search(env, policy, "self-play by searching")?;
         let num_workers = num_workers(config.num_cores).min(work.len());
         let most_games = GAMES.min(work.len().div_ceil(num_workers));
         let rules = SearchRules {
@@ -190,7 +191,9 @@ impl Collector {
         let shared = cache.clone();
         let parts = run_foreign(num_workers, &mut *poll, move |_, poll| {
             let mut forester = Forester::new(&*policy, rules, &shared, most_games);
+            let spec = env.spec();
             let mut recorder = Recorder {
+                acts: &spec.acts,
                 config: &config,
                 queue: &queue,
                 games: (0..most_games).map(|_| Recording::default()).collect(),
@@ -234,6 +237,7 @@ struct Recorder<'a> {
     config: &'a AzConfig,
     queue: &'a EpisodeQueue,
     games: Vec<Recording>,
+    acts: &'a ActSpace,
     done: Part,
     report: AzReport,
 }
@@ -251,7 +255,7 @@ impl Episodes for Recorder<'_> {
         };
         let recording = &mut self.games[game];
         recording.episode = episode;
-        recording.steps.clear();
+        recording.steps.begin(self.acts);
         recording.hopeless = false;
         recording.exempt = match self.config.resign_threshold {
             Some(_) => rng.unit() < self.config.resign_exempt,

@@ -17,6 +17,7 @@ use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
+use crate::spaces::ActSpace;
 
 pub use super::queue::DifficultyDistribution;
 pub use crate::engine::lockstep::MASKED_LOGIT;
@@ -161,8 +162,10 @@ impl Collector {
             lanes.resize_with(num_lanes, Recording::default);
             done.clear();
             let mut envs = Capped::lanes(&*env, num_lanes, config.max_episode_steps)?;
-            let mut recorder = Recorder { config: &config, queue: &queue, lanes, done };
-            let player = Player { policy: &*policy, rules, cache, memory };
+            let spec = env.spec();
+            let acts = &spec.acts;
+            let mut recorder = Recorder { acts, config: &config, queue: &queue, lanes, done };
+            let player = Player { acts, policy: &*policy, rules, cache, memory };
             player.play(&mut envs, &mut recorder, poll)
         })?;
         self.kept = Arc::into_inner(kept).unwrap_or_default();
@@ -181,6 +184,7 @@ struct Recording {
 }
 
 struct Recorder<'a> {
+    acts: &'a ActSpace,
     config: &'a PpoConfig,
     queue: &'a EpisodeQueue,
     lanes: &'a mut [Recording],
@@ -199,7 +203,7 @@ impl Episodes for Recorder<'_> {
             return Ok(None);
         };
         self.lanes[lane].episode = episode;
-        self.lanes[lane].steps.clear();
+        self.lanes[lane].steps.begin(self.acts);
         Ok(Some(action))
     }
 

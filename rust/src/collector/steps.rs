@@ -2,7 +2,7 @@
 
 use super::table::ColumnRef;
 use crate::engine::lockstep::Visit;
-use crate::spaces::Rows;
+use crate::spaces::{ActSpace, Acts, Rows};
 
 /// The visited states of one episode, and what each is worth once it has ended.
 #[derive(Default)]
@@ -15,14 +15,14 @@ pub(super) struct Steps {
     log_probs: Vec<f32>,
     pub(super) values: Vec<f32>,
     pub(super) rewards: Vec<f32>,
-    actions: Vec<i64>,
+    actions: Acts,
     pub(super) advantages: Vec<f32>,
     pub(super) returns: Vec<f32>,
 }
 
 impl Steps {
     pub(super) fn len(&self) -> usize {
-        self.actions.len()
+        self.rows.len()
     }
 
     #[inline]
@@ -34,10 +34,15 @@ impl Steps {
         self.log_probs.push(visit.log_prob);
         self.values.push(visit.value);
         self.rewards.push(visit.status.reward);
-        self.actions.push(visit.action as i64);
+        self.actions.push(visit.act);
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets all states and keeps the memory; actions to come are of `space`.
+    pub(super) fn begin(&mut self, space: &ActSpace) {
+        self.actions.clear();
+        if !self.actions.is_of(space) {
+            self.actions = Acts::of(space);
+        }
         self.rows.clear();
         self.masks.clear();
         self.twists.clear();
@@ -45,33 +50,38 @@ impl Steps {
         self.log_probs.clear();
         self.values.clear();
         self.rewards.clear();
-        self.actions.clear();
     }
 
     /// The columns of an episode whose states are judged; `choice` is what [`Steps::choice`] is called.
     ///
     /// - "obs": observations before any permutation;
-    /// - "masks" `[N, A]`, true where legal;
+    /// - "masks" `[N, A]`, true where legal; `[N, 0]` where actions are numbers;
     /// - "twists", index of the permutation that the policy saw the state through, -1 for none;
     /// - `choice` `[N, A]`: "logits", [`MASKED_LOGIT`](crate::collector::ppo::MASKED_LOGIT) where
     ///   masked, or "visits", all 0 at an episode's last state;
     /// - "log_probs" of the actions, "values" of the states, "rewards" of being in them;
-    /// - "actions", nominal at an episode's last state;
+    /// - "actions" as they were drawn, nominal at an episode's last state: 64-bit integers, `[N, parts]` of
+    ///   them, or 32-bit floats `[N, dimensions]`;
     /// - "advantages", "returns".
     pub(super) fn columns(
         &self,
         choice: &'static str,
     ) -> impl Iterator<Item = (&'static str, ColumnRef<'_>)> {
-        let num_actions = self.masks.len().checked_div(self.len()).unwrap_or(0);
+        let width = |cells: usize| cells.checked_div(self.len()).unwrap_or(0);
+        let actions = match &self.actions {
+            Acts::Discrete(actions) => ColumnRef::I64(actions, 1),
+            Acts::Multi { choices, width } => ColumnRef::I64(choices, *width),
+            Acts::Box { numbers, width } => ColumnRef::F32(numbers, *width),
+        };
         [
             ("obs", ColumnRef::Rows(&self.rows)),
-            ("masks", ColumnRef::Bool(&self.masks, num_actions)),
+            ("masks", ColumnRef::Bool(&self.masks, width(self.masks.len()))),
             ("twists", ColumnRef::I64(&self.twists, 1)),
-            (choice, ColumnRef::F32(&self.choice, num_actions)),
+            (choice, ColumnRef::F32(&self.choice, width(self.choice.len()))),
             ("log_probs", ColumnRef::F32(&self.log_probs, 1)),
             ("values", ColumnRef::F32(&self.values, 1)),
             ("rewards", ColumnRef::F32(&self.rewards, 1)),
-            ("actions", ColumnRef::I64(&self.actions, 1)),
+            ("actions", actions),
             ("advantages", ColumnRef::F32(&self.advantages, 1)),
             ("returns", ColumnRef::F32(&self.returns, 1)),
         ]

@@ -127,10 +127,13 @@ impl Table {
         columns: impl IntoIterator<Item = (&'static str, ColumnRef<'a>)>,
     ) {
         self.episode_starts.push(self.len() as i64);
-        let is_new = self.columns.is_empty();
+        let is_first = self.episode_starts.len() == 1;
         for (index, (name, column)) in columns.into_iter().enumerate() {
-            if is_new {
-                self.columns.push((name, column.empty()));
+            match self.columns.get_mut(index) {
+                None => self.columns.push((name, column.empty())),
+                // What is kept may be of another environment.
+                Some((_, kept)) if is_first && !column.is_like(kept) => *kept = column.empty(),
+                Some(_) => {}
             }
             self.columns[index].1.extend(column);
         }
@@ -215,6 +218,17 @@ impl<T> Cells<T> {
 }
 
 impl ColumnRef<'_> {
+    /// Whether the rows of `column` are of the same kind and width.
+    fn is_like(self, column: &Column) -> bool {
+        match (self, column) {
+            (ColumnRef::F32(_, width), Column::F32(cells)) => width == cells.width,
+            (ColumnRef::I64(_, width), Column::I64(cells)) => width == cells.width,
+            (ColumnRef::Bool(_, width), Column::Bool(cells)) => width == cells.width,
+            (ColumnRef::Rows(_), Column::Rows(_)) => true,
+            _ => false,
+        }
+    }
+
     /// A column of this kind without rows.
     fn empty(self) -> Column {
         match self {

@@ -79,21 +79,11 @@ fn usable(env: &dyn Env, config: &WalkConfig) -> Result<Vec<usize>> {
             return Err(Error::invalid(name, "at least 1", 0));
         }
     }
-    let inverses = inverses(env)?;
+    let spec = env.spec();
+    let inverses = spec.require_inverses()?;
+    spec.require_goal()?;
     env.try_clone()?.try_reset_goal(&mut Rng::new(0))?;
-    Ok(inverses)
-}
-
-fn inverses(env: &dyn Env) -> Result<Vec<usize>> {
-    let num_actions = env.num_actions();
-    let expected = "an environment whose moves one action each undoes (inverse_actions)";
-    let inverses =
-        env.inverse_actions().ok_or_else(|| Error::invalid("env", expected, "one without"))?;
-    if inverses.len() != num_actions || inverses.iter().any(|&action| action >= num_actions) {
-        let expected = format!("{num_actions} actions in 0..{num_actions}");
-        return Err(Error::invalid("inverse_actions", expected, format!("{inverses:?}")));
-    }
-    Ok(inverses)
+    Ok(inverses.to_vec())
 }
 
 /// The walks of `work`: random legal moves from the goal, none of which undoes the one before it.
@@ -109,7 +99,7 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
     let inverses = usable(env, config)?;
     work.check()?;
     let workers = num_workers(config.num_cores).min(work.len());
-    let num_actions = env.num_actions();
+    let num_actions = inverses.len();
     let (env, work, walk_length) = (env.try_clone()?, work.clone(), config.walk_length);
     let parts = run_foreign(workers, &mut *poll, move |worker, poll| {
         let walker = &mut Walker::new(&*env, &inverses)?;
@@ -140,6 +130,7 @@ struct Walker<'a> {
     row: Vec<i32>,
     masks: Vec<bool>,
     legal: Vec<usize>,
+    tells_truncation: bool,
     samples: Samples,
 }
 
@@ -151,6 +142,7 @@ impl<'a> Walker<'a> {
             row: Vec::new(),
             masks: vec![false; inverses.len()],
             legal: Vec::with_capacity(inverses.len()),
+            tells_truncation: env.spec().tells_truncation,
             samples: Samples::default(),
         })
     }
@@ -180,12 +172,12 @@ impl<'a> Walker<'a> {
                 moves = 0;
                 continue;
             }
-            let Self { env, row, inverses, masks, samples, .. } = self;
+            let Self { env, row, inverses, masks, samples, tells_truncation, .. } = self;
             samples.rows.push(row);
             samples.masks.extend_from_slice(masks);
             samples.undo.push(inverses[action] as u32);
             samples.moves.push(moves);
-            if step < length && (status.truncated || (status.is_final && !env.tells_truncation())) {
+            if step < length && (status.truncated || (status.is_final && !*tells_truncation)) {
                 return Err(out_of_steps(&**env, step, length));
             }
             if status.is_final {
@@ -206,8 +198,9 @@ impl<'a> Walker<'a> {
 
 #[cold]
 fn out_of_steps(env: &dyn Env, step: usize, length: usize) -> Error {
-    let mut expected = format!("at most the {step} steps that {} leaves", env.name());
-    if !env.tells_truncation() {
+    let spec = env.spec();
+    let mut expected = format!("at most the {step} steps that {} leaves", spec.name);
+    if !spec.tells_truncation {
         expected +=
             " (without truncated() it cannot tell used-up steps from a state without a way on)";
     }

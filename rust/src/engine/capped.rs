@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::rl::env::{Env, VecEnv};
 use crate::rl::vec_env::{LaneMove, Move, Views};
 use crate::rng::Rng;
+use crate::spaces::Acts;
 
 /// Steps of an episode, at most, where neither the caller nor the environment sets a bound.
 ///
@@ -62,9 +63,10 @@ impl Capped {
         children: Children,
         most: Option<u32>,
     ) -> Self {
-        let default = if env.always_ends() { u32::MAX } else { DEFAULT_MAX_EPISODE_STEPS };
+        let spec = env.spec();
+        let default = if spec.always_ends { u32::MAX } else { DEFAULT_MAX_EPISODE_STEPS };
         let left = vec![0; lanes.num_lanes()];
-        Self { lanes, children, most: most.unwrap_or(default), left, env: env.name() }
+        Self { lanes, children, most: most.unwrap_or(default), left, env: spec.name.clone() }
     }
 
     /// What `lane` may still do after a step, itself included.
@@ -93,11 +95,17 @@ impl VecEnv for Capped {
         self.lanes.num_lanes()
     }
 
-    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+    fn advance(
+        &mut self,
+        moves: &[LaneMove],
+        acts: &Acts,
+        rngs: &mut [Rng],
+        views: &mut Views,
+    ) -> Result<()> {
         for &LaneMove { lane, action } in moves {
             self.left[lane] = match action {
                 Move::Reset { .. } | Move::ResetUniform => self.most,
-                Move::Step { .. } => self.step(lane),
+                Move::Step { .. } | Move::Act { .. } => self.step(lane),
                 Move::StepFrom { parent, .. } => match self.children {
                     Children::Seen => self.step(parent) + 1,
                     Children::Played => self.step(parent),
@@ -106,7 +114,7 @@ impl VecEnv for Capped {
             };
         }
         let first = views.status.len();
-        self.lanes.advance(moves, rngs, views)?;
+        self.lanes.advance(moves, acts, rngs, views)?;
         for (&LaneMove { lane, .. }, status) in moves.iter().zip(&views.status[first..]) {
             if status.is_final {
                 self.left[lane] = 0;

@@ -2,15 +2,17 @@
 
 use std::sync::RwLock;
 
+use super::actor::{Actor, DiscreteActor, RowActor};
 use super::cache::Cache;
 use super::evaluator::Evaluator;
 use super::pool::Poll;
 use super::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
-use crate::nn::{exp_sum, Policy};
+use crate::nn::{exp_sum, Head, Policy};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
+use crate::spaces::{Act, ActSpace, Acts};
 
 /// Logit of an action that is not legal.
 pub const MASKED_LOGIT: f32 = -1e10;
@@ -21,12 +23,13 @@ pub(crate) struct Visit<'a> {
     pub mask: &'a [bool],
     /// Index of the permutation the state was seen through, -1 for none.
     pub twist: i32,
-    /// `[A]`, [`MASKED_LOGIT`] where masked.
+    /// What the policy says `[A]`: [`MASKED_LOGIT`] where a choice is masked.
     pub logits: &'a [f32],
     /// Of the chosen action.
     pub log_prob: f32,
     pub value: f32,
-    pub action: usize,
+    /// As it was drawn; a final state's is nominal.
+    pub act: Act<'a>,
     pub status: Status,
     /// States given to the policy for this decision, as far as [`Episodes::stops`] has not told.
     pub nodes: u64,
@@ -61,13 +64,14 @@ pub(crate) trait Episodes {
 /// Plays until `episodes` has no more; each lane draws only from its own stream.
 pub(crate) fn play(
     envs: &mut dyn VecEnv,
+    acts: &ActSpace,
     policy: &dyn Policy,
     rules: PlayRules,
     episodes: &mut impl Episodes,
     poll: Poll<'_>,
 ) -> Result<()> {
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
-    Player { policy, rules, cache: &cache, memory: &mut Memory::default() }
+    Player { acts, policy, rules, cache: &cache, memory: &mut Memory::default() }
         .play(envs, episodes, poll)
 }
 
@@ -84,6 +88,8 @@ pub(crate) struct Memory {
 
 /// Who plays: workers that play with the same policy may share a cache.
 pub(crate) struct Player<'a> {
+    /// What the environments take, and the policy fits.
+    pub acts: &'a ActSpace,
     pub policy: &'a dyn Policy,
     pub rules: PlayRules,
     pub cache: &'a RwLock<Cache>,
@@ -93,16 +99,41 @@ pub(crate) struct Player<'a> {
 impl Player<'_> {
     /// See [`play`].
     pub(crate) fn play(
-        self,
+        mut self,
         envs: &mut dyn VecEnv,
         episodes: &mut impl Episodes,
         poll: Poll<'_>,
     ) -> Result<()> {
-        let Player { policy, rules, cache, memory } = self;
-        let Memory { rngs, moves, next, views, evaluator, weights } = memory;
-        let num_actions = policy.num_actions();
+        let mut weights = std::mem::take(&mut self.memory.weights);
+        weights.resize(self.policy.num_actions(), 0.0);
+        let choice = self.rules.choice;
+        match self.policy.head() {
+            Head::Categorical => {
+                let weights = &mut weights;
+                let mut actor = DiscreteActor { choice, weights, action: 0, none: Acts::default() };
+                self.play_by(&mut actor, envs, episodes, poll)?;
+            }
+            head => {
+                let head = head.clone();
+                let mut actor = RowActor::new(choice, head, self.acts, &mut weights);
+                self.play_by(&mut actor, envs, episodes, poll)?;
+            }
+        }
+        self.memory.weights = weights;
+        Ok(())
+    }
+
+    fn play_by(
+        &mut self,
+        actor: &mut impl Actor,
+        envs: &mut dyn VecEnv,
+        episodes: &mut impl Episodes,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let Player { acts, policy, rules, cache, memory } = self;
+        let Memory { rngs, moves, next, views, evaluator, .. } = &mut **memory;
+        let (num_outputs, num_choices) = (policy.num_actions(), acts.num_choices());
         rngs.resize(envs.num_lanes(), Rng::new(0));
-        weights.resize(num_actions, 0.0);
         moves.clear();
         for (lane, rng) in rngs.iter_mut().enumerate() {
             if let Some(action) = episodes.start(lane, envs, rng, poll)? {
@@ -111,31 +142,32 @@ impl Player<'_> {
         }
         while !moves.is_empty() {
             views.clear();
-            advance(envs, moves, episodes.most_difficulty(), rngs, views, poll)?;
-            check_views(views, moves.len(), num_actions)?;
-            evaluator.evaluate(policy, rules, cache, (moves, views), rngs)?;
+            let told = (&moves[..], actor.acts());
+            advance(envs, told, episodes.most_difficulty(), rngs, views, poll)?;
+            check_views(views, moves.len(), num_choices)?;
+            evaluator.evaluate(*policy, *rules, cache, (moves, views), rngs)?;
             next.clear();
             for (i, &LaneMove { lane, .. }) in moves.iter().enumerate() {
                 let status = views.status[i];
-                let mask = &views.masks[i * num_actions..][..num_actions];
+                let mask = &views.masks[i * num_choices..][..num_choices];
                 let (twist, value) = (evaluator.twists[i], evaluator.values[i]);
-                let logits = &mut evaluator.logits[i * num_actions..][..num_actions];
-                let (mut action, mut log_prob) = (0, 0.0);
+                let logits = &mut evaluator.logits[i * num_outputs..][..num_outputs];
+                let mut log_prob = 0.0;
                 if rules.wants(status) {
-                    mask_logits(mask, status.is_final, logits)?;
-                    (action, log_prob) = choose(logits, rules.choice, weights, &mut rngs[lane]);
+                    log_prob = actor.decide(mask, status.is_final, logits, &mut rngs[lane])?;
+                } else {
+                    actor.skip();
                 }
-                let row = views.rows.row(i);
-                let nodes = 1;
+                let (row, act, nodes) = (views.rows.row(i), actor.act(), 1);
                 episodes.visit(
                     lane,
-                    &Visit { row, mask, twist, logits, log_prob, value, action, status, nodes },
+                    &Visit { row, mask, twist, logits, log_prob, value, act, status, nodes },
                 )?;
                 let following = if status.is_final || episodes.stops(lane, 0) {
                     episodes.finish(lane, envs, status)?;
                     episodes.start(lane, envs, &mut rngs[lane], poll)?
                 } else {
-                    Some(Move::Step { action })
+                    Some(actor.step())
                 };
                 next.extend(following.map(|action| LaneMove { lane, action }));
             }
@@ -150,11 +182,11 @@ const WORK_BETWEEN_POLLS: usize = 1 << 18;
 /// A move that is observed costs as much as so many that are not.
 const WORK_OF_A_MOVE: usize = 16;
 
-/// Makes all moves and appends what they lead to to `views`. `poll` is asked every few milliseconds,
+/// Makes all moves, `acts` the actions that they name by rows, and appends what they lead to to `views`. `poll` is asked every few milliseconds,
 /// however many moves there are and however far they scramble: `most_difficulty` at most.
 pub(crate) fn advance(
     envs: &mut dyn VecEnv,
-    moves: &[LaneMove],
+    (moves, acts): (&[LaneMove], &Acts),
     most_difficulty: usize,
     rngs: &mut [Rng],
     views: &mut Views,
@@ -179,7 +211,7 @@ pub(crate) fn advance(
             false => rest.iter().take_while(fits).count(),
         };
         let (now, later) = rest.split_at(count);
-        envs.advance(now, rngs, views)?;
+        envs.advance(now, acts, rngs, views)?;
         rest = later;
     }
     Ok(())
@@ -187,21 +219,24 @@ pub(crate) fn advance(
 
 /// Refuses a policy for another environment before anything is played.
 pub(crate) fn check_fit(env: &dyn Env, policy: &dyn Policy) -> Result<()> {
-    let space = env.obs_space();
-    if space.dtype() != policy.obs_dtype() {
-        let expected = format!("{} as the environment has", space.dtype());
+    let spec = env.spec();
+    if spec.obs.dtype() != policy.obs_dtype() {
+        let expected = format!("{} as the environment has", spec.obs.dtype());
         return Err(Error::invalid("policy: observations", expected, policy.obs_dtype()));
     }
-    let counts = [
-        ("policy: actions", env.num_actions(), policy.num_actions()),
-        ("policy: features", space.num_features(), policy.num_features()),
-    ];
-    for (name, expected, got) in counts {
-        if expected != got {
-            return Err(Error::invalid(name, format!("{expected} as the environment has"), got));
-        }
+    policy.head().check_fit(policy.num_actions(), &spec.acts)?;
+    let (expected, got) = (spec.obs.num_features(), policy.num_features());
+    if expected != got {
+        let expected = format!("{expected} as the environment has");
+        return Err(Error::invalid("policy: features", expected, got));
     }
     Ok(())
+}
+
+/// [`check_fit`] of a search, which has a branch for each of `A` actions.
+pub(crate) fn check_search(env: &dyn Env, policy: &dyn Policy, who: &str) -> Result<()> {
+    env.spec().acts.require_discrete(who)?;
+    check_fit(env, policy)
 }
 
 pub(crate) fn check_views(views: &Views, expected: usize, num_actions: usize) -> Result<()> {
@@ -218,7 +253,7 @@ pub(crate) fn check_views(views: &Views, expected: usize, num_actions: usize) ->
 
 /// Writes [`MASKED_LOGIT`] where masked; a final state may have no legal action.
 #[inline]
-fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> {
+pub(crate) fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> {
     let mut any = false;
     for (logit, &legal) in logits.iter_mut().zip(mask) {
         *logit = if legal { *logit } else { MASKED_LOGIT };
@@ -238,7 +273,12 @@ pub(crate) fn no_action() -> Error {
 
 /// An action and its log-probability under the softmax of `logits`.
 #[inline]
-fn choose(logits: &[f32], choice: Choice, weights: &mut [f32], rng: &mut Rng) -> (usize, f32) {
+pub(crate) fn choose(
+    logits: &[f32],
+    choice: Choice,
+    weights: &mut [f32],
+    rng: &mut Rng,
+) -> (usize, f32) {
     let mut places = weights.iter_mut();
     let (max, sum) = exp_sum(logits.iter().copied(), |weight| {
         if let Some(place) = places.next() {
@@ -281,7 +321,13 @@ mod tests {
         fn num_lanes(&self) -> usize {
             0
         }
-        fn advance(&mut self, moves: &[LaneMove], _: &mut [Rng], _: &mut Views) -> Result<()> {
+        fn advance(
+            &mut self,
+            moves: &[LaneMove],
+            _: &Acts,
+            _: &mut [Rng],
+            _: &mut Views,
+        ) -> Result<()> {
             self.0.push(moves.len());
             Ok(())
         }
@@ -304,7 +350,15 @@ mod tests {
             polls += 1;
             Ok(())
         };
-        advance(&mut envs, &moves, difficulty, &mut [], &mut Views::default(), poll).unwrap();
+        advance(
+            &mut envs,
+            (&moves, &Acts::default()),
+            difficulty,
+            &mut [],
+            &mut Views::default(),
+            poll,
+        )
+        .unwrap();
         (envs.0, polls)
     }
 

@@ -1,5 +1,6 @@
 //! Playing many episodes in lock step: one network batch per step of all lanes.
 
+mod actor;
 pub(crate) mod cache;
 pub(crate) mod capped;
 pub(crate) mod evaluator;

@@ -12,7 +12,9 @@ use super::parameters::{Parameter, Parameters};
 use super::scrambled::{is_odd, EPISODE};
 use super::Listed;
 use crate::error::{Error, Result};
+use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
+use crate::spaces::{ActSpace, ObsSpace};
 
 /// Actions move the blank: 0 left, 1 up, 2 right, 3 down.
 const NUM_ACTIONS: usize = 4;
@@ -90,6 +92,7 @@ struct Board {
     /// Where the blank goes from each cell by each action; the cell itself when impossible.
     targets: Vec<[u8; NUM_ACTIONS]>,
     masks: Vec<[bool; NUM_ACTIONS]>,
+    spec: EnvSpec,
 }
 
 impl Board {
@@ -113,7 +116,18 @@ impl Board {
             .enumerate()
             .map(|(cell, targets)| targets.map(|target| usize::from(target) != cell))
             .collect();
-        Self { width, height, targets, masks }
+        let obs = ObsSpace::Sparse { shape: vec![width * height; 2] };
+        let spec = EnvSpec {
+            action_names: ["left", "up", "right", "down"].map(str::to_owned).to_vec(),
+            inverse_actions: Some(vec![2, 3, 0, 1]),
+            has_goal: true,
+            has_uniform: true,
+            tells_truncation: true,
+            always_ends: true,
+            version: 1,
+            ..EnvSpec::new("Puzzle".to_owned(), obs, ActSpace::Discrete { n: NUM_ACTIONS })
+        };
+        Self { width, height, targets, masks, spec }
     }
 }
 

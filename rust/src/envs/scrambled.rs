@@ -1,6 +1,7 @@
 //! Environments made of rules: what an episode is, written once.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -10,7 +11,9 @@ use super::snapshot::Episode;
 use super::Listed;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status, Twists, DIFFICULTIES};
+use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
+use crate::spaces::{ActSpace, ObsSpace};
 
 const OUT_OF_STEPS: f32 = -0.5;
 const MOST_STEPS: u32 = 1_000_000;
@@ -24,6 +27,8 @@ pub trait Rules: Sized + Send + Sync + 'static {
     type State: Copy + PartialEq + Send + Sync + 'static;
     /// Name of the environment.
     const NAME: &'static str;
+    /// Of the rules, [`EnvSpec::version`].
+    const VERSION: u32 = 1;
     /// Besides those that every environment has: `difficulty`, `depth_slope`, `max_depth`.
     const PARAMETERS: &'static [Parameter];
 
@@ -66,8 +71,7 @@ pub trait Rules: Sized + Send + Sync + 'static {
 ///
 /// Reward: 1 solved, -0.5 out of steps, else `-0.5 / max_depth`.
 pub struct Scrambled<R: Rules> {
-    rules: Arc<R>,
-    parameters: Arc<Parameters>,
+    fixed: Arc<Fixed<R>>,
     state: R::State,
     depth: u32,
     difficulty: usize,
@@ -76,23 +80,24 @@ pub struct Scrambled<R: Rules> {
     rng: Rng,
 }
 
+/// What copies share.
+struct Fixed<R> {
+    rules: R,
+    parameters: Parameters,
+    spec: EnvSpec,
+}
+
 impl<R: Rules> Clone for Scrambled<R> {
     fn clone(&self) -> Self {
-        Self {
-            rules: self.rules.clone(),
-            parameters: self.parameters.clone(),
-            rng: self.rng.clone(),
-            ..*self
-        }
+        Self { fixed: self.fixed.clone(), rng: self.rng.clone(), ..*self }
     }
 
     /// Without allocating: searches copy a state for every node.
     #[inline]
     fn clone_from(&mut self, other: &Self) {
         // Counting references is shared between threads: not for rules that are there.
-        if !Arc::ptr_eq(&self.rules, &other.rules) {
-            self.rules = other.rules.clone();
-            self.parameters = other.parameters.clone();
+        if !Arc::ptr_eq(&self.fixed, &other.fixed) {
+            self.fixed = other.fixed.clone();
         }
         self.rng.clone_from(&other.rng);
         self.state = other.state;
@@ -114,8 +119,7 @@ impl<R: Rules> Listed for Scrambled<R> {
         let max_depth = parameters.integer("max_depth") as u32;
         Ok(Self {
             state: rules.goal(&mut Rng::new(0)),
-            rules: Arc::new(rules),
-            parameters: Arc::new(parameters.clone()),
+            fixed: Arc::new(Fixed { spec: spec_of(&rules), parameters: parameters.clone(), rules }),
             depth: max_depth,
             difficulty: parameters.integer("difficulty"),
             depth_slope: parameters.integer("depth_slope"),
@@ -125,7 +129,7 @@ impl<R: Rules> Listed for Scrambled<R> {
     }
 
     fn built_from(&self) -> Map<String, Value> {
-        self.parameters.at_difficulty(self.difficulty)
+        self.fixed.parameters.at_difficulty(self.difficulty)
     }
 }
 
@@ -148,13 +152,30 @@ pub(super) const EPISODE: [Parameter; 3] = [
     Parameter::integer("max_depth", 1, MOST_STEPS, 256, "steps left after set_state"),
 ];
 
+/// Its steps are counted.
+fn spec_of<R: Rules>(rules: &R) -> EnvSpec {
+    let obs = ObsSpace::Sparse { shape: rules.obs_shape() };
+    let acts = ActSpace::Discrete { n: rules.num_actions() };
+    EnvSpec {
+        action_names: rules.action_names(),
+        twists: rules.twists(),
+        inverse_actions: rules.inverse_actions(),
+        has_goal: true,
+        has_uniform: true,
+        tells_truncation: true,
+        always_ends: true,
+        version: R::VERSION,
+        ..EnvSpec::new(R::NAME.to_owned(), obs, acts)
+    }
+}
+
 impl<R: Rules> Scrambled<R> {
     fn scramble(&mut self, rng: &mut Rng) -> Result<()> {
         check_difficulty(self.difficulty)?;
-        self.state = self.rules.goal(rng);
-        let num_actions = self.rules.num_actions() as u32;
+        self.state = self.fixed.rules.goal(rng);
+        let num_actions = self.fixed.rules.num_actions() as u32;
         for _ in 0..self.difficulty {
-            self.rules.apply(&mut self.state, rng.below(num_actions) as usize);
+            self.fixed.rules.apply(&mut self.state, rng.below(num_actions) as usize);
         }
         let depth = self.depth_slope.saturating_mul(self.difficulty);
         self.depth = u32::try_from(depth).unwrap_or(u32::MAX);
@@ -168,7 +189,7 @@ impl<R: Rules> Scrambled<R> {
 
     #[inline]
     fn status(&self) -> Status {
-        let success = self.rules.is_goal(&self.state);
+        let success = self.fixed.rules.is_goal(&self.state);
         let out_of_steps = self.depth == 0;
         let reward = match (success, out_of_steps) {
             (true, _) => 1.0,
@@ -188,13 +209,10 @@ impl<R: Rules> Env for Scrambled<R> {
         self
     }
     fn num_actions(&self) -> usize {
-        self.rules.num_actions()
-    }
-    fn action_names(&self) -> Vec<String> {
-        self.rules.action_names()
+        self.fixed.rules.num_actions()
     }
     fn obs_shape(&self) -> Vec<usize> {
-        self.rules.obs_shape()
+        self.fixed.rules.obs_shape()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.difficulty = difficulty;
@@ -218,54 +236,57 @@ impl<R: Rules> Env for Scrambled<R> {
     }
     fn masks(&self) -> Vec<bool> {
         let mut masks = vec![false; self.num_actions()];
-        self.rules.masks(&self.state, &mut masks);
+        self.fixed.rules.masks(&self.state, &mut masks);
         masks
     }
     fn is_final(&self) -> bool {
         self.status().is_final
     }
     fn success(&self) -> bool {
-        self.rules.is_goal(&self.state)
+        self.fixed.rules.is_goal(&self.state)
     }
     fn reward(&self) -> f32 {
         self.status().reward
     }
     fn observe(&self) -> Vec<usize> {
         let mut indices = Vec::new();
-        self.rules.observe(&self.state, &mut indices);
+        self.fixed.rules.observe(&self.state, &mut indices);
         indices.into_iter().map(|index| index as usize).collect()
     }
     fn twists(&self) -> Twists {
-        self.rules.twists()
+        self.fixed.rules.twists()
     }
     fn state(&self) -> Option<Vec<i64>> {
-        Some(self.rules.numbers(&self.state))
+        Some(self.fixed.rules.numbers(&self.state))
     }
     fn render(&self) -> Option<String> {
-        Some(self.rules.render(&self.state))
+        Some(self.fixed.rules.render(&self.state))
     }
 
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Borrowed(&self.fixed.spec)
+    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.scramble(rng)
     }
     fn try_reset_uniform(&mut self, rng: &mut Rng) -> Result<()> {
-        self.place(self.rules.uniform(rng));
+        self.place(self.fixed.rules.uniform(rng));
         Ok(())
     }
     fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
-        self.place(self.rules.goal(rng));
+        self.place(self.fixed.rules.goal(rng));
         Ok(())
     }
     fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
-        self.place(self.rules.parse(state)?);
+        self.place(self.fixed.rules.parse(state)?);
         Ok(())
     }
     fn check_solvable(&self) -> Result<()> {
-        self.rules.check_solvable(&self.state)
+        self.fixed.rules.check_solvable(&self.state)
     }
     #[inline]
     fn try_step(&mut self, action: usize) -> Result<()> {
-        let num_actions = self.rules.num_actions();
+        let num_actions = self.fixed.rules.num_actions();
         if action >= num_actions {
             return Err(Error::invalid(
                 "action",
@@ -273,49 +294,36 @@ impl<R: Rules> Env for Scrambled<R> {
                 action,
             ));
         }
-        self.rules.apply(&mut self.state, action);
+        self.fixed.rules.apply(&mut self.state, action);
         self.depth = self.depth.saturating_sub(1);
         Ok(())
     }
     #[inline]
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
-        self.rules.observe(&self.state, indices);
+        self.fixed.rules.observe(&self.state, indices);
         Ok(())
     }
     #[inline]
     fn try_masks(&self, masks: &mut [bool]) -> Result<()> {
-        self.rules.masks(&self.state, masks);
+        self.fixed.rules.masks(&self.state, masks);
         Ok(())
     }
     #[inline]
     fn try_status(&self) -> Result<Status> {
         Ok(self.status())
     }
-    fn name(&self) -> String {
-        R::NAME.to_owned()
-    }
-    /// Its steps are counted.
-    fn always_ends(&self) -> bool {
-        true
-    }
-    fn tells_truncation(&self) -> bool {
-        true
-    }
     fn snapshot(&self) -> Option<Vec<i64>> {
         let (depth, difficulty, rng) = (self.depth, self.difficulty, self.rng.clone());
-        Some(Episode { depth, difficulty, rng }.with(self.rules.numbers(&self.state)))
+        Some(Episode { depth, difficulty, rng }.with(self.fixed.rules.numbers(&self.state)))
     }
     fn restore(&mut self, snapshot: &[i64]) -> Result<()> {
         let (episode, state) = Episode::split(snapshot)?;
-        self.state = self.rules.parse(state)?;
+        self.state = self.fixed.rules.parse(state)?;
         Episode { depth: self.depth, difficulty: self.difficulty, rng: self.rng } = episode;
         Ok(())
     }
-    fn inverse_actions(&self) -> Option<Vec<usize>> {
-        self.rules.inverse_actions()
-    }
     fn state_key(&self) -> Option<u128> {
-        self.rules.key(&self.state)
+        self.fixed.rules.key(&self.state)
     }
 }
 

@@ -59,7 +59,8 @@ impl Breadth {
                             search of its states)";
             Error::invalid("env", expected, format!("one without {what}"))
         };
-        let inverse = env.inverse_actions().ok_or_else(|| needed("inverse actions"))?;
+        let inverse =
+            env.spec().inverse_actions.clone().ok_or_else(|| needed("inverse actions"))?;
         if inverse.len() > usize::from(u8::MAX) {
             return Err(Error::invalid("env", "at most 255 actions", inverse.len()));
         }

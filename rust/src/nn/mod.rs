@@ -36,6 +36,7 @@
 mod buffer;
 mod embedding;
 mod first;
+mod head;
 mod kernels;
 mod linear;
 mod network;
@@ -48,6 +49,8 @@ mod state_dict;
 
 pub use embedding::EmbeddingBag;
 pub use first::First;
+pub use head::Head;
+pub(crate) use head::{normal_log_prob, parts, standard_normal};
 pub use kernels::CpuLevel;
 pub use linear::{Linear, Sequential};
 pub use network::{Network, NetworkParts};
@@ -57,4 +60,4 @@ pub use policy::Policy;
 pub use scratch::Scratch;
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
-pub use spec::{Block, NetSpec, Parameter};
+pub use spec::{Block, HeadSpec, NetSpec, Parameter};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::buffer::Matrix;
 use super::first::{First, PackedFirst};
+use super::head::Head;
 use super::kernels::{CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
 use super::linear::{Linear, Sequential};
 use super::policy::{check_len, check_outputs, Policy};
@@ -25,6 +26,8 @@ pub struct NetworkParts {
     pub action_net: Sequential,
     /// Reads the output of `common`; its one output is the value.
     pub value_net: Sequential,
+    /// What the outputs of `action_net` stand for.
+    pub head: Head,
     /// `[P, F]`, see [`Policy::forward_batch`].
     pub obs_perms: Vec<Vec<usize>>,
     /// `[P, A]`, not necessarily bijective.
@@ -38,6 +41,7 @@ pub struct Network {
     first: Arc<PackedFirst>,
     common: Arc<[PackedLinear]>,
     heads: Arc<Heads>,
+    head: Arc<Head>,
     num_actions: usize,
     num_features: usize,
     /// Columns of the widest activations.
@@ -56,7 +60,7 @@ enum Heads {
 }
 
 impl Network {
-    /// A policy for the best level of this processor.
+    /// A policy of discrete actions for the best level of this processor.
     ///
     /// Errors: shapes that do not fit each other (the layer is named), permutations with entries
     /// out of range or of the wrong length, unequal numbers of them.
@@ -69,7 +73,9 @@ impl Network {
         act_perms: Vec<Vec<usize>>,
     ) -> Result<Self> {
         let first = first.into();
-        let parts = NetworkParts { first, common, action_net, value_net, obs_perms, act_perms };
+        let head = Head::Categorical;
+        let parts =
+            NetworkParts { first, common, action_net, value_net, head, obs_perms, act_perms };
         Self::for_cpu(&parts, CpuLevel::detect())
     }
 
@@ -78,7 +84,8 @@ impl Network {
     /// Errors: also if this processor does not have it.
     pub fn for_cpu(parts: &NetworkParts, level: CpuLevel) -> Result<Self> {
         let kernels = Kernels::new(level)?;
-        let NetworkParts { first, common, action_net, value_net, obs_perms, act_perms } = parts;
+        let NetworkParts { first, common, action_net, value_net, head, obs_perms, act_perms } =
+            parts;
         let num_features = first.num_features();
         let width = common.num_outputs("common", first.num_outputs())?;
         let num_actions = action_net.num_outputs("action_net", width)?;
@@ -86,6 +93,7 @@ impl Network {
         if num_values != 1 {
             return Err(Error::invalid("Policy: outputs of value_net", "1", num_values));
         }
+        head.check(num_actions)?;
         if obs_perms.len() != act_perms.len() {
             let expected = format!("{}, as many as obs_perms", obs_perms.len());
             return Err(Error::invalid("Policy: number of act_perms", expected, act_perms.len()));
@@ -107,6 +115,7 @@ impl Network {
                 None => Heads::Apart { action: pack(action_net), value: pack(value_net) },
             }),
             first: Arc::new(first.pack(kernels)),
+            head: Arc::new(head.clone()),
             num_actions,
             num_features,
             // One more, for the value beside the logits.
@@ -199,6 +208,10 @@ impl Network {
 impl Policy for Network {
     fn num_actions(&self) -> usize {
         self.num_actions
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
     }
 
     fn num_features(&self) -> usize {

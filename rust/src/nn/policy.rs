@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::head::Head;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::spaces::Rows;
@@ -11,8 +12,13 @@ use crate::spaces::Rows;
 /// The result of a row depends on that row alone, so that outputs may be kept while the weights
 /// stand still.
 pub trait Policy: Send + Sync {
-    /// Number of actions `A`.
+    /// Outputs `A` of the action head: a logit for each action, or what [`Policy::head`] says.
     fn num_actions(&self) -> usize;
+
+    /// The distribution of actions that the outputs stand for.
+    fn head(&self) -> &Head {
+        &Head::Categorical
+    }
 
     /// Number of features `F`.
     fn num_features(&self) -> usize;

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::embedding::EmbeddingBag;
 use super::first::First;
+use super::head::Head;
 use super::kernels::CpuLevel;
 use super::linear::{Linear, Sequential};
 use super::network::{Network, NetworkParts};
@@ -76,6 +77,41 @@ pub struct NetSpec {
     pub action: Vec<Block>,
     /// To the value.
     pub value: Vec<Block>,
+    /// What the outputs of `action` stand for.
+    #[serde(default, skip_serializing_if = "HeadSpec::is_categorical")]
+    pub head: HeadSpec,
+}
+
+/// A [`Head`] as data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "head", rename_all = "snake_case", deny_unknown_fields)]
+pub enum HeadSpec {
+    #[default]
+    Categorical,
+    Product {
+        nvec: Vec<usize>,
+    },
+    /// `name [dim]` holds the logarithms of the deviations.
+    Normal {
+        name: String,
+        dim: usize,
+        squash: bool,
+    },
+}
+
+impl HeadSpec {
+    fn is_categorical(&self) -> bool {
+        *self == Self::Categorical
+    }
+
+    fn parameter(&self) -> Option<Parameter> {
+        match self {
+            Self::Normal { name, dim, .. } => {
+                Some(Parameter { name: name.clone(), shape: vec![*dim] })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A named tensor of a network, row-major.
@@ -120,7 +156,7 @@ impl NetSpec {
     /// All parameters in the order of the flat vector.
     pub fn parameters(&self) -> Vec<Parameter> {
         let blocks = [&self.encoder, &self.action, &self.value].into_iter().flatten();
-        blocks.flat_map(Block::parameters).collect()
+        blocks.flat_map(Block::parameters).chain(self.head.parameter()).collect()
     }
 }
 
@@ -166,6 +202,7 @@ impl NetworkParts {
             common: get.sequential("encoder", rest)?,
             action_net: get.sequential("action", &spec.action)?,
             value_net: get.sequential("value", &spec.value)?,
+            head: get.head(&spec.head)?,
             obs_perms,
             act_perms,
         })
@@ -242,6 +279,18 @@ impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter
             None => vec![0.0; out],
         };
         Linear::new(weights, bias, relu)
+    }
+
+    fn head(&self, head: &HeadSpec) -> Result<Head> {
+        Ok(match head {
+            HeadSpec::Categorical => Head::Categorical,
+            HeadSpec::Product { nvec } => Head::Product { nvec: nvec.clone() },
+            HeadSpec::Normal { name, dim, squash } => {
+                let parameter = Parameter { name: name.clone(), shape: vec![*dim] };
+                let log_std = self.values(&parameter)?.as_ref().to_vec();
+                Head::Normal { log_std, squash: *squash }
+            }
+        })
     }
 
     fn sequential(&self, part: &str, blocks: &[Block]) -> Result<Sequential> {

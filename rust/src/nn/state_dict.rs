@@ -4,7 +4,7 @@
 //! with a weight `[out, in]` and a bias `[out]`; the odd numbers are the ReLUs between them.
 
 use super::safetensors::{Tensor, Tensors};
-use super::spec::{Block, NetSpec};
+use super::spec::{Block, HeadSpec, NetSpec};
 use super::Network;
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
@@ -55,7 +55,12 @@ impl NetSpec {
             }
             Ok(blocks)
         };
-        Ok(Self { encoder, action: head("action")?, value: head("value")? })
+        Ok(Self {
+            encoder,
+            action: head("action")?,
+            value: head("value")?,
+            head: HeadSpec::Categorical,
+        })
     }
 }
 

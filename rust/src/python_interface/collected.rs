@@ -1,18 +1,20 @@
 //! Collected episodes as numpy arrays: buffers are moved out of Rust, not copied.
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::IntoPyObjectExt;
 
-use super::columns::{column, columns_of, Floats, Ints, PyCollectedArrays};
+use super::columns::{actions, column, columns_of, Actions, Floats, Ints, PyCollectedArrays};
 use super::dense;
 use super::derived::{legal_and_chosen, require_rows};
 use super::read;
 use super::run::detached;
 use crate::collector::{distinct_rows, Table};
 use crate::error::Error;
-use crate::nn::Policy;
+use crate::nn::{Head, Policy};
 use crate::spaces::{Dtype, Rows, SPARSE};
 
 /// `N` visited states with `A` actions, episode after episode; the last state of every episode is
@@ -64,6 +66,16 @@ fn ints(py: Python<'_>, values: Vec<i64>) -> Ints {
     values.into_pyarray(py).unbind()
 }
 
+/// The actions of `rows` states, by a policy with `head`.
+fn actions_of(py: Python<'_>, of: &mut Table, rows: usize, head: &Head) -> PyResult<Actions> {
+    let array = match head {
+        Head::Categorical => ints(py, of.take("actions")?).into_any(),
+        Head::Product { .. } => table::<i64>(py, of.take("actions")?, rows)?.into_any(),
+        Head::Normal { .. } => table::<f32>(py, of.take("actions")?, rows)?.into_any(),
+    };
+    Ok(array.into_bound(py).cast_into::<PyUntypedArray>()?.unbind())
+}
+
 fn table<T: numpy::Element>(
     py: Python<'_>,
     values: Vec<T>,
@@ -108,7 +120,7 @@ impl PyCollectedData {
             log_probs: floats(py, of.take::<f32>("log_probs")?),
             values: floats(py, of.take::<f32>("values")?),
             rewards: floats(py, of.take::<f32>("rewards")?),
-            actions: ints(py, of.take::<i64>("actions")?),
+            actions: actions_of(py, &mut of, rows, policy.head())?,
             perms: ints(py, of.take::<i64>("twists")?),
             episode_starts: ints(py, of.episode_starts),
             additional_data: additional_data.unbind(),
@@ -138,8 +150,9 @@ impl PyCollectedData {
     fn columns(&mut self, py: Python<'_>) -> PyResult<&PyCollectedArrays> {
         if self.is_outdated {
             let logits = self.columns.logits.bind(py).readonly();
+            let actions: Ints = column("actions", self.columns.actions.bind(py))?;
             let (masks, log_probs) =
-                legal_and_chosen(logits.as_array(), &self.columns.actions.bind(py).to_vec()?)?;
+                legal_and_chosen(logits.as_array(), &actions.bind(py).to_vec()?)?;
             self.columns.masks = masks.into_pyarray(py).unbind();
             self.columns.log_probs = floats(py, log_probs);
             self.is_outdated = false;
@@ -192,8 +205,6 @@ lists! {
     values set_values;
     /// List [N] of floats, reward of being in the state.
     rewards set_rewards;
-    /// List [N] of integers; see `CollectedArrays`.
-    actions set_actions;
     /// List [N] of integers, permutation the policy saw the state through, -1 for none.
     perms set_perms;
 }
@@ -222,7 +233,7 @@ impl PyCollectedData {
             log_probs: floats(py, Vec::new()),
             values: column("values", values)?,
             rewards: column("rewards", rewards)?,
-            actions: column("actions", actions)?,
+            actions: self::actions(actions)?,
             perms: ints(py, perms.into_iter().map(|perm| perm.unwrap_or(-1)).collect()),
             episode_starts: ints(py, vec![0, rows as i64]),
             additional_data: PyDict::new(py).unbind(),
@@ -232,9 +243,8 @@ impl PyCollectedData {
         for (name, column) in [("values", &columns.values), ("rewards", &columns.rewards)] {
             require_rows(name, column.bind(py).len(), rows)?;
         }
-        for (name, column) in [("actions", &columns.actions), ("perms", &columns.perms)] {
-            require_rows(name, column.bind(py).len(), rows)?;
-        }
+        require_rows("actions", columns.actions.bind(py).as_any().len()?, rows)?;
+        require_rows("perms", columns.perms.bind(py).len(), rows)?;
         let mut data = Self { columns, is_searched: false, is_outdated: true, distinct: None };
         data.columns(py)?;
         Ok(data)
@@ -258,7 +268,20 @@ impl PyCollectedData {
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.columns.actions.bind(py).len()
+        self.columns.perms.bind(py).len()
+    }
+
+    /// List [N] of integers, or [N] of lists of integers or numbers; see `CollectedArrays`.
+    #[getter]
+    fn actions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.columns.actions.bind(py).call_method0("tolist")
+    }
+
+    #[setter]
+    fn set_actions(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.columns.actions = actions(value)?;
+        self.replaced("actions");
+        Ok(())
     }
 
     /// The columns as numpy arrays, not copied: `CollectedArrays`.

@@ -2,7 +2,8 @@
 
 use numpy::ndarray::Dimension;
 use numpy::{
-    dtype, Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods,
+    dtype, Element, IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
@@ -11,6 +12,8 @@ use super::error::wrong_type;
 use crate::error::Error;
 
 pub(super) type Ints = Py<PyArray1<i64>>;
+/// int64 [N] or [N, D], or float32 [N, D].
+pub(super) type Actions = Py<PyUntypedArray>;
 pub(super) type Floats = Py<PyArray1<f32>>;
 
 /// Declares the columns once: their types, and how they are shared and pickled.
@@ -68,8 +71,9 @@ columns! {
     values: Floats,
     /// float32 [N], reward of being in the state.
     rewards: Floats,
-    /// int64 [N], the action taken; nominal in the last state of an episode.
-    actions: Ints,
+    /// int64 [N], the action taken; nominal in the last state of an episode. Of parts int64 [N, parts], of
+    /// numbers float32 [N, dimensions], as they were drawn: the environment got them bounded.
+    actions: Actions,
     /// int64 [N], permutation the policy saw the state through, -1 for none.
     perms: Ints,
     /// int64 [E + 1], first row of every episode, then N.
@@ -104,7 +108,7 @@ impl PyCollectedArrays {
             Ok(starts.into_pyarray(py).unbind())
         };
         let num_indices = self.indices.bind(py).len();
-        let num_rows = self.actions.bind(py).len();
+        let num_rows = self.perms.bind(py).len();
         Ok(Self {
             indices: joined_arrays(py, &self.indices, &other.indices)?,
             offsets: starts(&self.offsets, &other.offsets, num_indices)?,
@@ -113,7 +117,9 @@ impl PyCollectedArrays {
             log_probs: joined_arrays(py, &self.log_probs, &other.log_probs)?,
             values: joined_arrays(py, &self.values, &other.values)?,
             rewards: joined_arrays(py, &self.rewards, &other.rewards)?,
-            actions: joined_arrays(py, &self.actions, &other.actions)?,
+            actions: joined(self.actions.bind(py).as_any(), other.actions.bind(py).as_any())?
+                .cast_into()?
+                .unbind(),
             perms: joined_arrays(py, &self.perms, &other.perms)?,
             episode_starts: starts(&self.episode_starts, &other.episode_starts, num_rows)?,
             additional_data: additional_data.unbind(),
@@ -140,6 +146,18 @@ fn joined<'py>(
         (0, _) => theirs.call_method0("copy"),
         (_, 0) => ours.call_method0("copy"),
         _ => ours.py().import("numpy")?.call_method1("concatenate", ((ours, theirs),)),
+    }
+}
+
+/// `value` as a column of actions: an array of int64 [N, D] or float32 [N, D], or integers [N].
+pub(super) fn actions(value: &Bound<'_, PyAny>) -> PyResult<Actions> {
+    let is_rows = value.cast::<PyArray2<i64>>().is_ok() || value.cast::<PyArray2<f32>>().is_ok();
+    match value.cast::<PyUntypedArray>() {
+        Ok(array) if is_rows => Ok(array.clone().unbind()),
+        _ => {
+            let ints: Ints = column("actions", value)?;
+            Ok(ints.into_bound(value.py()).cast_into::<PyUntypedArray>()?.unbind())
+        }
     }
 }
 

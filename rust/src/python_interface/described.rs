@@ -4,29 +4,26 @@
 use std::fmt::Display;
 
 use crate::error::{Error, Result};
-use crate::rl::env::Twists;
-use crate::spaces::{Dtype, ObsSpace};
+use crate::rl::spec::EnvSpec;
+use crate::spaces::{ActSpace, Dtype, ObsSpace};
 
-pub const MOST_ACTIONS: usize = 1 << 24;
-
-/// Sizes and symmetries, the same for all copies of an environment.
+/// The constants of an environment, the same for all its copies.
 pub struct Described {
-    /// Name of the environment, for messages.
-    pub class: String,
+    pub spec: EnvSpec,
+    /// The choices `A` that masks tell of.
     pub num_actions: usize,
-    pub space: ObsSpace,
     pub num_features: i64,
-    pub twists: Twists,
 }
 
 impl Described {
     /// Action permutations need not be bijective, since real environments have some that are not.
-    pub fn new(class: String, num_actions: usize, space: ObsSpace, twists: Twists) -> Result<Self> {
+    pub fn new(spec: EnvSpec) -> Result<Self> {
+        let EnvSpec { name: class, obs: space, acts, twists, .. } = &spec;
         let name = |method: &str| format!("{method}() of {class}");
-        if !(1..=MOST_ACTIONS).contains(&num_actions) {
-            let expected = format!("an integer in 1..={MOST_ACTIONS}");
-            return Err(Error::invalid(name("num_actions"), expected, num_actions));
-        }
+        acts.check(&name(match acts {
+            ActSpace::Discrete { .. } => "num_actions",
+            _ => "act_space",
+        }))?;
         let product = space.shape().iter().try_fold(1usize, |product, &side| {
             product.checked_mul(side).filter(|product| (1..=i32::MAX as usize).contains(product))
         });
@@ -38,13 +35,13 @@ impl Described {
                 format!("{:?}", space.shape()),
             ));
         };
-        let (obs_perms, act_perms) = &twists;
+        let (obs_perms, act_perms) = twists;
         if obs_perms.len() != act_perms.len() {
             let expected = format!("{} act_perms, one for each obs_perm", obs_perms.len());
             return Err(Error::invalid(name("twists"), expected, act_perms.len()));
         }
         for (part, perms, size) in
-            [("obs_perms", obs_perms, num_features), ("act_perms", act_perms, num_actions)]
+            [("obs_perms", obs_perms, num_features), ("act_perms", act_perms, acts.num_outputs())]
         {
             let fits = |perm: &&Vec<usize>| perm.len() == size && perm.iter().all(|&i| i < size);
             if let Some(perm) = perms.iter().find(|perm| !fits(perm)) {
@@ -52,12 +49,12 @@ impl Described {
                 return Err(Error::invalid(name("twists"), expected, format!("{perm:?}")));
             }
         }
-        Ok(Self { num_actions, num_features: num_features as i64, space, twists, class })
+        Ok(Self { num_actions: acts.num_choices(), num_features: num_features as i64, spec })
     }
 
     /// `method` of this environment, as messages call it.
     pub fn name(&self, method: impl Display) -> String {
-        format!("{method}() of {}", self.class)
+        format!("{method}() of {}", self.spec.name)
     }
 
     /// An active feature.
@@ -72,7 +69,7 @@ impl Described {
 
     /// The words of an observation that another library told.
     pub fn check_row(&self, method: &str, words: &[i32]) -> Result<()> {
-        if let ObsSpace::Dense { dtype, .. } = self.space {
+        if let ObsSpace::Dense { dtype, .. } = self.spec.obs {
             return self.check_words(method, dtype, words);
         }
         words.iter().try_for_each(|&index| self.feature(method, index.into()).map(drop))?;

@@ -33,7 +33,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3::IntoPyObjectExt;
 
-use super::args::{check_action, count, integer, integers};
+use super::acts;
+use super::args::{count, integer, integers};
 use super::capsule::export;
 use super::dense;
 use super::parameters::from_json;
@@ -159,12 +160,12 @@ impl PyBaseEnv {
         Self::with(slf, |env| env.try_reset(&mut rng))
     }
 
-    /// Plays `action`, an integer in `0..num_actions()`; ValueError for another one.
+    /// Plays `action`, an integer in `0..num_actions()`, or the integers or numbers that `act_space()`
+    /// describes; ValueError for another one.
     fn step(slf: &Bound<'_, Self>, action: &Bound<'_, PyAny>) -> PyResult<()> {
-        let action = integer("action", action, i64::MIN..=i64::MAX)?;
         Self::with(slf, |env| {
-            let action = check_action(action, env.num_actions())?;
-            env.try_step(action)
+            let acts = acts::read(&env.spec().acts, action)?;
+            env.try_act(acts.row(0))
         })
     }
 
@@ -192,9 +193,16 @@ impl PyBaseEnv {
         Ok(Self::status(slf)?.reward)
     }
 
+    /// What actions are made of: {"type": "discrete", "n": A}, {"type": "multi_discrete", "nvec": [..]} of
+    /// parts whose choices are `A` in all, or {"type": "box", "low": [..], "high": [..]}.
+    fn act_space<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let space = Self::with(slf, |env| Ok(env.spec().acts.clone()))?;
+        acts::description(slf.py(), &space)
+    }
+
     /// What observations are made of: "sparse", "float32" or "uint8".
     fn obs_dtype(slf: &Bound<'_, Self>) -> PyResult<&'static str> {
-        Self::with(slf, |env| Ok(env.obs_space().dtype()))
+        Self::with(slf, |env| Ok(env.spec().obs.dtype()))
     }
 
     /// The active features, a list of integers in `0..F`; where observations are dense, an array of
@@ -203,7 +211,7 @@ impl PyBaseEnv {
         let (space, words) = Self::with(slf, |env| {
             let mut words = Vec::new();
             env.try_observe(&mut words)?;
-            Ok((env.obs_space(), words))
+            Ok((env.spec().obs.clone(), words))
         })?;
         match space {
             ObsSpace::Sparse { .. } => words.into_bound_py_any(slf.py()),
@@ -229,7 +237,7 @@ impl PyBaseEnv {
 
     /// What the actions are called, a list of `A` strings.
     fn action_names(slf: &Bound<'_, Self>) -> PyResult<Vec<String>> {
-        Self::with(slf, |env| Ok(env.action_names()))
+        Self::with(slf, |env| Ok(env.spec().action_names.clone()))
     }
 
     /// What `set_state` takes to come back here, a list of integers; ValueError if this environment

@@ -54,14 +54,3 @@ pub fn wrong_type(name: &str, expected: &str, got: &Bound<'_, PyAny>) -> PyErr {
     let kind = kind.unwrap_or_else(|_| "an object".to_owned());
     PyTypeError::new_err(format!("{name}: expected {expected}, got {kind}"))
 }
-
-/// The error for walks in the environment `class`, which has no goal to begin at.
-pub fn no_goal(class: &str) -> PyErr {
-    Error::invalid("env", "an environment with reset_goal", class).into()
-}
-
-/// The error for a start that the environment `class` does not offer.
-pub fn no_uniform_start(class: &str) -> PyErr {
-    let expected = format!("\"reset\" ({class} has no reset_uniform)");
-    Error::invalid("start", expected, "\"uniform\"").into()
-}

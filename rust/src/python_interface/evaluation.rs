@@ -93,7 +93,7 @@ fn evaluate_episodes<'py>(
     let result = PyDict::new(py);
     result.set_item("success", array(py, &episodes, |episode| episode.success))?;
     result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
-    result.set_item("length", array(py, &episodes, |episode| episode.actions.len() as i64))?;
+    result.set_item("length", array(py, &episodes, |episode| episode.len() as i64))?;
     result.set_item("nodes", array(py, &episodes, |episode| episode.nodes as i64))?;
     if actions {
         let lists = episodes.into_iter().map(|episode| episode.actions.into_pyarray(py));

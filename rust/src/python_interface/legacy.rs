@@ -11,6 +11,7 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use super::memory_map::MemoryMap;
 use super::python_object::sizes;
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
-use crate::spaces::ObsSpace;
+use crate::rl::spec::EnvSpec;
+use crate::spaces::{ActSpace, ObsSpace};
 
 /// Words of a vtable: drop, size, align, 18 methods.
 const NUM_WORDS: usize = 21;
@@ -223,7 +225,9 @@ impl Candidate {
         // SAFETY: as in `at`.
         let twists = unsafe { twists(&methods, raw) };
         let space = ObsSpace::Sparse { shape: obs_shape };
-        let described = Arc::new(Described::new(class, num_actions, space, twists)?);
+        let acts = ActSpace::Discrete { n: num_actions };
+        let described =
+            Arc::new(Described::new(EnvSpec { twists, ..EnvSpec::new(class, space, acts) })?);
         // SAFETY: as in `at`; the copy is ours.
         let copy = unsafe { (methods.clone_box)(raw.data) };
         Ok(LegacyEnv { data: copy.data, methods, described })
@@ -311,14 +315,11 @@ impl Env for LegacyEnv {
     fn num_actions(&self) -> usize {
         self.described.num_actions
     }
-    fn name(&self) -> String {
-        self.described.class.clone()
-    }
     fn obs_shape(&self) -> Vec<usize> {
-        self.described.space.shape().to_vec()
+        self.described.spec.obs.shape().to_vec()
     }
     fn twists(&self) -> Twists {
-        self.described.twists.clone()
+        self.described.spec.twists.clone()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         unsafe { (self.methods.set_difficulty)(self.data, difficulty) }
@@ -368,6 +369,9 @@ impl Env for LegacyEnv {
         self.read(self.methods.solution)
     }
 
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Borrowed(&self.described.spec)
+    }
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         let first = indices.len();
         for index in self.observe() {

@@ -3,6 +3,7 @@
 //! There is no `#[pymodule]` here, so that other crates can extend [`env::PyBaseEnv`] and build
 //! a module of their own.
 
+pub mod acts;
 pub mod args;
 mod az_collector;
 pub mod capsule;

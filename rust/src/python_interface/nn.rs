@@ -21,10 +21,11 @@ use super::read;
 use super::torch_policy::TorchPolicy;
 use crate::error::Error;
 use crate::nn::{
-    masked_softmax, CpuLevel, EmbeddingBag, First, Linear, NetSpec, Network, NetworkParts, Policy,
-    Scratch, Sequential,
+    masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts,
+    Policy, Scratch, Sequential,
 };
-use crate::spaces::{Dtype, ObsSpace, Rows};
+use crate::rl::spec::EnvSpec;
+use crate::spaces::{ActSpace, Dtype, ObsSpace, Rows};
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
@@ -159,7 +160,8 @@ impl PyFirst<'_> {
 /// `embeddings` reads observations: an EmbeddingBag, or, where they are dense, a pair of their dtype
 /// and a Linear. Its outputs through `common` go to `action_net`, whose outputs are the logits `[A]`,
 /// and to `value_net`, whose one output is the value. `obs_perms` `[P, F]` and `act_perms` `[P, A]`
-/// are permutations through which it may see a state. Raises ValueError, naming the layer, if they
+/// are permutations through which it may see a state. `head`, a JSON text, says what the logits stand
+/// for where actions are not discrete. Raises ValueError, naming the layer, if they
 /// do not fit each other.
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
@@ -247,6 +249,10 @@ impl PyPolicy {
     }
 
     fn check_mask(&self, masks: &[bool]) -> PyResult<()> {
+        if *self.policy.head() != Head::Categorical {
+            let expected = "one of discrete actions";
+            return Err(Error::invalid("policy", expected, self.policy.head()).into());
+        }
         let expected = self.policy.num_actions();
         if masks.len() == expected {
             return Ok(());
@@ -264,6 +270,7 @@ impl PyPolicy {
 #[pymethods]
 impl PyPolicy {
     #[new]
+    #[pyo3(signature = (embeddings, common, action_net, value_net, obs_perms, act_perms, head=None))]
     fn new(
         embeddings: PyFirst<'_>,
         common: &PySequential,
@@ -271,8 +278,11 @@ impl PyPolicy {
         value_net: &PySequential,
         #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
         #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
+        head: Option<&str>,
     ) -> PyResult<Self> {
+        let head = head.map_or(Ok(Head::Categorical), Head::parse)?;
         Self::of(NetworkParts {
+            head,
             first: embeddings.into_first()?,
             common: common.inner.clone(),
             action_net: action_net.inner.clone(),
@@ -285,7 +295,7 @@ impl PyPolicy {
     /// What makes the policy again.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
         let py = slf.py();
-        let NetworkParts { first, common, action_net, value_net, obs_perms, act_perms } =
+        let NetworkParts { first, common, action_net, value_net, head, obs_perms, act_perms } =
             match &slf.get().parts {
                 Parts::Network(parts) => (**parts).clone(),
                 Parts::Torch(policy) => {
@@ -304,7 +314,8 @@ impl PyPolicy {
                 (dtype.name(), PyLinear { inner }).into_bound_py_any(py)?
             }
         };
-        let parts = (first, common?, action_net?, value_net?, obs_perms, act_perms);
+        let head = (head != Head::Categorical).then(|| head.to_json());
+        let parts = (first, common?, action_net?, value_net?, obs_perms, act_perms, head);
         Ok((slf.get_type().into_any(), parts.into_pyobject(py)?))
     }
 
@@ -328,9 +339,9 @@ impl PyPolicy {
             Error::invalid("obs_dtype", expected, format!("{obs_dtype:?}"))
         })?;
         // The bounds are those of an environment.
-        let described =
-            Described::new("the policy".into(), num_actions, space, Default::default())?;
-        let policy = TorchPolicy::new(evaluate, described.space, num_actions);
+        let acts = ActSpace::Discrete { n: num_actions };
+        let described = Described::new(EnvSpec::new("the policy".into(), space, acts))?;
+        let policy = TorchPolicy::new(evaluate, described.spec.obs, num_actions);
         Ok(Self { policy: policy.share(), parts: Parts::Torch(policy) })
     }
 

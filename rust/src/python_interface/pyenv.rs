@@ -4,19 +4,22 @@
 //! interpreter inside these calls only; whoever starts them must have left it.
 
 use std::any::Any;
+use std::borrow::Cow;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::acts;
 use super::env::PyBaseEnv;
 use super::python_env::{reseed, reset, reset_uniform, PythonEnv};
 use super::python_lanes;
 use super::python_object::{self as object};
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status, Twists};
+use crate::rl::spec::EnvSpec;
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::Act;
 
 impl Env for PythonEnv {
     fn as_any(&self) -> &dyn Any {
@@ -28,14 +31,8 @@ impl Env for PythonEnv {
     fn num_actions(&self) -> usize {
         self.kind.described.num_actions
     }
-    fn name(&self) -> String {
-        self.kind.described.class.clone()
-    }
     fn obs_shape(&self) -> Vec<usize> {
-        self.kind.described.space.shape().to_vec()
-    }
-    fn obs_space(&self) -> ObsSpace {
-        self.kind.described.space.clone()
+        self.kind.described.spec.obs.shape().to_vec()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.difficulty = difficulty;
@@ -44,7 +41,7 @@ impl Env for PythonEnv {
         self.difficulty
     }
     fn twists(&self) -> Twists {
-        self.kind.described.twists.clone()
+        self.kind.described.spec.twists.clone()
     }
 
     fn set_state(&mut self, state: Vec<i64>) {
@@ -84,6 +81,9 @@ impl Env for PythonEnv {
         steps.into_iter().map(|step| step as usize).collect()
     }
 
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Borrowed(&self.kind.described.spec)
+    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.call(|kind, env| reset(kind, env, self.difficulty, rng))
     }
@@ -102,6 +102,12 @@ impl Env for PythonEnv {
     fn try_step(&mut self, action: usize) -> Result<()> {
         self.call(|_, env| env.call_method1(intern!(env.py(), "next"), (action,)).map(drop))
     }
+    fn try_act(&mut self, act: Act<'_>) -> Result<()> {
+        self.call(|_, env| {
+            let action = acts::value(env.py(), act)?;
+            env.call_method1(intern!(env.py(), "next"), (action,)).map(drop)
+        })
+    }
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         self.call(|kind, env| object::observe(kind, env, indices))
     }
@@ -114,17 +120,9 @@ impl Env for PythonEnv {
     fn try_solution(&self) -> Result<Option<Vec<i64>>> {
         self.call(object::solution)
     }
-    fn tells_truncation(&self) -> bool {
-        self.kind.has_truncated
-    }
-    fn inverse_actions(&self) -> Option<Vec<usize>> {
-        self.kind.inverse_actions.clone()
-    }
     fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
         self.call(|kind, env| {
-            if !kind.has_reset_goal {
-                return Err(super::error::no_goal(&kind.described.class));
-            }
+            kind.described.spec.require_goal()?;
             reseed(kind, env, rng)?;
             env.call_method0(intern!(env.py(), "reset_goal")).map(drop)
         })

@@ -118,9 +118,7 @@ pub(super) fn reset(
 
 /// `reset_uniform()` where the class has it.
 pub(super) fn reset_uniform(kind: &Kind, env: &Bound<'_, PyAny>, rng: &mut Rng) -> PyResult<()> {
-    if !kind.has_reset_uniform {
-        return Err(super::error::no_uniform_start(&kind.described.class));
-    }
+    kind.described.spec.require_uniform()?;
     reseed(kind, env, rng)?;
     env.call_method0(intern!(env.py(), "reset_uniform"))?;
     Ok(())

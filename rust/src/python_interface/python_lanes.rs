@@ -7,15 +7,15 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::dense;
 use super::error::wrong_type;
 use super::python_env::{self, PythonEnv};
 use super::python_object::{self as object, has_method, Kind, OwnObject};
+use super::{acts, dense};
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::{Acts, ObsSpace};
 
 /// What the batched form is told a lane does; the numbers are part of the protocol.
 const RESET: i8 = 0;
@@ -85,20 +85,31 @@ impl VecEnv for Copies {
         self.envs.len()
     }
 
-    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+    fn advance(
+        &mut self,
+        moves: &[LaneMove],
+        acts: &Acts,
+        rngs: &mut [Rng],
+        views: &mut Views,
+    ) -> Result<()> {
         let kind = self.kind.clone();
         let num_actions = kind.described.num_actions;
         let first_mask = views.masks.len();
         views.masks.resize(first_mask + moves.len() * num_actions, false);
-        let masks = views.masks[first_mask..].chunks_exact_mut(num_actions);
+        let masks = &mut views.masks[first_mask..];
         Ok(Python::attach(|py| -> PyResult<()> {
-            for (&LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
+            for (i, &LaneMove { lane, action }) in moves.iter().enumerate() {
+                let masks = &mut masks[i * num_actions..][..num_actions];
                 if let Move::StepFrom { parent, .. } = action {
                     self.envs[lane] = Some(OwnObject::copy_of(self.at(py, parent)?, &kind)?);
                 }
                 let env = self.at(py, lane)?;
                 match action {
                     Move::Step { action } | Move::StepFrom { action, .. } => {
+                        env.call_method1(intern!(py, "next"), (action,))?;
+                    }
+                    Move::Act { row } => {
+                        let action = acts::value(py, acts.row(row))?;
                         env.call_method1(intern!(py, "next"), (action,))?;
                     }
                     Move::Reset { difficulty } => {
@@ -145,7 +156,7 @@ impl Batch {
             return Err(PyTypeError::new_err(format!(
                 "vectorize() of {}: expected None or an object with the methods advance and \
                  load, got {class} without {}",
-                kind.described.class,
+                kind.described.spec.name,
                 missing.join(", ")
             )));
         }
@@ -237,7 +248,7 @@ impl Batch {
         views: &mut Views,
     ) -> PyResult<()> {
         let described = &self.kind.described;
-        if let ObsSpace::Dense { dtype, .. } = described.space {
+        if let ObsSpace::Dense { dtype, .. } = described.spec.obs {
             let (source, space) =
                 (|| self.name("observations"), (dtype, described.num_features as usize));
             let read = dense::read_rows(&source, space, indices, &mut views.rows)?;
@@ -276,7 +287,13 @@ impl VecEnv for Batch {
         self.num_lanes
     }
 
-    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+    fn advance(
+        &mut self,
+        moves: &[LaneMove],
+        acts: &Acts,
+        rngs: &mut [Rng],
+        views: &mut Views,
+    ) -> Result<()> {
         if moves.iter().any(|told| matches!(told.action, Move::StepFrom { .. })) {
             return Err(Error::invalid("advance", "moves in place", "a step from another lane"));
         }
@@ -285,6 +302,7 @@ impl VecEnv for Batch {
             Move::Reset { difficulty } => (RESET, difficulty as i64, seed(lane)),
             Move::ResetUniform => (RESET_UNIFORM, 0, seed(lane)),
             Move::Step { action } | Move::StepFrom { action, .. } => (STEP, action as i64, 0),
+            Move::Act { .. } => (STEP, 0, 0),
             Move::Observe => (OBSERVE, 0, 0),
         };
         let told: Vec<(i8, i64, i64)> = moves.iter().map(told).collect();
@@ -295,8 +313,11 @@ impl VecEnv for Batch {
             let values = PyArray1::from_iter(py, told.iter().map(|told| told.1));
             let seeds = PyArray1::from_iter(py, told.iter().map(|told| told.2));
             let batch = self.object.bind(py);
-            let results =
-                batch.call_method1(intern!(py, "advance"), (lanes, kinds, values, seeds))?;
+            let name = intern!(py, "advance");
+            let results = match acts::rows(py, moves, acts)? {
+                None => batch.call_method1(name, (lanes, kinds, values, seeds))?,
+                Some(rows) => batch.call_method1(name, (lanes, kinds, values, seeds, rows))?,
+            };
             self.read(&results, moves.len(), views)
         })?)
     }

@@ -8,13 +8,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList, PyString};
 
+use super::acts;
 use super::args::{count, integers};
 use super::dense;
-use super::described::{Described, MOST_ACTIONS};
+use super::described::Described;
 use super::error::wrong_type;
 use crate::error::Error;
 use crate::rl::env::{Status, Twists};
-use crate::spaces::ObsSpace;
+use crate::rl::spec::EnvSpec;
+use crate::spaces::{ActSpace, ObsSpace, MOST_ACTIONS};
 
 /// The methods that every Python environment has.
 pub const REQUIRED: [&str; 11] = [
@@ -30,18 +32,17 @@ pub const REQUIRED: [&str; 11] = [
     "set_state",
     "copy",
 ];
+/// Those that one with `act_space` need not have.
+const FOR_CHOICES: [&str; 2] = ["num_actions", "masks"];
+
 /// What is the same for all copies of a Python environment; asked for once.
 pub struct Kind {
     pub described: Described,
+    pub has_masks: bool,
     pub has_solution: bool,
-    pub has_truncated: bool,
     pub has_reseed: bool,
-    pub has_reset_uniform: bool,
     pub has_check_solvable: bool,
     pub has_vectorize: bool,
-    pub has_reset_goal: bool,
-    /// What undoes each action, if the class says so.
-    pub inverse_actions: Option<Vec<usize>>,
 }
 
 impl Kind {
@@ -49,7 +50,10 @@ impl Kind {
     /// TypeError naming the methods that are missing; ValueError if a size or twist is wrong.
     pub fn of(env: &Bound<'_, PyAny>) -> PyResult<Self> {
         let class = env.get_type().name()?.to_string();
-        let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !has_method(env, name)).collect();
+        let has_space = has_method(env, "act_space");
+        let is_missing =
+            |name: &&str| !(has_method(env, name) || has_space && FOR_CHOICES.contains(name));
+        let missing: Vec<_> = REQUIRED.into_iter().filter(is_missing).collect();
         if !missing.is_empty() {
             let missing = missing.join(", ");
             return Err(PyTypeError::new_err(format!(
@@ -58,8 +62,14 @@ impl Kind {
             )));
         }
         let name = |method: &str| format!("{method}() of {class}");
-        let num_actions = env.call_method0("num_actions")?;
-        let num_actions = count(&name("num_actions"), &num_actions, 1..=MOST_ACTIONS as u32)?;
+        let acts = match has_space {
+            true => acts::space(&name("act_space"), &env.call_method0("act_space")?)?,
+            false => {
+                let n = env.call_method0("num_actions")?;
+                let n = count(&name("num_actions"), &n, 1..=MOST_ACTIONS as u32)?;
+                ActSpace::Discrete { n }
+            }
+        };
         let obs_shape = sizes(&name("obs_shape"), &env.call_method0("obs_shape")?)?;
         let space = space(&name("obs_dtype"), env, obs_shape)?;
         let twists = twists(&name("twists"), env)?;
@@ -68,16 +78,21 @@ impl Kind {
             true => inverse_actions(&name("inverse_actions"), env)?,
             false => None,
         };
-        Ok(Self {
-            has_reset_goal: has("reset_goal"),
+        let spec = EnvSpec {
+            twists,
             inverse_actions,
+            has_goal: has("reset_goal"),
+            has_uniform: has("reset_uniform"),
+            tells_truncation: has("truncated"),
+            ..EnvSpec::new(class, space, acts)
+        };
+        Ok(Self {
+            has_masks: spec.num_actions() > 0 && has("masks"),
             has_solution: has("track_solution") && has("solution"),
-            has_truncated: has("truncated"),
             has_reseed: has("reseed"),
-            has_reset_uniform: has("reset_uniform"),
             has_check_solvable: has("check_solvable"),
             has_vectorize: has("vectorize"),
-            described: Described::new(class, num_actions, space, twists)?,
+            described: Described::new(spec)?,
         })
     }
 }
@@ -196,7 +211,7 @@ fn as_list<'py>(
 pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, indices: &mut Vec<i32>) -> PyResult<()> {
     let method = intern!(env.py(), "observe");
     let value = env.call_method0(method)?;
-    if let ObsSpace::Dense { dtype, shape } = &kind.described.space {
+    if let ObsSpace::Dense { dtype, shape } = &kind.described.spec.obs {
         return dense::read(&|| kind.described.name(method), (*dtype, shape), &value, indices);
     }
     if let Ok(array) = value.cast::<PyUntypedArray>() {
@@ -240,8 +255,12 @@ fn check_indices(kind: &Kind, method: &str, array: &Bound<'_, PyUntypedArray>) -
     Ok(())
 }
 
-/// Writes the masks of `env` to `masks [A]`.
+/// Writes the masks of `env` to `masks [A]`; all true where it has none.
 pub fn masks(kind: &Kind, env: &Bound<'_, PyAny>, masks: &mut [bool]) -> PyResult<()> {
+    if !kind.has_masks {
+        masks.fill(true);
+        return Ok(());
+    }
     let method = intern!(env.py(), "masks");
     let values = as_list(kind, method, "a list of booleans", env.call_method0(method)?)?;
     if values.len() != masks.len() {
@@ -271,7 +290,7 @@ pub fn status(kind: &Kind, env: &Bound<'_, PyAny>) -> PyResult<Status> {
         reward: kind.described.reward("value", reward)?,
         is_final: flag(intern!(py, "is_final"))?,
         success: flag(intern!(py, "success"))?,
-        truncated: kind.has_truncated && flag(intern!(py, "truncated"))?,
+        truncated: kind.described.spec.tells_truncation && flag(intern!(py, "truncated"))?,
     })
 }
 

@@ -5,12 +5,14 @@
 //! can answer without allocating, from a given random stream, or with an error.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use super::spec::EnvSpec;
 use super::vec_env::{LaneMove, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::{Act, Acts};
 
 pub use super::vec_env::Status;
 
@@ -36,7 +38,7 @@ pub(crate) fn draw_difficulty(most: usize, rng: &mut Rng) -> usize {
 /// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
 pub type Twists = (Vec<Vec<usize>>, Vec<Vec<usize>>);
 
-/// A single-player environment with `A` discrete actions.
+/// A single-player environment, by default with `A` discrete actions.
 ///
 /// ```
 /// use twisterl::envs::puzzle::Puzzle;
@@ -50,24 +52,10 @@ pub trait Env: EnvObject + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
 
-    /// Number of actions `A`.
+    /// Number of actions `A`; where [`EnvSpec::acts`] is another space, [`num_choices`](crate::spaces::ActSpace::num_choices).
     fn num_actions(&self) -> usize;
-    /// What the actions are called where solutions are printed `[A]`; no spaces.
-    fn action_names(&self) -> Vec<String> {
-        (0..self.num_actions()).map(|action| action.to_string()).collect()
-    }
-    /// What messages call it.
-    fn name(&self) -> String {
-        let path = std::any::type_name::<Self>();
-        let path = path.split('<').next().unwrap_or(path);
-        path.rsplit("::").next().unwrap_or(path).to_owned()
-    }
     /// Shape of the observation; its product is the number of features `F`.
     fn obs_shape(&self) -> Vec<usize>;
-    /// What an observation is made of; by default 0 and 1, told by their indices.
-    fn obs_space(&self) -> ObsSpace {
-        ObsSpace::Sparse { shape: self.obs_shape() }
-    }
     /// Takes effect at the next reset, which refuses what is not in [`DIFFICULTIES`].
     fn set_difficulty(&mut self, _difficulty: usize) {}
     fn get_difficulty(&self) -> usize {
@@ -109,18 +97,19 @@ pub trait Env: EnvObject + Send + Sync {
 
     // What the engine calls.
 
+    /// All that does not change: by default what the methods above say, see [`EnvSpec::of`].
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Owned(EnvSpec::of(self))
+    }
+
     /// [`Env::reset`] drawing from `rng` only.
     fn try_reset(&mut self, _rng: &mut Rng) -> Result<()> {
         self.reset();
         Ok(())
     }
-    /// Starts an episode in a state drawn uniformly from all solvable ones.
+    /// Starts an episode in a state drawn uniformly from all solvable ones, [`EnvSpec::has_uniform`].
     fn try_reset_uniform(&mut self, _rng: &mut Rng) -> Result<()> {
-        Err(Error::invalid(
-            "start",
-            "\"reset\" (this environment cannot draw uniformly)",
-            "\"uniform\"",
-        ))
+        Err(self.spec().no_uniform())
     }
     /// [`Env::set_state`] that refuses a state that is none; a refused call changes nothing.
     fn try_set_state(&mut self, state: &[i64]) -> Result<()> {
@@ -136,8 +125,15 @@ pub trait Env: EnvObject + Send + Sync {
         self.step(action);
         Ok(())
     }
+    /// [`Env::step`] where an action is more than one choice; `act` is one of [`EnvSpec::acts`].
+    fn try_act(&mut self, act: Act<'_>) -> Result<()> {
+        match act {
+            Act::Discrete(action) => self.try_step(action),
+            other => Err(Error::invalid("action", "one of 0..A (there is no try_act)", other)),
+        }
+    }
     /// Appends the words of the observation, see [`spaces`](crate::spaces): the active features,
-    /// where [`Env::obs_space`] is sparse.
+    /// where [`EnvSpec::obs`] is sparse.
     ///
     /// Called once per decision; the next step is the answer to this very observation.
     fn try_observe(&self, words: &mut Vec<i32>) -> Result<()> {
@@ -160,34 +156,15 @@ pub trait Env: EnvObject + Send + Sync {
         let to_i64 = |steps: Vec<usize>| steps.into_iter().map(|step| step as i64).collect();
         Ok(self.track_solution().then(|| to_i64(self.solution())))
     }
-    /// The action that undoes each action `[A]`, if every action that changes the state can be
-    /// undone by one action whatever the state.
-    fn inverse_actions(&self) -> Option<Vec<usize>> {
-        None
-    }
     /// Puts the environment into a solved state, drawn from `rng` if there are many, with all its
-    /// steps left: where random walks begin.
+    /// steps left: where random walks begin, [`EnvSpec::has_goal`].
     fn try_reset_goal(&mut self, _rng: &mut Rng) -> Result<()> {
-        Err(Error::invalid(
-            "env",
-            "an environment that can be put into its goal",
-            "one that cannot",
-        ))
+        Err(self.spec().no_goal())
     }
     /// The state as a number: equal exactly if the futures are, steps left apart. `None` if it
     /// does not fit.
     fn state_key(&self) -> Option<u128> {
         None
-    }
-    /// Whether every episode is known to end, however it is played. Those of other environments are
-    /// given up, with an error, after so many steps as the caller allows.
-    fn always_ends(&self) -> bool {
-        false
-    }
-    /// Whether [`Status::truncated`] is told. Where it is not, the steps may be used up in any final
-    /// state that is no success.
-    fn tells_truncation(&self) -> bool {
-        false
     }
     /// All that a copy has and an environment built from the same parameters has not, as numbers:
     /// the state, the steps that are left, the difficulty, random streams. `None` if they cannot
@@ -222,7 +199,15 @@ pub trait VecEnv: Send {
     /// Makes every move, then appends what it led to to `views`. `rngs[lane]` belongs to the lane,
     /// which moves at most once. No lane is ever seen or changed by another's move: a state is
     /// shared by two lanes only as a copy.
-    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()>;
+    ///
+    /// `acts` holds the actions of [`Move::Act`](super::vec_env::Move::Act).
+    fn advance(
+        &mut self,
+        moves: &[LaneMove],
+        acts: &Acts,
+        rngs: &mut [Rng],
+        views: &mut Views,
+    ) -> Result<()>;
     /// Puts a copy of `env` into `lane`; `env` must be of the batch's own kind.
     fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()>;
     /// The tracked solution of `lane`, if the environment tracks one.

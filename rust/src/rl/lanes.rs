@@ -4,6 +4,7 @@ use super::env::{Env, EnvObject, VecEnv};
 use super::vec_env::{LaneMove, Move, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
+use crate::spaces::Acts;
 
 /// Copies of one environment, stepped in a loop compiled for it.
 pub struct Lanes<E> {
@@ -34,17 +35,25 @@ impl<E: Env + Clone + 'static> VecEnv for Lanes<E> {
         self.envs.len()
     }
 
-    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+    fn advance(
+        &mut self,
+        moves: &[LaneMove],
+        acts: &Acts,
+        rngs: &mut [Rng],
+        views: &mut Views,
+    ) -> Result<()> {
+        let num_actions = self.num_actions;
         let first_mask = views.masks.len();
-        views.masks.resize(first_mask + moves.len() * self.num_actions, false);
-        let masks = views.masks[first_mask..].chunks_exact_mut(self.num_actions);
-        for (LaneMove { lane, action }, masks) in moves.iter().zip(masks) {
+        views.masks.resize(first_mask + moves.len() * num_actions, false);
+        let masks = &mut views.masks[first_mask..];
+        for (i, LaneMove { lane, action }) in moves.iter().enumerate() {
             if let Move::StepFrom { parent, .. } = *action {
                 self.copy(parent, *lane)?;
             }
             let env = &mut self.envs[*lane];
             match *action {
                 Move::Step { action } | Move::StepFrom { action, .. } => env.try_step(action)?,
+                Move::Act { row } => env.try_act(acts.row(row))?,
                 Move::Reset { difficulty } => {
                     env.set_difficulty(difficulty);
                     env.try_reset(&mut rngs[*lane])?;
@@ -53,7 +62,7 @@ impl<E: Env + Clone + 'static> VecEnv for Lanes<E> {
                 Move::Observe => {}
             }
             views.rows.push_with(|indices| env.try_observe(indices))?;
-            env.try_masks(masks)?;
+            env.try_masks(&mut masks[i * num_actions..][..num_actions])?;
             views.status.push(env.try_status()?);
         }
         Ok(())

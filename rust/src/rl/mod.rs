@@ -2,4 +2,5 @@
 
 pub mod env;
 mod lanes;
+pub mod spec;
 pub mod vec_env;

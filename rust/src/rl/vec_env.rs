@@ -28,6 +28,10 @@ pub enum Move {
     Step {
         action: usize,
     },
+    /// Plays row `row` of the actions that come with the moves, where they are not discrete.
+    Act {
+        row: usize,
+    },
     /// Becomes a copy of the lane `parent`, which does not move in the same call, and steps.
     StepFrom {
         parent: usize,

@@ -6,7 +6,7 @@ use super::config::{Budget, SelfPlay, TreeConfig};
 use super::play::{play, Forester, SearchRules};
 use super::tree::ExploredState;
 use crate::engine::cache::Cache;
-use crate::engine::lockstep::{check_fit, Episodes, Visit};
+use crate::engine::lockstep::{check_search, Episodes, Visit};
 use crate::engine::pool::Poll;
 use crate::engine::rules::Choice;
 use crate::error::Result;
@@ -49,7 +49,7 @@ pub fn explore(
     poll: Poll<'_>,
 ) -> Result<Exploration> {
     config.check()?;
-    check_fit(env, policy)?;
+    check_search(env, policy, "a tree search")?;
     let rules = SearchRules {
         tree: *config,
         self_play: SelfPlay::default(),
@@ -93,7 +93,7 @@ impl Episodes for Once<'_> {
     fn visit(&mut self, _: usize, visit: &Visit<'_>) -> Result<()> {
         self.decided = true;
         self.found.policy = visit.logits.to_vec();
-        self.found.action = visit.action;
+        self.found.action = visit.act.discrete().unwrap_or_default();
         Ok(())
     }
 

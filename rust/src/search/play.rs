@@ -22,6 +22,7 @@ use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
+use crate::spaces::Acts;
 
 /// Most states that all games of a worker hold, roots aside, unless one game holds more.
 const MOST_NODES: usize = 1 << 18;
@@ -237,10 +238,12 @@ pub(crate) fn play(
         }
     }
     let num_actions = forester.policy.num_actions();
+    let none = Acts::default();
     while !moves.is_empty() {
         forester.views.clear();
         let most_difficulty = episodes.most_difficulty();
-        advance(envs, &moves, most_difficulty, &mut forester.rngs, &mut forester.views, poll)?;
+        let told = (&moves[..], &none);
+        advance(envs, told, most_difficulty, &mut forester.rngs, &mut forester.views, poll)?;
         check_views(&forester.views, moves.len(), num_actions)?;
         let Forester { policy, network, cache, evaluator, views, rngs, .. } = &mut *forester;
         evaluator.evaluate(*policy, *network, cache, (&owners, views), rngs)?;

@@ -23,7 +23,7 @@ use crate::nn::{Policy, Scratch};
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
-use crate::spaces::Rows;
+use crate::spaces::{Acts, Rows};
 
 /// States that a worker evaluates together, where its starts have that many.
 const BATCH_ROWS: usize = 256;
@@ -56,7 +56,7 @@ pub(super) fn search(
         return Err(Error::invalid("beam_width", format!("an integer in 1..={most}"), width));
     }
     let cores = num_workers(config.num_cores);
-    let inverses = env.inverse_actions().unwrap_or_default();
+    let inverses = env.spec().inverse_actions.clone().unwrap_or_default();
     let next_start = AtomicUsize::new(0);
     let num_starts = starts.len();
     let workers = cores.min(num_starts);
@@ -219,7 +219,8 @@ impl Worker<'_> {
 
     fn advance(&mut self, num_actions: usize, poll: Poll<'_>) -> Result<()> {
         self.views.clear();
-        advance(&mut self.envs, &self.moves, 0, &mut self.rngs, &mut self.views, poll)?;
+        let told = (&self.moves[..], &Acts::default());
+        advance(&mut self.envs, told, 0, &mut self.rngs, &mut self.views, poll)?;
         check_views(&self.views, self.moves.len(), num_actions)
     }
 }

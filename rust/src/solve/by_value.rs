@@ -16,6 +16,7 @@ use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
 use crate::search::Budget;
+use crate::spaces::Acts;
 
 /// States that a worker evaluates together, where its starts have that many.
 const BATCH_ROWS: usize = 256;
@@ -159,7 +160,8 @@ impl Worker<'_> {
             self.envs.load(game.slots[0], &*self.root)?;
             let mut view = Views::default();
             let look = [LaneMove { lane: game.slots[0], action: Move::Observe }];
-            advance(&mut self.envs, &look, 0, &mut self.rngs, &mut view, poll)?;
+            let look = (&look[..], &Acts::default());
+            advance(&mut self.envs, look, 0, &mut self.rngs, &mut view, poll)?;
             check_views(&view, 1, self.policy.num_actions())?;
             game.deadline = Deadline::after(self.budget.time)?;
             (game.start, game.episode) = (start, Episode::default());
@@ -180,7 +182,8 @@ impl Worker<'_> {
             }));
         }
         self.views.clear();
-        advance(&mut self.envs, &self.moves, 0, &mut self.rngs, &mut self.views, poll)?;
+        let told = (&self.moves[..], &Acts::default());
+        advance(&mut self.envs, told, 0, &mut self.rngs, &mut self.views, poll)?;
         let num_actions = self.policy.num_actions();
         check_views(&self.views, self.moves.len(), num_actions)?;
         self.logits.resize(self.moves.len() * num_actions, 0.0);

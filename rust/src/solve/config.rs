@@ -23,6 +23,18 @@ pub enum Strategy {
     Beam(BeamConfig),
 }
 
+impl Strategy {
+    /// What it is called by an environment whose actions it cannot tell apart, if it searches.
+    pub(super) fn searches(self) -> Option<&'static str> {
+        match self {
+            Self::Policy => None,
+            Self::Mcts(_) => Some("a tree search"),
+            Self::Value => Some("looking ahead by values"),
+            Self::Beam(_) => Some("a beam search"),
+        }
+    }
+}
+
 /// How episodes are played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EvalConfig {

@@ -6,8 +6,22 @@ pub struct Episode {
     pub success: bool,
     /// Sum of the rewards of all states, first and last included.
     pub reward: f32,
-    /// The actions played, or what the environment says is its solution.
+    /// The actions played, or what the environment says is its solution; none of those that are not
+    /// discrete,
     pub actions: Vec<i64>,
+    /// of which so many were played.
+    pub others: u64,
     /// States that were given to the policy for this start, by all tries.
     pub nodes: u64,
+}
+
+impl Episode {
+    /// Number of actions.
+    pub fn len(&self) -> u64 {
+        self.actions.len() as u64 + self.others
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

@@ -309,7 +309,7 @@ impl<'a> Frontier<'a> {
         let mut actions = self.path(self.history.len() - 1, child.parent);
         actions.push(child.action as i64);
         let actions = envs.solution(child.slot)?.unwrap_or(actions);
-        self.ended = Some(Episode { success, reward, actions, nodes: 0 });
+        self.ended = Some(Episode { success, reward, actions, ..Episode::default() });
         Ok(())
     }
 
@@ -354,7 +354,7 @@ impl<'a> Frontier<'a> {
         };
         let path = self.path(self.history.len(), 0);
         let actions = envs.solution(node.slot)?.unwrap_or(path);
-        Ok(Episode { success: false, reward: node.reward, actions, nodes: 0 })
+        Ok(Episode { reward: node.reward, actions, ..Episode::default() })
     }
 
     /// The actions that lead to a node of a depth.

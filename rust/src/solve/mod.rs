@@ -11,7 +11,7 @@ mod frontier;
 mod starts;
 mod tries;
 
-use crate::engine::lockstep::check_fit;
+use crate::engine::lockstep::{check_fit, check_search};
 use crate::engine::pool::Poll;
 use crate::error::Result;
 use crate::nn::Policy;
@@ -38,7 +38,10 @@ pub fn evaluate(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
-    check_fit(env, policy)?;
+    match config.strategy.searches() {
+        Some(who) => check_search(env, policy, who)?,
+        None => check_fit(env, policy)?,
+    }
     config.check()?;
     starts.check(env)?;
     if starts.is_empty() {
@@ -56,7 +59,7 @@ pub fn evaluate(
 /// Plays from the environment's current state and returns the best try.
 ///
 /// # Errors
-/// As [`evaluate`].
+/// As [`evaluate`], and if actions are not discrete.
 pub fn solve(
     env: &dyn Env,
     policy: &dyn Policy,
@@ -64,6 +67,7 @@ pub fn solve(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Episode> {
+    env.spec().acts.require_discrete("a solution, which is a list of them")?;
     let mut episodes = evaluate(env, policy, Starts::Current, config, seed, poll)?;
     Ok(episodes.pop().unwrap_or_default())
 }

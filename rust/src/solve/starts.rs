@@ -38,7 +38,7 @@ impl Starts {
     /// Refuses bad starts before anything is played.
     ///
     /// # Errors
-    /// If a start is no state, or one that is known to have no solution.
+    /// If a start is no state, one that is known to have no solution, or one that `env` cannot draw.
     pub fn check(&self, env: &dyn Env) -> Result<()> {
         match self {
             Starts::States(states) => {
@@ -50,7 +50,8 @@ impl Starts {
                 Ok(())
             }
             Starts::Current => env.check_solvable(),
-            Starts::Reset(_) | Starts::Uniform(_) => Ok(()),
+            Starts::Uniform(_) => env.spec().require_uniform(),
+            Starts::Reset(_) => Ok(()),
         }
     }
 

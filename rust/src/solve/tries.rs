@@ -76,7 +76,7 @@ pub(super) fn play(
         } else {
             let rules = PlayRules { choice, cache: true, evaluate_final: false };
             let mut envs = Capped::lanes(&*env, lanes, config.max_episode_steps)?;
-            lockstep::play(&mut envs, &*policy, rules, &mut judge, poll)?;
+            lockstep::play(&mut envs, &env.spec().acts, &*policy, rules, &mut judge, poll)?;
         }
         Ok(judge.results)
     })?;
@@ -185,7 +185,10 @@ impl Episodes for Judge<'_> {
         let episode = &mut self.lanes[lane].episode;
         episode.reward += visit.status.reward;
         if !visit.status.is_final {
-            episode.actions.push(visit.action as i64);
+            match visit.act.discrete() {
+                Some(action) => episode.actions.push(action as i64),
+                None => episode.others += 1,
+            }
             episode.nodes += visit.nodes;
         }
         Ok(())

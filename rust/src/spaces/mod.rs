@@ -1,4 +1,6 @@
-//! What an observation is made of, and how it is kept: as a row of 32-bit words.
+//! What observations and actions are made of, and how they are kept.
+//!
+//! An observation is kept as a row of 32-bit words.
 //!
 //! Whatever the space, a row is a slice of `i32`. What keeps, compares, merges or sends rows need
 //! not know more; what reads them asks the space:
@@ -18,10 +20,12 @@
 //! assert_eq!(words, [0x0403_0201, 0x0605]);
 //! ```
 
+mod acts;
 mod rows;
 
 use serde::{Deserialize, Serialize};
 
+pub use acts::{Act, ActSpace, Acts, MOST_ACTIONS};
 pub use rows::Rows;
 
 use crate::error::{Error, Result};

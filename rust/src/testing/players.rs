@@ -240,7 +240,8 @@ fn check_explore(env: &dyn Env, policy: &dyn Policy, state: &[i64]) -> Result<()
 
 /// Walks of two moves, of which the samples tell all: where they led and what undoes them.
 fn check_walks(env: &dyn Env, watched: &Watched, num_cores: usize) -> Result<()> {
-    let Some(inverses) = env.inverse_actions() else {
+    let spec = env.spec();
+    let Some(inverses) = &spec.inverse_actions else {
         return Ok(());
     };
     let long = WalkConfig { num_walks: EPISODES, walk_length: 6, num_cores };

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
+use crate::spaces::Acts;
 
 /// Lanes that are played together, always from a multiple of it on.
 const GROUP: usize = 64;
@@ -225,7 +226,7 @@ impl Way {
             Way::Lanes(envs) => {
                 let to_lane = |(lane, &action)| LaneMove { lane, action };
                 let moves: Vec<LaneMove> = moves.iter().enumerate().map(to_lane).collect();
-                envs.advance(&moves, starts, views)
+                envs.advance(&moves, &Acts::default(), starts, views)
             }
             Way::Nodes(envs) => {
                 let size = moves.len();
@@ -238,7 +239,7 @@ impl Way {
                     },
                 };
                 let moves: Vec<LaneMove> = moves.iter().enumerate().map(to_slot).collect();
-                envs.advance(&moves, starts, views)
+                envs.advance(&moves, &Acts::default(), starts, views)
             }
             Way::Single(envs) => {
                 for ((env, action), rng) in envs.iter_mut().zip(moves).zip(starts) {

@@ -1,12 +1,14 @@
 //! An environment that panics when it is played as none may be.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
+use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::Act;
 
 /// Plays as the environment it holds, and panics if a step follows the end of an episode, if there
 /// is not exactly one observation before a step, or if masks or reward are asked for before it.
@@ -55,14 +57,8 @@ impl Env for Watched {
     fn num_actions(&self) -> usize {
         self.env.num_actions()
     }
-    fn name(&self) -> String {
-        self.env.name()
-    }
     fn obs_shape(&self) -> Vec<usize> {
         self.env.obs_shape()
-    }
-    fn obs_space(&self) -> ObsSpace {
-        self.env.obs_space()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.env.set_difficulty(difficulty);
@@ -99,6 +95,9 @@ impl Env for Watched {
         self.env.twists()
     }
 
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        self.env.spec()
+    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.placing().try_reset(rng)
     }
@@ -117,10 +116,13 @@ impl Env for Watched {
         self.env.check_solvable()
     }
     fn try_step(&mut self, action: usize) -> Result<()> {
+        self.try_act(Act::Discrete(action))
+    }
+    fn try_act(&mut self, act: Act<'_>) -> Result<()> {
         assert!(self.is_seen.swap(false, Ordering::Relaxed), "a step answers no observation");
         let Status { is_final, success, .. } = self.env.try_status()?;
         assert!(!is_final || (success && self.walks), "a step follows the end of an episode");
-        self.env.try_step(action)
+        self.env.try_act(act)
     }
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         assert!(!self.is_seen.swap(true, Ordering::Relaxed), "a state is observed twice");
@@ -133,15 +135,6 @@ impl Env for Watched {
     fn try_status(&self) -> Result<Status> {
         self.assert_seen();
         self.env.try_status()
-    }
-    fn always_ends(&self) -> bool {
-        self.env.always_ends()
-    }
-    fn tells_truncation(&self) -> bool {
-        self.env.tells_truncation()
-    }
-    fn inverse_actions(&self) -> Option<Vec<usize>> {
-        self.env.inverse_actions()
     }
     fn state_key(&self) -> Option<u128> {
         self.env.state_key()

@@ -3,7 +3,7 @@
 // Each test file uses its part.
 #![allow(dead_code)]
 
-use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, Network, NetworkParts, Sequential};
+use twisterl::nn::{CpuLevel, EmbeddingBag, Head, Linear, Network, NetworkParts, Sequential};
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;
 
@@ -111,6 +111,7 @@ impl Reference {
             common: net(&self.common),
             action_net: net(&self.action),
             value_net: net(&self.value),
+            head: Head::Categorical,
             obs_perms: self.obs_perms.clone(),
             act_perms: self.act_perms.clone(),
         };

@@ -1,12 +1,14 @@
 //! The puzzle as an environment.
 
 use std::any::Any;
+use std::borrow::Cow;
 
 use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
 use crate::envs::scrambled::packed_order;
 use crate::envs::snapshot::Episode;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status};
+use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
 
 impl Env for Puzzle {
@@ -69,9 +71,6 @@ impl Env for Puzzle {
             .collect()
     }
 
-    fn action_names(&self) -> Vec<String> {
-        ["left", "up", "right", "down"].map(str::to_owned).to_vec()
-    }
     fn state(&self) -> Option<Vec<i64>> {
         Some(self.tiles.iter().map(|&tile| i64::from(tile)).collect())
     }
@@ -87,13 +86,14 @@ impl Env for Puzzle {
         Some(self.tiles.chunks(self.width()).map(row).collect())
     }
 
+    /// Its steps are counted.
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Borrowed(&self.board.spec)
+    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         check_difficulty(self.difficulty)?;
         self.scramble(rng);
         Ok(())
-    }
-    fn inverse_actions(&self) -> Option<Vec<usize>> {
-        Some(vec![2, 3, 0, 1])
     }
     fn try_reset_goal(&mut self, _: &mut Rng) -> Result<()> {
         for (cell, tile) in self.tiles.iter_mut().enumerate() {
@@ -116,13 +116,6 @@ impl Env for Puzzle {
         self.check_state(state)?;
         self.place(state);
         Ok(())
-    }
-    /// Its steps are counted.
-    fn always_ends(&self) -> bool {
-        true
-    }
-    fn tells_truncation(&self) -> bool {
-        true
     }
     /// The blank, what `forbid_undo` forbids, and the tiles, which need not be a board: they may
     /// have been set one by one.

@@ -75,7 +75,7 @@ fn a_copy_is_equal_and_independent() {
 fn inverse_actions_undo() {
     let mut rng = Rng::new(4);
     let mut env = Puzzle::new(4, 3, 1, 2, 64).unwrap();
-    let inverse = env.inverse_actions().unwrap();
+    let inverse = env.spec().inverse_actions.clone().unwrap();
     env.try_reset_goal(&mut rng).unwrap();
     assert!(env.success());
     for _ in 0..1000 {

@@ -15,6 +15,10 @@ pub const ABI_VERSION: u32 = 1;
 pub const ALWAYS_ENDS: u64 = 1;
 /// Flag of an environment that tells `truncated`, which is 0 everywhere for others.
 pub const TELLS_TRUNCATION: u64 = 2;
+/// Flags of an environment that has `reset_goal`, and `reset_uniform`, where there is `act_space`; without
+/// it nothing is known before they are called.
+pub const HAS_GOAL: u64 = 4;
+pub const HAS_UNIFORM: u64 = 8;
 
 /// What a call came to.
 pub type Code = i32;
@@ -92,7 +96,7 @@ pub struct EnvTable {
     pub abi_version: u32,
     /// Size of this struct where it was built; fields beyond it are absent.
     pub struct_size: u32,
-    /// [`ALWAYS_ENDS`] and [`TELLS_TRUNCATION`]; other bits have no meaning.
+    /// [`ALWAYS_ENDS`], [`TELLS_TRUNCATION`], [`HAS_GOAL`] and [`HAS_UNIFORM`]; other bits have no meaning.
     pub flags: u64,
     pub ctx: Ctx,
     /// Writes a new context that is an independent copy.
@@ -141,4 +145,10 @@ pub struct EnvTable {
     ///
     /// [`ObsSpace::DTYPES`]: crate::spaces::ObsSpace::DTYPES
     pub obs_dtype: Option<unsafe extern "C" fn(Ctx, *mut u32) -> Code>,
+    /// What actions are made of: (kind, buffer, capacity, length). 0 discrete, as where this function is
+    /// absent, with their number; 1 of parts, with the choices of each, which are `num_actions` in all;
+    /// 2 numbers, with all lower bounds, then all upper ones, and `num_actions` 0.
+    pub act_space: Option<unsafe extern "C" fn(Ctx, *mut u32, *mut f64, usize, *mut usize) -> Code>,
+    /// `step` by an action of `count` choices or numbers.
+    pub act: Option<unsafe extern "C" fn(Ctx, *const f64, usize) -> Code>,
 }

@@ -14,7 +14,6 @@ pub struct CapsuleEnv {
     /// The context, or why copying it failed.
     foreign: Mutex<std::result::Result<Foreign, ForeignError>>,
     pub(super) described: Arc<Described>,
-    pub(super) flags: u64,
     pub(super) difficulty: usize,
     /// What a method failed with that cannot report it; the next one that can does.
     deferred: Mutex<Option<Error>>,
@@ -31,22 +30,21 @@ impl CapsuleEnv {
         let mut difficulty = 0;
         foreign.check(call!(&foreign, get_difficulty, &mut difficulty))?;
         let described = Arc::new(foreign.describe(class)?);
-        Ok(Self::around(Ok(foreign), described, table.flags, difficulty as usize))
+        Ok(Self::around(Ok(foreign), described, difficulty as usize))
     }
 
     fn around(
         foreign: std::result::Result<Foreign, ForeignError>,
         described: Arc<Described>,
-        flags: u64,
         difficulty: usize,
     ) -> Self {
         let foreign = Mutex::new(foreign);
-        Self { foreign, described, flags, difficulty, deferred: Mutex::new(None) }
+        Self { foreign, described, difficulty, deferred: Mutex::new(None) }
     }
 
     /// The same environment with another context.
     pub(super) fn with(&self, foreign: std::result::Result<Foreign, ForeignError>) -> Self {
-        Self::around(foreign, self.described.clone(), self.flags, self.difficulty)
+        Self::around(foreign, self.described.clone(), self.difficulty)
     }
 
     pub(super) fn call<T>(&self, work: impl FnOnce(&Foreign) -> Result<T>) -> Result<T> {

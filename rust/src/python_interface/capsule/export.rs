@@ -82,8 +82,12 @@ unsafe fn write_rows(rows: &[Vec<usize>], buffer: *mut u64, capacity: usize) -> 
 
 fn table(env: Box<dyn Env>) -> EnvTable {
     let flag = |holds, bit| if holds { bit } else { 0 };
-    let flags =
-        flag(env.always_ends(), ALWAYS_ENDS) | flag(env.tells_truncation(), TELLS_TRUNCATION);
+    let spec = env.spec();
+    let flags = flag(spec.always_ends, ALWAYS_ENDS)
+        | flag(spec.tells_truncation, TELLS_TRUNCATION)
+        | flag(spec.has_goal, HAS_GOAL)
+        | flag(spec.has_uniform, HAS_UNIFORM);
+    drop(spec);
     let ctx = Handle::new(env, Rng::new(0)).into_ctx();
     EnvTable {
         abi_version: ABI_VERSION,
@@ -179,7 +183,7 @@ fn table(env: Box<dyn Env>) -> EnvTable {
         }),
         advance: Some(advance),
         inverse_actions: entry!(|handle, buffer: *mut u64, capacity: usize, known: *mut u8| {
-            let inverses = handle.env.inverse_actions();
+            let inverses = handle.env.spec().inverse_actions.clone();
             *known = inverses.is_some().into();
             Ok(write_rows(&[inverses.unwrap_or_default()], buffer, capacity))
         }),
@@ -188,9 +192,23 @@ fn table(env: Box<dyn Env>) -> EnvTable {
             handle.env.try_reset_goal(&mut handle.rng).map(|()| OK)
         }),
         obs_dtype: entry!(|handle, out: *mut u32| {
-            let dtype = handle.env.obs_space().dtype();
+            let dtype = handle.env.spec().obs.dtype();
             *out = ObsSpace::DTYPES.iter().take_while(|&&known| known != dtype).count() as u32;
             Ok(OK)
+        }),
+        act_space: entry!(|handle,
+                           kind: *mut u32,
+                           buffer: *mut f64,
+                           capacity: usize,
+                           len: *mut usize| {
+            let (code, numbers) = super::acts::told(&handle.env.spec().acts);
+            *kind = code;
+            Ok(write(&numbers, buffer, capacity, len))
+        }),
+        act: entry!(|handle, numbers: *const f64, count: usize| {
+            let numbers = if count == 0 { &[] } else { slice::from_raw_parts(numbers, count) };
+            let acts = super::acts::read(&handle.env.spec().acts, numbers)?;
+            handle.moving().try_act(acts.row(0)).map(|()| OK)
         }),
     }
 }

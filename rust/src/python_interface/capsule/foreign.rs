@@ -8,10 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods};
 
 use super::abi::*;
+use super::acts;
 use crate::error::{Error, Result};
 use crate::python_interface::described::Described;
 use crate::rl::env::Status;
-use crate::spaces::ObsSpace;
+use crate::rl::spec::EnvSpec;
+use crate::spaces::{Act, ActSpace, ObsSpace, MOST_ACTIONS};
 
 /// A failure told by an environment of another library.
 #[derive(Clone, Debug)]
@@ -126,11 +128,13 @@ impl Foreign {
             entries.ok_or_else(|| too_large("twists", sizes.num_twists))
         };
         let mut obs_perms = vec![0u64; entries(sizes.num_features)? as usize];
-        let mut act_perms = vec![0u64; entries(sizes.num_actions)? as usize];
+        let acts = self.act_space(&class, sizes.num_actions)?;
+        let num_outputs = acts.num_outputs() as u64;
+        let mut act_perms = vec![0u64; entries(num_outputs)? as usize];
         let (obs_len, act_len) = (obs_perms.len(), act_perms.len());
         let (obs, act) = (obs_perms.as_mut_ptr(), act_perms.as_mut_ptr());
         self.check(call!(self, twists, obs, obs_len, act, act_len))?;
-        let twists = (rows(&obs_perms, sizes.num_features), rows(&act_perms, sizes.num_actions));
+        let twists = (rows(&obs_perms, sizes.num_features), rows(&act_perms, num_outputs));
         let shape = shape.into_iter().map(|side| side as usize).collect();
         let mut dtype = 0;
         if self.table.obs_dtype.is_some() {
@@ -141,7 +145,54 @@ impl Foreign {
             let expected = format!("below {}", ObsSpace::DTYPES.len());
             Error::invalid(format!("obs_dtype of {class}"), expected, dtype)
         })?;
-        Described::new(class, sizes.num_actions as usize, space, twists)
+        let flags = self.table.flags;
+        let tells_starts = self.table.act_space.is_some();
+        let described = Described::new(EnvSpec {
+            twists,
+            tells_truncation: flags & TELLS_TRUNCATION != 0,
+            always_ends: flags & ALWAYS_ENDS != 0,
+            has_goal: if tells_starts { flags & HAS_GOAL != 0 } else { self.has_reset_goal() },
+            has_uniform: !tells_starts || flags & HAS_UNIFORM != 0,
+            ..EnvSpec::new(class, space, acts)
+        })?;
+        let inverse_actions = self.inverse_actions(described.num_actions)?;
+        Ok(Described { spec: EnvSpec { inverse_actions, ..described.spec }, ..described })
+    }
+
+    /// What actions are made of; `num_actions` of them where the library does not say.
+    fn act_space(&self, class: &str, num_actions: u64) -> Result<ActSpace> {
+        if self.table.act_space.is_none() || self.table.act.is_none() {
+            return Ok(ActSpace::Discrete { n: num_actions as usize });
+        }
+        let (mut numbers, mut kind, mut len) = (vec![0.0; 64], 0, 0);
+        loop {
+            let (buffer, room) = (numbers.as_mut_ptr(), numbers.len());
+            match call!(self, act_space, &mut kind, buffer, room, &mut len) {
+                TOO_SMALL if (room..2 * MOST_ACTIONS + 1).contains(&len) => {
+                    numbers.resize(len, 0.0)
+                }
+                code => {
+                    self.check(code)?;
+                    numbers.truncate(len);
+                    let space = acts::space(class, kind, &numbers)?;
+                    if space.num_choices() as u64 == num_actions {
+                        return Ok(space);
+                    }
+                    let name = format!("num_actions of {class}");
+                    return Err(Error::invalid(name, space.num_choices().to_string(), num_actions));
+                }
+            }
+        }
+    }
+
+    fn has_reset_goal(&self) -> bool {
+        self.table.reset_goal.is_some()
+    }
+
+    /// Plays `act`, where it is more than one choice.
+    pub(super) fn act(&self, act: Act<'_>) -> Result<()> {
+        let numbers = acts::numbers(act);
+        self.check(call!(self, act, numbers.as_ptr(), numbers.len()))
     }
 
     /// Makes a move of this context; `batch_move.ctx` is not looked at.
@@ -210,7 +261,7 @@ impl Foreign {
 
     /// To the goal, drawn by the stream `seed`.
     pub(super) fn reset_goal(&self, seed: u64) -> Result<()> {
-        if self.table.reset_goal.is_none() {
+        if !self.has_reset_goal() {
             let expected = "an environment that can be put into its goal";
             return Err(Error::invalid("env", expected, "one of a library without reset_goal"));
         }

@@ -4,6 +4,7 @@
 //! finite rewards.
 
 use std::any::Any;
+use std::borrow::Cow;
 
 use super::abi::*;
 use super::env::CapsuleEnv;
@@ -11,9 +12,10 @@ use super::foreign::{call, Foreign};
 use super::lanes::ForeignLanes;
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
+use crate::rl::spec::EnvSpec;
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::Act;
 
 impl Env for CapsuleEnv {
     fn as_any(&self) -> &dyn Any {
@@ -25,20 +27,8 @@ impl Env for CapsuleEnv {
     fn num_actions(&self) -> usize {
         self.described.num_actions
     }
-    fn name(&self) -> String {
-        self.described.class.clone()
-    }
-    fn always_ends(&self) -> bool {
-        self.flags & ALWAYS_ENDS != 0
-    }
-    fn tells_truncation(&self) -> bool {
-        self.flags & TELLS_TRUNCATION != 0
-    }
     fn obs_shape(&self) -> Vec<usize> {
-        self.described.space.shape().to_vec()
-    }
-    fn obs_space(&self) -> ObsSpace {
-        self.described.space.clone()
+        self.described.spec.obs.shape().to_vec()
     }
     fn set_difficulty(&mut self, difficulty: usize) {
         self.difficulty = difficulty;
@@ -47,7 +37,7 @@ impl Env for CapsuleEnv {
         self.difficulty
     }
     fn twists(&self) -> Twists {
-        self.described.twists.clone()
+        self.described.spec.twists.clone()
     }
 
     fn set_state(&mut self, state: Vec<i64>) {
@@ -95,6 +85,9 @@ impl Env for CapsuleEnv {
         steps.into_iter().map(|step| step as usize).collect()
     }
 
+    fn spec(&self) -> Cow<'_, EnvSpec> {
+        Cow::Borrowed(&self.described.spec)
+    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.make(RESET, self.difficulty, rng.next_u64())
     }
@@ -111,6 +104,12 @@ impl Env for CapsuleEnv {
     fn try_step(&mut self, action: usize) -> Result<()> {
         self.make(STEP, action, 0)
     }
+    fn try_act(&mut self, act: Act<'_>) -> Result<()> {
+        match act {
+            Act::Discrete(action) => self.try_step(action),
+            act => self.call(|foreign| foreign.act(act)),
+        }
+    }
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         self.call(|foreign| foreign.observe(&self.described, indices))
     }
@@ -122,10 +121,6 @@ impl Env for CapsuleEnv {
     }
     fn try_solution(&self) -> Result<Option<Vec<i64>>> {
         self.call(Foreign::solution)
-    }
-    fn inverse_actions(&self) -> Option<Vec<usize>> {
-        let num_actions = self.described.num_actions;
-        self.defer(None, self.call(|foreign| foreign.inverse_actions(num_actions)))
     }
     fn try_reset_goal(&mut self, rng: &mut Rng) -> Result<()> {
         let seed = rng.next_u64();

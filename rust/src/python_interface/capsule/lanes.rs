@@ -10,6 +10,7 @@ use crate::python_interface::described::Described;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
+use crate::spaces::Acts;
 
 type Advance = unsafe extern "C" fn(*const BatchMove, usize, *mut BatchViews, *mut usize) -> Code;
 
@@ -63,7 +64,7 @@ impl ForeignLanes {
                 Move::Reset { difficulty } => (RESET, difficulty, rngs[lane].next_u64()),
                 Move::ResetUniform => (RESET_UNIFORM, 0, rngs[lane].next_u64()),
                 Move::Step { action } | Move::StepFrom { action, .. } => (STEP, action, 0),
-                Move::Observe => (OBSERVE, 0, 0),
+                Move::Observe | Move::Act { .. } => (OBSERVE, 0, 0),
             };
             let ctx = self.lanes[lane].table().ctx;
             self.moves.push(BatchMove { ctx, kind, reserved: 0, value: value as u64, seed });
@@ -71,11 +72,14 @@ impl ForeignLanes {
         Ok(())
     }
 
-    /// Makes `self.moves` one by one, for a library without the batched call.
-    fn make_in_turn(&self, moves: &[LaneMove], views: &mut Views) -> Result<()> {
+    /// Makes `self.moves` one by one, where the batched call is not there or knows no such actions.
+    fn make_in_turn(&self, moves: &[LaneMove], acts: &Acts, views: &mut Views) -> Result<()> {
         for (batch_move, lane_move) in self.moves.iter().zip(moves) {
             let lane = &self.lanes[lane_move.lane];
-            lane.make(batch_move)?;
+            match lane_move.action {
+                Move::Act { row } => lane.act(acts.row(row))?,
+                _ => lane.make(batch_move)?,
+            }
             views.rows.push_with(|indices| lane.observe(&self.described, indices))?;
             let first_mask = views.masks.len();
             views.masks.resize(first_mask + self.described.num_actions, false);
@@ -149,11 +153,17 @@ impl VecEnv for ForeignLanes {
         self.lanes.len()
     }
 
-    fn advance(&mut self, moves: &[LaneMove], rngs: &mut [Rng], views: &mut Views) -> Result<()> {
+    fn advance(
+        &mut self,
+        moves: &[LaneMove],
+        acts: &Acts,
+        rngs: &mut [Rng],
+        views: &mut Views,
+    ) -> Result<()> {
         self.tell(moves, rngs)?;
         match self.lanes.first().and_then(|lane| lane.table().advance) {
-            Some(advance) => self.make(advance, moves, views),
-            None => self.make_in_turn(moves, views),
+            Some(advance) if matches!(acts, Acts::Discrete(_)) => self.make(advance, moves, views),
+            _ => self.make_in_turn(moves, acts, views),
         }
     }
 

@@ -6,6 +6,7 @@
 //! an [`Env`](crate::rl::env::Env) like any other.
 
 pub mod abi;
+mod acts;
 pub mod env;
 pub mod export;
 pub mod foreign;

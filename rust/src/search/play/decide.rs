@@ -9,6 +9,7 @@ use crate::rl::vec_env::{LaneMove, Move, VecEnv};
 use crate::search::select::puct;
 use crate::search::tree::{Edge, Step, UNBORN};
 use crate::search::{gumbel, RootSelection};
+use crate::spaces::Act;
 
 /// Simulations that end in states of the tree take a fraction of a microsecond each.
 const SIMULATIONS_BETWEEN_POLLS: u64 = 1 << 12;
@@ -140,7 +141,7 @@ impl Forester<'_> {
             logits: &self.target,
             log_prob: if root.is_final { 0.0 } else { self.target[action].ln() },
             value: root.mean,
-            action,
+            act: Act::Discrete(action),
             status: state.status,
             nodes: 0,
         };

@@ -1,0 +1,120 @@
+//! What does not change while an environment is played.
+
+use super::env::{Env, Twists};
+use crate::error::{Error, Result};
+use crate::spaces::{ActSpace, ObsSpace};
+
+/// The constants of an environment; equal for all its copies.
+///
+/// One that has more to tell than the methods of [`Env`] say changes what [`EnvSpec::of`] gives:
+///
+/// ```
+/// # use twisterl::{envs::puzzle::Puzzle, rl::{env::Env, spec::EnvSpec}};
+/// # let env = Puzzle::new(3, 3, 1, 2, 256).unwrap();
+/// let spec = EnvSpec { always_ends: true, version: 2, ..EnvSpec::of(&env) };
+/// assert_eq!((spec.name.as_str(), spec.num_actions()), ("Puzzle", 4));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnvSpec {
+    /// What messages call it.
+    pub name: String,
+    pub obs: ObsSpace,
+    pub acts: ActSpace,
+    /// What the choices are called where solutions are printed `[A]`; no spaces.
+    pub action_names: Vec<String>,
+    pub twists: Twists,
+    /// The action that undoes each action `[A]`, if every action that changes the state can be
+    /// undone by one action whatever the state.
+    pub inverse_actions: Option<Vec<usize>>,
+    /// Whether [`Env::try_reset_goal`] is there.
+    pub has_goal: bool,
+    /// Whether [`Env::try_reset_uniform`] is there.
+    pub has_uniform: bool,
+    /// Whether [`Status::truncated`](super::env::Status::truncated) is told. Where it is not, the
+    /// steps may be used up in any final state that is no success.
+    pub tells_truncation: bool,
+    /// Whether every episode is known to end, however it is played. Those of other environments are
+    /// given up, with an error, after so many steps as the caller allows.
+    pub always_ends: bool,
+    /// Rises with every change of what the environment does; 0 where nobody counts.
+    pub version: u32,
+}
+
+impl EnvSpec {
+    /// What the methods of `env` say; all else is as it is where nothing is known: no inverse actions, no
+    /// starts but [`Env::reset`], episodes that may not end.
+    pub fn of<E: Env + ?Sized>(env: &E) -> Self {
+        let path = std::any::type_name::<E>();
+        let path = path.split('<').next().unwrap_or(path);
+        Self::new(
+            path.rsplit("::").next().unwrap_or(path).to_owned(),
+            ObsSpace::Sparse { shape: env.obs_shape() },
+            ActSpace::Discrete { n: env.num_actions() },
+        )
+        .with_twists(env.twists())
+    }
+
+    /// Of these spaces and nothing else.
+    pub fn new(name: String, obs: ObsSpace, acts: ActSpace) -> Self {
+        Self {
+            name,
+            obs,
+            action_names: (0..acts.num_choices()).map(|choice| choice.to_string()).collect(),
+            acts,
+            twists: Twists::default(),
+            inverse_actions: None,
+            has_goal: false,
+            has_uniform: false,
+            tells_truncation: false,
+            always_ends: false,
+            version: 0,
+        }
+    }
+
+    fn with_twists(self, twists: Twists) -> Self {
+        Self { twists, ..self }
+    }
+
+    /// The choices `A` that masks may forbid, [`ActSpace::num_choices`].
+    pub fn num_actions(&self) -> usize {
+        self.acts.num_choices()
+    }
+
+    /// # Errors
+    /// If the environment cannot be put into a state drawn uniformly.
+    pub fn require_uniform(&self) -> Result<()> {
+        self.has_uniform.then_some(()).ok_or_else(|| self.no_uniform())
+    }
+
+    /// # Errors
+    /// If the environment cannot be put into its goal.
+    pub fn require_goal(&self) -> Result<()> {
+        self.has_goal.then_some(()).ok_or_else(|| self.no_goal())
+    }
+
+    pub(crate) fn no_uniform(&self) -> Error {
+        let expected = format!("\"reset\" ({} has no reset_uniform)", self.name);
+        Error::invalid("start", expected, "\"uniform\"")
+    }
+
+    pub(crate) fn no_goal(&self) -> Error {
+        let expected = "an environment that can be put into its goal (reset_goal)";
+        Error::invalid("env", expected, format!("{} without it", self.name))
+    }
+
+    /// [`EnvSpec::inverse_actions`], which `who` needs.
+    ///
+    /// # Errors
+    /// If there are none, or they are no actions.
+    pub fn require_inverses(&self) -> Result<&[usize]> {
+        let num_actions = self.acts.require_discrete("moves that one action each undoes")?;
+        let expected = "an environment whose moves one action each undoes (inverse_actions)";
+        let inverses = self.inverse_actions.as_deref();
+        let inverses = inverses.ok_or_else(|| Error::invalid("env", expected, "one without"))?;
+        if inverses.len() != num_actions || inverses.iter().any(|&action| action >= num_actions) {
+            let expected = format!("{num_actions} actions in 0..{num_actions}");
+            return Err(Error::invalid("inverse_actions", expected, format!("{inverses:?}")));
+        }
+        Ok(inverses)
+    }
+}
