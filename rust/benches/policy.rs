@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use criterion::{criterion_group, Criterion, Throughput};
 use twisterl::nn::{
-    CpuLevel, EmbeddingBag, Linear, Network, NetworkParts, Policy, Scratch, Sequential,
+    CpuLevel, EmbeddingBag, Head, Linear, Network, NetworkParts, Policy, Scratch, Sequential,
 };
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;
@@ -39,6 +39,7 @@ fn policy(widths: &[usize], level: CpuLevel) -> Network {
         common: Sequential::new(common).unwrap(),
         action_net,
         value_net,
+        head: Head::Categorical,
         obs_perms: Vec::new(),
         act_perms: Vec::new(),
     };
