@@ -21,6 +21,7 @@ const NODES_WITHOUT_TABLES: u64 = 1 << 18;
 /// If `env` offers no exact search, if `state` is none or has no solution, the environment fails, or
 /// `poll` does.
 pub fn solve(env: &dyn Env, state: &[i64], budget: Budget, poll: Poll<'_>) -> Result<Answer> {
+    env.spec().acts.require_discrete("an exact search")?;
     let meter = &mut Meter::new(budget.nodes, Deadline::after(budget.time)?, poll);
     let mut env = env.try_clone()?;
     env.try_set_state(state)?;

@@ -72,6 +72,7 @@ impl Solver {
         time: Option<Duration>,
         poll: Poll<'_>,
     ) -> Result<Self> {
+        env.spec().acts.require_discrete("an exact search")?;
         let meter = &mut Meter::new(None, Deadline::after(time)?, poll);
         let mut env = env.try_clone()?;
         let most_states = most_states.clamp(1, u32::MAX as usize);
