@@ -1,19 +1,21 @@
 //! How a decision becomes an action: drawn from the policy's outputs, and told to the environment.
 
-use super::lockstep::{choose, mask_logits};
 use super::rules::Choice;
-use crate::error::Result;
-use crate::nn::{normal_log_prob, parts, standard_normal, Head};
+use crate::error::{Error, Result};
+use crate::nn::{exp_sum, normal_log_prob, parts, standard_normal, Head};
 use crate::rl::vec_env::Move;
 use crate::rng::Rng;
 use crate::spaces::{Act, ActSpace, Acts};
+
+/// Logit of an action that is not legal.
+pub const MASKED_LOGIT: f32 = -1e10;
 
 /// Draws actions; one kind is compiled into the loop that plays.
 pub(crate) trait Actor {
     /// An action for the outputs of an observation, where it is wanted, and its log-probability.
     ///
     /// Logits of choices that `mask` forbids become
-    /// [`MASKED_LOGIT`](super::lockstep::MASKED_LOGIT); a final state may have no legal one.
+    /// [`MASKED_LOGIT`]; a final state may have no legal one.
     fn decide(
         &mut self,
         mask: &[bool],
@@ -152,4 +154,57 @@ impl Actor for RowActor<'_> {
         self.next.clear();
         &self.now
     }
+}
+
+/// Writes [`MASKED_LOGIT`] where masked; a final state may have no legal action.
+#[inline]
+fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> {
+    let mut any = false;
+    for (logit, &legal) in logits.iter_mut().zip(mask) {
+        *logit = if legal { *logit } else { MASKED_LOGIT };
+        any |= legal;
+    }
+    if any || is_final {
+        return Ok(());
+    }
+    Err(no_action())
+}
+
+/// What is wrong with a state that cannot be played on and is no end.
+#[cold]
+pub(crate) fn no_action() -> Error {
+    Error::Policy("the state is not final and its masks allow no action".to_string())
+}
+
+/// An action and its log-probability under the softmax of `logits`.
+#[inline]
+fn choose(logits: &[f32], choice: Choice, weights: &mut [f32], rng: &mut Rng) -> (usize, f32) {
+    let mut places = weights.iter_mut();
+    let (max, sum) = exp_sum(logits.iter().copied(), |weight| {
+        if let Some(place) = places.next() {
+            *place = weight;
+        }
+    });
+    let action = match choice {
+        Choice::Greedy => logits.iter().position(|&logit| logit == max).unwrap_or(0),
+        Choice::Sample => draw(weights, sum, rng),
+    };
+    (action, logits[action] - max - sum.ln())
+}
+
+/// The index at which the running sum of `weights` passes a uniform share of `sum`.
+#[inline]
+pub(crate) fn draw(weights: &[f32], sum: f32, rng: &mut Rng) -> usize {
+    let mut left = rng.unit() * sum;
+    let mut last = 0;
+    for (index, &weight) in weights.iter().enumerate() {
+        if weight > 0.0 {
+            if left < weight {
+                return index;
+            }
+            left -= weight;
+            last = index;
+        }
+    }
+    last
 }

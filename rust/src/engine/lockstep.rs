@@ -2,20 +2,19 @@
 
 use std::sync::RwLock;
 
+pub use super::actor::MASKED_LOGIT;
+pub(crate) use super::actor::{draw, no_action};
 use super::actor::{Actor, DiscreteActor, RowActor};
 use super::cache::Cache;
 use super::evaluator::Evaluator;
 use super::pool::Poll;
-use super::rules::{Choice, PlayRules};
+use super::rules::PlayRules;
 use crate::error::{Error, Result};
-use crate::nn::{exp_sum, Head, Policy};
+use crate::nn::{Head, Policy};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
 use crate::spaces::{Act, ActSpace, Acts};
-
-/// Logit of an action that is not legal.
-pub const MASKED_LOGIT: f32 = -1e10;
 
 /// One decision of one lane.
 pub(crate) struct Visit<'a> {
@@ -249,64 +248,6 @@ pub(crate) fn check_views(views: &Views, expected: usize, num_actions: usize) ->
         return Err(Error::invalid("reward", "a finite number", status.reward));
     }
     Ok(())
-}
-
-/// Writes [`MASKED_LOGIT`] where masked; a final state may have no legal action.
-#[inline]
-pub(crate) fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> {
-    let mut any = false;
-    for (logit, &legal) in logits.iter_mut().zip(mask) {
-        *logit = if legal { *logit } else { MASKED_LOGIT };
-        any |= legal;
-    }
-    if any || is_final {
-        return Ok(());
-    }
-    Err(no_action())
-}
-
-/// What is wrong with a state that cannot be played on and is no end.
-#[cold]
-pub(crate) fn no_action() -> Error {
-    Error::Policy("the state is not final and its masks allow no action".to_string())
-}
-
-/// An action and its log-probability under the softmax of `logits`.
-#[inline]
-pub(crate) fn choose(
-    logits: &[f32],
-    choice: Choice,
-    weights: &mut [f32],
-    rng: &mut Rng,
-) -> (usize, f32) {
-    let mut places = weights.iter_mut();
-    let (max, sum) = exp_sum(logits.iter().copied(), |weight| {
-        if let Some(place) = places.next() {
-            *place = weight;
-        }
-    });
-    let action = match choice {
-        Choice::Greedy => logits.iter().position(|&logit| logit == max).unwrap_or(0),
-        Choice::Sample => draw(weights, sum, rng),
-    };
-    (action, logits[action] - max - sum.ln())
-}
-
-/// The index at which the running sum of `weights` passes a uniform share of `sum`.
-#[inline]
-pub(crate) fn draw(weights: &[f32], sum: f32, rng: &mut Rng) -> usize {
-    let mut left = rng.unit() * sum;
-    let mut last = 0;
-    for (index, &weight) in weights.iter().enumerate() {
-        if weight > 0.0 {
-            if left < weight {
-                return index;
-            }
-            left -= weight;
-            last = index;
-        }
-    }
-    last
 }
 
 #[cfg(test)]

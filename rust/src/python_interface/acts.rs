@@ -9,9 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use pyo3::IntoPyObjectExt;
 
-use super::args::{check_action, integer};
+use super::args::{check_action, integer, sizes};
 use super::error::wrong_type;
-use super::python_object::sizes;
 use crate::error::Error;
 use crate::rl::vec_env::{LaneMove, Move};
 use crate::spaces::{Act, ActSpace, Acts};

@@ -47,6 +47,15 @@ pub fn integers(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     items.enumerate().map(entry).collect()
 }
 
+/// Integers that are sizes or indices; an error names the first that is negative.
+pub fn sizes(name: &str, values: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+    let size = |value: i64| {
+        let negative = |_| Error::invalid(name, "integers of at least 0", value).into();
+        usize::try_from(value).map_err(negative)
+    };
+    integers(name, values)?.into_iter().map(size).collect()
+}
+
 /// Refuses an action that the environment does not have.
 pub fn check_action(action: i64, num_actions: usize) -> Result<usize> {
     match usize::try_from(action) {

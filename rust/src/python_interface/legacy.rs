@@ -18,9 +18,9 @@ use std::sync::Arc;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+use super::args::sizes;
 use super::described::Described;
 use super::memory_map::MemoryMap;
-use super::python_object::sizes;
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::spec::EnvSpec;

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList, PyString};
 
 use super::acts;
-use super::args::{count, integers};
+use super::args::{count, integers, sizes};
 use super::dense;
 use super::described::Described;
 use super::error::wrong_type;
@@ -135,15 +135,6 @@ impl OwnObject {
 /// Whether `object` has a callable attribute `name`.
 pub fn has_method(object: &Bound<'_, PyAny>, name: &str) -> bool {
     object.getattr(name).is_ok_and(|method| method.is_callable())
-}
-
-/// Integers that are sizes or indices; an error names the first that is negative.
-pub fn sizes(name: &str, values: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
-    let size = |value: i64| {
-        let negative = |_| Error::invalid(name, "integers of at least 0", value).into();
-        usize::try_from(value).map_err(negative)
-    };
-    integers(name, values)?.into_iter().map(size).collect()
 }
 
 /// The optional pairs `(obs_perms [P, F], act_perms [P, A])`.

@@ -12,8 +12,9 @@ use super::spec::EnvSpec;
 use super::vec_env::{LaneMove, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
-use crate::spaces::{Act, Acts};
+use crate::spaces::{Act, ActSpace, Acts, ObsSpace};
 
+pub use super::spec::Twists;
 pub use super::vec_env::Status;
 
 /// The difficulties that every environment takes, from wherever it comes: a reset that makes as many
@@ -33,10 +34,6 @@ pub fn check_difficulty(difficulty: usize) -> Result<()> {
 pub(crate) fn draw_difficulty(most: usize, rng: &mut Rng) -> usize {
     most.min(1 + rng.below(u32::try_from(most).unwrap_or(u32::MAX)) as usize)
 }
-
-/// Pairs of permutations `(obs_perms [P, F], act_perms [P, A])` that leave the problem as it is:
-/// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
-pub type Twists = (Vec<Vec<usize>>, Vec<Vec<usize>>);
 
 /// A single-player environment, by default with `A` discrete actions.
 ///
@@ -187,6 +184,21 @@ pub trait Env: EnvObject + Send + Sync {
     /// [`Env::vectorize`] for lanes that make [`Move::StepFrom`](super::vec_env::Move::StepFrom).
     fn vectorize_nodes(&self, num_nodes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         self.vectorize(num_nodes)
+    }
+}
+
+impl EnvSpec {
+    /// What the methods of `env` say; all else is as it is where nothing is known: no inverse actions, no
+    /// starts but [`Env::reset`], episodes that may not end.
+    pub fn of<E: Env + ?Sized>(env: &E) -> Self {
+        let path = std::any::type_name::<E>();
+        let path = path.split('<').next().unwrap_or(path);
+        let spec = Self::new(
+            path.rsplit("::").next().unwrap_or(path).to_owned(),
+            ObsSpace::Sparse { shape: env.obs_shape() },
+            ActSpace::Discrete { n: env.num_actions() },
+        );
+        Self { twists: env.twists(), ..spec }
     }
 }
 

@@ -1,12 +1,15 @@
 //! What does not change while an environment is played.
 
-use super::env::{Env, Twists};
 use crate::error::{Error, Result};
 use crate::spaces::{ActSpace, ObsSpace};
 
+/// Pairs of permutations `(obs_perms [P, F], act_perms [P, A])` that leave the problem as it is:
+/// `obs'[k] = obs_perm[obs[k]]` and `logits'[a] = logits[act_perm[a]]`.
+pub type Twists = (Vec<Vec<usize>>, Vec<Vec<usize>>);
+
 /// The constants of an environment; equal for all its copies.
 ///
-/// One that has more to tell than the methods of [`Env`] say changes what [`EnvSpec::of`] gives:
+/// One that has more to tell than the methods of [`Env`](super::env::Env) say changes what [`EnvSpec::of`] gives:
 ///
 /// ```
 /// # use twisterl::{envs::puzzle::Puzzle, rl::{env::Env, spec::EnvSpec}};
@@ -26,9 +29,9 @@ pub struct EnvSpec {
     /// The action that undoes each action `[A]`, if every action that changes the state can be
     /// undone by one action whatever the state.
     pub inverse_actions: Option<Vec<usize>>,
-    /// Whether [`Env::try_reset_goal`] is there.
+    /// Whether [`Env::try_reset_goal`](super::env::Env::try_reset_goal) is there.
     pub has_goal: bool,
-    /// Whether [`Env::try_reset_uniform`] is there.
+    /// Whether [`Env::try_reset_uniform`](super::env::Env::try_reset_uniform) is there.
     pub has_uniform: bool,
     /// Whether [`Status::truncated`](super::env::Status::truncated) is told. Where it is not, the
     /// steps may be used up in any final state that is no success.
@@ -41,19 +44,6 @@ pub struct EnvSpec {
 }
 
 impl EnvSpec {
-    /// What the methods of `env` say; all else is as it is where nothing is known: no inverse actions, no
-    /// starts but [`Env::reset`], episodes that may not end.
-    pub fn of<E: Env + ?Sized>(env: &E) -> Self {
-        let path = std::any::type_name::<E>();
-        let path = path.split('<').next().unwrap_or(path);
-        Self::new(
-            path.rsplit("::").next().unwrap_or(path).to_owned(),
-            ObsSpace::Sparse { shape: env.obs_shape() },
-            ActSpace::Discrete { n: env.num_actions() },
-        )
-        .with_twists(env.twists())
-    }
-
     /// Of these spaces and nothing else.
     pub fn new(name: String, obs: ObsSpace, acts: ActSpace) -> Self {
         Self {
@@ -69,10 +59,6 @@ impl EnvSpec {
             always_ends: false,
             version: 0,
         }
-    }
-
-    fn with_twists(self, twists: Twists) -> Self {
-        Self { twists, ..self }
     }
 
     /// The choices `A` that masks may forbid, [`ActSpace::num_choices`].
