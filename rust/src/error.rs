@@ -38,6 +38,14 @@ impl Error {
         Error::Invalid { name: name.into(), expected: expected.into(), got: got.to_string() }
     }
 
+    /// Refuses the first of `counts` that is 0.
+    pub(crate) fn check_counts<const N: usize>(counts: [(&str, usize); N]) -> Result<()> {
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(Self::invalid(name, "at least 1", 0)),
+            None => Ok(()),
+        }
+    }
+
     /// The same error, with the place of the bad value in front of its name.
     pub fn at(self, place: impl std::fmt::Display) -> Self {
         match self {

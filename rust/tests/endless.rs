@@ -72,7 +72,10 @@ fn judged(env: &dyn Env, config: EvalConfig) -> Result<usize> {
 fn lengths(env: &dyn Env, max_episode_steps: Option<u32>) -> Vec<Result<usize>> {
     let mut all = Vec::new();
     for num_cores in [1, 2] {
-        all.push(rollout(env, PpoConfig { num_cores, max_episode_steps, ..Default::default() }));
+        all.push(rollout(
+            env,
+            PpoConfig { num_episodes: 1, num_cores, max_episode_steps, ..Default::default() },
+        ));
         let eval = EvalConfig { num_cores, max_episode_steps, ..Default::default() };
         all.push(judged(env, EvalConfig { deterministic: true, ..eval }));
         let beam = Strategy::Beam(BeamConfig { width: 4, value_weight: 0.0 });
@@ -81,7 +84,13 @@ fn lengths(env: &dyn Env, max_episode_steps: Option<u32>) -> Vec<Result<usize>> 
         for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
             let tree = TreeConfig { num_simulations: 4, root_selection, ..TreeConfig::default() };
             all.push(judged(env, EvalConfig { strategy: Strategy::Mcts(tree), ..eval }));
-            let az = AzConfig { tree, num_cores, max_episode_steps, ..AzConfig::default() };
+            let az = AzConfig {
+                num_episodes: 1,
+                tree,
+                num_cores,
+                max_episode_steps,
+                ..AzConfig::default()
+            };
             all.push(self_play(env, az));
         }
     }
@@ -111,13 +120,23 @@ fn the_last_step_may_be_the_end() {
 #[test]
 fn there_is_a_cap_where_none_is_asked_for() {
     let named = format!("Clock to end within {DEFAULT_MAX_EPISODE_STEPS} steps");
-    let error = rollout(&ENDLESS, PpoConfig::default()).unwrap_err().to_string();
+    let error =
+        rollout(&ENDLESS, PpoConfig { num_episodes: 1, num_cores: 1, ..PpoConfig::default() })
+            .unwrap_err()
+            .to_string();
     assert!(error.contains(&named), "{error}");
     let left = Some(DEFAULT_MAX_EPISODE_STEPS);
-    let last = rollout(&Clock { hour: 0, left }, PpoConfig::default()).unwrap();
+    let last = rollout(
+        &Clock { hour: 0, left },
+        PpoConfig { num_episodes: 1, num_cores: 1, ..PpoConfig::default() },
+    )
+    .unwrap();
     assert_eq!(last, DEFAULT_MAX_EPISODE_STEPS as usize + 1);
-    assert!(rollout(&ENDLESS, PpoConfig { max_episode_steps: Some(0), ..Default::default() })
-        .is_err_and(|error| error.to_string() == "max_episode_steps: expected at least 1, got 0"));
+    assert!(rollout(
+        &ENDLESS,
+        PpoConfig { num_episodes: 1, max_episode_steps: Some(0), ..Default::default() }
+    )
+    .is_err_and(|error| error.to_string() == "max_episode_steps: expected at least 1, got 0"));
 }
 
 #[test]
@@ -135,10 +154,10 @@ fn what_counts_its_steps_has_no_cap() {
 fn what_else_ends_an_episode_is_no_error() {
     let tree = TreeConfig { num_simulations: 4, ..TreeConfig::default() };
     let moves = DEFAULT_MAX_EPISODE_STEPS as usize + 10;
-    let cut = AzConfig { max_moves: 5, tree, ..AzConfig::default() };
+    let cut = AzConfig { num_episodes: 1, max_moves: Some(5), tree, ..AzConfig::default() };
     assert_eq!(self_play(&ENDLESS, cut).unwrap(), 5);
     let tree = TreeConfig { num_simulations: 1, ..tree };
-    let late = AzConfig { max_moves: moves, tree, ..AzConfig::default() };
+    let late = AzConfig { num_episodes: 1, max_moves: Some(moves), tree, ..AzConfig::default() };
     assert_eq!(self_play(&ENDLESS, late).unwrap(), moves);
     let budget = Budget { nodes: Some(100), ..Budget::default() };
     for strategy in

@@ -9,6 +9,7 @@ use twisterl::es::{
     evaluate, rank_differences, step, Decline, EsConfig, Noise, Optimizer, Player, Rule, Score,
     State, Update,
 };
+use twisterl::rl::start::{DifficultyDistribution, Start};
 
 fn golden() -> Value {
     spec("golden/es.json")
@@ -92,7 +93,10 @@ fn replay(case: &Value, num_cores: usize) {
         num_pairs: size("num_pairs"),
         num_episodes: size("num_episodes"),
         sigma: settings["sigma"].as_f64().unwrap(),
-        uniform_difficulty: settings["uniform_difficulty"].as_bool().unwrap(),
+        difficulty_distribution: match settings["uniform_difficulty"].as_bool().unwrap() {
+            true => DifficultyDistribution::Uniform,
+            false => DifficultyDistribution::Fixed,
+        },
         player: if settings["player"] == "policy" { Player::Policy } else { Player::Value },
         num_cores,
     };
@@ -117,7 +121,7 @@ fn replay(case: &Value, num_cores: usize) {
     assert_eq!(sampled, floats(&case["weights"]));
     let judge = |num_cores| {
         let config = EsConfig { num_episodes: 37, num_cores, ..config };
-        evaluate(&env, &state.weights, &config, true, 1, &mut || Ok(())).unwrap()
+        evaluate(&env, &state.weights, &config, Start::Uniform, 1, &mut || Ok(())).unwrap()
     };
     assert_eq!(judge(1).len(), 37);
     assert_eq!(judge(1), judge(2));
@@ -129,7 +133,7 @@ fn rates_decline_and_sizes_without_code_are_refused() {
         num_pairs: 1,
         num_episodes: 1,
         sigma: 0.1,
-        uniform_difficulty: false,
+        difficulty_distribution: DifficultyDistribution::Fixed,
         player: Player::Policy,
         num_cores: 1,
     };

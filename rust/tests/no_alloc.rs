@@ -136,7 +136,7 @@ fn collection_allocates_for_its_result_alone() {
     let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 3).unwrap();
     for cache in [false, true] {
         let run = |num_episodes: usize| {
-            let config = PpoConfig { num_episodes, cache, ..PpoConfig::default() };
+            let config = PpoConfig { num_episodes, num_cores: 1, cache, ..PpoConfig::default() };
             let mut steps = 0;
             let counted = allocations(|| {
                 steps = collect(&env, &policy, &config, &config.work(0, 0), &mut || Ok(()))
@@ -167,7 +167,8 @@ fn a_simulation_allocates_nothing() {
                     num_episodes: 200,
                     tree,
                     self_play: SelfPlay { exploration_fraction: 0.25, ..SelfPlay::default() },
-                    max_moves: 12,
+                    max_moves: Some(12),
+                    num_cores: 1,
                     cache,
                     ..AzConfig::default()
                 };

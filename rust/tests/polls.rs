@@ -11,6 +11,7 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::envs::Listed;
 use twisterl::es::{self, EsConfig, Player, State};
 use twisterl::rl::env::Env;
+use twisterl::rl::start::{DifficultyDistribution, Start};
 use twisterl::rng::Rng;
 use twisterl::search::{Budget, TreeConfig};
 use twisterl::solve::{evaluate, BeamConfig, EvalConfig, Starts, Strategy};
@@ -42,9 +43,9 @@ fn in_a_long_walk() {
 
 #[test]
 fn among_hard_resets() {
-    let ppo = PpoConfig { num_episodes: 200, ..PpoConfig::default() };
+    let ppo = PpoConfig { num_episodes: 200, num_cores: 1, ..PpoConfig::default() };
     let tree = TreeConfig { num_simulations: 2, ..TreeConfig::default() };
-    let az = AzConfig { num_episodes: 200, tree, ..AzConfig::default() };
+    let az = AzConfig { num_episodes: 200, num_cores: 1, tree, ..AzConfig::default() };
     let [easy, hard] = [1_000, 300_000].map(|difficulty| {
         let env = Puzzle::new(2, 2, difficulty, 2, 64).unwrap();
         let policy = policy(&env);
@@ -65,12 +66,12 @@ fn in_long_episodes_of_evolution_strategies() {
         num_pairs: 1,
         num_episodes: 2,
         sigma: 0.1,
-        uniform_difficulty: false,
+        difficulty_distribution: DifficultyDistribution::Fixed,
         player: Player::Policy,
         num_cores: 1,
     };
     let weights = State::new(&env, 32, 3).unwrap().weights;
-    let judged = polls(|poll| es::evaluate(&env, &weights, &config, false, 1, poll));
+    let judged = polls(|poll| es::evaluate(&env, &weights, &config, Start::Reset, 1, poll));
     assert!(judged > 12, "{judged}");
 }
 
@@ -79,7 +80,8 @@ fn where_simulations_end_in_known_states() {
     let mut env = Puzzle::new(2, 2, 1, 2, 12).unwrap();
     env.try_set_state(&[3, 2, 1, 0]).unwrap();
     let tree = TreeConfig { num_simulations: 250_000, ..TreeConfig::default() };
-    let config = EvalConfig { strategy: Strategy::Mcts(tree), ..EvalConfig::default() };
+    let config =
+        EvalConfig { strategy: Strategy::Mcts(tree), num_cores: 1, ..EvalConfig::default() };
     let policy = policy(&env);
     let mut nodes = 0;
     let asked = polls(|poll| {
@@ -117,6 +119,7 @@ fn between_starts_that_take_long() {
     for (strategy, least) in [(Strategy::Policy, 60), (beam, 740)] {
         let config = EvalConfig {
             strategy,
+            num_cores: 1,
             budget: Budget { nodes: Some(1), time: None },
             ..EvalConfig::default()
         };

@@ -25,7 +25,7 @@ fn config() -> AzConfig {
         self_play: SelfPlay { exploration_fraction: 0.25, ..SelfPlay::default() },
         num_cores: 1,
         difficulty_distribution: DifficultyDistribution::Uniform,
-        max_moves: 20,
+        max_moves: Some(20),
         resign_threshold: None,
         resign_exempt: 0.0,
         max_episode_steps: None,
@@ -250,7 +250,7 @@ fn stateful_and_random_environments_are_searched_as_they_are() {
             // The environment's own record is the answer, and has a step for every move made.
             let most = if chance.is_some() { 12 } else { 4 };
             assert!(solved.iter().all(|episode| (4..=most).contains(&episode.actions.len())));
-            let config = AzConfig { tree, num_episodes: 20, max_moves: 30, ..self::config() };
+            let config = AzConfig { tree, num_episodes: 20, max_moves: Some(30), ..self::config() };
             let table = collected(&env, &config, 0).unwrap();
             assert!(table.get::<f32>("returns").unwrap().contains(&1.0));
         }
@@ -407,7 +407,7 @@ fn bad_input_is_refused_before_any_work() {
     let tree = |tree: TreeConfig| message(AzConfig { tree, ..config() });
     let self_play = |self_play: SelfPlay| message(AzConfig { self_play, ..config() });
     assert!(message(AzConfig { num_episodes: 0, ..config() }).starts_with("num_episodes"));
-    assert!(message(AzConfig { max_moves: 0, ..config() }).starts_with("max_moves"));
+    assert!(message(AzConfig { max_moves: Some(0), ..config() }).starts_with("max_moves"));
     assert!(message(AzConfig { resign_exempt: 2.0, ..config() }).starts_with("resign_exempt"));
     let default = TreeConfig::default();
     assert!(tree(TreeConfig { num_simulations: 0, ..default }).starts_with("num_mcts_searches"));

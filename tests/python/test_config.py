@@ -231,15 +231,15 @@ def test_a_tree_search_needs_simulations(small):
 @pytest.mark.parametrize("depth", [1, 3, 1000])
 @pytest.mark.parametrize(("root", "reuse"), [("puct", True), ("gumbel", True), ("gumbel", False)])
 def test_trees_are_bounded_as_in_the_engine(small, depth, root, reuse):
-    from twisterl.config.searches import KEPT_MOVES, MOST_TREE_STATES
     from twisterl.twisterl.collector import AZCollector
 
     small["algorithm_cls"] = "AZ"
     at(small, "algorithm.training", {})
     shape = {"max_expand_depth": depth, "root_selection": root, "reuse": reuse}
     at(small, "algorithm.collecting", dict(shape))
-    most = (MOST_TREE_STATES + 1) // depth - 1
-    most //= KEPT_MOVES if (root, reuse) == ("gumbel", True) else 1
+    # The states of a tree, and the moves whose simulations one below a Gumbel root holds.
+    most = ((1 << 22) + 1) // depth - 1
+    most //= 4 if (root, reuse) == ("gumbel", True) else 1
     at(small, "algorithm.collecting.num_mcts_searches", most)
     AZCollector(1, most, 1.0, num_cores=1, **shape)
     assert check_run(small)

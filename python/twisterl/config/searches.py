@@ -9,10 +9,6 @@ from twisterl.faults import Fault, joined
 
 # Beside the number of simulations; AZ's collection and entries of `evals` both say them.
 TREE_RULES = ("C", "max_expand_depth", "root_selection", "gamma")
-# States of one search tree, at most: those of `num_mcts_searches + 1` visits.
-MOST_TREE_STATES = 1 << 22
-# Below a Gumbel root a tree is kept until it holds the simulations of so many moves.
-KEPT_MOVES = 4
 
 
 def impossible_trees(search: Any, path: str) -> Iterator[Fault]:
@@ -20,10 +16,10 @@ def impossible_trees(search: Any, path: str) -> Iterator[Fault]:
     count, path = search.num_mcts_searches, joined(path, "num_mcts_searches")
     if getattr(search, "strategy", None) == "mcts" and count == 0:
         yield Fault(path, 'got 0; expected at least 1 with the strategy "mcts"')
-    # A tree that is kept below a Gumbel root grows beyond one move's simulations.
-    kept = search.root_selection == "gumbel" and getattr(search, "reuse", True)
-    visits = (MOST_TREE_STATES + 1) // search.max_expand_depth - 1
-    most = max(visits // (KEPT_MOVES if kept else 1), 0)
+    from twisterl.twisterl import collector
+
+    tree = (search.max_expand_depth, search.root_selection, getattr(search, "reuse", True))
+    most = collector.most_simulations(*tree)
     if count > most:
         shape = f"with {search.root_selection} and max_expand_depth {search.max_expand_depth}"
         yield Fault(path, f"got {count}; expected at most {most} {shape}, for memory")

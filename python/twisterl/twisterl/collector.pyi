@@ -14,12 +14,14 @@ __all__ = [
     "PPOCollector",
     "WalkCollector",
     "Walks",
+    "defaults",
     "distinct_rows",
     "es_evaluate",
     "es_first_weights",
     "es_generations",
     "evaluate",
     "evaluate_episodes",
+    "most_simulations",
     "num_threads_left_behind",
     "solve",
     "solve_optimal",
@@ -292,6 +294,8 @@ class OptimalSolver:
         node_limit: int | None = None,
     ) -> tuple[_Ints, npt.NDArray[np.bool_]]: ...
 
+def defaults() -> dict[str, dict[str, Any]]: ...
+def most_simulations(max_expand_depth: int, root_selection: str, reuse: bool) -> int: ...
 def num_threads_left_behind() -> int: ...
 def solve_optimal(
     env: Any,

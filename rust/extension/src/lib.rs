@@ -1,7 +1,26 @@
-//! The compiled Python module `twisterl.twisterl`: names only, no logic.
+//! The compiled Python module `twisterl.twisterl`: conversions only, no decisions.
+
+// Python has a clock.
+#![allow(clippy::disallowed_methods)]
+
+mod az;
+mod collected;
+mod columns;
+mod defaults;
+mod detached;
+mod es;
+mod exact;
+mod keywords;
+mod net;
+mod ppo;
+mod read;
+mod run;
+mod solve;
+mod torch_policy;
+mod walk;
 
 use pyo3::prelude::*;
-use twisterl::python_interface::{collector, env, envs, nn, pyenv};
+use twisterl::python_interface::{env, envs, inside, pyenv};
 
 /// The compiled engine: environments, policies, and what plays with both.
 #[pymodule]
@@ -13,9 +32,32 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     envs::register(&env_module)?;
     env_module.add_class::<pyenv::PyEnv>()?;
 
-    nn::register(&submodule(module, "nn", "Policies as the engine evaluates them.")?)?;
+    let nn = submodule(module, "nn", "Policies as the engine evaluates them.")?;
+    nn.add_class::<net::PyLinear>()?;
+    nn.add_class::<net::PyEmbeddingBag>()?;
+    nn.add_class::<net::PySequential>()?;
+    nn.add_class::<net::PyPolicy>()?;
+
     let about = "Collecting, evaluating and solving with the interpreter lock released.";
-    collector::register(&submodule(module, "collector", about)?)
+    let collector = submodule(module, "collector", about)?;
+    collector.add_class::<ppo::PyPpoCollector>()?;
+    collector.add_class::<az::PyAzCollector>()?;
+    collector.add_class::<walk::PyWalkCollector>()?;
+    collector.add_class::<walk::PyWalks>()?;
+    collector.add_class::<collected::PyCollectedData>()?;
+    collector.add_class::<columns::PyCollectedArrays>()?;
+    collector.add_class::<exact::PyOptimalSolver>()?;
+    collector.add_function(wrap_pyfunction!(collected::distinct_rows_py, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(solve::evaluate_py, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(solve::evaluate_episodes, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(solve::solve_py, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(es::es_first_weights, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(es::es_generations, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(es::es_evaluate, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(exact::solve_optimal, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(defaults::defaults, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(defaults::most_simulations, &collector)?)?;
+    inside::register(&collector)
 }
 
 /// A submodule that `import twisterl.twisterl.<name>` finds as well.

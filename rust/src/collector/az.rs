@@ -3,19 +3,22 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde::{Deserialize, Serialize};
+
 use super::merge::{merge, Part};
-use super::queue::{DifficultyDistribution, EpisodeQueue};
+use super::queue::EpisodeQueue;
 use super::steps::Steps;
 use super::table::Table;
 use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped;
 use crate::engine::lockstep::{check_search, Episodes, Visit};
-use crate::engine::pool::{num_workers, run_foreign, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::rules::Choice;
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
+use crate::rl::start::{DifficultyDistribution, Start};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
 use crate::search::{play, Budget, Forester, SearchRules, SelfPlay, TreeConfig, Truncation};
@@ -26,16 +29,19 @@ use crate::spaces::ActSpace;
 const GAMES: usize = 32;
 
 /// What to collect.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AzConfig {
     pub num_episodes: usize,
+    #[serde(flatten)]
     pub tree: TreeConfig,
+    #[serde(flatten)]
     pub self_play: SelfPlay,
     /// Capped at what the machine has.
     pub num_cores: usize,
     pub difficulty_distribution: DifficultyDistribution,
     /// Moves after which an episode is cut off, at least 1.
-    pub max_moves: usize,
+    pub max_moves: Option<usize>,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
     /// error. `None`: where nothing else ends it, as many as
     /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
@@ -49,25 +55,30 @@ pub struct AzConfig {
     pub cache: bool,
 }
 
-/// One episode by the default search, which nothing cuts off.
 impl Default for AzConfig {
     fn default() -> Self {
         Self {
-            num_episodes: 1,
+            num_episodes: 512,
             tree: TreeConfig::default(),
             self_play: SelfPlay::default(),
-            num_cores: 1,
+            num_cores: DEFAULT_CORES,
             difficulty_distribution: DifficultyDistribution::Fixed,
-            max_moves: usize::MAX,
+            max_moves: None,
             max_episode_steps: None,
             resign_threshold: None,
-            resign_exempt: 0.0,
+            resign_exempt: 0.1,
             cache: true,
         }
     }
 }
 
 impl AzConfig {
+    /// The same with episodes that begin as `start` says.
+    pub fn started(&self, start: Start) -> Self {
+        let difficulty_distribution = self.difficulty_distribution.from(start);
+        Self { difficulty_distribution, ..self.clone() }
+    }
+
     /// All its episodes in iteration `iteration`.
     pub fn work(&self, seed: u64, iteration: u64) -> Work {
         Work::whole(seed, iteration, self.num_episodes)
@@ -75,11 +86,11 @@ impl AzConfig {
 
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
-        for (name, count) in [("num_episodes", self.num_episodes), ("max_moves", self.max_moves)] {
-            if count == 0 {
-                return Err(Error::invalid(name, "at least 1", 0));
-            }
-        }
+        Error::check_counts([
+            ("num_episodes", self.num_episodes),
+            ("num_cores", self.num_cores),
+            ("max_moves", self.max_moves.unwrap_or(1)),
+        ])?;
         if let Some(threshold) = self.resign_threshold.filter(|value| !value.is_finite()) {
             return Err(Error::invalid("resign_threshold", "a finite number", threshold));
         }
@@ -93,12 +104,13 @@ impl AzConfig {
 
     /// What is asked for; where episodes are cut off, nothing else needs to end them.
     fn most_steps(&self) -> Option<u32> {
-        self.max_episode_steps.or((self.max_moves < usize::MAX).then_some(u32::MAX))
+        self.max_episode_steps.or(self.max_moves.map(|_| u32::MAX))
     }
 }
 
 /// What became of the episodes of a collection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AzReport {
     pub episodes: usize,
     pub solved: usize,
@@ -275,7 +287,8 @@ impl Episodes for Recorder<'_> {
     fn stops(&mut self, game: usize, nodes: u64) -> bool {
         self.report.nodes += nodes;
         let recording = &self.games[game];
-        recording.resigns() || recording.steps.len() >= self.config.max_moves
+        let moves = recording.steps.len();
+        recording.resigns() || self.config.max_moves.is_some_and(|most| moves >= most)
     }
 
     fn most_difficulty(&self) -> usize {

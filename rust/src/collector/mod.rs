@@ -1,6 +1,7 @@
 //! Playing episodes for training, in parallel and reproducibly.
 
 pub mod az;
+mod given;
 mod merge;
 pub mod ppo;
 mod queue;
@@ -10,5 +11,6 @@ pub mod walk;
 mod work;
 
 pub use crate::engine::cache::distinct_rows;
+pub use given::{legal_and_chosen, require_rows};
 pub use table::{Cell, Cells, Column, Table};
 pub use work::Work;

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use serde::{Deserialize, Serialize};
+
 use super::merge::{merge, Part};
 use super::queue::EpisodeQueue;
 use super::steps::Steps;
@@ -10,17 +12,18 @@ use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped::{self, Capped};
 use crate::engine::lockstep::{check_fit, Episodes, Memory, Player, Visit};
-use crate::engine::pool::{num_workers, run_foreign, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
+use crate::rl::start::Start;
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
 use crate::spaces::ActSpace;
 
-pub use super::queue::DifficultyDistribution;
 pub use crate::engine::lockstep::MASKED_LOGIT;
+pub use crate::rl::start::DifficultyDistribution;
 pub use crate::search::Truncation;
 
 /// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache. The fewer
@@ -30,12 +33,14 @@ const LANES: usize = 24;
 const LANES_WITH_CACHE: usize = 96;
 
 /// What to collect.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct PpoConfig {
     pub num_episodes: usize,
     /// Discount, in [0, 1].
     pub gamma: f32,
     /// Lambda of GAE, in [0, 1].
+    #[serde(rename = "lambda")]
     pub gae_lambda: f32,
     /// Capped at what the machine has.
     pub num_cores: usize,
@@ -50,13 +55,12 @@ pub struct PpoConfig {
 }
 
 impl Default for PpoConfig {
-    /// One episode on one core; discount and lambda are those of the Python package.
     fn default() -> Self {
         Self {
-            num_episodes: 1,
+            num_episodes: 512 * 32,
             gamma: 0.995,
             gae_lambda: 0.995,
-            num_cores: 1,
+            num_cores: DEFAULT_CORES,
             truncation: Truncation::default(),
             difficulty_distribution: DifficultyDistribution::Fixed,
             max_episode_steps: None,
@@ -66,6 +70,12 @@ impl Default for PpoConfig {
 }
 
 impl PpoConfig {
+    /// The same with episodes that begin as `start` says.
+    pub fn started(&self, start: Start) -> Self {
+        let difficulty_distribution = self.difficulty_distribution.from(start);
+        Self { difficulty_distribution, ..self.clone() }
+    }
+
     /// All its episodes in iteration `iteration`.
     pub fn work(&self, seed: u64, iteration: u64) -> Work {
         Work::whole(seed, iteration, self.num_episodes)
@@ -73,9 +83,7 @@ impl PpoConfig {
 
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
-        if self.num_episodes == 0 {
-            return Err(Error::invalid("num_episodes", "at least 1", 0));
-        }
+        Error::check_counts([("num_episodes", self.num_episodes), ("num_cores", self.num_cores)])?;
         for (name, value) in [("gamma", self.gamma), ("lambda", self.gae_lambda)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::invalid(name, "a number in [0, 1]", value));

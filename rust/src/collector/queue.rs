@@ -4,22 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::work::Work;
 use crate::rl::env::{draw_difficulty, Env};
+use crate::rl::start::DifficultyDistribution;
 use crate::rl::vec_env::Move;
 use crate::rng::Rng;
-
-/// How difficult each episode is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DifficultyDistribution {
-    /// As difficult as the environment says.
-    #[default]
-    Fixed,
-    /// Uniform from 1 to what the environment says; 0 if that is 0.
-    Uniform,
-    /// Any solvable state, whatever the environment says; a collection asks for it by its start.
-    #[serde(skip)]
-    Unbounded,
-}
 
 /// The episodes that all workers of a collection share.
 pub(super) struct EpisodeQueue {

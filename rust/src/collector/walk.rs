@@ -16,8 +16,10 @@
 //! # }
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use super::work::Work;
-use crate::engine::pool::{num_workers, run_foreign, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::row_set::RowSet;
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
@@ -29,7 +31,8 @@ const STEPS_BETWEEN_POLLS: usize = 1 << 6;
 const SAMPLES_BETWEEN_POLLS: usize = 1 << 14;
 
 /// What to collect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct WalkConfig {
     pub num_walks: usize,
     /// Moves of each walk; every state on it is a sample.
@@ -54,7 +57,22 @@ pub struct Walks {
     pub num_samples: usize,
 }
 
+impl Default for WalkConfig {
+    fn default() -> Self {
+        Self { num_walks: 1000, walk_length: 100, num_cores: DEFAULT_CORES }
+    }
+}
+
 impl WalkConfig {
+    /// Refuses a configuration that is out of range.
+    pub fn check(&self) -> Result<()> {
+        Error::check_counts([
+            ("num_walks", self.num_walks),
+            ("walk_length", self.walk_length),
+            ("num_cores", self.num_cores),
+        ])
+    }
+
     /// All its walks in iteration `iteration`.
     pub fn work(&self, seed: u64, iteration: u64) -> Work {
         Work::whole(seed, iteration, self.num_walks)
@@ -74,11 +92,7 @@ pub fn check(env: &dyn Env, config: &WalkConfig) -> Result<()> {
 
 /// The actions that undo the moves of `env`, if walks of `config` can be played.
 fn usable(env: &dyn Env, config: &WalkConfig) -> Result<Vec<usize>> {
-    for (name, count) in [("num_walks", config.num_walks), ("walk_length", config.walk_length)] {
-        if count == 0 {
-            return Err(Error::invalid(name, "at least 1", 0));
-        }
-    }
+    config.check()?;
     let spec = env.spec();
     let inverses = spec.require_inverses()?;
     spec.require_goal()?;

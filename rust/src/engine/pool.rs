@@ -8,7 +8,7 @@ use super::threads::{self, Lent, Stop};
 use crate::clock::Deadline;
 use crate::error::{caught, Error, Result};
 
-pub use super::threads::num_workers;
+pub use super::threads::{num_workers, DEFAULT_CORES};
 
 /// How often the calling thread looks for a reason to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);

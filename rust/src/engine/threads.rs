@@ -23,6 +23,9 @@ static ON_ENTRY: OnceLock<OnEntry> = OnceLock::new();
 /// Told what stops the work; what it returns is dropped when the work has ended.
 pub type OnEntry = fn(&Arc<Stop>) -> Box<dyn Any>;
 
+/// The `num_cores` of a configuration that names none: as many as most machines have.
+pub const DEFAULT_CORES: usize = 32;
+
 /// How many workers `num_cores` means on this machine: never more than it has, at least one.
 pub fn num_workers(num_cores: usize) -> usize {
     if num_cores <= 1 {

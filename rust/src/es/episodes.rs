@@ -1,5 +1,7 @@
 //! The episodes of the members of the population.
 
+use serde::{Deserialize, Serialize};
+
 use std::ops::Range;
 
 use super::block::{Block, LANES};
@@ -17,9 +19,11 @@ const INTERLEAVED: usize = 8;
 const STEPS_BETWEEN_POLLS: usize = 1 << 17;
 
 /// How an action is chosen from the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Player {
     /// The legal action with the largest logit.
+    #[default]
     Policy,
     /// The legal action that leads to the state with the largest value; a solved one first.
     Value,

@@ -15,11 +15,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::pool::{num_workers, run, Poll};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::pool::{num_workers, run, Poll, DEFAULT_CORES};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
 use crate::nn::CpuLevel;
 use crate::rl::env::{draw_difficulty, Env};
+use crate::rl::start::{DifficultyDistribution, Start};
 use crate::rng::Rng;
 
 mod block;
@@ -45,7 +48,8 @@ const WEIGHTS_TAG: u64 = 0x0077_6569_6768_7473;
 const EVALUATION_TAG: u64 = 0x6576_616C_7561_7465;
 
 /// The sections `collecting` and `training` of a config.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct EsConfig {
     /// Half the population.
     pub num_pairs: usize,
@@ -53,11 +57,44 @@ pub struct EsConfig {
     pub num_episodes: usize,
     /// Standard deviation of the noise.
     pub sigma: f64,
-    /// Each episode's difficulty is drawn from 1 to the current one.
-    pub uniform_difficulty: bool,
+    pub difficulty_distribution: DifficultyDistribution,
     pub player: Player,
     /// Capped at what the machine has.
     pub num_cores: usize,
+}
+
+impl Default for EsConfig {
+    fn default() -> Self {
+        Self {
+            num_pairs: 64,
+            num_episodes: 64,
+            sigma: 0.05,
+            difficulty_distribution: DifficultyDistribution::Fixed,
+            player: Player::Policy,
+            num_cores: DEFAULT_CORES,
+        }
+    }
+}
+
+/// All settings of a run, in one object of JSON.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    #[serde(flatten)]
+    pub config: EsConfig,
+    #[serde(flatten)]
+    pub optimizer: Optimizer,
+}
+
+impl Settings {
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// Naming what is none of the settings, or of another type.
+    pub fn parse(text: &str) -> Result<Self> {
+        let fault = |error| Error::invalid("settings", "those of twisterl.rl.ES", error);
+        serde_json::from_str(text).map_err(fault)
+    }
 }
 
 /// What evolves, `[P]` each, in the order embedding `[F, H]`, its bias
@@ -150,6 +187,35 @@ pub fn step(
     Ok(scores)
 }
 
+/// What a generation reached, over all members.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Generation {
+    /// Mean of an episode.
+    pub fitness: f64,
+    /// Mean of an episode of the best member.
+    pub best_fitness: f64,
+    /// Share of the episodes that were solved.
+    pub success: f64,
+    /// Steps of all episodes.
+    pub steps: usize,
+}
+
+impl Generation {
+    /// Of members that played `num_episodes` each.
+    pub fn of(scores: &[Score], num_episodes: usize) -> Self {
+        let episodes = (scores.len() * num_episodes) as f64;
+        let total: f64 = scores.iter().map(|score| f64::from(score.fitness)).sum();
+        let best = scores.iter().map(|score| score.fitness).fold(0.0, f32::max);
+        let solved: usize = scores.iter().map(|score| score.solved).sum();
+        Self {
+            fitness: total / episodes,
+            best_fitness: f64::from(best / num_episodes as f32),
+            success: solved as f64 / episodes,
+            steps: scores.iter().map(|score| score.steps).sum(),
+        }
+    }
+}
+
 /// An episode of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Played {
@@ -167,14 +233,14 @@ pub fn evaluate(
     env: &Puzzle,
     weights: &[f32],
     config: &EsConfig,
-    uniform_start: bool,
+    start: Start,
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Played>> {
     let layout = layout_of(env, &State::of(weights.to_vec()))?;
-    let reset = &mut |env: &mut Puzzle, rng: &mut Rng| match uniform_start {
-        true => env.try_reset_uniform(rng),
-        false => env.try_reset(rng),
+    let reset = &mut |env: &mut Puzzle, rng: &mut Rng| match start {
+        Start::Uniform => env.try_reset_uniform(rng),
+        Start::Reset => env.try_reset(rng),
     };
     specialized!(env, layout.hidden, judge(env, weights, config, reset, seed, poll))
 }
@@ -220,7 +286,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
 ) -> Result<Vec<Score>> {
     let most = env.get_difficulty();
     let mut reset = |env: &mut Puzzle, rng: &mut Rng| {
-        if config.uniform_difficulty {
+        if config.difficulty_distribution == DifficultyDistribution::Uniform {
             env.set_difficulty(draw_difficulty(most, rng));
         }
         env.try_reset(rng)

@@ -1,36 +1,61 @@
 //! How an estimated gradient moves the weights: Adam or momentum, with decoupled weight decay.
 
+use serde::{Deserialize, Serialize};
+
 /// The kind of optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Rule {
     /// Kingma and Ba 2015, algorithm 1.
+    #[default]
     Adam,
     /// `v = beta v + g`, then `w = w + rate v`.
     Momentum,
 }
 
 /// How the learning rate goes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Decline {
+    #[default]
     Constant,
     Linear,
     Cosine,
 }
 
 /// The section `optimizer` of a config and the schedule of the learning rate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Optimizer {
     pub rule: Rule,
     /// At the start.
+    #[serde(rename = "lr")]
     pub rate: f64,
     pub decline: Decline,
     /// Updates until the learning rate is `final_ratio` times the first.
     pub decline_generations: u64,
     pub final_ratio: f64,
     pub betas: (f64, f64),
+    #[serde(rename = "eps")]
     pub epsilon: f64,
     /// Each update multiplies the weights by `1 - rate * weight_decay`.
     pub weight_decay: f64,
+}
+
+impl Default for Optimizer {
+    /// Adam at a constant rate.
+    fn default() -> Self {
+        Self {
+            rule: Rule::Adam,
+            rate: 0.02,
+            decline: Decline::Constant,
+            decline_generations: 1,
+            final_ratio: 0.0,
+            betas: (0.9, 0.999),
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
 }
 
 impl Optimizer {

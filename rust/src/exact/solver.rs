@@ -72,10 +72,11 @@ impl Solver {
         time: Option<Duration>,
         poll: Poll<'_>,
     ) -> Result<Self> {
+        Error::check_counts([("most_states", most_states)])?;
         env.spec().acts.require_discrete("an exact search")?;
         let meter = &mut Meter::new(None, Deadline::after(time)?, poll);
         let mut env = env.try_clone()?;
-        let most_states = most_states.clamp(1, u32::MAX as usize);
+        let most_states = most_states.min(u32::MAX as usize);
         let method = match large_puzzle(&*env) {
             Some((width, height)) => Method::Patterns(match kept_patterns(width, height, meter)? {
                 Some(patterns) => patterns,
@@ -121,6 +122,7 @@ impl Solver {
         budget: Budget,
         poll: Poll<'_>,
     ) -> Result<Vec<Answer>> {
+        Error::check_counts([("num_cores", num_cores)])?;
         starts.check(&*self.env)?;
         let deadline = Deadline::after(budget.time)?;
         let next = AtomicUsize::new(0);

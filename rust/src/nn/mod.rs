@@ -55,7 +55,7 @@ pub use kernels::CpuLevel;
 pub use linear::{Linear, Sequential};
 pub use network::{Network, NetworkParts};
 #[cfg(feature = "python_bindings")]
-pub(crate) use policy::check_outputs;
+pub use policy::check_outputs;
 pub use policy::Policy;
 pub use scratch::Scratch;
 pub(crate) use softmax::exp_sum;

@@ -61,7 +61,7 @@ pub(crate) fn check_len(name: &str, got: usize, expected: usize) -> Result<()> {
 }
 
 /// Refuses outputs that are not finite, naming the first.
-pub(crate) fn check_outputs(logits: &[f32], num_actions: usize, values: &[f32]) -> Result<()> {
+pub fn check_outputs(logits: &[f32], num_actions: usize, values: &[f32]) -> Result<()> {
     let fault = |name: &str, row: usize, value: f32| {
         Err(Error::Policy(format!("expected finite {name}, got {value} for observation {row}")))
     };

@@ -19,7 +19,7 @@ type Source<'a> = &'a dyn Fn() -> String;
 ///
 /// # Errors
 /// TypeError for what is no array of such numbers, ValueError if they are not as many or not finite.
-pub(super) fn read(
+pub fn read(
     source: Source<'_>,
     (dtype, shape): (Dtype, &[usize]),
     value: &Bound<'_, PyAny>,
@@ -36,7 +36,7 @@ pub(super) fn read(
 
 /// Appends the observations `value`, an array `[N, ..]` of `N * features` numbers, and returns `N`;
 /// errors as in [`read`].
-pub(super) fn read_rows(
+pub fn read_rows(
     source: Source<'_>,
     (dtype, features): (Dtype, usize),
     value: &Bound<'_, PyAny>,
@@ -56,7 +56,7 @@ pub(super) fn read_rows(
 }
 
 /// The numbers in `words` as an array of `shape`.
-pub(super) fn array<'py>(
+pub fn array<'py>(
     py: Python<'py>,
     words: &[i32],
     dtype: Dtype,

@@ -73,7 +73,7 @@ fn enter(stop: &Arc<Stop>) -> Box<dyn Any> {
 /// Raises KeyboardInterrupt in the Python code of other threads whose runs were interrupted.
 ///
 /// A thread that is outside Python, or in a call that is not Python's own, does not notice.
-pub(super) fn interrupt(_: Python<'_>) {
+pub fn interrupt(_: Python<'_>) {
     let (process, this) = (std::process::id(), this_thread());
     for Inside { thread, .. } in all().iter().filter(|inside| {
         inside.process == process && inside.thread != this && inside.stop.is_interrupted()
@@ -96,7 +96,7 @@ fn class_of_interruptions() -> *mut pyo3::ffi::PyObject {
 }
 
 /// The error of a run that was interrupted by another thread.
-pub(super) fn interrupted() -> PyErr {
+pub fn interrupted() -> PyErr {
     match EXITING.load(Ordering::Relaxed) {
         false => PyKeyboardInterrupt::new_err(()),
         true => PySystemExit::new_err(()),
@@ -135,7 +135,7 @@ fn num_threads_left_behind() -> usize {
 }
 
 /// Tells of threads that a run has left behind.
-pub(super) fn warn(py: Python<'_>, before: usize) {
+pub fn warn(py: Python<'_>, before: usize) {
     let now = num_left_behind();
     if now > before {
         let threads = if now == 1 { "1 thread is" } else { &format!("{now} threads are") };
@@ -152,7 +152,7 @@ pub(super) fn warn(py: Python<'_>, before: usize) {
 }
 
 /// Adds this module's names to the submodule `collector`.
-pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     on_entry(enter);
     let stop_all = wrap_pyfunction!(stop_all, module)?;
     module.py().import("atexit")?.call_method1("register", (stop_all,))?;

@@ -12,7 +12,7 @@ use super::env::PyBaseEnv;
 use crate::error::caught;
 
 /// A class and the arguments that it makes an equal object of.
-pub(super) type Made<'py, Arguments> = (Bound<'py, PyType>, Arguments);
+pub type Made<'py, Arguments> = (Bound<'py, PyType>, Arguments);
 
 /// The compiled class that `class` is or extends, which makes its objects.
 fn compiled<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
@@ -26,7 +26,7 @@ fn compiled<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyType>> {
 }
 
 /// An object of `class`, made of the arguments of the compiled constructor.
-pub(super) fn instance<'py>(
+pub fn instance<'py>(
     class: &Bound<'py, PyType>,
     arguments: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -75,7 +75,7 @@ fn set_attributes(object: &Bound<'_, PyAny>, given: &Bound<'_, PyAny>) -> PyResu
 }
 
 /// The answer of `__reduce__`: `object`'s class makes it again by `_restored(*parts)`.
-pub(super) fn reduced<'py>(
+pub fn reduced<'py>(
     object: &Bound<'py, PyAny>,
     parts: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
 ) -> PyResult<Bound<'py, PyTuple>> {
@@ -107,7 +107,7 @@ fn around(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// An independent copy of `env` with the same attributes, copied deeply where there is a `memo`.
-pub(super) fn copy<'py>(
+pub fn copy<'py>(
     env: &Bound<'py, PyBaseEnv>,
     memo: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -143,7 +143,7 @@ pub(super) fn copy<'py>(
 }
 
 /// [`copy`] of an object of the compiled class `T`, whose constructor need not be asked then.
-pub(super) fn copy_of<'py, T: PyClass<BaseType = PyBaseEnv>>(
+pub fn copy_of<'py, T: PyClass<BaseType = PyBaseEnv>>(
     env: &Bound<'py, T>,
     class: T,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -160,7 +160,7 @@ pub(super) fn copy_of<'py, T: PyClass<BaseType = PyBaseEnv>>(
 ///
 /// # Errors
 /// TypeError that says what its class lacks.
-pub(super) fn parts<'py>(env: &Bound<'py, PyBaseEnv>) -> PyResult<(Bound<'py, PyDict>, Vec<i64>)> {
+pub fn parts<'py>(env: &Bound<'py, PyBaseEnv>) -> PyResult<(Bound<'py, PyDict>, Vec<i64>)> {
     let base = env.try_borrow()?;
     let snapshot = caught(|| Ok(base.env.snapshot()))?;
     let lacks = match (arguments(env)?, snapshot) {

@@ -3,4 +3,5 @@
 pub mod env;
 mod lanes;
 pub mod spec;
+pub mod start;
 pub mod vec_env;

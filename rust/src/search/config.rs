@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// More states would take gigabytes: a node of four actions takes 96 bytes, a state about 150.
@@ -10,7 +12,8 @@ const MOST_NODES_OF_A_TREE: usize = 1 << 22;
 const MOST_CONSIDERED: usize = 16;
 
 /// How a tree search chooses among the actions of its root.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RootSelection {
     /// The same rule as below the root (Silver et al. 2017, "Mastering the game of Go without
     /// human knowledge").
@@ -22,7 +25,8 @@ pub enum RootSelection {
 }
 
 /// What an episode that ran out of steps is worth at its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Truncation {
     /// Its last reward, as if it had failed.
     #[default]
@@ -32,11 +36,14 @@ pub enum Truncation {
 }
 
 /// A Monte Carlo tree search.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TreeConfig {
     /// Simulations of each move.
+    #[serde(rename = "num_mcts_searches")]
     pub num_simulations: usize,
     /// Weight of the prior against the value, `C` of PUCT.
+    #[serde(rename = "C")]
     pub exploration: f32,
     /// States that a simulation adds below the leaf it reaches, at least 1.
     pub max_expand_depth: usize,
@@ -58,7 +65,7 @@ pub struct TreeConfig {
 impl Default for TreeConfig {
     fn default() -> Self {
         Self {
-            num_simulations: 100,
+            num_simulations: 1000,
             exploration: 1.41,
             max_expand_depth: 1,
             root_selection: RootSelection::Puct,
@@ -84,11 +91,21 @@ impl TreeConfig {
 
     /// Visits of a root, at most.
     pub(super) fn most_visits(&self) -> usize {
-        let moves = match self.root_selection {
+        self.num_simulations.saturating_mul(self.kept_moves()).saturating_add(1)
+    }
+
+    /// Moves whose simulations a tree may hold.
+    fn kept_moves(&self) -> usize {
+        match self.root_selection {
             RootSelection::Gumbel if self.reuse => KEPT_MOVES,
             _ => 1,
-        };
-        self.num_simulations.saturating_mul(moves).saturating_add(1)
+        }
+    }
+
+    /// Simulations of a move, at most, for the memory that their states take.
+    pub fn most_simulations(&self) -> usize {
+        let visits = (MOST_NODES_OF_A_TREE + 1) / self.max_expand_depth.max(1);
+        visits.saturating_sub(1) / self.kept_moves()
     }
 
     /// Simulations of a search whose root has had so many visits, its own evaluation included.
@@ -108,20 +125,15 @@ impl TreeConfig {
 
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
-        let counts = [
+        Error::check_counts([
             ("num_mcts_searches", self.num_simulations),
             ("max_expand_depth", self.max_expand_depth),
             ("max_considered_actions", self.max_considered_actions),
-        ];
-        for (name, count) in counts {
-            if count == 0 {
-                return Err(Error::invalid(name, "at least 1", 0));
-            }
-        }
+        ])?;
         if !(0.0..=1.0).contains(&self.gamma) {
             return Err(Error::invalid("gamma", "a number in [0, 1]", self.gamma));
         }
-        if self.num_nodes() > MOST_NODES_OF_A_TREE {
+        if self.num_simulations > self.most_simulations() {
             let expected = format!(
                 "at most {MOST_NODES_OF_A_TREE} states: max_expand_depth a simulation, \
                  {KEPT_MOVES} times that for a Gumbel root with reuse"
@@ -138,21 +150,22 @@ impl TreeConfig {
 }
 
 /// How a search that plays for training departs from its best.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SelfPlay {
     /// Shape of the noise in the root's priors, positive.
     pub dirichlet_alpha: f32,
     /// Share of the noise, in [0, 1]; 0 is none.
     pub exploration_fraction: f32,
     /// Moves of an episode that are drawn, by visits or by Gumbel variables; after them the best
-    /// one is played.
-    pub temperature_moves: usize,
+    /// one is played. `None`: all of them.
+    pub temperature_moves: Option<usize>,
 }
 
 impl Default for SelfPlay {
     /// No noise; every move is drawn.
     fn default() -> Self {
-        Self { dirichlet_alpha: 0.3, exploration_fraction: 0.0, temperature_moves: usize::MAX }
+        Self { dirichlet_alpha: 0.3, exploration_fraction: 0.0, temperature_moves: None }
     }
 }
 
@@ -177,4 +190,21 @@ pub struct Budget {
     /// States given to the policy.
     pub nodes: Option<u64>,
     pub time: Option<Duration>,
+}
+
+impl Budget {
+    /// At most `node_limit` states and `time_limit_s` seconds, where there are such limits.
+    ///
+    /// # Errors
+    /// If the seconds are not positive, or so many that no clock has them.
+    pub fn new(time_limit_s: Option<f64>, node_limit: Option<u64>) -> Result<Self> {
+        let seconds = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if !time.is_zero() => Ok(time),
+            _ => Err(Error::invalid("time_limit_s", "a positive number of seconds", seconds)),
+        };
+        if node_limit == Some(0) {
+            return Err(Error::invalid("node_limit", "at least 1", 0));
+        }
+        Ok(Self { nodes: node_limit, time: time_limit_s.map(seconds).transpose()? })
+    }
 }

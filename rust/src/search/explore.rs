@@ -34,7 +34,8 @@ pub struct Exploration {
 /// let mut env = Puzzle::new(3, 3, 1, 2, 64).unwrap();
 /// env.set_state(vec![1, 4, 2, 3, 0, 5, 6, 7, 8]);
 /// let policy = random_policy(&env, Widths { embedding: 16, common: 16 }, 0).unwrap();
-/// let found = explore(&env, &policy, &TreeConfig::default(), Rng::new(0), &mut || Ok(())).unwrap();
+/// let config = TreeConfig { num_simulations: 100, ..TreeConfig::default() };
+/// let found = explore(&env, &policy, &config, Rng::new(0), &mut || Ok(())).unwrap();
 /// assert_eq!(found.tree[0].visits, 101);
 /// ```
 ///

@@ -49,7 +49,8 @@ pub(crate) struct SearchRules {
 impl SearchRules {
     /// Whether chance has a say in move `number` of an episode.
     fn draws(&self, number: usize) -> bool {
-        self.choice == Choice::Sample && number < self.self_play.temperature_moves
+        self.choice == Choice::Sample
+            && self.self_play.temperature_moves.is_none_or(|moves| number < moves)
     }
 
     /// Whether a move may lead to what the tree expected, and go on from there.

@@ -1,7 +1,10 @@
 //! What is asked of an evaluation or a solution.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock;
 use crate::engine::capped;
+use crate::engine::pool::DEFAULT_CORES;
 use crate::error::{Error, Result};
 use crate::search::{Budget, TreeConfig};
 
@@ -59,7 +62,7 @@ impl Default for EvalConfig {
             strategy: Strategy::Policy,
             deterministic: false,
             num_searches: 1,
-            num_cores: 1,
+            num_cores: DEFAULT_CORES,
             budget: Budget::default(),
             max_episode_steps: None,
         }
@@ -67,12 +70,22 @@ impl Default for EvalConfig {
 }
 
 /// A beam search.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct BeamConfig {
     /// States kept at every depth, 1 to 10,000,000.
+    #[serde(rename = "beam_width")]
     pub width: usize,
     /// What a state's value adds to the log-probability of the path to it. Not negative.
+    #[serde(rename = "beam_value_weight")]
     pub value_weight: f32,
+}
+
+impl Default for BeamConfig {
+    /// By the policy alone.
+    fn default() -> Self {
+        Self { width: 64, value_weight: 0.0 }
+    }
 }
 
 impl BeamConfig {
@@ -93,9 +106,7 @@ impl BeamConfig {
 impl EvalConfig {
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
-        if self.num_searches == 0 {
-            return Err(Error::invalid("num_searches", "at least 1", 0));
-        }
+        Error::check_counts([("num_searches", self.num_searches), ("num_cores", self.num_cores)])?;
         capped::check(self.max_episode_steps)?;
         clock::check(self.budget.time)?;
         match self.strategy {

@@ -24,4 +24,15 @@ impl Episode {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The share that succeeded and the mean reward.
+    pub fn means(episodes: &[Self]) -> (f32, f32) {
+        let mean = |value: fn(&Self) -> f64| {
+            (episodes.iter().map(value).sum::<f64>() / episodes.len() as f64) as f32
+        };
+        (
+            mean(|episode| f64::from(u8::from(episode.success))),
+            mean(|episode| f64::from(episode.reward)),
+        )
+    }
 }

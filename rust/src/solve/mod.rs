@@ -3,6 +3,7 @@
 //! A [`Strategy`] says how a start is solved: by tries of the policy's own actions or of tree searches
 //! (`tries.rs`), towards the largest value (`by_value.rs`), or by a beam of states (`beam.rs`).
 
+mod asked;
 mod beam;
 mod by_value;
 mod config;
@@ -17,6 +18,7 @@ use crate::error::Result;
 use crate::nn::Policy;
 use crate::rl::env::Env;
 
+pub use asked::{Asked, StrategyName};
 pub use config::{BeamConfig, EvalConfig, Strategy};
 pub use episode::Episode;
 pub use starts::Starts;

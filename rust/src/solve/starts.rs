@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rl::env::Env;
+use crate::rl::start::Start;
 use crate::rng::Rng;
 
 /// Keeps the streams of evaluation apart from those of collection with the same seed.
@@ -23,6 +24,18 @@ pub enum Starts {
 }
 
 impl Starts {
+    /// `count` of them, from 1 on.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn of(start: Start, count: usize) -> Result<Self> {
+        match (count, start) {
+            (0, _) => Err(Error::invalid("num_episodes", "at least 1", 0)),
+            (_, Start::Reset) => Ok(Self::Reset(count)),
+            (_, Start::Uniform) => Ok(Self::Uniform(count)),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Starts::Reset(count) | Starts::Uniform(count) => *count,

@@ -110,7 +110,7 @@ impl ObsSpace {
 /// Refuses row `row` of a batch if its `words` are no observation of `num_features`: sparse if there is
 /// no `dtype`.
 #[inline]
-pub(crate) fn check_row(
+pub fn check_row(
     row: usize,
     words: &[i32],
     num_features: usize,

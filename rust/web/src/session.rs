@@ -94,6 +94,7 @@ impl Session {
         let config = EvalConfig {
             strategy: Strategy::Beam(BeamConfig { width, value_weight: 0.0 }),
             deterministic: true,
+            num_cores: 1,
             budget: Budget { nodes: None, time },
             ..EvalConfig::default()
         };

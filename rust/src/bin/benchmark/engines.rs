@@ -5,6 +5,7 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{self, EsConfig, Optimizer, Player, Rule, State};
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
+use twisterl::rl::start::{DifficultyDistribution, Start};
 use twisterl::Result;
 
 use crate::figure::{time, Figure, Unit};
@@ -51,7 +52,7 @@ pub fn evolution(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
         num_pairs: 16,
         num_episodes: PLAYED,
         sigma: 0.1,
-        uniform_difficulty: false,
+        difficulty_distribution: DifficultyDistribution::Fixed,
         player: Player::Policy,
         num_cores: 1,
     };
@@ -61,7 +62,8 @@ pub fn evolution(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
     let played = time(name, Unit::NanosecondsEach, options, |repeats| {
         let mut steps = 0;
         for seed in 0..repeats as u64 {
-            let episodes = es::evaluate(env, &state.weights, &config, false, seed, &mut || Ok(()))?;
+            let episodes =
+                es::evaluate(env, &state.weights, &config, Start::Reset, seed, &mut || Ok(()))?;
             let taken = |moves: i32| usize::try_from(moves).unwrap_or(depth);
             steps += episodes.iter().map(|episode| taken(episode.moves)).sum::<usize>();
         }

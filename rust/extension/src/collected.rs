@@ -1,21 +1,21 @@
 //! Collected episodes as numpy arrays: buffers are moved out of Rust, not copied.
 
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyUntypedArray,
+    PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::IntoPyObjectExt;
 
-use super::columns::{actions, column, columns_of, Actions, Floats, Ints, PyCollectedArrays};
-use super::dense;
-use super::derived::{legal_and_chosen, require_rows};
-use super::read;
-use super::run::detached;
-use crate::collector::{distinct_rows, Table};
-use crate::error::Error;
-use crate::nn::{Head, Policy};
-use crate::spaces::{Dtype, Rows, SPARSE};
+use crate::columns::{actions, column, columns_of, Actions, Floats, Ints, PyCollectedArrays};
+use crate::detached::detached;
+use crate::read;
+use twisterl::collector::{distinct_rows, legal_and_chosen, require_rows, Table};
+use twisterl::error::Error;
+use twisterl::nn::{Head, Policy};
+use twisterl::python_interface::dense;
+use twisterl::spaces::{Dtype, Rows, SPARSE};
 
 /// `N` visited states with `A` actions, episode after episode; the last state of every episode is
 /// included and its action is nominal.
@@ -40,7 +40,7 @@ pub struct PyCollectedData {
 
 /// What the table calls that which actions are drawn by, and `additional_data` the advantages and
 /// the returns.
-pub(super) struct Names {
+pub(crate) struct Names {
     choice: &'static str,
     advantages: &'static str,
     returns: &'static str,
@@ -48,9 +48,9 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) const PPO: Self =
+    pub(crate) const PPO: Self =
         Self { choice: "logits", advantages: "advs", returns: "rets", is_searched: false };
-    pub(super) const AZ: Self = Self {
+    pub(crate) const AZ: Self = Self {
         choice: "visits",
         advantages: "advs",
         returns: "remaining_values",
@@ -97,7 +97,7 @@ fn sparse(obs: &[Vec<i32>]) -> Rows {
 
 impl PyCollectedData {
     /// The rows of `of`, which were played by `policy`.
-    pub(super) fn from_table(
+    pub(crate) fn from_table(
         py: Python<'_>,
         mut of: Table,
         names: Names,
@@ -149,11 +149,15 @@ impl PyCollectedData {
     /// The columns, with masks and log-probabilities of the logits and actions as they are now.
     fn columns(&mut self, py: Python<'_>) -> PyResult<&PyCollectedArrays> {
         if self.is_outdated {
-            let logits = self.columns.logits.bind(py).readonly();
+            let logits = self.columns.logits.bind(py);
+            let ([_, num_actions], values) = (logits.shape(), logits.to_vec()?) else {
+                return Err(Error::Panic("logits have two axes".to_string()).into());
+            };
             let actions: Ints = column("actions", self.columns.actions.bind(py))?;
-            let (masks, log_probs) =
-                legal_and_chosen(logits.as_array(), &actions.bind(py).to_vec()?)?;
-            self.columns.masks = masks.into_pyarray(py).unbind();
+            let actions = actions.bind(py).to_vec()?;
+            let (masks, log_probs) = legal_and_chosen(&values, *num_actions, &actions)?;
+            let masks = table(py, masks, actions.len())?;
+            self.columns.masks = masks;
             self.columns.log_probs = floats(py, log_probs);
             self.is_outdated = false;
         }
@@ -419,4 +423,26 @@ impl PyCollectedData {
         this.distinct = None;
         Ok(())
     }
+}
+
+/// `(first, index)` int64 `[U]` and `[N]` of rows given by `indices` int32 `[K]`, `offsets` int64
+/// `[N + 1]` and `perms` int32 `[N]`: the first row of each distinct one, and the distinct row that
+/// each row equals.
+///
+/// Raises ValueError if `offsets` do not rise from 0 to `len(indices)`, one more than `perms`.
+#[pyfunction(name = "distinct_rows")]
+pub(crate) fn distinct_rows_py(
+    py: Python<'_>,
+    indices: PyReadonlyArray1<'_, i32>,
+    offsets: PyReadonlyArray1<'_, i64>,
+    perms: PyReadonlyArray1<'_, i32>,
+) -> PyResult<(Ints, Ints)> {
+    let perms = perms.as_array().to_vec();
+    let rows = Rows::from_parts(indices.as_array().to_vec(), offsets.as_array().to_vec());
+    let Some(rows) = rows.filter(|rows| rows.len() == perms.len()) else {
+        let expected = "rising from 0 to len(indices), one more than perms";
+        return Err(Error::invalid("offsets", expected, "others").into());
+    };
+    let (first, index) = detached(py, |poll| distinct_rows(&rows, &perms, poll))?;
+    Ok((first.into_pyarray(py).unbind(), index.into_pyarray(py).unbind()))
 }

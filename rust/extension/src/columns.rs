@@ -8,13 +8,13 @@ use numpy::{
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::error::wrong_type;
-use crate::error::Error;
+use twisterl::error::Error;
+use twisterl::python_interface::error::wrong_type;
 
-pub(super) type Ints = Py<PyArray1<i64>>;
+pub(crate) type Ints = Py<PyArray1<i64>>;
 /// int64 [N] or [N, D], or float32 [N, D].
-pub(super) type Actions = Py<PyUntypedArray>;
-pub(super) type Floats = Py<PyArray1<f32>>;
+pub(crate) type Actions = Py<PyUntypedArray>;
+pub(crate) type Floats = Py<PyArray1<f32>>;
 
 /// Declares the columns once: their types, and how they are shared and pickled.
 macro_rules! columns {
@@ -27,11 +27,11 @@ macro_rules! columns {
             name = "CollectedArrays", module = "twisterl.twisterl.collector", frozen, get_all
         )]
         pub struct PyCollectedArrays {
-            $($(#[$doc])* pub(super) $name: $Type,)*
+            $($(#[$doc])* pub(crate) $name: $Type,)*
         }
 
         impl PyCollectedArrays {
-            pub(super) fn share(&self, py: Python<'_>) -> Self {
+            pub(crate) fn share(&self, py: Python<'_>) -> Self {
                 Self { $($name: self.$name.clone_ref(py),)* }
             }
         }
@@ -87,7 +87,7 @@ columns! {
 
 impl PyCollectedArrays {
     /// The rows of both, those of `other` last.
-    pub(super) fn followed_by(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+    pub(crate) fn followed_by(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
         let (ours, theirs) = (self.obs_space.bind(py), other.obs_space.bind(py));
         if !ours.eq(theirs)? {
             return Err(Error::invalid("obs_space", ours.to_string(), theirs).into());
@@ -166,7 +166,7 @@ pub(super) fn actions(value: &Bound<'_, PyAny>) -> PyResult<Actions> {
 /// # Errors
 /// ValueError naming the column, for what are no such numbers: fractions are no integers.
 /// TypeError for what is neither list nor array.
-pub(super) fn column<T: Element, D: Dimension>(
+pub(crate) fn column<T: Element, D: Dimension>(
     name: &str,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyArray<T, D>>> {
@@ -209,7 +209,7 @@ fn converted<'py, T: Element, D: Dimension>(
 ///
 /// # Errors
 /// As those of [`column`], naming the entry.
-pub(super) fn columns_of(name: &str, entries: &Bound<'_, PyDict>) -> PyResult<Py<PyDict>> {
+pub(crate) fn columns_of(name: &str, entries: &Bound<'_, PyDict>) -> PyResult<Py<PyDict>> {
     let arrays = PyDict::new(entries.py());
     for (key, values) in entries {
         let array: Floats = column(&format!("{name}[{key:?}]"), &values)?;

@@ -7,14 +7,14 @@ use numpy::ndarray::ArrayViewD;
 use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
-use super::error::wrong_type;
-use crate::error::{Error, Result};
-use crate::nn::{check_outputs, Policy, Scratch};
-use crate::spaces::{check_row, numbers, Dtype, ObsSpace, Rows};
+use twisterl::error::{Error, Result};
+use twisterl::nn::{check_outputs, Policy, Scratch};
+use twisterl::python_interface::error::wrong_type;
+use twisterl::spaces::{check_row, numbers, Dtype, ObsSpace, Rows};
 
 /// `evaluate` takes observations float32 `[N, *shape]`, 0 and 1 where they are sparse and shares of
 /// 255 where they are bytes, and returns logits `[N, A]` and values `[N]` or `[N, 1]`.
-pub(super) struct TorchPolicy {
+pub(crate) struct TorchPolicy {
     evaluate: Py<PyAny>,
     space: ObsSpace,
     num_actions: usize,
@@ -22,16 +22,16 @@ pub(super) struct TorchPolicy {
 
 impl TorchPolicy {
     /// A policy of `num_actions` actions for observations of `space`.
-    pub(super) fn new(evaluate: Py<PyAny>, space: ObsSpace, num_actions: usize) -> Self {
+    pub(crate) fn new(evaluate: Py<PyAny>, space: ObsSpace, num_actions: usize) -> Self {
         Self { evaluate, space, num_actions }
     }
 
-    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self::new(self.evaluate.clone_ref(py), self.space.clone(), self.num_actions)
     }
 
     /// What it was made of.
-    pub(super) fn parts(&self, py: Python<'_>) -> (Py<PyAny>, &ObsSpace, usize) {
+    pub(crate) fn parts(&self, py: Python<'_>) -> (Py<PyAny>, &ObsSpace, usize) {
         (self.evaluate.clone_ref(py), &self.space, self.num_actions)
     }
 

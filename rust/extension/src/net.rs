@@ -13,19 +13,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::IntoPyObjectExt;
 
-use super::dense;
-use super::described::Described;
-use super::error::wrong_type;
-use super::pickle::Made;
-use super::read;
-use super::torch_policy::TorchPolicy;
-use crate::error::Error;
-use crate::nn::{
-    masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts,
-    Policy, Scratch, Sequential,
+use crate::read;
+use crate::torch_policy::TorchPolicy;
+use twisterl::error::Error;
+use twisterl::nn::{
+    masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts, Policy,
+    Scratch, Sequential,
 };
-use crate::rl::spec::EnvSpec;
-use crate::spaces::{ActSpace, Dtype, ObsSpace, Rows};
+use twisterl::python_interface::dense;
+use twisterl::python_interface::described::Described;
+use twisterl::python_interface::error::wrong_type;
+use twisterl::python_interface::pickle::Made;
+use twisterl::rl::spec::EnvSpec;
+use twisterl::spaces::{ActSpace, Dtype, ObsSpace, Rows};
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
@@ -165,7 +165,7 @@ impl PyFirst<'_> {
 /// do not fit each other.
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
-    pub(super) policy: Arc<dyn Policy>,
+    pub(crate) policy: Arc<dyn Policy>,
     parts: Parts,
 }
 
@@ -395,7 +395,7 @@ impl PyPolicy {
         let (mut logits, value) = self.evaluate(obs, self.draw_twist(py)?)?;
         for (logit, legal) in logits.iter_mut().zip(masks) {
             if !legal {
-                *logit = crate::collector::ppo::MASKED_LOGIT;
+                *logit = twisterl::collector::ppo::MASKED_LOGIT;
             }
         }
         Ok((logits, value))
@@ -446,12 +446,4 @@ impl PyPolicy {
         let logits = logits.into_pyarray(py).reshape([rows.len(), num_actions])?;
         Ok((logits, values.into_pyarray(py)))
     }
-}
-
-/// Adds this module's names to the submodule `nn`.
-pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<PyLinear>()?;
-    module.add_class::<PyEmbeddingBag>()?;
-    module.add_class::<PySequential>()?;
-    module.add_class::<PyPolicy>()
 }

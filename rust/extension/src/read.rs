@@ -6,11 +6,11 @@
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 
-use super::args::integer;
-use crate::error::Error;
+use twisterl::error::Error;
+use twisterl::python_interface::args::integer;
 
 /// A type of arguments, with the values it allows.
-pub(super) trait Argument: Sized {
+pub(crate) trait Argument: Sized {
     fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self>;
 }
 
@@ -68,15 +68,13 @@ lists! {
 
 macro_rules! readers {
     ($($name:ident)*) => {$(
-        pub(super) fn $name<T: Argument>(value: &Bound<'_, PyAny>) -> PyResult<T> {
+        pub(crate) fn $name<T: Argument>(value: &Bound<'_, PyAny>) -> PyResult<T> {
             T::read(stringify!($name), value)
         }
     )*};
 }
 
 readers! {
-    act_perms conv_dim generation hidden iteration max_considered_actions
-    max_episode_steps max_expand_depth max_moves node_limit num_actions num_cores num_episodes num_generations
-    num_mcts_searches num_searches num_walks obs obs_perms obs_shape perms seed temperature_moves
-    walk_length
+    act_perms conv_dim generation hidden iteration num_actions num_episodes num_generations obs obs_perms
+    obs_shape perms seed
 }

@@ -2,13 +2,15 @@
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
+use twisterl::python_interface::get_env::get_env;
+use twisterl::python_interface::pickle::Made;
 
-use super::get_env::get_env;
-use super::pickle::Made;
-use super::read;
-use super::run::detached;
-use crate::collector::walk::{check, collect, WalkConfig, Walks};
+use crate::detached::detached;
+use crate::keywords::{constructor, Given};
+use crate::read;
+use crate::run::Seed;
 
 /// Collects random walks from the goal: `num_walks` of `walk_length` moves each, by `num_cores`
 /// threads, at most those of the machine. Walk `i` draws from the stream (`seed`, iteration, `i`).
@@ -20,19 +22,14 @@ pub struct PyWalkCollector {
     seed: u64,
 }
 
+constructor!(PyWalkCollector, "(num_walks, walk_length, num_cores=32, seed=0)", |given| {
+    let (Seed { seed }, config) = (given.read()?, given.rest::<WalkConfig>()?);
+    config.check()?;
+    Ok(Self { config, seed })
+});
+
 #[pymethods]
 impl PyWalkCollector {
-    #[new]
-    #[pyo3(signature = (num_walks, walk_length, num_cores=32, seed=0))]
-    fn new(
-        #[pyo3(from_py_with = read::num_walks)] num_walks: usize,
-        #[pyo3(from_py_with = read::walk_length)] walk_length: usize,
-        #[pyo3(from_py_with = read::num_cores)] num_cores: usize,
-        #[pyo3(from_py_with = read::seed)] seed: u64,
-    ) -> Self {
-        Self { config: WalkConfig { num_walks, walk_length, num_cores }, seed }
-    }
-
     /// What makes the collector again.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
         let &Self { config: WalkConfig { num_walks, walk_length, num_cores }, seed } = slf.get();
@@ -124,10 +121,4 @@ impl PyWalks {
         );
         Ok((slf.get_type().getattr("_restored")?, columns))
     }
-}
-
-/// Adds this module's names to the submodule `collector`.
-pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<PyWalkCollector>()?;
-    module.add_class::<PyWalks>()
 }

@@ -1,0 +1,128 @@
+//! Evaluating and solving from Python.
+
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use serde::{Deserialize, Serialize};
+use twisterl::python_interface::get_env::get_env;
+use twisterl::rl::start::Start;
+use twisterl::solve::{evaluate, solve, Asked, Episode, EvalConfig, Starts};
+
+use crate::detached::detached;
+use crate::keywords::{function, Given};
+use crate::run::Seed;
+
+/// `(success rate, mean reward)`.
+type Means = (f32, f32);
+
+/// Which episodes are evaluated, and what is told of them.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Episodes {
+    num_episodes: usize,
+    start: Start,
+    actions: bool,
+}
+
+impl Default for Episodes {
+    fn default() -> Self {
+        Self { num_episodes: 100, start: Start::Reset, actions: false }
+    }
+}
+
+function! {
+/// `(success rate, mean reward)` of `policy` over `num_episodes` episodes from `reset()` of `py_env`,
+/// two floats. `py_env` stays as it is and the interpreter lock is released.
+///
+/// Each episode is the best of `num_searches` tries: of the likeliest actions if `deterministic`,
+/// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
+/// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
+/// ("greedy", "sample", "value", "mcts" or "beam"), `root_selection`, `gamma`, `beam_width`,
+/// `beam_value_weight`, `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
+///
+/// Raises ValueError for what is out of range, TypeError for an option that is none.
+    evaluate_py, "evaluate",
+    "(py_env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0, seed=0, C=1.41, max_expand_depth=1, num_cores=32, **options)",
+    |py, given| {
+        let (env, policy) = (given.required("py_env")?, given.policy()?);
+        let (Seed { seed }, Episodes { num_episodes, .. }) = (given.read()?, given.read()?);
+        let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
+        let starts = Starts::of(Start::Reset, num_episodes)?;
+        let env = get_env(&env)?;
+        let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
+        Ok(Episode::means(&episodes))
+    } => Means
+}
+
+function! {
+/// The best try of every episode: a dictionary of `success` bool [N], `reward` float32 [N], `length`
+/// int64 [N], `nodes` int64 [N] (states given to the policy) and, if `actions`, `actions`, a list of
+/// int64 arrays.
+///
+/// Episodes begin by `start`, "reset" or "uniform", or in each row of `states` int64 [N, S], which
+/// replace `num_episodes`. `env`, `policy`, `deterministic`, `num_searches`, `seed`, `num_cores`,
+/// `num_mcts_searches`, `C`, `max_expand_depth` and `options` are those of `evaluate`, errors too.
+    evaluate_episodes, "evaluate_episodes",
+    "(env, policy, num_episodes=100, deterministic=False, num_searches=1, seed=0, num_cores=32, start=\"reset\", states=None, actions=False, num_mcts_searches=0, C=1.41, max_expand_depth=1, **options)",
+    |py, given| {
+        let (env, policy) = (given.required("env")?, given.policy()?);
+        let states = given.take("states")?;
+        let (Seed { seed }, Episodes { num_episodes, start, actions }) =
+            (given.read()?, given.read()?);
+        let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
+        let starts = starts(states.as_ref(), start, num_episodes)?;
+        let env = get_env(&env)?;
+        let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
+        let result = PyDict::new(py);
+        result.set_item("success", array(py, &episodes, |episode| episode.success))?;
+        result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
+        result.set_item("length", array(py, &episodes, |episode| episode.len() as i64))?;
+        result.set_item("nodes", array(py, &episodes, |episode| episode.nodes as i64))?;
+        if actions {
+            let lists = episodes.into_iter().map(|episode| episode.actions.into_pyarray(py));
+            result.set_item("actions", lists.collect::<Vec<_>>())?;
+        }
+        Ok(result)
+    } => Bound<'py, PyDict>
+}
+
+function! {
+/// `((success, reward), actions)` of the best try from the state that `py_env` is in: 1.0 or 0.0, the
+/// sum of the rewards, and a list of integers, which is the tracked solution where there is one.
+///
+/// `policy`, `deterministic`, `num_searches`, `num_mcts_searches`, `C`, `max_expand_depth`, `seed`,
+/// `num_cores` and `options` are those of `evaluate`, errors too. Other tries draw by other seeds.
+    solve_py, "solve",
+    "(py_env, policy, deterministic=False, num_searches=1, num_mcts_searches=0, C=1.41, max_expand_depth=1, seed=0, num_cores=32, **options)",
+    |py, given| {
+        let (env, policy) = (given.required("py_env")?, given.policy()?);
+        let Seed { seed } = given.read()?;
+        let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
+        let env = get_env(&env)?;
+        let episode = detached(py, |poll| solve(&*env, &*policy, &config, seed, poll))?;
+        Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
+    } => (Means, Vec<i64>)
+}
+
+fn array<'py, T: numpy::Element>(
+    py: Python<'py>,
+    episodes: &[Episode],
+    value: fn(&Episode) -> T,
+) -> Bound<'py, PyArray1<T>> {
+    episodes.iter().map(value).collect::<Vec<T>>().into_pyarray(py)
+}
+
+/// What `start`, `num_episodes` and the int64 `[N, S]` `states` that replace them mean.
+pub(crate) fn starts(
+    states: Option<&Bound<'_, PyAny>>,
+    start: Start,
+    num_episodes: usize,
+) -> PyResult<Starts> {
+    match states.filter(|states| !states.is_none()) {
+        Some(states) => {
+            let states: PyReadonlyArray2<'_, i64> = states.extract()?;
+            Ok(Starts::States(states.as_array().outer_iter().map(|row| row.to_vec()).collect()))
+        }
+        None => Ok(Starts::of(start, num_episodes)?),
+    }
+}
