@@ -237,7 +237,8 @@ def test_a_dropped_iteration_leaves_the_buffer(small_az, monkeypatch):
 
 @pytest.mark.parametrize("seeds", [{"seed": 1}, {"collecting.seed": 124}])
 def test_both_seeds_change_the_episodes(small_az, seeds):
-    before = collect(prepare_algorithm(small_az))
+    first = prepare_algorithm(small_az)
+    before = collect(first)
     assert np.array_equal(before.indices, collect(prepare_algorithm(small_az)).indices)
     for path, seed in seeds.items():
         *sections, last = path.split(".")
@@ -245,7 +246,10 @@ def test_both_seeds_change_the_episodes(small_az, seeds):
         for name in sections:
             section = section[name]
         section[last] = seed
-    assert not np.array_equal(before.indices, collect(prepare_algorithm(small_az)).indices)
+    other = prepare_algorithm(small_az)
+    # The weights that it began with go by the seed too.
+    other.policy.load_state_dict(first.policy.state_dict())
+    assert not np.array_equal(before.indices, collect(other).indices)
 
 
 def test_threads_do_not_change_the_run(small_az):

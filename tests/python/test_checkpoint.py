@@ -378,6 +378,8 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     folder.prepare()
     folder.commit(commit())
     (tmp_path / f"{LAST}.tmp-123").write_text("half")
+    # As Mojo names them.
+    (tmp_path / f"{LAST}.tmp-123aZ09_x").write_text("half")
     (tmp_path / "resume" / "00000002.tmp-123").mkdir()
     folder.prepare()
     assert not [name for name in os.listdir(tmp_path) if ".tmp-" in name]

@@ -359,6 +359,13 @@ def test_wrong_overrides(tokens, said):
     assert said in str(caught.value)
 
 
+def test_overrides_leave_the_config_that_they_are_of(small):
+    before = json.dumps(small)
+    found = apply_overrides(small, [("algorithm.optimizer.lr", 1.0), ("env.width", 5)])
+    assert found["algorithm"]["optimizer"]["lr"] == 1.0 and found["env"]["width"] == 5
+    assert json.dumps(small) == before
+
+
 def test_nearest_path_prefers_the_same_name():
     assert nearest_path("algorithm.lr") in ("algorithm.optimizer.lr", "algorithm.training.lr")
     assert nearest_path("algorithm.learning.num_epochs") == "algorithm.training.num_epochs"

@@ -53,6 +53,20 @@ def test_two_and_two_are_four(tmp_path):
     assert torch.equal(whole.optimizer.second, again.optimizer.second)
 
 
+def test_generations_are_numbered_over_the_run_however_iterations_cut_them():
+    """Their streams and their rates go by that number."""
+    runs = []
+    for num_generations in (1, 2, 4):
+        length = 4 // num_generations
+        schedule = {"kind": "linear", "num_iterations": length, "final_ratio": 0.1}
+        training = {"num_generations": num_generations, "lr_schedule": schedule}
+        run = utils.prepare_algorithm(small(training=training, learning={"diff_max": 1}))
+        run.learn(length)
+        runs.append(run.policy.state_dict())
+    for other in runs[1:]:
+        assert all(map(torch.equal, runs[0].values(), other.values()))
+
+
 def test_threads_change_nothing():
     runs = [utils.prepare_algorithm(small(collecting={"num_cores": cores})) for cores in (1, 2)]
     found = [run.collect()[0].found for run in runs]

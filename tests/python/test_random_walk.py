@@ -275,3 +275,12 @@ def test_beams_work_for_environments_in_python(walking):
     found = evaluate_episodes(env, small_policy(env), states=states, **options)
     assert found["success"].all()
     assert [actions.tolist() for actions in found["actions"]] == [[0] * 5, [0] * 2]
+
+
+def test_a_state_is_learned_through_every_twist(walking):
+    algorithm = prepare_algorithm(walking)
+    algorithm.policy.set_permutations([list(range(16))] * 3, [list(range(4))] * 3)
+    batch = algorithm.data_to_torch(algorithm.collect()[0])[0]
+    random = torch.Generator().manual_seed(0)
+    drawn = torch.cat([algorithm._varied(batch, random).perms for _ in range(20)])
+    assert drawn.bincount(minlength=3).min() > len(drawn) / 4

@@ -127,20 +127,23 @@ def test_one_iteration_at_a_time(whole, tmp_path):
     assert_same_run(folder, tmp_path)
 
 
-@pytest.mark.parametrize("phase", ["train", "evaluate"])
+@pytest.mark.parametrize("phase", ["train", "evaluate", "advance"])
 def test_an_iteration_that_fails_leaves_no_trace(whole, tmp_path, monkeypatch, phase):
     config, folder = whole
     algorithm = prepare_algorithm(config, tmp_path)
     algorithm.learn(3)
-    real = getattr(type(algorithm), phase)
+    # What an iteration goes through: the algorithm, then the curriculum.
+    owner = type(algorithm.curriculum if phase == "advance" else algorithm)
+    real = getattr(owner, phase)
 
     def interrupted(self, *arguments):
         real(self, *arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(type(algorithm), phase, interrupted)
+        patch.setattr(owner, phase, interrupted)
         algorithm.learn(1)
+    assert algorithm.iteration == 3
     algorithm.learn(4)
     assert_same_run(folder, tmp_path)
 
