@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import glob
 import hashlib
 import importlib.util
@@ -21,10 +22,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import beside
 import installing
+from tasks import CHECK, MOJO_PLATFORMS, MOJO_TESTS, PURPOSES, PYTEST, RUST_TESTS, TASKS, TESTING
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -38,86 +40,6 @@ CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a
   make build TORCH_ARGS="{TORCH} --index-url https://download.pytorch.org/whl/cpu\""""
 REQUIREMENTS = ROOT / "requirements"
 BORROWED = VENV / "torch.borrowed"
-
-CHECK = [
-    "cargo fmt --all --check",
-    "cargo clippy --workspace --all-targets --all-features -- -D warnings",
-    "ruff check .",
-    "ruff format --check .",
-    "mypy",
-    "python scripts/circles.py",
-]
-
-MOJO_TESTS = [
-    "mojo doc --diagnose-missing-doc-strings --Werror -o /dev/null mojo/twisterl",
-    *(
-        f"mojo run -I mojo mojo/test/test_{name}.mojo"
-        for name in ("rng", "sha256", "puzzle", "signature", "config", "weights", "es", "run")
-    ),
-]
-
-PYTHON_TESTS = [
-    "python -m pytest",
-    "python tests/parity/compare.py",
-    "python tests/parity/mutate.py --rotate 2",
-]
-
-# What needs nothing of the others, runs long and uses one processor.
-INDEPENDENT = [*PYTHON_TESTS, *MOJO_TESTS]
-
-MOJO_PLATFORMS = ("linux", "darwin")
-
-# What each task does, for --help and `make help`.
-PURPOSES = {
-    "train": "Train the 8-puzzle from examples/ppo_puzzle8_v1.json",
-    "check": "Formats, lints, types and circles of imports",
-    "test": "Every check and every test",
-    "parity": "Every language replays specs/golden and plays 10^6 equal transitions of every board",
-    "parity-long": "10^8 transitions of every board",
-    "mutations": "Plants faults that the parity check must name",
-    "soak": "Kills runs, mutates configs and models, fuzzes and watches the memory, for hours",
-    "bench": "What fits into ten minutes, into benchmarks/results: all tables of the READMEs",
-    "bench-learning": "What learns longer, an hour, into benchmarks/results",
-    "clients": "qiskit-gym, unmodified: trains and verifies its circuits, beside twisterl 0.5.1",
-    "train-mojo": "Train the 8-puzzle in Mojo from examples/es_puzzle8_v1.json",
-    "bench-mojo": "The throughput of the Mojo port",
-    "test-mojo": "The tests of the Mojo port",
-    "wheel": "The wheel for this platform, into dist",
-    "build": "Build the extension when its sources have changed",
-    "doctor": "What is missing, and the fix",
-}
-
-# pixi.toml has the same commands and purposes; tests/python/test_setup.py compares them.
-TASKS = {
-    "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --rerun"],
-    "check": CHECK,
-    "test": [
-        *CHECK,
-        # The feature only adds code; without it compare.py builds the crate.
-        "cargo test -p twisterl --features python_bindings",
-        *PYTHON_TESTS,
-    ],
-    "parity": [
-        "cargo test -p twisterl --test golden",
-        "python -m pytest tests/parity",
-        "python tests/parity/compare.py",
-    ],
-    "parity-long": ["python tests/parity/long.py"],
-    "mutations": ["python tests/parity/mutate.py"],
-    "soak": ["python tests/soak/soak.py"],
-    "bench": ["python benchmarks/run.py quick"],
-    "bench-learning": ["python benchmarks/run.py learning"],
-    "clients": ["python benchmarks/run.py clients"],
-    "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
-    "bench-mojo": ["mojo run mojo/benchmark.mojo"],
-    "test-mojo": MOJO_TESTS,
-    "wheel": ["maturin build --release --out dist"],
-    "build": [],
-    "doctor": [],
-}
-
-TESTING = {"test", "check", "parity", "parity-long", "mutations", "soak"}
-TESTING |= {"bench", "bench-learning"}
 
 
 def main() -> int:
@@ -137,18 +59,16 @@ def main() -> int:
     if task == "doctor":
         return doctor()
     try:
+        if task == "test":
+            beside.run(test_jobs(), os.cpu_count() or 1)
+            return 0
         if task.endswith("-mojo"):
-            set_up_mojo()
+            make_venv()
+            install_pins("mojo")
         else:
             set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
-        together = [command for command in TASKS[task] if command in INDEPENDENT]
         for command in TASKS[task]:
-            if command not in together:
-                run(shlex.split(command))
-        # With pixi, where Mojo is an environment of its own, the test has no Mojo.
-        if task == "test" and sys.platform in MOJO_PLATFORMS:
-            together += MOJO_TESTS
-        run_together(together)
+            run(shlex.split(command))
     except subprocess.CalledProcessError as error:
         print(f"\nfailed ({error.returncode}): {shown(error.cmd)}", file=sys.stderr)
         return error.returncode if 0 < error.returncode < 256 else 1
@@ -160,9 +80,8 @@ def main() -> int:
 def run(command: list[str]) -> None:
     """Runs `command` at the root inside .venv; raises CalledProcessError when it fails."""
     say(f"+ {shown(command)}")
-    program = shutil.which(command[0], path=environment()["PATH"]) or command[0]
     begin = time.monotonic()
-    child = subprocess.Popen([program, *command[1:]], cwd=ROOT, env=environment())
+    child = subprocess.Popen(found(command), cwd=ROOT, env=environment())
     while True:
         try:
             code = child.wait()
@@ -173,6 +92,29 @@ def run(command: list[str]) -> None:
         raise subprocess.CalledProcessError(code, command)
     if not is_watched():
         say(f"# {time.monotonic() - begin:.0f} s: {shown(command)}")
+
+
+def run_apart(command: list[str]) -> None:
+    """As `run`, but what the command prints comes in one piece when it has ended."""
+    say(f"+ {shown(command)}")
+    begin = time.monotonic()
+    done = subprocess.run(
+        found(command),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    say(f"{done.stdout}# {time.monotonic() - begin:.0f} s: {shown(command)}")
+    done.check_returncode()
+
+
+def found(command: list[str]) -> list[str]:
+    """`command` with its program where .venv has it."""
+    return [shutil.which(command[0], path=environment()["PATH"]) or command[0], *command[1:]]
 
 
 def say(text: str) -> None:
@@ -198,14 +140,51 @@ def install(*arguments: str) -> None:
     installing.install(str(PYTHON), arguments, environment(), watched=is_watched())
 
 
-def run_together(commands: list[str]) -> None:
-    """Runs commands that do not need each other, as many at a time as there are processors.
+def test_jobs() -> list[beside.Job]:
+    """The commands of `test` and what they need; the ones that others wait for come first.
 
-    Raises as `run` when one fails, after the others.
+    Rust is linted and tested while packages are downloaded: it needs an interpreter alone.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(run, map(shlex.split, commands)):
-            pass
+    require_programs()
+    make_venv()
+    jobs = [
+        beside.Job("packages", lambda: install_packages(["run"])),
+        beside.Job("extension", build_extension, ("packages",)),
+        beside.Job("all packages", lambda: install_packages(["test", "mojo"]), ("packages",)),
+    ]
+    commands = list(TASKS["test"])
+    # With pixi, where Mojo is an environment of its own, the test has no Mojo.
+    if sys.platform in MOJO_PLATFORMS:
+        commands += MOJO_TESTS
+    rust = ""
+    for command in commands:
+        if command.startswith("cargo"):
+            # Two would wait for the same folder.
+            needs = (rust,) if rust else ()
+            rust = command
+        elif command in CHECK or command in MOJO_TESTS:
+            needs = ("all packages",)
+        else:
+            # Rust's tests build what the parity check runs.
+            needs = ("extension", "all packages", *((RUST_TESTS,) if command != PYTEST else ()))
+        for part in shares() if command == PYTEST else [command]:
+            jobs.append(beside.Job(part, functools.partial(run_apart, shlex.split(part)), needs))
+    return jobs
+
+
+def shares() -> list[str]:
+    """Commands that are `PYTEST` together, each with the files of its own, for as many processors
+    as there are.
+    """
+    files = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py"))
+    # The others have room for what else is to be done.
+    count = 2 * (os.cpu_count() or 1)
+    commands = []
+    for number in range(count):
+        listed = VENV / f"share-{number}.txt"
+        listed.write_text("\n".join([*files[number::count], *(["python"] * (number == 0))]))
+        commands.append(f"{PYTEST} @{listed.relative_to(ROOT).as_posix()}")
+    return commands
 
 
 def environment() -> dict[str, str]:
@@ -228,35 +207,45 @@ def environment() -> dict[str, str]:
 
 
 def set_up(requirements: list[str]) -> None:
-    problems = [fix for found, _, fix in needs() if not found]
+    require_programs()
+    make_venv()
+    install_packages(requirements)
+    build_extension()
+
+
+def require_programs() -> None:
+    problems = [fix for is_there, _, fix in needs() if not is_there]
     if problems:
         sys.exit("\n".join(f"missing: {fix}" for fix in problems))
+
+
+def make_venv() -> None:
     if not PYTHON.exists():
         run([sys.executable, "-m", "venv", str(VENV)])
+
+
+def install_packages(requirements: list[str]) -> None:
+    """Torch, and what the files of requirements list."""
     install_torch()
     for name in requirements:
-        pins = REQUIREMENTS / f"{name}.txt"
-        with Stamp(f"requirements-{name}", [pins]) as stamp:
-            if stamp.is_stale:
-                say(what_is_installed(pins))
-                # Where torch is borrowed its neighbours are seen too, but not their commands.
-                again = ["--force-reinstall"] if BORROWED.exists() else []
-                install(*again, "-r", str(pins))
+        install_pins(name)
+
+
+def install_pins(name: str) -> None:
+    pins = REQUIREMENTS / f"{name}.txt"
+    with Stamp(f"requirements-{name}", [pins]) as stamp:
+        if stamp.is_stale:
+            say(what_is_installed(pins))
+            # Where torch is borrowed its neighbours are seen too, but not their commands.
+            again = ["--force-reinstall"] if BORROWED.exists() else []
+            install(*again, "-r", str(pins))
+
+
+def build_extension() -> None:
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
             say("The engine is compiled: one to three minutes.")
             run(["maturin", "develop", "--release", *([] if is_watched() else ["--quiet"])])
-
-
-def set_up_mojo() -> None:
-    """Mojo's compiler alone in .venv, for its own tasks."""
-    if not PYTHON.exists():
-        run([sys.executable, "-m", "venv", str(VENV)])
-    pins = REQUIREMENTS / "mojo.txt"
-    with Stamp("requirements-mojo", [pins]) as stamp:
-        if stamp.is_stale:
-            say(what_is_installed(pins))
-            install("-r", str(pins))
 
 
 def what_is_installed(pins: Path) -> str:

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
+import beside  # noqa: E402
 import dev  # noqa: E402
 import installing  # noqa: E402
 
@@ -151,6 +154,60 @@ def test_stamps_save_work(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError), dev.Stamp("step", [source]):
         _ = 1 // 0
     assert dev.Stamp("step", [source]).is_stale
+
+
+def test_jobs_begin_when_what_they_need_is_done():
+    began, slow = [], threading.Event()
+    jobs = [
+        beside.Job("slow", lambda: slow.wait(60)),
+        beside.Job("after", lambda: began.append("after"), ("slow",)),
+        beside.Job("free", lambda: began.append("free")),
+        beside.Job("last", slow.set, ("free",)),
+    ]
+    beside.run(jobs, 2)
+    assert began == ["free", "after"]
+    beside.run(jobs[2:] + jobs[:2], 1)
+    assert began == ["free", "after", "free", "after"]
+    with pytest.raises(ValueError, match="after needs slow"):
+        beside.run(jobs[1:], 1)
+
+
+def test_after_a_failure_nothing_begins(capsys):
+    began = []
+    jobs = [
+        beside.Job("fails", lambda: dev.run_apart([sys.executable, "-c", "print('x'); exit(7)"])),
+        beside.Job("next", lambda: began.append("next"), ("fails",)),
+        beside.Job("other", lambda: began.append("other")),
+    ]
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        beside.run(jobs, 1)
+    assert error.value.returncode == 7 and not began
+    assert "\nx\n# 0 s: " in capsys.readouterr().out
+
+
+def test_every_test_file_is_in_one_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(dev, "VENV", ROOT / ".pytest_cache" / tmp_path.name)
+    dev.VENV.mkdir(parents=True)
+    listed = [ROOT / command.split("@")[1] for command in dev.shares()]
+    files = [line for path in listed for line in path.read_text().splitlines()]
+    shutil.rmtree(dev.VENV)
+    there = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py")]
+    assert sorted(files) == sorted([*there, "python"])
+    assert toml("pyproject.toml")["tool"]["pytest"]["ini_options"]["testpaths"] == [
+        "tests",
+        "python",
+    ]
+
+
+def test_the_jobs_of_the_tests_are_its_commands(monkeypatch):
+    for name in ("require_programs", "make_venv"):
+        monkeypatch.setattr(dev, name, lambda: None)
+    monkeypatch.setattr(dev, "shares", lambda: ["python -m pytest @some", "python -m pytest @rest"])
+    jobs = dev.test_jobs()
+    beside.run([beside.Job(job.name, lambda: None, job.needs) for job in jobs], 3)
+    commands = [job.name for job in jobs]
+    expected = [command for command in dev.TASKS["test"] if command != dev.PYTEST]
+    assert set(commands) >= {*expected, "python -m pytest @some", "python -m pytest @rest"}
 
 
 def test_doctor_names_what_is_missing(tmp_path):

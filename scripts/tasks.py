@@ -1,0 +1,79 @@
+"""What each task of the project runs; pixi.toml has the same commands and purposes.
+
+tests/python/test_setup.py compares them.
+"""
+
+CHECK = [
+    "cargo fmt --all --check",
+    "cargo clippy --workspace --all-targets --all-features -- -D warnings",
+    "ruff check .",
+    "ruff format --check .",
+    "mypy",
+    "python scripts/circles.py",
+]
+
+MOJO_TESTS = [
+    "mojo doc --diagnose-missing-doc-strings --Werror -o /dev/null mojo/twisterl",
+    *(
+        f"mojo run -I mojo mojo/test/test_{name}.mojo"
+        for name in ("rng", "sha256", "puzzle", "signature", "config", "weights", "es", "run")
+    ),
+]
+
+# The feature only adds code; without it compare.py builds the crate.
+RUST_TESTS = "cargo test -p twisterl --features python_bindings"
+PYTEST = "python -m pytest"
+
+MOJO_PLATFORMS = ("linux", "darwin")
+
+# What each task does, for --help and `make help`.
+PURPOSES = {
+    "train": "Train the 8-puzzle from examples/ppo_puzzle8_v1.json",
+    "check": "Formats, lints, types and circles of imports",
+    "test": "Every check and every test",
+    "parity": "Every language replays specs/golden and plays 10^6 equal transitions of every board",
+    "parity-long": "10^8 transitions of every board",
+    "mutations": "Plants faults that the parity check or a test must notice",
+    "soak": "Kills runs, mutates configs and models, fuzzes and watches the memory, for hours",
+    "bench": "What fits into ten minutes, into benchmarks/results: all tables of the READMEs",
+    "bench-learning": "What learns longer, an hour, into benchmarks/results",
+    "clients": "qiskit-gym, unmodified: trains and verifies its circuits, beside twisterl 0.5.1",
+    "train-mojo": "Train the 8-puzzle in Mojo from examples/es_puzzle8_v1.json",
+    "bench-mojo": "The throughput of the Mojo port",
+    "test-mojo": "The tests of the Mojo port",
+    "wheel": "The wheel for this platform, into dist",
+    "build": "Build the extension when its sources have changed",
+    "doctor": "What is missing, and the fix",
+}
+
+TASKS = {
+    "train": ["python -m twisterl.train --config examples/ppo_puzzle8_v1.json --rerun"],
+    "check": CHECK,
+    "test": [
+        *CHECK,
+        RUST_TESTS,
+        PYTEST,
+        "python tests/parity/compare.py",
+        "python tests/mutations/mutate.py --rotate 6",
+    ],
+    "parity": [
+        "cargo test -p twisterl --test golden",
+        "python -m pytest tests/parity",
+        "python tests/parity/compare.py",
+    ],
+    "parity-long": ["python tests/parity/long.py"],
+    "mutations": ["python tests/mutations/mutate.py"],
+    "soak": ["python tests/soak/soak.py"],
+    "bench": ["python benchmarks/run.py quick"],
+    "bench-learning": ["python benchmarks/run.py learning"],
+    "clients": ["python benchmarks/run.py clients"],
+    "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
+    "bench-mojo": ["mojo run mojo/benchmark.mojo"],
+    "test-mojo": MOJO_TESTS,
+    "wheel": ["maturin build --release --out dist"],
+    "build": [],
+    "doctor": [],
+}
+
+TESTING = {"test", "check", "parity", "parity-long", "mutations", "soak"}
+TESTING |= {"bench", "bench-learning"}
