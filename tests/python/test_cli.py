@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,17 +23,21 @@ from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
 MODULE = [sys.executable, "-m", "twisterl.train"]
 
 
+@pytest.fixture(scope="module")
+def trained_dir(tmp_path_factory):
+    """A run of three iterations, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained")
+    config, run = folder / "small.json", folder / "run"
+    config.write_text(json.dumps(SMALL))
+    words = ["train", "--config", str(config), "--run_path", str(run), "--num_steps", "3"]
+    assert cli.main(words) == 0
+    return run
+
+
 @pytest.fixture
-def run_dir(config_file, tmp_path):
-    """A trained run."""
-    path = tmp_path / "run"
-    assert (
-        cli.main(
-            ["train", "--config", str(config_file), "--run_path", str(path), "--num_steps", "3"]
-        )
-        == 0
-    )
-    return path
+def run_dir(trained_dir, tmp_path):
+    """A run of three iterations of one's own."""
+    return shutil.copytree(trained_dir, tmp_path / "run")
 
 
 def refused(capsys, *words):
