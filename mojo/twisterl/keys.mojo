@@ -16,6 +16,7 @@ comptime KEYS = (
     '  "policy_layers": {"default": []},'
     '  "value_layers": {"default": []},'
     '  "twists": {"default": true},'
+    '  "squash": {"default": false},'
     '  "device": {"default": null}'
     '},'
     '"algorithm": {'

@@ -19,6 +19,7 @@ pub mod search;
 pub mod solve;
 pub mod spaces;
 pub mod testing;
+pub mod train;
 
 /// Where there is Python, there is a clock.
 #[cfg(feature = "python_bindings")]

@@ -40,9 +40,10 @@ def small_az(small):
     return small
 
 
-@pytest.fixture
-def algorithm(small_az):
+@pytest.fixture(params=["torch", "rust"])
+def algorithm(small_az, request):
     torch.manual_seed(0)
+    small_az["algorithm"]["engine"] = request.param
     return prepare_algorithm(small_az)
 
 

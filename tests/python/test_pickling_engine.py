@@ -3,6 +3,7 @@
 import copy
 import functools
 import inspect
+import json
 import multiprocessing
 import pickle
 import random
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from python_envs import BatchedLine, Line
 from small_policy import collector, everything, small_policy
-from twisterl import envs, twisterl
+from twisterl import envs, nn, twisterl
 
 COPIES = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
@@ -317,8 +318,39 @@ def examples():
         *(kind(**given[0]) for kind, given in COLLECTORS.items()),
         *(policy, embeddings, common, *action_net.__reduce__()[1][0]),
         *(walker, walker.collect(env), data, data.arrays, Counting("own")),
-        twisterl.collector.OptimalSolver(env),
+        *(twisterl.collector.OptimalSolver(env), learner()),
     ]
+
+
+def learner():
+    """One whose weights, moments and step are not those of a new one."""
+    spec = nn.BasicPolicy([2, 2], 4, 3, []).net_spec()
+    learner = twisterl.nn.Learner(json.dumps(spec), [[1, 0, 2, 3]], [[0, 1, 2, 3]])
+    for number, name in enumerate(learner.names):
+        for kind in ("weight", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"):
+            learner.load(name, kept(learner, name, kind) + number + 0.5, kind)
+    learner.step = 7
+    return learner
+
+
+def kept(learner, name, kind):
+    shapes = {"embeddings.weight": (3, 4), "action.0.weight": (4, 3), "value.0.weight": (1, 3)}
+    shapes |= {"embeddings.bias": (3,), "action.0.bias": (4,), "value.0.bias": (1,)}
+    values = np.zeros(shapes[name], np.float32)
+    learner.store(name, values, kind)
+    return values
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_learner_keeps_its_weights_and_moments(how):
+    one = learner()
+    other = COPIES[how](one)
+    assert other.step == one.step == 7
+    for name in one.names:
+        for kind in ("weight", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"):
+            values = kept(one, name, kind)
+            assert values.all()
+            np.testing.assert_array_equal(kept(other, name, kind), values)
 
 
 def test_every_compiled_class_has_an_example():

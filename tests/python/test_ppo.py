@@ -16,12 +16,13 @@ from twisterl.utils import prepare_algorithm  # noqa: E402
 TWO_BY_TWO = 16  # features of the 2x2 board
 
 
-@pytest.fixture
-def algorithm(small):
+@pytest.fixture(params=["torch", "rust"])
+def algorithm(small, request):
     """PPO on boards that take a few moves, so that a collection has equal and unequal states."""
     torch.manual_seed(0)
     small["env"]["difficulty"] = 6
     small["algorithm"]["training"] = {"normalize_advantage": True, "num_epochs": 1}
+    small["algorithm"]["engine"] = request.param
     return prepare_algorithm(small)
 
 
@@ -342,7 +343,7 @@ def test_it_learns_the_two_by_two_board(small, minibatch_size):
         optimizer={"lr": 0.01},
         evals={"ppo_1": {"num_episodes": 200, "num_cores": 1, "start": "uniform"}},
     )
-    torch.manual_seed(0)
+    small["algorithm"]["seed"] = 1
     algorithm = prepare_algorithm(small)
     before, _ = algorithm.evaluate(algorithm.config["evals"]["ppo_1"])
     algorithm.learn(100)

@@ -181,6 +181,15 @@ class AlgorithmSection(Section):
         return _filled(section, self._others)
 
 
+class DescentSection(AlgorithmSection):
+    """That of an algorithm whose update is gradient descent."""
+
+    engine: Literal["auto", "rust", "torch"] = Field(
+        "auto",
+        description="what computes updates; auto: rust, but torch for what only torch knows",
+    )
+
+
 def _filled(section: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     """`section` with the keys of `others` that it lacks, at every level."""
     for key, value in others.items():

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from twisterl.config.algorithm import AlgorithmSection, Optimizer, Training
+from twisterl.config.algorithm import DescentSection, Optimizer, Training
 from twisterl.config.evaluations import Evaluation
 from twisterl.config.searches import TREE_RULES
 from twisterl.config.values import (
@@ -72,7 +72,7 @@ class AZTraining(Training):
     )
 
 
-class AZAlgorithm(AlgorithmSection):
+class AZAlgorithm(DescentSection):
     default_evals = ("ppo_deterministic", "ppo_1", "ppo_10", "mcts_100")
 
     collecting: AZCollecting = Field(default_factory=AZCollecting)

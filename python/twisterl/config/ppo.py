@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from twisterl.config.algorithm import AlgorithmSection, Optimizer, Training
+from twisterl.config.algorithm import DescentSection, Optimizer, Training
 from twisterl.config.values import (
     Cores,
     Count,
@@ -50,7 +50,7 @@ class PPOTraining(Training):
     target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
 
 
-class PPOAlgorithm(AlgorithmSection):
+class PPOAlgorithm(DescentSection):
     # Evaluating PPO by search is slow and is done only where a config asks for it.
     default_evals = ("ppo_deterministic", "ppo_1", "ppo_10")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from twisterl.config.algorithm import AlgorithmSection, Optimizer, Training
+from twisterl.config.algorithm import DescentSection, Optimizer, Training
 from twisterl.config.values import Cores, Count, Fraction, NotNegative, Section, Steps
 
 
@@ -32,7 +32,7 @@ class RandomWalkTraining(Training):
     )
 
 
-class RandomWalkAlgorithm(AlgorithmSection):
+class RandomWalkAlgorithm(DescentSection):
     default_evals = ("ppo_deterministic", "ppo_1", "beam_64")
 
     collecting: RandomWalkCollecting = Field(default_factory=RandomWalkCollecting)

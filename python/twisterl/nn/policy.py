@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 # What computes the outputs: a subclass that changes one of these plays another network.
-_COMPUTING = ("forward", "forward_sparse", "_embed_dense", "_embed_sparse", "_heads")
+COMPUTING = ("forward", "forward_sparse", "_embed_dense", "_embed_sparse", "_heads")
 
 
 class BasicPolicy(Placed):
@@ -299,7 +299,7 @@ class BasicPolicy(Placed):
         Raises:
             TypeError: the engine would play another network than `forward` computes.
         """
-        require_described(self, _COMPUTING)
+        require_described(self, COMPUTING)
         return to_engine(self)
 
 

@@ -50,6 +50,7 @@ class AZ(MinibatchDescent):
     """Collects with `collector.AZCollector` and updates with Adam."""
 
     LOSSES = ("value", "policy", "l2", "total")
+    DRAWS_TWISTS = True
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
@@ -79,6 +80,11 @@ class AZ(MinibatchDescent):
                 source = source.take(torch.arange(source.num_samples - size, source.num_samples))
             self.replay = source
         return self._descend(source, min(torch_data.num_samples, source.num_samples))
+
+    def targets(self, batch: AZBatch) -> tuple[str, dict[str, Any]]:
+        names = ("policy_coef", "vf_coef", "l2")
+        coefficients = {name: self.config["training"][name] for name in names}
+        return "az", {**batch.columns(), **coefficients}
 
     def losses(self, batch: AZBatch) -> torch.Tensor:
         training = self.config["training"]

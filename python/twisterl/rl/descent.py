@@ -17,6 +17,7 @@ from twisterl.nn.dense import numbers
 from twisterl.nn.sparse import row_numbers
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import MASKED_LOGIT, Batch
+from twisterl.rl.rust_descent import Passes, RustDescent, obstacle
 
 # Distinct rows in one pass of the network. Larger minibatches are accumulated from parts, which
 # bounds the memory and keeps the activations in a CPU's cache.
@@ -36,6 +37,8 @@ class MinibatchDescent(Algorithm):
     """
 
     LOSSES: tuple[str, ...]
+    # Whether every sample is shown through a twist drawn anew in every epoch.
+    DRAWS_TWISTS = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -46,6 +49,22 @@ class MinibatchDescent(Algorithm):
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         self.num_threads = training_threads(self.config["collecting"]["num_cores"])
+        self._rust: RustDescent | None = None
+        problem = self._engine_obstacle()
+        if problem is None:
+            self._rust = RustDescent(self)
+        elif self.config["engine"] == "rust":
+            raise ValueError(f"algorithm.engine: got rust; expected auto or torch, since {problem}")
+
+    def targets(self, batch: Any) -> tuple[str, dict[str, Any]]:
+        """What the engine trains towards: the learner's method, and what it takes besides rows."""
+        raise NotImplementedError(f"{type(self).__name__} has no targets")
+
+    def _engine_obstacle(self) -> str | None:
+        """What keeps updates in torch; None if the engine computes them."""
+        if self.config["engine"] == "torch":
+            return "engine is torch"
+        return obstacle(self)
 
     def losses(self, batch: Any) -> torch.Tensor:
         """The terms named by LOSSES, each a mean over the batch; "total" is what is minimized."""
@@ -64,6 +83,8 @@ class MinibatchDescent(Algorithm):
     def train_step(self, torch_data: Batch) -> dict[str, float]:
         """One update from all samples at once, whatever the minibatch size."""
         self._set_rates()
+        if self._uses_rust():
+            return self._by_rust(torch_data, Passes(1, torch_data.num_samples, None, False))
         with torch_threads(self._useful_threads(torch_data.num_rows)):
             return self._named(self._epoch([self._parts(torch_data)])[0])
 
@@ -89,6 +110,11 @@ class MinibatchDescent(Algorithm):
     def _descend(self, batch: Batch, epoch_size: int) -> dict[str, float]:
         """`num_epochs` times `epoch_size` samples of the batch, each at most once an epoch."""
         self._set_rates()
+        training = self.config["training"]
+        if self._uses_rust():
+            draws_twists = self.DRAWS_TWISTS and self.policy.num_twists > 0
+            epochs, size = training["num_epochs"], training["minibatch_size"]
+            return self._by_rust(batch, Passes(epochs, epoch_size, size, draws_twists))
         seed = np.random.SeedSequence([self.config["seed"], self.iteration])
         random = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0]))
         size = self.config["training"]["minibatch_size"] or epoch_size
@@ -106,6 +132,15 @@ class MinibatchDescent(Algorithm):
                 if not within:
                     break
         return self._named(losses)
+
+    def _uses_rust(self) -> bool:
+        """Asked for every iteration: a program may have changed the policy or the optimizer."""
+        return self._rust is not None and self._engine_obstacle() is None
+
+    def _by_rust(self, batch: Batch, passes: Passes) -> dict[str, float]:
+        assert self._rust is not None
+        losses = self._rust.descend(batch, passes)
+        return self._with_rate(dict(zip(self.LOSSES, losses, strict=True)))
 
     def _minibatches(
         self, batch: Batch, epoch_size: int, size: int, random: torch.Generator
@@ -179,8 +214,10 @@ class MinibatchDescent(Algorithm):
         return max(1, min(self.num_threads, work // WORK_PER_THREAD))
 
     def _named(self, losses: torch.Tensor) -> dict[str, float]:
-        named = dict(zip(self.LOSSES, losses.tolist(), strict=True))
-        return {**named, "lr": self.optimizer.param_groups[0]["lr"]}
+        return self._with_rate(dict(zip(self.LOSSES, losses.tolist(), strict=True)))
+
+    def _with_rate(self, losses: dict[str, float]) -> dict[str, float]:
+        return {**losses, "lr": self.optimizer.param_groups[0]["lr"]}
 
 
 def schedule_factor(schedule: dict[str, Any], progress: float) -> float:

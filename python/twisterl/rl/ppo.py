@@ -61,6 +61,11 @@ class PPO(MinibatchDescent):
             batch = replace(batch, advantages=normalized(batch.advantages))
         return batch.to(self.config["device"])
 
+    def targets(self, batch: PPOBatch) -> tuple[str, dict[str, Any]]:
+        names = ("clip_ratio", "vf_coef", "target_kl")
+        coefficients = {name: self.config["training"][name] for name in names}
+        return "ppo", {**batch.columns(), **coefficients, "ent_coef": self.ent_coef}
+
     def losses(self, batch: PPOBatch) -> torch.Tensor:
         training = self.config["training"]
         outputs, values = self._outputs(batch)

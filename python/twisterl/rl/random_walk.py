@@ -56,6 +56,7 @@ class RandomWalk(MinibatchDescent):
     """
 
     LOSSES = ("policy", "value", "total")
+    DRAWS_TWISTS = True
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
@@ -90,6 +91,9 @@ class RandomWalk(MinibatchDescent):
             values=1 - moves / self.config["collecting"]["walk_length"],
             weights=weights / weights.mean(),
         )
+
+    def targets(self, batch: WalkBatch) -> tuple[str, dict[str, Any]]:
+        return "walk", {**batch.columns(), "vf_coef": self.config["training"]["vf_coef"]}
 
     def losses(self, batch: WalkBatch) -> torch.Tensor:
         log_probs, values = self._log_probs(batch)

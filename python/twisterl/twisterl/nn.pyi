@@ -1,11 +1,11 @@
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-__all__ = ["EmbeddingBag", "Linear", "Policy", "Sequential"]
+__all__ = ["EmbeddingBag", "Learner", "Linear", "Policy", "Sequential"]
 
 @final
 class Linear:
@@ -67,3 +67,34 @@ class Policy:
         offsets: npt.NDArray[np.int64] | None = None,
         perms: npt.NDArray[np.int32] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
+
+@final
+class Learner:
+    def __new__(cls, spec: str, obs_perms: list[list[int]], act_perms: list[list[int]]) -> Self: ...
+    @property
+    def names(self) -> list[str]:
+        """Names of the parameters in their order."""
+    step: int
+    """Steps that Adam has made."""
+
+    def load(self, name: str, values: npt.NDArray[np.float32], kind: str) -> None:
+        """Puts in `values` float32, of the parameter `name`.
+
+        `kind` is "weight", or a moment under its name in torch, "exp_avg", "exp_avg_sq" or
+        "max_exp_avg_sq".
+        """
+
+    def store(self, name: str, values: npt.NDArray[np.float32], kind: str) -> None:
+        """Writes to `values` what `load` takes."""
+
+    def gradient(self, name: str, values: npt.NDArray[np.float32]) -> None:
+        """Writes the gradient of the last update, clipped, by `name` to `values` float32."""
+
+    def ppo(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
+        """Trains on PPO's samples: `[value, policy, entropy, total, kl, clip_fraction]`."""
+
+    def walk(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
+        """Trains on the states of random walks: `[policy, value, total]`; see `ppo`."""
+
+    def az(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
+        """Trains on AlphaZero's samples: `[value, policy, l2, total]`; see `ppo`."""

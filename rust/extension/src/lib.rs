@@ -11,6 +11,7 @@ mod detached;
 mod es;
 mod exact;
 mod keywords;
+mod learner;
 mod net;
 mod ppo;
 mod read;
@@ -32,10 +33,11 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     envs::register(&env_module)?;
     env_module.add_class::<pyenv::PyEnv>()?;
 
-    let nn = submodule(module, "nn", "Policies as the engine evaluates them.")?;
+    let nn = submodule(module, "nn", "Policies as the engine evaluates and trains them.")?;
     nn.add_class::<net::PyLinear>()?;
     nn.add_class::<net::PyEmbeddingBag>()?;
     nn.add_class::<net::PySequential>()?;
+    nn.add_class::<learner::PyLearner>()?;
     nn.add_class::<net::PyPolicy>()?;
 
     let about = "Collecting, evaluating and solving with the interpreter lock released.";

@@ -17,8 +17,8 @@ use crate::read;
 use crate::torch_policy::TorchPolicy;
 use twisterl::error::Error;
 use twisterl::nn::{
-    masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts, Policy,
-    Scratch, Sequential,
+    masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts,
+    Policy, Scratch, Sequential,
 };
 use twisterl::python_interface::dense;
 use twisterl::python_interface::described::Described;

@@ -89,6 +89,22 @@ impl Matrix {
         &mut self.data[row * stride..][..self.num_columns]
     }
 
+    /// Adds `other`, which has as many rows and columns.
+    pub(super) fn add(&mut self, other: &Matrix) {
+        for row in 0..self.num_rows {
+            let pairs = self.row_mut(row).iter_mut().zip(other.row(row));
+            pairs.for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// Puts 0 where `other`, which has as many rows and columns, is not positive.
+    pub(super) fn keep_where_positive(&mut self, other: &Matrix) {
+        for row in 0..self.num_rows {
+            let pairs = self.row_mut(row).iter_mut().zip(other.row(row));
+            pairs.for_each(|(value, sign)| *value = if *sign > 0.0 { *value } else { 0.0 });
+        }
+    }
+
     pub(super) fn as_ptr(&self) -> *const f32 {
         self.data.as_ptr()
     }

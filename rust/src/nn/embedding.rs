@@ -1,7 +1,7 @@
 //! The first layer: sums of the vectors of the active features, never a one-hot product.
 
 use super::buffer::{Aligned, Matrix};
-use super::kernels::{pad, Bags, Conv, Kernels, Packed, Place};
+use super::kernels::{pad, places, Bags, Conv, Kernels, Packed, Place};
 use super::linear::check_finite;
 use crate::error::{Error, Result};
 
@@ -72,14 +72,10 @@ impl EmbeddingBag {
         }
         check_finite("EmbeddingBag: vectors", &vectors)?;
         check_finite("EmbeddingBag: bias", &bias)?;
-        let places = (obs_shape.len() == 2).then(|| {
-            let place = |feature: usize| {
-                let axes = [feature / obs_shape[1], feature % obs_shape[1]];
-                let output = axes[1 - conv_dim] * dim;
-                Place { vector: (axes[conv_dim] * dim) as u32, output: output as u32 }
-            };
-            (0..num_features).map(place).collect()
-        });
+        let places = match obs_shape.as_slice() {
+            &[rows, columns] => Some(places([rows, columns], conv_dim, dim)),
+            _ => None,
+        };
         Ok(Self { vectors, dim, bias, relu: apply_relu, obs_shape, conv_dim, places })
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::embedding::{EmbeddingBag, PackedEmbedding};
-use super::kernels::{Kernels, PackedLinear, LANES};
+use super::kernels::{Bags, Kernels, PackedLinear, LANES};
 use super::linear::Linear;
 use super::scratch::Scratch;
 use crate::error::Result;
@@ -94,10 +94,7 @@ impl PackedFirst {
                 for row in chunk {
                     let features = rows.row(row);
                     check_row(row, features, num_features, None)?;
-                    match perm(row)? {
-                        None => bags.push(features.iter().map(|&feature| feature as u32)),
-                        Some(perm) => bags.push(features.iter().map(|&f| perm[f as usize])),
-                    }
+                    push_features(features, perm(row)?, bags);
                 }
                 layer.forward(kernels, bags, x);
             }
@@ -106,22 +103,34 @@ impl PackedFirst {
                 for (row, place) in chunk.zip(0..) {
                     let words = rows.row(row);
                     check_row(row, words, num_features, Some(*dtype))?;
-                    let inputs = &mut x.row_mut(place)[..num_features];
-                    let found = numbers(words, *dtype).take(num_features);
-                    match perm(row)? {
-                        None => inputs.iter_mut().zip(found).for_each(|(to, from)| *to = from),
-                        Some(perm) => {
-                            perm.iter()
-                                .zip(found)
-                                .for_each(|(&to, from)| inputs[to as usize] = from);
-                        }
-                    }
+                    write_numbers(words, *dtype, perm(row)?, &mut x.row_mut(place)[..num_features]);
                 }
                 kernels.multiply(layer, x, y);
                 std::mem::swap(x, y);
             }
         }
         Ok(())
+    }
+}
+
+/// Appends a row of checked features, moved as `perm` says.
+#[inline]
+pub(super) fn push_features(features: &[i32], perm: Option<&[u32]>, bags: &mut Bags) {
+    match perm {
+        None => bags.push(features.iter().map(|&feature| feature as u32)),
+        Some(perm) => bags.push(features.iter().map(|&feature| perm[feature as usize])),
+    }
+}
+
+/// Writes the numbers of a checked dense row to `inputs [F]`, moved as `perm` says.
+#[inline]
+pub(super) fn write_numbers(words: &[i32], dtype: Dtype, perm: Option<&[u32]>, inputs: &mut [f32]) {
+    let found = numbers(words, dtype).take(inputs.len());
+    match perm {
+        None => inputs.iter_mut().zip(found).for_each(|(to, from)| *to = from),
+        Some(perm) => {
+            perm.iter().zip(found).for_each(|(&to, from)| inputs[to as usize] = from);
+        }
     }
 }
 

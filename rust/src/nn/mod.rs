@@ -38,6 +38,7 @@ mod embedding;
 mod first;
 mod head;
 mod kernels;
+mod layout;
 mod linear;
 mod network;
 mod policy;
@@ -46,12 +47,14 @@ mod scratch;
 mod softmax;
 mod spec;
 mod state_dict;
+mod trainable;
 
 pub use embedding::EmbeddingBag;
 pub use first::First;
 pub use head::Head;
 pub(crate) use head::{normal_log_prob, parts, standard_normal};
 pub use kernels::CpuLevel;
+pub(crate) use layout::{Flat, Layout};
 pub use linear::{Linear, Sequential};
 pub use network::{Network, NetworkParts};
 #[cfg(feature = "python_bindings")]
@@ -61,3 +64,4 @@ pub use scratch::Scratch;
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
 pub use spec::{Block, HeadSpec, NetSpec, Parameter};
+pub(crate) use trainable::{Chunk, Loss, Piece, Seen, Trainable};

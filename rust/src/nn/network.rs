@@ -130,18 +130,6 @@ impl Network {
         self.kernels.level()
     }
 
-    /// The permutation of the features of row `row`, if it is seen through one.
-    fn perm(&self, row: usize, twist: i32) -> Result<Option<&[u32]>> {
-        if twist == -1 {
-            return Ok(None);
-        }
-        let perm = usize::try_from(twist).ok().and_then(|twist| self.obs_perms.get(twist));
-        perm.map(|perm| Some(&perm[..])).ok_or_else(|| {
-            let expected = format!("-1 or 0..{}", self.num_twists());
-            Error::invalid(format!("twist of row {row}"), expected, twist)
-        })
-    }
-
     /// Runs the network behind its first layer, whose outputs are in `scratch`.
     fn forward_chunk(
         &self,
@@ -246,7 +234,8 @@ impl Policy for Network {
         for first in (0..num_rows).step_by(chunk_rows) {
             let chunk = first..num_rows.min(first + chunk_rows);
             let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
-            let perm = |row: usize| self.perm(row, twists.map_or(-1, |twists| twists[row]));
+            let perm =
+                |row: usize| perm_of(&self.obs_perms, row, twists.map_or(-1, |twists| twists[row]));
             let read = (rows, chunk.clone());
             self.first.forward(self.kernels, read, self.num_features, perm, scratch)?;
             let logits = &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
@@ -272,8 +261,24 @@ fn chunk_rows(num_rows: usize) -> usize {
     num_rows.div_ceil(num_chunks).next_multiple_of(TILE_ROWS).max(TILE_ROWS)
 }
 
+/// The permutation of `perms` that row `row` is seen through, if any: -1 names none.
+pub(super) fn perm_of(perms: &[Vec<u32>], row: usize, twist: i32) -> Result<Option<&[u32]>> {
+    if twist == -1 {
+        return Ok(None);
+    }
+    let perm = usize::try_from(twist).ok().and_then(|twist| perms.get(twist));
+    perm.map(|perm| Some(&perm[..])).ok_or_else(|| {
+        let expected = format!("-1 or 0..{}", perms.len());
+        Error::invalid(format!("twist of row {row}"), expected, twist)
+    })
+}
+
 /// The permutations, each of `size` entries in `0..size`.
-fn checked_perms(name: &str, perms: &[Vec<usize>], size: usize) -> Result<Vec<Vec<u32>>> {
+pub(super) fn checked_perms(
+    name: &str,
+    perms: &[Vec<usize>],
+    size: usize,
+) -> Result<Vec<Vec<u32>>> {
     for (i, perm) in perms.iter().enumerate() {
         let name = format!("Policy: {name}[{i}]");
         if perm.len() != size {

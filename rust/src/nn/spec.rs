@@ -123,7 +123,7 @@ pub struct Parameter {
 
 impl Block {
     /// Its parameters, in torch's order.
-    fn parameters(&self) -> Vec<Parameter> {
+    pub(super) fn parameters(&self) -> Vec<Parameter> {
         let named = |name: &str, kind: &str, shape: Vec<usize>| Parameter {
             name: format!("{name}.{kind}"),
             shape,

@@ -1,9 +1,11 @@
 //! 256-bit vectors: tiles of 6 rows x 16 columns, 12 sums in the 16 registers.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
+use super::super::buffer::Matrix;
 use super::packed::{Bags, Conv};
-use super::simd::{self, BagPanel, Panel, Simd};
+use super::simd::{self, BagPanel, Panel, Products, Simd};
 
 struct Avx2;
 
@@ -57,4 +59,23 @@ pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn sum_placed(conv: &Conv, features: &[u32], relu: bool, output: &mut [f32]) {
     simd::sum_placed::<Avx2>(conv, features, relu, output)
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA; the block's pointers are good for its sizes; `columns` is 16.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn products(block: &Products) {
+    simd::products::<Avx2, 2>(block)
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA; every feature in `range` has a vector, every bag a row of `delta`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn add_to_bags(
+    bags: &Bags,
+    range: &Range<usize>,
+    delta: &Matrix,
+    vectors: &mut [f32],
+) {
+    simd::add_to_bags::<Avx2>(bags, range, delta, vectors)
 }

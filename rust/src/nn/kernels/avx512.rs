@@ -1,9 +1,11 @@
 //! 512-bit vectors: tiles of 6 rows x 64 columns, 24 sums in the 32 registers.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
+use super::super::buffer::Matrix;
 use super::packed::{Bags, Conv};
-use super::simd::{self, BagPanel, Panel, Simd};
+use super::simd::{self, BagPanel, Panel, Products, Simd};
 
 struct Avx512;
 
@@ -67,4 +69,28 @@ pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn sum_placed(conv: &Conv, features: &[u32], relu: bool, output: &mut [f32]) {
     simd::sum_placed::<Avx512>(conv, features, relu, output)
+}
+
+/// # Safety
+/// The processor has AVX-512F; the block's pointers are good for its sizes; `columns` is 16 to 64.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn products(block: &Products) {
+    match block.columns {
+        64 => simd::products::<Avx512, 4>(block),
+        48 => simd::products::<Avx512, 3>(block),
+        32 => simd::products::<Avx512, 2>(block),
+        _ => simd::products::<Avx512, 1>(block),
+    }
+}
+
+/// # Safety
+/// The processor has AVX-512F; every feature in `range` has a vector, every bag a row of `delta`.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn add_to_bags(
+    bags: &Bags,
+    range: &Range<usize>,
+    delta: &Matrix,
+    vectors: &mut [f32],
+) {
+    simd::add_to_bags::<Avx512>(bags, range, delta, vectors)
 }

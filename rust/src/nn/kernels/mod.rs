@@ -18,7 +18,7 @@ use super::buffer::{Aligned, Matrix};
 use crate::error::{Error, Result};
 
 pub use level::CpuLevel;
-pub(super) use packed::{pad, Bags, Conv, Packed, PackedLinear, Place, LANES};
+pub(super) use packed::{pad, places, Bags, Conv, Packed, PackedLinear, Place, LANES};
 
 /// Rows of a tile, at which batches are best cut.
 pub(super) const TILE_ROWS: usize = 6;
@@ -77,6 +77,55 @@ impl Kernels {
     /// `matrix [rows, num_columns]`, row-major, as the loops of this level read it.
     pub(super) fn pack(self, matrix: &[f32], num_columns: usize) -> Packed {
         Packed::new(matrix, num_columns, self.panel_columns())
+    }
+
+    /// Packs `matrix` anew, whose rows are `stride` apart.
+    pub(super) fn repack(self, packed: &mut Packed, matrix: &[f32], stride: usize, columns: usize) {
+        packed.fill(matrix, stride, columns, self.panel_columns());
+    }
+
+    /// [`Kernels::repack`] of the transpose of `matrix`, which has `columns` rows.
+    pub(super) fn repack_transposed(
+        self,
+        packed: &mut Packed,
+        matrix: &[f32],
+        stride: usize,
+        columns: usize,
+    ) {
+        packed.fill_transposed(matrix, stride, columns, self.panel_columns());
+    }
+
+    /// `output[i][j] += sum over all rows k of a[k][i] b[k][j]` for the columns `rows` of `a`, the
+    /// rows in order; `output` has a row of as many columns as `b` for each of them.
+    pub(super) fn add_products(
+        self,
+        a: &Matrix,
+        rows: Range<usize>,
+        b: &Matrix,
+        output: &mut [f32],
+    ) {
+        let stride = b.num_columns();
+        assert!(a.num_rows() == b.num_rows() && rows.end <= a.num_columns());
+        assert!(output.len() == rows.len() * stride && stride.is_multiple_of(LANES));
+        for first in (0..stride).step_by(self.panel_columns()) {
+            // SAFETY: `a` and `b` have as many rows as each other; `a` has the columns `rows`, `b` and
+            // `output` those from `first` on; `output` has a row for each of `rows`. The level is
+            // available.
+            unsafe {
+                let block = simd::Products {
+                    a: a.as_ptr().add(rows.start),
+                    a_stride: a.stride(),
+                    b: b.as_ptr().add(first),
+                    b_stride: b.stride(),
+                    depth: a.num_rows(),
+                    output: output.as_mut_ptr().add(first),
+                    output_stride: stride,
+                    rows: rows.len(),
+                    columns: self.panel_columns().min(stride - first),
+                };
+                dispatch!(self, products(&block));
+            }
+        }
     }
 
     /// `output = input x weights + bias` for all rows of `input`; reshapes `output`.
@@ -147,6 +196,21 @@ impl Kernels {
                 dispatch!(self, sum_bags(&panel, bags));
             }
         }
+    }
+
+    /// Adds each row of `delta` to the vectors of its features in `range`; `vectors` has those of the
+    /// range. The rows in order.
+    pub(super) fn add_to_bags(
+        self,
+        bags: &Bags,
+        range: &Range<usize>,
+        delta: &Matrix,
+        vectors: &mut [f32],
+    ) {
+        assert!(bags.len() == delta.num_rows() && delta.num_columns().is_multiple_of(LANES));
+        assert!(vectors.len() == range.len() * delta.num_columns());
+        // SAFETY: as asserted. The level is available.
+        unsafe { dispatch!(self, add_to_bags(bags, range, delta, vectors)) };
     }
 
     /// `output[row] = bias + sum of the vectors of its features, each at its place`; reshapes

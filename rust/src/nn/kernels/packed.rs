@@ -18,16 +18,57 @@ impl Packed {
     /// `panel` columns a panel, but for the last.
     pub(in crate::nn) fn new(matrix: &[f32], num_columns: usize, panel: usize) -> Self {
         let num_rows = matrix.len() / num_columns;
+        let mut packed = Self::zeros(num_rows, num_columns);
+        packed.fill(matrix, num_columns, num_columns, panel);
+        packed
+    }
+
+    pub(in crate::nn) fn zeros(num_rows: usize, num_columns: usize) -> Self {
         let padded_columns = num_columns.next_multiple_of(LANES);
-        let mut data = Aligned::zeros(num_rows * padded_columns);
-        for (row, values) in matrix.chunks_exact(num_columns).enumerate() {
-            for (i, part) in values.chunks(panel).enumerate() {
+        Self { data: Aligned::zeros(num_rows * padded_columns), num_rows, padded_columns }
+    }
+
+    /// Takes the first `num_columns` values of each row of `matrix`, whose rows are `stride` apart.
+    pub(in crate::nn) fn fill(
+        &mut self,
+        matrix: &[f32],
+        stride: usize,
+        num_columns: usize,
+        panel: usize,
+    ) {
+        for (row, values) in matrix.chunks(stride).take(self.num_rows).enumerate() {
+            for (i, part) in values[..num_columns].chunks(panel).enumerate() {
                 let first = i * panel;
-                let width = panel.min(padded_columns - first);
-                data[first * num_rows + row * width..][..part.len()].copy_from_slice(part);
+                let width = panel.min(self.padded_columns - first);
+                self.data[first * self.num_rows + row * width..][..part.len()]
+                    .copy_from_slice(part);
             }
         }
-        Self { data, num_rows, padded_columns }
+    }
+
+    /// Takes the transpose of `matrix`, whose rows, the columns here, are `stride` apart.
+    pub(in crate::nn) fn fill_transposed(
+        &mut self,
+        matrix: &[f32],
+        stride: usize,
+        num_columns: usize,
+        panel: usize,
+    ) {
+        /// Rows that are written together: what is read fills whole lines of the cache.
+        const TOGETHER: usize = 16;
+        for first in (0..num_columns).step_by(panel) {
+            let width = panel.min(self.padded_columns - first);
+            let to = &mut self.data[first * self.num_rows..][..self.num_rows * width];
+            for start in (0..self.num_rows).step_by(TOGETHER) {
+                let rows = start..self.num_rows.min(start + TOGETHER);
+                for column in 0..width.min(num_columns - first) {
+                    let from = &matrix[(first + column) * stride..][rows.clone()];
+                    for (row, value) in rows.clone().zip(from) {
+                        to[row * width + column] = *value;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -37,6 +78,15 @@ pub(in crate::nn) struct PackedLinear {
     pub(in crate::nn) weights: Packed,
     pub(in crate::nn) bias: Aligned,
     pub(in crate::nn) relu: bool,
+}
+
+impl PackedLinear {
+    /// Weights and biases of 0.
+    pub(in crate::nn) fn zeros(inputs: usize, outputs: usize, relu: bool) -> Self {
+        let weights = Packed::zeros(inputs, outputs);
+        let bias = Aligned::zeros(weights.padded_columns);
+        Self { weights, bias, relu }
+    }
 }
 
 pub(in crate::nn) fn pad(bias: &[f32]) -> Aligned {
@@ -59,6 +109,15 @@ pub(in crate::nn) struct Conv {
     pub(in crate::nn) vectors: Vec<f32>,
     pub(in crate::nn) dim: usize,
     pub(in crate::nn) places: Vec<Place>,
+}
+
+/// The place of every feature of an observation of a shape whose axis `axis` is the channels.
+pub(in crate::nn) fn places(shape: [usize; 2], axis: usize, dim: usize) -> Vec<Place> {
+    let place = |feature: usize| {
+        let axes = [feature / shape[1], feature % shape[1]];
+        Place { vector: (axes[axis] * dim) as u32, output: (axes[1 - axis] * dim) as u32 }
+    };
+    (0..shape[0] * shape[1]).map(place).collect()
 }
 
 /// Checked features of some rows: `features[ends[i - 1]..ends[i]]` are those of row `i`.

@@ -1,7 +1,10 @@
 //! Plain arithmetic for every other processor: tiles of 2 rows x 16 columns.
 
+use std::ops::Range;
+
+use super::super::buffer::Matrix;
 use super::packed::{Bags, Conv};
-use super::simd::{self, BagPanel, Panel, Simd};
+use super::simd::{self, BagPanel, Panel, Products, Simd};
 
 struct Portable;
 
@@ -63,4 +66,21 @@ pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
 /// None: all is checked.
 pub(super) unsafe fn sum_placed(conv: &Conv, features: &[u32], relu: bool, output: &mut [f32]) {
     simd::sum_placed::<Portable>(conv, features, relu, output)
+}
+
+/// # Safety
+/// The block's pointers are good for its sizes; `columns` is 16.
+pub(super) unsafe fn products(block: &Products) {
+    simd::products::<Portable, 4>(block)
+}
+
+/// # Safety
+/// Every feature in `range` has a vector, every bag a row of `delta`.
+pub(super) unsafe fn add_to_bags(
+    bags: &Bags,
+    range: &Range<usize>,
+    delta: &Matrix,
+    vectors: &mut [f32],
+) {
+    simd::add_to_bags::<Portable>(bags, range, delta, vectors)
 }

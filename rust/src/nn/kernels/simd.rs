@@ -4,6 +4,9 @@
 // Rows, columns and vectors of a tile are told apart by their letters.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
+
+use super::super::buffer::Matrix;
 use super::packed::{Bags, Conv, Place};
 
 /// A vector of `LANES` f32.
@@ -56,6 +59,23 @@ pub(super) struct BagPanel {
     pub(super) output_stride: usize,
     pub(super) columns: usize,
     pub(super) relu: bool,
+}
+
+/// A block of the products of two matrices' columns, `output[i][j] += sum over k of a[k][i] b[k][j]`:
+/// what a layer's weights get from its inputs and the gradients of its outputs.
+pub(super) struct Products {
+    /// `[depth, rows]`
+    pub(super) a: *const f32,
+    pub(super) a_stride: usize,
+    /// `[depth, columns]`
+    pub(super) b: *const f32,
+    pub(super) b_stride: usize,
+    pub(super) depth: usize,
+    /// `[rows, columns]`
+    pub(super) output: *mut f32,
+    pub(super) output_stride: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 /// The value as it is stored: -0 becomes +0, so that skipped zeros cannot be told from added ones.
@@ -167,6 +187,48 @@ pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &P
     }
 }
 
+/// `R` rows from `row` on, times all `V` vectors of columns of the block.
+#[inline(always)]
+unsafe fn products_tile<S: Simd, const R: usize, const V: usize>(block: &Products, row: usize) {
+    let output = block.output.add(row * block.output_stride);
+    let mut sums = [[S::splat(0.0); V]; R];
+    for r in 0..R {
+        for v in 0..V {
+            sums[r][v] = S::load(output.add(r * block.output_stride + v * S::LANES));
+        }
+    }
+    let (mut a, mut b) = (block.a.add(row), block.b);
+    for _ in 0..block.depth {
+        step::<S, R, V>(&mut sums, std::array::from_fn(|r| a.wrapping_add(r)), b);
+        a = a.wrapping_add(block.a_stride);
+        b = b.wrapping_add(block.b_stride);
+    }
+    for r in 0..R {
+        for v in 0..V {
+            S::store(output.add(r * block.output_stride + v * S::LANES), sums[r][v]);
+        }
+    }
+}
+
+/// All rows of a block of `V` vectors, six at a time.
+#[inline(always)]
+pub(super) unsafe fn products<S: Simd, const V: usize>(block: &Products) {
+    debug_assert_eq!(block.columns, V * S::LANES);
+    let mut row = 0;
+    while row + 6 <= block.rows {
+        products_tile::<S, 6, V>(block, row);
+        row += 6;
+    }
+    match block.rows - row {
+        0 => (),
+        1 => products_tile::<S, 1, V>(block, row),
+        2 => products_tile::<S, 2, V>(block, row),
+        3 => products_tile::<S, 3, V>(block, row),
+        4 => products_tile::<S, 4, V>(block, row),
+        _ => products_tile::<S, 5, V>(block, row),
+    }
+}
+
 /// One panel of `V` vectors of the sums of all bags.
 #[inline(always)]
 pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &Bags) {
@@ -191,6 +253,30 @@ pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &
         }
         start = end;
         output = output.add(panel.output_stride);
+    }
+}
+
+/// Adds each row of `delta` to the vectors of its features in `range`, of which `vectors` has the first.
+#[inline(always)]
+pub(super) unsafe fn add_to_bags<S: Simd>(
+    bags: &Bags,
+    range: &Range<usize>,
+    delta: &Matrix,
+    vectors: &mut [f32],
+) {
+    let columns = delta.num_columns();
+    for row in 0..bags.len() {
+        let from = delta.row(row).as_ptr();
+        for &feature in bags.row(row) {
+            let feature = feature as usize;
+            if range.contains(&feature) {
+                let to = vectors.as_mut_ptr().add((feature - range.start) * columns);
+                for column in (0..columns).step_by(S::LANES) {
+                    let to = to.add(column);
+                    S::store(to, S::add(S::load(to), S::load(from.add(column))));
+                }
+            }
+        }
     }
 }
 

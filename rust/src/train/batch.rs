@@ -1,0 +1,128 @@
+//! Samples, and the minibatches that they make: each distinct observation once, its samples behind it.
+
+use crate::error::{Error, Result};
+use crate::rng::Rng;
+use crate::spaces::Rows;
+
+/// `N` samples of `U` distinct observations.
+#[derive(Clone, Copy, Debug)]
+pub struct Samples<'a> {
+    /// `[U]`
+    pub rows: &'a Rows,
+    /// `[U]`, the twist that each is seen through, -1 for none.
+    pub twists: &'a [i64],
+    /// `[N]`, the observation of each sample, in `0..U`.
+    pub row_of: &'a [i64],
+    /// `[N, A]`, the actions that must not be taken; `None`: all may.
+    pub illegal: Option<&'a [bool]>,
+}
+
+impl Samples<'_> {
+    /// Number of samples `N`.
+    pub fn len(&self) -> usize {
+        self.row_of.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.row_of.is_empty()
+    }
+
+    /// Refuses samples that do not fit each other or the network.
+    pub(super) fn check(&self, num_actions: usize, num_twists: usize) -> Result<()> {
+        let rows = self.rows.len();
+        if self.is_empty() {
+            return Err(Error::invalid("samples", "at least one", 0));
+        }
+        if self.twists.len() != rows {
+            return Err(Error::invalid("perms", format!("{rows} entries"), self.twists.len()));
+        }
+        let twists = -1..num_twists as i64;
+        if let Some(twist) = self.twists.iter().find(|twist| !twists.contains(*twist)) {
+            return Err(Error::invalid("perms", format!("-1 or 0..{num_twists}"), twist));
+        }
+        if let Some(row) = self.row_of.iter().find(|row| !(0..rows as i64).contains(*row)) {
+            return Err(Error::invalid("rows", format!("in 0..{rows}"), row));
+        }
+        if let Some(illegal) = self.illegal {
+            check_len("illegal", illegal.len(), self.len() * num_actions)?;
+        }
+        Ok(())
+    }
+
+    /// The illegal actions of a sample.
+    #[inline]
+    pub(super) fn illegal(&self, sample: usize, num_actions: usize) -> Option<&[bool]> {
+        self.illegal.map(|illegal| &illegal[sample * num_actions..][..num_actions])
+    }
+}
+
+pub(super) fn check_len(name: &str, got: usize, expected: usize) -> Result<()> {
+    match got == expected {
+        true => Ok(()),
+        false => Err(Error::invalid(name, format!("{expected} entries"), got)),
+    }
+}
+
+/// Some of the samples, by observation and twist.
+#[derive(Default)]
+pub(super) struct Minibatch {
+    /// The distinct (observation, twist), ascending.
+    pub(super) views: Vec<(u32, i32)>,
+    /// Those of view `v` are `samples[ends[v - 1]..ends[v]]`, ascending.
+    samples: Vec<u32>,
+    ends: Vec<usize>,
+    sorted: Vec<(u32, i32, u32)>,
+}
+
+impl Minibatch {
+    /// Makes it of these `samples`; a number of twists to draw from replaces their own.
+    pub(super) fn gather(
+        &mut self,
+        of: &Samples<'_>,
+        samples: &[u32],
+        mut draw: Option<(&mut Rng, u32)>,
+    ) {
+        self.sorted.clear();
+        self.sorted.extend(samples.iter().map(|&sample| {
+            let row = of.row_of[sample as usize] as usize;
+            let twist = match &mut draw {
+                Some((rng, count)) => rng.below(*count) as i32,
+                None => of.twists[row] as i32,
+            };
+            (row as u32, twist, sample)
+        }));
+        self.sorted.sort_unstable();
+        self.views.clear();
+        self.samples.clear();
+        self.ends.clear();
+        for &(row, twist, sample) in &self.sorted {
+            if self.views.last() != Some(&(row, twist)) {
+                self.views.push((row, twist));
+                self.ends.push(self.samples.len());
+            }
+            self.samples.push(sample);
+            *self.ends.last_mut().expect("a view was pushed") = self.samples.len();
+        }
+    }
+
+    /// The samples of view `view`.
+    #[inline]
+    pub(super) fn samples(&self, view: usize) -> &[u32] {
+        let first = if view == 0 { 0 } else { self.ends[view - 1] };
+        &self.samples[first..self.ends[view]]
+    }
+
+    /// Number of samples.
+    pub(super) fn len(&self) -> usize {
+        self.samples.len()
+    }
+}
+
+/// `0..count` in an order drawn from `rng` (Fisher, Yates).
+pub(super) fn shuffled(count: usize, rng: &mut Rng, order: &mut Vec<u32>) {
+    order.clear();
+    order.extend(0..count as u32);
+    for last in (1..count).rev() {
+        order.swap(last, rng.below(last as u32 + 1) as usize);
+    }
+}

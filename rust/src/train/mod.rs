@@ -1,0 +1,21 @@
+//! Training without another library: gradient descent in minibatches on what was collected.
+//!
+//! ```text
+//! samples -> minibatches of distinct observations -> losses, gradient      (batch.rs, learner.rs)
+//!         -> Adam -> weights                                               (adam.rs)
+//! ```
+//!
+//! What an algorithm wants is an [`Objective`], one file each: [`ppo`], [`walk`], [`az`]. Equal
+//! weights, samples, seed and iteration give the same bytes for any number of threads.
+
+mod adam;
+pub mod az;
+mod batch;
+mod learner;
+pub mod ppo;
+mod softmax;
+pub mod walk;
+
+pub use adam::{AdamConfig, Moment};
+pub use batch::Samples;
+pub use learner::{Descent, Learner, Losses, Objective};
