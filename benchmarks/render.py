@@ -110,6 +110,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "environments.md": outcomes(),
         ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
         ROOT / "docs" / "optimum.md": table(("optimum",)),
+        ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
     }
 

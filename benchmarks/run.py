@@ -34,6 +34,7 @@ import learning
 import proven
 import results
 import sides
+import updates
 import walks
 from sides import OURS, PEER
 from twisterl.cli import streams
@@ -56,6 +57,7 @@ BENCHMARKS = {
     "imports": example_run.imports,
     "strategies": example_run.strategies,
     "train_step": compare.benchmark("train_step"),
+    "updates": updates.updates,
     "iterate": compare.benchmark("iterate"),
     "dense": learning.dense,
     "reach": learning.reach,
