@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import compare
+import compared
 import growth
 from alphazero import spread_of, worst
 from results import row
@@ -70,7 +70,7 @@ def es(options: argparse.Namespace) -> list[dict[str, Any]]:
     Rust and Mojo play bit for bit the same episodes. Mojo's time is that of the whole process,
     which is built before; Rust's that of the call from Python.
     """
-    return against_mojo(options) + compare.benchmark("evosax")(options)
+    return against_mojo(options) + compared.benchmark("evosax")(options)
 
 
 def against_mojo(options: argparse.Namespace) -> list[dict[str, Any]]:

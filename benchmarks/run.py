@@ -25,7 +25,7 @@ from typing import Any
 
 import alphazero
 import clients
-import compare
+import compared
 import evolution
 import example_run
 import growth
@@ -42,23 +42,23 @@ from twisterl.cli import streams
 BENCHMARKS = {
     "languages": languages.languages,
     "engine": growth.engine,
-    "search": compare.benchmark("search"),
+    "search": compared.benchmark("search"),
     "mojo": evolution.mojo,
     "es": evolution.es,
     # The first that needs the example's network trains it, for all.
     "memory": example_run.memory,
-    "collect": compare.benchmark("collect"),
-    "evaluate": compare.benchmark("evaluate"),
+    "collect": compared.benchmark("collect"),
+    "evaluate": compared.benchmark("evaluate"),
     "solve": example_run.solve,
-    "env": compare.benchmark("env"),
+    "env": compared.benchmark("env"),
     "growth": growth.growth,
     "instructions": growth.instructions,
     "optimum": proven.optimum,
     "imports": example_run.imports,
     "strategies": example_run.strategies,
-    "train_step": compare.benchmark("train_step"),
+    "train_step": compared.benchmark("train_step"),
     "updates": updates.updates,
-    "iterate": compare.benchmark("iterate"),
+    "iterate": compared.benchmark("iterate"),
     "dense": learning.dense,
     "reach": learning.reach,
     "quality": learning.quality,

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twisterl import tensors  # noqa: E402
+from twisterl.runs import tensors  # noqa: E402
 from twisterl.checkpoint import RunFolder, RunFolderError, write_atomic  # noqa: E402
 
 LEFT_BY_A_RUN = [
