@@ -7,7 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl.runs import tensors  # noqa: E402
-from twisterl.checkpoint import RunFolder, RunFolderError, write_atomic  # noqa: E402
+from twisterl.runs.files import write_atomic  # noqa: E402
+from twisterl.runs.folder import RunFolder, RunFolderError  # noqa: E402
 
 LEFT_BY_A_RUN = [
     "base_config.json",
