@@ -34,7 +34,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use pyo3::IntoPyObjectExt;
 
 use super::acts;
-use super::args::{count, integer, integers};
+use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
 use super::dense;
 use super::parameters::from_json;
@@ -43,7 +43,7 @@ use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
 use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
 use crate::rng::Rng;
-use crate::spaces::ObsSpace;
+use crate::spaces::{ActSpace, ObsSpace};
 
 /// What every environment of a compiled package is: `A` actions, of which some are legal, and
 /// states of `F` binary features, of which some are active.
@@ -164,6 +164,11 @@ impl PyBaseEnv {
     /// describes; ValueError for another one.
     fn step(slf: &Bound<'_, Self>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         Self::with(slf, |env| {
+            // The usual case takes no memory.
+            if let ActSpace::Discrete { n } = env.spec().acts {
+                let action = integer("action", action, i64::MIN..=i64::MAX)?;
+                return env.try_step(check_action(action, n)?);
+            }
             let acts = acts::read(&env.spec().acts, action)?;
             env.try_act(acts.row(0))
         })
