@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from twisterl import twisterl as extension
-from twisterl.envs import PyEnv, check_env
+from twisterl.envs import Puzzle, PyEnv, check_env
 from twisterl.nn import BasicPolicy, heads
 from twisterl.rl import AZ, PPO
 from twisterl.utils import prepare_algorithm
@@ -267,17 +267,42 @@ def test_they_pass_check_env(make):
     check_env(PyEnv(make()))
 
 
+class Foreign:
+    """What only offers the capsule of an environment."""
+
+    def __init__(self, env):
+        self.env = env
+
+    def __twisterl_env__(self):
+        return self.env.__twisterl_env__()
+
+
+def test_a_capsule_tells_what_starts_there_are():
+    judge = extension.collector.evaluate_episodes
+    env = PyEnv(lock())
+    with pytest.raises(ValueError, match="Foreign has no reset_uniform"):
+        judge(Foreign(env), policy_of(env).to_rust(), 1, start="uniform")
+    board = Puzzle(2, 2, 1, 2, 8)
+    plain = BasicPolicy(board.obs_shape(), board.num_actions(), 8).to_rust()
+    assert len(judge(Foreign(board), plain, 3, start="uniform")["reward"]) == 3
+    walks = extension.collector.WalkCollector(2, 2, num_cores=1)
+    walks.check(Foreign(board))
+
+    class Ring:
+        """Two places, without a way to the goal."""
+
+        obs_shape, num_actions, inverse_actions = (lambda self, n=n: n for n in ([2], 1, [0]))
+        reset = next = set_state = lambda self, value: None
+        masks, value, is_final, success = (lambda self, v=v: v for v in ([True], 0.0, True, False))
+        observe, copy = (lambda self: [0]), (lambda self: type(self)())
+
+    with pytest.raises(ValueError, match=r"\(reset_goal\), got Foreign without it"):
+        walks.check(Foreign(PyEnv(Ring())))
+
+
 @pytest.mark.parametrize("make", [Reach, lock])
 def test_through_a_capsule(make):
-    """A copy that only offers the capsule plays as the environment does."""
-
-    class Foreign:
-        def __init__(self, env):
-            self.env = env
-
-        def __twisterl_env__(self):
-            return self.env.__twisterl_env__()
-
+    """It plays as the environment does."""
     env = PyEnv(make())
     policy = policy_of(env).to_rust()
     judge = extension.collector.evaluate_episodes
