@@ -54,6 +54,7 @@ CALLS = {
     "OptimalSolver.solve": SOLVED,
     "OptimalSolver.lengths": {**RUN, "time_limit_s": 5.0, "node_limit": 100},
     "solve_optimal": SOLVED,
+    "most_simulations": {"max_expand_depth": 1},
     "CollectedData": {"obs": [[0]], "actions": [0], "perms": [None]},
     "EmbeddingBag": {"obs_shape": [1], "conv_dim": 0},
     "Policy": {"obs_perms": [[0]], "act_perms": [[0]]},
@@ -82,6 +83,7 @@ FIXED = {
     "es_evaluate": {"env": ENV, "weights": WEIGHTS, "settings": SETTINGS, "start": "reset"},
     "OptimalSolver": {"env": ENV},
     "solve_optimal": {"env": ENV},
+    "most_simulations": {"root_selection": "puct", "reuse": True},
     "CollectedData": TABLES,
     "EmbeddingBag": {"vec_vectors": [[1.0]], "bias_vector": [1.0], "apply_relu": True},
 }

@@ -1,8 +1,10 @@
 //! The arguments of a call as configs of the core, and back. Those that do not fit are told of by
 //! name, with what was expected and what came.
 
+use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -104,11 +106,11 @@ impl<'py> Given<'py> {
     /// TypeError or ValueError that names an argument.
     pub(crate) fn read<T>(&self) -> PyResult<T>
     where
-        T: Default + Serialize + DeserializeOwned,
+        T: Default + Serialize + DeserializeOwned + 'static,
     {
         let mut fields = Vec::new();
         for name in names::<T>() {
-            fields.extend(self.take(&name)?.map(|value| (name, value)));
+            fields.extend(self.take(name)?.map(|value| (name.as_str(), value)));
         }
         parsed(fields.iter()).map_err(|fault| {
             // Every field may be left out: the one that does not fit alone is the culprit.
@@ -126,11 +128,11 @@ impl<'py> Given<'py> {
     /// TypeError too for an argument that is no field of `T`.
     pub(crate) fn rest<T>(&self) -> PyResult<T>
     where
-        T: Default + Serialize + DeserializeOwned,
+        T: Default + Serialize + DeserializeOwned + 'static,
     {
         let read = self.read()?;
         match self.0.keys().iter().next() {
-            Some(name) => Err(unexpected(&name.to_string(), &names::<T>())),
+            Some(name) => Err(unexpected(&name.to_string(), names::<T>())),
             None => Ok(read),
         }
     }
@@ -154,18 +156,20 @@ pub(crate) fn dictionary<'py>(
     Ok(py.import("json")?.call_method1("loads", (text,))?.cast_into()?)
 }
 
-/// The fields of `T`, as configs call them.
-fn names<T: Default + Serialize>() -> Vec<String> {
-    match serde_json::to_value(T::default()) {
-        Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
-        _ => Vec::new(),
-    }
+/// The fields of `T`, as configs call them; found once, for that takes longer than a short call.
+fn names<T: Default + Serialize + 'static>() -> &'static [String] {
+    static KNOWN: Mutex<BTreeMap<TypeId, &'static [String]>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(TypeId::of::<T>()).or_insert_with(|| match serde_json::to_value(T::default()) {
+        Ok(Value::Object(fields)) => Vec::leak(fields.into_iter().map(|(name, _)| name).collect()),
+        _ => &[],
+    })
 }
 
 fn parsed<'a, 'py: 'a, T: DeserializeOwned>(
-    fields: impl Iterator<Item = &'a (String, Bound<'py, PyAny>)>,
+    fields: impl Iterator<Item = &'a (&'a str, Bound<'py, PyAny>)>,
 ) -> Result<T, Fault> {
-    T::deserialize(MapDeserializer::new(fields.map(|(name, value)| (name.as_str(), One(value)))))
+    T::deserialize(MapDeserializer::new(fields.map(|(name, value)| (*name, One(value)))))
 }
 
 fn refused(what: &str, name: &str) -> PyErr {

@@ -36,7 +36,7 @@ pub(crate) struct Asked {
 
 /// A collector of the core.
 pub(crate) trait Collects: Default + Send {
-    type Config: Default + Serialize + DeserializeOwned + Sync;
+    type Config: Default + Serialize + DeserializeOwned + Sync + 'static;
     type Report: Clone + Default + Serialize + DeserializeOwned + Send;
     const NAMES: Names;
 
