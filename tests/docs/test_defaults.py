@@ -117,6 +117,12 @@ def value_weight():
     return (collecting.value_weight, collecting.max_considered_actions) == (1.0, 16)
 
 
+def of_the_engine():
+    """`test_engine_arguments.py` compares all of them."""
+    ours = config.PPOCollecting().model_dump(by_alias=True)
+    return collector.defaults()["PPOCollecting"] == ours
+
+
 def plays_a_puzzle():
     out = io.StringIO()
     with contextlib.redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
@@ -138,6 +144,7 @@ CLAIMS = [
     ("docs/random-walks.md", "It is 0 by default", lambda: EVALUATION["beam_value_weight"] == 0),
     ("docs/add-an-environment.md", "An episode that goes on after 100,000 steps is an error", cap),
     ("CHANGELOG.md", "100,000 where nothing else is known to end it", cap),
+    ("CHANGELOG.md", "read from JSON with the keys and defaults of a run config", of_the_engine),
     ("docs/search.md", "`c_scale` 1 (`value_weight`)", value_weight),
     ("docs/config.md", "A missing key takes its default", lambda: bool(algorithm("PPO", {}))),
     ("docs/config.md", "default to those of `collecting`", search_rules),
