@@ -214,6 +214,10 @@ fn with_a_budget_it_widens_and_keeps_the_best() {
         assert!(worth(&much[i]) >= worth(&wide[i]));
         assert!(much[i].nodes > wide[i].nodes);
         widened += usize::from(worth(&much[i]) > worth(episode));
+        if worth(&much[i]) == worth(&narrow[i]) {
+            // Of equals the one that was found first.
+            assert_eq!(much[i].actions, narrow[i].actions);
+        }
     }
     assert!(widened > 0);
     assert_eq!(limited(1_500), little);

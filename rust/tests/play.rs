@@ -104,6 +104,22 @@ fn a_part_of_the_work_has_the_rows_of_the_whole() {
     assert_eq!(error.to_string(), "episodes: expected at least one, got 60..60");
 }
 
+/// So many that the columns are merged in several shares.
+#[test]
+fn the_last_of_many_rows_are_those_of_their_episode() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let policy = random_policy(&env, 5);
+    let config = PpoConfig { num_episodes: 2000, ..config() };
+    let whole = collected(&env, &config, 3).unwrap();
+    assert!(whole.len() > 2 << 13, "{}", whole.len());
+    let work = Work { seed: 11, iteration: 3, episodes: 1999..2000 };
+    let last = collect(&env, &policy, &config, &work, &mut || Ok(())).unwrap();
+    let first = whole.len() - last.len();
+    let (rows, all) = (last.rows("obs").unwrap(), whole.rows("obs").unwrap());
+    assert!((0..last.len()).all(|row| rows.row(row) == all.row(first + row)));
+    assert_eq!(last.get::<f32>("values").unwrap(), &whole.get::<f32>("values").unwrap()[first..]);
+}
+
 #[test]
 fn truncation_is_as_configured() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();

@@ -14,7 +14,7 @@ use twisterl::collector::Table;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
-use twisterl::search::{Budget, RootSelection, SelfPlay, TreeConfig};
+use twisterl::search::{Budget, RootSelection, SelfPlay, TreeConfig, Truncation};
 use twisterl::solve::{evaluate, Episode, EvalConfig, Starts, Strategy};
 use twisterl::Result;
 
@@ -398,6 +398,66 @@ fn hopeless_episodes_are_given_up_but_for_the_exempt() {
     // Some begin in the solved state, where there is nothing to give up.
     assert!(spared.resigned == 0 && spared.spared >= spared.spared_solved);
     assert!(0 < spared.spared_solved && spared.spared_solved < spared.solved);
+}
+
+/// A game is many episodes, one after the other; what became of one is nothing to the next.
+#[test]
+fn giving_up_does_not_depend_on_the_episode_before() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let policy = random_policy(&env, 5);
+    let played = |num_cores, threshold| {
+        let config =
+            AzConfig { num_cores, resign_threshold: Some(threshold), num_episodes: 90, ..config() };
+        collect(&env, &policy, &config, &config.work(11, 0), &mut || Ok(())).unwrap()
+    };
+    // One value or another divides the episodes.
+    let thresholds: Vec<f32> = (-8..8).map(|tenth| tenth as f32 / 10.0).collect();
+    let mut divided = 0;
+    for threshold in thresholds {
+        let (table, report) = played(1, threshold);
+        divided += usize::from(report.resigned > 0 && report.resigned + report.solved < 90);
+        assert_eq!(played(2, threshold).0, table);
+    }
+    assert!(divided > 0);
+}
+
+#[test]
+fn an_episode_that_is_cut_off_is_worth_what_its_last_value_says() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let tree = TreeConfig { truncation: Truncation::Bootstrap, ..config().tree };
+    let config = AzConfig { max_moves: 3, tree, ..config() };
+    let table = collected(&env, &config, 0).unwrap();
+    let floats = |name| table.get::<f32>(name).unwrap();
+    let (rewards, returns, values) = (floats("rewards"), floats("returns"), floats("values"));
+    let mut cut = 0;
+    for pair in table.episode_starts.windows(2) {
+        let last = pair[1] as usize - 1;
+        let solved = rewards[last] == 1.0;
+        assert_eq!(returns[last], if solved { 1.0 } else { values[last] });
+        cut += usize::from(!solved);
+    }
+    assert!(cut > 0);
+}
+
+#[test]
+fn after_the_moves_that_are_drawn_the_most_visited_is_played() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    for drawn in [0, 1] {
+        let self_play = SelfPlay { temperature_moves: drawn, ..config().self_play };
+        let table = collected(&env, &AzConfig { self_play, ..config() }, 0).unwrap();
+        let (visits, actions) =
+            (table.get::<f32>("visits").unwrap(), table.get::<i64>("actions").unwrap());
+        let mut others = 0;
+        for pair in table.episode_starts.windows(2) {
+            for row in pair[0] as usize..pair[1] as usize - 1 {
+                let target = &visits[row * 4..][..4];
+                let is_most = target.iter().all(|&share| share <= target[actions[row] as usize]);
+                assert!(is_most || row < pair[0] as usize + drawn);
+                others += usize::from(!is_most);
+            }
+        }
+        assert_eq!(others > 0, drawn > 0);
+    }
 }
 
 #[test]

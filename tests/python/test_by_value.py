@@ -64,6 +64,39 @@ def test_it_ends_with_the_budget(played):
     assert 3 < told["nodes"].max() <= 5
 
 
+def test_a_budget_of_just_what_is_needed_ends_nothing(played):
+    env, policy, states = played
+    for state in states[:4]:
+        options = {"states": state[None], "strategy": "value", "actions": True}
+        whole = collector.evaluate_episodes(env, policy, **options)
+        needed = int(whole["nodes"][0])
+        again = collector.evaluate_episodes(env, policy, **options, node_limit=needed)
+        assert again["actions"][0].tolist() == whole["actions"][0].tolist()
+        less = collector.evaluate_episodes(env, policy, **options, node_limit=needed - 1)
+        assert len(less["actions"][0]) < len(whole["actions"][0])
+
+
+def test_of_equal_values_the_first_action_is_taken(played):
+    env, _, states = played
+    features, actions = 81, 4
+
+    def zeros(*shape):
+        return np.zeros(shape, np.float32)
+
+    nn = twisterl.nn
+    policy = nn.Policy(
+        nn.EmbeddingBag(zeros(features, 8), zeros(8), True, [features], 0),
+        nn.Sequential([]),
+        nn.Sequential([nn.Linear(zeros(8 * actions), zeros(actions), False)]),
+        nn.Sequential([nn.Linear(zeros(8), zeros(1), False)]),
+        [],
+        [],
+    )
+    found = collector.evaluate_episodes(env, policy, states=states, strategy="value", actions=True)
+    for i, state in enumerate(states):
+        assert found["actions"][i].tolist() == reference(env, policy, state.tolist())[0]
+
+
 def test_a_state_without_actions_is_an_error():
     from python_envs import Line
     from twisterl.envs import PyEnv

@@ -70,6 +70,12 @@ def test_a_base_environment_tells_its_arrays(dtype):
     assert np.flatnonzero(array).tolist() == [3, 21]
 
 
+def test_what_is_left_of_a_last_word_is_no_number():
+    words = np.array([1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0], np.uint8).view(np.int32)
+    told = numbers(torch.from_numpy(words), 2, "uint8", 6)
+    assert told.tolist() == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_the_engine_and_torch_agree(dtype):
     torch.manual_seed(4)

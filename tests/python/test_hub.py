@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -169,6 +170,25 @@ def test_what_is_compared_without_links_to_blobs(tmp_path):
         assert unannounced(tmp_path, listing) == [MODEL]
     with pytest.raises(HubError, match="has 4 bytes; 5 were announced"):
         unannounced(tmp_path, [SimpleNamespace(rfilename=MODEL, size=5)])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
+def test_all_digests_that_were_announced_count(tmp_path):
+    content = b"1234"
+    blob = tmp_path / "blobs" / sha256(content)
+    blob.parent.mkdir()
+    blob.write_bytes(content)
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
+    (folder / MODEL).symlink_to(blob)
+    for announced in (content, b"1235"):
+        lfs = SimpleNamespace(sha256=sha256(announced))
+        entry = SimpleNamespace(rfilename=MODEL, size=4, lfs=lfs)
+        if announced == content:
+            assert unannounced(folder, [entry]) == []
+        else:
+            with pytest.raises(HubError, match="is not the one that was announced"):
+                unannounced(folder, [entry])
 
 
 def test_a_config_from_the_hub_is_not_trusted(small, tmp_path):

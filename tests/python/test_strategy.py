@@ -93,6 +93,11 @@ def test_what_is_played(name, asked, judged, solving):
     }  # fmt: skip
 
 
+def test_an_entry_is_played_as_it_says_even_under_the_name_of_a_preset():
+    section = {"learning": {"diff_metric": "ppo_10"}, "evals": {"ppo_10": {"num_searches": 3}}}
+    assert as_judged(section, {})["num_searches"] == 3
+
+
 def test_tries_are_of_chance_alone():
     assert play("PPO greedy", to_solve)["num_searches"] == 1
     algorithm = section("PPO greedy")[1]

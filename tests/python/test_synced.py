@@ -171,6 +171,14 @@ def test_every_kind_of_tensor_is_compared(policy):
     assert not synced.is_current(policy)
 
 
+def test_what_is_added_behind_all_others_counts():
+    policy = BasicPolicy([6], 4, 4, (4,))
+    *_, last = policy.modules()
+    synced = Synced(policy)
+    last.add_module("further", torch.nn.ReLU())
+    assert not synced.is_current(policy)
+
+
 def test_weights_written_from_another_thread_are_seen(algorithm):
     writer = threading.Thread(target=through_numpy, args=(algorithm,))
     writer.start()

@@ -327,7 +327,17 @@ def test_only_the_folder_that_it_was_trained_in_is_imported_from(
     assert (theirs / "called").exists()
 
 
-@pytest.mark.parametrize("change", ["argument", "user", "shared notes", "foreign notes"])
+def test_the_order_of_its_keys_makes_no_other_config(trained):
+    path = trained / "base_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(config.items()))))
+    assert evaluated(trained) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["argument", "user", "shared notes", "notes of a group", "linked notes", "foreign notes"],
+)
 def test_a_run_that_is_not_ones_own_needs_the_word(trained, tmp_path, monkeypatch, capsys, change):
     notes = trust._notes()
     if change == "argument":
@@ -338,6 +348,13 @@ def test_a_run_that_is_not_ones_own_needs_the_word(trained, tmp_path, monkeypatc
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
     elif change == "shared notes":
         notes.chmod(0o777)
+    elif change == "notes of a group":
+        notes.chmod(0o770)
+    elif change == "linked notes":
+        shutil.copytree(notes, tmp_path / "notes")
+        (tmp_path / "state" / "twisterl").mkdir(parents=True)
+        (tmp_path / "state" / "twisterl" / "trusted").symlink_to(tmp_path / "notes")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
     (trained.parent / "imported").unlink()

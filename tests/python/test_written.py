@@ -67,3 +67,19 @@ def test_tensors_without_numbers_share_nothing(tmp_path):
     write_atomic(tmp_path / "model", tensors.encode({"a": empty, "b": empty}))
     found, notes = tensors.read(tmp_path / "model")
     assert found.keys() == {"a", "b"} and not notes
+
+
+def test_a_header_that_ends_after_the_file_is_cut_off(tmp_path):
+    # No tensor: the header is all there is.
+    (tmp_path / "model").write_bytes(tensors.encode({})[:-4])
+    with pytest.raises(tensors.CheckpointError, match="is cut off"):
+        tensors.read(tmp_path / "model")
+
+
+def test_the_checkpoint_that_is_asked_for_comes_first(tmp_path):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "checkpoint_last.safetensors").touch()
+    assert folder.weights_path("best") == tmp_path / "checkpoint_last.safetensors"
+    (tmp_path / "checkpoint_best.safetensors").touch()
+    for which in ("best", "last"):
+        assert folder.weights_path(which) == tmp_path / f"checkpoint_{which}.safetensors"
