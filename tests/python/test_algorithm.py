@@ -438,3 +438,17 @@ def test_a_new_run_in_an_old_folder_starts_its_metrics_anew(small, tmp_path):
     prepare_algorithm(small, tmp_path).learn(3)
     prepare_algorithm(small, tmp_path).learn(1)
     assert [row["iteration"] for row in metrics(tmp_path)] == [0]
+
+
+def test_what_a_failing_watcher_has_seen_is_saved(small, tmp_path):
+    small["algorithm"]["logging"] = {"checkpoint_freq": 0}
+    algorithm = prepare_algorithm(small, tmp_path)
+
+    def fail(progress):
+        if progress.iteration == 1:
+            raise RuntimeError("of its own")
+
+    algorithm.subscribe(fail)
+    with pytest.raises(RuntimeError, match="of its own"):
+        algorithm.learn(5)
+    assert RunFolder(tmp_path).last_iteration() == 2

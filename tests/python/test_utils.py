@@ -142,6 +142,16 @@ def test_episodes_beyond_the_machine_are_refused(small):
         utils.prepare_algorithm(small)
 
 
+def test_the_device_of_the_policy_is_the_algorithms_where_that_has_none(small):
+    small["policy"]["device"] = "meta:7"
+    small["algorithm"]["device"] = "cpu"
+    assert utils.prepare_algorithm(small).config["device"] == "cpu"
+    small["algorithm"]["device"] = None
+    small["policy"]["device"] = "nonsense"
+    with pytest.raises(ConfigError, match=r"algorithm\.device: got 'nonsense'"):
+        utils.prepare_algorithm(small)
+
+
 def test_a_device_that_is_not_there(small):
     small["algorithm"]["device"] = "nonsense"
     with pytest.raises(ConfigError, match=r"algorithm\.device: got 'nonsense'"):
