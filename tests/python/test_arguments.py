@@ -59,6 +59,7 @@ CALLS = {
     "EmbeddingBag": {"obs_shape": [1], "conv_dim": 0},
     "Policy": {"obs_perms": [[0]], "act_perms": [[0]]},
     "Policy.from_spec": {"obs_perms": [[0]], "act_perms": [[0]]},
+    "Learner": {"obs_perms": [[0]], "act_perms": [[0]]},
     "Policy.from_torch": {"obs_shape": [1], "num_actions": 1},
     "Policy.predict": {"obs": [0]},
     "Policy.forward": {"obs": [0]},
@@ -85,6 +86,7 @@ FIXED = {
     "solve_optimal": {"env": ENV},
     "most_simulations": {"root_selection": "puct", "reuse": True},
     "CollectedData": TABLES,
+    "Learner": {"spec": NETWORK},
     "EmbeddingBag": {"vec_vectors": [[1.0]], "bias_vector": [1.0], "apply_relu": True},
 }
 

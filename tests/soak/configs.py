@@ -201,7 +201,7 @@ def processor_seconds(child: int) -> float:
 def judge(count: int, seed: int, train_every: int = 1, first: int = 0) -> tuple[str, list[str]]:
     """What became of `count` configs, and the faults."""
     # Children inherit what takes seconds to import.
-    for name in ("commands.train", "rl", "train", "utils", "validation"):
+    for name in ("cli.train", "config.build", "rl", "train", "utils"):
         importlib.import_module(f"twisterl.{name}")
     import torch
 

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::detached::detached;
+use crate::read;
 use twisterl::engine::pool::Poll;
 use twisterl::error::{Error, Result};
 use twisterl::nn::NetSpec;
@@ -64,7 +65,12 @@ impl PyLearner {
 #[pymethods]
 impl PyLearner {
     #[new]
-    fn new(spec: String, obs_perms: Perms, act_perms: Perms) -> PyResult<Self> {
+    #[pyo3(signature = (spec, obs_perms, act_perms))]
+    fn new(
+        spec: String,
+        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Perms,
+        #[pyo3(from_py_with = read::act_perms)] act_perms: Perms,
+    ) -> PyResult<Self> {
         let twists = (obs_perms, act_perms);
         let learner = Learner::new(&NetSpec::parse(&spec)?, &twists)?;
         Ok(Self { learner, made_of: (spec, twists.0, twists.1) })
