@@ -425,7 +425,7 @@ fn giving_up_does_not_depend_on_the_episode_before() {
 fn an_episode_that_is_cut_off_is_worth_what_its_last_value_says() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
     let tree = TreeConfig { truncation: Truncation::Bootstrap, ..config().tree };
-    let config = AzConfig { max_moves: 3, tree, ..config() };
+    let config = AzConfig { max_moves: Some(3), tree, ..config() };
     let table = collected(&env, &config, 0).unwrap();
     let floats = |name| table.get::<f32>(name).unwrap();
     let (rewards, returns, values) = (floats("rewards"), floats("returns"), floats("values"));
@@ -443,7 +443,7 @@ fn an_episode_that_is_cut_off_is_worth_what_its_last_value_says() {
 fn after_the_moves_that_are_drawn_the_most_visited_is_played() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
     for drawn in [0, 1] {
-        let self_play = SelfPlay { temperature_moves: drawn, ..config().self_play };
+        let self_play = SelfPlay { temperature_moves: Some(drawn), ..config().self_play };
         let table = collected(&env, &AzConfig { self_play, ..config() }, 0).unwrap();
         let (visits, actions) =
             (table.get::<f32>("visits").unwrap(), table.get::<i64>("actions").unwrap());

@@ -410,7 +410,7 @@ def test_a_working_directory_replaces_no_module(finished, place):
     for name in tried:
         (place / f"{name}.py").write_text("open('called', 'w').close()\n")
     shutil.copytree(finished, "run")
-    (place / "run" / "learning_curve.png").unlink()
+    (place / "run" / "learning_curve.png").unlink(missing_ok=True)
     assert cli.main(["train", "--resume", "--run_path", "run", "--num_steps", "2"]) == 0
     assert cli.main(["eval", "run", "--num_episodes", "2"]) == 0
     assert (place / "run" / "learning_curve.png").exists()
