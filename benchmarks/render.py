@@ -101,7 +101,7 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("environments", "az15", "az_search", "clients")
+    elsewhere = ("updates", "environments", "az15", "az_search", "clients")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
