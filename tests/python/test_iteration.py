@@ -60,7 +60,9 @@ def test_a_policy_that_was_looked_at_is_trained_as_before():
     assert all(map(torch.equal, weights[0].values(), weights[1].values()))
 
 
-def test_losses_are_means_over_samples_however_they_are_cut(small):
+@pytest.mark.parametrize("engine", ["torch", "rust"])
+def test_losses_are_means_over_samples_however_they_are_cut(small, engine):
+    small["algorithm"]["engine"] = engine
     # The weights stay, so that all updates have the same losses.
     small["algorithm"]["optimizer"]["lr"] = 1e-30
     algorithm = prepare_algorithm(small)
@@ -74,6 +76,7 @@ def test_losses_are_means_over_samples_however_they_are_cut(small):
 
 
 def test_threads_of_torch_are_given_back(small):
+    small["algorithm"]["engine"] = "torch"
     algorithm = prepare_algorithm(small)
     before = torch.get_num_threads()
     torch.set_num_threads(3)

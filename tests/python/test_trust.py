@@ -417,6 +417,12 @@ def test_a_working_directory_replaces_no_module(finished, place):
     assert str(place) not in sys.path and not (place / "called").exists()
 
 
+def test_the_folder_of_a_config_comes_after_all_others(place):
+    before = list(sys.path)
+    assert trust.may_import({"env_cls": f"{BYSTANDER}.Countdown"}, trust=True) == str(place)
+    assert sys.path == [*before, str(place)]
+
+
 def test_classes_of_this_package_need_no_word(finished, small):
     assert cli.main(["eval", str(finished), "--num_episodes", "2"]) == 0
     utils.prepare_algorithm(small, trust=False)
