@@ -182,12 +182,16 @@ impl Trainable {
         self.obs_perms.len()
     }
 
-    /// Makes the layers see the weights as they are now.
-    pub(crate) fn pack(&mut self) {
-        let Self { kernels, weights, first, common, heads, .. } = self;
-        first.pack(*kernels, weights);
+    pub(crate) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// The weights, and the layers that must see them as they are now.
+    pub(crate) fn layers(&mut self) -> (&Flat, impl Iterator<Item = &mut dyn Packs> + Send) {
+        let Self { weights, first, common, heads, .. } = self;
         let layers = common.iter_mut().chain(heads.iter_mut().flatten());
-        layers.for_each(|layer| layer.pack(*kernels, weights));
+        let first: &mut dyn Packs = first;
+        (weights, std::iter::once(first).chain(layers.map(|layer| layer as &mut dyn Packs)))
     }
 
     /// As many chunks of `chunks` as a batch of `num_rows` is cut into, more of them if needed.
@@ -398,6 +402,12 @@ impl Chunk {
     }
 }
 
+/// A layer with weights in the form that the kernels read.
+pub(crate) trait Packs: Send {
+    /// Takes `weights` as they are now.
+    fn pack(&mut self, kernels: Kernels, weights: &Flat);
+}
+
 /// A fully connected layer.
 struct Layer {
     /// Where its weights `[inputs, padded outputs]` and its bias start.
@@ -442,14 +452,6 @@ impl Layer {
         self.forward.bias.len()
     }
 
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        let padded = self.padded();
-        let matrix = &weights.0[self.weights..][..self.inputs * padded];
-        kernels.repack(&mut self.forward.weights, matrix, padded, self.outputs);
-        kernels.repack_transposed(&mut self.backward.weights, matrix, padded, self.inputs);
-        self.forward.bias.copy_from_slice(&weights.0[self.bias..][..padded]);
-    }
-
     /// Start, length and meaning of the pieces of its gradient.
     fn parts(&self, place: Place) -> Vec<(usize, usize, Part)> {
         let padded = self.padded();
@@ -465,6 +467,16 @@ impl Layer {
             parts.push((self.bias, padded, Part::Bias(place)));
         }
         parts
+    }
+}
+
+impl Packs for Layer {
+    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+        let padded = self.padded();
+        let matrix = &weights.0[self.weights..][..self.inputs * padded];
+        kernels.repack(&mut self.forward.weights, matrix, padded, self.outputs);
+        kernels.repack_transposed(&mut self.backward.weights, matrix, padded, self.inputs);
+        self.forward.bias.copy_from_slice(&weights.0[self.bias..][..padded]);
     }
 }
 
@@ -548,22 +560,6 @@ impl FirstLayer {
         }
     }
 
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        match self {
-            Self::Bag { vectors, bias, features, packed, packed_bias } => {
-                let padded = packed_bias.len();
-                let matrix = &weights.0[*vectors..][..*features * padded];
-                kernels.repack(packed, matrix, padded, padded);
-                packed_bias.copy_from_slice(&weights.0[*bias..][..padded]);
-            }
-            Self::Conv { vectors, packed, .. } => {
-                let count = packed.vectors.len();
-                packed.vectors.copy_from_slice(&weights.0[*vectors..][..count]);
-            }
-            Self::Dense(_, layer) => layer.pack(kernels, weights),
-        }
-    }
-
     fn parts(&self) -> Vec<(usize, usize, Part)> {
         match self {
             Self::Dense(_, layer) => layer.parts(Place::First),
@@ -605,6 +601,24 @@ impl FirstLayer {
                 let to = &mut gradient[place.vector as usize..][..*dim];
                 to.iter_mut().zip(from).for_each(|(sum, delta)| *sum += delta);
             }
+        }
+    }
+}
+
+impl Packs for FirstLayer {
+    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+        match self {
+            Self::Bag { vectors, bias, features, packed, packed_bias } => {
+                let padded = packed_bias.len();
+                let matrix = &weights.0[*vectors..][..*features * padded];
+                kernels.repack(packed, matrix, padded, padded);
+                packed_bias.copy_from_slice(&weights.0[*bias..][..padded]);
+            }
+            Self::Conv { vectors, packed, .. } => {
+                let count = packed.vectors.len();
+                packed.vectors.copy_from_slice(&weights.0[*vectors..][..count]);
+            }
+            Self::Dense(_, layer) => layer.pack(kernels, weights),
         }
     }
 }

@@ -83,8 +83,13 @@ impl Adam {
         &mut self.moments[which as usize]
     }
 
-    /// One step.
-    pub(super) fn step(&mut self, config: &AdamConfig, weights: &mut Flat, gradient: &Flat) {
+    /// One step, in blocks that know nothing of each other.
+    pub(super) fn step<'a>(
+        &'a mut self,
+        config: &AdamConfig,
+        weights: &'a mut Flat,
+        gradient: &'a Flat,
+    ) -> (Rates, Vec<Block<'a>>) {
         self.step += 1;
         let [b1, b2] = config.betas;
         let steps = self.step.min(i32::MAX as u64) as i32;
@@ -96,31 +101,46 @@ impl Adam {
             root: (1.0 / (1.0 - b2.powi(steps)).sqrt()) as f32,
             eps: config.eps as f32,
             weight_decay: config.weight_decay as f32,
+            amsgrad: config.amsgrad,
         };
         let [first, second, largest] = &mut self.moments;
-        let (weights, gradient) = (weights.numbers_mut(), gradient.numbers());
-        let (first, second) = (first.numbers_mut(), second.numbers_mut());
-        if config.amsgrad {
-            let rest = second.iter_mut().zip(largest.numbers_mut());
-            for (((weight, &g), m), (v, most)) in
-                weights.iter_mut().zip(gradient).zip(first).zip(rest)
-            {
-                rates.moments(*weight, g, m, v);
-                *most = most.max(*v);
-                *weight -= rates.way(*m, *most);
-            }
-        } else {
-            let rest = first.iter_mut().zip(second);
-            for ((weight, &g), (m, v)) in weights.iter_mut().zip(gradient).zip(rest) {
-                rates.moments(*weight, g, m, v);
-                *weight -= rates.way(*m, *v);
-            }
-        }
+        let moments = first
+            .numbers_mut()
+            .chunks_mut(BLOCK)
+            .zip(second.numbers_mut().chunks_mut(BLOCK))
+            .zip(largest.numbers_mut().chunks_mut(BLOCK));
+        let blocks = weights
+            .numbers_mut()
+            .chunks_mut(BLOCK)
+            .zip(gradient.numbers().chunks(BLOCK))
+            .zip(moments)
+            .map(|((weights, gradient), ((first, second), largest))| Block {
+                weights,
+                gradient,
+                first,
+                second,
+                largest,
+            })
+            .collect();
+        (rates, blocks)
     }
 }
 
+/// Weights of one piece of work.
+const BLOCK: usize = 1 << 14;
+
+/// Some weights and all that belongs to them.
+pub(super) struct Block<'a> {
+    weights: &'a mut [f32],
+    gradient: &'a [f32],
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+    largest: &'a mut [f32],
+}
+
 /// The numbers of one step.
-struct Rates {
+#[derive(Clone, Copy)]
+pub(super) struct Rates {
     step_size: f32,
     first: f32,
     keep: f32,
@@ -128,9 +148,30 @@ struct Rates {
     root: f32,
     eps: f32,
     weight_decay: f32,
+    amsgrad: bool,
 }
 
 impl Rates {
+    /// Moves the weights of a block.
+    #[inline(always)]
+    pub(super) fn take_step(&self, block: &mut Block<'_>) {
+        let Block { weights, gradient, first, second, largest } = block;
+        let moments = first.iter_mut().zip(second.iter_mut());
+        let all = weights.iter_mut().zip(gradient.iter()).zip(moments);
+        if self.amsgrad {
+            for (((weight, &g), (m, v)), most) in all.zip(largest.iter_mut()) {
+                self.moments(*weight, g, m, v);
+                *most = most.max(*v);
+                *weight -= self.way(*m, *most);
+            }
+        } else {
+            for ((weight, &g), (m, v)) in all {
+                self.moments(*weight, g, m, v);
+                *weight -= self.way(*m, *v);
+            }
+        }
+    }
+
     #[inline(always)]
     fn moments(&self, weight: f32, g: f32, m: &mut f32, v: &mut f32) {
         let g = g + self.weight_decay * weight;

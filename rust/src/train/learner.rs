@@ -224,7 +224,9 @@ impl Learner {
     ) -> Result<Losses> {
         descent.check()?;
         samples.check(self.num_actions(), self.num_twists())?;
-        self.network.pack();
+        let kernels = self.network.kernels();
+        let (weights, layers) = self.network.layers();
+        layers.for_each(|layer| layer.pack(kernels, weights));
         let epoch_size = descent.epoch_size.min(samples.len());
         let size = descent.minibatch_size.unwrap_or(epoch_size).min(epoch_size);
         let is_whole = size == samples.len();
@@ -316,8 +318,19 @@ impl Learner {
                 gradient.numbers_mut().iter_mut().for_each(|number| *number *= scale);
             }
         }
-        adam.step(&descent.adam, network.weights_mut(), gradient);
-        network.pack();
+        let kernels = network.kernels();
+        let (rates, mut blocks) = adam.step(&descent.adam, network.weights_mut(), gradient);
+        // What has begun here is not given up: all weights make the step.
+        let on = &mut || Ok(());
+        share(workers, blocks.iter_mut(), on, |block| {
+            kernels.widely(|| rates.take_step(block));
+            Ok(())
+        })?;
+        let (weights, layers) = network.layers();
+        share(workers, layers, on, |layer| {
+            layer.pack(kernels, weights);
+            Ok(())
+        })?;
         Ok((losses, true))
     }
 }

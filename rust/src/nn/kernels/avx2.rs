@@ -79,3 +79,10 @@ pub(super) unsafe fn add_to_bags(
 ) {
     simd::add_to_bags::<Avx2>(bags, range, delta, vectors)
 }
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn widely(work: impl FnOnce()) {
+    work();
+}

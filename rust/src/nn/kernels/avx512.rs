@@ -94,3 +94,10 @@ pub(super) unsafe fn add_to_bags(
 ) {
     simd::add_to_bags::<Avx512>(bags, range, delta, vectors)
 }
+
+/// # Safety
+/// The processor has AVX-512F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn widely(work: impl FnOnce()) {
+    work();
+}

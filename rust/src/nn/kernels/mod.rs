@@ -33,7 +33,7 @@ const MAX_SPARSE_ROWS: usize = 3;
 
 /// The loops of one level that this processor has.
 #[derive(Clone, Copy)]
-pub(super) struct Kernels {
+pub(crate) struct Kernels {
     /// Only ever an available level: every call of a loop below relies on it.
     level: CpuLevel,
 }
@@ -77,6 +77,12 @@ impl Kernels {
     /// `matrix [rows, num_columns]`, row-major, as the loops of this level read it.
     pub(super) fn pack(self, matrix: &[f32], num_columns: usize) -> Packed {
         Packed::new(matrix, num_columns, self.panel_columns())
+    }
+
+    /// Runs `work`, compiled for this level where it is inlined. Its bits are those of every level.
+    pub(crate) fn widely(self, work: impl FnOnce()) {
+        // SAFETY: the level is available.
+        unsafe { dispatch!(self, widely(work)) };
     }
 
     /// Packs `matrix` anew, whose rows are `stride` apart.

@@ -84,3 +84,9 @@ pub(super) unsafe fn add_to_bags(
 ) {
     simd::add_to_bags::<Portable>(bags, range, delta, vectors)
 }
+
+/// # Safety
+/// None: all is checked.
+pub(super) unsafe fn widely(work: impl FnOnce()) {
+    work();
+}
