@@ -184,6 +184,26 @@ def test_twists_are_drawn_anew_in_every_epoch(name):
     assert again.train(batch)[0]["total"] != losses[0]
 
 
+@pytest.mark.parametrize("name", ["AZ", "RandomWalk"])
+def test_the_last_twist_is_drawn_too(name):
+    """Of two, of which the first leaves everything as it is."""
+    env = LightsOut(width=3, height=3)
+    env.difficulty = 4
+    obs_perms, act_perms = env.twists()
+    features, actions = list(range(9)), list(range(env.num_actions()))
+    moved = next(i for i, perm in enumerate(obs_perms) if perm != features)
+    policy = BasicPolicy(env.obs_shape(), env.num_actions(), 16, [8])
+    ends = []
+    for last in ((features, actions), (obs_perms[moved], act_perms[moved])):
+        policy.set_permutations([features, last[0]], [actions, last[1]])
+        algorithm = made(name, env, policy, "rust", num_epochs=1)
+        if not ends:
+            batch, _ = algorithm.data_to_torch(algorithm.collect()[0])
+        algorithm.train(batch)
+        ends.append(weights(algorithm))
+    assert not torch.equal(ends[0], ends[1])
+
+
 def test_what_only_torch_knows_is_left_to_torch(caplog):
     env = Puzzle(2, 2, 6, 2, 32)
     policy = BasicPolicy(env.obs_shape(), env.num_actions(), 16, [8])
