@@ -232,6 +232,15 @@ def test_what_only_torch_knows_is_left_to_torch(caplog):
     assert called
 
 
+def test_a_method_that_a_program_puts_into_the_policy_is_asked():
+    env = Puzzle(2, 2, 6, 2, 32)
+    algorithm = made("PPO", env, BasicPolicy(env.obs_shape(), 4, 16, [8]), "auto", num_epochs=1)
+    called, real = [], algorithm.policy.forward_sparse
+    algorithm.policy.forward_sparse = lambda *given: called.append(1) or real(*given)
+    algorithm.learn(1)
+    assert called
+
+
 def test_weights_that_a_program_puts_in_are_trained():
     env = Puzzle(2, 2, 6, 2, 32)
     policy = BasicPolicy(env.obs_shape(), env.num_actions(), 16, [8])

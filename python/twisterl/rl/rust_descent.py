@@ -34,20 +34,24 @@ _HOOKS = (
     "_step_post_hooks",
 )
 
+# The parts of an update; one that is replaced is asked.
+_UPDATING = {"losses", "train", "train_step", "_descend", "_epoch", "_update", "_varied"}
+_UPDATING |= {"_outputs", "_log_probs", "_goes_too_far", "_minibatches", "_parts"}
+
 Values = dict[str, Any]
 
 
 def obstacle(algorithm: Any) -> str | None:
     """What keeps the engine from computing the updates of a `MinibatchDescent`; None: nothing."""
     policy, optimizer = algorithm.policy, algorithm.optimizer
-    changed = _changed_methods(algorithm)
+    changed = _foreign(algorithm, _UPDATING)
     if changed:
         return f"{type(algorithm).__name__} has its own {', '.join(changed)}"
     if algorithm.config["training"].get("precision", "f32") != "f32":
         return f"training.precision is {algorithm.config['training']['precision']}"
     if not hasattr(policy, "net_spec"):
         return f"{type(getattr(policy, 'module', policy)).__name__} has no net_spec()"
-    changed = _foreign(type(policy), {*COMPUTING, "net_spec", "_first_blocks"})
+    changed = _foreign(policy, {*COMPUTING, "net_spec", "_first_blocks"})
     if changed:
         return f"{type(policy).__name__} has its own {', '.join(changed)}"
     try:
@@ -76,17 +80,11 @@ def obstacle(algorithm: Any) -> str | None:
     return None
 
 
-def _changed_methods(algorithm: Any) -> list[str]:
-    """What a class or a program from elsewhere has put in place of an update's parts."""
-    names = {"losses", "train", "train_step", "_descend", "_epoch", "_update", "_varied"}
-    names |= {"_outputs", "_log_probs", "_goes_too_far", "_minibatches", "_parts"}
-    return sorted({*_foreign(type(algorithm), names), *(names & vars(algorithm).keys())})
-
-
-def _foreign(cls: type, names: set[str]) -> list[str]:
-    """Those of `names` that classes from elsewhere have put in place of ours."""
-    own = takewhile(lambda base: not base.__module__.startswith("twisterl."), cls.__mro__)
-    return sorted(names & {name for base in own for name in vars(base)})
+def _foreign(owner: Any, names: set[str]) -> list[str]:
+    """Those of `names` that a class or a program from elsewhere has put in place of ours."""
+    own = takewhile(lambda base: not base.__module__.startswith("twisterl."), type(owner).__mro__)
+    members = [vars(owner), *map(vars, own)]
+    return sorted(names & {name for each in members for name in each})
 
 
 def _is_hooked(owner: Any) -> bool:
