@@ -174,6 +174,14 @@ impl Trainable {
         &mut self.weights
     }
 
+    /// Puts in the weights of parameter `index`, row-major as torch has them.
+    ///
+    /// # Errors
+    /// If they are not as many.
+    pub(crate) fn set(&mut self, index: usize, values: &[f32]) -> Result<()> {
+        self.layout.write(index, values, &mut self.weights)
+    }
+
     pub(crate) fn num_actions(&self) -> usize {
         self.num_actions
     }

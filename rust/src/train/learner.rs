@@ -177,8 +177,7 @@ impl Learner {
     /// # Errors
     /// If they are not as many; likewise below.
     pub fn set(&mut self, index: usize, values: &[f32]) -> Result<()> {
-        let layout = self.network.layout().clone();
-        layout.write(index, values, self.network.weights_mut())
+        self.network.set(index, values)
     }
 
     /// Writes the weights of parameter `index` to `values`.
