@@ -23,6 +23,29 @@ class Gated(torch.nn.Module):
         return outputs[:, : self.num_actions], outputs[:, self.num_actions]
 
 
+class Remembering(torch.nn.Module):
+    """A GRU between two layers."""
+
+    def __init__(self, obs_shape, num_actions, width=16):
+        super().__init__()
+        self.num_actions, self.state_size = num_actions, width
+        self.num_axes = len(obs_shape)
+        self.first = torch.nn.Linear(torch.Size(obs_shape).numel(), width)
+        self.cell = torch.nn.GRU(width, width, batch_first=True)
+        self.heads = torch.nn.Linear(width, num_actions + 1)
+
+    def initial_state(self, batch_size):
+        return torch.full((batch_size, self.state_size), 0.5)
+
+    def forward(self, x, state):
+        is_step = x.dim() == 1 + self.num_axes
+        x = x.flatten(x.dim() - self.num_axes)
+        x = torch.tanh(self.first(x[:, None] if is_step else x))
+        outputs, state = self.cell(x, state[None].contiguous())
+        outputs = self.heads(outputs[:, 0] if is_step else outputs)
+        return outputs[..., : self.num_actions], outputs[..., self.num_actions], state[0]
+
+
 class Answering(torch.nn.Module):
     """Returns whatever it was given."""
 

@@ -128,9 +128,10 @@ class Guide:
     def __init__(self, loaded: Player) -> None:
         self._policy = loaded.policy
         self._play = played(to_solve, loaded.algorithm, {}, TRIES)
-        # A value player's policy has learned nothing.
+        # A value player's policy has learned nothing, and one with memory has not seen the game.
         collecting = loaded.algorithm.get("collecting") or {}
-        self._knows_actions = collecting.get("player") != "value"
+        has_learned = collecting.get("player") != "value"
+        self._knows_actions = has_learned and not self._policy.state_size
         self._seeds = itertools.count()
         self._plan: list[tuple[int, list[int]]] = []
         self.name = play_name(self._play)

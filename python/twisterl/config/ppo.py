@@ -12,6 +12,7 @@ from twisterl.config.values import (
     Count,
     EpisodeSteps,
     Fraction,
+    Natural,
     NotNegative,
     Positive,
     Section,
@@ -47,6 +48,13 @@ class PPOTraining(Training):
         0.1, description="how far an update may move an action's probability, as a ratio"
     )
     normalize_advantage: bool = Field(False, description="to mean 0 and deviation 1 over a rollout")
+    sequence_length: Count | None = Field(
+        None,
+        description="steps that gradients go back through; null: 64 of a policy with memory",
+    )
+    burn_in: Natural = Field(
+        0, description="steps that make a memory anew before a sequence; at most its length"
+    )
     target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
 
 

@@ -54,6 +54,10 @@ class TorchPolicy(Placed):
             shares of 255 where they are bytes; returns logits `[B, A]` before any mask and values
             `[B]` or `[B, 1]`.
         obs_shape, num_actions: of the environment.
+            One that remembers has a `state_size` S above 0 and an `initial_state(batch_size)`
+            `[B, S]`; it is called with observations, or with sequences of them
+            `[B, T, *obs_shape]`, and with the state before, and returns logits and values of all
+            of them, `[B, T, A]` and `[B, T]`, and the state after, `[B, S]`.
         obs_dtype: what its observations are made of: "sparse", "float32" or "uint8".
 
     Raises:
@@ -78,6 +82,7 @@ class TorchPolicy(Placed):
         self.obs_size = math.prod(self.obs_shape)
         self.num_actions = int(num_actions)
         self.obs_dtype = checked_dtype(obs_dtype)
+        self.state_size = int(getattr(module, "state_size", 0))
         self.obs_perms: list[list[int]] = []
         self.act_perms: list[list[int]] = []
 
@@ -108,8 +113,25 @@ class TorchPolicy(Placed):
         Raises:
             TypeError, ValueError: the module returns something else.
         """
-        x = as_floats(x.reshape(-1, *self.obs_shape), self.obs_dtype)
-        return _checked(self.module(x), x.shape[0], self.num_actions, type(self.module).__name__)
+        x = self._floats(x, [-1])
+        state = self._initial_states(x) if self.state_size else None
+        logits, values = self._ask(x, state)[:2]
+        return logits, values
+
+    def forward_sequences(
+        self, x: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Logits [Q, T, A], values [Q, T] and states [Q, S] of observations in their order.
+
+        Args:
+            x: [Q, T, F].
+            state: float32 [Q, S], what is remembered before the first of each.
+
+        Raises:
+            TypeError, ValueError: as `forward`.
+        """
+        logits, values, after = self._ask(self._floats(x, list(x.shape[:2])), state)
+        return logits, values[..., 0], after
 
     def to_rust(self) -> twisterl.nn.Policy:
         """The engine's policy, which asks a copy of the module as it is now.
@@ -117,41 +139,65 @@ class TorchPolicy(Placed):
         Raises:
             TypeError, ValueError: the module returns no logits and values.
         """
-        module = copy.deepcopy(self.module).eval().requires_grad_(False)
-        evaluate = _Evaluate(module, self.num_actions)
-        # What it returns is looked at before anything is played.
-        evaluate(np.zeros((1, *self.obs_shape), np.float32))
+        told = copy.copy(self)
+        told._modules = {"module": copy.deepcopy(self.module).eval().requires_grad_(False)}
+        evaluate = _Evaluate(told)
+        first = np.zeros((1, *self.obs_shape), np.float32)
+        if not self.state_size:
+            # What it returns is looked at before anything is played.
+            evaluate(first)
+            initial = None
+        else:
+            initial = array(told._initial_states(torch.from_numpy(first)))
+            evaluate(first, initial)
+            initial = initial[0]
         return twisterl.nn.Policy.from_torch(
-            evaluate, self.obs_shape, self.num_actions, self.obs_dtype
+            evaluate, self.obs_shape, self.num_actions, self.obs_dtype, initial
         )
+
+    def _floats(self, x: torch.Tensor, lead: list[int]) -> torch.Tensor:
+        return as_floats(x.reshape(*lead, *self.obs_shape), self.obs_dtype)
+
+    def _initial_states(self, x: torch.Tensor) -> torch.Tensor:
+        told: Any = self.module.initial_state(x.shape[0])  # type: ignore[operator]
+        expected = [x.shape[0], self.state_size]
+        if not isinstance(told, torch.Tensor) or list(told.shape) != expected:
+            got = list(told.shape) if isinstance(told, torch.Tensor) else type(told).__name__
+            raise ValueError(f"{self._name()}.initial_state: expected {expected}, got {got}")
+        return told
+
+    def _name(self) -> str:
+        return type(self.module).__name__
+
+    def _ask(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """Logits [*, A], values [*, 1] and, of a module with memory, states [B, S]."""
+        lead = list(x.shape[: x.dim() - len(self.obs_shape)])
+        told = self.module(x) if state is None else self.module(x, state)
+        wanted = [("logits", [*lead, self.num_actions]), ("values", lead)]
+        wanted += [("states", [lead[0], self.state_size])] if state is not None else []
+        expected = f"{self._name()}: expected ({', '.join(f'{n} {s}' for n, s in wanted)})"
+        if not isinstance(told, tuple) or not all(isinstance(part, torch.Tensor) for part in told):
+            count = "two" if state is None else "three"
+            raise TypeError(f"{expected}, {count} tensors, got {type(told).__name__}")
+        shapes = [list(part.shape) for part in told]
+        fits = [shape == want for shape, (_, want) in zip(shapes, wanted, strict=False)]
+        if shapes[1:2] == [[*lead, 1]]:
+            fits[1] = True
+        if len(told) != len(wanted) or not all(fits):
+            raise ValueError(f"{expected}, got tensors of {shapes}")
+        return (told[0], told[1].reshape(*lead, 1), *told[2:])
 
 
 class _Evaluate:
     """What the engine calls; picklable, as its policy is."""
 
-    def __init__(self, module: torch.nn.Module, num_actions: int) -> None:
-        self.module, self.num_actions = module, num_actions
-        parameter = next(iter(module.parameters()), None)
+    def __init__(self, policy: TorchPolicy) -> None:
+        self.policy = policy
+        parameter = next(iter(policy.module.parameters()), None)
         self.device = None if parameter is None else parameter.device
 
-    def __call__(self, observations: Floats) -> tuple[Floats, Floats]:
+    def __call__(self, observations: Floats, states: Floats | None = None) -> tuple[Floats, ...]:
         x = torch.from_numpy(observations).to(self.device)
+        state = None if states is None else torch.from_numpy(states).to(self.device)
         with torch.inference_mode():
-            told = self.module(x)
-        name = type(self.module).__name__
-        logits, values = _checked(told, len(observations), self.num_actions, name)
-        return array(logits), array(values)
-
-
-def _checked(
-    told: Any, num_rows: int, num_actions: int, name: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    expected = f"{name}: expected (logits [{num_rows}, {num_actions}], values [{num_rows}])"
-    if not isinstance(told, tuple) or not all(isinstance(part, torch.Tensor) for part in told):
-        raise TypeError(f"{expected}, two tensors, got {type(told).__name__}")
-    shapes = [list(part.shape) for part in told]
-    if len(told) != 2 or shapes[0] != [num_rows, num_actions]:
-        raise ValueError(f"{expected}, got tensors of {shapes}")
-    if shapes[1] not in ([num_rows], [num_rows, 1]):
-        raise ValueError(f"{expected}, got tensors of {shapes}")
-    return told[0], told[1].reshape(num_rows, 1)
+            return tuple(map(array, self.policy._ask(x, state)))

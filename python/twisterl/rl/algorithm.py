@@ -27,6 +27,7 @@ from twisterl.rl.checks import (
     named_divergence,
     require_device,
     require_finite_update,
+    require_played_in_order,
 )
 from twisterl.rl.curriculum import Curriculum, rank
 from twisterl.rl.evaluation import Evaluation
@@ -102,6 +103,7 @@ class Algorithm(Playing, Kept):
         if not any(parameter.requires_grad for parameter in policy.parameters()):
             name = type(getattr(policy, "module", policy)).__name__
             raise ValueError(f"policy: expected parameters to train, got none of {name}")
+        require_played_in_order(policy, self.config["evals"])
         self.obs_size = policy.obs_size
         self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
         self.policy = policy.to(self.config["device"])

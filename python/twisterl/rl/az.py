@@ -26,6 +26,7 @@ from twisterl import twisterl
 from twisterl.nn.dense import num_words, numbers
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, rows_from_collected, take_rows, tensor
+from twisterl.rl.checks import require_no_memory
 from twisterl.rl.descent import MinibatchDescent
 from twisterl.runs.errors import CheckpointError
 
@@ -54,6 +55,7 @@ class AZ(MinibatchDescent):
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
+        require_no_memory(self.policy, "AlphaZero, whose samples are states in any order")
         collecting = dict(self.config["collecting"])
         # Both count: the documented seed of the collector, and the one that a run is given.
         collecting["seed"] = (collecting["seed"] + self.config["seed"]) % 2**63
@@ -99,7 +101,8 @@ class AZ(MinibatchDescent):
 
     def memory(self) -> dict[str, torch.Tensor]:
         """The replay buffer."""
-        return {} if self.replay is None else vars(self.replay)
+        columns = {} if self.replay is None else vars(self.replay)
+        return {name: column for name, column in columns.items() if column is not None}
 
     def remember(self, memory: dict[str, torch.Tensor]) -> None:
         """Puts back what `memory` gave; `CheckpointError` for tensors that are no samples."""
@@ -114,7 +117,7 @@ class AZ(MinibatchDescent):
         return batch.twisted(twists.to(batch.rows.device), num_twists)
 
 
-def _replay(memory: dict[str, torch.Tensor], space: tuple[str, int], num_actions: int) -> AZBatch:
+def _replay(memory: dict[str, Any], space: tuple[str, int], num_actions: int) -> AZBatch:
     """The saved samples. Torch and the engine rely on what they are, so all of it is looked at."""
     layout = {
         "indices": (torch.int64, []),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from twisterl.rl.sequences import Sequences
 from twisterl.twisterl.collector import distinct_rows
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 # Logits of illegal actions are set to it; a logit below half of it means "illegal" in old data.
 MASKED_LOGIT = -1e10
 
-_ROW_FIELDS = ("indices", "offsets", "perms", "rows")
+_ROW_FIELDS = ("indices", "offsets", "perms", "rows", "sequences")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Batch:
         perms: int64 [U], twist of each row, -1 for none.
         rows: int64 [N], the row of each sample.
         illegal: bool [N, A], True where an action must not be played; None if all may be.
+        sequences: how the samples follow each other, for a policy with memory; they are taken and
+            split by sequences then.
     """
 
     indices: torch.Tensor
@@ -39,6 +42,12 @@ class Batch:
     perms: torch.Tensor
     rows: torch.Tensor
     illegal: torch.Tensor | None
+    sequences: Sequences | None = field(default=None, kw_only=True)
+
+    @property
+    def num_units(self) -> int:
+        """How many there are of what `take` takes: samples, or sequences of them."""
+        return self.num_samples if self.sequences is None else len(self.sequences.lengths)
 
     @property
     def num_samples(self) -> int:
@@ -49,7 +58,7 @@ class Batch:
         return self.perms.shape[0]
 
     def to(self, device: torch.device) -> Self:
-        tensors = {k: v.to(device) for k, v in vars(self).items() if v is not None}
+        tensors: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if v is not None}
         return replace(self, **tensors)
 
     def columns(self) -> dict[str, Any]:
@@ -57,11 +66,17 @@ class Batch:
         names = [field.name for field in fields(self) if field.name not in _ROW_FIELDS]
         return {name: getattr(self, name) for name in names}
 
-    def take(self, samples: torch.Tensor) -> Self:
-        """The samples of the given numbers (int64 [M]), with just the rows that they need."""
+    def take(self, units: torch.Tensor) -> Self:
+        """The samples (or sequences) numbered `units` (int64 [M]), with just the rows they need."""
+        sequences, samples = self.sequences, units
+        if sequences is not None:
+            samples, sequences = sequences.samples(units), sequences.take(units)
         rows = self.rows[samples]
         needed = torch.zeros(self.num_rows, dtype=torch.bool, device=rows.device)
         needed[rows] = True
+        if sequences is not None:
+            needed[sequences.rows] = True
+            needed[sequences.burn_in] = True
         kept = needed.nonzero()[:, 0]
         renumbered = torch.empty(self.num_rows, dtype=torch.int64, device=rows.device)
         renumbered[kept] = torch.arange(kept.shape[0], device=rows.device)
@@ -73,6 +88,7 @@ class Batch:
             offsets=offsets,
             perms=self.perms[kept],
             rows=renumbered[rows],
+            sequences=None if sequences is None else sequences.renumbered(renumbered),
             **{name: None if column is None else column[samples] for name, column in columns},
         )
 
@@ -92,7 +108,7 @@ class Batch:
         )
         indices, offsets = take_rows(indices, offsets, kept)
         rows = same[torch.cat([self.rows, other.rows + self.num_rows])]
-        columns = {
+        columns: dict[str, Any] = {
             name: torch.cat([column, getattr(other, name)])
             for name, column in self.columns().items()
         }
@@ -107,9 +123,16 @@ class Batch:
         return replace(self, indices=indices, offsets=offsets, perms=pairs % num_twists, rows=rows)
 
     def split(self, max_rows: int) -> list[Self]:
-        """Parts of at most `max_rows` rows that hold each sample once and share no row."""
-        if self.num_rows <= max_rows:
+        """Parts of at most `max_rows` rows that hold each sample once and share no row.
+
+        Of sequences, which may share some, each has at most so many steps, or is one sequence.
+        """
+        if self.sequences is None and self.num_rows <= max_rows:
             return [self]
+        if self.sequences is not None:
+            count = max(1, max_rows // self.sequences.rows.shape[1])
+            every = torch.arange(self.num_units, device=self.rows.device)
+            return [self.take(units) for units in every.split(count)]
         rows, order = torch.sort(self.rows, stable=True)
         num_parts = -(-self.num_rows // max_rows)
         starts = torch.arange(1, num_parts, device=rows.device) * self.num_rows // num_parts

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from twisterl.faults import ConfigError, Fault
 from twisterl.runs.errors import CheckpointError
 from twisterl.runs.tensors import require_finite
+from twisterl.strategy import name_of
 
 
 class TrainingError(FloatingPointError):
@@ -45,6 +47,21 @@ def named_divergence(iteration: int) -> Iterator[None]:
             f"iteration {iteration}: {error}; training stops, "
             "the weights are those of the iteration before"
         ) from None
+
+
+def require_no_memory(policy: Any, who: str) -> None:
+    """Raises `ValueError` for a policy that remembers, where `who` shows no episodes."""
+    size = getattr(policy, "state_size", 0)
+    if size:
+        problem = f"got one that remembers {size} numbers"
+        raise ValueError(f"policy: expected one without memory, for {who}; {problem}")
+
+
+def require_played_in_order(policy: Any, evals: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for a policy with memory and an eval that jumps between states."""
+    for name, entry in evals.items():
+        if name_of(entry) in ("beam", "value"):
+            require_no_memory(policy, f"algorithm.evals.{name}, which is by {name_of(entry)}")
 
 
 def require_device(device: str) -> None:

@@ -15,6 +15,7 @@ import torch
 
 from twisterl.nn.dense import numbers
 from twisterl.nn.sparse import row_numbers
+from twisterl.rl import sequences
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import MASKED_LOGIT, Batch
 from twisterl.rl.rust_descent import Passes, RustDescent, obstacle
@@ -146,9 +147,10 @@ class MinibatchDescent(Algorithm):
         self, batch: Batch, epoch_size: int, size: int, random: torch.Generator
     ) -> Iterator[list[Batch]]:
         """`epoch_size` samples in a new order, in minibatches of (nearly) equal size."""
-        order = torch.randperm(batch.num_samples, generator=random)[:epoch_size]
-        for samples in order.to(batch.rows.device).tensor_split(-(-epoch_size // size)):
-            yield self._parts(self._varied(batch.take(samples), random))
+        order = torch.randperm(batch.num_units, generator=random)[:epoch_size]
+        count = min(-(-epoch_size // size), len(order))
+        for units in order.to(batch.rows.device).tensor_split(count):
+            yield self._parts(self._varied(batch.take(units), random))
 
     def _parts(self, batch: Batch) -> list[Batch]:
         batch = batch.to(self.config["device"])
@@ -192,6 +194,8 @@ class MinibatchDescent(Algorithm):
 
     def _outputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [N, A] and values [N] of the samples, each distinct row computed once."""
+        if batch.sequences is not None:
+            return sequences.outputs(self.policy, self._dense(batch), batch.sequences)
         if self.obs_dtype == "sparse" and reads_sparse(self.policy):
             logits, values = self.policy.forward_sparse(batch.indices, batch.offsets, batch.perms)
         else:

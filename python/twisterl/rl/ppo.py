@@ -22,6 +22,7 @@ from twisterl.nn.heads import Categorical
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import Batch, columns_of, has, rows_from_collected, tensor
 from twisterl.rl.descent import MinibatchDescent
+from twisterl.rl.sequences import SEQUENCE_LENGTH, Sequences
 
 __all__ = ["PPO", "Algorithm", "PPOBatch", "from_collected", "normalized", "timed"]
 
@@ -51,12 +52,19 @@ class PPO(MinibatchDescent):
         super().__init__(env, policy, config, run_path)
         collecting = self.config["collecting"]
         self.head = getattr(self.policy, "head", None) or Categorical(self.num_actions)
+        self._sequence_length = _sequence_length(self.config["training"], self.policy)
         self.collector = twisterl.collector.PPOCollector(**collecting, seed=self.config["seed"])
 
     @timed
     def data_to_torch(self, data: Any) -> PPOBatch:
         """The collected samples on the training device, advantages normalized if configured."""
         batch = from_collected(data)
+        if self._sequence_length is not None:
+            columns = columns_of(data)
+            states, starts = map(torch.from_numpy, (columns.states, columns.episode_starts))
+            burn_in = self.config["training"]["burn_in"]
+            cut = Sequences.cut(states, batch.rows, starts, self._sequence_length, burn_in)
+            batch = replace(batch, sequences=cut)
         if self.config["training"]["normalize_advantage"]:
             batch = replace(batch, advantages=normalized(batch.advantages))
         return batch.to(self.config["device"])
@@ -98,6 +106,26 @@ class PPO(MinibatchDescent):
         """Whether the policy is already beyond `target_kl`."""
         target = self.config["training"]["target_kl"]
         return target is not None and bool(losses[self.LOSSES.index("kl")] > target)
+
+
+def _sequence_length(training: dict[str, Any], policy: Any) -> int | None:
+    """Steps of a sequence; None for a policy without memory.
+
+    Raises:
+        ValueError: a burn-in longer than that, or either for a policy without memory.
+    """
+    length, burn_in = training["sequence_length"], training["burn_in"]
+    if getattr(policy, "state_size", 0):
+        length = length or SEQUENCE_LENGTH
+        if burn_in > length:
+            limit = f"at most {length}, the length of a sequence"
+            raise ValueError(f"algorithm.training.burn_in: expected {limit}, got {burn_in}")
+        return length
+    for name, value, none in [("sequence_length", length, None), ("burn_in", burn_in, 0)]:
+        if value != none:
+            at = f"algorithm.training.{name}"
+            raise ValueError(f"{at}: expected {none} for a policy without memory, got {value}")
+    return None
 
 
 def from_collected(data: Any) -> PPOBatch:

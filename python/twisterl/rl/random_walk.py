@@ -27,6 +27,7 @@ import torch
 from twisterl import twisterl
 from twisterl.rl.algorithm import timed
 from twisterl.rl.batch import Batch, tensor
+from twisterl.rl.checks import require_no_memory
 from twisterl.rl.descent import MinibatchDescent
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class RandomWalk(MinibatchDescent):
     """Collects with `collector.WalkCollector`, fresh walks in every iteration.
 
     Raises:
-        ValueError: the environment has no actions that undo its moves, or no goal to start from.
+        ValueError: the environment has no actions that undo its moves, or no goal to start from;
+            the policy has a memory.
     """
 
     LOSSES = ("policy", "value", "total")
@@ -60,6 +62,7 @@ class RandomWalk(MinibatchDescent):
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
+        require_no_memory(self.policy, "random walks")
         collecting = self.config["collecting"]
         self.collector = twisterl.collector.WalkCollector(**collecting, seed=self.config["seed"])
         self.collector.check(env)

@@ -98,7 +98,10 @@ class CollectedArrays:
         episode_starts: _Ints,
         additional_data: dict[str, _Floats],
         obs_space: tuple[str, int],
+        states: npt.NDArray[np.float32],
     ) -> Self: ...
+    @property
+    def states(self) -> npt.NDArray[np.float32]: ...
     @property
     def obs_space(self) -> tuple[str, int]: ...
     @property

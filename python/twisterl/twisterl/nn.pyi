@@ -49,13 +49,14 @@ class Policy:
     ) -> Policy: ...
     @staticmethod
     def from_torch(
-        evaluate: Callable[
-            [npt.NDArray[np.float32]], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-        ],
+        evaluate: Callable[..., tuple[npt.NDArray[np.float32], ...]],
         obs_shape: Sequence[int],
         num_actions: int,
         obs_dtype: str = "sparse",
+        initial_state: npt.ArrayLike | None = None,
     ) -> Policy: ...
+    @property
+    def state_size(self) -> int: ...
     def predict(self, obs: npt.ArrayLike, masks: Sequence[bool]) -> tuple[list[float], float]: ...
     def forward(self, obs: npt.ArrayLike, masks: Sequence[bool]) -> tuple[list[float], float]: ...
     def full_predict(

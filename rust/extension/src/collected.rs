@@ -122,6 +122,7 @@ impl PyCollectedData {
             rewards: floats(py, of.take::<f32>("rewards")?),
             actions: actions_of(py, &mut of, rows, policy.head())?,
             perms: ints(py, of.take::<i64>("twists")?),
+            states: table(py, of.take::<f32>("states")?, rows)?,
             episode_starts: ints(py, of.episode_starts),
             additional_data: additional_data.unbind(),
             obs_space,
@@ -242,6 +243,7 @@ impl PyCollectedData {
             episode_starts: ints(py, vec![0, rows as i64]),
             additional_data: PyDict::new(py).unbind(),
             obs_space: sparse_space(py)?,
+            states: table(py, Vec::new(), rows)?,
         };
         require_rows("logits", columns.logits.bind(py).shape()[0], rows)?;
         for (name, column) in [("values", &columns.values), ("rewards", &columns.rewards)] {

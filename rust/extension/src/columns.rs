@@ -22,7 +22,8 @@ macro_rules! columns {
         /// The columns of a `CollectedData` with `N` rows and `A` actions. Its properties of these
         /// names may be lists; the arrays are shared with it, not copied. Its arguments are the columns
         /// `indices`, `offsets`, `logits`, `masks`, `log_probs`, `values`, `rewards`, `actions`, `perms`,
-        /// `episode_starts` and `additional_data`, and the `obs_space` of the observations.
+        /// `episode_starts` and `additional_data`, the `obs_space` of the observations, and the column
+        /// `states`.
         #[pyclass(
             name = "CollectedArrays", module = "twisterl.twisterl.collector", frozen, get_all
         )]
@@ -46,9 +47,10 @@ macro_rules! columns {
 
             fn __reduce__<'py>(
                 slf: &Bound<'py, Self>,
-            ) -> PyResult<(Bound<'py, PyType>, impl IntoPyObject<'py>)> {
-                let arrays = slf.get().share(slf.py());
-                Ok((slf.get_type(), ($(arrays.$name,)*)))
+            ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+                let py = slf.py();
+                let arrays = [$(slf.get().$name.bind(py).as_any(),)*];
+                Ok((slf.get_type(), PyTuple::new(py, arrays)?))
             }
         }
     };
@@ -83,6 +85,8 @@ columns! {
     additional_data: Py<PyDict>,
     /// What observations are made of: "float32" or "uint8" and their F numbers, or ("sparse", 0).
     obs_space: Py<PyTuple>,
+    /// float32 [N, S], what a policy with memory remembered before each state; [N, 0] without.
+    states: Py<PyArray2<f32>>,
 }
 
 impl PyCollectedArrays {
@@ -124,6 +128,7 @@ impl PyCollectedArrays {
             episode_starts: starts(&self.episode_starts, &other.episode_starts, num_rows)?,
             additional_data: additional_data.unbind(),
             obs_space: self.obs_space.clone_ref(py),
+            states: joined_arrays(py, &self.states, &other.states)?,
         })
     }
 }

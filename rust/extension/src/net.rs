@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::IntoPyObjectExt;
 
+use crate::columns::column;
 use crate::read;
 use crate::torch_policy::TorchPolicy;
 use twisterl::error::Error;
@@ -299,8 +300,9 @@ impl PyPolicy {
             match &slf.get().parts {
                 Parts::Network(parts) => (**parts).clone(),
                 Parts::Torch(policy) => {
-                    let (evaluate, space, num_actions) = policy.parts(py);
-                    let parts = (evaluate, space.shape(), num_actions, space.dtype());
+                    let (evaluate, space, num_actions, initial_state) = policy.parts(py);
+                    let state = PyArray1::from_slice(py, initial_state);
+                    let parts = (evaluate, space.shape(), num_actions, space.dtype(), state);
                     let made = slf.get_type().getattr("from_torch")?;
                     return Ok((made, parts.into_pyobject(py)?));
                 }
@@ -324,16 +326,27 @@ impl PyPolicy {
     /// `evaluate` is called with observations float32 [N, ..] of `obs_shape` (0 and 1 where `obs_dtype` is
     /// "sparse", shares of 255 where it is "uint8") and returns float32 arrays: logits [N, A], A being
     /// `num_actions`, and values [N] or [N, 1]. Of equal observations it must say the same while the
-    /// policy lives, whichever are in a batch; threads call it in turn. Raises ValueError for another
-    /// `obs_dtype`.
+    /// policy lives, whichever are in a batch; threads call it in turn.
+    ///
+    /// Where `initial_state` float32 [S] is given, the policy has a memory of `S` numbers, which an episode
+    /// begins with: `evaluate` also takes them, [N, S], and returns, third, those after the observations.
+    /// Raises ValueError for another `obs_dtype`, TypeError for another `initial_state`.
     #[staticmethod]
-    #[pyo3(signature = (evaluate, obs_shape, num_actions, obs_dtype="sparse"))]
+    #[pyo3(signature = (evaluate, obs_shape, num_actions, obs_dtype="sparse", initial_state=None))]
     fn from_torch(
         evaluate: Py<PyAny>,
         #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
         #[pyo3(from_py_with = read::num_actions)] num_actions: usize,
         obs_dtype: &str,
+        initial_state: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let initial_state = match initial_state {
+            None => Vec::new(),
+            Some(given) => {
+                let state: Py<PyArray1<f32>> = column("initial_state", given)?;
+                state.bind(given.py()).to_vec()?
+            }
+        };
         let space = ObsSpace::of(obs_shape, obs_dtype).ok_or_else(|| {
             let expected = format!("one of {}", ObsSpace::DTYPES.join(", "));
             Error::invalid("obs_dtype", expected, format!("{obs_dtype:?}"))
@@ -341,7 +354,7 @@ impl PyPolicy {
         // The bounds are those of an environment.
         let acts = ActSpace::Discrete { n: num_actions };
         let described = Described::new(EnvSpec::new("the policy".into(), space, acts))?;
-        let policy = TorchPolicy::new(evaluate, described.spec.obs, num_actions);
+        let policy = TorchPolicy::new(evaluate, described.spec.obs, num_actions, initial_state);
         Ok(Self { policy: policy.share(), parts: Parts::Torch(policy) })
     }
 
@@ -365,6 +378,13 @@ impl PyPolicy {
             Some((tensor.shape().to_vec(), values))
         };
         Self::of(NetworkParts::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?)
+    }
+
+    /// Numbers that it remembers of an episode, 0 without memory. What is asked for observation by
+    /// observation is told as of an episode's first.
+    #[getter]
+    fn state_size(&self) -> usize {
+        self.policy.state_size()
     }
 
     /// Probabilities, a list `[A]` that is 0 where `masks` `[A]` is false, and the value of one

@@ -13,26 +13,35 @@ use twisterl::python_interface::error::wrong_type;
 use twisterl::spaces::{check_row, numbers, Dtype, ObsSpace, Rows};
 
 /// `evaluate` takes observations float32 `[N, *shape]`, 0 and 1 where they are sparse and shares of
-/// 255 where they are bytes, and returns logits `[N, A]` and values `[N]` or `[N, 1]`.
+/// 255 where they are bytes, and returns logits `[N, A]` and values `[N]` or `[N, 1]`. That of a policy
+/// with memory also takes `states` `[N, S]` and returns those that follow.
 pub(crate) struct TorchPolicy {
     evaluate: Py<PyAny>,
     space: ObsSpace,
     num_actions: usize,
+    /// `[S]`
+    initial_state: Vec<f32>,
 }
 
 impl TorchPolicy {
     /// A policy of `num_actions` actions for observations of `space`.
-    pub(crate) fn new(evaluate: Py<PyAny>, space: ObsSpace, num_actions: usize) -> Self {
-        Self { evaluate, space, num_actions }
+    pub(crate) fn new(
+        evaluate: Py<PyAny>,
+        space: ObsSpace,
+        num_actions: usize,
+        initial_state: Vec<f32>,
+    ) -> Self {
+        Self { evaluate, space, num_actions, initial_state }
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self::new(self.evaluate.clone_ref(py), self.space.clone(), self.num_actions)
+        let (space, state) = (self.space.clone(), self.initial_state.clone());
+        Self::new(self.evaluate.clone_ref(py), space, self.num_actions, state)
     }
 
     /// What it was made of.
-    pub(crate) fn parts(&self, py: Python<'_>) -> (Py<PyAny>, &ObsSpace, usize) {
-        (self.evaluate.clone_ref(py), &self.space, self.num_actions)
+    pub(crate) fn parts(&self, py: Python<'_>) -> (Py<PyAny>, &ObsSpace, usize, &[f32]) {
+        (self.evaluate.clone_ref(py), &self.space, self.num_actions, &self.initial_state)
     }
 
     /// The observations as numbers `[N * F]`.
@@ -58,17 +67,28 @@ impl TorchPolicy {
         &self,
         py: Python<'_>,
         observations: Vec<f32>,
+        states: &mut [f32],
         logits: &mut [f32],
         values: &mut [f32],
     ) -> PyResult<()> {
+        type Array<'py> = PyReadonlyArrayDyn<'py, f32>;
         let shape = [&[values.len()], self.space.shape()].concat();
         let observations = observations.into_pyarray(py).reshape(shape)?;
-        let told = self.evaluate.bind(py).call1((observations,))?;
-        type Told<'py> = (PyReadonlyArrayDyn<'py, f32>, PyReadonlyArrayDyn<'py, f32>);
-        let expected = "a pair of float32 arrays, logits [N, A] and values [N]";
-        let (told_logits, told_values): Told<'_> =
-            told.extract().map_err(|_| wrong_type("policy", expected, &told))?;
-        let (rows, actions) = (values.len(), self.num_actions);
+        let (rows, actions, size) = (values.len(), self.num_actions, self.initial_state.len());
+        let evaluate = self.evaluate.bind(py);
+        let (told_logits, told_values): (Array<'_>, Array<'_>) = if size == 0 {
+            let told = evaluate.call1((observations,))?;
+            let expected = "a pair of float32 arrays, logits [N, A] and values [N]";
+            told.extract().map_err(|_| wrong_type("policy", expected, &told))?
+        } else {
+            let before = states.to_vec().into_pyarray(py).reshape([rows, size])?;
+            let told = evaluate.call1((observations, before))?;
+            let expected = "float32 arrays: logits [N, A], values [N] and states [N, S]";
+            let (logits, values, after): (Array<'_>, Array<'_>, Array<'_>) =
+                told.extract().map_err(|_| wrong_type("policy", expected, &told))?;
+            copied("states", &[&[rows, size]], after.as_array(), states)?;
+            (logits, values)
+        };
         copied("logits", &[&[rows, actions]], told_logits.as_array(), logits)?;
         copied("values", &[&[rows], &[rows, 1]], told_values.as_array(), values)?;
         Ok(())
@@ -114,6 +134,27 @@ impl Policy for TorchPolicy {
         &self,
         rows: &Rows,
         twists: Option<&[i32]>,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        values: &mut [f32],
+    ) -> Result<()> {
+        let mut states = self.initial_state.repeat(rows.len());
+        self.step_batch(rows, twists, &mut states, scratch, logits, values)
+    }
+
+    fn state_size(&self) -> usize {
+        self.initial_state.len()
+    }
+
+    fn initial_state(&self, state: &mut [f32]) {
+        state.copy_from_slice(&self.initial_state);
+    }
+
+    fn step_batch(
+        &self,
+        rows: &Rows,
+        twists: Option<&[i32]>,
+        states: &mut [f32],
         _scratch: &mut Scratch,
         logits: &mut [f32],
         values: &mut [f32],
@@ -125,7 +166,10 @@ impl Policy for TorchPolicy {
             return Ok(());
         }
         let observations = self.numbers(rows)?;
-        Python::attach(|py| self.ask(py, observations, logits, values))?;
+        Python::attach(|py| self.ask(py, observations, states, logits, values))?;
+        if let Some(number) = states.iter().find(|number| !number.is_finite()) {
+            return Err(Error::Policy(format!("expected finite states, got {number}")));
+        }
         check_outputs(logits, self.num_actions, values)
     }
 

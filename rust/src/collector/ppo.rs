@@ -95,7 +95,7 @@ impl PpoConfig {
 
 /// Plays the episodes of `work` from `env.reset()` on with actions sampled from `policy`.
 ///
-/// Columns: "obs", "masks", "twists", "logits", "log_probs", "values", "rewards", "actions" (that of
+/// Columns: "obs", "masks", "twists", "logits", "log_probs", "values", "rewards", "states", "actions" (that of
 /// an episode's last state is nominal), "advantages", "returns".
 ///
 /// Episodes come back in their order, so the result does not depend on `num_cores` or `cache`, and
@@ -150,7 +150,8 @@ impl Collector {
         work.check()?;
         check_fit(env, policy)?;
         let num_workers = num_workers(config.num_cores).min(work.len());
-        let num_lanes = if config.cache { LANES_WITH_CACHE } else { LANES };
+        let caches = config.cache && policy.state_size() == 0;
+        let num_lanes = if caches { LANES_WITH_CACHE } else { LANES };
         let num_lanes = num_lanes.min(work.len().div_ceil(num_workers));
         let rules = PlayRules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
         let queue = EpisodeQueue::new(env, config.difficulty_distribution, work);

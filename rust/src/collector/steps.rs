@@ -15,6 +15,8 @@ pub(super) struct Steps {
     log_probs: Vec<f32>,
     pub(super) values: Vec<f32>,
     pub(super) rewards: Vec<f32>,
+    /// `[steps, S]`
+    states: Vec<f32>,
     actions: Acts,
     pub(super) advantages: Vec<f32>,
     pub(super) returns: Vec<f32>,
@@ -34,6 +36,7 @@ impl Steps {
         self.log_probs.push(visit.log_prob);
         self.values.push(visit.value);
         self.rewards.push(visit.status.reward);
+        self.states.extend_from_slice(visit.state);
         self.actions.push(visit.act);
     }
 
@@ -50,6 +53,7 @@ impl Steps {
         self.log_probs.clear();
         self.values.clear();
         self.rewards.clear();
+        self.states.clear();
     }
 
     /// The columns of an episode whose states are judged; `choice` is what [`Steps::choice`] is called.
@@ -60,6 +64,7 @@ impl Steps {
     /// - `choice` `[N, A]`: "logits", [`MASKED_LOGIT`](crate::collector::ppo::MASKED_LOGIT) where
     ///   masked, or "visits", all 0 at an episode's last state;
     /// - "log_probs" of the actions, "values" of the states, "rewards" of being in them;
+    /// - "states" `[N, S]`, what the policy remembered before each; `[N, 0]` for one without memory;
     /// - "actions" as they were drawn, nominal at an episode's last state: 64-bit integers, `[N, parts]` of
     ///   them, or 32-bit floats `[N, dimensions]`;
     /// - "advantages", "returns".
@@ -81,6 +86,7 @@ impl Steps {
             ("log_probs", ColumnRef::F32(&self.log_probs, 1)),
             ("values", ColumnRef::F32(&self.values, 1)),
             ("rewards", ColumnRef::F32(&self.rewards, 1)),
+            ("states", ColumnRef::F32(&self.states, width(self.states.len()))),
             ("actions", actions),
             ("advantages", ColumnRef::F32(&self.advantages, 1)),
             ("returns", ColumnRef::F32(&self.returns, 1)),

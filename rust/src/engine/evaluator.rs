@@ -28,6 +28,9 @@ pub(crate) struct Evaluator {
     pub(crate) logits: Vec<f32>,
     /// `[B]`, 0 for a view that was not evaluated.
     pub(crate) values: Vec<f32>,
+    /// What the policy remembers at each view `[B, S]`: given before the step is evaluated, then what it
+    /// remembers after it.
+    pub(crate) states: Vec<f32>,
     hashes: Vec<u64>,
     /// Views whose output was not cached when the step began.
     missed: Vec<usize>,
@@ -41,6 +44,8 @@ pub(crate) struct Evaluator {
     batch_twists: Vec<i32>,
     batch_logits: Vec<f32>,
     batch_values: Vec<f32>,
+    batch_states: Vec<f32>,
+    state_size: usize,
     scratch: Scratch,
 }
 
@@ -57,12 +62,15 @@ impl Evaluator {
         self.logits.resize(moves.len() * policy.num_actions(), 0.0);
         self.values.clear();
         self.values.resize(moves.len(), 0.0);
+        self.state_size = policy.state_size();
+        debug_assert_eq!(self.states.len(), moves.len() * self.state_size);
         self.draw_twists(policy, rules, (moves, views), rngs);
         self.missed.clear();
         self.pending.clear();
         self.ask_nothing();
         let wanted = (0..moves.len()).filter(|&i| rules.wants(views.status[i]));
-        if rules.cache {
+        // What is remembered makes nearly every view another.
+        if rules.cache && self.state_size == 0 {
             let mut cached = read(cache);
             self.look_up(&cached, views, wanted);
             let (rows, words) = (self.missed.len(), views.rows.words().len());
@@ -103,6 +111,7 @@ impl Evaluator {
         self.records.clear();
         self.batch.clear();
         self.batch_twists.clear();
+        self.batch_states.clear();
     }
 
     fn draw_twists(
@@ -191,6 +200,8 @@ impl Evaluator {
         self.asked.push((i, self.batch.len()));
         self.batch.push(views.rows.row(i));
         self.batch_twists.push(self.twists[i]);
+        let state = i * self.state_size..(i + 1) * self.state_size;
+        self.batch_states.extend_from_slice(&self.states[state]);
     }
 
     fn run_network(&mut self, policy: &dyn Policy) -> Result<()> {
@@ -198,9 +209,10 @@ impl Evaluator {
         self.batch_logits.resize(rows * policy.num_actions(), 0.0);
         self.batch_values.resize(rows, 0.0);
         let twists = (policy.num_twists() > 0).then_some(&self.batch_twists[..]);
-        policy.forward_batch(
+        policy.step_batch(
             &self.batch,
             twists,
+            &mut self.batch_states,
             &mut self.scratch,
             &mut self.batch_logits,
             &mut self.batch_values,
@@ -220,6 +232,9 @@ impl Evaluator {
             let logits = &self.batch_logits[row * num_actions..][..num_actions];
             self.logits[i * num_actions..][..num_actions].copy_from_slice(logits);
             self.values[i] = self.batch_values[row];
+            let size = self.state_size;
+            let state = &self.batch_states[row * size..][..size];
+            self.states[i * size..][..size].copy_from_slice(state);
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Visit<'a> {
     /// Of the chosen action.
     pub log_prob: f32,
     pub value: f32,
+    /// What the policy remembered before it saw the state, `[S]`.
+    pub state: &'a [f32],
     /// As it was drawn; a final state's is nominal.
     pub act: Act<'a>,
     pub status: Status,
@@ -82,6 +84,8 @@ pub(crate) struct Memory {
     next: Vec<LaneMove>,
     views: Views,
     evaluator: Evaluator,
+    /// What the policy remembers in each lane `[lanes, S]`.
+    states: Vec<f32>,
     weights: Vec<f32>,
 }
 
@@ -130,13 +134,17 @@ impl Player<'_> {
         poll: Poll<'_>,
     ) -> Result<()> {
         let Player { acts, policy, rules, cache, memory } = self;
-        let Memory { rngs, moves, next, views, evaluator, .. } = &mut **memory;
+        let Memory { rngs, moves, next, views, evaluator, states, .. } = &mut **memory;
         let (num_outputs, num_choices) = (policy.num_actions(), acts.num_choices());
+        let size = policy.state_size();
+        let at = |place: usize| place * size..(place + 1) * size;
+        states.resize(envs.num_lanes() * size, 0.0);
         rngs.resize(envs.num_lanes(), Rng::new(0));
         moves.clear();
         for (lane, rng) in rngs.iter_mut().enumerate() {
             if let Some(action) = episodes.start(lane, envs, rng, poll)? {
                 moves.push(LaneMove { lane, action });
+                policy.initial_state(&mut states[at(lane)]);
             }
         }
         while !moves.is_empty() {
@@ -144,6 +152,10 @@ impl Player<'_> {
             let told = (&moves[..], actor.acts());
             advance(envs, told, episodes.most_difficulty(), rngs, views, poll)?;
             check_views(views, moves.len(), num_choices)?;
+            evaluator.states.clear();
+            for &LaneMove { lane, .. } in moves.iter() {
+                evaluator.states.extend_from_slice(&states[at(lane)]);
+            }
             evaluator.evaluate(*policy, *rules, cache, (moves, views), rngs)?;
             next.clear();
             for (i, &LaneMove { lane, .. }) in moves.iter().enumerate() {
@@ -158,14 +170,18 @@ impl Player<'_> {
                     actor.skip();
                 }
                 let (row, act, nodes) = (views.rows.row(i), actor.act(), 1);
+                let state = &states[at(lane)];
                 episodes.visit(
                     lane,
-                    &Visit { row, mask, twist, logits, log_prob, value, act, status, nodes },
+                    &Visit { row, mask, twist, logits, log_prob, value, state, act, status, nodes },
                 )?;
                 let following = if status.is_final || episodes.stops(lane, 0) {
                     episodes.finish(lane, envs, status)?;
+                    policy.initial_state(&mut states[at(lane)]);
                     episodes.start(lane, envs, &mut rngs[lane], poll)?
                 } else {
+                    let after = &evaluator.states[at(i)];
+                    states[at(lane)].copy_from_slice(after);
                     Some(actor.step())
                 };
                 next.extend(following.map(|action| LaneMove { lane, action }));
@@ -236,6 +252,17 @@ pub(crate) fn check_fit(env: &dyn Env, policy: &dyn Policy) -> Result<()> {
 pub(crate) fn check_search(env: &dyn Env, policy: &dyn Policy, who: &str) -> Result<()> {
     env.spec().acts.require_discrete(who)?;
     check_fit(env, policy)
+}
+
+/// Refuses a policy with memory to `who`, which shows it states out of the order of their episodes.
+pub(crate) fn require_no_memory(policy: &dyn Policy, who: &str) -> Result<()> {
+    match policy.state_size() {
+        0 => Ok(()),
+        size => {
+            let expected = format!("one without memory, for {who}");
+            Err(Error::invalid("policy", expected, format!("one that remembers {size} numbers")))
+        }
+    }
 }
 
 pub(crate) fn check_views(views: &Views, expected: usize, num_actions: usize) -> Result<()> {

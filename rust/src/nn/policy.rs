@@ -32,6 +32,16 @@ pub trait Policy: Send + Sync {
     /// Number of pairs of permutations `P`.
     fn num_twists(&self) -> usize;
 
+    /// Numbers `S` that it remembers of an episode; 0 for a policy without memory.
+    fn state_size(&self) -> usize {
+        0
+    }
+
+    /// What it remembers before an episode's first observation, `state [S]`.
+    fn initial_state(&self, state: &mut [f32]) {
+        state.fill(0.0);
+    }
+
     /// Evaluates `N` observations: `logits [N, A]` before masks and `values [N]`.
     ///
     /// `twists [N]` names the pair of permutations of each row, -1 for none: row `n` is evaluated
@@ -48,6 +58,23 @@ pub trait Policy: Send + Sync {
         logits: &mut [f32],
         values: &mut [f32],
     ) -> Result<()>;
+
+    /// [`Policy::forward_batch`] of `N` observations in the course of episodes: `states [N, S]` hold what is
+    /// remembered before each, and then what is remembered after it.
+    ///
+    /// To a policy with memory, [`Policy::forward_batch`] shows each observation as an episode's first.
+    fn step_batch(
+        &self,
+        rows: &Rows,
+        twists: Option<&[i32]>,
+        states: &mut [f32],
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        values: &mut [f32],
+    ) -> Result<()> {
+        check_len("states", states.len(), 0)?;
+        self.forward_batch(rows, twists, scratch, logits, values)
+    }
 
     /// The same policy, to be kept by threads that may outlive the caller's; copies no weights.
     fn share(&self) -> Arc<dyn Policy>;

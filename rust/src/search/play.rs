@@ -102,6 +102,8 @@ pub(crate) struct Forester<'a> {
     rules: SearchRules,
     games: Vec<Game>,
     forest: Forest,
+    /// What the policy remembers after each node `[nodes, S]`.
+    states: Vec<f32>,
     /// Simulations run.
     pub(crate) simulations: u64,
     rngs: Vec<Rng>,
@@ -162,13 +164,15 @@ impl<'a> Forester<'a> {
             plan_reward: f32::NEG_INFINITY,
             follows_plan: false,
         };
+        let forest = Forest::new(num_games, per_game, num_actions);
         let evaluate_final = rules.tree.truncation == Truncation::Bootstrap;
         let network = PlayRules { choice: rules.choice, cache: rules.cache, evaluate_final };
         Self {
             policy,
             rules,
             games: (0..num_games).map(game).collect(),
-            forest: Forest::new(num_games, per_game, num_actions),
+            states: vec![0.0; forest.nodes.len() * policy.state_size()],
+            forest,
             simulations: 0,
             rngs: vec![Rng::new(0); num_games],
             network,
@@ -209,7 +213,7 @@ impl<'a> Forester<'a> {
 
     /// What the trees take.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.forest.memory_bytes()
+        self.forest.memory_bytes() + self.states.capacity() * size_of::<f32>()
     }
 
     /// Slots for all states: game `g` is played in slot `g`.
@@ -246,6 +250,7 @@ pub(crate) fn play(
         let told = (&moves[..], &none);
         advance(envs, told, most_difficulty, &mut forester.rngs, &mut forester.views, poll)?;
         check_views(&forester.views, moves.len(), num_actions)?;
+        forester.recall(&owners);
         let Forester { policy, network, cache, evaluator, views, rngs, .. } = &mut *forester;
         evaluator.evaluate(*policy, *network, cache, (&owners, views), rngs)?;
         next_moves.clear();

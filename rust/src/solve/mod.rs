@@ -12,7 +12,7 @@ mod frontier;
 mod starts;
 mod tries;
 
-use crate::engine::lockstep::{check_fit, check_search};
+use crate::engine::lockstep::{check_fit, check_search, require_no_memory};
 use crate::engine::pool::Poll;
 use crate::error::Result;
 use crate::nn::Policy;
@@ -43,6 +43,11 @@ pub fn evaluate(
     match config.strategy.searches() {
         Some(who) => check_search(env, policy, who)?,
         None => check_fit(env, policy)?,
+    }
+    match config.strategy {
+        Strategy::Policy | Strategy::Mcts(_) => {}
+        Strategy::Value => require_no_memory(policy, "looking ahead by values")?,
+        Strategy::Beam(_) => require_no_memory(policy, "a beam search")?,
     }
     config.check()?;
     starts.check(env)?;

@@ -141,6 +141,7 @@ impl Forester<'_> {
             logits: &self.target,
             log_prob: if root.is_final { 0.0 } else { self.target[action].ln() },
             value: root.mean,
+            state: &[],
             act: Act::Discrete(action),
             status: state.status,
             nodes: 0,

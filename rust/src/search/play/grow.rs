@@ -6,15 +6,51 @@ use crate::engine::lockstep::draw;
 use crate::error::{Error, Result};
 use crate::nn::masked_softmax;
 use crate::rl::env::Status;
+use crate::rl::vec_env::LaneMove;
 use crate::search::config::{RootSelection, SelfPlay, Truncation};
 use crate::search::dirichlet;
 use crate::search::returns::ReturnRange;
 use crate::search::tree::{Node, Step};
 
 impl Forester<'_> {
+    /// Gives the network what is remembered before the views that `owners` see.
+    pub(super) fn recall(&mut self, owners: &[LaneMove]) {
+        let Self { policy, games, states, evaluator, .. } = self;
+        let size = policy.state_size();
+        evaluator.states.clear();
+        evaluator.states.resize(owners.len() * size, 0.0);
+        if size == 0 {
+            return;
+        }
+        for (state, owner) in evaluator.states.chunks_exact_mut(size).zip(owners) {
+            let game = &games[owner.lane];
+            let before = match (game.phase, game.path.last()) {
+                (Phase::Start, _) => {
+                    policy.initial_state(state);
+                    continue;
+                }
+                (Phase::Leaf { .. }, Some(step)) => step.node as usize,
+                _ => owner.lane,
+            };
+            state.copy_from_slice(&states[before * size..][..size]);
+        }
+    }
+
+    /// Remembers at `node` what the policy does after view `i`.
+    fn remember(&mut self, node: u32, i: usize) {
+        let size = self.policy.state_size();
+        let after = &self.evaluator.states[i * size..][..size];
+        self.states[node as usize * size..][..size].copy_from_slice(after);
+    }
+
     /// Takes what view `i` shows into `game`'s tree.
     pub(super) fn receive(&mut self, game: usize, i: usize) -> Result<()> {
         let root = game as u32;
+        let node = match self.games[game].phase {
+            Phase::Leaf { node, .. } => node,
+            _ => root,
+        };
+        self.remember(node, i);
         match self.games[game].phase {
             Phase::Start => {
                 self.games[game].moves = 0;
