@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from typing import Any
 
 from twisterl.config.algorithm import POLICY, AlgorithmSection, Learning, Logging
 from twisterl.config.evaluations import PRESETS, Evaluation
 from twisterl.config.registry import ALGORITHMS
 from twisterl.config.validation import check_algorithm
+from twisterl.on_demand import is_imported, is_installed, torch
 
 POLICY_CONFIG: dict[str, Any] = dict(POLICY)
 BASE_EVAL_CONFIG: dict[str, Any] = Evaluation().model_dump(by_alias=True)
@@ -31,12 +34,21 @@ LOGGING_CONFIG: dict[str, Any] = Logging().model_dump()
 
 
 def default_device() -> str:
-    """ "cuda" where torch finds one, else "cpu"; imports torch."""
-    try:
-        import torch
-    except ImportError:
+    """ "cuda" where torch finds one, else "cpu"; imports torch where there may be one."""
+    if not is_installed() or not (is_imported() or _may_have_gpu()):
         return "cpu"
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _may_have_gpu() -> bool:
+    """Whether the driver of a GPU that torch calls "cuda" is there; torch takes seconds to ask."""
+    if any(map(os.path.exists, ("/dev/kfd", "/dev/nvidiactl"))):
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def make_config(

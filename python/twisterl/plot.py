@@ -12,6 +12,7 @@ from typing import Any
 
 from twisterl.cli import streams
 from twisterl.cli.display import count, duration
+from twisterl.on_demand import MissingPackage, optional
 from twisterl.runs.files import write_atomic
 from twisterl.runs.folder import CURVE, METRICS
 
@@ -39,8 +40,7 @@ def draw(run_path: str | Path) -> Path | None:
         return None
     import io
 
-    import matplotlib
-
+    matplotlib = optional("matplotlib", CURVE)
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -163,6 +163,9 @@ def main() -> int:
         drawn = draw(run)
     except OSError as error:
         streams.complain(f"error: {error.filename or run}: {error.strerror}")
+        return 2
+    except MissingPackage as error:
+        streams.complain(str(error))
         return 2
     print(drawn if drawn else "no metrics yet")
     return 0

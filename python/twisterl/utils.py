@@ -20,6 +20,7 @@ from twisterl.config.json import json_load_tuples, read_json
 from twisterl.config.resolve import import_attribute
 from twisterl.config.trust import HubConfig, is_from_hub
 from twisterl.config.validation import check_run
+from twisterl.on_demand import optional
 
 if TYPE_CHECKING:
     import torch
@@ -43,9 +44,7 @@ _HUB_NAMES = ("HfApi", "snapshot_download")
 
 def __getattr__(name: str) -> Any:
     if name in _HUB_NAMES:
-        import huggingface_hub
-
-        return getattr(huggingface_hub, name)
+        return getattr(optional("huggingface_hub", "the model hub"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

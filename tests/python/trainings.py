@@ -20,6 +20,14 @@ def trained(config_file, run, **options):
     training.learn()
 
 
+def broken_off(config_file, run):
+    """As `trained`, but ended after three iterations of six."""
+    training = Training(Options(str(config_file), str(run), num_steps=6))
+    training.start()
+    with training._held:
+        training.algorithm.learn(3)
+
+
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -15,7 +15,7 @@ EPILOG = """\
 examples:
   twisterl bench                    the reference network on the 3 x 3 board, some ten seconds
   twisterl bench --width 4 --height 4 --json
-  twisterl bench --no-train         without importing torch's optimizer: the engine alone
+  twisterl bench --no-train         without the training step
 
 Each figure is the best of several rounds. cargo run --release --bin benchmark measures the
 engine without Python."""
@@ -94,7 +94,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
         lambda: _repeat(lambda: algorithm.solve(state, True), 200)
     )
     if not arguments.no_train:
-        batch, _ = algorithm.data_to_torch(algorithm.collect()[0])
+        batch, _ = algorithm.data_to_train(algorithm.collect()[0])
         samples = len(algorithm.collect()[0].actions)
         algorithm.config["training"]["num_epochs"] = 1
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from twisterl.cli import signals, streams
 from twisterl.faults import ConfigError, nearest
+from twisterl.on_demand import MissingPackage
 
 EPILOG = """\
 start here:
@@ -139,12 +140,12 @@ def _failure(error: Exception) -> int:
     """Says what is wrong in one line, or lets an unforeseen error show its traceback."""
     from twisterl.runs.errors import RunFolderError
 
-    foreseen = isinstance(error, (ConfigError, RunFolderError))
+    foreseen = isinstance(error, (ConfigError, RunFolderError, MissingPackage))
     if os.environ.get("TWISTERL_DEBUG") or (not foreseen and _is_of_others(error)):
         raise error
     text = str(error)
     # An input that cannot be used may be an OSError too.
-    if isinstance(error, (ConfigError, RunFolderError, NotImplementedError, ValueError)):
+    if foreseen or isinstance(error, (NotImplementedError, ValueError)):
         status = 2
     elif isinstance(error, OSError):
         text = f"{error.filename or 'writing'}: {error.strerror or error}"

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from twisterl import on_demand
 from twisterl.config import fitting
-from twisterl.config.resolve import PYENV, import_classes
+from twisterl.config.resolve import PYENV, import_class, import_classes
 from twisterl.config.run import Part, RunConfig
+from twisterl.defaults import default_device
+from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.faults import ConfigError, Fault
+from twisterl.nn.arrays import DESCRIBED, ArrayPolicy, layer_sizes
+from twisterl.on_demand import torch
 
-if TYPE_CHECKING:
-    import torch
-
-    Weights = dict[str, torch.Tensor]
+# By name: tensors, or arrays.
+Weights = dict[str, Any]
+# The algorithms whose updates the engine computes.
+_BY_ENGINE = ("PPO", "AZ", "RandomWalk")
 
 
 def build_algorithm(
@@ -28,18 +33,33 @@ def build_algorithm(
     """The algorithm of `run`, with its environment and policy.
 
     It starts from the weights of `checkpoint`, else from those of its seed. `trust` as in
-    `import_class`.
+    `import_class`. Where the engine computes all and torch is not imported, weights are arrays.
 
     Raises `ConfigError` or `CheckpointError` before anything is written.
     """
-    parts = {"env_cls": run.env, "policy_cls": run.policy, "algorithm_cls": run.algorithm}
+    need = _need_of_torch(run)
+    if need is not None:
+        _require_torch(*need)
+    by_engine = need is None and not on_demand.is_imported()
+    parts = {"env_cls": run.env, "algorithm_cls": run.algorithm}
+    if not by_engine:
+        parts["policy_cls"] = run.policy
     classes = import_classes(parts, trust=trust)
     from twisterl.runs import checkpoints
     from twisterl.runs.run_config import Described
 
-    weights = None if checkpoint is None else checkpoints.load(checkpoint)
     env = make_env(run.env, classes)
-    policy = make_policy(run, classes["policy_cls"], env, weights, checkpoint)
+    if by_engine and act_space(env)["type"] != "discrete":
+        _require_torch("env_cls", "training where an action is no choice of one of many")
+        by_engine = False
+        classes["policy_cls"] = import_class("policy_cls", run.policy.path)
+    weights: Any = None
+    if checkpoint is not None:
+        weights = (checkpoints.load_arrays if by_engine else checkpoints.load)(checkpoint)
+    if by_engine:
+        policy = _array_policy(run, env, weights, checkpoint)
+    else:
+        policy = make_policy(run, classes["policy_cls"], env, weights, checkpoint)
     section, device = run.algorithm, run.policy.get("device")
     if device is not None and section.get("device") is None:
         section = section.updated(device=device)
@@ -53,6 +73,25 @@ def build_algorithm(
     return algorithm
 
 
+def _need_of_torch(run: RunConfig) -> tuple[str, str] | None:
+    """The key of a run config that asks for training which only torch knows, and what it is."""
+    if run.policy.name not in DESCRIBED:
+        return "policy_cls", f"{run.policy.path}, a module of torch,"
+    if run.algorithm.name not in _BY_ENGINE:
+        return "algorithm_cls", f"{run.algorithm.path}"
+    if run.algorithm.get("engine") == "torch":
+        return "algorithm.engine", "torch"
+    if run.algorithm.get("training", "precision") not in (None, "f32"):
+        return "algorithm.training.precision", run.algorithm.get("training", "precision")
+    device = run.algorithm.get("device") or run.policy.get("device") or default_device()
+    return None if device == "cpu" else ("algorithm.device", device)
+
+
+def _require_torch(path: str, what: str) -> None:
+    if not on_demand.is_installed():
+        raise ConfigError([Fault(path, on_demand.lacks_torch(what))])
+
+
 def build_player(
     run: RunConfig, checkpoint: str | os.PathLike[str], *, trust: bool
 ) -> tuple[Any, Any]:
@@ -62,6 +101,12 @@ def build_player(
     """
     from twisterl.runs import tensors
 
+    if run.policy.name in DESCRIBED:
+        classes = import_classes({"env_cls": run.env}, trust=trust)
+        arrays, _ = tensors.read_arrays(checkpoint)
+        env = make_env(run.env, classes)
+        return env, _array_policy(run, env, arrays, checkpoint)
+    _require_torch("policy_cls", f"{run.policy.path}, a module of torch,")
     classes = import_classes({"env_cls": run.env, "policy_cls": run.policy}, trust=trust)
     weights, _ = tensors.read(checkpoint)
     env = make_env(run.env, classes)
@@ -90,34 +135,52 @@ def make_policy(
     weights: Weights | None = None,
     source: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """The policy of `run` for `env`, seeded by its algorithm, or with `weights` from `source`.
+    """The policy of `run` for `env` in torch, seeded by its algorithm, or with `weights`.
 
     Raises `ConfigError` for a policy that does not fit into memory, `CheckpointError` for weights
     that do not fit the policy.
     """
-    fitting.require_policy_fits(policy_cls, env, run.policy)
+    fitting.require_policy_fits(getattr(policy_cls, "layer_sizes", None), env, run.policy)
     fitting.require_rollout_fits(env, run)
-    import torch
-
     torch.manual_seed(run.algorithm.get("seed") or 0)
     with _arguments_of("policy"):
         if hasattr(policy_cls, "to_rust"):
-            policy = _described_policy(policy_cls, env, run.policy)
+            shape, num_actions, arguments = _policy_arguments(env, run.policy)
+            policy = policy_cls(shape, num_actions, **arguments)
         else:
             from twisterl.nn.torch_policy import TorchPolicy
 
             policy = TorchPolicy.of(policy_cls, env, run.policy.as_dict())
+    _load(policy, weights, source)
+    return policy
+
+
+def _array_policy(
+    run: RunConfig, env: Any, weights: Weights | None, source: str | os.PathLike[str] | None
+) -> ArrayPolicy:
+    """As `make_policy`, as arrays; of a policy of this package."""
+    fitting.require_policy_fits(layer_sizes, env, run.policy)
+    fitting.require_rollout_fits(env, run)
+    seed = run.algorithm.get("seed") or 0
+    with _arguments_of("policy"):
+        shape, num_actions, given = _policy_arguments(env, run.policy)
+        names = ("obs_perms", "act_perms", "obs_dtype", "act_space")
+        of_env = {name: given.pop(name) for name in names if name in given}
+        policy = ArrayPolicy(str(run.policy.name), shape, num_actions, given, **of_env, seed=seed)
+    _load(policy, weights, source)
+    return policy
+
+
+def _load(policy: Any, weights: Weights | None, source: str | os.PathLike[str] | None) -> None:
     if weights is not None:
         from twisterl.runs.tensors import require_match
 
         require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
         policy.load_state_dict(weights)
-    return policy
 
 
-def _described_policy(policy_cls: type, env: Any, part: Part) -> Any:
-    from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
-
+def _policy_arguments(env: Any, part: Part) -> tuple[list[int], int, dict[str, Any]]:
+    """What a policy that is described is made of: shape, outputs and the rest by name."""
     arguments = part.as_dict()
     obs_perms, act_perms = env.twists()
     if part.name is not None and not arguments.pop("twists"):
@@ -128,8 +191,8 @@ def _described_policy(policy_cls: type, env: Any, part: Part) -> Any:
     space = act_space(env)
     if space["type"] != "discrete":
         arguments["act_space"] = space
-    shape, num_actions = env.obs_shape(), num_outputs(space)
-    return policy_cls(shape, num_actions, **arguments, obs_perms=obs_perms, act_perms=act_perms)
+    perms = {"obs_perms": obs_perms, "act_perms": act_perms}
+    return env.obs_shape(), num_outputs(space), {**arguments, **perms}
 
 
 @contextmanager

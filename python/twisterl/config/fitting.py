@@ -14,9 +14,9 @@ _STEP_BYTES = 64
 _ACTION_BYTES = 5
 
 
-def require_policy_fits(policy_cls: Any, env: Any, part: Part) -> None:
-    """Refuses a policy whose class says, by `layer_sizes`, that it is too large to be trained."""
-    tell, available = getattr(policy_cls, "layer_sizes", None), memory.physical_bytes()
+def require_policy_fits(tell: Any, env: Any, part: Part) -> None:
+    """Refuses a policy that is too large to be trained, where its `layer_sizes` tell."""
+    available = memory.physical_bytes()
     if tell is None or available is None:
         return
     sizes = tell(env.obs_shape(), num_outputs(act_space(env)), part.as_dict())

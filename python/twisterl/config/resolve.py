@@ -16,6 +16,7 @@ from typing import Any
 from twisterl.config.registry import REGISTRY, registered
 from twisterl.config.run import Part
 from twisterl.faults import ConfigError, Fault, nearest
+from twisterl.on_demand import torch
 
 # Where a config names the class of an environment in Python.
 PYENV = "env.pyenv_cls"
@@ -118,9 +119,7 @@ def _mismatch(kind: str, target: Any) -> str | None:
         has_act_space = _without(target, ["act_space"], "") is None
         return _without(target, needed_methods(has_act_space), "Python environment")
     if kind == "policy_cls":
-        from torch.nn import Module
-
-        if not issubclass(target, Module):
+        if not issubclass(target, torch.nn.Module):
             return "is no torch.nn.Module"
         # A layer is no network; whatever else somebody has written may be one.
         is_layer = target.__module__.partition(".")[0] == "torch"

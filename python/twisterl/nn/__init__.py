@@ -1,4 +1,4 @@
-"""Policies in PyTorch, and their export to the Rust engine.
+"""Policies in PyTorch, and their export to the Rust engine; torch is imported with the first.
 
 >>> from twisterl.nn import BasicPolicy
 >>> policy = BasicPolicy([9, 9], 4, embedding_size=16, common_layers=(8,))
@@ -6,7 +6,32 @@
 ['action.0.bias', 'action.0.weight']
 """
 
-from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
-from twisterl.nn.torch_policy import TorchPolicy
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from twisterl.on_demand import MissingPackage, is_installed, lacks_torch
+
+if TYPE_CHECKING:
+    from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
+    from twisterl.nn.torch_policy import TorchPolicy
 
 __all__ = ["BasicPolicy", "Conv1dPolicy", "TorchPolicy"]
+
+# Where each class is.
+_MODULES = {"BasicPolicy": "policy", "Conv1dPolicy": "policy", "TorchPolicy": "torch_policy"}
+# The modules that came with them when they were imported at once.
+_LOADED = {*_MODULES.values(), "dense", "heads", "placed", "sparse", "spec", "utils"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in (_MODULES.keys() | _LOADED) and not is_installed():
+        raise MissingPackage(lacks_torch(f"{__name__}.{name}"))
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name in _LOADED:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
+from twisterl.on_demand import torch
 
-_WORD = torch.int32
-# The numbers of a word, by what they are called.
-_NUMBERS = {"float32": torch.float32, "uint8": torch.uint8}
+_WORD_BYTES = 4
+# Bytes of a number, by what it is called.
+_NUMBERS = {"float32": 4, "uint8": 1}
 
 DTYPES = ("sparse", *_NUMBERS)
 
@@ -20,7 +20,7 @@ def checked_dtype(obs_dtype: str) -> str:
 
 def num_words(obs_dtype: str, num_features: int) -> int:
     """Words of a dense observation, W."""
-    return -(-num_features * _NUMBERS[obs_dtype].itemsize // _WORD.itemsize)
+    return -(-num_features * _NUMBERS[obs_dtype] // _WORD_BYTES)
 
 
 def numbers(words: torch.Tensor, num_rows: int, obs_dtype: str, num_features: int) -> torch.Tensor:
@@ -32,8 +32,8 @@ def numbers(words: torch.Tensor, num_rows: int, obs_dtype: str, num_features: in
         obs_dtype: "float32", a number a word, or "uint8", four a word.
         num_features: F; what is left of a last word is no number.
     """
-    rows = words.to(_WORD).reshape(num_rows, -1)
-    return rows.view(_NUMBERS[obs_dtype])[:, :num_features]
+    rows = words.to(torch.int32).reshape(num_rows, -1)
+    return rows.view(getattr(torch, obs_dtype))[:, :num_features]
 
 
 def as_floats(x: torch.Tensor, obs_dtype: str) -> torch.Tensor:

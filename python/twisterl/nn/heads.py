@@ -23,9 +23,9 @@ import math
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from twisterl.envs.protocol import ActSpace, num_outputs
+from twisterl.on_demand import torch
 
 # Logits of illegal actions are set to it.
 MASKED_LOGIT = -1e10

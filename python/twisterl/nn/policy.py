@@ -12,7 +12,6 @@ twists and none are named, each row draws one at random.
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,13 @@ import torch
 
 from twisterl import twisterl
 from twisterl.envs.protocol import ActSpace, num_outputs
+from twisterl.nn.arrays import conv_positions, layer_sizes, require_squashable
 from twisterl.nn.dense import as_floats, checked_dtype
 from twisterl.nn.heads import Head, head_of
 from twisterl.nn.placed import Placed
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
+from twisterl.nn.twists import checked_twists
 from twisterl.nn.utils import (
     Floats,
     embeddingbag_to_rust,
@@ -107,8 +108,7 @@ class BasicPolicy(Placed):
         self.act_space = act_space or {"type": "discrete", "n": int(num_actions)}
         self.num_actions = num_outputs(self.act_space)
         self.squash = bool(squash)
-        if self.squash and self.act_space["type"] != "box":
-            raise ValueError("squash: expected false, for actions are not numbers, got true")
+        require_squashable(self.act_space, self.squash)
         self._arguments = {
             "embedding_size": int(embedding_size),
             "common_layers": [int(width) for width in common_layers],
@@ -144,14 +144,7 @@ class BasicPolicy(Placed):
 
         The first layer comes first; none where they do not say.
         """
-        first, common = arguments.get("embedding_size"), arguments.get("common_layers") or []
-        widths = [math.prod(map(int, obs_shape)), first, *common]
-        if not all(isinstance(width, int) for width in widths):
-            return []
-        sizes = list(pairwise(widths))
-        for key, outputs in (("policy_layers", num_actions), ("value_layers", 1)):
-            sizes += pairwise([widths[-1], *(arguments.get(key) or []), outputs])
-        return sizes
+        return layer_sizes(obs_shape, num_actions, arguments)
 
     def arguments(self) -> dict[str, Any]:
         """What the constructor was given besides the environment's sizes and twists."""
@@ -177,31 +170,14 @@ class BasicPolicy(Placed):
             ValueError: counts or lengths do not fit, an entry is out of range, or an observation
                 permutation is not one.
         """
-        obs_lists = [[int(k) for k in perm] for perm in obs_perms]
-        act_lists = [[int(a) for a in perm] for perm in (() if act_perms is None else act_perms)]
-        if obs_lists and not act_lists:
-            act_lists = [list(range(self.num_actions)) for _ in obs_lists]
-        if len(obs_lists) != len(act_lists):
-            raise ValueError(
-                f"act_perms: expected {len(obs_lists)} entries, one for each of obs_perms, "
-                f"got {len(act_lists)}"
-            )
-        features, actions = list(range(self.obs_size)), range(self.num_actions)
-        for twist, (obs_perm, act_perm) in enumerate(zip(obs_lists, act_lists, strict=True)):
-            if sorted(obs_perm) != features:
-                raise ValueError(
-                    f"obs_perms[{twist}]: expected a permutation of 0..{self.obs_size}"
-                )
-            if len(act_perm) != self.num_actions or any(a not in actions for a in act_perm):
-                raise ValueError(
-                    f"act_perms[{twist}]: expected {self.num_actions} actions in "
-                    f"0..{self.num_actions}, got {act_perm}"
-                )
-        self.obs_perms, self.act_perms = obs_lists, act_lists
+        self.obs_perms, self.act_perms = checked_twists(
+            obs_perms, act_perms, self.obs_size, self.num_actions
+        )
+        features, actions = list(range(self.obs_size)), list(range(self.num_actions))
         device = self._obs_table.device
-        self._obs_table = torch.tensor([*obs_lists, features], device=device)
+        self._obs_table = torch.tensor([*self.obs_perms, features], device=device)
         self._inverse_table = self._obs_table.argsort(dim=1)
-        self._act_table = torch.tensor([*act_lists, list(actions)], device=device)
+        self._act_table = torch.tensor([*self.act_perms, actions], device=device)
 
     def _twists_of(self, perm_indices: torch.Tensor | None, num_rows: int) -> torch.Tensor | None:
         """Rows of the tables [N], drawn where None is given; None if there are no twists."""
@@ -342,15 +318,7 @@ class Conv1dPolicy(BasicPolicy):
         act_space: ActSpace | None = None,
         squash: bool = False,
     ) -> None:
-        if len(obs_shape) != 2:
-            raise ValueError(f"obs_shape: expected two numbers, got {list(obs_shape)}")
-        if conv_dim not in (0, 1):
-            raise ValueError(f"conv_dim: expected 0 or 1, got {conv_dim!r}")
-        positions = obs_shape[1 - conv_dim]
-        if embedding_size % positions:
-            raise ValueError(
-                f"embedding_size: expected a multiple of {positions}, got {embedding_size}"
-            )
+        conv_positions(obs_shape, conv_dim, embedding_size)
         self.conv_dim = conv_dim  # _make_embeddings needs it
         super().__init__(
             obs_shape,

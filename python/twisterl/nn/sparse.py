@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
+from twisterl.nn.rows import row_numbers
 
-def row_numbers(offsets: torch.Tensor, num_indices: int) -> torch.Tensor:
-    """The row that each index belongs to: `offsets` [N + 1] to int64 [K]."""
-    rows = torch.arange(offsets.shape[0] - 1, device=offsets.device)
-    return torch.repeat_interleave(rows, offsets.diff(), output_size=num_indices)
+__all__ = ["row_numbers", "sparse_linear"]
 
 
 def _by_feature(indices: torch.Tensor, num_features: int) -> tuple[torch.Tensor, torch.Tensor]:

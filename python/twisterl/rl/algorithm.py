@@ -19,8 +19,8 @@ from twisterl.config.registry import ALGORITHMS
 from twisterl.config.validation import check_algorithm
 from twisterl.defaults import make_config, with_device
 from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
-from twisterl.nn.torch_policy import TorchPolicy
-from twisterl.rl.adam import make_adam
+from twisterl.nn.arrays import ArrayPolicy
+from twisterl.rl.array_adam import ArrayAdam
 from twisterl.rl.batch import columns_of
 from twisterl.rl.checks import (
     TrainingError,
@@ -31,6 +31,7 @@ from twisterl.rl.checks import (
 )
 from twisterl.rl.curriculum import Curriculum, rank
 from twisterl.rl.evaluation import Evaluation
+from twisterl.rl.held import Held, Holding
 from twisterl.rl.playing import Playing
 from twisterl.rl.timing import timed
 from twisterl.runs import plan, run_config, snapshot
@@ -51,7 +52,7 @@ __all__ = ["Algorithm", "TrainingError", "evaluate", "make_config", "solve", "ti
 evaluate, solve = twisterl.collector.evaluate, twisterl.collector.solve
 
 
-class Algorithm(Playing, Kept):
+class Algorithm(Holding, Playing, Kept):
     """Trains `policy` on `env` as `config`, the `algorithm` section of a run config, says.
 
     A subclass gives `self.collector`, `data_to_torch` and `train_step` (or `train`).
@@ -74,8 +75,6 @@ class Algorithm(Playing, Kept):
     num_actions: int
     obs_size: int
     obs_dtype: str
-    policy: Any
-    optimizer: Any
     iteration: int
     total_steps: int
     elapsed_s: float
@@ -98,17 +97,7 @@ class Algorithm(Playing, Kept):
         self.env = env
         # What the policy says of each observation.
         self.num_actions = num_outputs(act_space(env))
-        if not hasattr(policy, "to_rust"):
-            policy = TorchPolicy(policy, env.obs_shape(), self.num_actions, obs_dtype(env))
-        if not any(parameter.requires_grad for parameter in policy.parameters()):
-            name = type(getattr(policy, "module", policy)).__name__
-            raise ValueError(f"policy: expected parameters to train, got none of {name}")
-        require_played_in_order(policy, self.config["evals"])
-        self.obs_size = policy.obs_size
-        self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
-        self.policy = policy.to(self.config["device"])
-        self.policy.device = self.config["device"]
-        self.optimizer = self._make_optimizer()
+        self._take(policy)
 
         self.run_path = run_path
         self.iteration = 0
@@ -130,8 +119,32 @@ class Algorithm(Playing, Kept):
         self._said: str | None = None
         self._enter_process()
 
+    def _take(self, policy: Any) -> None:
+        """Makes `policy` what is trained, and its optimizer."""
+        if isinstance(policy, ArrayPolicy):
+            shapes = [values.shape for values in policy.weights.values()]
+            self.held = Held(policy, ArrayAdam(shapes, self.config["optimizer"]))
+            self.obs_size, self.obs_dtype = policy.obs_size, policy.obs_dtype
+            return
+        if not hasattr(policy, "to_rust"):
+            from twisterl.nn.torch_policy import TorchPolicy
+
+            policy = TorchPolicy(
+                policy, self.env.obs_shape(), self.num_actions, obs_dtype(self.env)
+            )
+        if not any(parameter.requires_grad for parameter in policy.parameters()):
+            name = type(getattr(policy, "module", policy)).__name__
+            raise ValueError(f"policy: expected parameters to train, got none of {name}")
+        require_played_in_order(policy, self.config["evals"])
+        self.obs_size = policy.obs_size
+        self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
+        self.held = Held(policy.to(self.config["device"]))
+        self.policy.device = self.config["device"]
+        self.optimizer = self._make_optimizer()
+
     def _enter_process(self) -> None:
         """Makes what no copy of an algorithm shares with it or takes elsewhere."""
+        self._start_holding()
         self._start_playing()
         self._start_keeping()
         self._stop = threading.Event()
@@ -146,6 +159,7 @@ class Algorithm(Playing, Kept):
         if self._engine_policy.is_held:
             raise RuntimeError("an algorithm is copied between its iterations, not within one")
         made = {"_watchers", "_lock", "_stop", "_save_soon", "_env_lock", "_engine_policy"}
+        made.add("_held_lock")
         return {name: value for name, value in vars(self).items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -158,12 +172,18 @@ class Algorithm(Playing, Kept):
         """Gives the policy its first weights, where no checkpoint does; torch's own by default."""
 
     def _make_optimizer(self) -> Any:
+        from twisterl.rl.adam import make_adam
+
         return make_adam(self.policy.parameters(), self.config["optimizer"])
 
     @timed
     def data_to_torch(self, data: Any) -> Any:
         """The collected `data` as the tensors that `train` takes."""
         raise NotImplementedError(f"{type(self).__name__} has no data_to_torch")
+
+    def data_to_train(self, data: Any) -> Any:
+        """`data_to_torch`, or the same as arrays where the engine trains its own."""
+        return self.data_to_torch(data)
 
     @timed
     def train_step(self, torch_data: Any) -> dict[str, float]:
@@ -206,17 +226,19 @@ class Algorithm(Playing, Kept):
         """One iteration without curriculum and saving: times, benchmarks and losses by name."""
         times: dict[str, float] = {}
         data, times["collect"] = self.collect()
-        torch_data, times["data_to_torch"] = self.data_to_torch(data)
+        torch_data, times["data_to_torch"] = self.data_to_train(data)
         num_steps = self.num_collected(data)
         del data
-        self.policy.train()
-        self._engine_policy.is_held = True
-        try:
-            losses, times["train"] = self.train(torch_data)
-            require_finite_update(self.iteration, losses, self.policy)
-            _, times["to_rust"] = self.sync_rs_policy()
-        finally:
-            self._engine_policy.is_held = False
+        with self._held_lock:
+            if not self.held.is_array:
+                self.policy.train()
+            self._engine_policy.is_held = True
+            try:
+                losses, times["train"] = self.train(torch_data)
+                require_finite_update(self.iteration, losses, self.held.policy)
+                _, times["to_rust"] = self.sync_rs_policy()
+            finally:
+                self._engine_policy.is_held = False
         del torch_data
         results: dict[str, Evaluation] = {}
         for name, arguments in self.config["evals"].items():

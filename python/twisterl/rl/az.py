@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from twisterl import twisterl
-from twisterl.nn.dense import num_words, numbers
+from twisterl.nn.dense import num_words
+from twisterl.on_demand import torch
+from twisterl.rl import columns
 from twisterl.rl.algorithm import Algorithm, timed
-from twisterl.rl.batch import Batch, columns_of, rows_from_collected, take_rows, tensor
+from twisterl.rl.batch import Batch, tensors
 from twisterl.rl.checks import require_no_memory
+from twisterl.rl.columns import Array
 from twisterl.rl.descent import MinibatchDescent
 from twisterl.runs.errors import CheckpointError
 
@@ -55,7 +57,7 @@ class AZ(MinibatchDescent):
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
-        require_no_memory(self.policy, "AlphaZero, whose samples are states in any order")
+        require_no_memory(self.held.policy, "AlphaZero, whose samples are states in any order")
         collecting = dict(self.config["collecting"])
         # Both count: the documented seed of the collector, and the one that a run is given.
         collecting["seed"] = (collecting["seed"] + self.config["seed"]) % 2**63
@@ -66,6 +68,10 @@ class AZ(MinibatchDescent):
     def data_to_torch(self, data: Any) -> AZBatch:
         """The collected samples, on the CPU."""
         return from_collected(data)
+
+    @timed
+    def _data_to_arrays(self, data: Any) -> AZBatch:
+        return AZBatch(**_fields(data))
 
     @timed
     def train(self, torch_data: AZBatch) -> dict[str, float]:
@@ -79,7 +85,7 @@ class AZ(MinibatchDescent):
         if size:
             source = torch_data if self.replay is None else self.replay.joined(torch_data)
             if source.num_samples > size:
-                source = source.take(torch.arange(source.num_samples - size, source.num_samples))
+                source = source.newest(size)
             self.replay = source
         return self._descend(source, min(torch_data.num_samples, source.num_samples))
 
@@ -119,70 +125,75 @@ class AZ(MinibatchDescent):
 
 def _replay(memory: dict[str, Any], space: tuple[str, int], num_actions: int) -> AZBatch:
     """The saved samples. Torch and the engine rely on what they are, so all of it is looked at."""
-    layout = {
-        "indices": (torch.int64, []),
-        "offsets": (torch.int64, []),
-        "perms": (torch.int64, []),
-        "rows": (torch.int64, []),
-        "illegal": (torch.bool, [num_actions]),
-        "visits": (torch.float32, [num_actions]),
-        "returns": (torch.float32, []),
+    layout: dict[str, tuple[type, tuple[int, ...]]] = {
+        "indices": (np.int64, ()),
+        "offsets": (np.int64, ()),
+        "perms": (np.int64, ()),
+        "rows": (np.int64, ()),
+        "illegal": (np.bool_, (num_actions,)),
+        "visits": (np.float32, (num_actions,)),
+        "returns": (np.float32, ()),
     }
-    fits = memory.keys() == layout.keys() and all(
-        memory[name].dtype == dtype and memory[name].dim() and list(memory[name].shape[1:]) == tail
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in memory.items()}
+    fits = arrays.keys() == layout.keys() and all(
+        arrays[name].dtype == dtype and arrays[name].ndim and arrays[name].shape[1:] == tail
         for name, (dtype, tail) in layout.items()
     )
     if fits:
-        replay = AZBatch(**memory)
-        samples = {len(memory[name]) for name in ("rows", "illegal", "visits", "returns")}
+        offsets, num_rows = arrays["offsets"], len(arrays["perms"])
+        samples = {len(arrays[name]) for name in ("rows", "illegal", "visits", "returns")}
         fits = (
             len(samples) == 1
-            and len(replay.offsets) == replay.num_rows + 1
-            and int(replay.offsets[0]) == 0
-            and int(replay.offsets[-1]) == len(replay.indices)
-            and bool((replay.offsets.diff() >= 0).all())
-            and _are_rows(replay, *space)
-            and _are_in(replay.rows, replay.num_rows)
-            and bool((replay.perms == -1).all())
+            and len(offsets) == num_rows + 1
+            and int(offsets[0]) == 0
+            and int(offsets[-1]) == len(arrays["indices"])
+            and bool((np.diff(offsets) >= 0).all())
+            and _are_rows(AZBatch(**arrays), *space)
+            and _are_in(arrays["rows"], num_rows)
+            and bool((arrays["perms"] == -1).all())
         )
     if not fits:
         obs_dtype, num_features = space
         features = "features" if obs_dtype == "sparse" else f"{obs_dtype} numbers"
         problem = f"samples of {num_features} {features} and {num_actions} actions"
         raise CheckpointError(f"memory: the saved replay buffer holds no {problem}")
-    return replay
+    return AZBatch(**memory)
 
 
 def _are_rows(replay: AZBatch, obs_dtype: str, num_features: int) -> bool:
+    words, offsets = np.asarray(replay.indices), np.asarray(replay.offsets)
     if obs_dtype == "sparse":
-        return _are_in(replay.indices, num_features)
-    width, words = num_words(obs_dtype, num_features), replay.indices
-    if not (bool((replay.offsets.diff() == width).all()) and _are_in(words + 2**31, 2**32)):
+        return _are_in(words, num_features)
+    width = num_words(obs_dtype, num_features)
+    if not (bool((np.diff(offsets) == width).all()) and _are_in(words + 2**31, 2**32)):
         return False
-    return bool(numbers(words, replay.num_rows, obs_dtype, num_features).isfinite().all())
+    numbers = words.astype(np.int32).view(np.float32)
+    return obs_dtype != "float32" or bool(np.isfinite(numbers).all())
 
 
-def _are_in(values: torch.Tensor, bound: int) -> bool:
+def _are_in(values: Array, bound: int) -> bool:
     return bool(((values >= 0) & (values < bound)).all())
 
 
 def from_collected(data: Any) -> AZBatch:
     """The samples of a `CollectedData`, on the CPU; reads arrays without a copy."""
-    columns = columns_of(data)
-    visits = tensor(columns.logits, torch.float32)
-    fields = rows_from_collected(data)
+    return AZBatch(**tensors(_fields(data)))
+
+
+def _fields(data: Any) -> dict[str, Any]:
+    given = columns.columns_of(data)
+    visits = np.asarray(given.logits, np.float32)
+    fields = columns.rows_from_collected(data)
     if fields["illegal"] is None:
-        fields["illegal"] = torch.zeros(visits.shape, dtype=torch.bool)
+        fields["illegal"] = np.zeros(visits.shape, bool)
     # A sample may be seen through any twist, whichever the search saw it through.
     if (fields["perms"] >= 0).any():
         indices, offsets = fields["indices"], fields["offsets"]
         none = np.full(len(offsets) - 1, -1, np.int32)
-        first, index = twisterl.collector.distinct_rows(
-            indices.numpy().astype(np.int32), offsets.numpy(), none
-        )
-        fields["indices"], fields["offsets"] = take_rows(indices, offsets, torch.as_tensor(first))
-        fields["rows"] = torch.as_tensor(index)[fields["rows"]]
-        fields["perms"] = fields["perms"][torch.as_tensor(first)]
-    fields["perms"] = torch.full_like(fields["perms"], -1)
-    returns = tensor(columns.additional_data["remaining_values"], torch.float32)
-    return AZBatch(**fields, visits=visits, returns=returns)
+        first, index = twisterl.collector.distinct_rows(indices.astype(np.int32), offsets, none)
+        fields["indices"], fields["offsets"] = columns.take_rows(indices, offsets, first)
+        fields["rows"] = index[fields["rows"]]
+        fields["perms"] = fields["perms"][first]
+    fields["perms"] = np.full_like(fields["perms"], -1)
+    returns = np.asarray(given.additional_data["remaining_values"], np.float32)
+    return {**fields, "visits": visits, "returns": returns}

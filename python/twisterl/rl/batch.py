@@ -1,23 +1,30 @@
-"""Samples of a rollout as tensors, each distinct observation kept once."""
+"""Samples of a rollout, each distinct observation kept once: tensors, or arrays for the engine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+from twisterl.on_demand import torch
+from twisterl.rl import columns
+from twisterl.rl.columns import MASKED_LOGIT, ROW_FIELDS, columns_of, has
 from twisterl.rl.sequences import Sequences
-from twisterl.twisterl.collector import distinct_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Logits of illegal actions are set to it; a logit below half of it means "illegal" in old data.
-MASKED_LOGIT = -1e10
-
-_ROW_FIELDS = ("indices", "offsets", "perms", "rows", "sequences")
+__all__ = [
+    "MASKED_LOGIT",
+    "Batch",
+    "columns_of",
+    "has",
+    "rows_from_collected",
+    "take_rows",
+    "tensor",
+]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Batch:
 
     def columns(self) -> dict[str, Any]:
         """What belongs to a sample rather than to a row, by field."""
-        names = [field.name for field in fields(self) if field.name not in _ROW_FIELDS]
+        names = [field.name for field in fields(self) if field.name not in ROW_FIELDS]
         return {name: getattr(self, name) for name in names}
 
     def take(self, units: torch.Tensor) -> Self:
@@ -97,24 +104,14 @@ class Batch:
 
         Both must have all fields, `illegal` too.
         """
-        indices = torch.cat([self.indices, other.indices])
-        offsets = torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]])
-        perms = torch.cat([self.perms, other.perms])
-        kept, same = (
-            torch.from_numpy(found)
-            for found in distinct_rows(
-                indices.to(torch.int32).numpy(), offsets.numpy(), perms.to(torch.int32).numpy()
-            )
-        )
-        indices, offsets = take_rows(indices, offsets, kept)
-        rows = same[torch.cat([self.rows, other.rows + self.num_rows])]
-        columns: dict[str, Any] = {
-            name: torch.cat([column, getattr(other, name)])
-            for name, column in self.columns().items()
-        }
-        return replace(
-            self, indices=indices, offsets=offsets, perms=perms[kept], rows=rows, **columns
-        )
+        return self._with(columns.joined(_arrays(self), _arrays(other)))
+
+    def newest(self, count: int) -> Self:
+        """The last `count` samples, with just the rows that they need. On the CPU."""
+        return self._with(columns.newest(_arrays(self), count))
+
+    def _with(self, fields: dict[str, Any]) -> Self:
+        return replace(self, **(fields if isinstance(self.rows, np.ndarray) else tensors(fields)))
 
     def twisted(self, twists: torch.Tensor, num_twists: int) -> Self:
         """The samples, each seen through its twist (int64 [N], in 0..num_twists)."""
@@ -155,51 +152,25 @@ def take_rows(
 
 
 def rows_from_collected(data: Any) -> dict[str, Any]:
-    """The fields of `Batch` from a `CollectedData`, on the CPU.
-
-    Reads the arrays that our collectors give without a copy. Of any other object it reads what
-    TwisteRL 0.5 had: lists `obs`, `logits` and `perms` (optional).
-    """
-    columns = columns_of(data)
-    if columns is not data and has(data, "distinct_rows", "distinct_index"):
-        kept = tensor(data.distinct_rows, torch.int64)
-        rows = tensor(data.distinct_index, torch.int64)
-        indices, offsets = take_rows(
-            tensor(columns.indices, torch.int64), tensor(columns.offsets, torch.int64), kept
-        )
-        perms = tensor(columns.perms, torch.int64)[kept]
-        legal = tensor(columns.masks, torch.bool)
-    else:
-        indices, offsets, perms, rows = _distinct(data.obs, getattr(data, "perms", None))
-        legal = tensor(data.logits, torch.float32) > MASKED_LOGIT / 2
-    illegal = None if legal.all() else ~legal
-    found = {"indices": indices, "offsets": offsets, "perms": perms, "rows": rows}
-    return {**found, "illegal": illegal}
+    """As that of `twisterl.rl.columns`, as tensors on the CPU."""
+    return tensors(columns.rows_from_collected(data))
 
 
-def columns_of(data: Any) -> Any:
-    """The columns of a `CollectedData` as arrays; any other object has them itself."""
-    return getattr(data, "arrays", data)
+def tensors(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays as tensors of the same memory; what is none stays."""
+    return {
+        name: torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+        for name, value in fields.items()
+    }
 
 
-def has(data: Any, *names: str) -> bool:
-    return all(getattr(data, name, None) is not None for name in names)
+def _arrays(batch: Batch) -> dict[str, Any]:
+    return {
+        name: value if value is None or isinstance(value, np.ndarray) else value.numpy()
+        for name, value in vars(batch).items()
+    }
 
 
 def tensor(values: Any, dtype: torch.dtype) -> torch.Tensor:
     """Shares the memory of an array of that type; converts everything else."""
     return torch.as_tensor(np.asarray(values)).to(dtype)
-
-
-def _distinct(observations: Any, perms: Any) -> tuple[torch.Tensor, ...]:
-    """Distinct rows of a list of lists of features and the row of each sample."""
-    twists = [-1] * len(observations) if perms is None or len(perms) == 0 else perms
-    known: dict[tuple[int, ...], int] = {}
-    rows = [
-        known.setdefault((int(twist), *features), len(known))
-        for features, twist in zip(observations, twists, strict=True)
-    ]
-    indices = [feature for key in known for feature in key[1:]]
-    offsets = np.cumsum([0] + [len(key) - 1 for key in known])
-    kept = [key[0] for key in known]
-    return tuple(tensor(values, torch.int64) for values in (indices, offsets, kept, rows))

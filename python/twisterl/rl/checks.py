@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from twisterl.faults import ConfigError, Fault
+from twisterl.on_demand import is_installed, lacks_torch, torch
 from twisterl.runs.errors import CheckpointError
 from twisterl.runs.tensors import require_finite
 from twisterl.strategy import name_of
@@ -19,9 +18,7 @@ class TrainingError(FloatingPointError):
     """Training that cannot go on; the text names the iteration and the number."""
 
 
-def require_finite_update(
-    iteration: int, losses: dict[str, float], policy: torch.nn.Module
-) -> None:
+def require_finite_update(iteration: int, losses: dict[str, float], policy: Any) -> None:
     """Raises `TrainingError` if a loss or a weight after an update is not finite."""
     for name, value in losses.items():
         if not math.isfinite(value):
@@ -66,6 +63,11 @@ def require_played_in_order(policy: Any, evals: Mapping[str, Any]) -> None:
 
 def require_device(device: str) -> None:
     """Raises `ConfigError` for a device that this machine or this torch does not have."""
+    if device == "cpu":
+        return
+    if not is_installed():
+        problem = lacks_torch(f"got {device!r}, which")
+        raise ConfigError([Fault("algorithm.device", problem)])
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -4,6 +4,8 @@ A sample's loss depends on the network only through its observation, so each dis
 of a minibatch is computed once and its outputs are gathered: the gradient is the same.
 """
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -11,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 
 from twisterl.nn.dense import numbers
-from twisterl.nn.sparse import row_numbers
+from twisterl.nn.rows import row_numbers
+from twisterl.on_demand import torch
 from twisterl.rl import sequences
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import MASKED_LOGIT, Batch
@@ -67,6 +69,16 @@ class MinibatchDescent(Algorithm):
             return "engine is torch"
         return obstacle(self)
 
+    def data_to_train(self, data: Any) -> Any:
+        if self.held.is_array and self._uses_rust():
+            return self._data_to_arrays(data)
+        return self.data_to_torch(data)
+
+    @timed
+    def _data_to_arrays(self, data: Any) -> Any:
+        """As `data_to_torch`, as arrays."""
+        raise NotImplementedError(f"{type(self).__name__} has no arrays")
+
     def losses(self, batch: Any) -> torch.Tensor:
         """The terms named by LOSSES, each a mean over the batch; "total" is what is minimized."""
         raise NotImplementedError(f"{type(self).__name__} has no losses")
@@ -95,7 +107,7 @@ class MinibatchDescent(Algorithm):
         """The learning rate of this iteration."""
         schedule = self.config["training"]["lr_schedule"]
         factor = schedule_factor(schedule, self.share_done())
-        for group in self.optimizer.param_groups:
+        for group in self.held.optimizer.param_groups:
             group["lr"] = self.config["optimizer"]["lr"] * factor
 
     def _goes_too_far(self, losses: torch.Tensor) -> bool:
@@ -113,7 +125,7 @@ class MinibatchDescent(Algorithm):
         self._set_rates()
         training = self.config["training"]
         if self._uses_rust():
-            draws_twists = self.DRAWS_TWISTS and self.policy.num_twists > 0
+            draws_twists = self.DRAWS_TWISTS and self.held.policy.num_twists > 0
             epochs, size = training["num_epochs"], training["minibatch_size"]
             return self._by_rust(batch, Passes(epochs, epoch_size, size, draws_twists))
         seed = np.random.SeedSequence([self.config["seed"], self.iteration])
@@ -221,7 +233,7 @@ class MinibatchDescent(Algorithm):
         return self._with_rate(dict(zip(self.LOSSES, losses.tolist(), strict=True)))
 
     def _with_rate(self, losses: dict[str, float]) -> dict[str, float]:
-        return {**losses, "lr": self.optimizer.param_groups[0]["lr"]}
+        return {**losses, "lr": self.held.optimizer.param_groups[0]["lr"]}
 
 
 def schedule_factor(schedule: dict[str, Any], progress: float) -> float:

@@ -11,6 +11,7 @@ from twisterl import twisterl
 from twisterl.rl import evaluation
 from twisterl.rl.curriculum import Curriculum
 from twisterl.rl.evaluation import Evaluation
+from twisterl.rl.held import Held
 from twisterl.rl.synced import EnginePolicy
 from twisterl.rl.timing import timed
 from twisterl.strategy import to_solve
@@ -21,14 +22,14 @@ class Playing:
 
     config: dict[str, Any]
     env: Any
-    policy: Any
+    held: Held
     curriculum: Curriculum
     _num_solves: int
 
     def _start_playing(self) -> None:
         """Makes what no copy shares, nor takes to another process."""
         self._env_lock = threading.Lock()
-        self._engine_policy = EnginePolicy(self.policy)
+        self._engine_policy = EnginePolicy(self.held.policy)
 
     @property
     def rs_pol(self) -> twisterl.nn.Policy:
@@ -38,11 +39,11 @@ class Playing:
     @timed
     def sync_rs_policy(self) -> None:
         """Gives the engine the weights as they are now."""
-        self._engine_policy.renew(self.policy)
+        self._engine_policy.renew(self.held.policy)
 
     def _current_policy(self) -> twisterl.nn.Policy:
         """The engine's policy, renewed if someone has changed the weights since."""
-        return self._engine_policy.current(self.policy)
+        return self._engine_policy.current(self.held.policy)
 
     @property
     def difficulty(self) -> int | None:

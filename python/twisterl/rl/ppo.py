@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from twisterl import twisterl
 from twisterl.nn.heads import Categorical
+from twisterl.on_demand import torch
+from twisterl.rl import columns
 from twisterl.rl.algorithm import Algorithm, timed
-from twisterl.rl.batch import Batch, columns_of, has, rows_from_collected, tensor
+from twisterl.rl.batch import Batch, tensors
 from twisterl.rl.descent import MinibatchDescent
 from twisterl.rl.sequences import SEQUENCE_LENGTH, Sequences
 
@@ -51,8 +52,8 @@ class PPO(MinibatchDescent):
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         collecting = self.config["collecting"]
-        self.head = getattr(self.policy, "head", None) or Categorical(self.num_actions)
-        self._sequence_length = _sequence_length(self.config["training"], self.policy)
+        self.head = getattr(self.held.policy, "head", None) or Categorical(self.num_actions)
+        self._sequence_length = _sequence_length(self.config["training"], self.held.policy)
         self.collector = twisterl.collector.PPOCollector(**collecting, seed=self.config["seed"])
 
     @timed
@@ -60,14 +61,21 @@ class PPO(MinibatchDescent):
         """The collected samples on the training device, advantages normalized if configured."""
         batch = from_collected(data)
         if self._sequence_length is not None:
-            columns = columns_of(data)
-            states, starts = map(torch.from_numpy, (columns.states, columns.episode_starts))
+            given = columns.columns_of(data)
+            states, starts = map(torch.from_numpy, (given.states, given.episode_starts))
             burn_in = self.config["training"]["burn_in"]
             cut = Sequences.cut(states, batch.rows, starts, self._sequence_length, burn_in)
             batch = replace(batch, sequences=cut)
         if self.config["training"]["normalize_advantage"]:
             batch = replace(batch, advantages=normalized(batch.advantages))
         return batch.to(self.config["device"])
+
+    @timed
+    def _data_to_arrays(self, data: Any) -> PPOBatch:
+        fields = _fields(data)
+        if self.config["training"]["normalize_advantage"]:
+            fields["advantages"] = columns.normalized(fields["advantages"])
+        return PPOBatch(**fields)
 
     def targets(self, batch: PPOBatch) -> tuple[str, dict[str, Any]]:
         names = ("clip_ratio", "vf_coef", "target_kl")
@@ -134,28 +142,32 @@ def from_collected(data: Any) -> PPOBatch:
     Reads arrays without a copy; also the lists `obs`, `logits`, `actions`, `perms` (optional) and
     `additional_data` with `advs` and `rets` of TwisteRL 0.5.
     """
-    columns = columns_of(data)
-    extra = columns.additional_data
+    return PPOBatch(**tensors(_fields(data)))
+
+
+def _fields(data: Any) -> dict[str, Any]:
+    given = columns.columns_of(data)
+    extra = given.additional_data
+    actions = np.asarray(given.actions)
     # Numbers, where actions are such.
-    actions = torch.as_tensor(np.asarray(columns.actions))
-    if not (actions.is_floating_point() and actions.dim() == 2):
-        actions = actions.to(torch.int64)
-    if has(columns, "masks", "log_probs"):
-        log_probs = tensor(columns.log_probs, torch.float32)
+    if not (actions.dtype.kind == "f" and actions.ndim == 2):
+        actions = actions.astype(np.int64, copy=False)
+    if columns.has(given, "masks", "log_probs"):
+        log_probs = np.asarray(given.log_probs, np.float32)
     else:
-        logits = tensor(columns.logits, torch.float32)
-        log_probs = logits.log_softmax(1).gather(1, actions[:, None])[:, 0]
-    return PPOBatch(
-        **rows_from_collected(data),
-        actions=actions,
-        log_probs=log_probs,
-        advantages=tensor(extra["advs"], torch.float32),
-        returns=tensor(extra["rets"], torch.float32),
-    )
+        logits = np.asarray(given.logits, np.float32)
+        shifted = logits - logits.max(1, keepdims=True)
+        all_log_probs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        log_probs = np.take_along_axis(all_log_probs, actions[:, None], 1)[:, 0]
+    return {
+        **columns.rows_from_collected(data),
+        "actions": actions,
+        "log_probs": log_probs,
+        "advantages": np.asarray(extra["advs"], np.float32),
+        "returns": np.asarray(extra["rets"], np.float32),
+    }
 
 
 def normalized(advantages: torch.Tensor) -> torch.Tensor:
     """(A - mean) / (std + 1e-8) with the sample deviation; a single advantage becomes 0."""
-    if advantages.numel() < 2:
-        return torch.zeros_like(advantages)
-    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    return torch.as_tensor(columns.normalized(advantages.numpy()))

@@ -22,11 +22,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
 from twisterl import twisterl
+from twisterl.on_demand import torch
 from twisterl.rl.algorithm import timed
-from twisterl.rl.batch import Batch, tensor
+from twisterl.rl.batch import Batch, tensors
 from twisterl.rl.checks import require_no_memory
 from twisterl.rl.descent import MinibatchDescent
 
@@ -62,7 +63,7 @@ class RandomWalk(MinibatchDescent):
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
-        require_no_memory(self.policy, "random walks")
+        require_no_memory(self.held.policy, "random walks")
         collecting = self.config["collecting"]
         self.collector = twisterl.collector.WalkCollector(**collecting, seed=self.config["seed"])
         self.collector.check(env)
@@ -78,22 +79,29 @@ class RandomWalk(MinibatchDescent):
     @timed
     def data_to_torch(self, data: Walks) -> WalkBatch:
         """The distinct states of the walks, on the CPU: minibatches travel to the device."""
-        counts = tensor(data.undo_counts, torch.float32)
+        return WalkBatch(**tensors(self._fields(data)))
+
+    @timed
+    def _data_to_arrays(self, data: Walks) -> WalkBatch:
+        return WalkBatch(**self._fields(data))
+
+    def _fields(self, data: Walks) -> dict[str, Any]:
+        counts = np.asarray(data.undo_counts, np.float32)
         num_samples = counts.sum(1)
-        weights = num_samples ** self.config["training"]["sample_power"]
-        legal = tensor(data.masks, torch.bool)
-        moves = tensor(data.mean_moves, torch.float32)
-        rows = torch.arange(moves.shape[0])
-        return WalkBatch(
-            indices=tensor(data.indices, torch.int64),
-            offsets=tensor(data.offsets, torch.int64),
-            perms=torch.full_like(rows, -1),
-            rows=rows,
-            illegal=None if legal.all() else ~legal,
-            undo=counts / num_samples[:, None],
-            values=1 - moves / self.config["collecting"]["walk_length"],
-            weights=weights / weights.mean(),
-        )
+        weights = num_samples ** np.float32(self.config["training"]["sample_power"])
+        legal = np.asarray(data.masks, bool)
+        moves = np.asarray(data.mean_moves, np.float32)
+        rows = np.arange(len(moves), dtype=np.int64)
+        return {
+            "indices": np.asarray(data.indices, np.int64),
+            "offsets": np.asarray(data.offsets, np.int64),
+            "perms": np.full_like(rows, -1),
+            "rows": rows,
+            "illegal": None if legal.all() else ~legal,
+            "undo": counts / num_samples[:, None],
+            "values": 1 - moves / np.float32(self.config["collecting"]["walk_length"]),
+            "weights": weights / weights.mean(dtype=np.float32),
+        }
 
     def targets(self, batch: WalkBatch) -> tuple[str, dict[str, Any]]:
         return "walk", {**batch.columns(), "vf_coef": self.config["training"]["vf_coef"]}

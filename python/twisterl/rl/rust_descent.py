@@ -1,8 +1,8 @@
 """Updates computed by the engine instead of torch.
 
-The weights stay torch's: the engine reads them and Adam's moments before an iteration's updates
-and writes them back in place after them, so that checkpoints, copies and programs see what they
-always saw. A failed or interrupted call writes nothing.
+The weights are torch's, or arrays until somebody asks for torch: the engine reads them and Adam's
+moments before an iteration's updates and writes them back in place after them, so that checkpoints,
+copies and programs see what they always saw. A failed or interrupted call writes nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from twisterl import twisterl
-from twisterl.nn.policy import COMPUTING
-from twisterl.rl.adam import Adam
+from twisterl.nn.arrays import ArrayPolicy
+from twisterl.on_demand import torch
+from twisterl.rl import array_adam
 from twisterl.rl.batch import Batch
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -43,14 +43,19 @@ Values = dict[str, Any]
 
 def obstacle(algorithm: Any) -> str | None:
     """What keeps the engine from computing the updates of a `MinibatchDescent`; None: nothing."""
-    policy, optimizer = algorithm.policy, algorithm.optimizer
+    policy, optimizer = algorithm.held.policy, algorithm.held.optimizer
     changed = _foreign(algorithm, _UPDATING)
     if changed:
         return f"{type(algorithm).__name__} has its own {', '.join(changed)}"
     if algorithm.config["training"].get("precision", "f32") != "f32":
         return f"training.precision is {algorithm.config['training']['precision']}"
+    if isinstance(policy, ArrayPolicy):
+        return None
     if not hasattr(policy, "net_spec"):
         return f"{type(getattr(policy, 'module', policy)).__name__} has no net_spec()"
+    from twisterl.nn.policy import COMPUTING
+    from twisterl.rl.adam import Adam
+
     changed = _foreign(policy, {*COMPUTING, "net_spec", "_first_blocks"})
     if changed:
         return f"{type(policy).__name__} has its own {', '.join(changed)}"
@@ -124,7 +129,7 @@ class RustDescent:
     def descend(self, batch: Batch, passes: Passes) -> list[float]:
         """Means of the last epoch's losses, in the order of LOSSES."""
         algorithm = self._algorithm
-        group = algorithm.optimizer.param_groups[0]
+        group = algorithm.held.optimizer.param_groups[0]
         learner = self._loaded(group["amsgrad"])
         objective, targets = algorithm.targets(batch)
         samples: Values = {
@@ -135,7 +140,7 @@ class RustDescent:
             "illegal": None if batch.illegal is None else _array(batch.illegal),
         }
         samples |= {
-            name: _array(value) if isinstance(value, torch.Tensor) else value
+            name: _array(value) if hasattr(value, "shape") else value
             for name, value in targets.items()
         }
         descent: Values = {
@@ -149,17 +154,23 @@ class RustDescent:
             "num_cores": algorithm.num_threads,
         }
         losses: list[float] = getattr(learner, objective)(samples, descent)
-        self._store(learner, group["amsgrad"])
+        if algorithm.held.is_array:
+            array_adam.store(learner, algorithm.held.policy.weights, algorithm.held.optimizer)
+        else:
+            self._store(learner, group["amsgrad"])
         return losses
 
     def _loaded(self, amsgrad: bool) -> Any:
         """The learner with the weights and moments as they are now."""
-        policy, state = self._algorithm.policy, self._algorithm.optimizer.state
+        policy, optimizer = self._algorithm.held.policy, self._algorithm.held.optimizer
         described = (json.dumps(policy.net_spec()), policy.obs_perms, policy.act_perms)
         if self._described != described:
             self._learner = twisterl.nn.Learner(*described)
             self._described = described
-        learner = self._learner
+        learner, state = self._learner, optimizer.state
+        if isinstance(policy, ArrayPolicy):
+            array_adam.load(learner, policy.weights, optimizer)
+            return learner
         for name, parameter in self._parameters():
             learner.load(name, _array(parameter), "weight")
             moments = state.get(parameter) or {}
@@ -201,6 +212,8 @@ def _kinds(amsgrad: bool) -> tuple[str, ...]:
     return (*_MOMENTS, _LARGEST) if amsgrad else _MOMENTS
 
 
-def _array(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    """The memory of a tensor of the CPU; a copy where it is not contiguous."""
+def _array(tensor: Any) -> npt.NDArray[Any]:
+    """The memory of a tensor of the CPU, or an array; a copy where it is not contiguous."""
+    if isinstance(tensor, np.ndarray):
+        return np.asarray(tensor, order="C")
     return tensor.detach().contiguous().numpy()

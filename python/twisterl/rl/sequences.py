@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import torch
+from twisterl.on_demand import torch
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -12,9 +12,11 @@ import operator
 import threading
 from typing import Any
 
-import torch
+import numpy as np
 
 from twisterl import twisterl
+from twisterl.nn.arrays import ArrayPolicy
+from twisterl.on_demand import torch
 
 
 class EnginePolicy:
@@ -46,9 +48,9 @@ class EnginePolicy:
         return self.engine
 
     def _copy(self, policy: Any) -> None:
-        synced = Synced(policy)
+        synced = SyncedArrays(policy) if isinstance(policy, ArrayPolicy) else Synced(policy)
         self.engine = policy.to_rust()
-        self._synced = synced
+        self._synced: Synced | SyncedArrays = synced
 
 
 class Synced:
@@ -97,6 +99,23 @@ class Synced:
     def _places_now(self) -> list[tuple[Any, ...]]:
         """Where the tensors are and how they are read."""
         return [(tensor.data_ptr(), tensor.shape, tensor.stride()) for tensor in self._tensors]
+
+
+class SyncedArrays:
+    """What the engine has of an `ArrayPolicy`, whose description never changes."""
+
+    def __init__(self, policy: ArrayPolicy) -> None:
+        self._policy = policy
+        # A bytearray is compared with a view by one memcmp.
+        self._contents = [bytearray(view) for view in _views(policy)]
+
+    def is_current(self, policy: Any) -> bool:
+        """Whether `policy` would give the engine the same again."""
+        return policy is self._policy and self._contents == _views(policy)
+
+
+def _views(policy: ArrayPolicy) -> list[memoryview]:
+    return [values.reshape(-1).view(np.uint8).data for values in policy.weights.values()]
 
 
 def _twists(policy: Any) -> tuple[Any, Any]:

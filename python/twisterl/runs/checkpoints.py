@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-import torch
-
+from twisterl.on_demand import is_installed, lacks_torch, torch
 from twisterl.runs import tensors
 from twisterl.runs.errors import CheckpointError
 from twisterl.runs.files import write_atomic
@@ -31,6 +30,16 @@ def load(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
         )
         return _load_pt(path)
     raise CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt")
+
+
+def load_arrays(checkpoint_path: str | os.PathLike[str]) -> tensors.Arrays:
+    """As `load`, as arrays; a `.pt` file needs torch."""
+    path = os.fspath(checkpoint_path)
+    if path.endswith(".safetensors"):
+        return tensors.read_arrays(path)[0]
+    if path.endswith(".pt") and not is_installed():
+        raise CheckpointError(lacks_torch(f"{path}: a pickle of torch"))
+    return {name: value.numpy() for name, value in load(path).items()}
 
 
 def convert(

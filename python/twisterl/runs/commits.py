@@ -15,15 +15,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisterl.config.json import open_regular, read_json
 from twisterl.runs.digest import sha256_of
 from twisterl.runs.errors import RunFolderError
 from twisterl.runs.files import sync_folder, write_atomic
-
-if TYPE_CHECKING:
-    import torch
 
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 _MANIFEST = "manifest.json"
@@ -34,11 +31,12 @@ class Commit:
     """Everything that continues a run.
 
     `weights` is the policy's state dict; `optimizer` the tensors of the optimizer, of the random
-    generators and of what the algorithm remembers; `state` the rest, as JSON.
+    generators and of what the algorithm remembers, both of torch or as arrays; `state` the rest, as
+    JSON.
     """
 
-    weights: dict[str, torch.Tensor]
-    optimizer: dict[str, torch.Tensor]
+    weights: dict[str, Any]
+    optimizer: dict[str, Any]
     state: dict[str, Any]
 
 
@@ -94,20 +92,21 @@ class Commits:
             if not (keep_every and _iteration(folder) % keep_every == 0):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def load(self) -> Commit:
+    def load(self, *, as_arrays: bool = False) -> Commit:
         """The newest one whose files are what its manifest says.
 
         Raises `RunFolderError` if there is none.
         """
         from twisterl.runs import tensors
 
+        read = tensors.read_arrays if as_arrays else tensors.read
         problems = []
         for folder in sorted(self, reverse=True):
             problem = _damage(folder)
             if problem is None:
                 return Commit(
-                    tensors.read(folder / _WEIGHTS)[0],
-                    tensors.read(folder / _OPTIMIZER)[0],
+                    read(folder / _WEIGHTS)[0],
+                    read(folder / _OPTIMIZER)[0],
                     read_json(folder / _STATE),
                 )
             problems.append(problem)

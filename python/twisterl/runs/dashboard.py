@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import logging
 import os
 import secrets
 import threading
@@ -11,11 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from twisterl.on_demand import is_imported, is_installed
 from twisterl.runs.files import naming
+from twisterl.runs.folder import METRICS
 from twisterl.runs.progress import Progress
 
 _BENCHMARKS = ("difficulty", "success", "reward")
 _NOT_MADE: Any = object()
+# The module of the writer that needs no torch.
+_WITHOUT_TORCH = "twisterl.runs.event_file"
+_logger = logging.getLogger("twisterl")
 
 
 class Dashboard:
@@ -40,15 +47,20 @@ class Dashboard:
         """Makes `writer` the writer, wherever the run is; None for none."""
         self._writer, self._folder = writer, None
 
-    def writer(self, folder: Path | None, iteration: int) -> Any:
-        """The writer of the run in `folder`, which goes on with `iteration`; None without one."""
-        if self._writer is _NOT_MADE or self._folder not in (None, folder):
+    def writer(self, folder: Path | None, iteration: int, *, of_torch: bool = False) -> Any:
+        """The writer of the run in `folder`, which goes on with `iteration`; None without one.
+
+        It is torch's where torch is imported, or is asked for and installed.
+        """
+        of_torch = is_imported() or (of_torch and is_installed())
+        is_other = of_torch and type(self._writer).__module__ == _WITHOUT_TORCH
+        if self._writer is _NOT_MADE or self._folder not in (None, folder) or is_other:
             if folder is None:
                 return None
-            if self._folder is not None:
+            if self._folder is not None and self._writer is not None:
                 self.flush()
                 self._writer.close()
-            self._writer = _make_writer(folder, iteration, self)
+            self._writer = _make_writer(folder, iteration, self, of_torch)
             self._folder = folder
         return self._writer
 
@@ -59,19 +71,30 @@ class Dashboard:
                 self._writer.flush()
 
 
-def _make_writer(folder: str | os.PathLike[str], iteration: int, owner: object) -> Any:
+def _make_writer(
+    folder: str | os.PathLike[str], iteration: int, owner: object, of_torch: bool
+) -> Any:
     """A TensorBoard writer, closed with its `owner`; imported here since it is slow.
 
     What an earlier process wrote of `iteration` and later ones is no longer shown: it was lost
-    with the process, and the run plays these iterations again.
+    with the process, and the run plays these iterations again. None where tensorboard is not
+    installed, which is said.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
+    if importlib.util.find_spec("tensorboard") is None:
+        _logger.warning(
+            "%s: without files for TensorBoard, which pip install tensorboard makes; %s has all "
+            "figures",
+            folder,
+            METRICS,
+        )
+        return None
     # Nobody can plant a link under a name that nobody can guess.
     suffix = f".{secrets.token_hex(8)}"
     charts = {"all": ["Multiline", ["Losses/.*"]]}
+    made = importlib.import_module("torch.utils.tensorboard" if of_torch else _WITHOUT_TORCH)
+    writer_cls = made.SummaryWriter if of_torch else made.EventWriter
     with naming(folder):
-        writer = SummaryWriter(os.fspath(folder), purge_step=iteration, filename_suffix=suffix)
+        writer = writer_cls(os.fspath(folder), purge_step=iteration, filename_suffix=suffix)
         writer.add_custom_scalars({"Losses": charts, "Times": {"all": ["Multiline", ["Times/.*"]]}})
     weakref.finalize(owner, _close, writer)
     return writer

@@ -19,15 +19,12 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisterl.config.json import to_json
 from twisterl.runs.commits import Commit, Commits
 from twisterl.runs.errors import RunFolderError
 from twisterl.runs.files import write_atomic
-
-if TYPE_CHECKING:
-    import torch
 
 BASE_CONFIG = "base_config.json"
 FULL_CONFIG = "full_algorithm_config.json"
@@ -103,15 +100,15 @@ class RunFolder:
         write_atomic(self.path / LAST, self.commits.add(commit))
         self.commits.drop(keep_last, keep_every)
 
-    def load_commit(self) -> Commit:
+    def load_commit(self, *, as_arrays: bool = False) -> Commit:
         """The newest commit that is whole; `RunFolderError` if there is none."""
-        return self.commits.load()
+        return self.commits.load(as_arrays=as_arrays)
 
     def last_iteration(self) -> int | None:
         """The iterations of the newest commit, None if there is no commit."""
         return self.commits.last_iteration()
 
-    def save_best(self, weights: Mapping[str, torch.Tensor]) -> None:
+    def save_best(self, weights: Mapping[str, Any]) -> None:
         """Replaces `checkpoint_best`; `CheckpointError` if a weight is not finite."""
         from twisterl.runs import tensors
 

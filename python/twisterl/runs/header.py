@@ -7,8 +7,6 @@ import math
 from io import BufferedReader
 from typing import Any
 
-import torch
-
 from twisterl.runs.errors import CheckpointError
 
 # A header of 10,000 tensors has less than 2 MiB; what is read of one may take 16 times its size.
@@ -19,18 +17,9 @@ MAX_TENSORS = 10_000
 MAX_RANK = 8
 # Sizes, and products of sizes other than 0, are smaller: every JSON reader holds them exactly.
 MAX_SIZE = 1 << 53
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
+# Bytes of a number of each type.
+_DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1}
+_DTYPES |= {"U8": 1, "BOOL": 1}
 
 
 def read_header(file: BufferedReader, size: int, source: str) -> tuple[dict[str, Any], int]:
@@ -89,19 +78,17 @@ def metadata_of(header: dict[str, Any], source: str) -> dict[str, str]:
 
 def layout_of(
     header: dict[str, Any], data_bytes: int, source: str
-) -> dict[str, tuple[torch.dtype, list[int], int, int]]:
+) -> dict[str, tuple[str, list[int], int, int]]:
     if len(header) > MAX_TENSORS:
         raise CheckpointError(f"{source}: {len(header)} tensors; at most {MAX_TENSORS} are read")
     layout = {}
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
             raise CheckpointError(f"{source}: tensor {name} needs dtype, shape and data_offsets")
-        dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
-        shape, offsets = entry["shape"], entry["data_offsets"]
-        if dtype is None:
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise CheckpointError(
-                f"{source}: tensor {name} has dtype {entry['dtype']!r}; "
-                f"expected one of {', '.join(_DTYPES)}"
+                f"{source}: tensor {name} has dtype {dtype!r}; expected one of {', '.join(_DTYPES)}"
             )
         if not _naturals(shape) or len(shape) > MAX_RANK:
             raise CheckpointError(f"{source}: tensor {name} has the shape {shape!r}")
@@ -114,10 +101,10 @@ def layout_of(
             raise CheckpointError(
                 f"{source}: is cut off: tensor {name} ends at byte {end}, the data has {data_bytes}"
             )
-        if end - begin != math.prod(shape) * dtype.itemsize:
+        if end - begin != math.prod(shape) * _DTYPES[dtype]:
             raise CheckpointError(
                 f"{source}: tensor {name} of shape {shape} needs "
-                f"{math.prod(shape) * dtype.itemsize} bytes, its data_offsets give {end - begin}"
+                f"{math.prod(shape) * _DTYPES[dtype]} bytes, its data_offsets give {end - begin}"
             )
         layout[name] = (dtype, shape, begin, end)
     position = 0

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection
 from typing import Any
 
+from twisterl.rl.held import Held
 from twisterl.runs import resume
 from twisterl.runs.dashboard import Dashboard
 from twisterl.runs.folder import RunFolder
@@ -19,6 +20,7 @@ class Kept:
     config: dict[str, Any]
     iteration: int
     dashboard: Dashboard
+    held: Held
     _watchers: Watchers
 
     def _start_keeping(self) -> None:
@@ -85,7 +87,7 @@ class Kept:
         Raises `RunFolderError` or `CheckpointError` before anything is changed.
         """
         folder = self._folder()
-        resume.restore(self, folder, folder.load_commit(), given)
+        resume.restore(self, folder, folder.load_commit(as_arrays=self.held.is_array), given)
         with self.lock():
             folder.keep_metrics(self.iteration)
 
@@ -93,7 +95,7 @@ class Kept:
     def tb_writer(self) -> Any:
         """The TensorBoard writer, made at first use if there is a run path; may be assigned."""
         folder = None if self._run_folder is None else self._run_folder.path
-        return self.dashboard.writer(folder, self.iteration)
+        return self.dashboard.writer(folder, self.iteration, of_torch=True)
 
     @tb_writer.setter
     def tb_writer(self, writer: Any) -> None:

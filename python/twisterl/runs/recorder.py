@@ -38,7 +38,11 @@ class Recorder:
     def open_dashboard(self) -> None:
         """Makes TensorBoard's writer, which is told the number of the first iteration."""
         if self._algorithm.config["logging"]["log_freq"]:
-            _ = self._algorithm.tb_writer
+            self._dashboard_writer()
+
+    def _dashboard_writer(self) -> Any:
+        folder = None if self._folder is None else self._folder.path
+        return self._algorithm.dashboard.writer(folder, self._algorithm.iteration)
 
     def keep(self, progress: Progress) -> None:
         """Writes what an iteration has brought, and saves the run when it is time."""
@@ -46,14 +50,14 @@ class Recorder:
         if self._metrics is not None and self._folder is not None:
             self._metrics.write(progress)
             if progress.improved:
-                self._folder.save_best(algorithm.policy.state_dict())
+                self._folder.save_best(algorithm.held.policy.state_dict())
             logging = algorithm.config["logging"]
             if algorithm.save_is_asked() or plan.is_time_to_save(logging, algorithm.iteration):
                 self._save()
         frequency = algorithm.config["logging"]["log_freq"]
         if frequency and progress.iteration % frequency == 0:
             _logger.info("%s", progress.as_dict())
-            writer = algorithm.tb_writer
+            writer = self._dashboard_writer()
             if writer is not None:
                 dashboard.write_scalars(writer, progress)
 

@@ -8,9 +8,8 @@ import platform
 from collections.abc import Collection
 from typing import Any
 
-import torch
-
-from twisterl import twisterl
+from twisterl import on_demand, twisterl
+from twisterl.on_demand import torch
 from twisterl.runs import plan, run_config, snapshot
 from twisterl.runs.commits import Commit
 from twisterl.runs.errors import CheckpointError, RunFolderError
@@ -35,7 +34,7 @@ Changes = dict[str, tuple[Any, Any]]
 
 def commit_of(algorithm: Any) -> Commit:
     """Everything that `restore` needs to go on as if the run had never stopped."""
-    tensors, notes = snapshot.flatten(algorithm.optimizer, algorithm.config["device"])
+    tensors, notes = snapshot.flatten(algorithm.held, algorithm.config["device"])
     state = {
         **{name: getattr(algorithm, name) for name in snapshot.COUNTERS},
         "started_from": algorithm.started_from,
@@ -47,14 +46,14 @@ def commit_of(algorithm: Any) -> Commit:
         "torch_threads": _torch_threads(algorithm),
         "versions": {
             "twisterl": twisterl.__version__,
-            "torch": torch.__version__,
+            "torch": on_demand.version(),
             "python": platform.python_version(),
         },
         "config": run_config.whole(algorithm),
         "optimizer": notes,
     }
     tensors.update({f"{_MEMORY}{name}": value for name, value in algorithm.memory().items()})
-    return Commit(algorithm.policy.state_dict(), tensors, state)
+    return Commit(algorithm.held.policy.state_dict(), tensors, state)
 
 
 def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection[str] = ()) -> None:
@@ -79,8 +78,8 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
         if name.startswith(_MEMORY)
     }
     algorithm.remember(memory)
-    algorithm.policy.load_state_dict(commit.weights)
-    snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.optimizer, device)
+    algorithm.held.policy.load_state_dict(commit.weights)
+    snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.held, device)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
     for name in snapshot.COUNTERS:
@@ -110,8 +109,8 @@ def _require_same_kind(algorithm: Any, commit: Commit, changes: Changes, where: 
         raise RunFolderError(f"{where}: algorithm_cls: the run is one of {was}; got {is_now}")
     device, notes = algorithm.config["device"], commit.state["optimizer"]
     try:
-        require_match(commit.weights, algorithm.policy.state_dict(), where)
-        snapshot.require_fit(commit.optimizer, notes, algorithm.optimizer, device, where)
+        require_match(commit.weights, algorithm.held.policy.state_dict(), where)
+        snapshot.require_fit(commit.optimizer, notes, algorithm.held, device, where)
     except CheckpointError as error:
         shaping = {key: pair for key, pair in changes.items() if key.startswith(_SHAPING)}
         said = f"\nchanged since it was saved:{run_config.told(shaping)}" if shaping else ""
@@ -158,4 +157,6 @@ def _difficulty(algorithm: Any, state: dict[str, Any], said: Collection[str]) ->
 
 
 def _torch_threads(algorithm: Any) -> int:
-    return getattr(algorithm, "num_threads", torch.get_num_threads())
+    if hasattr(algorithm, "num_threads"):
+        return int(algorithm.num_threads)
+    return torch.get_num_threads()

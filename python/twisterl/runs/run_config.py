@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from twisterl.config.constructed import constructed, dotted_path
 from twisterl.config.json import parse_json, read_json, to_json
 from twisterl.config.registry import REGISTRY, Run, registered
@@ -17,7 +15,7 @@ from twisterl.config.trust import remember_made
 from twisterl.config.validation import check_run
 from twisterl.envs.protocol import act_space
 from twisterl.faults import ConfigError, shown
-from twisterl.nn.torch_policy import TorchPolicy, sizes_of
+from twisterl.on_demand import torch
 from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder
 
 _logger = logging.getLogger("twisterl")
@@ -84,7 +82,7 @@ def write(algorithm: Any, folder: RunFolder) -> None:
     else:
         if not _says(folder, described.run):
             folder.write_json(BASE_CONFIG, described.given)
-        parts = (algorithm.env, algorithm.policy, algorithm)
+        parts = (algorithm.env, algorithm.held.policy, algorithm)
         remember_made(read_json(folder.path / BASE_CONFIG), map(_own_class, parts))
     folder.write_json(FULL_CONFIG, algorithm.config)
 
@@ -157,6 +155,8 @@ def _class_of(kind: str, target: Any) -> str:
 
 
 def _policy(algorithm: Any) -> tuple[str, dict[str, Any]]:
+    from twisterl.nn.torch_policy import TorchPolicy, sizes_of
+
     policy = algorithm.policy
     if not isinstance(policy, TorchPolicy):
         return _class_of("policy_cls", policy), _policy_arguments(algorithm)

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 
+from twisterl.on_demand import torch
+from twisterl.rl.array_adam import ArrayAdam
+from twisterl.rl.held import Held
 from twisterl.runs.errors import CheckpointError
 
 _MOMENTS = "optimizer"
@@ -24,36 +27,21 @@ COUNTERS = ("iteration", "total_steps", "elapsed_s", "num_without_improvement")
 class Snapshot:
     """Copies of the weights, the optimizer's state and torch's generators, and all numbers."""
 
-    weights: dict[str, torch.Tensor]
+    weights: dict[str, Any]
     optimizer: dict[str, Any]
-    random: dict[str, torch.Tensor]
-    memory: dict[str, torch.Tensor]
+    random: dict[str, Any]
+    memory: dict[str, Any]
     counters: dict[str, Any]
     difficulty: int
     curriculum: dict[str, Any]
 
 
-def generators(device: str) -> dict[str, torch.Tensor]:
-    """The states of torch's generators, uint8 each."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.startswith("cuda"):
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def set_generators(states: dict[str, torch.Tensor], device: str) -> None:
-    if "cpu" in states:
-        torch.set_rng_state(states["cpu"])
-    if "cuda" in states and device.startswith("cuda"):
-        torch.cuda.set_rng_state(states["cuda"], device)
-
-
 def take(algorithm: Any) -> Snapshot:
-    policy, optimizer = algorithm.policy, algorithm.optimizer
+    held = algorithm.held
     return Snapshot(
-        {name: value.detach().clone() for name, value in policy.state_dict().items()},
-        copy.deepcopy(optimizer.state_dict()),
-        generators(algorithm.config["device"]),
+        {name: _copied(value) for name, value in held.policy.state_dict().items()},
+        copy.deepcopy(held.optimizer.state_dict()),
+        held.generators(algorithm.config["device"]),
         algorithm.memory(),
         {name: getattr(algorithm, name) for name in (*COUNTERS, "best_metrics")},
         algorithm.env.difficulty,
@@ -61,11 +49,16 @@ def take(algorithm: Any) -> Snapshot:
     )
 
 
+def _copied(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value.detach().clone()
+
+
 def restore(snapshot: Snapshot, algorithm: Any) -> None:
-    algorithm.policy.load_state_dict(snapshot.weights)
-    algorithm.optimizer.load_state_dict(snapshot.optimizer)
-    set_generators(snapshot.random, algorithm.config["device"])
-    algorithm.remember(snapshot.memory)
+    held = algorithm.held
+    held.policy.load_state_dict(held.own(snapshot.weights))
+    held.optimizer.load_state_dict(held.own_state(snapshot.optimizer))
+    held.set_generators(held.own(snapshot.random), algorithm.config["device"])
+    algorithm.remember(held.own(snapshot.memory))
     for name, value in snapshot.counters.items():
         setattr(algorithm, name, value)
     algorithm.env.difficulty = snapshot.difficulty
@@ -84,29 +77,27 @@ def all_or_nothing(algorithm: Any) -> Iterator[None]:
         raise
 
 
-def flatten(optimizer: Any, device: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def flatten(held: Held, device: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The optimizer and the generators as named tensors and JSON, without pickle."""
-    state = optimizer.state_dict()
-    tensors = {f"{_RANDOM}.{name}": value for name, value in generators(device).items()}
+    state = held.optimizer.state_dict()
+    tensors = {f"{_RANDOM}.{name}": value for name, value in held.generators(device).items()}
     scalars: dict[str, dict[str, Any]] = {}
     for index, entries in state["state"].items():
         for name, value in entries.items():
-            if isinstance(value, torch.Tensor):
+            if hasattr(value, "shape"):
                 tensors[f"{_MOMENTS}.{index}.{name}"] = value
             else:
                 scalars.setdefault(str(index), {})[name] = value
     return tensors, {"scalars": scalars, "param_groups": state["param_groups"]}
 
 
-def require_fit(
-    tensors: dict[str, torch.Tensor], notes: Any, optimizer: Any, device: str, where: str
-) -> None:
-    """Raises `CheckpointError` unless `optimizer` could have given `tensors` and `notes`.
+def require_fit(tensors: dict[str, Any], notes: Any, held: Held, device: str, where: str) -> None:
+    """Raises `CheckpointError` unless the optimizer could have given `tensors` and `notes`.
 
     Torch does not look: moments of another shape than their weights are written beyond their end.
     """
     problems = []
-    for name, now in generators(device).items():
+    for name, now in held.generators(device).items():
         saved = tensors.get(f"{_RANDOM}.{name}", now)
         if (saved.shape, saved.dtype) != (now.shape, now.dtype):
             problems.append(f"{_RANDOM}.{name} is no state of this torch's generator")
@@ -116,7 +107,7 @@ def require_fit(
         scalars = {}
     given = {key: value for key, value in tensors.items() if key.startswith(f"{_MOMENTS}.")}
     numbers = {f"{_MOMENTS}.{index}.{name}" for index, s in scalars.items() for name in s}
-    expected = _expected(optimizer, {key.split(".")[1] for key in [*given, *numbers]})
+    expected = _expected(held.optimizer, {key.split(".")[1] for key in [*given, *numbers]})
     if expected is not None:
         for key in sorted(expected.keys() - given.keys() - numbers):
             problems.append(f"{key} is missing")
@@ -137,8 +128,14 @@ def _are_numbers(index: str, scalars: Any) -> bool:
     return is_named and all(isinstance(number, (int, float)) for number in scalars.values())
 
 
-def _expected(optimizer: Any, indices: set[str]) -> dict[str, torch.Tensor] | None:
+def _expected(optimizer: Any, indices: set[str]) -> dict[str, Any] | None:
     """What the optimizer remembers of the weights of these `indices`; None where nobody knows."""
+    if isinstance(optimizer, ArrayAdam):
+        return {
+            f"{_MOMENTS}.{index}.{name}": value
+            for index in indices & {str(number) for number in range(len(optimizer.shapes))}
+            for name, value in optimizer.new_moments(int(index)).items()
+        }
     if isinstance(optimizer, torch.optim.Adam):
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         names = ["exp_avg", "exp_avg_sq"]
@@ -155,12 +152,10 @@ def _expected(optimizer: Any, indices: set[str]) -> dict[str, torch.Tensor] | No
     } or None
 
 
-def unflatten(
-    tensors: dict[str, torch.Tensor], notes: dict[str, Any], optimizer: Any, device: str
-) -> None:
+def unflatten(tensors: dict[str, Any], notes: dict[str, Any], held: Held, device: str) -> None:
     """Puts what `flatten` gave back into the optimizer and the generators.
 
-    The learning rate and its siblings stay those of `optimizer`: they belong to the config.
+    The learning rate and its siblings stay those of the optimizer: they belong to the config.
     """
     moments: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
@@ -170,7 +165,7 @@ def unflatten(
             moments.setdefault(int(index), {})[name] = value
     for index_text, entries in notes["scalars"].items():
         moments.setdefault(int(index_text), {}).update(entries)
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    groups = held.optimizer.state_dict()["param_groups"]
+    held.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     random = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(f"{_RANDOM}.")}
-    set_generators(random, device)
+    held.set_generators(random, device)

@@ -1,4 +1,7 @@
-"""Named tensors as safetensors bytes: written once per storage, read as data nobody vouches for."""
+"""Named tensors as safetensors bytes: written once per storage, read as data nobody vouches for.
+
+They are torch's, or arrays where the engine holds the weights.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from typing import Any
 
-import torch
-from safetensors.torch import save
+import numpy as np
+import numpy.typing as npt
 
 from twisterl.config.json import open_regular
 from twisterl.memory import physical_bytes
+from twisterl.on_demand import torch
 from twisterl.runs import header
 from twisterl.runs.digest import DIGEST, blanked, sealed
 from twisterl.runs.errors import CheckpointError
@@ -22,25 +26,72 @@ from twisterl.runs.errors import CheckpointError
 # Metadata of ours: a JSON object {name: name of the tensor that it shares}.
 TIED = "twisterl.tied"
 
+Arrays = dict[str, npt.NDArray[Any]]
+# A tensor of torch, or an array.
+Tensors = Mapping[str, Any]
+# What torch and numpy call the types of a file; numpy has no bfloat16.
+_NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
 
-def require_finite(tensors: Mapping[str, torch.Tensor], where: str) -> None:
+
+def require_finite(tensors: Tensors, where: str) -> None:
     """Raises `CheckpointError` naming the first tensor that holds NaN or infinity."""
     for name, tensor in tensors.items():
+        if not _is_floating(tensor):
+            continue
+        is_array = isinstance(tensor, np.ndarray)
+        values = tensor if is_array else tensor.detach()
         # The sum of finite values may overflow, so a suspicious one is looked at closely.
-        if tensor.is_floating_point() and not math.isfinite(float(tensor.detach().sum())):
-            bad = int((~torch.isfinite(tensor)).sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(values.sum())
+        if not math.isfinite(total):
+            finite = np.isfinite(values) if is_array else torch.isfinite(values)
+            bad = int((~finite).sum())
             if bad:
+                count = math.prod(tensor.shape)
                 raise CheckpointError(
-                    f"{where}: tensor {name} has {bad} of {tensor.numel()} values "
+                    f"{where}: tensor {name} has {bad} of {count} values "
                     "that are NaN or infinite; expected finite ones"
                 )
 
 
-def encode(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+def _is_floating(tensor: Any) -> bool:
+    if isinstance(tensor, np.ndarray):
+        return tensor.dtype.kind == "f"
+    return bool(tensor.is_floating_point())
+
+
+def encode(tensors: Tensors, metadata: Mapping[str, str] | None = None) -> bytes:
     """`tensors` as safetensors bytes; names that share one tensor are written once.
 
     The shared names go into the metadata, where `read` finds them, and so does a digest.
     """
+    if all(isinstance(tensor, np.ndarray) for tensor in tensors.values()):
+        from safetensors.numpy import save as save_arrays
+
+        whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+        return sealed(save_arrays(whole), dict(metadata or {}))
+    from safetensors.torch import save
+
+    unique, tied = _unique(tensors)
+    notes = dict(metadata or {})
+    if tied:
+        notes[TIED] = json.dumps(tied, sort_keys=True)
+    return sealed(save(unique), notes)
+
+
+def _unique(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors that share no storage, and the names of those that are another one whole."""
     unique: dict[str, torch.Tensor] = {}
     tied: dict[str, str] = {}
     seen: dict[tuple[Any, ...], str] = {}
@@ -58,10 +109,7 @@ def encode(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | No
         shares = storage in storages and tensor.numel() > 0
         storages.add(storage)
         unique[name] = tensor.clone() if shares else tensor.contiguous()
-    notes = dict(metadata or {})
-    if tied:
-        notes[TIED] = json.dumps(tied, sort_keys=True)
-    return sealed(save(unique), notes)
+    return unique, tied
 
 
 def opened(source: str) -> BufferedReader:
@@ -84,6 +132,29 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
 
     Raises `CheckpointError` naming the file and the tensor.
     """
+    return _read(path, _tensor)
+
+
+def read_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
+    """As `read`, as arrays; bfloat16 becomes float32."""
+    return _read(path, _array)
+
+
+def _tensor(buffer: npt.NDArray[np.uint8], dtype: str, shape: list[int]) -> torch.Tensor:
+    # An empty buffer has no memory to share.
+    flat = torch.from_numpy(buffer) if len(buffer) else torch.empty(0, dtype=torch.uint8)
+    return flat.view(getattr(torch, _NAMES[dtype])).reshape(shape)
+
+
+def _array(buffer: npt.NDArray[np.uint8], dtype: str, shape: list[int]) -> npt.NDArray[Any]:
+    if dtype == "BF16":
+        return (buffer.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    return buffer.view(_NAMES[dtype]).reshape(shape)
+
+
+def _read(
+    path: str | os.PathLike[str], made: Callable[[npt.NDArray[np.uint8], str, list[int]], Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
     source = os.fspath(path)
     with opened(source) as file:
         size = os.fstat(file.fileno()).st_size
@@ -101,21 +172,19 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
         hasher = hashlib.sha256(head if digest is None else blanked(head, digest))
         tensors = {}
         for name, (dtype, shape, begin, end) in sorted(layout.items(), key=header.place):
-            buffer = torch.empty(end - begin, dtype=torch.uint8)
-            if end > begin and file.readinto(buffer.numpy().data) != end - begin:
+            buffer = np.empty(end - begin, np.uint8)
+            if end > begin and file.readinto(buffer.data) != end - begin:
                 raise CheckpointError(f"{source}: tensor {name} is cut off")
             if digest is not None:
-                hasher.update(buffer.numpy().data)
-            tensors[name] = buffer.view(dtype).reshape(shape)
+                hasher.update(buffer.data)
+            tensors[name] = made(buffer, dtype, shape)
     if digest not in (None, hasher.hexdigest()):
         raise CheckpointError(f"{source}: is not what was written (its SHA-256 differs)")
     require_finite(tensors, source)
     return _with_tied(tensors, metadata, source), metadata
 
 
-def _with_tied(
-    tensors: dict[str, torch.Tensor], metadata: dict[str, str], source: str
-) -> dict[str, torch.Tensor]:
+def _with_tied(tensors: dict[str, Any], metadata: dict[str, str], source: str) -> dict[str, Any]:
     if TIED not in metadata:
         return tensors
     try:
@@ -134,9 +203,7 @@ def _with_tied(
     return {**tensors, **shared}
 
 
-def require_match(
-    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str
-) -> None:
+def require_match(state: Tensors, expected: Tensors, source: str) -> None:
     """Raises `CheckpointError` listing every tensor that is missing, foreign or of another kind."""
     problems = [f"{name} is missing" for name in expected if name not in state]
     problems += [f"{name} is not part of the policy" for name in state if name not in expected]
@@ -144,7 +211,7 @@ def require_match(
         got, wanted = state[name], expected[name]
         if got.shape != wanted.shape:
             problems.append(f"{name} has shape {list(got.shape)}; expected {list(wanted.shape)}")
-        elif got.is_floating_point() != wanted.is_floating_point():
+        elif _is_floating(got) != _is_floating(wanted):
             problems.append(f"{name} has dtype {got.dtype}; expected {wanted.dtype}")
     if problems:
         lines = "".join(f"\n  {problem}" for problem in sorted(problems))

@@ -1,0 +1,75 @@
+"""TensorBoard's event files by the package tensorboard alone, without torch."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+Layout = dict[str, dict[str, tuple[str, list[str]]]]
+
+
+class EventWriter:
+    """What a run tells TensorBoard, as `torch.utils.tensorboard.SummaryWriter` writes it.
+
+    Args:
+        log_dir: the folder of the file.
+        purge_step: earlier files' figures of this step and later ones are no longer shown.
+        filename_suffix: of the file's name.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str], purge_step: int, filename_suffix: str):
+        self.log_dir = os.fspath(log_dir)
+        self._file = EventFileWriter(self.log_dir, filename_suffix=filename_suffix)
+        self._write(Event(file_version="brain.Event:2"), purge_step)
+        self._write(Event(session_log=SessionLog(status=SessionLog.START)), purge_step)
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int, **_: Any) -> None:
+        """Writes a figure; options of `SummaryWriter` are taken and not needed."""
+        tensor = TensorProto(float_val=[float(scalar_value)], dtype="DT_FLOAT")
+        self._summarize(tag, tensor, "scalars", global_step)
+
+    def add_custom_scalars(self, layout: Layout) -> None:
+        """Charts by category and title: the word "Multiline", and patterns of the lines' tags."""
+        categories = [
+            layout_pb2.Category(
+                title=category,
+                chart=[
+                    layout_pb2.Chart(
+                        title=title, multiline=layout_pb2.MultilineChartContent(tag=tags)
+                    )
+                    for title, (_, tags) in charts.items()
+                ],
+            )
+            for category, charts in layout.items()
+        ]
+        content = layout_pb2.Layout(category=categories).SerializeToString()
+        shape = TensorShapeProto()
+        tensor = TensorProto(dtype="DT_STRING", string_val=[content], tensor_shape=shape)
+        self._summarize("custom_scalars__config__", tensor, "custom_scalars")
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _summarize(
+        self, tag: str, tensor: Any, plugin: str, global_step: int | None = None
+    ) -> None:
+        named = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin))
+        value = Summary.Value(tag=tag, tensor=tensor, metadata=named)
+        self._write(Event(summary=Summary(value=[value])), global_step)
+
+    def _write(self, event: Any, global_step: int | None = None) -> None:
+        event.wall_time = time.time()
+        if global_step is not None:
+            event.step = int(global_step)
+        self._file.add_event(event)
