@@ -60,6 +60,11 @@ def model(name: str) -> str:
 
 def field(parameter: dict[str, Any]) -> str:
     kind, default = annotation(parameter), literal(parameter["default"])
+    if len(kind) + len(parameter["name"]) + 6 > WIDTH:
+        # As ruff formats it: what a long choice is between, one on each line.
+        kind = (
+            kind.replace("[", "[\n        ").replace(", ", ",\n        ").replace("]", ",\n    ]")
+        )
     arguments = [default, f"description={json.dumps(parameter['about'])}"]
     return called(f"    {parameter['name']}: {kind} = Field", arguments)
 
@@ -90,7 +95,7 @@ def literal(value: Any) -> str:
 def called(head: str, arguments: list[str]) -> str:
     """A call as ruff formats it: on one line, or its arguments on one, or one on each."""
     inside = ", ".join(arguments)
-    if len(head) + len(inside) + 2 <= WIDTH:
+    if len(head.rpartition("\n")[2]) + len(inside) + 2 <= WIDTH:
         return f"{head}({inside})"
     if len(inside) + 8 > WIDTH:
         inside = ",\n        ".join(arguments) + ","

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use serde_json::{json, Value};
+use twisterl::envs::clifford::Clifford;
 use twisterl::envs::cube2::Cube2;
 use twisterl::envs::lights_out::LightsOut;
 use twisterl::envs::linear_function::LinearFunction;
@@ -99,6 +100,24 @@ fn every_linear_function() {
 fn every_linear_function_of_five_qubits() {
     let counts = layers::<LinearFunction>(json!({"num_qubits": 5}), bits(25));
     assert_eq!(counts.iter().sum::<usize>(), 9_999_360);
+}
+
+/// The order of Sp(2n, 2), `2^(n n) (4 - 1)(16 - 1)...`, by the `6^n` local ones; and the mean of
+/// GL(4, 2) that breadth-first search gives on a line and all-to-all.
+#[test]
+fn every_clifford_up_to_local_ones() {
+    for (num_qubits, topology, states) in [(2, "line", 20), (3, "line", 6720), (3, "ring", 6720)] {
+        let parameters = json!({"num_qubits": num_qubits, "topology": topology});
+        let counts = layers::<Clifford>(parameters, Seen::Set(HashSet::new()));
+        assert_eq!(counts.iter().sum::<usize>(), states, "{num_qubits} {topology}");
+    }
+    for (topology, mean) in [("line", 9.119), ("all_to_all", 5.685)] {
+        let parameters = json!({"num_qubits": 4, "topology": topology});
+        let counts = layers::<LinearFunction>(parameters, bits(16));
+        let sum: usize =
+            counts.iter().enumerate().map(|(distance, states)| distance * states).sum();
+        assert!((sum as f64 / 20160.0 - mean).abs() < 0.001, "{topology}");
+    }
 }
 
 /// All `n!` orders, `2^n` times as many if burnt, and the pancake numbers (OEIS A058986, A078942).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coupling import GRAPHS, OnGraph
+from coupling import GRAPHS, MORE_GRAPHS, OnGraph
 from rng import Rng
 from task import Cases
 
@@ -58,7 +58,11 @@ def odd_determinant(rows: list[list[int]]) -> bool:
 
 CASES = Cases(
     LinearFunction,
-    [*GRAPHS, {"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]}],
+    [
+        *GRAPHS,
+        {"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]},
+        *(graph for graph in MORE_GRAPHS if graph["num_qubits"] <= 16),
+    ],
     [
         ({"num_qubits": 2}, 100),
         ({"num_qubits": 3, "topology": "line"}, 100),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coupling import GRAPHS, OnGraph
+from coupling import GRAPHS, MORE_GRAPHS, OnGraph
 from rng import Rng
 from task import Cases
 
@@ -30,6 +30,6 @@ class Permutation(OnGraph):
 
 CASES = Cases(
     Permutation,
-    [*GRAPHS, {"num_qubits": 4, "edges": [[0, 2], [2, 1], [3, 0]]}],
+    [*GRAPHS, {"num_qubits": 4, "edges": [[0, 2], [2, 1], [3, 0]]}, *MORE_GRAPHS],
     [(graph, 100) for graph in GRAPHS if graph["num_qubits"] <= 6],
 )

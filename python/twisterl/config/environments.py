@@ -64,10 +64,24 @@ class Cube2Arguments(Section):
 class PermutationArguments(Section):
     """Permutation routing: swaps along the edges of a graph bring every token home."""
 
-    num_qubits: Annotated[int, Field(ge=2, le=32)] = Field(5, description="vertices, tokens")
-    topology: Literal["line", "ring", "grid", "star"] = Field(
-        "line", description="which pairs are coupled"
-    )
+    num_qubits: Annotated[int, Field(ge=2, le=65)] = Field(5, description="vertices, tokens")
+    topology: Literal[
+        "line",
+        "ring",
+        "grid",
+        "star",
+        "heavy_hex",
+        "all_to_all",
+        "yorktown",
+        "falcon_5",
+        "falcon_7",
+        "melbourne",
+        "falcon_16",
+        "almaden",
+        "falcon_27",
+        "rochester",
+        "hummingbird_65",
+    ] = Field("line", description="which pairs are coupled")
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -84,9 +98,56 @@ class LinearFunctionArguments(Section):
     """CNOT synthesis: an invertible matrix over GF(2), brought to the identity."""
 
     num_qubits: Annotated[int, Field(ge=2, le=16)] = Field(5, description="rows of the matrix")
-    topology: Literal["line", "ring", "grid", "star"] = Field(
-        "line", description="which pairs are coupled"
+    topology: Literal[
+        "line",
+        "ring",
+        "grid",
+        "star",
+        "heavy_hex",
+        "all_to_all",
+        "yorktown",
+        "falcon_5",
+        "falcon_7",
+        "melbourne",
+        "falcon_16",
+        "almaden",
+        "falcon_27",
+        "rochester",
+        "hummingbird_65",
+    ] = Field("line", description="which pairs are coupled")
+    edges: Pairs | None = Field(None, description="in place of the topology's")
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
     )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
+
+
+class CliffordArguments(Section):
+    """Clifford synthesis: two-qubit rotations bring a Clifford to single-qubit ones."""
+
+    num_qubits: Annotated[int, Field(ge=2, le=16)] = Field(5, description="qubits")
+    topology: Literal[
+        "line",
+        "ring",
+        "grid",
+        "star",
+        "heavy_hex",
+        "all_to_all",
+        "yorktown",
+        "falcon_5",
+        "falcon_7",
+        "melbourne",
+        "falcon_16",
+        "almaden",
+        "falcon_27",
+        "rochester",
+        "hummingbird_65",
+    ] = Field("line", description="which pairs are coupled")
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -159,6 +220,7 @@ ENVIRONMENTS: dict[str, type[Section]] = {
     "Cube2": Cube2Arguments,
     "Permutation": PermutationArguments,
     "LinearFunction": LinearFunctionArguments,
+    "Clifford": CliffordArguments,
     "GridWorld": GridWorldArguments,
     "TopSpin": TopSpinArguments,
     "Pancake": PancakeArguments,

@@ -62,6 +62,7 @@ class PyEnv(PyBaseEnv):
 # Below: written by scripts/generate.py.
 
 __all__ += [
+    "Clifford",
     "Cube2",
     "GridWorld",
     "LightsOut",
@@ -70,6 +71,20 @@ __all__ += [
     "Permutation",
     "TopSpin",
 ]
+
+class Clifford(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_qubits: int = 5,
+        topology: str = "line",
+        edges: Sequence[Sequence[int]] | None = None,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
 
 class Cube2(PyBaseEnv):
     def __new__(

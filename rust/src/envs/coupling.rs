@@ -1,11 +1,9 @@
 //! Coupling graphs: which qubits can act on which, and their symmetries.
 
-use super::grid::symmetries;
 use super::parameters::{Kind, Parameter, Parameters};
+use super::topologies::{named, num_qubits_of, TOPOLOGIES};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
-
-const TOPOLOGIES: &[&str] = &["line", "ring", "grid", "star"];
 
 /// Edges between `num_qubits` vertices, an action each.
 #[derive(Debug)]
@@ -41,13 +39,19 @@ impl Coupling {
     /// The edges of a topology are there in both directions.
     ///
     /// # Errors
-    /// If an edge is none, comes twice, or some vertex cannot be reached from another one.
+    /// If an edge is none, comes twice, some vertex cannot be reached from another one, or a device
+    /// has another number of qubits.
     pub fn new(parameters: &Parameters, direction: Direction) -> Result<Self> {
         let num_qubits = parameters.integer("num_qubits");
         let (edges, automorphisms) = match parameters.pairs("edges") {
             Some(edges) => (edges, Vec::new()),
             None => {
-                let (edges, automorphisms) = named(parameters.choice("topology"), num_qubits);
+                let topology = parameters.choice("topology");
+                if let Some(own) = num_qubits_of(topology).filter(|&own| own != num_qubits) {
+                    let expected = format!("{own}, the qubits of {topology}");
+                    return Err(Error::invalid("num_qubits", expected, num_qubits));
+                }
+                let (edges, automorphisms) = named(topology, num_qubits);
                 let back = |(a, b): (usize, usize)| match direction {
                     Direction::OneWay => vec![(a, b), (b, a)],
                     Direction::BothWays => vec![(a, b)],
@@ -118,41 +122,4 @@ fn unreached(num_vertices: usize, edges: &[(usize, usize)]) -> Option<usize> {
         edges.iter().for_each(|&(from, to)| reached[to] |= reached[from]);
     }
     reached.iter().position(|&reached| !reached)
-}
-
-/// Edges, each once, and symmetries. A grid is as square as its number of vertices allows, with
-/// at least as many columns as rows; a star has vertex 0 in its middle, and of the symmetries of
-/// its leaves only turns and mirror images of their circle.
-fn named(topology: &str, n: usize) -> (Vec<(usize, usize)>, Vec<Vec<usize>>) {
-    let line = || (1..n).map(|b| (b - 1, b));
-    let (edges, mut maps): (Vec<_>, Vec<Vec<usize>>) = match topology {
-        "ring" if n > 2 => (line().chain([(n - 1, 0)]).collect(), circle(n)),
-        "star" => {
-            let leaf = |turned: Vec<usize>| {
-                std::iter::once(0).chain(turned.into_iter().map(|leaf| leaf + 1)).collect()
-            };
-            ((1..n).map(|leaf| (0, leaf)).collect(), circle(n - 1).into_iter().map(leaf).collect())
-        }
-        "grid" => {
-            let rows =
-                (1..=n).rev().find(|rows| rows * rows <= n && n.is_multiple_of(*rows)).unwrap_or(1);
-            let columns = n / rows;
-            let right = (0..n).filter(|v| (v + 1) % columns != 0).map(|v| (v, v + 1));
-            let down = (0..n - columns).map(|v| (v, v + columns));
-            (right.chain(down).collect(), symmetries(columns, rows))
-        }
-        _ => (line().collect(), vec![(0..n).collect(), (0..n).rev().collect()]),
-    };
-    // Small graphs have fewer symmetries than their kind.
-    let mut seen = std::collections::HashSet::new();
-    maps.retain(|map| seen.insert(map.clone()));
-    (edges, maps)
-}
-
-/// Turns and mirror images of a circle of `n` vertices.
-fn circle(n: usize) -> Vec<Vec<usize>> {
-    let turn = |by: usize| move |v: usize| (v + by) % n;
-    let turns = (0..n).map(|by| (0..n).map(turn(by)).collect());
-    let mirrors = (0..n).map(|by| (0..n).rev().map(turn(by)).collect());
-    turns.chain(mirrors).collect()
 }

@@ -5,8 +5,10 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
+pub mod clifford;
 pub mod coupling;
 pub mod cube2;
+mod devices;
 pub mod grid;
 pub mod grid_world;
 pub mod lights_out;
@@ -18,6 +20,7 @@ pub mod puzzle;
 pub mod scrambled;
 mod snapshot;
 pub mod top_spin;
+mod topologies;
 
 use parameters::{Parameter, Parameters};
 
@@ -36,6 +39,8 @@ macro_rules! environments {
             permutation::Permutation,
             /// CNOT synthesis: an invertible matrix over GF(2), brought to the identity.
             linear_function::LinearFunction,
+            /// Clifford synthesis: two-qubit rotations bring a Clifford to single-qubit ones.
+            clifford::Clifford,
             /// An agent walks around walls to a random goal.
             grid_world::GridWorld,
             /// TopSpin: tokens on a ring, of which a turnstile turns some over.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::rl::env::Twists;
 use crate::rng::Rng;
 
-const MOST_QUBITS: usize = 32;
+const MOST_QUBITS: usize = 65;
 
 /// Permutation routing. An action swaps the tokens at the ends of an edge; solved when token `v`
 /// is at vertex `v`. Feature `vertex * num_qubits + token` for every vertex.
