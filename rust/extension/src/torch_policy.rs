@@ -130,6 +130,10 @@ impl Policy for TorchPolicy {
         0
     }
 
+    fn is_called_dearly(&self) -> bool {
+        true
+    }
+
     fn forward_batch(
         &self,
         rows: &Rows,

@@ -31,6 +31,8 @@ pub use crate::search::Truncation;
 const LANES: usize = 24;
 /// With the evaluation cache only few lanes of a step reach the network.
 const LANES_WITH_CACHE: usize = 96;
+/// Where each step enters another language.
+const LANES_OF_DEAR_CALLS: usize = 256;
 
 /// What to collect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,7 +153,11 @@ impl Collector {
         check_fit(env, policy)?;
         let num_workers = num_workers(config.num_cores).min(work.len());
         let caches = config.cache && policy.state_size() == 0;
-        let num_lanes = if caches { LANES_WITH_CACHE } else { LANES };
+        let num_lanes = match policy.is_called_dearly() {
+            true => LANES_OF_DEAR_CALLS,
+            false if caches => LANES_WITH_CACHE,
+            false => LANES,
+        };
         let num_lanes = num_lanes.min(work.len().div_ceil(num_workers));
         let rules = PlayRules { choice: Choice::Sample, cache: config.cache, evaluate_final: true };
         let queue = EpisodeQueue::new(env, config.difficulty_distribution, work);

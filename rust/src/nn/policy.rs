@@ -42,6 +42,11 @@ pub trait Policy: Send + Sync {
         state.fill(0.0);
     }
 
+    /// Whether a call costs so much, beside what its rows cost, that many lanes should share it.
+    fn is_called_dearly(&self) -> bool {
+        false
+    }
+
     /// Evaluates `N` observations: `logits [N, A]` before masks and `values [N]`.
     ///
     /// `twists [N]` names the pair of permutations of each row, -1 for none: row `n` is evaluated
