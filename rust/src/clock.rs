@@ -41,6 +41,22 @@ impl Deadline {
     }
 }
 
+/// Tells how long something has taken; always 0 where there is no clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Option<Moment>);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self(source::now())
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(self) -> f64 {
+        let passed = self.0.and_then(|begun| source::now().map(|now| now - begun));
+        passed.unwrap_or_default().as_secs_f64()
+    }
+}
+
 /// Refuses a limit that no clock could tell the end of.
 ///
 /// # Errors

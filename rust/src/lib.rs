@@ -15,6 +15,7 @@ pub mod exact;
 pub mod nn;
 pub mod rl;
 pub mod rng;
+pub mod run;
 pub mod search;
 pub mod solve;
 pub mod spaces;

@@ -108,4 +108,7 @@ def normalized(advantages: Array) -> Array:
     """(A - mean) / (std + 1e-8) with the sample deviation; a single advantage becomes 0."""
     if len(advantages) < 2:
         return np.zeros_like(advantages)
-    return (advantages - advantages.mean()) / (advantages.std(ddof=1) + np.float32(1e-8))
+    # In double precision, where the order of a sum is lost in the rounding to 32 bits: the engine
+    # finds the same numbers.
+    mean, deviation = advantages.mean(dtype=np.float64), advantages.std(ddof=1, dtype=np.float64)
+    return (advantages - np.float32(mean)) / (np.float32(deviation) + np.float32(1e-8))

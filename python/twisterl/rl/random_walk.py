@@ -88,7 +88,9 @@ class RandomWalk(MinibatchDescent):
     def _fields(self, data: Walks) -> dict[str, Any]:
         counts = np.asarray(data.undo_counts, np.float32)
         num_samples = counts.sum(1)
-        weights = num_samples ** np.float32(self.config["training"]["sample_power"])
+        # In double precision, which leaves the same 32 bits wherever it is computed.
+        powers = num_samples.astype(np.float64) ** self.config["training"]["sample_power"]
+        weights = powers.astype(np.float32)
         legal = np.asarray(data.masks, bool)
         moves = np.asarray(data.mean_moves, np.float32)
         rows = np.arange(len(moves), dtype=np.int64)
@@ -100,7 +102,7 @@ class RandomWalk(MinibatchDescent):
             "illegal": None if legal.all() else ~legal,
             "undo": counts / num_samples[:, None],
             "values": 1 - moves / np.float32(self.config["collecting"]["walk_length"]),
-            "weights": weights / weights.mean(dtype=np.float32),
+            "weights": weights / np.float32(weights.mean(dtype=np.float64)),
         }
 
     def targets(self, batch: WalkBatch) -> tuple[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use header::{Entry, Header, Members};
 pub use header::{MAX_RANK, MAX_SIZE, MAX_TENSORS};
-use sha256::sha256;
+pub(crate) use sha256::sha256;
 
 mod header;
 mod sha256;
@@ -223,10 +223,7 @@ impl Tensors {
                 .collect();
             notes.insert(TIED.to_owned(), format!("{{{}}}", pairs.join(", ")));
         }
-        let notes: String =
-            notes.iter().map(|(key, note)| format!("{}:{},", quoted(key), quoted(note))).collect();
-        let blank = "0".repeat(BLANK.len());
-        let mut members = vec![format!(r#""__metadata__":{{{notes}"{DIGEST}":"{blank}"}}"#)];
+        let mut members = Vec::new();
         let mut data = Vec::new();
         for (name, tensor) in written {
             let begin = data.len();
@@ -237,16 +234,30 @@ impl Tensors {
                 r#"{name}:{{"dtype":"F32","shape":{shape},"data_offsets":[{begin},{end}]}}"#
             ));
         }
-        let mut header = format!("{{{}}}", members.join(","));
-        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-        let length = (header.len() as u64).to_le_bytes();
-        let mut bytes = [&length, header.as_bytes(), &data].concat();
-        let digest = sha256(&bytes);
-        let place = format!("{DIGEST}\":\"{blank}");
-        let start = header.find(&place).expect("it was written") + place.len() - digest.len();
-        bytes[length.len() + start..][..digest.len()].copy_from_slice(digest.as_bytes());
-        bytes
+        sealed(&notes, members, &data)
     }
+}
+
+/// The bytes of a file with these `notes`, its digest, and the `members` of its header that describe
+/// its `data`.
+pub(crate) fn sealed(
+    notes: &BTreeMap<String, String>,
+    members: Vec<String>,
+    data: &[u8],
+) -> Vec<u8> {
+    let notes: String =
+        notes.iter().map(|(key, note)| format!("{}:{},", quoted(key), quoted(note))).collect();
+    let blank = "0".repeat(BLANK.len());
+    let metadata = format!(r#""__metadata__":{{{notes}"{DIGEST}":"{blank}"}}"#);
+    let mut header = format!("{{{}}}", [vec![metadata], members].concat().join(","));
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    let length = (header.len() as u64).to_le_bytes();
+    let mut bytes = [&length, header.as_bytes(), data].concat();
+    let digest = sha256(&bytes);
+    let place = format!("{DIGEST}\":\"{blank}");
+    let start = header.find(&place).expect("it was written") + place.len() - digest.len();
+    bytes[length.len() + start..][..digest.len()].copy_from_slice(digest.as_bytes());
+    bytes
 }
 
 /// `value` in JSON.

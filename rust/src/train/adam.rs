@@ -64,6 +64,7 @@ pub enum Moment {
 }
 
 /// The moments of all weights.
+#[derive(Clone)]
 pub(super) struct Adam {
     moments: [Flat; 3],
     /// Steps that were made.

@@ -108,6 +108,12 @@ pub struct Learner {
     chunks: Vec<Chunk>,
 }
 
+/// The weights and moments of a [`Learner`], to go back to.
+pub(crate) struct Saved {
+    weights: Flat,
+    adam: Adam,
+}
+
 impl Default for Descent {
     /// One pass over all samples, in one update.
     fn default() -> Self {
@@ -207,6 +213,17 @@ impl Learner {
 
     pub fn set_step(&mut self, step: u64) {
         self.adam.step = step;
+    }
+
+    /// Copies what an update changes.
+    pub(crate) fn saved(&self) -> Saved {
+        Saved { weights: self.network.weights().clone(), adam: self.adam.clone() }
+    }
+
+    /// Puts back what [`Learner::saved`] gave.
+    pub(crate) fn restore(&mut self, saved: Saved) {
+        *self.network.weights_mut() = saved.weights;
+        self.adam = saved.adam;
     }
 
     /// Goes through `samples` as `descent` says, towards `objective`.

@@ -1,0 +1,91 @@
+//! Learning to undo random walks from the goal, the twin of `python/twisterl/rl/random_walk.py`.
+
+use serde::Deserialize;
+
+use super::{named, Algorithm, Descending, Found, Iteration};
+use crate::clock::Stopwatch;
+use crate::collector::walk::{check, collect, WalkConfig};
+use crate::engine::pool::Poll;
+use crate::rl::env::Env;
+use crate::run::config::RunConfig;
+use crate::run::faults::Failure;
+use crate::train::walk::{train, WalkTargets};
+use crate::train::Samples;
+
+pub(super) struct RandomWalk {
+    collecting: WalkConfig,
+    training: Training,
+    descending: Descending,
+}
+
+#[derive(Deserialize)]
+struct Training {
+    vf_coef: f32,
+    sample_power: f64,
+}
+
+impl RandomWalk {
+    pub(super) fn new(config: &RunConfig) -> Result<Self, Failure> {
+        let collecting: WalkConfig = config.section("collecting")?;
+        collecting.check()?;
+        Ok(Self {
+            descending: Descending::new(config, collecting.num_cores)?,
+            training: config.section("training")?,
+            collecting,
+        })
+    }
+}
+
+impl Algorithm for RandomWalk {
+    fn check(&self, env: &dyn Env) -> crate::Result<()> {
+        check(env, &self.collecting)
+    }
+
+    fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found> {
+        let watch = Stopwatch::start();
+        let work = self.collecting.work(of.seed, of.iteration);
+        let walks = collect(of.env, &self.collecting, &work, &mut *poll)?;
+        let collect = watch.seconds();
+        let num_actions = of.learner.num_actions();
+        let counts: Vec<f32> =
+            walks.undo_counts.chunks(num_actions).map(|c| c.iter().sum()).collect();
+        let power = self.training.sample_power;
+        let mut weights: Vec<f32> =
+            counts.iter().map(|&count| f64::from(count).powf(power) as f32).collect();
+        let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        let mean = (sum / weights.len() as f64) as f32;
+        weights.iter_mut().for_each(|weight| *weight /= mean);
+        let shares = walks.undo_counts.chunks(num_actions).zip(&counts);
+        let undo: Vec<f32> =
+            shares.flat_map(|(undo, count)| undo.iter().map(move |u| u / count)).collect();
+        let length = self.collecting.walk_length as f32;
+        let values: Vec<f32> = walks.mean_moves.iter().map(|moves| 1.0 - moves / length).collect();
+        let illegal: Vec<bool> = walks.masks.iter().map(|legal| !legal).collect();
+        let twists = vec![-1; walks.rows.len()];
+        let row_of: Vec<i64> = (0..walks.rows.len() as i64).collect();
+        let samples = Samples {
+            rows: &walks.rows,
+            twists: &twists,
+            row_of: &row_of,
+            illegal: illegal.contains(&true).then_some(&illegal),
+        };
+        let targets = WalkTargets {
+            undo: &undo,
+            values: &values,
+            weights: &weights,
+            vf_coef: self.training.vf_coef,
+        };
+        let prepare = watch.seconds() - collect;
+        let descent = self.descending.descent(&of, samples.len(), true);
+        let losses = train(of.learner, &samples, &targets, &descent, poll)?;
+        Ok(Found {
+            losses: named(["policy", "value", "total"], &losses),
+            num_steps: walks.num_samples,
+            times: vec![
+                ("collect", collect),
+                ("data_to_torch", prepare),
+                ("train", watch.seconds() - collect - prepare),
+            ],
+        })
+    }
+}

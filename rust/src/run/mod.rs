@@ -1,0 +1,43 @@
+//! Whole training runs without Python: the same configs, run folders and curves.
+//!
+//! ```text
+//! JSON -> checked, with every default      (json.rs, schema.rs, config.rs)
+//!      -> environment, network, algorithm   (policy.rs, algorithm/)
+//!      -> the loop                           (training.rs, plan.rs, curriculum.rs)
+//!      -> a run folder, and back             (folder.rs, commits.rs, lock.rs, state.rs)
+//!      -> actions                            (player.rs)
+//! ```
+//!
+//! Where Python's updates are the engine's too, a run of the same first weights is the same run: equal
+//! metrics and weights, and either language goes on with what the other has saved. The first weights
+//! alone are drawn otherwise: torch has a generator of its own.
+
+mod algorithm;
+mod commits;
+mod config;
+mod curriculum;
+mod faults;
+mod files;
+mod folder;
+mod json;
+mod lock;
+mod plan;
+mod player;
+mod policy;
+mod progress;
+mod schema;
+mod state;
+mod tensors;
+mod training;
+
+pub use config::{Kind, RunConfig};
+pub use faults::{Failure, Fault, Faults};
+pub use folder::Existing;
+pub use player::Player;
+pub use progress::{Evaluated, Progress};
+pub use training::Training;
+
+/// Says what the user should know of a run that goes on.
+fn warn(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,101 @@
+//! A trained network that plays: from a run folder or a checkpoint to actions.
+
+use std::path::Path;
+
+use super::config::RunConfig;
+use super::faults::Failure;
+use super::folder::{RunFolder, BASE_CONFIG};
+use super::training::Training;
+use crate::engine::pool::Poll;
+use crate::nn::{argmax, Network, Policy, Scratch};
+use crate::rl::env::Env;
+use crate::solve::{solve, EvalConfig};
+use crate::spaces::Rows;
+use crate::Error;
+
+/// An environment, and a policy that plays it.
+///
+/// See the [crate's documentation](crate) for an example.
+pub struct Player {
+    env: Box<dyn Env>,
+    policy: Network,
+}
+
+impl Player {
+    /// What the run in the folder at `path` has learned: its best weights, in whatever language it
+    /// was trained.
+    ///
+    /// # Errors
+    /// If there is no such run, or it is one that only Python can play.
+    pub fn of_run(path: &Path) -> Result<Self, Failure> {
+        let folder = RunFolder::new(path)?;
+        let config = RunConfig::read(&folder.path.join(BASE_CONFIG), &[])?;
+        Self::of_checkpoint(config, &folder.weights_path()?)
+    }
+
+    /// The policy of `config` with the weights in the safetensors file at `path`.
+    ///
+    /// # Errors
+    /// If they do not fit.
+    pub fn of_checkpoint(config: RunConfig, path: &Path) -> Result<Self, Failure> {
+        let mut training = Training::new(config)?;
+        training.load_weights(path)?;
+        Ok(training.player()?)
+    }
+
+    pub(super) fn of(env: Box<dyn Env>, policy: Network) -> Self {
+        Self { env, policy }
+    }
+
+    /// A copy of the environment, to be played on.
+    pub fn env(&self) -> Box<dyn Env> {
+        self.env.clone()
+    }
+
+    pub fn policy(&self) -> &Network {
+        &self.policy
+    }
+
+    /// The likeliest legal action in the state that `env` is in.
+    ///
+    /// # Errors
+    /// If no action is legal, or `env` is of another kind.
+    pub fn act(&self, env: &dyn Env) -> Result<usize, Error> {
+        let mut rows = Rows::default();
+        rows.push_with(|words| env.try_observe(words))?;
+        let num_actions = self.policy.num_actions();
+        let (mut logits, mut values) = (vec![0.0; num_actions], [0.0]);
+        self.policy.forward_batch(
+            &rows,
+            None,
+            &mut Scratch::default(),
+            &mut logits,
+            &mut values,
+        )?;
+        let mut legal = vec![false; num_actions];
+        env.try_masks(&mut legal)?;
+        if !legal.contains(&true) {
+            return Err(Error::Policy("expected a legal action, got none".to_owned()));
+        }
+        let masked = logits.iter().zip(legal);
+        let masked = masked.map(|(logit, legal)| if legal { *logit } else { f32::NEG_INFINITY });
+        Ok(argmax(&masked.collect::<Vec<_>>()))
+    }
+
+    /// The actions that lead from `state` to a solved one, `None` if `how` finds none.
+    ///
+    /// # Errors
+    /// If `state` is no state of the environment, or as [`solve`].
+    pub fn solve(
+        &self,
+        state: &[i64],
+        how: &EvalConfig,
+        seed: u64,
+        poll: Poll<'_>,
+    ) -> Result<Option<Vec<i64>>, Error> {
+        let mut env = self.env.try_clone()?;
+        env.try_set_state(state)?;
+        let episode = solve(&*env, &self.policy, how, seed, poll)?;
+        Ok(episode.success.then_some(episode.actions))
+    }
+}

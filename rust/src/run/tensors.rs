@@ -1,0 +1,166 @@
+//! Named tensors of any kind, as the optimizer's file of a commit holds them.
+//!
+//! What this program has no use for, torch's generators say, goes on as it came.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::json;
+use crate::nn::safetensors::{sealed, MAX_HEADER_BYTES, MAX_RANK, MAX_SIZE, MAX_TENSORS};
+
+/// The kinds by size of an item, in the order in which files have them.
+const KINDS: [(&str, usize); 10] = [
+    ("I64", 8),
+    ("F64", 8),
+    ("F32", 4),
+    ("I32", 4),
+    ("BF16", 2),
+    ("F16", 2),
+    ("I16", 2),
+    ("I8", 1),
+    ("U8", 1),
+    ("BOOL", 1),
+];
+
+/// A tensor as its bytes, little endian.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stored {
+    pub(super) kind: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) data: Vec<u8>,
+}
+
+/// Tensors by name.
+pub(super) type StoredTensors = BTreeMap<String, Stored>;
+
+/// A number that tensors hold.
+pub(super) trait Item: Copy {
+    const KIND: &'static str;
+    fn to_bytes(self) -> Vec<u8>;
+    /// `None` for bytes that are none.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! item {
+    ($number:ty, $kind:literal) => {
+        impl Item for $number {
+            const KIND: &'static str = $kind;
+            fn to_bytes(self) -> Vec<u8> {
+                self.to_le_bytes().to_vec()
+            }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self::from_le_bytes)
+            }
+        }
+    };
+}
+
+item!(f32, "F32");
+item!(i64, "I64");
+
+impl Item for bool {
+    const KIND: &'static str = "BOOL";
+    fn to_bytes(self) -> Vec<u8> {
+        vec![u8::from(self)]
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+}
+
+impl Stored {
+    pub(super) fn of<T: Item>(shape: Vec<usize>, values: &[T]) -> Self {
+        let data = values.iter().flat_map(|value| value.to_bytes()).collect();
+        Self { kind: T::KIND.to_owned(), shape, data }
+    }
+
+    /// The values, if they are of this kind.
+    pub(super) fn values<T: Item>(&self) -> Option<Vec<T>> {
+        let size = size_of_kind(T::KIND)?;
+        let values = (self.kind == T::KIND).then(|| self.data.chunks(size).map(T::from_bytes))?;
+        values.collect()
+    }
+}
+
+fn size_of_kind(kind: &str) -> Option<usize> {
+    KINDS.iter().find(|(name, _)| *name == kind).map(|(_, size)| *size)
+}
+
+/// The bytes of a safetensors file, as Python writes it.
+pub(super) fn to_bytes(tensors: &StoredTensors) -> Vec<u8> {
+    let place = |stored: &Stored| KINDS.iter().position(|(name, _)| *name == stored.kind);
+    let mut order: Vec<(&String, &Stored)> = tensors.iter().collect();
+    order.sort_by_key(|(_, stored)| place(stored));
+    let (mut members, mut data) = (Vec::new(), Vec::new());
+    for (name, Stored { kind, shape, data: bytes }) in order {
+        let begin = data.len();
+        data.extend_from_slice(bytes);
+        let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let (name, end) = (Value::from(name.as_str()), data.len());
+        members.push(format!(
+            r#"{name}:{{"dtype":"{kind}","shape":[{shape}],"data_offsets":[{begin},{end}]}}"#
+        ));
+    }
+    sealed(&BTreeMap::new(), members, &data)
+}
+
+/// The tensors of a file; what is wrong with it as text.
+pub(super) fn parse(bytes: &[u8]) -> Result<StoredTensors, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        dtype: String,
+        shape: Vec<usize>,
+        data_offsets: (usize, usize),
+    }
+    let cut = || "is cut off or no safetensors file".to_owned();
+    let (length, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
+    if length > MAX_HEADER_BYTES {
+        return Err(cut());
+    }
+    let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
+    let header = json::parse(header, "its header").map_err(|error| error.to_string())?;
+    let Value::Object(members) = header else { return Err(cut()) };
+    if members.len() > MAX_TENSORS + 1 {
+        return Err(format!("{} tensors; at most {MAX_TENSORS} are read", members.len()));
+    }
+    let mut tensors = StoredTensors::new();
+    for (name, entry) in members.into_iter().filter(|(name, _)| name != "__metadata__") {
+        let refused = |why: &str| format!("tensor {name}: {why}");
+        let Entry { dtype, shape, data_offsets: (begin, end) } =
+            serde_json::from_value(entry).map_err(|error| refused(&error.to_string()))?;
+        let size = size_of_kind(&dtype).ok_or_else(|| refused("is of no known dtype"))?;
+        let count = shape.iter().try_fold(size, |product, n| product.checked_mul(*n));
+        let fits = shape.len() <= MAX_RANK && count.is_some_and(|n| (n as u64) < MAX_SIZE);
+        let bytes = data.get(begin..end).filter(|bytes| fits && Some(bytes.len()) == count);
+        let bytes = bytes.ok_or_else(|| refused("its data_offsets do not fit its shape"))?;
+        tensors.insert(name, Stored { kind: dtype, shape, data: bytes.to_vec() });
+    }
+    Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut tensors = StoredTensors::new();
+        tensors.insert("a".into(), Stored::of(vec![2, 2], &[1.0_f32, -2.0, 3.5, 0.0]));
+        tensors.insert("b".into(), Stored::of(vec![3], &[true, false, true]));
+        tensors.insert("c".into(), Stored::of(vec![], &[-7_i64]));
+        let bytes = to_bytes(&tensors);
+        let read = parse(&bytes).unwrap();
+        assert_eq!(read, tensors);
+        assert_eq!(read["c"].values::<i64>(), Some(vec![-7]));
+        assert_eq!(read["c"].values::<f32>(), None);
+        assert!(parse(&bytes[..bytes.len() - 1]).is_err());
+    }
+}

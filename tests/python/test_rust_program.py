@@ -1,0 +1,382 @@
+"""The program that trains without Python: the same runs, folders and refusals."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from twisterl.config.validation import check_run
+from twisterl.defaults import make_config
+from twisterl.faults import ConfigError
+from twisterl.runs.lock import RunLock
+from twisterl.train import Options, Training
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = sorted((ROOT / "specs" / "cases").glob("*.json"))
+SMALL = {"embedding_size": 12, "common_layers": [9], "policy_layers": [5]}
+
+RUNS = {
+    "PPO": {
+        "env_cls": "LightsOut",
+        "env": {"width": 3, "height": 3, "difficulty": 2},
+        "policy_cls": "BasicPolicy",
+        "policy": SMALL,
+        "algorithm_cls": "PPO",
+        "algorithm": {
+            "collecting": {"num_episodes": 24, "difficulty_distribution": "uniform"},
+            "training": {
+                "num_epochs": 2,
+                "minibatch_size": 16,
+                "max_grad_norm": 0.5,
+                "normalize_advantage": True,
+                "ent_coef_final": 0.0,
+                "lr_schedule": {"kind": "linear"},
+            },
+            "learning": {"diff_threshold": 0.0, "diff_step": 2, "diff_max": 9, "num_steps": 4},
+            "optimizer": {"lr": 0.01, "amsgrad": True, "weight_decay": 0.001},
+            "logging": {"checkpoint_freq": 2, "keep_every": 2},
+            "evals": {"ppo_deterministic": {"num_episodes": 20}, "ppo_10": {"freq": 3}},
+        },
+    },
+    "AZ": {
+        "env_cls": "twisterl.envs.Puzzle",
+        "env": {"difficulty": 4},
+        "policy_cls": "twisterl.nn.Conv1dPolicy",
+        "policy": {**SMALL, "embedding_size": 18, "conv_dim": 1},
+        "algorithm_cls": "twisterl.rl.AZ",
+        "algorithm": {
+            "collecting": {"num_episodes": 6, "num_mcts_searches": 8, "root_selection": "gumbel"},
+            "training": {"minibatch_size": 8, "replay_size": 40, "num_epochs": 2, "l2": 1e-4},
+            "learning": {"num_steps": 4},
+            "evals": {"ppo_deterministic": {"num_episodes": 9, "num_mcts_searches": 4}},
+        },
+    },
+    "RandomWalk": {
+        "env_cls": "Cube2",
+        "policy_cls": "BasicPolicy",
+        "policy": SMALL,
+        "algorithm_cls": "RandomWalk",
+        "algorithm": {
+            "seed": 3,
+            "collecting": {"num_walks": 12, "walk_length": 9},
+            "training": {"sample_power": 0.5, "lr_schedule": {"kind": "cosine"}},
+            "learning": {"num_steps": 4, "diff_metric": "beam"},
+            "evals": {"beam": {"strategy": "beam", "beam_width": 4, "num_episodes": 5}},
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def program():
+    if not shutil.which("cargo"):
+        pytest.skip("cargo builds the program")
+    subprocess.run(["cargo", "build", "--quiet", "--bin", "train"], cwd=ROOT, check=True)
+    return ROOT / "target" / "debug" / "train"
+
+
+def by_rust(program, *words, status=0):
+    result = subprocess.run(
+        [program, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == status, result.stderr
+    return result
+
+
+def by_python(config, folder, **options):
+    training = Training(Options(config and str(config), str(folder), **options))
+    training.start()
+    training.learn()
+
+
+def written(tmp_path, config, name="config"):
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def lines(folder):
+    return [
+        {key: value for key, value in json.loads(line).items() if key not in ("times", "elapsed_s")}
+        for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def commit(folder):
+    last = max((folder / "resume").iterdir())
+    state = json.loads((last / "state.json").read_text())
+    for name in ("elapsed_s", "versions", "started_from", "optimizer", "torch_threads"):
+        state.pop(name, None)
+    return state, (last / "weights.safetensors").read_bytes(), last
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def runs(request, program, tmp_path_factory):
+    """Of each program: a whole run, and one whose second half is the other's."""
+    tmp_path = tmp_path_factory.mktemp(request.param)
+    config = written(tmp_path, RUNS[request.param])
+    first = tmp_path / "first"
+    by_python(config, first, num_steps=0)
+    weights = str(first / "checkpoint_last.safetensors")
+    at = {
+        name: tmp_path / name for name in ("python", "rust", "rust then python", "python then rust")
+    }
+    start = ("--config", config, "--load_checkpoint_path", weights, "--run_path")
+    by_python(config, at["python"], load_checkpoint_path=weights)
+    by_rust(program, *start, at["rust"])
+    half = {"algorithm.learning.time_budget_s": 1e-6}
+    by_rust(program, *start, at["rust then python"], "algorithm.learning.time_budget_s=1e-6")
+    by_python(config, at["rust then python"], resume=True)
+    by_python(
+        config, at["python then rust"], load_checkpoint_path=weights, overrides=list(half.items())
+    )
+    by_rust(program, "--resume", "--config", config, "--run_path", at["python then rust"])
+    return at
+
+
+def test_the_same_run_whoever_trains(runs):
+    whole = lines(runs["python"])
+    assert len(whole) == 4
+    assert [line["iteration"] for line in whole] == [0, 1, 2, 3]
+    state, weights, _ = commit(runs["python"])
+    for who, folder in runs.items():
+        assert lines(folder) == whole, who
+        found = commit(folder)
+        assert found[:2] == (state, weights), who
+        for name in ("checkpoint_best", "checkpoint_last"):
+            file = f"{name}.safetensors"
+            ours, theirs = folder / file, runs["python"] / file
+            assert ours.exists() == theirs.exists()
+            assert not ours.exists() or ours.read_bytes() == theirs.read_bytes(), (who, file)
+    # What torch's generator has is there still: the same bytes as if Python alone had trained.
+    optimizers = [
+        (commit(runs[who])[2] / "optimizer.safetensors").read_bytes()
+        for who in ("python", "python then rust", "rust then python")
+    ]
+    assert optimizers[0] == optimizers[1] == optimizers[2]
+    full = [
+        json.loads((folder / "full_algorithm_config.json").read_text()) for folder in runs.values()
+    ]
+    assert all(one == full[0] for one in full)
+
+
+def test_its_own_first_weights_are_distributed_as_torch_draws_them(program, tmp_path):
+    from twisterl.runs import checkpoints
+
+    config = written(tmp_path, {**RUNS["PPO"], "policy": {"embedding_size": 256}})
+    by_rust(program, "--config", config, "--run_path", tmp_path / "rust", "--num_steps", 0)
+    by_python(config, tmp_path / "python", num_steps=0)
+    ours, torchs = (
+        checkpoints.load(tmp_path / who / "checkpoint_last.safetensors")
+        for who in ("rust", "python")
+    )
+    assert ours.keys() == torchs.keys()
+    for name, values in ours.items():
+        weight = ours[f"{name.rpartition('.')[0]}.weight"]
+        bound = weight[0].numel() ** -0.5
+        assert float(torchs[name].abs().max()) <= bound, name
+        assert float(values.abs().max()) <= bound, name
+        if values.numel() > 1000:
+            assert float(values.std()) == pytest.approx(bound / 3**0.5, rel=0.05), name
+            assert abs(float(values.mean())) < 0.05 * bound, name
+
+
+BASE = {"env_cls": "Puzzle", "policy_cls": "BasicPolicy", "algorithm_cls": "PPO"}
+WRONG = [
+    {"algorithm": {"optimizer": {"betas": [0.9]}}},
+    {"algorithm": {"optimizer": {"betas": [0.9, 0.9, 1]}}},
+    {"algorithm": {"optimizer": {"betas": [1.0, 2]}}},
+    {"algorithm": {"optimizer": {"betas": 3}}},
+    {"env_cls": "Permutation", "env": {"edges": [[1, 2, 3]]}},
+    {"algorithm": {"evals": {"a/b": {}}}},
+    {"algorithm": 3},
+    {"env": 3},
+    {"env_cls": 3},
+    {"env_cls": "Puzle"},
+    {"algorithm": {"evals": {"x": {"C": -1}}, "device": 3, "learning": {"diff_metric": 7}}},
+    {"envs": {}},
+    {"algorithm": {"evals": []}},
+    {"policy": {"common_layers": 3}},
+    {"algorithm": {"evals": {"x": {"strategy": "mcts"}}, "learning": {"diff_metric": "x"}}},
+    {"algorithm": {"evals": {"mcts_100": {"num_mcts_searches": 9_000_000}}}},
+]
+
+
+def words(fault):
+    """A problem without what only one language says: classes of Python, how numbers are written."""
+    text = re.sub(r" or instance of \w+", "", str(fault))
+    text = re.sub(r"-?\d[\d.]*(e[-+]?\d+)?", lambda number: repr(float(number[0])), text)
+    return re.sub(r"(unknown key|expected a key of evals).*", r"\1", text)
+
+
+def refusals(config):
+    try:
+        check_run(config)
+    except ConfigError as error:
+        return sorted(map(words, error.faults))
+    return []
+
+
+@pytest.mark.parametrize("case", [*CASES, *WRONG], ids=lambda case: getattr(case, "stem", None))
+def test_configs_are_judged_alike(case, program, tmp_path):
+    config = json.loads(case.read_text())["config"] if isinstance(case, Path) else {**BASE, **case}
+    if config.get("algorithm_cls", "").endswith("ES"):
+        pytest.skip("Evolution Strategies are not the program's")
+    expected = refusals(config)
+    if "foreign" in str(case):
+        expected = [None]
+    path = written(tmp_path, config)
+    result = by_rust(program, "--config", path, "--dry-run", status=2 if expected else 0)
+    if not expected:
+        resolved = json.loads(result.stdout)
+        section = {**config.get("algorithm", {}), "device": "cpu"}
+        name = config["algorithm_cls"].rpartition(".")[2]
+        assert resolved["algorithm"] == make_config(name, section)
+    elif expected != [None]:
+        text = result.stderr.removeprefix(f"error: {path}: ").rstrip()
+        faults = text.split("\n  ")[1:] if " faults\n" in text else [text]
+        assert sorted(map(words, faults)) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"algorithm": {"engine": "torch"}},
+            'algorithm.engine: got "torch"; expected auto or rust',
+        ),
+        ({"algorithm": {"device": "cuda"}}, 'algorithm.device: got "cuda"; expected cpu'),
+        ({"env_cls": "PyEnv"}, 'env_cls: got "PyEnv"; expected an environment of the Rust program'),
+        (
+            {"policy_cls": "my.Net"},
+            'policy_cls: got "my.Net"; expected a class of the Rust program',
+        ),
+        (
+            {"algorithm_cls": "RandomWalk", "algorithm": {"training": {"precision": "bf16"}}},
+            'algorithm.training.precision: got "bf16"; expected f32',
+        ),
+        (
+            {"policy_cls": "Conv1dPolicy", "policy": {"embedding_size": 10}},
+            "policy: embedding_size: expected a multiple of 9, got 10",
+        ),
+    ],
+)
+def test_what_only_python_does_is_refused(config, said, program, tmp_path):
+    path = written(tmp_path, {**BASE, **config})
+    result = by_rust(program, "--config", path, "--run_path", tmp_path / "run", status=2)
+    assert said in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_json_is_read_strictly(program, tmp_path):
+    path = tmp_path / "twice.json"
+    path.write_text('{"env_cls": "Puzzle", "env_cls": "Puzzle"}')
+    assert "env_cls: is given more than once" in by_rust(program, "--config", path, status=2).stderr
+    path.write_text('{"env_cls": NaN}')
+    assert "is not JSON" in by_rust(program, "--config", path, status=2).stderr
+    result = by_rust(program, "--config", tmp_path / "missing.json", status=2)
+    assert "missing.json: cannot be read: No such file or directory" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def kept(program, tmp_path_factory):
+    """A config, and the folder of a short run of it."""
+    tmp_path = tmp_path_factory.mktemp("kept")
+    config, folder = written(tmp_path, RUNS["PPO"]), tmp_path / "run"
+    by_rust(program, "--config", config, "--run_path", folder, "--num_steps", 2)
+    return config, folder
+
+
+def test_a_run_that_is_there_is_kept(kept, program, tmp_path):
+    config, folder = kept
+    before = (folder / "metrics.jsonl").read_bytes()
+    result = by_rust(program, "--config", config, "--run_path", folder, status=2)
+    assert "already holds a run; --resume continues it, --overwrite drops it" in result.stderr
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    by_rust(program, "--config", config, "--run_path", copy, "--overwrite", "--num_steps", 1)
+    assert len(lines(copy)) == 1
+    result = by_rust(program, "--resume", "--run_path", tmp_path, "--config", config, status=2)
+    assert "holds no run to resume" in result.stderr
+
+
+def test_changes_of_the_config_take_effect_and_are_told(kept, program, tmp_path):
+    folder = shutil.copytree(kept[1], tmp_path / "run")
+    result = by_rust(
+        program, "--resume", "--run_path", folder, "--num_steps", 3, "env.difficulty=7",
+        "--algorithm.optimizer.lr", "0.5",
+    )  # fmt: skip
+    assert "algorithm.optimizer.lr: 0.01 -> 0.5" in result.stderr
+    assert "env.difficulty: 2 -> 7" in result.stderr
+    assert "goes on at difficulty 7; it had reached 6" in result.stderr
+    assert lines(folder)[2]["difficulty"] == 7
+    for change in ("policy.embedding_size=13", "algorithm.optimizer.amsgrad=false"):
+        result = by_rust(program, "--resume", "--run_path", folder, change, status=2)
+        assert "does not fit the" in result.stderr
+        assert change.replace("=", ": ").split(":")[0] in result.stderr
+    result = by_rust(
+        program, "--resume", "--run_path", folder, "algorithm_cls=AZ", "algorithm={}", status=2
+    )
+    assert "algorithm_cls: the run is one of PPO; got AZ" in result.stderr
+
+
+def test_damage_is_found_and_an_older_commit_used(kept, program, tmp_path):
+    folder = shutil.copytree(kept[1], tmp_path / "run")
+    serials = sorted((folder / "resume").iterdir())
+    weights = serials[-1] / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    if len(serials) > 1:
+        by_rust(program, "--resume", "--run_path", folder)
+    for serial in serials:
+        (serial / "manifest.json").write_text("{}")
+    for newer in set((folder / "resume").iterdir()) - set(serials):
+        shutil.rmtree(newer)
+    result = by_rust(program, "--resume", "--run_path", folder, status=2)
+    assert "cannot be resumed" in result.stderr
+    assert "lists other files" in result.stderr
+
+
+def test_one_training_at_a_time_writes_into_a_folder(kept, program):
+    _, folder = kept
+    with RunLock(folder):
+        result = by_rust(program, "--resume", "--run_path", folder, status=2)
+    assert re.search(r"process \d+ \(since .*\) is writing here; wait", result.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_run(number, program, tmp_path):
+    endless = {**RUNS["PPO"]["algorithm"], "learning": {}, "training": {}}
+    config, folder = written(tmp_path, {**RUNS["PPO"], "algorithm": endless}), tmp_path / "run"
+    process = subprocess.Popen(
+        [program, "--config", config, "--run_path", folder], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline().startswith("iteration 1 ")
+    process.send_signal(number)
+    rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + number
+    assert f"saved in {folder}; go on with: train --resume --run_path {folder}" in rest
+    count = commit(folder)[0]["iteration"]
+    assert count == len(lines(folder)) >= 1
+    by_python(None, folder, resume=True, num_steps=count + 1)
+    assert len(lines(folder)) == count + 1
+
+
+def test_numbers_that_are_none_stop_the_run(program, tmp_path):
+    config = written(tmp_path, RUNS["PPO"])
+    result = by_rust(
+        program, "--config", config, "--run_path", tmp_path / "run", "--seed", 1,
+        "algorithm.optimizer.lr=1e30", "algorithm.training.max_grad_norm=null", status=1,
+    )  # fmt: skip
+    assert re.search(
+        r"error: iteration \d: .* the weights are those of the iteration before", result.stderr
+    )
+    state = commit(tmp_path / "run")[0]
+    assert state["iteration"] == len(lines(tmp_path / "run"))
