@@ -19,6 +19,8 @@ from twisterl.train import Options, Training
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted((ROOT / "specs" / "cases").glob("*.json"))
+# As for the tests in Rust, which have built it already.
+BUILD = "cargo build --quiet -p twisterl --features python_bindings --bin train".split()
 SMALL = {"embedding_size": 12, "common_layers": [9], "policy_layers": [5]}
 
 RUNS = {
@@ -77,7 +79,7 @@ RUNS = {
 def program():
     if not shutil.which("cargo"):
         pytest.skip("cargo builds the program")
-    subprocess.run(["cargo", "build", "--quiet", "--bin", "train"], cwd=ROOT, check=True)
+    subprocess.run(BUILD, cwd=ROOT, check=True)
     return ROOT / "target" / "debug" / "train"
 
 
