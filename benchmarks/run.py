@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import alphazero
+import blocks
 import clients
 import compared
 import evolution
@@ -58,6 +59,7 @@ BENCHMARKS = {
     "strategies": example_run.strategies,
     "train_step": compared.benchmark("train_step"),
     "updates": updates.updates,
+    "blocks": blocks.blocks,
     "iterate": compared.benchmark("iterate"),
     "dense": learning.dense,
     "reach": learning.reach,

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from twisterl.on_demand import MissingPackage, is_installed, lacks_torch
 
 if TYPE_CHECKING:
+    from twisterl.nn.describing import describe
     from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
     from twisterl.nn.torch_policy import TorchPolicy
 
-__all__ = ["BasicPolicy", "Conv1dPolicy", "TorchPolicy"]
+__all__ = ["BasicPolicy", "Conv1dPolicy", "TorchPolicy", "describe"]
 
-# Where each class is.
+# Where each name is.
 _MODULES = {"BasicPolicy": "policy", "Conv1dPolicy": "policy", "TorchPolicy": "torch_policy"}
+_MODULES["describe"] = "describing"
 # The modules that came with them when they were imported at once.
 _LOADED = {*_MODULES.values(), "dense", "heads", "placed", "sparse", "spec", "utils"}
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -65,8 +65,46 @@ def require_described(policy: torch.nn.Module, computing: Sequence[str]) -> None
             )
 
 
-def to_engine(policy: Any) -> twisterl.nn.Policy:
-    """The engine's policy of `policy.net_spec()`, with the weights as they are now."""
-    tensors = {name: array(value) for name, value in policy.named_parameters()}
-    spec = json.dumps(policy.net_spec())
-    return twisterl.nn.Policy.from_spec(spec, tensors, policy.obs_perms, policy.act_perms)
+def all_blocks(spec: NetSpec) -> Iterator[Block]:
+    """Every block of a description, those inside of others included."""
+
+    def inside(blocks: list[Block]) -> Iterator[Block]:
+        for block in blocks:
+            yield block
+            for inner in (block.get("blocks", []), *block.get("branches", [])):
+                yield from inside(inner)
+
+    for part in ("encoder", "action", "value"):
+        yield from inside(spec[part])
+
+
+def to_engine(policy: Any, spec: NetSpec | None = None) -> twisterl.nn.Policy:
+    """The engine's policy of `spec`, or of `policy.net_spec()`, with the weights as they are."""
+    if spec is None:
+        spec = policy.net_spec()
+    named = {block["name"] for block in all_blocks(spec) if "name" in block}
+    tensors = {}
+    # A parameter of several names is under all of them.
+    for kept in (
+        policy.named_parameters(remove_duplicate=False),
+        policy.named_buffers(remove_duplicate=False),
+    ):
+        for name, value in kept:
+            name = plain_name(name)
+            if owner(name, named) in named or name == spec.get("head", {}).get("name"):
+                tensors[name] = array(value)
+    text = json.dumps(spec)
+    return twisterl.nn.Policy.from_spec(text, tensors, policy.obs_perms, policy.act_perms)
+
+
+def owner(name: str, named: set[str]) -> str:
+    """Whose parameter `name` is: of one of the blocks `named`, if any."""
+    above = name.rpartition(".")[0]
+    # A block may have parts with names of their own.
+    further = above.rpartition(".")[0]
+    return further if above not in named and further in named else above
+
+
+def plain_name(name: str) -> str:
+    """The name of a parameter without what `torch.compile` puts into it."""
+    return name.replace("_orig_mod.", "")

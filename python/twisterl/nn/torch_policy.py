@@ -1,4 +1,4 @@
-"""Any torch module as a policy: the engine asks torch, once a batch.
+"""Any torch module as a policy: played by the engine where it has the layers, else by torch.
 
 >>> import torch
 >>> from twisterl.envs import Puzzle
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -29,9 +30,14 @@ import torch
 
 from twisterl import twisterl
 from twisterl.envs.protocol import obs_dtype
+from twisterl.nn.compared import require_equal
 from twisterl.nn.dense import as_floats, checked_dtype
+from twisterl.nn.describing import NotDescribed, describe, uncompiled
 from twisterl.nn.placed import Placed
+from twisterl.nn.spec import NetSpec, plain_name, to_engine
 from twisterl.nn.utils import Floats, array
+
+_logger = logging.getLogger("twisterl")
 
 _SIZES = ("obs_shape", "num_actions", "obs_dtype")
 
@@ -44,10 +50,11 @@ def sizes_of(module_cls: type) -> list[str]:
 class TorchPolicy(Placed):
     """A policy that is whatever `module` computes.
 
-    The engine calls it for each batch of observations, on the module's device, and enters Python
-    for that: several times slower than `BasicPolicy`, which the engine computes itself. A result's
-    last bits may depend on the batch that an observation is in, so that runs are repeated bit for
-    bit only with the same `num_cores`.
+    Where the engine has all its layers (`twisterl.nn.describe`), it plays the module itself, and
+    trains it. Otherwise a message says once which layer it does not have, and the engine calls the
+    module for each batch of observations, on the module's device, and enters Python for that:
+    several times slower. A result's last bits may then depend on the batch that an observation is
+    in, so that runs are repeated bit for bit only with the same `num_cores`.
 
     Args:
         module: takes observations float32 `[B, *obs_shape]`, 0 and 1 where they are sparse and
@@ -77,12 +84,19 @@ class TorchPolicy(Placed):
         super().__init__()
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"policy: expected a torch.nn.Module, got {type(module).__name__}")
-        self.module = module
+        # A wrapper of torch.compile computes; what it wraps has the parameters under their names.
+        self._compiled = (module,) if uncompiled(module, parts=False) is not module else ()
+        self.module = uncompiled(module, parts=False)
+        self.register_state_dict_post_hook(_with_plain_names)
+        self.register_load_state_dict_pre_hook(_with_own_names)
+        self._known: tuple[Any, NetSpec | str] | None = None
+        self._compared: NetSpec | None = None
+        self._said: str | None = None
         self.obs_shape = [int(side) for side in obs_shape]
         self.obs_size = math.prod(self.obs_shape)
         self.num_actions = int(num_actions)
         self.obs_dtype = checked_dtype(obs_dtype)
-        self.state_size = int(getattr(module, "state_size", 0))
+        self.state_size = int(getattr(self.module, "state_size", 0))
         self.obs_perms: list[list[int]] = []
         self.act_perms: list[list[int]] = []
 
@@ -133,13 +147,54 @@ class TorchPolicy(Placed):
         logits, values, after = self._ask(self._floats(x, list(x.shape[:2])), state)
         return logits, values[..., 0], after
 
+    def net_spec(self) -> NetSpec:
+        """The description of the module, whose parameters are called as here.
+
+        Raises:
+            NotDescribed: the engine does not have one of its layers.
+        """
+        if self.state_size:
+            raise NotDescribed(f"{self._name()} remembers")
+        now = _structure(self.module)
+        if self._known is None or self._known[0] != now:
+            try:
+                spec: NetSpec | str = describe(
+                    self.module, self.obs_shape, self.obs_dtype, prefix="module."
+                )
+            except NotDescribed as error:
+                spec = str(error)
+            self._known = now, spec
+        if isinstance(self._known[1], str):
+            raise NotDescribed(self._known[1])
+        return self._known[1]
+
     def to_rust(self) -> twisterl.nn.Policy:
-        """The engine's policy, which asks a copy of the module as it is now.
+        """The engine's policy of the module as it is now: its own, or one that asks a copy of it.
 
         Raises:
             TypeError, ValueError: the module returns no logits and values.
+            RuntimeError: the engine computes something else than the module, which is named.
         """
+        try:
+            spec = self.net_spec()
+        except NotDescribed as error:
+            asking = self._asking_torch()
+            if self._said != str(error):
+                self._said = str(error)
+                _logger.warning("policy: torch plays it, for the engine does not: %s", error)
+            return asking
+        if self._compared == spec:
+            return to_engine(self, spec)
+        # What the module returns is looked at first.
+        self._asking_torch()
+        engine = to_engine(self, spec)
+        require_equal(self, engine)
+        self._compared = spec
+        return engine
+
+    def _asking_torch(self) -> twisterl.nn.Policy:
         told = copy.copy(self)
+        told._compiled = ()
         told._modules = {"module": copy.deepcopy(self.module).eval().requires_grad_(False)}
         evaluate = _Evaluate(told)
         first = np.zeros((1, *self.obs_shape), np.float32)
@@ -172,7 +227,8 @@ class TorchPolicy(Placed):
     def _ask(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """Logits [*, A], values [*, 1] and, of a module with memory, states [B, S]."""
         lead = list(x.shape[: x.dim() - len(self.obs_shape)])
-        told = self.module(x) if state is None else self.module(x, state)
+        module: Any = self._compiled[0] if self._compiled else self.module
+        told = module(x) if state is None else module(x, state)
         wanted = [("logits", [*lead, self.num_actions]), ("values", lead)]
         wanted += [("states", [lead[0], self.state_size])] if state is not None else []
         expected = f"{self._name()}: expected ({', '.join(f'{n} {s}' for n, s in wanted)})"
@@ -201,3 +257,33 @@ class _Evaluate:
         state = None if states is None else torch.from_numpy(states).to(self.device)
         with torch.inference_mode():
             return tuple(map(array, self.policy._ask(x, state)))
+
+
+def _structure(module: torch.nn.Module) -> list[Any]:
+    """What decides the layers and their order, but for the weights."""
+    plain = (bool, int, float, str, tuple, type(None))
+    return [
+        (
+            name,
+            type(part),
+            {key: value for key, value in vars(part).items() if isinstance(value, plain)},
+            (bool(part._forward_hooks), bool(part._forward_pre_hooks), "forward" in vars(part)),
+        )
+        for name, part in module.named_modules()
+    ]
+
+
+def _with_plain_names(
+    policy: Any, state_dict: dict[str, torch.Tensor], prefix: str, local_metadata: Any
+) -> None:
+    for name in [name for name in state_dict if plain_name(name) != name]:
+        state_dict[plain_name(name)] = state_dict.pop(name)
+
+
+def _with_own_names(policy: Any, state_dict: dict[str, torch.Tensor], prefix: str, *_: Any) -> None:
+    own = [name for name, _ in policy.named_parameters(remove_duplicate=False)]
+    own += [name for name, _ in policy.named_buffers(remove_duplicate=False)]
+    for name in own:
+        plain = prefix + plain_name(name)
+        if plain in state_dict and prefix + name != plain:
+            state_dict[prefix + name] = state_dict.pop(plain)

@@ -53,7 +53,9 @@ def obstacle(algorithm: Any) -> str | None:
         return None
     if not hasattr(policy, "net_spec"):
         return f"{type(getattr(policy, 'module', policy)).__name__} has no net_spec()"
+    from twisterl.nn.describing import NotDescribed
     from twisterl.nn.policy import COMPUTING
+    from twisterl.nn.spec import all_blocks, owner, plain_name
     from twisterl.rl.adam import Adam
 
     changed = _foreign(policy, {*COMPUTING, "net_spec", "_first_blocks"})
@@ -61,14 +63,21 @@ def obstacle(algorithm: Any) -> str | None:
         return f"{type(policy).__name__} has its own {', '.join(changed)}"
     try:
         spec = policy.net_spec()
+    except NotDescribed as error:
+        return f"{type(policy.module).__name__} has no net_spec(): {error}"
     except TypeError as error:
         return str(error)
     if "head" in spec:
         return f"actions are {spec['head']['head']}, not categorical"
-    described = {block["name"] for part in spec.values() for block in part if "name" in block}
-    owners = {name.rpartition(".")[0] for name, _ in policy.named_parameters()}
-    if owners != described:
-        return f"net_spec() does not name {', '.join(sorted(owners ^ described))}"
+    named = [block["name"] for block in all_blocks(spec) if "name" in block]
+    described = set(named)
+    owners = {owner(plain_name(name), described) for name, _ in policy.named_parameters()}
+    if owners != described or len(named) != len(described):
+        twice = {name for name in named if named.count(name) > 1}
+        return f"net_spec() does not name {', '.join(sorted((owners ^ described) | twice))} once"
+    dropping = [part for part in policy.modules() if isinstance(part, torch.nn.Dropout)]
+    if any(part.p > 0 for part in dropping):
+        return "Dropout is torch's"
     for name, parameter in policy.named_parameters():
         if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
             return f"{name} is {parameter.dtype} on {parameter.device}"
@@ -204,7 +213,10 @@ class RustDescent:
                     tensor.detach().copy_(torch.from_numpy(values))
 
     def _parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
-        named = dict(self._algorithm.policy.named_parameters())
+        from twisterl.nn.spec import plain_name
+
+        parameters = self._algorithm.policy.named_parameters()
+        named = {plain_name(name): parameter for name, parameter in parameters}
         return [(name, named[name]) for name in self._learner.names]
 
 

@@ -10,7 +10,7 @@ use numpy::{
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use pyo3::IntoPyObjectExt;
 
 use crate::columns::column;
@@ -173,7 +173,18 @@ pub struct PyPolicy {
 /// What a policy was made of; the policy itself has it in another order.
 enum Parts {
     Network(Box<NetworkParts>),
+    Composed(Box<Composed>),
     Torch(TorchPolicy),
+}
+
+/// What [`PyPolicy::from_spec`] was given.
+struct Composed {
+    network: Network,
+    spec: String,
+    /// By name: shape and values.
+    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    obs_perms: Vec<Vec<usize>>,
+    act_perms: Vec<Vec<usize>>,
 }
 
 impl PyPolicy {
@@ -299,6 +310,17 @@ impl PyPolicy {
         let NetworkParts { first, common, action_net, value_net, head, obs_perms, act_perms } =
             match &slf.get().parts {
                 Parts::Network(parts) => (**parts).clone(),
+                Parts::Composed(composed) => {
+                    let Composed { spec, tensors, obs_perms, act_perms, .. } = &**composed;
+                    let arrays = PyDict::new(py);
+                    for (name, shape, values) in tensors {
+                        let array = PyArray1::from_slice(py, values).reshape(&shape[..])?;
+                        arrays.set_item(name, array)?;
+                    }
+                    let parts = (spec, arrays, obs_perms.clone(), act_perms.clone());
+                    let made = slf.get_type().getattr("from_spec")?;
+                    return Ok((made, parts.into_pyobject(py)?));
+                }
                 Parts::Torch(policy) => {
                     let (evaluate, space, num_actions, initial_state) = policy.parts(py);
                     let state = PyArray1::from_slice(py, initial_state);
@@ -377,7 +399,39 @@ impl PyPolicy {
                 .map_or_else(|| Cow::Owned(tensor.iter().copied().collect()), Cow::Borrowed);
             Some((tensor.shape().to_vec(), values))
         };
-        Self::of(NetworkParts::from_spec(&NetSpec::parse(spec)?, get, obs_perms, act_perms)?)
+        let parsed = NetSpec::parse(spec)?;
+        if parsed.is_stack() {
+            return Self::of(NetworkParts::from_spec(&parsed, get, obs_perms, act_perms)?);
+        }
+        let network = Network::from_spec(&parsed, get, obs_perms.clone(), act_perms.clone())?;
+        let kept = parsed.parameters().into_iter().filter_map(|parameter| {
+            let (shape, values) = get(&parameter.name)?;
+            Some((parameter.name, shape, values.into_owned()))
+        });
+        let (spec, tensors) = (spec.to_owned(), kept.collect());
+        let composed = Composed { network, spec, tensors, obs_perms, act_perms };
+        let policy = composed.network.share();
+        Ok(Self { policy, parts: Parts::Composed(Box::new(composed)) })
+    }
+
+    /// What each block of a composed network gives for observations: the place of the block in its
+    /// description and float32 `[N, width]`. A ReLU behind a linear block is one with it.
+    ///
+    /// `indices` and `offsets` as in `forward_batch`. Empty for a network that is no composition.
+    #[pyo3(signature = (indices, offsets=None))]
+    fn activations<'py>(
+        &self,
+        py: Python<'py>,
+        indices: &Bound<'py, PyAny>,
+        offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
+    ) -> PyResult<Vec<(String, Bound<'py, PyArray2<f32>>)>> {
+        let Parts::Composed(composed) = &self.parts else { return Ok(Vec::new()) };
+        let rows = self.rows(indices, offsets)?;
+        let made = composed.network.activations(&rows)?.into_iter();
+        made.map(|(place, width, numbers)| {
+            Ok((place, numbers.into_pyarray(py).reshape([rows.len(), width])?))
+        })
+        .collect()
     }
 
     /// Numbers that it remembers of an episode, 0 without memory. What is asked for observation by

@@ -97,6 +97,28 @@ impl Matrix {
         }
     }
 
+    /// Becomes `other`.
+    pub(super) fn copy_from(&mut self, other: &Matrix) {
+        self.reshape(other.num_rows, other.num_columns);
+        for row in 0..self.num_rows {
+            self.row_mut(row).copy_from_slice(other.row(row));
+        }
+    }
+
+    /// Puts `width` numbers of each row of `from`, from `start` on, to column `column` and after.
+    pub(super) fn put(&mut self, column: usize, width: usize, from: &Matrix, start: usize) {
+        for row in 0..self.num_rows {
+            self.row_mut(row)[column..][..width].copy_from_slice(&from.row(row)[start..][..width]);
+        }
+    }
+
+    /// Puts 0 into the columns from `column` on.
+    pub(super) fn clear_from(&mut self, column: usize) {
+        if column < self.num_columns {
+            (0..self.num_rows).for_each(|row| self.row_mut(row)[column..].fill(0.0));
+        }
+    }
+
     /// Puts 0 where `other`, which has as many rows and columns, is not positive.
     pub(super) fn keep_where_positive(&mut self, other: &Matrix) {
         for row in 0..self.num_rows {

@@ -87,7 +87,7 @@ impl PackedFirst {
         perm: impl Fn(usize) -> Result<Option<&'a [u32]>>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let Scratch { bags, activations: [x, y, _] } = scratch;
+        let Scratch { bags, activations: [x, y, _], .. } = scratch;
         match self {
             Self::Sparse(layer) => {
                 bags.clear();

@@ -33,10 +33,14 @@
 //! # }
 //! ```
 
+mod blocks;
 mod buffer;
 mod embedding;
 mod first;
+mod functions;
+mod graph;
 mod head;
+mod input;
 mod kernels;
 mod layout;
 mod linear;
@@ -49,6 +53,13 @@ mod spec;
 mod state_dict;
 mod trainable;
 
+pub use blocks::activation::Activation;
+pub use blocks::attention::Attention;
+pub use blocks::conv::Conv;
+pub use blocks::layer_norm::LayerNorm;
+pub use blocks::lookup::Embedding;
+pub use blocks::pool::{Pool, Pooling};
+pub use blocks::running_norm::RunningNorm;
 pub use embedding::EmbeddingBag;
 pub use first::First;
 pub use head::Head;
@@ -63,5 +74,5 @@ pub use policy::Policy;
 pub use scratch::Scratch;
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
-pub use spec::{Block, HeadSpec, NetSpec, Parameter};
+pub use spec::{Block, HeadSpec, Join, NetSpec, Parameter};
 pub(crate) use trainable::{Chunk, Loss, Piece, Seen, Trainable};

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::buffer::Matrix;
 use super::first::{First, PackedFirst};
+use super::graph::Graph;
 use super::head::Head;
 use super::kernels::{CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
+use super::layout::Flat;
 use super::linear::{Linear, Sequential};
 use super::policy::{check_len, check_outputs, Policy};
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
+use crate::rl::env::Twists;
 use crate::spaces::Rows;
 
 /// Most rows that pass through the network together, so that activations stay in the cache.
@@ -38,16 +41,28 @@ pub struct NetworkParts {
 #[derive(Clone)]
 pub struct Network {
     kernels: Kernels,
-    first: Arc<PackedFirst>,
-    common: Arc<[PackedLinear]>,
-    heads: Arc<Heads>,
+    body: Body,
     head: Arc<Head>,
     num_actions: usize,
     num_features: usize,
-    /// Columns of the widest activations.
-    max_columns: usize,
     obs_perms: Arc<[Vec<u32>]>,
     act_perms: Arc<[Vec<u32>]>,
+}
+
+/// The layers.
+#[derive(Clone)]
+enum Body {
+    Stack(Arc<Stack>),
+    Composed(Arc<Graph>),
+}
+
+/// Linear layers and ReLUs, of which no more is kept than the next one reads.
+struct Stack {
+    first: PackedFirst,
+    common: Vec<PackedLinear>,
+    heads: Heads,
+    /// Columns of the widest activations.
+    max_columns: usize,
 }
 
 enum Heads {
@@ -93,11 +108,6 @@ impl Network {
         if num_values != 1 {
             return Err(Error::invalid("Policy: outputs of value_net", "1", num_values));
         }
-        head.check(num_actions)?;
-        if obs_perms.len() != act_perms.len() {
-            let expected = format!("{}, as many as obs_perms", obs_perms.len());
-            return Err(Error::invalid("Policy: number of act_perms", expected, act_perms.len()));
-        }
         let pack = |net: &Sequential| -> Vec<PackedLinear> {
             net.layers.iter().map(|layer| layer.pack(kernels)).collect()
         };
@@ -107,19 +117,54 @@ impl Network {
             ([action], [value]) => action.beside(value),
             _ => None,
         };
-        Ok(Self {
-            kernels,
-            common: pack(common).into(),
-            heads: Arc::new(match joined {
+        let stack = Stack {
+            common: pack(common),
+            heads: match joined {
                 Some(layer) => Heads::Joined(layer.pack(kernels)),
                 None => Heads::Apart { action: pack(action_net), value: pack(value_net) },
-            }),
-            first: Arc::new(first.pack(kernels)),
-            head: Arc::new(head.clone()),
-            num_actions,
-            num_features,
+            },
+            first: first.pack(kernels),
             // One more, for the value beside the logits.
             max_columns: (max_outputs + 1).next_multiple_of(LANES),
+        };
+        let body = Body::Stack(Arc::new(stack));
+        let sizes = [num_features, num_actions];
+        Self::with_body(kernels, body, sizes, head.clone(), (obs_perms, act_perms))
+    }
+
+    /// The network of a graph with these weights.
+    pub(super) fn composed(
+        mut graph: Graph,
+        weights: &Flat,
+        head: Head,
+        (obs_perms, act_perms): Twists,
+        level: CpuLevel,
+    ) -> Result<Self> {
+        let kernels = Kernels::new(level)?;
+        graph.layers().for_each(|layer| layer.pack(kernels, weights));
+        let sizes = [graph.input.num_features, graph.num_actions];
+        let body = Body::Composed(Arc::new(graph));
+        Self::with_body(kernels, body, sizes, head, (&obs_perms, &act_perms))
+    }
+
+    fn with_body(
+        kernels: Kernels,
+        body: Body,
+        [num_features, num_actions]: [usize; 2],
+        head: Head,
+        (obs_perms, act_perms): (&[Vec<usize>], &[Vec<usize>]),
+    ) -> Result<Self> {
+        head.check(num_actions)?;
+        if obs_perms.len() != act_perms.len() {
+            let expected = format!("{}, as many as obs_perms", obs_perms.len());
+            return Err(Error::invalid("Policy: number of act_perms", expected, act_perms.len()));
+        }
+        Ok(Self {
+            kernels,
+            body,
+            head: Arc::new(head),
+            num_actions,
+            num_features,
             obs_perms: checked_perms("obs_perms", obs_perms, num_features)?.into(),
             act_perms: checked_perms("act_perms", act_perms, num_actions)?.into(),
         })
@@ -130,17 +175,38 @@ impl Network {
         self.kernels.level()
     }
 
+    /// What each block of a composed network gives for `rows`: the place of the block in the
+    /// description, how many numbers, and those of all rows. A ReLU behind a linear block is one with
+    /// it; joined heads, and a network that is no composition, are left out.
+    ///
+    /// # Errors
+    /// As [`Policy::forward_batch`].
+    pub fn activations(&self, rows: &Rows) -> Result<Vec<(String, usize, Vec<f32>)>> {
+        let Body::Composed(graph) = &self.body else { return Ok(Vec::new()) };
+        let Scratch { bags, mut kept, .. } = Scratch::default();
+        let (views, mut bags) = ((0..rows.len()).map(|row| Ok((row, None))), bags);
+        graph.ready(&mut kept);
+        graph.input.read(self.kernels, rows, views, &mut bags, &mut kept[0].output)?;
+        graph.forward(self.kernels, &mut kept)?;
+        let made = graph.places().zip(&kept).map(|((place, width), kept)| {
+            let rows = (0..rows.len()).flat_map(|row| &kept.output.row(row)[..width]);
+            (place.to_owned(), width, rows.copied().collect())
+        });
+        Ok(made.collect())
+    }
+
     /// Runs the network behind its first layer, whose outputs are in `scratch`.
     fn forward_chunk(
         &self,
+        stack: &Stack,
         scratch: &mut Scratch,
         twists: Option<&[i32]>,
         logits: &mut [f32],
         values: &mut [f32],
     ) {
         let [x, y, z] = &mut scratch.activations;
-        self.run(&self.common, x, y);
-        match &*self.heads {
+        self.run(&stack.common, x, y);
+        match &stack.heads {
             Heads::Joined(layer) => {
                 self.kernels.multiply(layer, x, y);
                 self.write_logits(y, twists, logits);
@@ -207,7 +273,10 @@ impl Policy for Network {
     }
 
     fn obs_dtype(&self) -> &'static str {
-        self.first.dtype()
+        match &self.body {
+            Body::Stack(stack) => stack.first.dtype(),
+            Body::Composed(graph) => graph.input.dtype(),
+        }
     }
 
     fn num_twists(&self) -> usize {
@@ -226,20 +295,40 @@ impl Policy for Network {
         check_len("logits", logits.len(), num_rows.saturating_mul(self.num_actions))?;
         check_len("values", values.len(), num_rows)?;
         check_len("twists", twists.map_or(num_rows, <[i32]>::len), num_rows)?;
+        let perm =
+            |row: usize| perm_of(&self.obs_perms, row, twists.map_or(-1, |twists| twists[row]));
+        let stack = match &self.body {
+            Body::Stack(stack) => stack,
+            Body::Composed(graph) => {
+                for first in (0..num_rows).step_by(graph.chunk_rows(CHUNK_ROWS)) {
+                    let chunk = first..num_rows.min(first + graph.chunk_rows(CHUNK_ROWS));
+                    let views = chunk.clone().map(|row| Ok((row, perm(row)?)));
+                    let Scratch { bags, kept, .. } = scratch;
+                    graph.ready(kept);
+                    graph.input.read(self.kernels, rows, views, bags, &mut kept[0].output)?;
+                    graph.forward(self.kernels, kept)?;
+                    let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
+                    let to =
+                        &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
+                    self.write_logits(&kept[graph.action].output, chunk_twists, to);
+                    let value = &kept[graph.value].output;
+                    write_values(value, graph.value_column, &mut values[chunk]);
+                }
+                return check_outputs(logits, self.num_actions, values);
+            }
+        };
         let chunk_rows = chunk_rows(num_rows);
         // Layers swap these, so each must have room for the widest.
         for activations in &mut scratch.activations {
-            activations.reshape(chunk_rows, self.max_columns);
+            activations.reshape(chunk_rows, stack.max_columns);
         }
         for first in (0..num_rows).step_by(chunk_rows) {
             let chunk = first..num_rows.min(first + chunk_rows);
             let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
-            let perm =
-                |row: usize| perm_of(&self.obs_perms, row, twists.map_or(-1, |twists| twists[row]));
             let read = (rows, chunk.clone());
-            self.first.forward(self.kernels, read, self.num_features, perm, scratch)?;
+            stack.first.forward(self.kernels, read, self.num_features, perm, scratch)?;
             let logits = &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
-            self.forward_chunk(scratch, chunk_twists, logits, &mut values[chunk]);
+            self.forward_chunk(stack, scratch, chunk_twists, logits, &mut values[chunk]);
         }
         check_outputs(logits, self.num_actions, values)
     }

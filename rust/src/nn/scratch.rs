@@ -1,5 +1,6 @@
 //! Where activations live between the layers.
 
+use super::blocks::Kept;
 use super::buffer::Matrix;
 use super::kernels::Bags;
 
@@ -9,4 +10,6 @@ pub struct Scratch {
     pub(super) bags: Bags,
     /// The output of `common`, or of the joined heads; then two to alternate between.
     pub(super) activations: [Matrix; 3],
+    /// What the layers of a composed network keep.
+    pub(super) kept: Vec<Kept>,
 }

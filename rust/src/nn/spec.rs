@@ -25,32 +25,61 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::blocks::activation::Activation;
+use super::blocks::attention::Attention;
+use super::blocks::conv::Conv;
+use super::blocks::layer_norm::LayerNorm;
+use super::blocks::lookup::Embedding;
+use super::blocks::pool::Pool;
+use super::blocks::running_norm::RunningNorm;
+use super::blocks::{named, yes, Describe};
 use super::embedding::EmbeddingBag;
 use super::first::First;
+use super::graph::Graph;
 use super::head::Head;
 use super::kernels::CpuLevel;
-use super::linear::{Linear, Sequential};
+use super::layout::Layout;
+use super::linear::{check_finite, Linear, Sequential};
 use super::network::{Network, NetworkParts};
 use crate::error::{Error, Result};
+use crate::rl::env::Twists;
 use crate::spaces::Dtype;
 
 /// Most outputs of a convolution: an observation takes 64 MiB there.
 const MOST_OUTPUTS: usize = 1 << 24;
 
 /// One step of a network. `name` is the prefix of its parameters, as in torch's state dict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "block", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Block {
     /// The first layer over binary features: bias plus the weights of the active ones.
     /// `weight [out, features]`, `bias [out]`.
-    Bag { name: String, features: usize, out: usize },
+    Bag {
+        name: String,
+        features: usize,
+        out: usize,
+    },
     /// The first layer as a convolution of kernel 1 over binary features of the shape `shape`: axis
     /// `axis` is its channels, and each place on the other axis has `out` outputs of its own.
     /// `weight [out, channels, 1]`, no bias.
-    BagConv1d { name: String, shape: [usize; 2], axis: usize, out: usize },
-    /// Dense observations of `features` numbers, in place of a bag; a linear block follows.
-    Dense { features: usize, dtype: Dtype },
-    /// Fully connected. `weight [out, inputs]`, and `bias [out]` unless `bias` is false.
+    BagConv1d {
+        name: String,
+        shape: [usize; 2],
+        axis: usize,
+        out: usize,
+    },
+    /// Dense observations of `features` numbers, in place of a bag.
+    Dense {
+        features: usize,
+        dtype: Dtype,
+    },
+    /// Binary features as numbers, 1 where one is active and 0 elsewhere: for blocks that need them
+    /// all, while a bag needs the active ones alone.
+    Sparse {
+        features: usize,
+    },
+    /// Fully connected, along the last axis. `weight [out, inputs]`, and `bias [out]` unless `bias`
+    /// is false.
     Linear {
         name: String,
         inputs: usize,
@@ -60,16 +89,55 @@ pub enum Block {
     },
     /// `max(x, 0)`.
     Relu,
+    /// Another function of each number.
+    Activation(Activation),
+    LayerNorm(LayerNorm),
+    RunningNorm(RunningNorm),
+    Embedding(Embedding),
+    Conv(Conv),
+    Pool(Pool),
+    Attention(Attention),
+    /// All numbers on one axis.
+    Flatten,
+    /// The same numbers in another shape.
+    Reshape {
+        shape: Vec<usize>,
+    },
+    /// Numbers `start` to `end` of one axis, the latter not included.
+    Slice {
+        start: usize,
+        end: usize,
+    },
+    /// `x + blocks(x)`
+    Residual {
+        blocks: Vec<Block>,
+    },
+    /// Lists of blocks for the same input, what they give joined to one; a list without blocks gives
+    /// the input.
+    Parallel {
+        branches: Vec<Vec<Block>>,
+        join: Join,
+    },
 }
 
-fn yes() -> bool {
-    true
+/// What becomes of the outputs of branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Join {
+    /// One after another along the first axis.
+    Concat,
+    Sum,
+}
+
+/// The error of a block that expects another input.
+pub(super) fn mismatch(expected: impl Into<String>, got: &[usize]) -> Error {
+    Error::invalid("input", expected, format!("{got:?}"))
 }
 
 /// A policy network: the blocks that both heads share, then those of each.
 ///
 /// Its parameters in their order are one flat vector, [`NetSpec::parameters`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetSpec {
     pub encoder: Vec<Block>,
@@ -124,10 +192,6 @@ pub struct Parameter {
 impl Block {
     /// Its parameters, in torch's order.
     pub(super) fn parameters(&self) -> Vec<Parameter> {
-        let named = |name: &str, kind: &str, shape: Vec<usize>| Parameter {
-            name: format!("{name}.{kind}"),
-            shape,
-        };
         match self {
             Block::Bag { name, features: inputs, out }
             | Block::Linear { name, inputs, out, bias: true } => {
@@ -140,8 +204,33 @@ impl Block {
                 let channels = shape.get(*axis).copied().unwrap_or(0);
                 vec![named(name, "weight", vec![*out, channels, 1])]
             }
-            Block::Dense { .. } | Block::Relu => Vec::new(),
+            Block::Residual { blocks } => blocks.iter().flat_map(Block::parameters).collect(),
+            Block::Parallel { branches, .. } => {
+                branches.iter().flatten().flat_map(Block::parameters).collect()
+            }
+            _ => self.leaf().map(Describe::parameters).unwrap_or_default(),
         }
+    }
+
+    /// The block itself, where it is one layer that has a file of its own.
+    pub(super) fn leaf(&self) -> Option<&dyn Describe> {
+        Some(match self {
+            Block::Relu => &Activation::Relu,
+            Block::Activation(block) => block,
+            Block::LayerNorm(block) => block,
+            Block::RunningNorm(block) => block,
+            Block::Embedding(block) => block,
+            Block::Conv(block) => block,
+            Block::Pool(block) => block,
+            Block::Attention(block) => block,
+            _ => return None,
+        })
+    }
+
+    /// What it is called in a description.
+    pub(super) fn kind(&self) -> String {
+        let described = serde_json::to_value(self).unwrap_or_default();
+        described["block"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -151,6 +240,23 @@ impl NetSpec {
     pub fn parse(text: &str) -> Result<Self> {
         serde_json::from_str(text)
             .map_err(|error| Error::invalid("network", "a description in JSON", error))
+    }
+
+    /// Whether it is of the oldest form, which [`NetworkParts`] have: a bag and a ReLU, or dense
+    /// observations, a linear block and a ReLU, then linear blocks with or without one.
+    pub fn is_stack(&self) -> bool {
+        let rest = match self.encoder.as_slice() {
+            [Block::Dense { .. }, Block::Linear { .. }, Block::Relu, rest @ ..] => rest,
+            [Block::Bag { .. } | Block::BagConv1d { .. }, Block::Relu, rest @ ..] => rest,
+            _ => return false,
+        };
+        [rest, &self.action, &self.value].into_iter().all(|blocks| {
+            let is_stacked = |block: &Block| matches!(block, Block::Linear { .. } | Block::Relu);
+            let twice = [Block::Relu, Block::Relu];
+            blocks.iter().all(is_stacked)
+                && blocks.first() != Some(&Block::Relu)
+                && !blocks.windows(2).any(|pair| *pair == twice)
+        })
     }
 
     /// All parameters in the order of the flat vector.
@@ -164,22 +270,57 @@ impl Network {
     /// The network of `spec` with the tensors that `get` gives by name: shape and values.
     ///
     /// # Errors
-    /// If a tensor is missing or of another shape (both are named), a value is not finite, or the
-    /// blocks do not follow each other as the engine plays them: a bag and a ReLU, or dense observations, a
-    /// linear layer and a ReLU, then linear layers.
+    /// If a tensor is missing or of another shape (both are named), a value is not finite, or a block
+    /// does not take what the one before makes (its place is named).
     pub fn from_spec<Values: AsRef<[f32]>>(
         spec: &NetSpec,
         get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,
         obs_perms: Vec<Vec<usize>>,
         act_perms: Vec<Vec<usize>>,
     ) -> Result<Self> {
-        let parts = NetworkParts::from_spec(spec, get, obs_perms, act_perms)?;
-        Network::for_cpu(&parts, CpuLevel::detect())
+        let twists = (obs_perms, act_perms);
+        Self::from_spec_for_cpu(spec, get, twists, CpuLevel::detect())
+    }
+
+    /// [`Network::from_spec`] for a processor level of one's choice, to compare levels.
+    ///
+    /// # Errors
+    /// Also if this processor does not have it.
+    pub fn from_spec_for_cpu<Values: AsRef<[f32]>>(
+        spec: &NetSpec,
+        get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,
+        (obs_perms, act_perms): Twists,
+        level: CpuLevel,
+    ) -> Result<Self> {
+        if spec.is_stack() {
+            let parts = NetworkParts::from_spec(spec, get, obs_perms, act_perms)?;
+            return Network::for_cpu(&parts, level);
+        }
+        let get = Getter(get);
+        // All of them before anything is made: they bound what the description may ask for.
+        let parameters = spec.parameters();
+        let found: Vec<Values> =
+            parameters.iter().map(|parameter| get.values(parameter)).collect::<Result<_>>()?;
+        let mut layout = Layout::default();
+        let graph = Graph::new(spec, &mut layout)?;
+        let mut weights = layout.zeros();
+        for (index, (parameter, values)) in parameters.iter().zip(&found).enumerate() {
+            // The head's own are no block's.
+            if index < layout.parameters().len() {
+                check_finite(&parameter.name, values.as_ref())?;
+                layout.write(index, values.as_ref(), &mut weights)?;
+            }
+        }
+        Network::composed(graph, &weights, get.head(&spec.head)?, (obs_perms, act_perms), level)
     }
 }
 
 impl NetworkParts {
-    /// See [`Network::from_spec`].
+    /// The parts of a description of the oldest form: a bag and a ReLU, or dense observations, a
+    /// linear block and a ReLU, then linear blocks, each with or without a ReLU.
+    ///
+    /// # Errors
+    /// As [`Network::from_spec`], and if the blocks are others.
     pub fn from_spec<Values: AsRef<[f32]>>(
         spec: &NetSpec,
         get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,

@@ -1,35 +1,25 @@
 //! A network whose weights change: its layers over one flat vector, forward and backward.
 //!
-//! With the outputs `h` of a layer `h = relu(x W + b)` and the gradient `dh` of the loss:
-//!
-//! ```text
-//! dz = dh where h > 0, else 0        dx = dz W^T
-//! dW = x^T dz                        db = sum of the rows of dz
-//! ```
-//!
 //! The rows of a batch are cut into chunks of one size, and sums over rows are made chunk after
 //! chunk, each in the order of its rows: who computes them changes no bit.
 
 use std::ops::Range;
 
-use super::buffer::{Aligned, Matrix};
-use super::first::{push_features, write_numbers};
-use super::kernels::{places, Bags, Conv, Kernels, Packed, PackedLinear, LANES, TILE_ROWS};
+use super::blocks::Kept;
+use super::buffer::Matrix;
+use super::graph::{Graph, Packing};
+use super::kernels::{Bags, Kernels, TILE_ROWS};
 use super::layout::{Flat, Layout};
 use super::network::{checked_perms, perm_of, Network};
 use super::policy::Policy;
-use super::spec::{Block, HeadSpec, NetSpec};
+use super::spec::{HeadSpec, NetSpec};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
-use crate::spaces::{check_row, Dtype, Rows};
+use crate::spaces::Rows;
 
 /// Rows that pass through the network together: the depth of a block of the products that make
 /// the gradient of a layer's weights.
 const CHUNK_ROWS: usize = 22 * TILE_ROWS;
-/// Rows of a layer's weights whose gradient is one piece of work.
-const PIECE_ROWS: usize = 16 * TILE_ROWS;
-/// Pieces of work that the gradient of the first layer's vectors is cut into.
-const BAG_PIECES: usize = 4;
 
 /// What the weights should do better at: asked row by row.
 pub(crate) trait Loss: Sync {
@@ -62,21 +52,10 @@ pub(crate) struct Trainable {
     kernels: Kernels,
     layout: Layout,
     weights: Flat,
-    first: FirstLayer,
-    common: Vec<Layer>,
-    /// One that gives the logits and, last, the value; or one of each.
-    heads: Vec<Vec<Layer>>,
-    num_features: usize,
-    num_actions: usize,
+    graph: Graph,
+    chunk_rows: usize,
     obs_perms: Vec<Vec<u32>>,
     act_perms: Vec<Vec<u32>>,
-}
-
-/// The outputs of a layer, and the gradient of the loss by its sums, `dz`.
-#[derive(Default)]
-struct Activations {
-    output: Matrix,
-    delta: Matrix,
 }
 
 /// Some rows on their way through the network and back.
@@ -84,11 +63,8 @@ struct Activations {
 pub(crate) struct Chunk {
     rows: Range<usize>,
     bags: Bags,
-    /// Dense observations.
-    input: Matrix,
-    first: Activations,
-    common: Vec<Activations>,
-    heads: Vec<Vec<Activations>>,
+    /// What the nodes of the graph keep.
+    kept: Vec<Kept>,
     spare: Matrix,
     /// Of one row, as the loss sees it.
     logits: Vec<f32>,
@@ -98,27 +74,10 @@ pub(crate) struct Chunk {
     terms: Vec<f64>,
 }
 
-/// A part of the gradient that is one piece of work.
+/// A part of the gradient that is one piece of work: of which node, and which of its own.
 pub(crate) struct Piece<'a> {
-    part: Part,
+    place: (usize, usize),
     gradient: &'a mut [f32],
-}
-
-enum Part {
-    /// The vectors of some features of the first layer, or of all channels.
-    Vectors(Range<usize>),
-    FirstBias,
-    /// Rows of a layer's weights.
-    Weights(Place, Range<usize>),
-    Bias(Place),
-}
-
-/// Which fully connected layer.
-#[derive(Clone, Copy)]
-enum Place {
-    First,
-    Common(usize),
-    Head(usize, usize),
 }
 
 impl Trainable {
@@ -140,24 +99,16 @@ impl Trainable {
         let network = Network::from_spec(spec, zeros, obs_perms.clone(), act_perms.clone())?;
         let kernels = Kernels::new(network.cpu_level())?;
         let mut layout = Layout::default();
-        let (first, rest) = FirstLayer::new(&spec.encoder, &mut layout);
-        let common = layers(rest, &mut layout);
-        let heads = match (spec.action.as_slice(), spec.value.as_slice()) {
-            ([action], [value]) => vec![vec![Layer::new(&[action, value], false, &mut layout)]],
-            (action, value) => vec![layers(action, &mut layout), layers(value, &mut layout)],
-        };
-        let [num_features, num_actions] = [network.num_features(), network.num_actions()];
+        let graph = Graph::new(spec, &mut layout)?;
         let weights = layout.zeros();
         Ok(Self {
             kernels,
             weights,
-            first,
-            common,
-            heads,
-            num_features,
-            num_actions,
-            obs_perms: checked_perms("obs_perms", obs_perms, num_features)?,
-            act_perms: checked_perms("act_perms", act_perms, num_actions)?,
+            // Gradients take as much again.
+            chunk_rows: graph.chunk_rows(CHUNK_ROWS),
+            obs_perms: checked_perms("obs_perms", obs_perms, network.num_features())?,
+            act_perms: checked_perms("act_perms", act_perms, network.num_actions())?,
+            graph,
             layout,
         })
     }
@@ -183,7 +134,7 @@ impl Trainable {
     }
 
     pub(crate) fn num_actions(&self) -> usize {
-        self.num_actions
+        self.graph.num_actions
     }
 
     pub(crate) fn num_twists(&self) -> usize {
@@ -195,16 +146,13 @@ impl Trainable {
     }
 
     /// The weights, and the layers that must see them as they are now.
-    pub(crate) fn layers(&mut self) -> (&Flat, impl Iterator<Item = &mut dyn Packs> + Send) {
-        let Self { weights, first, common, heads, .. } = self;
-        let layers = common.iter_mut().chain(heads.iter_mut().flatten());
-        let first: &mut dyn Packs = first;
-        (weights, std::iter::once(first).chain(layers.map(|layer| layer as &mut dyn Packs)))
+    pub(crate) fn layers(&mut self) -> (&Flat, impl Iterator<Item = Packing<'_>> + Send) {
+        (&self.weights, self.graph.layers())
     }
 
     /// As many chunks of `chunks` as a batch of `num_rows` is cut into, more of them if needed.
     pub(crate) fn cut<'a>(&self, num_rows: usize, chunks: &'a mut Vec<Chunk>) -> &'a mut [Chunk] {
-        let count = num_rows.div_ceil(CHUNK_ROWS).max(1);
+        let count = num_rows.div_ceil(self.chunk_rows).max(1);
         let len = num_rows.div_ceil(count);
         chunks.resize_with(chunks.len().max(count), Chunk::default);
         for (i, chunk) in chunks[..count].iter_mut().enumerate() {
@@ -222,163 +170,82 @@ impl Trainable {
         chunk.terms.clear();
         chunk.terms.resize(L::NUM_TERMS, 0.0);
         self.compare(seen, loss, chunk);
-        self.backward(chunk);
+        self.graph.backward(self.kernels, &mut chunk.kept, &mut chunk.spare);
         Ok(())
     }
 
     fn forward(&self, seen: Seen<'_>, chunk: &mut Chunk) -> Result<()> {
-        let Self { kernels, first, common, heads, .. } = self;
-        let views = &seen.views[chunk.rows.clone()];
-        let perm = |row: u32, twist| perm_of(&self.obs_perms, row as usize, twist);
-        match first {
-            FirstLayer::Dense(dtype, layer) => {
-                chunk.input.reshape(views.len(), layer.inputs.next_multiple_of(LANES));
-                for (place, &(row, twist)) in views.iter().enumerate() {
-                    let words = seen.rows.row(row as usize);
-                    check_row(row as usize, words, self.num_features, Some(*dtype))?;
-                    let to = &mut chunk.input.row_mut(place)[..layer.inputs];
-                    write_numbers(words, *dtype, perm(row, twist)?, to);
-                }
-                kernels.multiply(&layer.forward, &chunk.input, &mut chunk.first.output);
-            }
-            FirstLayer::Bag { .. } | FirstLayer::Conv { .. } => {
-                chunk.bags.clear();
-                for &(row, twist) in views {
-                    let features = seen.rows.row(row as usize);
-                    check_row(row as usize, features, self.num_features, None)?;
-                    push_features(features, perm(row, twist)?, &mut chunk.bags);
-                }
-                let (bags, output) = (&chunk.bags, &mut chunk.first.output);
-                match first {
-                    FirstLayer::Bag { packed, packed_bias, .. } => {
-                        kernels.sum_bags(packed, packed_bias, true, bags, output);
-                    }
-                    FirstLayer::Conv { packed, bias, .. } => {
-                        kernels.sum_placed(packed, bias, true, bags, output);
-                    }
-                    FirstLayer::Dense(..) => unreachable!("handled above"),
-                }
-            }
-        }
-        run(*kernels, common, &chunk.first.output, &mut chunk.common);
-        let shared = chunk.common.last().unwrap_or(&chunk.first);
-        chunk.heads.resize_with(heads.len(), Vec::new);
-        for (head, kept) in heads.iter().zip(&mut chunk.heads) {
-            run(*kernels, head, &shared.output, kept);
-        }
-        Ok(())
+        let Self { kernels, graph, .. } = self;
+        let Chunk { rows, bags, kept, .. } = chunk;
+        let views = seen.views[rows.clone()].iter().map(|&(row, twist)| {
+            let row = row as usize;
+            Ok((row, perm_of(&self.obs_perms, row, twist)?))
+        });
+        graph.ready(kept);
+        graph.input.read(*kernels, seen.rows, views, bags, &mut kept[0].output)?;
+        graph.forward(*kernels, kept)
     }
 
     /// The loss of every row and its gradient by the outputs.
     fn compare<L: Loss>(&self, seen: Seen<'_>, loss: &L, chunk: &mut Chunk) {
-        let Chunk { rows, heads, logits, gradient, scratch, terms, .. } = chunk;
-        let joined = heads.len() == 1;
-        for head in heads.iter_mut() {
-            if let Some(Activations { output, delta }) = head.last_mut() {
-                delta.reshape(output.num_rows(), output.num_columns());
-            }
+        let Chunk { rows, kept, logits, gradient, scratch, terms, .. } = chunk;
+        let Graph { action, value, value_column, num_actions, .. } = self.graph;
+        kept.iter_mut().for_each(|kept| kept.has_delta = false);
+        for head in [action, value] {
+            let Kept { output, delta, has_delta, .. } = &mut kept[head];
+            delta.reshape(output.num_rows(), output.num_columns());
+            delta.clear_from(0);
+            *has_delta = true;
         }
-        let [action, rest @ ..] = heads.as_mut_slice() else { return };
-        let Some(action) = action.last_mut() else { return };
-        let mut value = rest.first_mut().and_then(|head| head.last_mut());
-        logits.resize(self.num_actions, 0.0);
-        gradient.resize(self.num_actions, 0.0);
+        logits.resize(num_actions, 0.0);
+        gradient.resize(num_actions, 0.0);
         for (place, row) in rows.clone().enumerate() {
             let twist = usize::try_from(seen.views[row].1).ok();
             let act_perm = twist.map(|twist| &self.act_perms[twist]);
-            let outputs = action.output.row(place);
+            let outputs = kept[action].output.row(place);
             match act_perm {
-                None => logits.copy_from_slice(&outputs[..self.num_actions]),
+                None => logits.copy_from_slice(&outputs[..num_actions]),
                 Some(perm) => {
                     let moved = perm.iter().map(|&action| outputs[action as usize]);
                     logits.iter_mut().zip(moved).for_each(|(to, from)| *to = from);
                 }
             }
-            let predicted = match &value {
-                None => outputs[self.num_actions],
-                Some(value) => value.output.row(place)[0],
-            };
+            let predicted = kept[value].output.row(place)[value_column];
             let by_value = loss.row(row, logits, predicted, gradient, scratch, terms);
-            let deltas = action.delta.row_mut(place);
-            deltas.fill(0.0);
+            let deltas = kept[action].delta.row_mut(place);
             match act_perm {
-                None => deltas[..self.num_actions].copy_from_slice(gradient),
+                None => add(gradient, deltas),
                 Some(perm) => {
                     let moved = perm.iter().zip(gradient.iter());
                     moved.for_each(|(&action, delta)| deltas[action as usize] += delta);
                 }
             }
-            if joined {
-                deltas[self.num_actions] = by_value;
-            } else if let Some(value) = &mut value {
-                let deltas = value.delta.row_mut(place);
-                deltas.fill(0.0);
-                deltas[0] = by_value;
-            }
-        }
-    }
-
-    fn backward(&self, chunk: &mut Chunk) {
-        let Self { kernels, common, heads, .. } = self;
-        let Chunk { first, common: kept, heads: kept_heads, spare, .. } = chunk;
-        let shared = kept.last_mut().unwrap_or(first);
-        for (i, (head, kept)) in heads.iter().zip(kept_heads).enumerate() {
-            let Some(below) = descend(*kernels, head, kept) else { continue };
-            if i == 0 {
-                kernels.multiply(below.0, &below.1.delta, &mut shared.delta);
-            } else {
-                kernels.multiply(below.0, &below.1.delta, spare);
-                shared.delta.add(spare);
-            }
-        }
-        let has_relu = common.last().is_none_or(|layer| layer.relu);
-        if has_relu {
-            shared.delta.keep_where_positive(&shared.output);
-        }
-        if let Some((packed, lowest)) = descend(*kernels, common, kept) {
-            kernels.multiply(packed, &lowest.delta, &mut first.delta);
-            first.delta.keep_where_positive(&first.output);
+            kept[value].delta.row_mut(place)[value_column] += by_value;
         }
     }
 
     /// The gradient in pieces that know nothing of each other.
     pub(crate) fn pieces<'a>(&self, gradient: &'a mut Flat) -> Vec<Piece<'a>> {
-        let mut parts = self.first.parts();
-        let common = self.common.iter().enumerate();
-        parts.extend(common.flat_map(|(i, layer)| layer.parts(Place::Common(i))));
-        for (head, layers) in self.heads.iter().enumerate() {
-            let layers = layers.iter().enumerate();
-            parts.extend(layers.flat_map(|(i, layer)| layer.parts(Place::Head(head, i))));
-        }
         // In the order of their places, which they fill up to what aligns them.
         let mut rest = &mut gradient.0[..];
         let mut at = 0;
-        let mut pieces = Vec::with_capacity(parts.len());
-        for (start, len, part) in parts {
-            let (_, from) = rest.split_at_mut(start - at);
-            let (gradient, after) = from.split_at_mut(len);
-            pieces.push(Piece { part, gradient });
-            (rest, at) = (after, start + len);
+        let spans = self.graph.spans();
+        let mut pieces = Vec::with_capacity(spans.len());
+        for (node, piece, span) in spans {
+            let (_, from) = rest.split_at_mut(span.start - at);
+            let (gradient, after) = from.split_at_mut(span.len);
+            pieces.push(Piece { place: (node, piece), gradient });
+            (rest, at) = (after, span.start + span.len);
         }
         pieces
     }
 
     /// Fills a piece of the gradient from all chunks of a batch.
     pub(crate) fn fill(&self, chunks: &[Chunk], piece: &mut Piece<'_>) {
-        let Piece { part, gradient } = piece;
+        let Piece { place, gradient } = piece;
         gradient.fill(0.0);
-        for chunk in chunks {
-            match part {
-                Part::Vectors(range) => {
-                    self.first.add_vectors(self.kernels, chunk, range, gradient);
-                }
-                Part::FirstBias => add_rows(&chunk.first.delta, gradient),
-                Part::Weights(place, rows) => {
-                    let (input, delta) = chunk.around(*place);
-                    self.kernels.add_products(input, rows.clone(), delta, gradient);
-                }
-                Part::Bias(place) => add_rows(chunk.around(*place).1, gradient),
-            }
+        for Chunk { bags, kept, .. } in chunks {
+            self.graph.add_gradient(self.kernels, *place, (bags, kept), gradient);
         }
     }
 }
@@ -388,279 +255,153 @@ impl Chunk {
     pub(crate) fn terms(&self) -> &[f64] {
         &self.terms
     }
+}
 
-    /// The inputs of a layer and the gradient by its sums.
-    fn around(&self, place: Place) -> (&Matrix, &Matrix) {
-        let below = |kept: &'_ [Activations], i: usize| -> Option<usize> {
-            (i > 0 && i <= kept.len()).then(|| i - 1)
+/// Adds each of `more` to a number of `sums`.
+fn add(more: &[f32], sums: &mut [f32]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::nn::{CpuLevel, Parameter, Scratch};
+    use crate::spaces::push_floats;
+
+    /// The sum of the outputs, each with a factor of its own.
+    struct Factors {
+        factors: Vec<f32>,
+        num_actions: usize,
+    }
+
+    impl Loss for Factors {
+        const NUM_TERMS: usize = 0;
+
+        fn row(
+            &self,
+            row: usize,
+            _: &[f32],
+            _: f32,
+            gradient: &mut [f32],
+            _: &mut Vec<f32>,
+            _: &mut [f64],
+        ) -> f32 {
+            let factors = &self.factors[row * (self.num_actions + 1)..];
+            gradient.copy_from_slice(&factors[..self.num_actions]);
+            factors[self.num_actions]
+        }
+    }
+
+    /// As `tests/reference/write_blocks.py` has them.
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let raw = |i: u64| ((i + 1) * 2_654_435_761 + seed * 40_503) % (1 << 32);
+        (0..count as u64).map(|i| (raw(i) as f64 / f64::from(1u32 << 31) - 1.0) as f32).collect()
+    }
+
+    fn floats(value: &Value) -> Vec<f32> {
+        let numbers = value.as_array().unwrap().iter();
+        numbers.map(|number| number.as_f64().unwrap() as f32).collect()
+    }
+
+    fn require_close(name: &str, got: &[f32], expected: &[f32]) {
+        let largest = expected.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
+        assert_eq!(got.len(), expected.len(), "{name}");
+        for (got, expected) in got.iter().zip(expected) {
+            assert!((got - expected).abs() <= 1e-5 * largest, "{name}: {got}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn every_block_gives_the_outputs_and_the_gradients_of_torch() {
+        let text = include_str!("../../../specs/golden/blocks.json");
+        let golden: Value = serde_json::from_str(text).unwrap();
+        for case in golden["cases"].as_array().unwrap() {
+            let spec = NetSpec::parse(&case["spec"].to_string()).unwrap();
+            let weights: Vec<(Parameter, Vec<f32>)> = (1..)
+                .zip(spec.parameters())
+                .map(|(seed, parameter)| {
+                    let mut values = numbers(parameter.shape.iter().product(), seed);
+                    if parameter.name == "body.var" {
+                        values.iter_mut().for_each(|value| *value = value.abs() + 0.5);
+                    }
+                    (parameter, values)
+                })
+                .collect();
+            let listed: Vec<Value> = weights
+                .iter()
+                .map(|(parameter, _)| serde_json::json!([parameter.name, parameter.shape]))
+                .collect();
+            assert_eq!(case["parameters"], Value::from(listed));
+            for level in [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable] {
+                if level.is_available() {
+                    check(case, &spec, &weights, level);
+                }
+            }
+        }
+    }
+
+    fn check(case: &Value, spec: &NetSpec, weights: &[(Parameter, Vec<f32>)], level: CpuLevel) {
+        let name = format!("{} {level:?}", case["name"]);
+        let get = |name: &str| {
+            let found = weights.iter().find(|(parameter, _)| parameter.name == name)?;
+            Some((found.0.shape.clone(), &found.1))
         };
-        let shared = self.common.last().unwrap_or(&self.first);
-        match place {
-            Place::First => (&self.input, &self.first.delta),
-            Place::Common(i) => {
-                let input = below(&self.common, i).map_or(&self.first, |i| &self.common[i]);
-                (&input.output, &self.common[i].delta)
-            }
-            Place::Head(head, i) => {
-                let kept = &self.heads[head];
-                let input = below(kept, i).map_or(shared, |i| &kept[i]);
-                (&input.output, &kept[i].delta)
-            }
+        let network = Network::from_spec_for_cpu(spec, get, Twists::default(), level).unwrap();
+        let mut rows = Rows::default();
+        for row in floats(&case["observations"]).chunks(network.num_features()) {
+            rows.push_with(|words| push_floats(words, row));
         }
-    }
-}
-
-/// A layer with weights in the form that the kernels read.
-pub(crate) trait Packs: Send {
-    /// Takes `weights` as they are now.
-    fn pack(&mut self, kernels: Kernels, weights: &Flat);
-}
-
-/// A fully connected layer.
-struct Layer {
-    /// Where its weights `[inputs, padded outputs]` and its bias start.
-    weights: usize,
-    bias: usize,
-    inputs: usize,
-    outputs: usize,
-    has_bias: bool,
-    relu: bool,
-    forward: PackedLinear,
-    /// `[outputs, inputs]`
-    backward: PackedLinear,
-}
-
-impl Layer {
-    /// The layer of one block, or of several side by side.
-    fn new(blocks: &[&Block], relu: bool, layout: &mut Layout) -> Self {
-        let outputs: usize = blocks.iter().map(|block| sizes(block)[1]).sum();
-        let inputs = blocks.first().map_or(0, |block| sizes(block)[0]);
-        let padded = outputs.next_multiple_of(LANES);
-        let (weights, bias) = (layout.reserve(inputs * padded), layout.reserve(padded));
-        let mut column = 0;
-        let mut has_bias = false;
-        for block in blocks {
-            let [_, outputs] = sizes(block);
-            for parameter in block.parameters() {
-                let is_bias = parameter.shape.len() == 1;
-                has_bias |= is_bias;
-                match is_bias {
-                    true => layout.place(parameter, bias + column, padded, [1, outputs]),
-                    false => layout.place(parameter, weights + column, padded, [inputs, outputs]),
-                }
-            }
-            column += outputs;
-        }
-        let forward = PackedLinear::zeros(inputs, outputs, relu);
-        let backward = PackedLinear::zeros(outputs, inputs, false);
-        Self { weights, bias, inputs, outputs, has_bias, relu, forward, backward }
-    }
-
-    fn padded(&self) -> usize {
-        self.forward.bias.len()
-    }
-
-    /// Start, length and meaning of the pieces of its gradient.
-    fn parts(&self, place: Place) -> Vec<(usize, usize, Part)> {
-        let padded = self.padded();
-        let rows = (0..self.inputs).step_by(PIECE_ROWS);
-        let mut parts: Vec<_> = rows
-            .map(|first| {
-                let rows = first..self.inputs.min(first + PIECE_ROWS);
-                let (start, len) = (self.weights + first * padded, rows.len() * padded);
-                (start, len, Part::Weights(place, rows))
-            })
-            .collect();
-        if self.has_bias {
-            parts.push((self.bias, padded, Part::Bias(place)));
-        }
-        parts
-    }
-}
-
-impl Packs for Layer {
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        let padded = self.padded();
-        let matrix = &weights.0[self.weights..][..self.inputs * padded];
-        kernels.repack(&mut self.forward.weights, matrix, padded, self.outputs);
-        kernels.repack_transposed(&mut self.backward.weights, matrix, padded, self.inputs);
-        self.forward.bias.copy_from_slice(&weights.0[self.bias..][..padded]);
-    }
-}
-
-/// The layers of linear blocks with ReLUs between them.
-fn layers(blocks: &[Block], layout: &mut Layout) -> Vec<Layer> {
-    let mut made = Vec::new();
-    for (i, block) in blocks.iter().enumerate().filter(|(_, block)| **block != Block::Relu) {
-        let relu = blocks.get(i + 1) == Some(&Block::Relu);
-        made.push(Layer::new(&[block], relu, layout));
-    }
-    made
-}
-
-/// Inputs and outputs of a linear block.
-fn sizes(block: &Block) -> [usize; 2] {
-    match *block {
-        Block::Linear { inputs, out, .. } => [inputs, out],
-        _ => [0, 0],
-    }
-}
-
-/// The first layer, which has nothing below it; a ReLU follows.
-enum FirstLayer {
-    /// Vectors `[features, padded outputs]`.
-    Bag {
-        vectors: usize,
-        bias: usize,
-        features: usize,
-        packed: Packed,
-        packed_bias: Aligned,
-    },
-    /// Vectors `[channels, outputs of a place]`.
-    Conv {
-        vectors: usize,
-        packed: Conv,
-        bias: Aligned,
-    },
-    Dense(Dtype, Layer),
-}
-
-impl FirstLayer {
-    /// The first layer of `encoder`, and the blocks behind its ReLU.
-    fn new<'a>(encoder: &'a [Block], layout: &mut Layout) -> (Self, &'a [Block]) {
-        match encoder {
-            [Block::Dense { dtype, .. }, linear, _, rest @ ..] => {
-                (Self::Dense(*dtype, Layer::new(&[linear], true, layout)), rest)
-            }
-            [bag, _, rest @ ..] => (Self::bag(bag, layout), rest),
-            _ => unreachable!("the network was refused"),
-        }
-    }
-
-    fn bag(block: &Block, layout: &mut Layout) -> Self {
-        let mut parameters = block.parameters().into_iter();
-        match *block {
-            Block::Bag { features, out, .. } => {
-                let padded = out.next_multiple_of(LANES);
-                let (vectors, bias) = (layout.reserve(features * padded), layout.reserve(padded));
-                for (parameter, (start, inputs)) in parameters.zip([(vectors, features), (bias, 1)])
-                {
-                    layout.place(parameter, start, padded, [inputs, out]);
-                }
-                let packed = Packed::zeros(features, out);
-                Self::Bag { vectors, bias, features, packed, packed_bias: Aligned::zeros(padded) }
-            }
-            Block::BagConv1d { shape, axis, out, .. } => {
-                let channels = shape[axis];
-                let vectors = layout.reserve(channels * out);
-                if let Some(parameter) = parameters.next() {
-                    layout.place(parameter, vectors, out, [channels, out]);
-                }
-                let bias = Aligned::zeros((out * shape[1 - axis]).next_multiple_of(LANES));
-                let packed = Conv {
-                    vectors: vec![0.0; channels * out],
-                    dim: out,
-                    places: places(shape, axis, out),
-                };
-                Self::Conv { vectors, packed, bias }
-            }
-            _ => unreachable!("the network was refused"),
-        }
-    }
-
-    fn parts(&self) -> Vec<(usize, usize, Part)> {
-        match self {
-            Self::Dense(_, layer) => layer.parts(Place::First),
-            Self::Conv { vectors, packed, .. } => {
-                vec![(*vectors, packed.vectors.len(), Part::Vectors(0..packed.places.len()))]
-            }
-            Self::Bag { vectors, bias, features, packed_bias, .. } => {
-                let padded = packed_bias.len();
-                let each = features.div_ceil(BAG_PIECES).max(1);
-                let mut parts: Vec<_> = (0..*features)
-                    .step_by(each)
-                    .map(|first| {
-                        let range = first..(*features).min(first + each);
-                        (vectors + first * padded, range.len() * padded, Part::Vectors(range))
-                    })
-                    .collect();
-                parts.push((*bias, padded, Part::FirstBias));
-                parts
-            }
-        }
-    }
-
-    /// Adds the gradient by the outputs to the vectors of the features in `range`.
-    fn add_vectors(
-        &self,
-        kernels: Kernels,
-        chunk: &Chunk,
-        range: &Range<usize>,
-        gradient: &mut [f32],
-    ) {
-        let (bags, delta) = (&chunk.bags, &chunk.first.delta);
-        let Self::Conv { packed: Conv { places, dim, .. }, .. } = self else {
-            return kernels.add_to_bags(bags, range, delta, gradient);
+        let num_actions = network.num_actions();
+        let outputs = |rows: &Rows| {
+            let (mut logits, mut values) =
+                (vec![0.0; rows.len() * num_actions], vec![0.0; rows.len()]);
+            let scratch = &mut Scratch::default();
+            network.forward_batch(rows, None, scratch, &mut logits, &mut values).unwrap();
+            (logits, values)
         };
-        for row in 0..bags.len() {
-            for &feature in bags.row(row) {
-                let place = places[feature as usize];
-                let from = &delta.row(row)[place.output as usize..][..*dim];
-                let to = &mut gradient[place.vector as usize..][..*dim];
-                to.iter_mut().zip(from).for_each(|(sum, delta)| *sum += delta);
-            }
+        let (logits, values) = outputs(&rows);
+        require_close(&format!("{name} logits"), &logits, &floats(&case["logits"]));
+        require_close(&format!("{name} values"), &values, &floats(&case["values"]));
+        // A row's outputs are its own: among many others, and alone.
+        let mut many = Rows::default();
+        (0..100).for_each(|i| many.push(rows.row(i % rows.len())));
+        let (many_logits, _) = outputs(&many);
+        assert_eq!(many_logits[99 * num_actions..], logits[..num_actions], "{name}");
+        let mut alone = Rows::default();
+        alone.push(rows.row(2));
+        assert_eq!(outputs(&alone).0, logits[2 * num_actions..], "{name}");
+
+        let mut trainable = Trainable::new(spec, &Twists::default()).unwrap();
+        trainable.kernels = Kernels::new(level).unwrap();
+        for (index, (_, values)) in weights.iter().enumerate() {
+            trainable.set(index, values).unwrap();
         }
-    }
-}
-
-impl Packs for FirstLayer {
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        match self {
-            Self::Bag { vectors, bias, features, packed, packed_bias } => {
-                let padded = packed_bias.len();
-                let matrix = &weights.0[*vectors..][..*features * padded];
-                kernels.repack(packed, matrix, padded, padded);
-                packed_bias.copy_from_slice(&weights.0[*bias..][..padded]);
-            }
-            Self::Conv { vectors, packed, .. } => {
-                let count = packed.vectors.len();
-                packed.vectors.copy_from_slice(&weights.0[*vectors..][..count]);
-            }
-            Self::Dense(_, layer) => layer.pack(kernels, weights),
+        let kernels = trainable.kernels();
+        let (packed, layers) = trainable.layers();
+        layers.for_each(|layer| layer.pack(kernels, packed));
+        let factors = numbers(rows.len() * (num_actions + 1), 1000);
+        let loss = Factors { factors, num_actions };
+        let views: Vec<(u32, i32)> = (0..rows.len() as u32).map(|row| (row, -1)).collect();
+        let mut chunks = Vec::new();
+        let chunks = trainable.cut(rows.len(), &mut chunks);
+        for chunk in chunks.iter_mut() {
+            trainable.pass(Seen { rows: &rows, views: &views }, &loss, chunk).unwrap();
         }
-    }
-}
-
-/// Passes `input` through `layers`; what each of them gives is kept.
-fn run(kernels: Kernels, layers: &[Layer], input: &Matrix, kept: &mut Vec<Activations>) {
-    kept.resize_with(layers.len(), Activations::default);
-    for (i, layer) in layers.iter().enumerate() {
-        let (below, from) = kept.split_at_mut(i);
-        let input = below.last().map_or(input, |below| &below.output);
-        kernels.multiply(&layer.forward, input, &mut from[0].output);
-    }
-}
-
-/// Passes the gradient of the last of `layers` down to the first; what leads further down.
-fn descend<'a>(
-    kernels: Kernels,
-    layers: &'a [Layer],
-    kept: &'a mut [Activations],
-) -> Option<(&'a PackedLinear, &'a Activations)> {
-    for i in (1..layers.len()).rev() {
-        let (below, from) = kept.split_at_mut(i);
-        let below = &mut below[i - 1];
-        kernels.multiply(&layers[i].backward, &from[0].delta, &mut below.delta);
-        if layers[i - 1].relu {
-            below.delta.keep_where_positive(&below.output);
+        let mut gradient = trainable.layout().zeros();
+        for mut piece in trainable.pieces(&mut gradient) {
+            trainable.fill(chunks, &mut piece);
         }
-    }
-    Some((&layers.first()?.backward, kept.first()?))
-}
-
-/// Adds all rows of `matrix` to `sums`, one after another.
-fn add_rows(matrix: &Matrix, sums: &mut [f32]) {
-    for row in 0..matrix.num_rows() {
-        sums.iter_mut().zip(matrix.row(row)).for_each(|(sum, value)| *sum += value);
+        for (index, (parameter, values)) in weights.iter().enumerate() {
+            if case["name"] == "running_norm" && parameter.name.starts_with("body") {
+                continue; // Statistics do not learn.
+            }
+            let mut found = vec![0.0; values.len()];
+            trainable.layout().read(index, &gradient, &mut found).unwrap();
+            let expected = floats(&case["gradients"][&parameter.name]);
+            let name = format!("{name}: gradient by {}", parameter.name);
+            require_close(&name, &found[..expected.len()], &expected);
+        }
     }
 }

@@ -1,0 +1,64 @@
+"""Whether the engine computes what torch computes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+
+from twisterl import twisterl
+from twisterl.nn.dense import as_floats
+from twisterl.nn.describing import NUM_ROWS, described
+from twisterl.nn.spec import all_blocks
+
+# Largest difference of a number, as a share of the largest one that its layer gives, or of 1.
+TOLERANCE = 1e-4
+
+
+def require_equal(policy: Any, engine: twisterl.nn.Policy) -> None:
+    """Compares a `TorchPolicy` and its copy in the engine on random observations.
+
+    Raises:
+        RuntimeError: they differ; the first layer that does is named.
+    """
+    given, features = _observations(policy)
+    x = as_floats(torch.from_numpy(given), policy.obs_dtype).to(torch.float32)
+    module = copy.deepcopy(policy.module).to("cpu", torch.float32)
+    torch_says = described(module, policy.obs_shape, policy.obs_dtype, observations=x)
+    batch: tuple[Any, ...] = (given,) if features is None else features
+    for place, numbers in engine.activations(*batch):
+        name, expected = torch_says.made.get(place, (None, None))
+        if name is not None and expected is not None:
+            _require_close(name, torch.from_numpy(numbers), expected)
+    logits, values = engine.forward_batch(*batch)
+    _require_close("the logits", torch.from_numpy(logits), torch_says.logits)
+    _require_close("the values", torch.from_numpy(values), torch_says.values)
+
+
+def _require_close(name: str, got: torch.Tensor, expected: torch.Tensor) -> None:
+    expected = expected.reshape(got.shape)
+    off = float((got - expected).abs().max())
+    if not off <= TOLERANCE * max(1.0, float(expected.abs().max())):
+        raise RuntimeError(
+            f"policy: expected the engine to compute what torch does, got a difference of "
+            f"{off:.3g} at {name}"
+        )
+
+
+def _observations(policy: Any) -> tuple[Any, tuple[Any, Any] | None]:
+    """Random observations as the environment has them, and the active features of sparse ones."""
+    random = np.random.default_rng(0)
+    shape = (NUM_ROWS, *policy.obs_shape)
+    if policy.obs_dtype == "uint8":
+        return random.integers(0, 256, shape, np.uint8), None
+    if policy.obs_dtype == "float32":
+        codes = [block["num"] for block in all_blocks(policy.net_spec()) if "num" in block]
+        if codes:
+            return random.integers(0, min(codes), shape).astype(np.float32), None
+        return random.standard_normal(shape, np.float32), None
+    ones = random.random(shape) < 0.3
+    rows, features = np.nonzero(ones.reshape(NUM_ROWS, -1))
+    offsets = np.searchsorted(rows, np.arange(NUM_ROWS + 1)).astype(np.int64)
+    return ones.astype(np.float32), (features.astype(np.int32), offsets)

@@ -1,0 +1,177 @@
+//! Fully connected: `y = x W + b`, for each of the tokens where there are several; with
+//! `max(y, 0)` where a ReLU follows. With `dz = dy` where `y > 0`: `dx = dz W^T`, `dW = x^T dz`, and
+//! `db` is the sum of the rows of `dz`.
+
+use super::{columns, join, split, Kept, Layer, Span};
+use crate::nn::buffer::Matrix;
+use crate::nn::kernels::{Kernels, PackedLinear, TILE_ROWS};
+use crate::nn::layout::{Flat, Layout};
+use crate::nn::spec::Parameter;
+
+/// Rows of a layer's weights whose gradient is one piece of work.
+const PIECE_ROWS: usize = 16 * TILE_ROWS;
+
+/// One linear block, or several of the same input side by side.
+pub(in crate::nn) struct Affine {
+    pub(in crate::nn) weights: Weights,
+    tokens: usize,
+    relu: bool,
+}
+
+/// A matrix and a bias: where they are in the flat vector, and as the kernels read them.
+pub(in crate::nn) struct Weights {
+    /// Where the matrix `[inputs, padded outputs]` and the bias start.
+    matrix: usize,
+    bias: usize,
+    pub(in crate::nn) inputs: usize,
+    pub(in crate::nn) outputs: usize,
+    has_bias: bool,
+    pub(in crate::nn) forward: PackedLinear,
+    /// `[outputs, inputs]`
+    pub(in crate::nn) backward: PackedLinear,
+}
+
+impl Weights {
+    /// Places each of `parts`, its outputs and its parameters: a matrix, and a bias or none.
+    pub(in crate::nn) fn new(
+        inputs: usize,
+        parts: Vec<(usize, Vec<Parameter>)>,
+        relu: bool,
+        layout: &mut Layout,
+    ) -> Self {
+        let outputs: usize = parts.iter().map(|(outputs, _)| outputs).sum();
+        let padded = columns(outputs);
+        let (matrix, bias) = (layout.reserve(inputs * padded), layout.reserve(padded));
+        let mut column = 0;
+        let mut has_bias = false;
+        for (outputs, parameters) in parts {
+            for parameter in parameters {
+                let is_bias = parameter.shape.len() == 1;
+                has_bias |= is_bias;
+                match is_bias {
+                    true => layout.place(parameter, bias + column, padded, [1, outputs]),
+                    false => layout.place(parameter, matrix + column, padded, [inputs, outputs]),
+                }
+            }
+            column += outputs;
+        }
+        let forward = PackedLinear::zeros(inputs, outputs, relu);
+        let backward = PackedLinear::zeros(outputs, inputs, false);
+        Self { matrix, bias, inputs, outputs, has_bias, forward, backward }
+    }
+
+    pub(in crate::nn) fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+        let padded = self.forward.bias.len();
+        let matrix = &weights.0[self.matrix..][..self.inputs * padded];
+        kernels.repack(&mut self.forward.weights, matrix, padded, self.outputs);
+        kernels.repack_transposed(&mut self.backward.weights, matrix, padded, self.inputs);
+        self.forward.bias.copy_from_slice(&weights.0[self.bias..][..padded]);
+    }
+
+    /// Pieces of the matrix, then the bias.
+    pub(in crate::nn) fn spans(&self) -> Vec<Span> {
+        let padded = self.forward.bias.len();
+        let rows = (0..self.inputs).step_by(PIECE_ROWS);
+        let mut spans: Vec<Span> = rows
+            .map(|first| {
+                let rows = self.inputs.min(first + PIECE_ROWS) - first;
+                Span { start: self.matrix + first * padded, len: rows * padded }
+            })
+            .collect();
+        if self.has_bias {
+            spans.push(Span { start: self.bias, len: padded });
+        }
+        spans
+    }
+
+    /// Adds what rows of inputs and the gradient by their sums make of piece `piece`.
+    pub(in crate::nn) fn add_gradient(
+        &self,
+        kernels: Kernels,
+        piece: usize,
+        input: &Matrix,
+        delta: &Matrix,
+        gradient: &mut [f32],
+    ) {
+        let first = piece * PIECE_ROWS;
+        if first >= self.inputs {
+            return add_rows(delta, gradient);
+        }
+        let rows = first..self.inputs.min(first + PIECE_ROWS);
+        kernels.add_products(input, rows, delta, gradient);
+    }
+}
+
+impl Affine {
+    /// `parts` as [`Weights::new`] takes them.
+    pub(in crate::nn) fn new(
+        tokens: usize,
+        inputs: usize,
+        parts: Vec<(usize, Vec<Parameter>)>,
+        relu: bool,
+        layout: &mut Layout,
+    ) -> Self {
+        Self { weights: Weights::new(inputs, parts, relu, layout), tokens, relu }
+    }
+}
+
+impl Layer for Affine {
+    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+        self.weights.pack(kernels, weights);
+    }
+
+    fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
+        let Kept { output, saved: [inputs, outputs, ..], .. } = kept;
+        if self.tokens == 1 {
+            return kernels.multiply(&self.weights.forward, input, output);
+        }
+        split(input, self.tokens, self.weights.inputs, inputs);
+        kernels.multiply(&self.weights.forward, inputs, outputs);
+        join(outputs, self.tokens, self.weights.outputs, output);
+    }
+
+    fn backward(&self, kernels: Kernels, _: &Matrix, kept: &mut Kept, below: &mut Matrix) {
+        let Kept { delta, saved: [_, spare, deltas, ..], .. } = kept;
+        if self.tokens == 1 {
+            return kernels.multiply(&self.weights.backward, delta, below);
+        }
+        kernels.multiply(&self.weights.backward, deltas, spare);
+        join(spare, self.tokens, self.weights.inputs, below);
+    }
+
+    fn receive(&self, _: Kernels, kept: &mut Kept) {
+        let Kept { output, delta, saved: [_, _, deltas, ..], .. } = kept;
+        if self.relu {
+            delta.keep_where_positive(output);
+        }
+        if self.tokens > 1 {
+            split(delta, self.tokens, self.weights.outputs, deltas);
+        }
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        self.weights.spans()
+    }
+
+    fn add_gradient(
+        &self,
+        kernels: Kernels,
+        piece: usize,
+        input: &Matrix,
+        kept: &Kept,
+        gradient: &mut [f32],
+    ) {
+        let (input, delta) = match self.tokens {
+            1 => (input, &kept.delta),
+            _ => (&kept.saved[0], &kept.saved[2]),
+        };
+        self.weights.add_gradient(kernels, piece, input, delta, gradient);
+    }
+}
+
+/// Adds all rows of `matrix` to `sums`, one after another.
+pub(in crate::nn) fn add_rows(matrix: &Matrix, sums: &mut [f32]) {
+    for row in 0..matrix.num_rows() {
+        sums.iter_mut().zip(matrix.row(row)).for_each(|(sum, value)| *sum += value);
+    }
+}

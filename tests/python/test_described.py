@@ -1,0 +1,160 @@
+"""Plain torch modules in the engine: what is described, played, compared and trained."""
+
+import copy
+import logging
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from blocks import Heads, body_of, networks
+from ring import DenseRing
+from small_policy import collector, everything
+from twisterl.envs import Puzzle, PyEnv
+from twisterl.nn import TorchPolicy, compared, describe
+from twisterl.nn.describing import NotDescribed
+from twisterl.rl import PPO
+from twisterl.rl.rust_descent import obstacle
+
+CONFIG = {
+    "collecting": {"num_cores": 2, "num_episodes": 64},
+    "training": {"num_epochs": 4},
+    "learning": {"diff_threshold": 0.9, "diff_max": 4, "diff_metric": "solved"},
+    "optimizer": {"lr": 0.01},
+    "evals": {"solved": {"num_episodes": 50, "deterministic": False, "num_searches": 1}},
+}
+
+
+def residual(obs_shape, num_actions, width=24):
+    return Heads(
+        torch.nn.Sequential(
+            torch.nn.Flatten(),
+            torch.nn.Linear(torch.Size(obs_shape).numel(), width),
+            torch.nn.GELU(),
+            body_of(width),
+            torch.nn.LayerNorm(width),
+        ),
+        width,
+        num_actions,
+    )
+
+
+def of_puzzle(module=None):
+    torch.manual_seed(3)
+    return TorchPolicy(module or residual([9, 9], 4), [9, 9], 4)
+
+
+def asks_torch(engine):
+    return engine.__reduce__()[0].__name__ == "from_torch"
+
+
+@pytest.mark.parametrize("name", networks)
+def test_the_engine_computes_what_torch_does(name):
+    torch.manual_seed(5)
+    module, obs_shape, dtype = networks[name]()
+    policy = TorchPolicy(module, obs_shape, 5, dtype)
+    # It compares on its own; a fault of one layer is found and named.
+    engine = policy.to_rust()
+    assert not asks_torch(engine)
+    again = pickle.loads(pickle.dumps(engine))
+    given, features = compared._observations(policy)
+    batch = (given,) if features is None else features
+    for one, other in zip(engine.forward_batch(*batch), again.forward_batch(*batch), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # A row's outputs do not depend on the others.
+    if features is None:
+        alone = engine.forward_batch(given[2:3])
+        np.testing.assert_array_equal(alone[0][0], engine.forward_batch(given)[0][2])
+
+
+def test_a_difference_names_the_layer(monkeypatch):
+    from twisterl.nn import layers
+
+    made = layers.LEAVES[torch.nn.LayerNorm]
+
+    def wrong(*arguments):
+        return [{**made(*arguments)[0], "eps": 0.5}]
+
+    monkeypatch.setitem(layers.LEAVES, torch.nn.LayerNorm, wrong)
+    with pytest.raises(RuntimeError, match=r"difference of .* at body.3.module.0 \(LayerNorm\)"):
+        of_puzzle().to_rust()
+
+
+def test_an_own_forward_is_followed():
+    class Halved(Heads):
+        def forward(self, x):
+            logits, value = super().forward(x)
+            return logits + logits, value
+
+    class Scaled(Heads):
+        def forward(self, x):
+            logits, value = super().forward(x)
+            return logits * 0, value
+
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 8))
+    assert not asks_torch(of_puzzle(Halved(body, 8, 4)).to_rust())
+    assert asks_torch(of_puzzle(Scaled(body, 8, 4)).to_rust())
+
+
+class Squared(torch.nn.Module):
+    def forward(self, x):
+        return x * x
+
+
+def test_what_is_left_to_torch_is_said_once(caplog):
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 8), torch.nn.BatchNorm1d(8))
+    with caplog.at_level(logging.WARNING, logger="twisterl"):
+        policy = of_puzzle(Heads(body, 8, 4))
+        for _ in range(3):
+            assert asks_torch(policy.to_rust())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1 and "body.2 (BatchNorm1d)" in said[0], said
+    assert "body.2 (BatchNorm1d)" in obstacle(PPO(Puzzle(3, 3, 1, 2, 64), policy, CONFIG))
+    for layer, reason in [
+        (Squared(), r"of several tensors|mul"),
+        (torch.nn.PReLU(), r"body.2 \(PReLU\)"),
+        (torch.nn.Softplus(beta=2), r"body.2 \(Softplus\): beta"),
+    ]:
+        body[2] = layer
+        with pytest.raises(NotDescribed, match=reason):
+            describe(Heads(body, 8, 4), [9, 9])
+    hooked = Heads(body[:2], 8, 4)
+    hooked.actor.register_forward_hook(lambda *_: None)
+    with pytest.raises(NotDescribed, match=r"actor \(Linear\) has hooks"):
+        describe(hooked, [9, 9])
+
+
+def test_what_torch_compiles_keeps_its_names():
+    module = residual([9, 9], 4)
+    plain = TorchPolicy(module, [9, 9], 4)
+    whole = TorchPolicy(torch.compile(module), [9, 9], 4)
+    inner = copy.deepcopy(module)
+    inner.body = torch.compile(inner.body)
+    part = TorchPolicy(inner, [9, 9], 4)
+    env = Puzzle(3, 3, 6, 2, 64)
+    expected = everything(collector().collect(env, plain.to_rust()))
+    for policy in (whole, part):
+        assert set(policy.state_dict()) == set(plain.state_dict())
+        assert not asks_torch(policy.to_rust())
+        assert everything(collector().collect(env, policy.to_rust())) == expected
+        policy.load_state_dict(plain.state_dict())
+
+
+def test_the_engine_trains_it():
+    runs = []
+    for engine in ("rust", "torch"):
+        torch.manual_seed(2)
+        policy = of_puzzle()
+        algorithm = PPO(Puzzle(3, 3, 2, 2, 64), policy, {**copy.deepcopy(CONFIG), "engine": engine})
+        algorithm.learn(1)
+        runs.append({name: value.clone() for name, value in policy.state_dict().items()})
+    for name, value in runs[0].items():
+        torch.testing.assert_close(value, runs[1][name], atol=2e-4, rtol=1e-3, msg=name)
+
+
+def test_a_module_of_dense_observations_learns():
+    env = PyEnv(DenseRing())
+    torch.manual_seed(0)
+    algorithm = PPO(env, residual(env.obs_shape(), env.num_actions()), copy.deepcopy(CONFIG))
+    assert obstacle(algorithm) is None
+    algorithm.learn(3)
