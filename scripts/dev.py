@@ -26,7 +26,17 @@ from pathlib import Path
 
 import beside
 import installing
-from tasks import CHECK, MOJO_PLATFORMS, MOJO_TESTS, PURPOSES, PYTEST, RUST_TESTS, TASKS, TESTING
+from tasks import (
+    CHECK,
+    MOJO_PLATFORMS,
+    MOJO_TESTS,
+    PURPOSES,
+    PYTEST,
+    RUST_TESTS,
+    TASKS,
+    TESTING,
+    USING_TORCH,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -38,6 +48,15 @@ OLDEST_TORCH = (2, 6)
 CUDA_NOTICE = f"""{TORCH} for Linux brings the CUDA libraries unless pip finds a CPU build:
 2 to 3 GB to download, 5 GB on disk. For the CPU alone (0.2 GB), stop and run
   make build TORCH_ARGS="{TORCH} --index-url https://download.pytorch.org/whl/cpu\""""
+NEED_OF_TORCH = """
+from twisterl.config.build import need_of_torch
+from twisterl.config.json import read_json
+from twisterl.config.validation import check_run
+
+def tell(config):
+    need = need_of_torch(check_run(read_json(config)))
+    print("" if need is None else need[0])
+"""
 REQUIREMENTS = ROOT / "requirements"
 BORROWED = VENV / "torch.borrowed"
 
@@ -66,9 +85,13 @@ def main() -> int:
             make_venv()
             install_pins("mojo")
         else:
-            set_up(["run", "test", "mojo"] if task in TESTING else ["run"])
-        for command in TASKS[task]:
-            run(shlex.split(command))
+            more = ["test", "mojo"] if task in TESTING else ["wheel"] if task == "wheel" else []
+            set_up(["run", *more], with_torch=task in USING_TORCH)
+        commands = list(map(shlex.split, TASKS[task]))
+        if task == "train":
+            bring_what_is_trained_by(commands[0])
+        for command in commands:
+            run(command)
     except subprocess.CalledProcessError as error:
         print(f"\nfailed ({error.returncode}): {shown(error.cmd)}", file=sys.stderr)
         return error.returncode if 0 < error.returncode < 256 else 1
@@ -77,11 +100,11 @@ def main() -> int:
     return 0
 
 
-def run(command: list[str]) -> None:
-    """Runs `command` at the root inside .venv; raises CalledProcessError when it fails."""
+def run(command: list[str], folder: Path = ROOT) -> None:
+    """Runs `command` in `folder` inside .venv; raises CalledProcessError when it fails."""
     say(f"+ {shown(command)}")
     begin = time.monotonic()
-    child = subprocess.Popen(found(command), cwd=ROOT, env=environment())
+    child = subprocess.Popen(found(command), cwd=folder, env=environment())
     while True:
         try:
             code = child.wait()
@@ -206,10 +229,10 @@ def environment() -> dict[str, str]:
 # Set-up: each step leaves a stamp that names what it was made from.
 
 
-def set_up(requirements: list[str]) -> None:
+def set_up(requirements: list[str], with_torch: bool) -> None:
     require_programs()
     make_venv()
-    install_packages(requirements)
+    install_packages(requirements, with_torch)
     build_extension()
 
 
@@ -224,9 +247,10 @@ def make_venv() -> None:
         run([sys.executable, "-m", "venv", str(VENV)])
 
 
-def install_packages(requirements: list[str]) -> None:
-    """Torch, and what the files of requirements list."""
-    install_torch()
+def install_packages(requirements: list[str], with_torch: bool = True) -> None:
+    """What the files of requirements list, and torch where it is needed or was asked for."""
+    if with_torch or os.environ.get("TORCH_ARGS"):
+        install_torch()
     for name in requirements:
         install_pins(name)
 
@@ -245,7 +269,8 @@ def build_extension() -> None:
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
             say("The engine is compiled: one to three minutes.")
-            run(["maturin", "develop", "--release", *([] if is_watched() else ["--quiet"])])
+            quiet = [] if is_watched() else ["--quiet"]
+            run(["maturin", "develop", "--release", *quiet], ROOT / "python")
 
 
 def what_is_installed(pins: Path) -> str:
@@ -274,7 +299,7 @@ class Stamp:
 
 
 def rust_sources() -> list[Path]:
-    files = [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "pyproject.toml")]
+    files = [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "python/pyproject.toml")]
     folders = (ROOT / "rust" / "src", ROOT / "rust" / "extension")
     found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return [*files, ROOT / "rust" / "Cargo.toml", *found]
@@ -285,6 +310,15 @@ def extension() -> list[str]:
 
 
 # Torch: a working one is kept; its size is said before it is downloaded.
+
+
+def bring_what_is_trained_by(command: list[str]) -> None:
+    """Installs torch where the config of a training command asks for it, and says what does."""
+    config = command[command.index("--config") + 1]
+    told = output(str(PYTHON), "-c", f"{NEED_OF_TORCH}\ntell({config!r})")
+    if told and torch_version(PYTHON) is None:
+        say(f"{config}: {told} needs PyTorch")
+        install_torch()
 
 
 def install_torch() -> None:
@@ -381,11 +415,9 @@ def doctor() -> int:
     for found, what, fix in checks:
         print(f"ok       {what}" if found else f"missing  {what}\n         fix: {fix}")
     for found, what in installed:
-        print(
-            f"ok       {what}"
-            if found
-            else f"to come  {what}: make train or make build installs it"
-        )
+        # Where nothing asks for torch, make train does without.
+        by = "make test" if what.startswith("torch") else "make train or make build"
+        print(f"ok       {what}" if found else f"to come  {what}: {by} installs it")
     return 0 if all(found for found, _, _ in checks) else 1
 
 

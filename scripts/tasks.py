@@ -38,7 +38,7 @@ PURPOSES = {
     "train-mojo": "Train the 8-puzzle in Mojo from examples/es_puzzle8_v1.json",
     "bench-mojo": "The throughput of the Mojo port",
     "test-mojo": "The tests of the Mojo port",
-    "wheel": "The wheel for this platform, into dist",
+    "wheel": "The wheels for this platform, with PyTorch and without, into dist",
     "build": "Build the extension when its sources have changed",
     "doctor": "What is missing, and the fix",
 }
@@ -67,10 +67,12 @@ TASKS = {
     "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
     "bench-mojo": ["mojo run mojo/benchmark.mojo"],
     "test-mojo": MOJO_TESTS,
-    "wheel": ["maturin build --release --out dist"],
+    "wheel": ["python scripts/wheels.py"],
     "build": [],
     "doctor": [],
 }
 
 TESTING = {"test", "check", "parity", "parity-long", "mutations", "soak"}
 TESTING |= {"bench", "bench-learning"}
+# Those that run torch; train does where its config asks for it.
+USING_TORCH = TESTING | {"clients"}

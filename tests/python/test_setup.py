@@ -32,6 +32,11 @@ def pixi():
     return toml("pixi.toml")
 
 
+def beside_the_core():
+    """What the distribution twisterl brings besides twisterl-core."""
+    return toml("pyproject.toml")["tool"]["hatch"]["metadata"]["hooks"]["custom"]["dependencies"]
+
+
 def pixi_tasks(pixi):
     tasks = {}
     for feature in pixi["feature"].values():
@@ -93,20 +98,22 @@ def test_versions_agree(pixi):
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest[1] == version
     assert tuple(map(int, version.split("."))) >= (0, 5, 10)
-    assert "version" in toml("pyproject.toml")["project"]["dynamic"]
+    for name in ("pyproject.toml", "python/pyproject.toml"):
+        assert "version" in toml(name)["project"]["dynamic"]
 
 
 def test_oldest_versions_agree(pixi):
     rust = toml("Cargo.toml")["workspace"]["package"]["rust-version"]
     assert pixi["feature"]["rust"]["dependencies"]["rust"] == f">={rust}"
     assert any(f"Rust {rust} or newer" in fix for _, _, fix in dev.needs())
-    torch = next(d for d in toml("pyproject.toml")["project"]["dependencies"] if "torch>" in d)
+    torch = next(d for d in beside_the_core() if "torch>" in d)
     assert torch == "torch>=" + ".".join(map(str, dev.OLDEST_TORCH))
 
 
 def test_every_dependency_is_pinned_and_in_pixi(pixi):
-    project = toml("pyproject.toml")["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], "maturin"]
+    core, whole = (toml(name)["project"] for name in ("python/pyproject.toml", "pyproject.toml"))
+    wanted = [*core["dependencies"], *beside_the_core(), "maturin"]
+    wanted += whole["optional-dependencies"]["test"]
     pins = (ROOT / "requirements" / "run.txt").read_text()
     pins += (ROOT / "requirements" / "test.txt").read_text()
     aliases = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
@@ -120,9 +127,9 @@ def test_the_installed_package_has_the_version():
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        installed = version("twisterl")
+        installed = version("twisterl-core")
     except PackageNotFoundError:
-        pytest.skip("twisterl is on the path, not installed")
+        pytest.skip("the package is on the path, not installed")
     assert installed == toml("Cargo.toml")["workspace"]["package"]["version"]
 
 
@@ -234,7 +241,8 @@ def test_doctor_works_before_anything_is_set_up(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(dev.shutil, "which", lambda name: name)
     assert dev.doctor() == 0
     said = capsys.readouterr().out
-    assert "to come  torch in .venv: make train or make build installs it" in said
+    assert "to come  torch in .venv: make test installs it" in said
+    assert "to come  import twisterl: make train or make build installs it" in said
     assert "missing" not in said
     monkeypatch.setattr(dev.shutil, "which", lambda name: None if name == "cargo-fmt" else name)
     assert dev.doctor() == 1
@@ -295,7 +303,28 @@ def test_what_is_printed_is_quoted(capsys):
         assert shlex.split(printed) == [sys.executable, "-c", "pass", "two words"]
 
 
-@pytest.mark.parametrize("name", ["run", "test", "mojo"])
+@pytest.mark.parametrize("config, need", [({}, None), ({"engine": "torch"}, "algorithm.engine")])
+def test_train_installs_torch_where_its_config_asks(tmp_path, monkeypatch, capsys, config, need):
+    path = tmp_path / "config.json"
+    given = json.loads((ROOT / "examples" / "ppo_puzzle8_v1.json").read_text())
+    given["algorithm"] |= config
+    path.write_text(json.dumps(given))
+    installed = []
+    monkeypatch.setattr(dev, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(dev, "torch_version", lambda python: None)
+    monkeypatch.setattr(dev, "install_torch", lambda: installed.append("torch"))
+    dev.bring_what_is_trained_by(["twisterl", "train", "--config", str(path)])
+    said = capsys.readouterr().out
+    assert (said, installed) == (
+        (f"{path}: {need} needs PyTorch\n", ["torch"]) if need else ("", [])
+    )
+
+
+def test_both_distributions_have_the_licence():
+    assert (ROOT / "python" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["run", "test", "mojo", "wheel"])
 def test_requirements_say_their_size(name):
     assert re.search(
         r"[\d.]+ GB to download", dev.what_is_installed(dev.REQUIREMENTS / f"{name}.txt")

@@ -37,7 +37,7 @@ def build_algorithm(
 
     Raises `ConfigError` or `CheckpointError` before anything is written.
     """
-    need = _need_of_torch(run)
+    need = need_of_torch(run)
     if need is not None:
         _require_torch(*need)
     by_engine = need is None and not on_demand.is_imported()
@@ -73,7 +73,7 @@ def build_algorithm(
     return algorithm
 
 
-def _need_of_torch(run: RunConfig) -> tuple[str, str] | None:
+def need_of_torch(run: RunConfig) -> tuple[str, str] | None:
     """The key of a run config that asks for training which only torch knows, and what it is."""
     if run.policy.name not in DESCRIBED:
         return "policy_cls", f"{run.policy.path}, a module of torch,"
