@@ -23,14 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 WRITER = "scripts/generate.py"
 PAGES = ("specs/config.schema.json", "docs/config.md")
 WIDTH = 100
+LISTED = [*compiled.ENVIRONMENTS, *compiled.TASKS]
 # What follows this line of a stub is generated, what stands above it is not.
 BELOW = f"# Below: written by {WRITER}.\n"
 
 
 def models() -> str:
     """The models of the section `env`."""
-    classes = "\n\n\n".join(map(model, compiled.ENVIRONMENTS))
-    listed = "\n".join(f'    "{name}": {name}Arguments,' for name in compiled.ENVIRONMENTS)
+    classes = "\n\n\n".join(map(model, LISTED))
+    listed = "\n".join(f'    "{name}": {name}Arguments,' for name in LISTED)
     return f'''\
 """What the environments of the compiled package take; written by {WRITER}."""
 
@@ -105,7 +106,7 @@ def called(head: str, arguments: list[str]) -> str:
 def stubs() -> str:
     """The stub, whose upper part is kept: what it declares there is not declared again."""
     kept, _, _ = (ROOT / "python/twisterl/twisterl/env.pyi").read_text("utf-8").partition(BELOW)
-    names = [name for name in sorted(compiled.ENVIRONMENTS) if f"class {name}(" not in kept]
+    names = [name for name in sorted(LISTED) if f"class {name}(" not in kept]
     listed = "".join(f'    "{name}",\n' for name in names)
     return "\n".join([f"{kept}{BELOW}", f"__all__ += [\n{listed}]\n", *map(stub, names)])
 
@@ -136,8 +137,8 @@ def stub_arguments(name: str) -> Iterator[str]:
 
 def names() -> str:
     """The classes as `twisterl.envs` has them."""
-    classes = "\n".join(f"{name} = _compiled.{name}" for name in compiled.ENVIRONMENTS)
-    listed = "\n".join(f'    "{name}",' for name in sorted(compiled.ENVIRONMENTS))
+    classes = "\n".join(f"{name} = _compiled.{name}" for name in LISTED)
+    listed = "\n".join(f'    "{name}",' for name in sorted(LISTED))
     return f'''\
 """The environments of the compiled package; written by {WRITER}."""
 

@@ -427,6 +427,9 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
     if not section.is_null(document, "patience"):
         var patience = section.find(document, "patience")
         raise fault(section.at("patience"), "null", document, patience)
+    if not section.is_null(document, "target_reward"):
+        var target = section.find(document, "target_reward")
+        raise fault(section.at("target_reward"), "null", document, target)
     if section.boolean(document, "final_diff_is_none"):
         raise Error(
             section.at("final_diff_is_none"),

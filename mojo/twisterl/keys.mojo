@@ -52,6 +52,7 @@ comptime KEYS = (
     '  "final_diff_is_none": {"default": false},'
     '  "diff_metric": {"default": "ppo_deterministic"},'
     '  "num_steps": {"default": null, "minimum": 0, "maximum": 10000000000},'
+    '  "target_reward": {"default": null},'
     '  "time_budget_s": {"default": null, "minimum": 1e-06, "maximum": 1000000000.0},'
     '  "patience": {"default": null, "minimum": 1, "maximum": 10000000}'
     '},'

@@ -7,12 +7,12 @@ use serde_json::json;
 use twisterl::collector::az::{self, AzConfig};
 use twisterl::collector::ppo::{collect, PpoConfig};
 use twisterl::envs::puzzle::Puzzle;
-use twisterl::envs::ENVIRONMENTS;
+use twisterl::envs::{ENVIRONMENTS, TASKS};
 use twisterl::rl::env::EnvObject;
 use twisterl::rl::vec_env::{LaneMove, Move, Views};
 use twisterl::rng::Rng;
 use twisterl::search::{RootSelection, SelfPlay, TreeConfig};
-use twisterl::spaces::Acts;
+use twisterl::spaces::{Act, ActSpace, Acts};
 use twisterl::testing::{random_policy, Widths};
 
 thread_local! {
@@ -99,6 +99,48 @@ fn environments_step_without_allocating() {
         let allowed = if entry.class == "Puzzle" { 10_000 / 50 } else { 0 };
         assert!(counted <= allowed, "{}: {counted} allocations", entry.class);
     }
+}
+
+#[test]
+fn tasks_step_without_allocating() {
+    for entry in TASKS {
+        let mut env = entry.make(&Default::default()).unwrap();
+        let acts = middle(&env.spec().acts);
+        let mut nodes = env.nodes(2).unwrap();
+        let (mut rng, mut rngs) = (Rng::new(3), [1, 2].map(Rng::new));
+        let mut views = Views::default();
+        let mut words = Vec::with_capacity(env.obs_shape().iter().product());
+        let mut play = |steps: usize| {
+            for _ in 0..steps {
+                env.try_act(acts.row(0)).unwrap();
+                if env.try_status().unwrap().is_final {
+                    env.try_reset(&mut rng).unwrap();
+                }
+                words.clear();
+                env.try_observe(&mut words).unwrap();
+                views.clear();
+                let step = match acts.row(0) {
+                    Act::Discrete(action) => Move::Step { action },
+                    _ => Move::Act { row: 0 },
+                };
+                let moves = [LaneMove { lane: 0, action: step }];
+                nodes.advance(&moves, &acts, &mut rngs, &mut views).unwrap();
+            }
+        };
+        play(200);
+        assert_eq!(allocations(|| play(1000)), 0, "{}", entry.class);
+    }
+}
+
+/// An action of `space`.
+fn middle(space: &ActSpace) -> Acts {
+    let mut acts = Acts::of(space);
+    match space {
+        ActSpace::Discrete { .. } => acts.push(Act::Discrete(1)),
+        ActSpace::MultiDiscrete { nvec } => acts.push(Act::Multi(&vec![1; nvec.len()])),
+        ActSpace::Box { low, .. } => acts.push(Act::Box(&vec![0.0; low.len()])),
+    }
+    acts
 }
 
 #[test]

@@ -15,7 +15,7 @@ from twisterl import envs
 from twisterl.config.registry import REGISTRY
 from twisterl.twisterl import nn
 from twisterl.twisterl.collector import AZCollector
-from twisterl.twisterl.env import ENVIRONMENTS
+from twisterl.twisterl.env import ENVIRONMENTS, TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,8 +102,8 @@ def test_description(class_name):
 
 def test_every_environment_has_a_python_class_and_a_section():
     registered = {name for name in REGISTRY["env_cls"] if name != "PyEnv"}
-    assert registered == set(ENVIRONMENTS)
-    for name in ENVIRONMENTS:
+    assert registered == {*ENVIRONMENTS, *TASKS}
+    for name in registered:
         assert REGISTRY["env_cls"][name][0] == f"twisterl.envs.{name}"
         assert name in envs.__all__
         assert issubclass(getattr(envs, name), envs.Puzzle.__base__)

@@ -97,6 +97,8 @@ class PlainDisplay:
                 part += f" [{result.interval[0]:.2f}, {result.interval[1]:.2f}]"
             if result.mean_length is not None:
                 part += f" length {result.mean_length:.1f}"
+            if result.is_task:
+                part += f" reward {result.reward:.2f}"
             parts.append(part)
         parts.append(f"{count(progress.steps_per_second)} steps/s")
         parts.append(f"elapsed {duration(progress.elapsed_s)}")
@@ -249,6 +251,8 @@ def _describe(found: Evaluation | None) -> str:
     """What an evaluation found, always as wide."""
     if found is None:
         return "not yet"
+    if found.is_task:
+        return f"reward {found.reward:.2f}, {100 * found.success:.1f} % solved".ljust(43)
     text = f"{100 * found.success:.1f} % solved"
     if found.interval is not None:
         low, high = found.interval

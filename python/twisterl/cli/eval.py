@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _play(loaded: Any, play: dict[str, Any], optimum: Any) -> dict[str, Any]:
+    from twisterl.envs.protocol import is_task
     from twisterl.rl.evaluation import wilson
     from twisterl.twisterl import collector
 
@@ -87,10 +88,11 @@ def _play(loaded: Any, play: dict[str, Any], optimum: Any) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     solved = played["success"]
     num_solved = int(solved.sum())
+    has_difficulty = play["start"] == "reset" and not is_task(loaded.env)
     report: dict[str, Any] = {
         "checkpoint": str(loaded.checkpoint),
         **play,
-        "difficulty": loaded.env.difficulty if play["start"] == "reset" else None,
+        "difficulty": loaded.env.difficulty if has_difficulty else None,
         "success": num_solved / len(solved),
         "interval": wilson(num_solved, len(solved)),
         "mean_reward": float(played["reward"].mean(dtype=float)),
@@ -128,7 +130,7 @@ def _optimum(env: Any, play: dict[str, Any], time_s: float) -> Any:
 
 
 def _starts(report: dict[str, Any]) -> str:
-    start = "all solvable boards" if report["start"] == "uniform" else "reset"
+    start = "all solvable boards" if report["start"] == "uniform" else "started by reset"
     if report["difficulty"] is not None:
         start = f"scrambled at difficulty {report['difficulty']}"
     return f"{report['num_episodes']:,}, {start}"

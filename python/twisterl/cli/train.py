@@ -124,6 +124,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
 
 def _summary(training: Any, begun_at: int) -> str:
     from twisterl.cli.display import level
+    from twisterl.envs.protocol import is_task
 
     algorithm, folder = training.algorithm, training.folder.path
     best = algorithm.best_metrics
@@ -135,5 +136,8 @@ def _summary(training: Any, begun_at: int) -> str:
             return f"{text}is at the end of learning.time_budget_s or learning.patience"
         return f"{text}ends after {end}; --num_steps makes it longer"
     if best is not None:
-        text += f"; best at difficulty {level(best[0])}: success {best[1]:.2f}"
+        at = "" if is_task(algorithm.env) else f" at difficulty {level(best[0])}"
+        text += f"; best{at}: success {best[1]:.2f}"
+        if not at:
+            text += f", reward {best[2]:.2f}"
     return f"{text}\nsaved in {folder}; try: {shell.twisterl('eval', folder)}"

@@ -74,6 +74,9 @@ class Learning(Section):
     num_steps: Annotated[int, Field(ge=0, le=10**10)] | None = Field(
         None, description="planned length of the run, in iterations; --num_steps replaces it"
     )
+    target_reward: float | None = Field(
+        None, description="mean reward of an evaluation of diff_metric at which a run ends"
+    )
     time_budget_s: Seconds | None = Field(
         None, description="seconds of training, of all parts of a run, after which it ends"
     )
@@ -156,6 +159,14 @@ class AlgorithmSection(Section):
             yield Fault(joined(path, "training.lr"), problem)
         for where, search in self.searches().items():
             yield from impossible_trees(search, joined(path, where))
+
+    def of_task(self) -> AlgorithmSection:
+        """The section where the environment is a task: what is cut off has a future, by default."""
+        is_given = "truncation" in self.collecting.model_fields_set
+        if is_given or not hasattr(self.collecting, "truncation"):
+            return self
+        collecting = self.collecting.model_copy(update={"truncation": "bootstrap"})
+        return self.model_copy(update={"collecting": collecting})
 
     def searches(self) -> dict[str, Any]:
         """The sections that may ask for a tree search, by their path below this one."""

@@ -47,7 +47,8 @@ class AZCollecting(Section):
     max_moves: Steps | None = Field(None, description="moves after which an episode is cut off")
     truncation: Literal["terminal", "bootstrap"] = Field(
         "terminal",
-        description="a used-up depth ends the episode, or is cut off and bootstrapped",
+        description="a used-up depth ends the episode, or is cut off and bootstrapped; of tasks "
+        "bootstrap where nothing is given",
     )
     difficulty_distribution: Literal["fixed", "uniform"] = Field(
         "fixed", description="each episode at the difficulty, or drawn from 1 to it"

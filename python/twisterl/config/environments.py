@@ -214,6 +214,87 @@ class PancakeArguments(Section):
     )
 
 
+class CartPoleArguments(Section):
+    """A pole on a cart that is pushed to the left or the right, to be kept upright: Gymnasium's."""
+
+    sutton_barto_reward: bool = Field(
+        False,
+        description="0 while the pole stands and -1 when it falls, in place of 1 for every step",
+    )
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        500, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        475.0, description="the return that makes it a success"
+    )
+
+
+class PendulumArguments(Section):
+    """A pendulum that a weak torque swings up and keeps upright: Gymnasium's."""
+
+    g: Annotated[float, Field(ge=0, le=1_000)] = Field(10.0, description="gravity, m/s^2")
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        200, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        -200.0, description="the return that makes it a success"
+    )
+
+
+class MountainCarContinuousArguments(Section):
+    """A car that must swing to get up a hill, driven by a force: Gymnasium's."""
+
+    goal_velocity: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.0, description="the least that counts at the goal"
+    )
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        999, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        90.0, description="the return that makes it a success"
+    )
+
+
+class TMazeArguments(Section):
+    """A corridor whose first step alone shows which way to turn at its end: a test of memory."""
+
+    length: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        10, description="steps from the start to the junction"
+    )
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        100, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        0.5, description="the return that makes it a success"
+    )
+
+
+class CatchArguments(Section):
+    """A paddle under a falling ball, seen as an image of bytes."""
+
+    width: Annotated[int, Field(ge=2, le=64)] = Field(10, description="columns")
+    height: Annotated[int, Field(ge=2, le=64)] = Field(10, description="rows")
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        64, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        1.0, description="the return that makes it a success"
+    )
+
+
+class TwoWalkersArguments(Section):
+    """Two agents who each go to a place of their own and must not block each other."""
+
+    width: Annotated[int, Field(ge=2, le=32)] = Field(4, description="cells in a row")
+    height: Annotated[int, Field(ge=1, le=32)] = Field(4, description="rows")
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        50, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        0.5, description="the return that makes it a success"
+    )
+
+
 ENVIRONMENTS: dict[str, type[Section]] = {
     "Puzzle": PuzzleArguments,
     "LightsOut": LightsOutArguments,
@@ -224,4 +305,10 @@ ENVIRONMENTS: dict[str, type[Section]] = {
     "GridWorld": GridWorldArguments,
     "TopSpin": TopSpinArguments,
     "Pancake": PancakeArguments,
+    "CartPole": CartPoleArguments,
+    "Pendulum": PendulumArguments,
+    "MountainCarContinuous": MountainCarContinuousArguments,
+    "TMaze": TMazeArguments,
+    "Catch": CatchArguments,
+    "TwoWalkers": TwoWalkersArguments,
 }

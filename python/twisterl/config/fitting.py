@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from twisterl import memory
 from twisterl.config.run import Part, RunConfig
 from twisterl.envs.protocol import act_space, num_outputs
@@ -40,10 +42,12 @@ def require_rollout_fits(env: Any, run: RunConfig) -> None:
         return
     if not num_episodes or not available:
         return
-    longest = run.env.get("depth_slope") * run.env.get("difficulty")
+    longest = run.env.get("max_episode_steps")
+    if longest is None:
+        longest = run.env.get("depth_slope") * run.env.get("difficulty")
     probe = env.copy()
     probe.reset(seed=0)
-    step_bytes = len(probe.observe()) * memory.FLOAT_BYTES + _STEP_BYTES
+    step_bytes = np.size(probe.observe()) * memory.FLOAT_BYTES + _STEP_BYTES
     step_bytes += num_outputs(act_space(env)) * _ACTION_BYTES
     needed = num_episodes * longest * step_bytes
     if needed > available:

@@ -29,7 +29,8 @@ class PPOCollecting(Section):
     gamma: Fraction = Field(0.995, description="discount of each step")
     truncation: Literal["terminal", "bootstrap"] = Field(
         "terminal",
-        description="a used-up depth ends the episode, or is cut off and bootstrapped",
+        description="a used-up depth ends the episode, or is cut off and bootstrapped; of tasks "
+        "bootstrap where nothing is given",
     )
     difficulty_distribution: Literal["fixed", "uniform"] = Field(
         "fixed", description="each episode at the difficulty, or drawn from 1 to it"

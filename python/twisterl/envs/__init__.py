@@ -41,6 +41,8 @@ It may also have these:
 ``solution()``               list of integers
 ``truncated()``              true if the episode is over only because the steps are used up; without
                              it random walks must fit into an episode
+``is_task()``                true if the sum of the rewards is what counts, and an episode that is
+                             cut off has a future, whose value is learned from by default
 ``reseed(seed)``             called before each reset with a fresh number, so that a run with the
                              same seed is the same run; without it your own generator decides
 ``reset_uniform()``          start in a state drawn from all of them (evaluation's "uniform")

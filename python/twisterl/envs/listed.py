@@ -11,15 +11,27 @@ Clifford = _compiled.Clifford
 GridWorld = _compiled.GridWorld
 TopSpin = _compiled.TopSpin
 Pancake = _compiled.Pancake
+CartPole = _compiled.CartPole
+Pendulum = _compiled.Pendulum
+MountainCarContinuous = _compiled.MountainCarContinuous
+TMaze = _compiled.TMaze
+Catch = _compiled.Catch
+TwoWalkers = _compiled.TwoWalkers
 
 __all__ = [
+    "CartPole",
+    "Catch",
     "Clifford",
     "Cube2",
     "GridWorld",
     "LightsOut",
     "LinearFunction",
+    "MountainCarContinuous",
     "Pancake",
+    "Pendulum",
     "Permutation",
     "Puzzle",
+    "TMaze",
     "TopSpin",
+    "TwoWalkers",
 ]

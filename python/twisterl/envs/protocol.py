@@ -14,6 +14,11 @@ def obs_dtype(env: Any) -> str:
     return env.obs_dtype() if hasattr(env, "obs_dtype") else "sparse"
 
 
+def is_task(env: Any) -> bool:
+    """Whether the sum of the rewards of `env` is what counts; older libraries have none such."""
+    return hasattr(env, "is_task") and bool(env.is_task())
+
+
 ActSpace = dict[str, Any]
 # What an environment in Python need not have where it has act_space.
 _FOR_CHOICES = ("num_actions", "masks")

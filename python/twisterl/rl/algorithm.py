@@ -18,7 +18,7 @@ from twisterl.config.algorithm import AlgorithmSection
 from twisterl.config.registry import ALGORITHMS
 from twisterl.config.validation import check_algorithm
 from twisterl.defaults import make_config, with_device
-from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
+from twisterl.envs.protocol import act_space, is_task, num_outputs, obs_dtype
 from twisterl.nn.arrays import ArrayPolicy
 from twisterl.rl.array_adam import ArrayAdam
 from twisterl.rl.batch import columns_of
@@ -91,7 +91,7 @@ class Algorithm(Holding, Playing, Kept):
         foreign = not cls.__module__.startswith("twisterl.")
         if not isinstance(config, AlgorithmSection):
             config = check_algorithm(names[0] if names else "PPO", config, keep_unknown=foreign)
-        self.config = with_device(config)
+        self.config = with_device(config.of_task() if is_task(env) else config)
         require_device(self.config["device"])
         _say_what_is_not_read(config)
         self.env = env
@@ -112,6 +112,8 @@ class Algorithm(Holding, Playing, Kept):
         self._num_solves = 0
         self.dashboard = Dashboard()
         self.num_without_improvement = 0
+        # Whether the last evaluation had `learning.target_reward`.
+        self.is_on_target = False
         # The file of the first weights, which no config names.
         self.started_from: str | None = None
         # The run config that makes this algorithm again; found when it is needed.
@@ -317,11 +319,11 @@ class Algorithm(Holding, Playing, Kept):
                 self._watchers.iteration(self, progress)
 
     def _ends_early(self) -> bool:
-        """Whether a watcher, the budget of time or the lack of progress ends the run."""
+        """Whether a watcher, the target, the budget of time or lack of progress ends the run."""
         used_up = plan.is_used_up(
             self.config["learning"], self.elapsed_s, self.num_without_improvement
         )
-        return self._stop.is_set() or used_up
+        return self._stop.is_set() or used_up or self.is_on_target
 
     def _iterate(self, end: int) -> Progress:
         with snapshot.all_or_nothing(self), named_divergence(self.iteration):
@@ -353,6 +355,8 @@ class Algorithm(Holding, Playing, Kept):
         """Whether these are the best metrics so far; raises the difficulty where it is due."""
         if success is None or reward is None:
             return False
+        target = self.config["learning"]["target_reward"]
+        self.is_on_target = target is not None and reward >= target
         metrics: tuple[Any, ...] = (difficulty, success, reward)
         best = self.best_metrics
         improved = best is None or rank(metrics) >= rank(best)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from twisterl import strategy, twisterl
+from twisterl.envs.protocol import is_task
 
 _Z95 = 1.959963984540054
 
@@ -27,12 +28,14 @@ class Evaluation(tuple[float, float]):
     """`(success, reward)`: the rate of solved episodes and the mean reward.
 
     `num_episodes`, `interval` (95 %, of the success) and `mean_length` (moves of the solved
-    episodes, None without one) are None where the engine does not say.
+    episodes, None without one) are None where the engine does not say. `is_task`: the reward is
+    what counts, rather than the success.
     """
 
     num_episodes: int | None
     interval: tuple[float, float] | None
     mean_length: float | None
+    is_task: bool
 
     def __new__(
         cls,
@@ -40,17 +43,19 @@ class Evaluation(tuple[float, float]):
         reward: float,
         num_episodes: int | None = None,
         mean_length: float | None = None,
+        is_task: bool = False,
     ) -> Evaluation:
         self = super().__new__(cls, (success, reward))
         self.num_episodes = num_episodes
         self.mean_length = mean_length
+        self.is_task = is_task
         self.interval = None
         if num_episodes:
             self.interval = wilson(round(success * num_episodes), num_episodes)
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.success, self.reward, self.num_episodes, self.mean_length
+        return self.success, self.reward, self.num_episodes, self.mean_length, self.is_task
 
     @property
     def success(self) -> float:
@@ -76,4 +81,5 @@ def evaluate(env: Any, policy: Any, arguments: dict[str, Any]) -> Evaluation:
         float(episodes["reward"].mean(dtype=float)),
         len(solved),
         float(lengths.mean()) if len(lengths) else None,
+        is_task(env),
     )

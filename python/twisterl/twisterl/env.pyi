@@ -4,10 +4,11 @@ from typing import Any
 import numpy.typing as npt
 from typing_extensions import Self
 
-__all__ = ["ENVIRONMENTS", "Puzzle", "PyBaseEnv", "PyEnv", "parameters"]
+__all__ = ["ENVIRONMENTS", "TASKS", "Puzzle", "PyBaseEnv", "PyEnv", "parameters"]
 
-# The classes of this package, each with the name of its spec.
+# The classes of this package, those with goals and those without, each with the name of its spec.
 ENVIRONMENTS: dict[str, str]
+TASKS: dict[str, str]
 
 def parameters(name: str) -> list[dict[str, Any]]: ...
 
@@ -23,7 +24,10 @@ class PyBaseEnv:
     def masks(self) -> list[bool]: ...
     def is_final(self) -> bool: ...
     def success(self) -> bool: ...
+    def truncated(self) -> bool: ...
     def reward(self) -> float: ...
+    def is_task(self) -> bool: ...
+    def obs_bounds(self) -> tuple[list[float], list[float]] | None: ...
     def observe(self) -> list[int] | npt.NDArray[Any]: ...
     def twists(self) -> tuple[list[list[int]], list[list[int]]]: ...
     def track_solution(self) -> bool: ...
@@ -62,15 +66,44 @@ class PyEnv(PyBaseEnv):
 # Below: written by scripts/generate.py.
 
 __all__ += [
+    "CartPole",
+    "Catch",
     "Clifford",
     "Cube2",
     "GridWorld",
     "LightsOut",
     "LinearFunction",
+    "MountainCarContinuous",
     "Pancake",
+    "Pendulum",
     "Permutation",
+    "TMaze",
     "TopSpin",
+    "TwoWalkers",
 ]
+
+class CartPole(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        sutton_barto_reward: bool = False,
+        max_episode_steps: int = 500,
+        solved_at: float = 475.0,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class Catch(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        width: int = 10,
+        height: int = 10,
+        max_episode_steps: int = 64,
+        solved_at: float = 1.0,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
 
 class Clifford(PyBaseEnv):
     def __new__(
@@ -140,6 +173,17 @@ class LinearFunction(PyBaseEnv):
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...
 
+class MountainCarContinuous(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        goal_velocity: float = 0.0,
+        max_episode_steps: int = 999,
+        solved_at: float = 90.0,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
 class Pancake(PyBaseEnv):
     def __new__(
         cls,
@@ -149,6 +193,17 @@ class Pancake(PyBaseEnv):
         difficulty: int = 1,
         depth_slope: int = 2,
         max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class Pendulum(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        g: float = 10.0,
+        max_episode_steps: int = 200,
+        solved_at: float = -200.0,
     ) -> Self: ...
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...
@@ -167,6 +222,17 @@ class Permutation(PyBaseEnv):
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...
 
+class TMaze(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        length: int = 10,
+        max_episode_steps: int = 100,
+        solved_at: float = 0.5,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
 class TopSpin(PyBaseEnv):
     def __new__(
         cls,
@@ -176,6 +242,18 @@ class TopSpin(PyBaseEnv):
         difficulty: int = 1,
         depth_slope: int = 2,
         max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class TwoWalkers(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        width: int = 4,
+        height: int = 4,
+        max_episode_steps: int = 50,
+        solved_at: float = 0.5,
     ) -> Self: ...
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...

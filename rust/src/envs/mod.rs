@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
+pub mod cart_pole;
+pub mod catch;
 pub mod clifford;
 pub mod coupling;
 pub mod cube2;
@@ -13,18 +15,23 @@ pub mod grid;
 pub mod grid_world;
 pub mod lights_out;
 pub mod linear_function;
+pub mod mountain_car;
 pub mod pancake;
 pub mod parameters;
+pub mod pendulum;
 pub mod permutation;
 pub mod puzzle;
 pub mod scrambled;
 mod snapshot;
+pub mod t_maze;
+pub mod task;
 pub mod top_spin;
 mod topologies;
+pub mod two_walkers;
 
 use parameters::{Parameter, Parameters};
 
-/// The list. `$use! { ... }` gets a line `/// about` `module::Type` for each environment: the
+/// The list of those with goals. `$use! { ... }` gets a line `/// about` `module::Type` for each environment: the
 /// Python class has the name of the type, `specs/envs` and `specs/golden` that of the module.
 macro_rules! environments {
     ($use:ident) => {
@@ -50,8 +57,27 @@ macro_rules! environments {
         }
     };
 }
+/// The list of the environments without a goal, which earn rewards until they end: otherwise as above.
+macro_rules! tasks {
+    ($use:ident) => {
+        $use! {
+            /// A pole on a cart that is pushed to the left or the right, to be kept upright: Gymnasium's.
+            cart_pole::CartPole,
+            /// A pendulum that a weak torque swings up and keeps upright: Gymnasium's.
+            pendulum::Pendulum,
+            /// A car that must swing to get up a hill, driven by a force: Gymnasium's.
+            mountain_car::MountainCarContinuous,
+            /// A corridor whose first step alone shows which way to turn at its end: a test of memory.
+            t_maze::TMaze,
+            /// A paddle under a falling ball, seen as an image of bytes.
+            catch::Catch,
+            /// Two agents who each go to a place of their own and must not block each other.
+            two_walkers::TwoWalkers,
+        }
+    };
+}
 #[cfg(feature = "python_bindings")]
-pub(crate) use environments;
+pub(crate) use {environments, tasks};
 
 /// An environment that is built from named parameters.
 pub trait Listed: Env + Clone + Sized + 'static {
@@ -86,8 +112,11 @@ macro_rules! entries {
     };
 }
 
-/// All environments of the crate.
+/// All environments of the crate that have goals.
 pub const ENVIRONMENTS: &[Entry] = environments!(entries);
+
+/// All that have none.
+pub const TASKS: &[Entry] = tasks!(entries);
 
 impl Entry {
     /// Everything that [`Entry::make`] takes, with bounds and defaults.
@@ -116,9 +145,11 @@ impl Entry {
 /// # Ok::<(), twisterl::Error>(())
 /// ```
 pub fn find(name: &str) -> Result<&'static Entry> {
-    let found = ENVIRONMENTS.iter().find(|entry| entry.class == name || entry.name == name);
+    let mut all = ENVIRONMENTS.iter().chain(TASKS);
+    let found = all.find(|entry| entry.class == name || entry.name == name);
     found.ok_or_else(|| {
-        let classes: Vec<&str> = ENVIRONMENTS.iter().map(|entry| entry.class).collect();
+        let classes: Vec<&str> =
+            ENVIRONMENTS.iter().chain(TASKS).map(|entry| entry.class).collect();
         Error::invalid("environment", format!("one of {}", classes.join(", ")), name)
     })
 }

@@ -155,7 +155,12 @@ impl Parameters {
         Ok(Self(values))
     }
 
-    /// All of them by name, the difficulty as it is by now.
+    /// All of them by name.
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// [`Parameters::values`], the difficulty as it is by now.
     pub fn at_difficulty(&self, difficulty: usize) -> Map<String, Value> {
         let mut values = self.0.clone();
         values.insert("difficulty".to_owned(), difficulty.into());

@@ -198,6 +198,22 @@ impl PyBaseEnv {
         Ok(Self::status(slf)?.reward)
     }
 
+    /// Whether the episode is over only because its steps are used up, a boolean.
+    fn truncated(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Self::status(slf)?.truncated)
+    }
+
+    /// Whether the sum of the rewards is what counts, and an episode that is cut off has a future.
+    fn is_task(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::with(slf, |env| Ok(env.spec().is_task))
+    }
+
+    /// `(low, high)`: the least and the most that each number of a dense observation can be, lists `[F]`; None
+    /// where it is not known.
+    fn obs_bounds(slf: &Bound<'_, Self>) -> PyResult<Option<(Vec<f32>, Vec<f32>)>> {
+        Self::with(slf, |env| Ok(env.spec().obs_bounds.clone()))
+    }
+
     /// What actions are made of: {"type": "discrete", "n": A}, {"type": "multi_discrete", "nvec": [..]} of
     /// parts whose choices are `A` in all, or {"type": "box", "low": [..], "high": [..]}.
     fn act_space<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {

@@ -84,6 +84,7 @@ impl Kind {
             has_goal: has("reset_goal"),
             has_uniform: has("reset_uniform"),
             tells_truncation: has("truncated"),
+            is_task: has("is_task") && env.call_method0("is_task")?.is_truthy()?,
             ..EnvSpec::new(class, space, acts)
         };
         Ok(Self {

@@ -22,6 +22,9 @@ pub struct EnvSpec {
     /// What messages call it.
     pub name: String,
     pub obs: ObsSpace,
+    /// The least and the most that each number of a dense observation can be `[F]`, infinities included,
+    /// where it is known.
+    pub obs_bounds: Option<(Vec<f32>, Vec<f32>)>,
     pub acts: ActSpace,
     /// What the choices are called where solutions are printed `[A]`; no spaces.
     pub action_names: Vec<String>,
@@ -36,6 +39,9 @@ pub struct EnvSpec {
     /// Whether [`Status::truncated`](super::env::Status::truncated) is told. Where it is not, the
     /// steps may be used up in any final state that is no success.
     pub tells_truncation: bool,
+    /// Whether the sum of the rewards is what counts, and the limit on the steps no part of the problem: what
+    /// is cut off has a future.
+    pub is_task: bool,
     /// Whether every episode is known to end, however it is played. Those of other environments are
     /// given up, with an error, after so many steps as the caller allows.
     pub always_ends: bool,
@@ -49,6 +55,7 @@ impl EnvSpec {
         Self {
             name,
             obs,
+            obs_bounds: None,
             action_names: (0..acts.num_choices()).map(|choice| choice.to_string()).collect(),
             acts,
             twists: Twists::default(),
@@ -56,6 +63,7 @@ impl EnvSpec {
             has_goal: false,
             has_uniform: false,
             tells_truncation: false,
+            is_task: false,
             always_ends: false,
             version: 0,
         }
