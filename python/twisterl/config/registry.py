@@ -21,7 +21,9 @@ class Run(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    env_cls: str = Field(description="dotted path of the environment class, or its short name")
+    env_cls: str = Field(
+        description="dotted path of the environment class, its short name, or gymnasium:ID"
+    )
     env: dict[str, Any] = Field(default_factory=dict, description="its constructor arguments")
     policy_cls: str = Field(description="dotted path of the policy class, or its short name")
     policy: dict[str, Any] = Field(default_factory=dict, description="its constructor arguments")
@@ -41,6 +43,8 @@ def _in(package: str, models: dict[str, Any]) -> dict[str, tuple[str, type[BaseM
     return {name: (f"{package}.{name}", model) for name, model in models.items()}
 
 
+# What the `env_cls` of an environment of Gymnasium begins with; its id follows.
+GYMNASIUM = "gymnasium:"
 # By kind and short name: where the class is, and what its constructor takes.
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel]]]] = {
     "env_cls": _in("twisterl.envs", {**ENVIRONMENTS, "PyEnv": PyEnvArguments}),

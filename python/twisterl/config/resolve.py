@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from twisterl.config.registry import REGISTRY, registered
+from twisterl.config.registry import GYMNASIUM, REGISTRY, registered
 from twisterl.config.run import Part
 from twisterl.faults import ConfigError, Fault, nearest
 from twisterl.on_demand import torch
@@ -67,7 +67,7 @@ def import_class(kind: str, path: str, *, trust: bool = True) -> type:
 
     Args:
         kind: "env_cls", "env.pyenv_cls", "policy_cls" or "algorithm_cls".
-        path: a short name of this package, or a dotted path.
+        path: a short name of this package, or a dotted path; an environment of Gymnasium by its id.
         trust: False for a config from elsewhere, which names classes of this package only.
 
     Raises:
@@ -80,6 +80,10 @@ def import_class(kind: str, path: str, *, trust: bool = True) -> type:
     elif not trust:
         got = f"got {path!r}, which is no class of this package, in a config from elsewhere"
         raise _refused(kind, f"{got}; --trust (in Python trust=True) imports it")
+    if kind == "env_cls" and path.startswith(GYMNASIUM):
+        from twisterl.envs.gymnasium_env import environment_class
+
+        return environment_class(path)
     try:
         target = import_attribute(path)
     except ImportError as error:

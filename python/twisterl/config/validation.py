@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from twisterl.config import evaluations
 from twisterl.config.algorithm import AlgorithmSection, Learning
 from twisterl.config.problems import validated
-from twisterl.config.registry import ALGORITHMS, REGISTRY, Run, registered
+from twisterl.config.registry import ALGORITHMS, GYMNASIUM, REGISTRY, Run, registered
 from twisterl.config.run import Part, RunConfig
 from twisterl.faults import ConfigError, Fault, nearest, shown, unknown
 
@@ -104,7 +104,8 @@ def _part(kind: str, raw: dict[str, Any], faults: list[Fault]) -> Part:
         return Part("", None, {})
     name = registered(kind, path)
     if name is None:
-        if "." not in path:
+        is_gymnasium = kind == "env_cls" and path.startswith(GYMNASIUM)
+        if "." not in path and not is_gymnasium:
             faults.append(Fault(kind, unknown(path, list(REGISTRY[kind]), "class")))
         return Part(path, None, given)
     model = REGISTRY[kind][name][1]
