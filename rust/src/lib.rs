@@ -4,6 +4,50 @@
 //! observations; [`collector`] plays episodes for training, [`solve`] for judging and
 //! solving. Every random draw comes from a stream named by (seed, iteration, lane), so results
 //! do not depend on the number of threads.
+//!
+//! # Training
+//!
+//! A run takes the config of `twisterl train`; [`Training::keep_in`](run::Training::keep_in) would keep
+//! it in a run folder, which Python reads.
+//!
+//! ```
+//! use twisterl::run::{RunConfig, Training};
+//! let config = RunConfig::parse(r#"{
+//!     "env_cls": "LightsOut", "env": {"width": 2, "height": 2, "difficulty": 2},
+//!     "policy_cls": "BasicPolicy", "policy": {"embedding_size": 32, "common_layers": [32]},
+//!     "algorithm_cls": "PPO", "algorithm": {
+//!         "collecting": {"num_episodes": 64}, "optimizer": {"lr": 0.01},
+//!         "evals": {"ppo_deterministic": {"num_episodes": 50}},
+//!         "learning": {"num_steps": 15}
+//!     }
+//! }"#)?;
+//! let mut training = Training::new(config)?;
+//! let mut success = None;
+//! training.learn(&mut |progress| success = progress.success, &mut || Ok(()))?;
+//! assert!(success > Some(0.9));
+//! # Ok::<(), twisterl::run::Failure>(())
+//! ```
+//!
+//! # Acting
+//!
+//! A [`Player`](run::Player) is made of a run folder, of a checkpoint, or of a training.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use twisterl::{run::Player, solve::EvalConfig};
+//! let player = Player::of_run(Path::new("runs/ppo_puzzle8_v1"))?;
+//! let mut env = player.env();
+//! env.set_state(vec![1, 2, 0, 3, 4, 5, 6, 7, 8]);
+//! while !env.is_final() {
+//!     env.step(player.act(&*env)?);
+//! }
+//! assert!(env.success());
+//! // The best of 10 tries, by chance.
+//! let how = EvalConfig { num_searches: 10, ..EvalConfig::default() };
+//! let actions = player.solve(&[1, 2, 5, 3, 4, 8, 6, 7, 0], &how, 0, &mut || Ok(()))?;
+//! println!("{actions:?}");
+//! # Ok::<(), twisterl::run::Failure>(())
+//! ```
 
 pub mod clock;
 pub mod collector;

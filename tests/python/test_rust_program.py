@@ -113,9 +113,11 @@ def lines(folder):
 def commit(folder):
     last = max((folder / "resume").iterdir())
     state = json.loads((last / "state.json").read_text())
-    for name in ("elapsed_s", "versions", "started_from", "optimizer", "torch_threads"):
+    for name in ("elapsed_s", "versions", "optimizer"):
         state.pop(name, None)
-    return state, (last / "weights.safetensors").read_bytes(), last
+    return state, *(
+        (last / f"{name}.safetensors").read_bytes() for name in ("weights", "optimizer")
+    )
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -123,21 +125,16 @@ def runs(request, program, tmp_path_factory):
     """Of each program: a whole run, and one whose second half is the other's."""
     tmp_path = tmp_path_factory.mktemp(request.param)
     config = written(tmp_path, RUNS[request.param])
-    first = tmp_path / "first"
-    by_python(config, first, num_steps=0)
-    weights = str(first / "checkpoint_last.safetensors")
     at = {
         name: tmp_path / name for name in ("python", "rust", "rust then python", "python then rust")
     }
-    start = ("--config", config, "--load_checkpoint_path", weights, "--run_path")
-    by_python(config, at["python"], load_checkpoint_path=weights)
-    by_rust(program, *start, at["rust"])
-    half = {"algorithm.learning.time_budget_s": 1e-6}
-    by_rust(program, *start, at["rust then python"], "algorithm.learning.time_budget_s=1e-6")
+    by_python(config, at["python"])
+    by_rust(program, "--config", config, "--run_path", at["rust"])
+    # One iteration takes longer than that.
+    budget = ("algorithm.learning.time_budget_s", 1e-6)
+    by_rust(program, "--config", config, "--run_path", at["rust then python"], f"{budget[0]}=1e-6")
     by_python(config, at["rust then python"], resume=True)
-    by_python(
-        config, at["python then rust"], load_checkpoint_path=weights, overrides=list(half.items())
-    )
+    by_python(config, at["python then rust"], overrides=[budget])
     by_rust(program, "--resume", "--config", config, "--run_path", at["python then rust"])
     return at
 
@@ -146,47 +143,19 @@ def test_the_same_run_whoever_trains(runs):
     whole = lines(runs["python"])
     assert len(whole) == 4
     assert [line["iteration"] for line in whole] == [0, 1, 2, 3]
-    state, weights, _ = commit(runs["python"])
+    last = commit(runs["python"])
     for who, folder in runs.items():
         assert lines(folder) == whole, who
-        found = commit(folder)
-        assert found[:2] == (state, weights), who
+        assert commit(folder) == last, who
         for name in ("checkpoint_best", "checkpoint_last"):
             file = f"{name}.safetensors"
             ours, theirs = folder / file, runs["python"] / file
             assert ours.exists() == theirs.exists()
             assert not ours.exists() or ours.read_bytes() == theirs.read_bytes(), (who, file)
-    # What torch's generator has is there still: the same bytes as if Python alone had trained.
-    optimizers = [
-        (commit(runs[who])[2] / "optimizer.safetensors").read_bytes()
-        for who in ("python", "python then rust", "rust then python")
-    ]
-    assert optimizers[0] == optimizers[1] == optimizers[2]
     full = [
         json.loads((folder / "full_algorithm_config.json").read_text()) for folder in runs.values()
     ]
     assert all(one == full[0] for one in full)
-
-
-def test_its_own_first_weights_are_distributed_as_torch_draws_them(program, tmp_path):
-    from twisterl.runs import checkpoints
-
-    config = written(tmp_path, {**RUNS["PPO"], "policy": {"embedding_size": 256}})
-    by_rust(program, "--config", config, "--run_path", tmp_path / "rust", "--num_steps", 0)
-    by_python(config, tmp_path / "python", num_steps=0)
-    ours, torchs = (
-        checkpoints.load(tmp_path / who / "checkpoint_last.safetensors")
-        for who in ("rust", "python")
-    )
-    assert ours.keys() == torchs.keys()
-    for name, values in ours.items():
-        weight = ours[f"{name.rpartition('.')[0]}.weight"]
-        bound = weight[0].numel() ** -0.5
-        assert float(torchs[name].abs().max()) <= bound, name
-        assert float(values.abs().max()) <= bound, name
-        if values.numel() > 1000:
-            assert float(values.std()) == pytest.approx(bound / 3**0.5, rel=0.05), name
-            assert abs(float(values.mean())) < 0.05 * bound, name
 
 
 BASE = {"env_cls": "Puzzle", "policy_cls": "BasicPolicy", "algorithm_cls": "PPO"}

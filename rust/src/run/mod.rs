@@ -8,9 +8,8 @@
 //!      -> actions                            (player.rs)
 //! ```
 //!
-//! Where Python's updates are the engine's too, a run of the same first weights is the same run: equal
-//! metrics and weights, and either language goes on with what the other has saved. The first weights
-//! alone are drawn otherwise: torch has a generator of its own.
+//! Where Python's updates are the engine's too, a run is the same run: equal first weights, metrics,
+//! moments and checkpoints, byte for byte, and either language goes on with what the other has saved.
 
 mod algorithm;
 mod commits;
@@ -21,6 +20,7 @@ mod files;
 mod folder;
 mod json;
 mod lock;
+mod mersenne;
 mod plan;
 mod player;
 mod policy;

@@ -4,15 +4,13 @@ use serde::Deserialize;
 
 use super::config::RunConfig;
 use super::faults::Failure;
+use super::mersenne::Mersenne;
+use super::tensors::Stored;
 use crate::nn::{Block, NetSpec, Network, Parameter};
 use crate::rl::env::{Env, Twists};
-use crate::rng::Rng;
 use crate::spaces::{ActSpace, ObsSpace};
 use crate::train::Learner;
 use crate::Error;
-
-/// Keeps the stream of the first weights apart from all others.
-const WEIGHTS: u64 = 0x0077_6569_6768_7473;
 
 /// A network for an environment.
 pub(super) struct Net {
@@ -67,24 +65,19 @@ impl Net {
         Ok(Self { spec: spec_of, twists, copy })
     }
 
-    /// The first weights: like torch's, uniform within 1 / sqrt(inputs), from a stream of the
-    /// engine's that `seed` names.
-    pub(super) fn draw(&self, seed: u64) -> Vec<(Parameter, Vec<f32>)> {
-        let mut rng = Rng::stream(seed ^ WEIGHTS, 0, 0);
-        let mut bound = 0.0;
-        let parameters = self.spec.parameters().into_iter().map(|parameter| {
+    /// The first weights, those that torch draws with `seed`, and its generator as it is then.
+    pub(super) fn draw(&self, seed: u64) -> (Vec<Vec<f32>>, Stored) {
+        let mut generator = Mersenne::new(seed);
+        let mut num_inputs = 1;
+        let parameters = self.spec.parameters().into_iter();
+        let drawn = parameters.map(|Parameter { shape, .. }| {
             // A bias follows its weight, and has as many inputs.
-            if let [_, inputs @ ..] = parameter.shape.as_slice() {
-                if !inputs.is_empty() {
-                    bound = 1.0 / (inputs.iter().product::<usize>() as f64).sqrt();
-                }
+            if let [_, inputs @ ..] = shape.as_slice() {
+                num_inputs = if inputs.is_empty() { num_inputs } else { inputs.iter().product() };
             }
-            let count = parameter.shape.iter().product();
-            let mut draw = || (2.0 * rng.unit() - 1.0) * bound as f32;
-            let values = std::iter::repeat_with(&mut draw).take(count).collect();
-            (parameter, values)
+            generator.uniform(&shape, num_inputs)
         });
-        parameters.collect()
+        (drawn.collect(), generator.torch_state())
     }
 
     /// The engine's policy with the weights of `learner`.

@@ -32,10 +32,18 @@ const SHAPING: [&str; 3] = ["env", "policy", "algorithm.optimizer"];
 const MOST_THREADS: usize = 16;
 
 /// What only Python has a use for: it goes on as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Passed {
     tensors: StoredTensors,
     torch_threads: Option<u64>,
+}
+
+impl Passed {
+    /// Torch's `generator` of the CPU.
+    pub(super) fn of(generator: Stored) -> Self {
+        let tensors = StoredTensors::from([("random.cpu".to_owned(), generator)]);
+        Self { tensors, torch_threads: None }
+    }
 }
 
 /// The numbers of a saved run.

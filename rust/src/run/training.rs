@@ -71,7 +71,7 @@ struct Kept {
 }
 
 impl Training {
-    /// A run of `config` that keeps nothing, from the weights that its seed draws.
+    /// A run of `config` that keeps nothing, from the weights that Python draws by its seed.
     ///
     /// # Errors
     /// If the environment, the policy and the algorithm do not fit.
@@ -80,9 +80,8 @@ impl Training {
         let net = Net::new(&config, &*env)?;
         let mut learner = Learner::new(&net.spec, &net.twists)
             .map_err(|error| Failure::config("config", "policy", error.to_string()))?;
-        for (index, (_, values)) in net.draw(config.seed).iter().enumerate() {
-            learner.set(index, values)?;
-        }
+        let (drawn, generator) = net.draw(config.seed);
+        drawn.iter().enumerate().try_for_each(|(index, values)| learner.set(index, values))?;
         let algorithm = algorithm::of(&config)?;
         algorithm.check(&*env)?;
         for (name, evaluation) in &config.evals {
@@ -105,7 +104,7 @@ impl Training {
             best: None,
             schedule_iterations: None,
             started_from: None,
-            passed: Passed::default(),
+            passed: Passed::of(generator),
             kept: None,
         })
     }
