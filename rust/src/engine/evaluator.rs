@@ -200,8 +200,10 @@ impl Evaluator {
         self.asked.push((i, self.batch.len()));
         self.batch.push(views.rows.row(i));
         self.batch_twists.push(self.twists[i]);
-        let state = i * self.state_size..(i + 1) * self.state_size;
-        self.batch_states.extend_from_slice(&self.states[state]);
+        let size = self.state_size;
+        if size > 0 {
+            self.batch_states.extend_from_slice(&self.states[i * size..][..size]);
+        }
     }
 
     fn run_network(&mut self, policy: &dyn Policy) -> Result<()> {
@@ -233,8 +235,10 @@ impl Evaluator {
             self.logits[i * num_actions..][..num_actions].copy_from_slice(logits);
             self.values[i] = self.batch_values[row];
             let size = self.state_size;
-            let state = &self.batch_states[row * size..][..size];
-            self.states[i * size..][..size].copy_from_slice(state);
+            if size > 0 {
+                let state = &self.batch_states[row * size..][..size];
+                self.states[i * size..][..size].copy_from_slice(state);
+            }
         }
     }
 }

@@ -153,8 +153,9 @@ impl Player<'_> {
             advance(envs, told, episodes.most_difficulty(), rngs, views, poll)?;
             check_views(views, moves.len(), num_choices)?;
             evaluator.states.clear();
-            for &LaneMove { lane, .. } in moves.iter() {
-                evaluator.states.extend_from_slice(&states[at(lane)]);
+            if size > 0 {
+                let lanes = moves.iter().map(|told| &states[at(told.lane)]);
+                lanes.for_each(|state| evaluator.states.extend_from_slice(state));
             }
             evaluator.evaluate(*policy, *rules, cache, (moves, views), rngs)?;
             next.clear();
@@ -177,11 +178,14 @@ impl Player<'_> {
                 )?;
                 let following = if status.is_final || episodes.stops(lane, 0) {
                     episodes.finish(lane, envs, status)?;
-                    policy.initial_state(&mut states[at(lane)]);
+                    if size > 0 {
+                        policy.initial_state(&mut states[at(lane)]);
+                    }
                     episodes.start(lane, envs, &mut rngs[lane], poll)?
                 } else {
-                    let after = &evaluator.states[at(i)];
-                    states[at(lane)].copy_from_slice(after);
+                    if size > 0 {
+                        states[at(lane)].copy_from_slice(&evaluator.states[at(i)]);
+                    }
                     Some(actor.step())
                 };
                 next.extend(following.map(|action| LaneMove { lane, action }));

@@ -39,8 +39,10 @@ impl Forester<'_> {
     /// Remembers at `node` what the policy does after view `i`.
     fn remember(&mut self, node: u32, i: usize) {
         let size = self.policy.state_size();
-        let after = &self.evaluator.states[i * size..][..size];
-        self.states[node as usize * size..][..size].copy_from_slice(after);
+        if size > 0 {
+            let after = &self.evaluator.states[i * size..][..size];
+            self.states[node as usize * size..][..size].copy_from_slice(after);
+        }
     }
 
     /// Takes what view `i` shows into `game`'s tree.
