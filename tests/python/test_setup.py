@@ -32,11 +32,6 @@ def pixi():
     return toml("pixi.toml")
 
 
-def beside_the_core():
-    """What the distribution twisterl brings besides twisterl-core."""
-    return toml("pyproject.toml")["tool"]["hatch"]["metadata"]["hooks"]["custom"]["dependencies"]
-
-
 def pixi_tasks(pixi):
     tasks = {}
     for feature in pixi["feature"].values():
@@ -106,14 +101,13 @@ def test_oldest_versions_agree(pixi):
     rust = toml("Cargo.toml")["workspace"]["package"]["rust-version"]
     assert pixi["feature"]["rust"]["dependencies"]["rust"] == f">={rust}"
     assert any(f"Rust {rust} or newer" in fix for _, _, fix in dev.needs())
-    torch = next(d for d in beside_the_core() if "torch>" in d)
+    torch = next(d for d in toml("pyproject.toml")["project"]["dependencies"] if "torch>" in d)
     assert torch == "torch>=" + ".".join(map(str, dev.OLDEST_TORCH))
 
 
 def test_every_dependency_is_pinned_and_in_pixi(pixi):
-    core, whole = (toml(name)["project"] for name in ("python/pyproject.toml", "pyproject.toml"))
-    wanted = [*core["dependencies"], *beside_the_core(), "maturin"]
-    wanted += whole["optional-dependencies"]["test"]
+    project = toml("pyproject.toml")["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], "maturin"]
     pins = (ROOT / "requirements" / "run.txt").read_text()
     pins += (ROOT / "requirements" / "test.txt").read_text()
     aliases = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
@@ -320,7 +314,20 @@ def test_train_installs_torch_where_its_config_asks(tmp_path, monkeypatch, capsy
     )
 
 
-def test_both_distributions_have_the_licence():
+def test_the_core_is_the_package_without_torch():
+    """The same files, so that one may be installed over the other."""
+    whole, core = toml("pyproject.toml"), toml("python/pyproject.toml")
+    beyond = set(whole["project"]["dependencies"]) - set(core["project"]["dependencies"])
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in beyond}
+    assert names == {"huggingface_hub", "loguru", "matplotlib", "tensorboard", "torch"}
+    assert set(core["project"]["dependencies"]) < set(whole["project"]["dependencies"])
+    for key in ("requires-python", "license", "license-files", "classifiers", "scripts"):
+        assert core["project"][key] == whole["project"][key], key
+    built = core["tool"]["maturin"]
+    for key in ("manifest-path", "python-source"):
+        path = ROOT / "python" / built.pop(key)
+        assert path.resolve() == ROOT / whole["tool"]["maturin"].pop(key), key
+    assert built == whole["tool"]["maturin"]
     assert (ROOT / "python" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
