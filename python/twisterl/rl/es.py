@@ -1,8 +1,12 @@
 """Evolution Strategies (Salimans et al. 2017, algorithm 2), played and updated in Rust.
 
 No gradient flows: a generation of perturbed policies plays the same episodes, and the weights move
-towards the perturbations that did better. An iteration is `training.num_generations` of them. Mojo
-trains from the same config and gives the same numbers; see `rust/src/es`.
+towards the perturbations that did better. An iteration is `training.num_generations` of them.
+
+Any policy that `net_spec()` describes evolves on any environment: its members play as evaluations
+do, and their fitness is the sum of all rewards. A `BasicPolicy` of one layer of 32, 64 or 128
+units, on a sliding puzzle of 2x2 to 5x5, is played by code compiled for it: there Mojo trains from
+the same config and gives the same numbers, from the first weights on. See `rust/src/es`.
 """
 
 from __future__ import annotations
@@ -52,10 +56,10 @@ class Moments:
 
 
 class ES(Algorithm):
-    """Evolves a `BasicPolicy` of one hidden layer on the sliding puzzle.
+    """Evolves a policy, see the module.
 
     Raises:
-        ConfigError: the environment is another, or no code is compiled for the sizes.
+        ConfigError: the engine does not play the policy.
     """
 
     optimizer: Moments
@@ -63,18 +67,17 @@ class ES(Algorithm):
     num_threads = 1
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
-        if not isinstance(env, twisterl.env.Puzzle):
-            problem = f"got {type(env).__name__}; expected Puzzle, which ES is compiled for"
-            raise ConfigError([Fault("env_cls", problem)])
-        _require_one_layer(policy)
-        _first_weights(env, policy, seed=0)  # Refuses sizes for which there is no code.
+        self._is_compiled = _is_compiled(env, policy)
+        self._names = () if self._is_compiled else _parameters(policy)
         super().__init__(env, policy, config, run_path)
 
     def _make_optimizer(self) -> Moments:
         return Moments(len(self._weights()))
 
     def draw_weights(self) -> None:
-        """The first weights of the run's seed, as in every language."""
+        """The first weights of the run's seed, as in every language; those of torch elsewhere."""
+        if not self._is_compiled:
+            return
         self._set_weights(_first_weights(self.env, self.policy, self.config["seed"]))
         self.sync_rs_policy()
 
@@ -92,6 +95,7 @@ class ES(Algorithm):
                 self.config["seed"],
                 self.iteration * num_generations,
                 num_generations,
+                None if self._is_compiled else _described(self.policy),
             )
         )
 
@@ -122,6 +126,9 @@ class ES(Algorithm):
             if is_by_value:
                 raise ValueError("strategy: expected greedy play, which is all that values play")
             return super().evaluate(kwargs)[0]
+        if not self._is_compiled:
+            play = "value" if is_by_value else "greedy"
+            return super().evaluate({**kwargs, "strategy": play})[0]
         moves, rewards = twisterl.collector.es_evaluate(
             self.env,
             self._weights(),
@@ -154,7 +161,10 @@ class ES(Algorithm):
         )
 
     def _tensors(self) -> list[torch.Tensor]:
-        """The weights in the order of the engine; the embedding feature by feature."""
+        """The weights in the order of the engine; the embedding by features where compiled."""
+        if not self._is_compiled:
+            named = dict(self.policy.named_parameters())
+            return [named[name] for name in self._names]
         first, action, value = self.policy.embeddings, self.policy.action[0], self.policy.value[0]
         weights = [first.weight.T, first.bias, action.weight, value.weight]
         return [*weights, action.bias, value.bias]
@@ -172,19 +182,39 @@ class ES(Algorithm):
                 begin += tensor.numel()
 
 
-def _require_one_layer(policy: Any) -> None:
+def _is_compiled(env: Any, policy: Any) -> bool:
+    """Whether code is compiled for the board and the network."""
     layers = ("common", 0), ("action", 1), ("value", 1)
-    fits = type(policy) is BasicPolicy and all(
-        len(getattr(policy, name)) == count for name, count in layers
-    )
+    fits = isinstance(env, twisterl.env.Puzzle) and type(policy) is BasicPolicy
+    fits = fits and all(len(getattr(policy, name)) == count for name, count in layers)
     if not fits or policy.num_twists:
-        problem = "expected [] (ES trains a BasicPolicy of one hidden layer, without twists)"
-        raise ConfigError([Fault("policy.common_layers", problem)])
+        return False
+    try:
+        _first_weights(env, policy, seed=0)
+    except ValueError:
+        return False
+    return True
+
+
+def _described(policy: Any) -> tuple[str, Any, Any]:
+    """The policy as the engine takes it."""
+    return json.dumps(policy.net_spec()), policy.obs_perms, policy.act_perms
+
+
+def _parameters(policy: Any) -> tuple[str, ...]:
+    """The names of the policy's parameters, in the order of the engine."""
+    try:
+        if not hasattr(policy, "net_spec"):
+            raise TypeError(f"{type(policy).__name__} has no net_spec()")
+        names = twisterl.collector.es_parameters(_described(policy)[0])
+        known = {name for name, _ in policy.named_parameters()}
+        if known != set(names):
+            raise TypeError(f"net_spec() does not name {', '.join(sorted(known ^ set(names)))}")
+    except (TypeError, ValueError) as error:
+        problem = f"expected a policy that the engine plays, which evolves: {error}"
+        raise ConfigError([Fault("policy_cls", problem)]) from error
+    return tuple(names)
 
 
 def _first_weights(env: Any, policy: BasicPolicy, seed: int) -> Floats:
-    try:
-        return twisterl.collector.es_first_weights(env, policy.embeddings.out_features, seed)
-    except ValueError as error:
-        path, _, problem = str(error).partition(": ")
-        raise ConfigError([Fault(path, problem)]) from error
+    return twisterl.collector.es_first_weights(env, policy.embeddings.out_features, seed)

@@ -19,6 +19,7 @@ __all__ = [
     "es_evaluate",
     "es_first_weights",
     "es_generations",
+    "es_parameters",
     "evaluate",
     "evaluate_episodes",
     "most_simulations",
@@ -229,7 +230,9 @@ def es_generations(
     seed: int,
     generation: int,
     num_generations: int,
+    net: tuple[str, Any, Any] | None = None,
 ) -> dict[str, npt.NDArray[Any]]: ...
+def es_parameters(net: str) -> list[str]: ...
 def es_evaluate(
     env: Any, weights: _Floats, settings: str, num_episodes: int, start: str, seed: int
 ) -> tuple[npt.NDArray[np.int32], _Floats]: ...

@@ -5,7 +5,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use twisterl::engine::pool::Poll;
 use twisterl::envs::puzzle::Puzzle;
-use twisterl::es::{evaluate, step, EsConfig, Generation, Settings, State};
+use twisterl::es::{
+    evaluate, step, step_described, Described, EsConfig, Generation, Settings, State,
+};
+use twisterl::nn::NetSpec;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::env::Env;
 use twisterl::Error;
@@ -14,6 +17,8 @@ use crate::detached::detached;
 use crate::keywords::one_of;
 use crate::read;
 
+/// A description in JSON, and its twists.
+type Net = (String, Vec<Vec<usize>>, Vec<Vec<usize>>);
 /// Both `[N]`.
 type MovesAndRewards<'py> = (Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<f32>>);
 
@@ -35,13 +40,24 @@ pub(crate) fn es_first_weights<'py>(
     Ok(state.weights.into_pyarray(env.py()))
 }
 
+/// The names of the parameters of `net`, a description in JSON, in the order of the weights that
+/// `es_generations` takes with it. Raises ValueError if it is none.
+#[pyfunction]
+pub(crate) fn es_parameters(net: &str) -> PyResult<Vec<String>> {
+    let parameters = NetSpec::parse(net)?.parameters();
+    Ok(parameters.into_iter().map(|parameter| parameter.name).collect())
+}
+
 /// Plays `num_generations` from `generation` on with draws named by `seed`; `env` stays as it is and
 /// the interpreter lock is released. `settings` is JSON as `twisterl.rl.ES` writes it.
 ///
 /// A dictionary: `weights` and the moments of Adam, `first` and `second`, float32 `[P]`, come back
 /// updated, with arrays of one number a generation: `fitness` (mean of an episode), `best_fitness`,
-/// `success` and `steps`. Raises ValueError for what does not fit the board of `env`.
+/// `success` and `steps`. Without `net` the environment is a board that code is compiled for; `net`, a
+/// description in JSON and its twists, is any other network, which plays any environment. Raises
+/// ValueError for what does not fit `env`.
 #[pyfunction]
+#[pyo3(signature = (env, weights, first, second, settings, seed, generation, num_generations, net=None))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn es_generations<'py>(
     py: Python<'py>,
@@ -53,10 +69,16 @@ pub(crate) fn es_generations<'py>(
     #[pyo3(from_py_with = read::seed)] seed: u64,
     #[pyo3(from_py_with = read::generation)] generation: u64,
     #[pyo3(from_py_with = read::num_generations)] num_generations: usize,
+    net: Option<Net>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let Settings { config, optimizer } = Settings::parse(settings)?;
     let env = get_env(env)?;
-    let env = puzzle(&*env)?;
+    let net = net.map(|(spec, obs_perms, act_perms)| {
+        let spec = NetSpec::parse(&spec)?;
+        Ok::<_, Error>(Described { spec, twists: (obs_perms, act_perms) })
+    });
+    let net = net.transpose()?;
+    let board = net.is_none().then(|| puzzle(&*env)).transpose()?;
     let floats = |array: &PyReadonlyArray1<'py, f32>| array.as_array().to_vec();
     let mut state = State {
         weights: floats(&weights),
@@ -66,7 +88,13 @@ pub(crate) fn es_generations<'py>(
     };
     let play = |poll: Poll<'_>| -> twisterl::Result<Vec<Generation>> {
         let played = |_| {
-            let scores = step(env, &mut state, &config, &optimizer, seed, poll)?;
+            let scores = match (board, &net) {
+                (Some(board), _) => step(board, &mut state, &config, &optimizer, seed, poll)?,
+                (None, Some(net)) => {
+                    step_described(&*env, net, &mut state, &config, &optimizer, seed, poll)?
+                }
+                (None, None) => return Err(Error::invalid("net", "a description", "None")),
+            };
             Ok(Generation::of(&scores, config.num_episodes))
         };
         (0..num_generations).map(played).collect()

@@ -12,6 +12,9 @@
 //! The sum is one of whole numbers and exact, every draw has a named stream, and the fitness of a
 //! member is summed in the order of the episodes: the result is the same for any number of
 //! threads, and in Mojo, bit for bit.
+//!
+//! On some boards of the sliding puzzle a network of one layer is played by code of its own, that of
+//! Mojo ([`step`]); any other network on any other environment by the engine ([`step_described`]).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,6 +30,7 @@ use crate::rng::Rng;
 
 mod block;
 mod board;
+mod described;
 mod episodes;
 mod network;
 mod noise;
@@ -35,6 +39,7 @@ mod vectors;
 
 use block::{to_blocks, Block, LANES};
 use board::{Board, Starts, Tables, NUM_ACTIONS};
+pub use described::{step as step_described, Described};
 use episodes::{Pair, Sums};
 pub use episodes::{Player, Score};
 use network::Layout;
@@ -153,7 +158,8 @@ impl State {
         Ok(Self::of((0..Layout { features, hidden }.size()).map(weight).collect()))
     }
 
-    fn of(weights: Vec<f32>) -> Self {
+    /// These weights, before any generation.
+    pub fn of(weights: Vec<f32>) -> Self {
         let zeros = vec![0.0; weights.len()];
         Self { weights, first: zeros.clone(), second: zeros, generation: 0 }
     }
@@ -182,7 +188,9 @@ pub fn step(
     let layout = layout_of(env, state)?;
     let scores = specialized!(env, layout.hidden, scores(env, state, config, seed, poll))?;
     let differences = rank_differences(&scores);
-    evolve(state, layout, config, &differences, &Update::new(optimizer, state.generation), seed)?;
+    let is_trained = |index| is_trained(layout, config.player, index);
+    let update = Update::new(optimizer, state.generation);
+    evolve(state, layout.blocks(), &is_trained, config, &differences, &update, seed)?;
     state.generation += 1;
     Ok(scores)
 }
@@ -205,7 +213,7 @@ impl Generation {
     pub fn of(scores: &[Score], num_episodes: usize) -> Self {
         let episodes = (scores.len() * num_episodes) as f64;
         let total: f64 = scores.iter().map(|score| f64::from(score.fitness)).sum();
-        let best = scores.iter().map(|score| score.fitness).fold(0.0, f32::max);
+        let best = scores.iter().map(|score| score.fitness).fold(f32::NEG_INFINITY, f32::max);
         let solved: usize = scores.iter().map(|score| score.solved).sum();
         Self {
             fitness: total / episodes,
@@ -375,7 +383,8 @@ pub fn rank_differences(scores: &[Score]) -> Vec<i32> {
 /// Adds up the gradient and applies it to the weights that the player reads.
 fn evolve(
     state: &mut State,
-    layout: Layout,
+    num_blocks: usize,
+    is_trained: &dyn Fn(usize) -> bool,
     config: &EsConfig,
     differences: &[i32],
     update: &Update,
@@ -387,7 +396,7 @@ fn evolve(
     let members = 2.0 * config.num_pairs as f64;
     let scale = (0.25 / ((members - 1.0) * members * config.sigma)) as f32;
     let workers = num_workers(config.num_cores);
-    let twos = layout.blocks().div_ceil(2);
+    let twos = num_blocks.div_ceil(2);
     let share = twos.div_ceil(workers);
     let level = CpuLevel::detect();
     let sums = run(workers, &mut || Ok(()), |worker, _| {
@@ -399,7 +408,7 @@ fn evolve(
     for (index, (sum, (weight, (first, second)))) in
         sums.iter().flatten().flatten().flatten().zip(weights.iter_mut().zip(moments)).enumerate()
     {
-        if is_trained(layout, config.player, index) {
+        if is_trained(index) {
             update.apply(*sum as f32 * scale, weight, first, second);
         }
     }

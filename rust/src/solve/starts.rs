@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::rl::env::Env;
+use crate::rl::env::{draw_difficulty, Env};
 use crate::rl::start::Start;
 use crate::rng::Rng;
 
@@ -15,6 +15,8 @@ const STREAM_TAG: u64 = 0x6576_616C_7561_7465;
 pub enum Starts {
     /// `env.reset()` at its difficulty, this many times.
     Reset(usize),
+    /// `env.reset()` at a difficulty drawn from 1 to `most`, `count` times.
+    Varied { count: usize, most: usize },
     /// A uniformly random solvable state, this many times.
     Uniform(usize),
     /// These states, in this order.
@@ -38,7 +40,7 @@ impl Starts {
 
     pub fn len(&self) -> usize {
         match self {
-            Starts::Reset(count) | Starts::Uniform(count) => *count,
+            Starts::Reset(count) | Starts::Uniform(count) | Starts::Varied { count, .. } => *count,
             Starts::States(states) => states.len(),
             Starts::Current => 1,
         }
@@ -64,7 +66,7 @@ impl Starts {
             }
             Starts::Current => env.check_solvable(),
             Starts::Uniform(_) => env.spec().require_uniform(),
-            Starts::Reset(_) => Ok(()),
+            Starts::Reset(_) | Starts::Varied { .. } => Ok(()),
         }
     }
 
@@ -76,6 +78,10 @@ impl Starts {
         let mut rng = Self::stream(seed, 0, index);
         match self {
             Starts::Reset(_) => root.try_reset(&mut rng),
+            Starts::Varied { most, .. } => {
+                root.set_difficulty(draw_difficulty(*most, &mut rng));
+                root.try_reset(&mut rng)
+            }
             Starts::Uniform(_) => root.try_reset_uniform(&mut rng),
             Starts::States(states) => root.try_set_state(&states[index]),
             Starts::Current => Ok(()),
