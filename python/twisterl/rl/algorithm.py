@@ -9,6 +9,7 @@ difficulty are those from before it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from twisterl.rl.checks import (
     require_finite_update,
     require_played_in_order,
 )
-from twisterl.rl.curriculum import Curriculum, rank
+from twisterl.rl.curriculum import Curriculum, ranked
 from twisterl.rl.evaluation import Evaluation
 from twisterl.rl.held import Held, Holding
 from twisterl.rl.playing import Playing
@@ -359,6 +360,7 @@ class Algorithm(Holding, Playing, Kept):
         self.is_on_target = target is not None and reward >= target
         metrics: tuple[Any, ...] = (difficulty, success, reward)
         best = self.best_metrics
+        rank = functools.partial(ranked, is_task=is_task(self.env))
         improved = best is None or rank(metrics) >= rank(best)
         if improved:
             self.best_metrics = metrics

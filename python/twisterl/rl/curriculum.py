@@ -90,7 +90,11 @@ def raised(
     return None if learning["final_diff_is_none"] else max(difficulty, most), True
 
 
-def rank(metrics: Metrics) -> Metrics:
-    """`(difficulty, success, reward)` as they compare: no difficulty is the hardest."""
-    difficulty, *rest = metrics
+def ranked(metrics: Metrics, is_task: bool = False) -> Metrics:
+    """`(difficulty, success, reward)` as they compare: no difficulty is the hardest.
+
+    Of a task the reward counts before the success.
+    """
+    difficulty, success, reward = metrics
+    rest = (reward, success) if is_task else (success, reward)
     return (math.inf if difficulty is None else difficulty, *rest)
