@@ -1,5 +1,6 @@
 """Environments without a goal: against Gymnasium's, and what each of them promises."""
 
+import importlib
 import json
 import math
 import pickle
@@ -10,6 +11,7 @@ import pytest
 from twisterl import envs
 from twisterl.config.registry import REGISTRY
 from twisterl.envs import check_env
+from twisterl.rl.curriculum import ranked
 from twisterl.twisterl.env import TASKS
 from twisterl.utils import prepare_algorithm
 
@@ -220,3 +222,17 @@ def test_what_a_task_is_told_is_kept():
     raw["algorithm"]["collecting"].pop("truncation")
     raw["env_cls"] = "LightsOut"
     assert prepare_algorithm(raw).config["collecting"]["truncation"] == "terminal"
+
+
+@pytest.mark.parametrize("task", ["memory", "image"])
+def test_networks_of_the_example_train(task, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    algorithm = importlib.import_module("task_networks").learned(task, num_steps=2)
+    assert algorithm.iteration == 2 and algorithm.total_steps > 1000
+    assert algorithm.best_metrics is not None and np.isfinite(algorithm.best_metrics[2])
+
+
+def test_the_best_of_a_task_is_what_earned_the_most():
+    successful, earned = (1, 0.9, 1.0), (1, 0.8, 2.0)
+    assert ranked(successful) > ranked(earned)
+    assert ranked(successful, is_task=True) < ranked(earned, is_task=True)
