@@ -6,7 +6,7 @@ use twisterl::nn::safetensors::{Tensors, TIED};
 use twisterl::nn::{NetSpec, Network, Policy, Scratch};
 use twisterl::rl::env::{Env, Twists};
 use twisterl::rng::Rng;
-use twisterl::spaces::Rows;
+use twisterl::spaces::{Dtype, Rows};
 
 const MOST_WEIGHTS: usize = 1 << 16;
 
@@ -39,7 +39,10 @@ pub fn network(text: &str) {
     };
     let Ok(network) = Network::from_spec(&spec, weights, vec![], vec![]) else { return };
     let mut rows = Rows::default();
-    rows.push(&[0, (network.num_features() - 1) as i32]);
+    match Dtype::of(network.obs_dtype()) {
+        None => rows.push(&[0, (network.num_features() - 1) as i32]),
+        Some(dtype) => rows.push(&vec![0; dtype.num_words(network.num_features())]),
+    }
     let (mut logits, mut values) = (vec![0.0; network.num_actions()], [0.0]);
     let _ = network.forward_batch(&rows, None, &mut Scratch::default(), &mut logits, &mut values);
 }

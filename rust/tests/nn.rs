@@ -331,3 +331,105 @@ fn a_description_alone_takes_no_memory() {
     }
     assert!(given(1 << 23, 16).contains("at most 67108864 features"), "{}", given(1 << 23, 16));
 }
+
+/// Descriptions of composed networks that are none: the place, what was expected, what came.
+#[test]
+fn blocks_that_do_not_join_are_refused_by_place() {
+    let refused = |first: &str, blocks: &str| {
+        let text = format!(
+            r#"{{"encoder": [{first}, {blocks}],
+                "action": [{{"block": "linear", "name": "a", "inputs": 4, "out": 2}}],
+                "value": [{{"block": "linear", "name": "v", "inputs": 4, "out": 1}}]}}"#
+        );
+        let spec = match NetSpec::parse(&text) {
+            Ok(spec) => spec,
+            Err(error) => return error.to_string(),
+        };
+        let parameters = spec.parameters();
+        let weights = |name: &str| {
+            let found = parameters.iter().find(|parameter| parameter.name == name)?;
+            let sizes = found.shape.iter();
+            let count =
+                sizes.copied().try_fold(1usize, usize::checked_mul).filter(|n| *n < 1 << 20);
+            Some((found.shape.clone(), vec![0.5; count?]))
+        };
+        Network::from_spec(&spec, weights, vec![], vec![]).err().unwrap().to_string()
+    };
+    let dense = r#"{"block": "dense", "features": 12, "dtype": "float32"}"#;
+    let image = format!(r#"{dense}, {{"block": "reshape", "shape": [3, 4]}}"#);
+    let huge = 1usize << 40;
+    let wide = (0..30).map(|_| r#"{"block": "parallel", "join": "concat", "branches": [[], []]}"#);
+    let wide = wide.collect::<Vec<_>>().join(", ");
+    for (first, blocks, expected) in [
+        (dense, r#"{"block": "spline"}"#.to_owned(), "network: expected a description in JSON"),
+        (
+            dense,
+            r#"{"block": "layer_norm", "name": "n", "shape": [5], "eps": 1e-5}"#.to_owned(),
+            "network: encoder.1: layer_norm: input: expected a shape that ends with [5], got [12]",
+        ),
+        (
+            dense,
+            r#"{"block": "linear", "name": "l", "inputs": 11, "out": 4}"#.to_owned(),
+            "network: encoder.1: linear: input: expected 11 along the last axis, got [12]",
+        ),
+        (
+            dense,
+            r#"{"block": "residual", "blocks": [{"block": "slice", "start": 0, "end": 4}]}"#.to_owned(),
+            "network: encoder.1: residual: input: expected blocks that give [12], got [4]",
+        ),
+        (
+            &image,
+            r#"{"block": "residual", "blocks": [{"block": "attention", "name": "m", "size": 5, "heads": 1}]}"#
+                .to_owned(),
+            "network: encoder.2.blocks.0: attention: input: expected [tokens, 5], got [3, 4]",
+        ),
+        (
+            &image,
+            r#"{"block": "conv", "name": "c", "channels": 3, "out": 2, "kernel": [9], "stride": [1], "padding": [0]}"#
+                .to_owned(),
+            "network: encoder.2: conv: input: expected at least the kernel",
+        ),
+        (
+            &image,
+            r#"{"block": "pool", "of": "max", "kernel": [0], "stride": [1], "padding": [0]}"#.to_owned(),
+            "network: encoder.2: pool: kernel: expected one or two numbers of at least 1, got [0]",
+        ),
+        (
+            &image,
+            format!(r#"{{"block": "pool", "of": "max", "kernel": [1], "stride": [1], "padding": [{huge}]}}"#),
+            "network: encoder.2: pool: padding: expected one or two numbers of at least 0",
+        ),
+        (dense, wide, "numbers"),
+        (dense, r#"{"block": "flatten"}, {"block": "dense", "features": 4, "dtype": "uint8"}"#.to_owned(), "network: encoder.2: dense: block: expected one that reads no observations"),
+        (dense, format!(r#"{{"block": "embedding", "name": "e", "num": {huge}, "out": 1}}"#), "e.weight: expected a tensor"),
+    ] {
+        let told = refused(first, &blocks);
+        assert!(told.contains(expected), "{told}\nnot\n{expected}");
+    }
+    let nothing = format!(r#"{{"block": "dense", "features": {huge}, "dtype": "float32"}}"#);
+    assert!(refused(&nothing, r#"{"block": "flatten"}"#).contains("numbers"));
+}
+
+#[test]
+fn numbers_that_are_no_integers_have_no_embedding() {
+    let text = r#"{"encoder": [{"block": "dense", "features": 2, "dtype": "float32"},
+            {"block": "embedding", "name": "e", "num": 3, "out": 2}, {"block": "flatten"}],
+        "action": [{"block": "linear", "name": "a", "inputs": 4, "out": 2}],
+        "value": [{"block": "linear", "name": "v", "inputs": 4, "out": 1}]}"#;
+    let spec = NetSpec::parse(text).unwrap();
+    let weights = |name: &str| {
+        let found = spec.parameters().into_iter().find(|parameter| parameter.name == name)?;
+        Some((found.shape.clone(), vec![0.5; found.shape.iter().product()]))
+    };
+    let network = Network::from_spec(&spec, weights, vec![], vec![]).unwrap();
+    for (number, is_fine) in
+        [(2.0f32, true), (3.0, false), (-1.0, false), (0.5, false), (f32::NAN, false)]
+    {
+        let mut rows = Rows::default();
+        rows.push(&[0, number.to_bits() as i32]);
+        let (mut logits, mut values) = ([0.0; 2], [0.0]);
+        let done =
+            network.forward_batch(&rows, None, &mut Scratch::default(), &mut logits, &mut values);
+        assert_eq!(done.is_ok(), is_fine, "{number}");
+    }
+}

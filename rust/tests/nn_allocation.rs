@@ -6,8 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use nn_reference::{random_rows, Reference};
-use twisterl::nn::{CpuLevel, Policy, Scratch};
+use twisterl::nn::{CpuLevel, NetSpec, Network, Policy, Scratch};
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 
 struct Counting;
 
@@ -37,13 +38,42 @@ fn a_warm_policy_allocates_nothing() {
     reference.obs_perms = vec![(0..81).rev().collect()];
     reference.act_perms = vec![vec![3, 2, 1, 0]];
     let policy = reference.policy(CpuLevel::detect());
+    require_none(&policy, |num_rows| random_rows(&mut Rng::new(2), num_rows, 81, 9), 1);
+}
+
+/// Every block of the golden file.
+#[test]
+fn a_warm_composed_policy_allocates_nothing() {
+    let golden = include_str!("../../specs/golden/blocks.json");
+    let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let spec = NetSpec::parse(&case["spec"].to_string()).unwrap();
+        let parameters = spec.parameters();
+        let weights = |name: &str| {
+            let found = parameters.iter().find(|parameter| parameter.name == name)?;
+            Some((found.shape.clone(), vec![0.25; found.shape.iter().product()]))
+        };
+        let policy = Network::from_spec(&spec, weights, vec![], vec![]).unwrap();
+        let rows = |num_rows| {
+            let mut rows = Rows::default();
+            // Ones: an embedding takes integers.
+            let words = vec![1.0f32.to_bits() as i32; policy.num_features()];
+            (0..num_rows).for_each(|_| rows.push(&words));
+            rows
+        };
+        require_none(&policy, rows, 0);
+    }
+}
+
+fn require_none(policy: &dyn Policy, rows: impl Fn(usize) -> Rows, num_twists: i32) {
+    let num_actions = policy.num_actions();
     let mut scratch = Scratch::default();
     let mut counts = Vec::with_capacity(16);
     // 66 is the most that pass through the network at once.
     for num_rows in [66, 66, 100, 1, 3] {
-        let rows = random_rows(&mut Rng::new(2), num_rows, 81, 9);
-        let twists: Vec<i32> = (0..num_rows as i32).map(|row| row % 2 - 1).collect();
-        let (mut logits, mut values) = (vec![0.0; 4 * num_rows], vec![0.0; num_rows]);
+        let rows = rows(num_rows);
+        let twists: Vec<i32> = (0..num_rows as i32).map(|row| row % (num_twists + 1) - 1).collect();
+        let (mut logits, mut values) = (vec![0.0; num_actions * num_rows], vec![0.0; num_rows]);
         let before = ALLOCATIONS.get();
         policy.forward_batch(&rows, Some(&twists), &mut scratch, &mut logits, &mut values).unwrap();
         counts.push(ALLOCATIONS.get() - before);
