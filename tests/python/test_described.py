@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from blocks import Heads, body_of, networks
+from block_cases import Heads, body_of, networks
 from ring import DenseRing
 from small_policy import collector, everything
 from twisterl.envs import Puzzle, PyEnv
