@@ -45,6 +45,8 @@ def _in(package: str, models: dict[str, Any]) -> dict[str, tuple[str, type[BaseM
 
 # What the `env_cls` of an environment of Gymnasium begins with; its id follows.
 GYMNASIUM = "gymnasium:"
+# and what makes its class.
+MAKER_OF_GYMNASIUM = "twisterl.envs.gymnasium_env.environment_class"
 # By kind and short name: where the class is, and what its constructor takes.
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel]]]] = {
     "env_cls": _in("twisterl.envs", {**ENVIRONMENTS, "PyEnv": PyEnvArguments}),

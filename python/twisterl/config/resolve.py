@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from twisterl.config.registry import GYMNASIUM, REGISTRY, registered
+from twisterl.config.registry import GYMNASIUM, MAKER_OF_GYMNASIUM, REGISTRY, registered
 from twisterl.config.run import Part
 from twisterl.faults import ConfigError, Fault, nearest
 from twisterl.on_demand import torch
@@ -81,9 +81,7 @@ def import_class(kind: str, path: str, *, trust: bool = True) -> type:
         got = f"got {path!r}, which is no class of this package, in a config from elsewhere"
         raise _refused(kind, f"{got}; --trust (in Python trust=True) imports it")
     if kind == "env_cls" and path.startswith(GYMNASIUM):
-        from twisterl.envs.gymnasium_env import environment_class
-
-        return environment_class(path)
+        return import_attribute(MAKER_OF_GYMNASIUM)(path)
     try:
         target = import_attribute(path)
     except ImportError as error:
