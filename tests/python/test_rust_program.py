@@ -46,6 +46,18 @@ RUNS = {
             "evals": {"ppo_deterministic": {"num_episodes": 20}, "ppo_10": {"freq": 3}},
         },
     },
+    "a task": {
+        "env_cls": "CartPole",
+        "policy_cls": "BasicPolicy",
+        "policy": SMALL,
+        "algorithm_cls": "PPO",
+        "algorithm": {
+            "collecting": {"num_episodes": 4},
+            "training": {"minibatch_size": 32, "num_epochs": 2},
+            "learning": {"num_steps": 4, "target_reward": 400},
+            "evals": {"ppo_deterministic": {"num_episodes": 3}},
+        },
+    },
     "AZ": {
         "env_cls": "twisterl.envs.Puzzle",
         "env": {"difficulty": 4},

@@ -75,6 +75,8 @@ pub(super) struct Learning {
     pub(super) num_steps: Option<u64>,
     pub(super) time_budget_s: Option<f64>,
     pub(super) patience: Option<u64>,
+    #[serde(default)]
+    pub(super) target_reward: Option<f64>,
 }
 
 /// The section `logging`.
@@ -190,6 +192,14 @@ impl RunConfig {
         let alias = training.and_then(|training| training.remove("lr")).unwrap_or_default();
         if !alias.is_null() {
             section["optimizer"]["lr"] = alias;
+        }
+        let is_task = envs::TASKS.iter().any(|entry| entry.class == env.class);
+        let truncation = section["collecting"].get_mut("truncation");
+        if let Some(truncation) = truncation.filter(|_| is_task) {
+            if algorithm.given["collecting"]["truncation"].is_null() {
+                // What is cut off has a future there.
+                *truncation = "bootstrap".into();
+            }
         }
         if evals.is_empty() {
             section["learning"]["diff_metric"] = Value::Null;
@@ -359,7 +369,7 @@ fn class_of(path: &str, section: &str, package: &str) -> Result<String, String> 
 }
 
 fn native() -> Vec<&'static str> {
-    envs::ENVIRONMENTS.iter().map(|entry| entry.class).collect()
+    envs::ENVIRONMENTS.iter().chain(envs::TASKS).map(|entry| entry.class).collect()
 }
 
 fn part(section: &str, class: String, given: &Value, faults: &mut Vec<Fault>) -> Option<Part> {

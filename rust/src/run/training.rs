@@ -51,6 +51,8 @@ pub struct Training {
     /// The file of the first weights, which no config names.
     pub(super) started_from: Option<String>,
     pub(super) passed: Passed,
+    /// Whether the last evaluation had `learning.target_reward`.
+    is_on_target: bool,
     kept: Option<Kept>,
 }
 
@@ -105,6 +107,7 @@ impl Training {
             schedule_iterations: None,
             started_from: None,
             passed: Passed::of(generator),
+            is_on_target: false,
             kept: None,
         })
     }
@@ -245,10 +248,11 @@ impl Training {
         self.schedule_iterations.or(self.num_iterations)
     }
 
-    /// Whether the budget of time or the patience is used up.
+    /// Whether the target is reached, or the budget of time or the patience is used up.
     fn is_used_up(&self) -> bool {
         let (learning, counters) = (&self.config.learning, &self.counters);
-        learning.time_budget_s.is_some_and(|budget| counters.elapsed_s >= budget)
+        self.is_on_target
+            || learning.time_budget_s.is_some_and(|budget| counters.elapsed_s >= budget)
             || learning.patience.is_some_and(|most| counters.num_without_improvement >= most)
     }
 
@@ -359,6 +363,8 @@ impl Training {
 
     /// Whether this is the best so far; raises the difficulty where it is due.
     fn judge(&mut self, difficulty: Option<usize>, found: &Evaluated) -> bool {
+        let target = self.config.learning.target_reward;
+        self.is_on_target = target.is_some_and(|target| found.reward >= target);
         let metrics = (difficulty, found.success, found.reward);
         let (is_better, is_as_good) =
             self.best.map_or((true, true), |best| compared(&metrics, &best));
