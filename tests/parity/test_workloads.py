@@ -12,6 +12,7 @@ import difference
 import moves
 import ports
 import workloads
+from twisterl.twisterl.env import TASKS
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.json"))
 
@@ -20,6 +21,8 @@ CONFIGS = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.json
 def test_the_board_of_an_example_is_played(path):
     config = json.loads(path.read_text())
     class_name = config["env_cls"].rpartition(".")[2]
+    if class_name in TASKS:
+        pytest.skip("a task has no board")
     sizes = [board.size for board in workloads.boards() if board.class_name == class_name]
     wanted = {k: v for k, v in config["env"].items() if k not in workloads.EPISODE}
     assert any(wanted.items() <= size.items() for size in sizes), wanted

@@ -315,6 +315,7 @@ def examples():
     data = collector(num_episodes=4).collect(env, policy)
     return [
         *(make() for make in (ENVIRONMENTS | EXTENDED).values()),
+        *(getattr(envs, name)() for name in twisterl.env.TASKS),
         *(kind(**given[0]) for kind, given in COLLECTORS.items()),
         *(policy, embeddings, common, *action_net.__reduce__()[1][0]),
         *(walker, walker.collect(env), data, data.arrays, Counting("own")),
@@ -363,7 +364,8 @@ def test_every_compiled_class_has_an_example():
 
 def told(objects):
     """In another process: what came, and how environments go on."""
-    plays = [go_on(each) for each in objects if isinstance(each, twisterl.env.PyBaseEnv)]
+    found = [each for each in objects if isinstance(each, twisterl.env.PyBaseEnv)]
+    plays = [each.get_state() if each.is_task() else go_on(each) for each in found]
     return list(map(type, objects)), plays
 
 
