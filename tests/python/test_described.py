@@ -1,8 +1,12 @@
 """Plain torch modules in the engine: what is described, played, compared and trained."""
 
 import copy
+import json
 import logging
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ import torch
 from block_cases import Heads, body_of, networks
 from ring import DenseRing
 from small_policy import collector, everything
+from twisterl import twisterl
 from twisterl.envs import Puzzle, PyEnv
 from twisterl.nn import TorchPolicy, compared, describe
 from twisterl.nn.describing import NotDescribed
@@ -158,3 +163,120 @@ def test_a_module_of_dense_observations_learns():
     algorithm = PPO(env, residual(env.obs_shape(), env.num_actions()), copy.deepcopy(CONFIG))
     assert obstacle(algorithm) is None
     algorithm.learn(3)
+
+
+def random_layer(random, shape):
+    """A layer for numbers of `shape`, and the shape behind it; shapes stay small."""
+    pick = lambda *names: names[random.integers(len(names))]  # noqa: E731
+    if len(shape) == 3 and min(shape[1:]) >= 3 and random.random() < 0.6:
+        layer = pick(
+            torch.nn.Conv2d(shape[0], int(random.integers(1, 20)), 3, int(random.integers(1, 3))),
+            torch.nn.MaxPool2d(2, 1),
+            torch.nn.AvgPool2d(3, 2, 1),
+        )
+    elif len(shape) == 2 and shape[1] % 2 == 0 and random.random() < 0.4:
+        options = {"dropout": 0.0, "batch_first": True, "norm_first": bool(random.integers(2))}
+        layer = torch.nn.TransformerEncoderLayer(shape[1], 2, 20, **options)
+    elif len(shape) < 3 and random.random() < 0.5:
+        layer = torch.nn.Linear(shape[-1], int(random.integers(1, 70)))
+    else:
+        layer = pick(
+            body_of(shape[-1]),
+            torch.nn.LayerNorm(shape[-1]),
+            *(torch.nn.Tanh(), torch.nn.GELU(), torch.nn.SiLU(), torch.nn.ELU(), torch.nn.ReLU()),
+        )
+    return layer, list(layer(torch.zeros(1, *shape)).shape[1:])
+
+
+def test_two_hundred_random_networks():
+    random = np.random.default_rng(0)
+    torch.manual_seed(0)
+    largest = 0.0
+    for case in range(200):
+        start = [int(n) for n in random.integers(3, 9, size=1 + case % 3)]
+        shape, layers = start, []
+        for _ in range(random.integers(1, 5)):
+            layer, shape = random_layer(random, shape)
+            layers.append(layer)
+        body = torch.nn.Sequential(*layers, torch.nn.Flatten())
+        policy = TorchPolicy(Heads(body, int(np.prod(shape))).eval(), start, 5, "float32")
+        engine = policy.to_rust()
+        assert not asks_torch(engine)
+        x = random.standard_normal((4, *start), np.float32)
+        with torch.no_grad():
+            expected = policy(torch.from_numpy(x))
+        for got, wanted in zip(engine.forward_batch(x), expected, strict=True):
+            wanted = wanted.numpy().reshape(got.shape)
+            largest = max(largest, float(np.abs(got - wanted).max() / max(1, np.abs(wanted).max())))
+    assert largest < 1e-5
+
+
+def test_the_golden_file_is_what_torch_says_now():
+    script = Path(__file__).parents[1] / "reference" / "write_blocks.py"
+    assert subprocess.run([sys.executable, script, "--check"]).returncode == 0
+
+
+@pytest.mark.parametrize("name", networks)
+def test_gradients_are_those_of_torch(name):
+    torch.manual_seed(7)
+    module, obs_shape, dtype = networks[name]()
+    policy = TorchPolicy(module.eval(), obs_shape, 5, dtype)
+    learner = twisterl.nn.Learner(json.dumps(policy.net_spec()), [], [])
+    named = dict(policy.named_parameters())
+    for parameter in learner.names:
+        learner.load(parameter, named[parameter].detach().numpy(), "weight")
+    given, features = compared._observations(policy)
+    rows = len(given)
+    if features is None:
+        flat = given.reshape(rows, -1)
+        if dtype == "uint8":
+            flat = np.pad(flat, ((0, 0), (0, -flat.shape[1] % 4)))
+        words = flat.view(np.int32)
+        offsets = np.arange(rows + 1) * words.shape[1]
+        features = words.reshape(-1), offsets.astype(np.int64)
+    random = np.random.default_rng(1)
+    undo = random.dirichlet(np.ones(5), rows).astype(np.float32)
+    values, weights = random.random((2, rows), np.float32)
+    samples = {
+        "indices": features[0].astype(np.int64),
+        "offsets": features[1],
+        "perms": np.full(rows, -1),
+        "rows": np.arange(rows),
+        "illegal": None,
+        "undo": undo,
+        "values": values,
+        "weights": weights,
+        "vf_coef": 0.5,
+    }
+    descent = {
+        "lr": 1e-9,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "amsgrad": False,
+        "num_epochs": 1,
+        "epoch_size": rows,
+        "minibatch_size": None,
+        "draw_twists": False,
+        "max_grad_norm": None,
+        "seed": 0,
+        "iteration": 0,
+        "num_cores": 1,
+    }
+    learner.walk(samples, descent)
+    exact = copy.deepcopy(policy).double()
+    x = torch.from_numpy(given / np.float32(255) if dtype == "uint8" else given).double()
+    exact.obs_dtype = "float32"
+    logits, told = exact(x)
+    policy_loss = -(
+        torch.from_numpy(weights) * (torch.from_numpy(undo) * logits.log_softmax(1)).sum(1)
+    )
+    value_loss = torch.from_numpy(weights) * (told[:, 0] - torch.from_numpy(values)) ** 2
+    (policy_loss.mean() + 0.5 * value_loss.mean()).backward()
+    expected = {name: parameter.grad for name, parameter in exact.named_parameters()}
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    for parameter in learner.names:
+        found = np.zeros(named[parameter].shape, np.float32)
+        learner.gradient(parameter, found)
+        off = float(np.abs(found - expected[parameter].numpy()).max())
+        assert off <= 1e-5 * largest, (parameter, off, largest)
