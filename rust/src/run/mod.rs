@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! JSON -> checked, with every default      (json.rs, schema.rs, config.rs)
-//!      -> environment, network, algorithm   (policy.rs, algorithm/)
+//!      -> environment, network, algorithm   (going.rs, policy.rs, algorithm/)
 //!      -> the loop                           (training.rs, plan.rs, curriculum.rs)
 //!      -> a run folder, and back             (folder.rs, commits.rs, lock.rs, state.rs)
 //!      -> actions                            (player.rs)
@@ -18,6 +18,7 @@ mod curriculum;
 mod faults;
 mod files;
 mod folder;
+mod going;
 mod json;
 mod lock;
 mod mersenne;
@@ -33,9 +34,9 @@ mod training;
 pub use config::{Kind, RunConfig};
 pub use faults::{Failure, Fault, Faults};
 pub use folder::Existing;
+pub use going::Training;
 pub use player::Player;
 pub use progress::{Evaluated, Progress};
-pub use training::Training;
 
 /// Says what the user should know of a run that goes on.
 fn warn(text: &str) {

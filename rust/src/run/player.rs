@@ -5,7 +5,7 @@ use std::path::Path;
 use super::config::RunConfig;
 use super::faults::Failure;
 use super::folder::{RunFolder, BASE_CONFIG};
-use super::training::Training;
+use super::going::Training;
 use crate::engine::pool::Poll;
 use crate::nn::{argmax, Network, Policy, Scratch};
 use crate::rl::env::Env;
@@ -19,6 +19,16 @@ use crate::Error;
 pub struct Player {
     env: Box<dyn Env>,
     policy: Network,
+}
+
+impl Training {
+    /// What plays by the weights as they are.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn player(&self) -> crate::Result<Player> {
+        Ok(Player { env: self.env.try_clone()?, policy: self.net.network(&self.learner)? })
+    }
 }
 
 impl Player {
@@ -41,10 +51,6 @@ impl Player {
         let mut training = Training::new(config)?;
         training.load_weights(path)?;
         Ok(training.player()?)
-    }
-
-    pub(super) fn of(env: Box<dyn Env>, policy: Network) -> Self {
-        Self { env, policy }
     }
 
     /// A copy of the environment, to be played on.

@@ -10,9 +10,9 @@ use super::commits::Commit;
 use super::config::RunConfig;
 use super::curriculum::{Curriculum, Metrics};
 use super::faults::{joined, shown, Failure};
+use super::going::{Counters, Passed, Training};
 use super::policy::{weights_of, Net};
 use super::tensors::{Stored, StoredTensors};
-use super::training::{Counters, Training};
 use crate::nn::safetensors::Tensors;
 use crate::train::{Learner, Moment};
 use crate::Error;
@@ -30,21 +30,6 @@ const NUM_STEPS: &str = "algorithm.learning.num_steps";
 const SHAPING: [&str; 3] = ["env", "policy", "algorithm.optimizer"];
 /// Torch's own, as Python counts them.
 const MOST_THREADS: usize = 16;
-
-/// What only Python has a use for: it goes on as it came.
-#[derive(Clone, Debug)]
-pub(super) struct Passed {
-    tensors: StoredTensors,
-    torch_threads: Option<u64>,
-}
-
-impl Passed {
-    /// Torch's `generator` of the CPU.
-    pub(super) fn of(generator: Stored) -> Self {
-        let tensors = StoredTensors::from([("random.cpu".to_owned(), generator)]);
-        Self { tensors, torch_threads: None }
-    }
-}
 
 /// The numbers of a saved run.
 #[derive(Deserialize)]

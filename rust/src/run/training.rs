@@ -10,108 +10,25 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use super::algorithm::{self, Algorithm, Found, Iteration};
-use super::config::RunConfig;
-use super::curriculum::{compared, Curriculum, Metrics};
+use super::algorithm::{Found, Iteration};
+use super::curriculum::compared;
 use super::faults::Failure;
 use super::files::write_atomic;
 use super::folder::{Existing, RunFolder, BASE_CONFIG, BEST, FULL_CONFIG, LAST, METRICS};
+use super::going::{Counters, Kept, Training};
 use super::lock::RunLock;
-use super::player::Player;
-use super::policy::Net;
 use super::progress::{Evaluated, Progress};
-use super::state::{self, Passed};
+use super::state;
 use super::{plan, warn};
 use crate::clock::Stopwatch;
 use crate::engine::pool::Poll;
 use crate::nn::safetensors::Tensors;
 use crate::nn::Network;
-use crate::rl::env::Env;
 use crate::rl::start::Start;
 use crate::solve::{evaluate, Starts};
-use crate::train::Learner;
 use crate::Error;
 
-/// A run that trains: its environment, network, algorithm, and how far it has come.
-pub struct Training {
-    pub(super) config: RunConfig,
-    pub(super) env: Box<dyn Env>,
-    pub(super) net: Net,
-    pub(super) learner: Learner,
-    pub(super) algorithm: Box<dyn Algorithm>,
-    pub(super) counters: Counters,
-    pub(super) curriculum: Curriculum,
-    pub(super) best: Option<Metrics>,
-    /// Where the run is planned to end.
-    pub(super) num_iterations: Option<u64>,
-    /// What that was when the run began: schedules without a length of their own keep it.
-    pub(super) schedule_iterations: Option<u64>,
-    /// The file of the first weights, which no config names.
-    pub(super) started_from: Option<String>,
-    pub(super) passed: Passed,
-    /// Whether the last evaluation had `learning.target_reward`.
-    is_on_target: bool,
-    kept: Option<Kept>,
-}
-
-/// Plain numbers that an iteration moves.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Counters {
-    pub(super) iteration: u64,
-    pub(super) total_steps: u64,
-    pub(super) elapsed_s: f64,
-    #[serde(default)]
-    pub(super) num_without_improvement: u64,
-}
-
-/// The folder of the run, which this training alone writes into.
-struct Kept {
-    folder: RunFolder,
-    _lock: RunLock,
-}
-
 impl Training {
-    /// A run of `config` that keeps nothing, from the weights that Python draws by its seed.
-    ///
-    /// # Errors
-    /// If the environment, the policy and the algorithm do not fit.
-    pub fn new(config: RunConfig) -> Result<Self, Failure> {
-        let env = config.make_env()?;
-        let net = Net::new(&config, &*env)?;
-        let mut learner = Learner::new(&net.spec, &net.twists)
-            .map_err(|error| Failure::config("config", "policy", error.to_string()))?;
-        let (drawn, generator) = net.draw(config.seed);
-        drawn.iter().enumerate().try_for_each(|(index, values)| learner.set(index, values))?;
-        let algorithm = algorithm::of(&config)?;
-        algorithm.check(&*env)?;
-        for (name, evaluation) in &config.evals {
-            if evaluation.start == Start::Uniform {
-                env.spec().require_uniform().map_err(|error| {
-                    let path = format!("algorithm.evals.{name}.start");
-                    Failure::config("config", path, error.to_string())
-                })?;
-            }
-        }
-        Ok(Self {
-            num_iterations: config.learning.num_steps,
-            config,
-            env,
-            net,
-            learner,
-            algorithm,
-            counters: Counters::default(),
-            curriculum: Curriculum::default(),
-            best: None,
-            schedule_iterations: None,
-            started_from: None,
-            passed: Passed::of(generator),
-            is_on_target: false,
-            kept: None,
-        })
-    }
-
     /// Starts from the weights in the safetensors file at `path`.
     ///
     /// # Errors
@@ -178,14 +95,6 @@ impl Training {
     /// That of the episodes now; `None` if no difficulty bounds their starts any more.
     pub fn difficulty(&self) -> Option<usize> {
         (!self.curriculum.is_unbounded).then(|| self.env.get_difficulty())
-    }
-
-    /// What plays by the weights as they are.
-    ///
-    /// # Errors
-    /// If a weight is not finite.
-    pub fn player(&self) -> crate::Result<Player> {
-        Ok(Player::of(self.env.try_clone()?, self.net.network(&self.learner)?))
     }
 
     /// Trains to the planned end of the run, or for ever; `watch` is told of every iteration.
