@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from twisterl.config.values import Section, Width, Widths
+from twisterl.config.values import Natural, Section, Width, Widths
 
 
 class BasicPolicyArguments(Section):
@@ -34,7 +34,63 @@ class Conv1dPolicyArguments(BasicPolicyArguments):
     )
 
 
+class TorchArguments(Section):
+    """A network that torch plays."""
+
+    device: str | None = Field(
+        None, exclude=True, description="what algorithm.device is where that is null"
+    )
+
+
+class MLPPolicyArguments(TorchArguments):
+    """Two layers of one width."""
+
+    hidden_size: Width = Field(256, description="width of the layers")
+
+
+class ResidualPolicyArguments(TorchArguments):
+    """A layer, then blocks that add to it."""
+
+    num_blocks: Natural = Field(4, description="blocks of two layers")
+    hidden_size: Width = Field(256, description="width of all layers")
+
+
+class AttentionPolicyArguments(TorchArguments):
+    """Self-attention over the rows of an observation, or over the numbers of a vector."""
+
+    d_model: Width = Field(256, description="width of a token; a multiple of nhead")
+    nhead: Width = Field(8, description="attention heads")
+
+
+class CNNPolicyArguments(TorchArguments):
+    """Three convolutions over images [channels, height, width] of at least 36 x 36."""
+
+    hidden_size: Width = Field(512, description="width of the layer behind the convolutions")
+
+
+class ImpalaPolicyArguments(TorchArguments):
+    """Residual convolutions over images [channels, height, width]."""
+
+    widths: Widths = Field([16, 32, 32], description="channels of each stage")
+    hidden_size: Width = Field(256, description="width of the layer behind the convolutions")
+
+
+class RecurrentActorCriticArguments(TorchArguments):
+    """A layer, then a memory."""
+
+    core: Literal["lstm", "gru", "rnn"] = Field("lstm", description="what remembers")
+    input_size: Width = Field(128, description="width of the first layer")
+    hidden_size: Width = Field(128, description="width of the memory")
+    num_layers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="layers of the memory")
+
+
 POLICIES: dict[str, type[BaseModel]] = {
     "BasicPolicy": BasicPolicyArguments,
     "Conv1dPolicy": Conv1dPolicyArguments,
+    "MLPPolicy": MLPPolicyArguments,
+    "ResidualPolicy": ResidualPolicyArguments,
+    "AttentionPolicy": AttentionPolicyArguments,
+    "CNNPolicy": CNNPolicyArguments,
+    "ImpalaPolicy": ImpalaPolicyArguments,
+    "RecurrentActorCritic": RecurrentActorCriticArguments,
 }

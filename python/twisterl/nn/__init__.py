@@ -1,4 +1,6 @@
-"""Policies in PyTorch, and their export to the Rust engine; torch is imported with the first.
+"""Policies in PyTorch, their export to the Rust engine, and parts of policies.
+
+torch is imported with the first.
 
 >>> from twisterl.nn import BasicPolicy
 >>> policy = BasicPolicy([9, 9], 4, embedding_size=16, common_layers=(8,))
@@ -16,13 +18,39 @@ if TYPE_CHECKING:
     from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
     from twisterl.nn.torch_policy import TorchPolicy
 
-__all__ = ["BasicPolicy", "Conv1dPolicy", "TorchPolicy", "describe"]
+# What each module has for everyone.
+_NAMES = {
+    "policy": ("BasicPolicy", "Conv1dPolicy"),
+    "torch_policy": ("TorchPolicy",),
+    "actor_critic": ("ActorCritic",),
+    "describing": ("describe",),
+    "cores": ("GRUCore", "LSTMCore", "RecurrentCore"),
+    "encoders": ("AttentionEncoder", "ImpalaCNN", "ResidualBlock"),
+    "image_policies": ("CNNPolicy", "ImpalaPolicy", "MultiInputPolicy"),
+    "init": ("init_param", "layer_init"),
+    "lstm_wrapper": ("LSTMWrapper",),
+    "multi_agent": ("IndependentMultiAgentPolicy", "SharedMultiAgentPolicy"),
+    "nonlin": ("IndiNonlinLayer", "MirrConv1d"),
+    "observations": ("flatten_observations", "unflatten_observations"),
+    "policy_checks": ("check_gradients", "check_policy_shapes"),
+    "running_norm": ("RunningNorm",),
+    "spaces": ("BoxSpace", "DiscreteSpace", "EnvSpec", "MultiDiscreteSpace"),
+    "vector_policies": (
+        "AttentionPolicy",
+        "ContinuousPolicy",
+        "MLPPolicy",
+        "NormalizedPolicy",
+        "RecurrentActorCritic",
+        "ResidualPolicy",
+    ),
+}
+# Where each class is.
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+# The modules that are there without an import of their own.
+_LOADED = {"policy", "torch_policy", "describing", "dense", "heads", "placed", "sparse", "spec", "utils"}
+_LOADED |= {"functional", "distributions"}
 
-# Where each name is.
-_MODULES = {"BasicPolicy": "policy", "Conv1dPolicy": "policy", "TorchPolicy": "torch_policy"}
-_MODULES["describe"] = "describing"
-# The modules that came with them when they were imported at once.
-_LOADED = {*_MODULES.values(), "dense", "heads", "placed", "sparse", "spec", "utils"}
+__all__ = list(_MODULES)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

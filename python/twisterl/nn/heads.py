@@ -110,7 +110,7 @@ class Normal:
         squash: whether it is of tanh(u), whose entropy is a mean by the trapezoidal rule.
     """
 
-    def __init__(self, log_std: torch.nn.Parameter, squash: bool) -> None:
+    def __init__(self, log_std: torch.Tensor, squash: bool) -> None:
         self.log_std, self.squash = log_std, squash
         self.num_outputs = log_std.shape[0]
 

@@ -29,17 +29,18 @@ import numpy as np
 import torch
 
 from twisterl import twisterl
-from twisterl.envs.protocol import obs_dtype
+from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.nn.compared import require_equal
 from twisterl.nn.dense import as_floats, checked_dtype
 from twisterl.nn.describing import NotDescribed, describe, uncompiled
 from twisterl.nn.placed import Placed
+from twisterl.nn.spaces import EnvSpec, action_space_from, observation_space_from
 from twisterl.nn.spec import NetSpec, plain_name, to_engine
 from twisterl.nn.utils import Floats, array
 
 _logger = logging.getLogger("twisterl")
 
-_SIZES = ("obs_shape", "num_actions", "obs_dtype")
+_SIZES = ("obs_shape", "num_actions", "obs_dtype", "observation_space", "action_space", "spec")
 
 
 def sizes_of(module_cls: type) -> list[str]:
@@ -104,14 +105,18 @@ class TorchPolicy(Placed):
     def of(cls, module_cls: type, env: Any, arguments: dict[str, Any]) -> TorchPolicy:
         """The policy for `env` of a module that is made of `arguments`.
 
-        It also gets those of `obs_shape`, `num_actions` and `obs_dtype` that its constructor names.
+        It also gets those of `obs_shape`, `num_actions`, `obs_dtype`, `observation_space`,
+        `action_space` and `spec` that its constructor names, the last three as
+        `twisterl.nn.spaces` has them.
         """
         # torch would take the names, and refuse them in its own words and with its traceback.
         if arguments and inspect.signature(module_cls) == inspect.signature(torch.nn.Module):
             got = ", ".join(arguments)
             raise TypeError(f"policy: {module_cls.__name__} takes no arguments, got {got}")
-        sizes = [env.obs_shape(), env.num_actions(), obs_dtype(env)]
-        known = dict(zip(_SIZES, sizes, strict=True))
+        sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
+        seen = observation_space_from(env.obs_shape(), obs_dtype(env))
+        acts = action_space_from(act_space(env))
+        known = dict(zip(_SIZES, [*sizes, seen, acts, EnvSpec(seen, acts)], strict=True))
         asked = {name: known[name] for name in sizes_of(module_cls)}
         return cls(module_cls(**{**asked, **arguments}), *sizes)
 
