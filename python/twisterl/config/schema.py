@@ -63,8 +63,8 @@ a config with all its defaults.
 
 The top has `env_cls`, `policy_cls` and `algorithm_cls`, each a name below or the dotted path of a
 class of your own, and `env`, `policy` and `algorithm` with their keys. A policy may be any torch
-module: it gets the keys of `policy`, and those of `obs_shape`, `num_actions` and `obs_dtype` that
-its constructor names. Each entry of
+module: it gets the keys of `policy`, and those of `obs_shape`, `num_actions`, `obs_dtype`,
+`observation_space`, `action_space` and `spec` that its constructor names. Each entry of
 `algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to;
 `"evals": {}` switches evaluation off, and then the difficulty stays. With AZ its `C`,
 `max_expand_depth`, `root_selection` and `gamma` default to those of `collecting`. What other

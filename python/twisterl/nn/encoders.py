@@ -176,8 +176,11 @@ class MultiInputEncoder(nn.Module):
         self.out_features = out_features
 
     def forward(self, obs: Any) -> torch.Tensor:
-        pairs = zip(self.encoders, self.paths, strict=True)
-        return self.combiner(torch.cat([encoder(at(obs, path)) for encoder, path in pairs], -1))
+        parts = [at(obs, path) for path in self.paths]
+        # A choice is one number.
+        parts = [part[:, None] if part.ndim == 1 else part for part in parts]
+        pairs = zip(self.encoders, parts, strict=True)
+        return self.combiner(torch.cat([encoder(part) for encoder, part in pairs], -1))
 
 
 def _layers(sizes: Sequence[int]) -> Iterator[nn.Module]:

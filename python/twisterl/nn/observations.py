@@ -107,7 +107,7 @@ def flatten_observations(obs: Any, space: Any) -> torch.Tensor:
     for path, leaf in leaves(space):
         found = at(obs, path)
         leading = num_leading_axes(found, leaf)
-        flat.append(found.reshape(*found.shape[:leading], math.prod(leaf_shape(leaf))))
+        flat.append(found.reshape((*found.shape[:leading], math.prod(leaf_shape(leaf)))))
     sizes = {part.shape[:-1] for part in flat}
     if len(sizes) > 1:
         raise ValueError(f"obs: expected the same leading axes, got {sorted(map(list, sizes))}")
@@ -126,7 +126,7 @@ def unflatten_observations(flat: torch.Tensor, space: Any) -> Any:
     if flat.shape[-1] != sum(counts):
         raise ValueError(f"flat: expected shape [..., {sum(counts)}], got {list(flat.shape)}")
     pieces = zip(flat.split(counts, -1), shapes, strict=True)
-    return _nested((part.reshape(*flat.shape[:-1], *shape) for part, shape in pieces), space)
+    return _nested((part.reshape((*flat.shape[:-1], *shape)) for part, shape in pieces), space)
 
 
 def _nested(pieces: Iterator[torch.Tensor], space: Any) -> Any:

@@ -165,7 +165,7 @@ class RecurrentActorCritic(ActorCritic):
         num_layers: int = 1,
     ) -> None:
         self._given = {
-            "core": core,
+            "core": checked.choice("core", core, ("lstm", "gru", "rnn")),
             "input_size": checked.integer("input_size", input_size),
             "hidden_size": hidden_size,
             "num_layers": num_layers,
