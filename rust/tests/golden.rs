@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{items, spec};
 use serde_json::{json, Map, Value};
-use twisterl::envs::ENVIRONMENTS;
+use twisterl::envs::{ENVIRONMENTS, TASKS};
 use twisterl::nn::Network;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
@@ -79,7 +79,8 @@ fn every_environment_has_a_spec_and_every_spec_an_environment() {
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let mut names: Vec<_> = ENVIRONMENTS.iter().map(|entry| entry.name.to_owned()).collect();
+    let listed = ENVIRONMENTS.iter().chain(TASKS);
+    let mut names: Vec<_> = listed.map(|entry| entry.name.to_owned()).collect();
     specs.sort();
     names.sort();
     assert_eq!(specs, names);

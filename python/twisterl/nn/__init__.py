@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from twisterl.on_demand import MissingPackage, is_installed, lacks_torch
 
 if TYPE_CHECKING:
-    from twisterl.nn.describing import describe
-    from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
-    from twisterl.nn.torch_policy import TorchPolicy
+    from twisterl.nn.describing import describe  # noqa: F401
+    from twisterl.nn.policy import BasicPolicy, Conv1dPolicy  # noqa: F401
+    from twisterl.nn.torch_policy import TorchPolicy  # noqa: F401
 
 # What each module has for everyone.
 _NAMES = {
@@ -47,10 +47,20 @@ _NAMES = {
 # Where each class is.
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 # The modules that are there without an import of their own.
-_LOADED = {"policy", "torch_policy", "describing", "dense", "heads", "placed", "sparse", "spec", "utils"}
+_LOADED = {
+    "policy",
+    "torch_policy",
+    "describing",
+    "dense",
+    "heads",
+    "placed",
+    "sparse",
+    "spec",
+    "utils",
+}
 _LOADED |= {"functional", "distributions"}
 
-__all__ = list(_MODULES)  # noqa: PLE0605
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
