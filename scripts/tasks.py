@@ -38,6 +38,7 @@ PURPOSES = {
     "train-mojo": "Train the 8-puzzle in Mojo from examples/es_puzzle8_v1.json",
     "bench-mojo": "The throughput of the Mojo port",
     "test-mojo": "The tests of the Mojo port",
+    "web-module": "The engine for browsers, which twisterl web needs, into the package",
     "wheel": "The wheels for this platform, with PyTorch and without, into dist",
     "build": "Build the extension when its sources have changed",
     "doctor": "What is missing, and the fix",
@@ -67,7 +68,8 @@ TASKS = {
     "train-mojo": ["mojo run mojo/train_puzzle.mojo"],
     "bench-mojo": ["mojo run mojo/benchmark.mojo"],
     "test-mojo": MOJO_TESTS,
-    "wheel": ["python scripts/wheels.py"],
+    "web-module": ["python scripts/web_module.py"],
+    "wheel": ["python scripts/web_module.py --if-possible", "python scripts/wheels.py"],
     "build": [],
     "doctor": [],
 }

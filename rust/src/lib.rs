@@ -56,6 +56,7 @@ pub mod envs;
 pub mod error;
 pub mod es;
 pub mod exact;
+pub mod exported;
 pub mod nn;
 pub mod rl;
 pub mod rng;

@@ -1,11 +1,9 @@
 """The engine as a WebAssembly module, built and run without a browser."""
 
+import json
 import os
-import re
-import shlex
-import shutil
 import struct
-import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,28 +13,12 @@ if os.environ.get("CI") != "true":  # There it is installed, or its lack is a fa
 
 import wasmtime
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = "wasm32-unknown-unknown"
-SOURCE = ROOT / "rust" / "web" / "src" / "lib.rs"
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from web_module import TARGET, build, is_target_installed
 
+__all__ = ["TARGET", "build", "is_target_installed"]
 
-def is_target_installed():
-    if not shutil.which("cargo"):
-        return False
-    command = ["rustc", "--print", "target-libdir", "--target", TARGET]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    return found.returncode == 0 and Path(found.stdout.strip()).exists()
-
-
-def build():
-    """Runs the command that the crate's documentation names; a warning is an error."""
-    command = re.search(r"```sh\n(.*?)//! ```", SOURCE.read_text(), re.DOTALL)[1]
-    words = shlex.split(command.replace("\\\n", "").replace("//!", ""))
-    flags = words.pop(0).removeprefix("RUSTFLAGS=")
-    environment = dict(os.environ, RUSTFLAGS=f"{flags} -D warnings")
-    subprocess.run([*words, "--quiet"], check=True, cwd=ROOT, env=environment)
-    folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return (folder / TARGET / "web" / "twisterl_web.wasm").read_bytes()
+BOARD = {"width": 3, "height": 3, "difficulty": 30, "depth_slope": 2, "max_depth": 256}
 
 
 class Refused(Exception):
@@ -74,8 +56,28 @@ class Module:
         count = self._call(name, *arguments)
         if count < 0:
             raise Refused(count, self.message())
-        content = self._read(self._call("output_address"), 4 * count)
-        return list(struct.unpack(f"<{count}i", content))
+        content = self._read(self._call("output_address") & 0xFFFFFFFF, 8 * count)
+        return list(struct.unpack(f"<{count}d", content))
+
+    def said(self, name):
+        """The text that a call gives; raises Refused."""
+        self.ask(name)
+        return self.message()
+
+    def make(self, name, **parameters):
+        self.tell("make", {"env_cls": name, "env": parameters})
+
+    def set_state(self, state):
+        return self.hand_over("set_state", struct.pack(f"<{len(state)}q", *state))
+
+    def tell(self, name, value, *arguments):
+        """What `name` answers to `value` as JSON and the rest; raises Refused."""
+        return self.hand_over(name, json.dumps(value).encode(), *arguments)
+
+    def solve(self, seed=0, **asked):
+        """Whether it is solved, and the actions."""
+        solved, _, *actions = self.tell("solve", asked, seed)
+        return bool(solved), actions
 
     def lend(self, content):
         """The address of a new buffer of the module with this content; raises Refused."""
@@ -85,10 +87,10 @@ class Module:
         self._exports["memory"].write(self._store, content, address)
         return address
 
-    def hand_over(self, name, content):
-        """What `name` answers to `content`; raises Refused."""
+    def hand_over(self, name, content, *arguments):
+        """What `name` answers to `content` and the rest; raises Refused."""
         address = self.lend(content)
         try:
-            return self.ask(name, address, len(content))
+            return self.ask(name, address, len(content), *arguments)
         finally:
             self._call("free", address)

@@ -1,5 +1,6 @@
 """The core without threads, files and clock: as a WebAssembly module, beside the native one."""
 
+import json
 import random
 import sys
 from pathlib import Path
@@ -7,22 +8,17 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
-torch = pytest.importorskip("torch")
+import module as web
+import mutants
+import numpy
+import wasmtime
+from module import BOARD
+from twisterl.config.validation import check_env
+from twisterl.envs import Puzzle, listed
+from twisterl.export import policy_file
+from twisterl.runs import tensors
+from twisterl.twisterl import collector
 
-import module as web  # noqa: E402
-import mutants  # noqa: E402
-import wasmtime  # noqa: E402
-from twisterl.envs import Puzzle  # noqa: E402
-from twisterl.nn import BasicPolicy  # noqa: E402
-from twisterl.rl import RandomWalk  # noqa: E402
-from twisterl.runs import tensors  # noqa: E402
-from twisterl.twisterl import collector  # noqa: E402
-
-pytestmark = pytest.mark.skipif(
-    not web.is_target_installed(), reason=f"rustup target add {web.TARGET}"
-)
-
-BOARD = {"width": 3, "height": 3, "difficulty": 30, "depth_slope": 2, "max_depth": 256}
 NO_LIMIT = float("inf")
 SEEDS = range(20)
 
@@ -40,9 +36,9 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def compiled():
+def compiled(built):
     engine = wasmtime.Engine()
-    return engine, wasmtime.Module(engine, web.build())
+    return engine, wasmtime.Module(engine, built.read_bytes())
 
 
 @pytest.fixture
@@ -53,7 +49,7 @@ def clock():
 @pytest.fixture
 def module(compiled, clock):
     module = web.Module(*compiled, clock)
-    module.ask("make_puzzle", *BOARD.values())
+    module.make("Puzzle", **BOARD)
     return module
 
 
@@ -63,80 +59,144 @@ def env():
 
 
 @pytest.fixture(scope="module")
-def policy():
-    """Some seconds of learning, enough to solve most boards."""
-    env = Puzzle(**BOARD)
-    torch.manual_seed(3)
-    policy = BasicPolicy(env.obs_shape(), env.num_actions(), embedding_size=64, common_layers=[32])
-    collecting = {"num_cores": 1, "num_walks": 1000, "walk_length": 40}
-    config = {"collecting": collecting, "optimizer": {"lr": 0.005}, "evals": {}}
-    RandomWalk(env, policy, config).learn(8)
-    return policy
-
-
-@pytest.fixture(scope="module")
 def weights(policy):
     return tensors.encode(policy.state_dict())
 
 
-def test_resets_and_steps_are_those_of_the_native_engine(module, env):
+@pytest.fixture(scope="module")
+def exported(policy):
+    """The policy as the page has it, with what it is for."""
+    env = Puzzle(**BOARD)
+    part = check_env("Puzzle", BOARD, "test")
+    return policy_file.encode(part, env, policy)
+
+
+@pytest.mark.parametrize("name", listed.__all__)
+def test_every_environment_goes_as_the_native_one(module, name):
+    """Transitions bit for bit, on starts of every kind."""
+    native = getattr(listed, name)(**check_env(name, {"difficulty": 10}, "test").as_dict())
+    module.make(name, difficulty=10)
+    told = json.loads(module.said("describe"))
+    assert told["name"] == name and told["actions"] == native.action_names()
     draws = random.Random(0)
-    for seed in [*SEEDS, 2**63 - 1]:
-        module.ask("reset", seed)
-        env.reset(seed)
-        for played in range(64):
-            assert module.ask("state") == env.get_state()
-            assert module.ask("masks") == env.masks()
-            assert module.ask("status") == [env.is_final(), env.success(), max(0, 60 - played)]
-            action = draws.randrange(4)
+    starts = [("reset", seed) for seed in (*range(5), 2**63 - 1)]
+    starts += [("reset_uniform", seed) for seed in range(5)]
+    for how, seed in starts:
+        module.ask(how, seed)
+        if how == "reset":
+            native.reset(seed)
+        else:
+            native.set_state(native.random_state(seed))
+        for _ in range(30):
+            over, solved, truncated, reward = module.ask("status")
+            assert module.ask("state") == native.get_state()
+            assert module.ask("masks") == native.masks()
+            assert module.said("render").rstrip() == str(native).rstrip()
+            assert (over, solved, reward) == (native.is_final(), native.success(), native.reward())
+            assert not truncated or (over and not solved)
+            action = draws.randrange(native.num_actions())
             module.ask("step", action)
-            env.step(action)
+            native.step(action)
 
 
-@pytest.mark.parametrize("width", [4, 64])
-def test_a_beam_solves_as_the_native_one(module, env, policy, weights, width):
-    module.hand_over("load_policy", weights)
+@pytest.mark.parametrize("strategy", ["beam", "greedy", "mcts"])
+def test_it_solves_as_the_native_engine(module, env, policy, exported, strategy):
+    module.hand_over("load_policy", exported)
     native = policy.to_rust()
+    asked = {"strategy": strategy, "beam_width": 16, "num_mcts_searches": 20, "deterministic": True}
     lengths = []
     for seed in SEEDS:
         module.ask("reset_uniform", seed)
         state = module.ask("state")
         assert state == env.random_state(seed)
-        solved, *actions = module.ask("solve", width, NO_LIMIT)
-        env.set_state(state)
-        options = {"strategy": "beam", "beam_width": width, "num_cores": 1}
-        (success, _), expected = collector.solve(env, native, **options)
-        assert (solved, len(actions)) == (success, len(expected))
+        solved, actions = module.solve(seed, **asked)
+        env.set_state([int(tile) for tile in state])
+        (success, _), expected = collector.solve(env, native, **asked, num_cores=1, seed=seed)
+        assert (solved, actions) == (bool(success), expected)
         # It searches a copy; the actions lead where it says.
         assert module.ask("state") == state
         for action in actions:
-            module.ask("step", action)
+            module.ask("step", int(action))
         assert module.ask("status")[1] == solved
         lengths.append(len(actions) if solved else None)
-    assert len(set(lengths)) > 5 and (width == 4 or None not in lengths)
+    assert len(set(lengths)) > (5 if strategy == "beam" else 1)
+
+
+def test_its_outputs_differ_in_their_last_bits_alone(module, env, policy, exported):
+    """The portable loops have no fused multiply-add."""
+    module.hand_over("load_policy", exported)
+    native = policy.to_rust()
+    worst = 0.0
+    for seed in range(200):
+        module.ask("reset_uniform", seed)
+        env.set_state(env.random_state(seed))
+        logits, values = native.forward_batch(
+            numpy.array(env.observe(), numpy.int32), numpy.array([0, 9])
+        )
+        expected = numpy.append(logits[0], values[0])
+        worst = max(worst, numpy.abs(module.ask("logits") - expected).max())
+        probabilities, value = native.full_predict(env.observe(), env.masks())
+        assert module.ask("predict") == pytest.approx([*probabilities, value], abs=1e-5)
+    assert 0 <= worst < 1e-5, worst
+
+
+def test_a_search_tells_the_visits_of_the_actions(module, exported):
+    module.hand_over("load_policy", exported)
+    module.set_state([1, 4, 2, 3, 0, 5, 6, 7, 8])
+    asked = {"strategy": "mcts", "num_mcts_searches": 100}
+    shares = module.tell("search", asked, 0)
+    assert sum(shares) == pytest.approx(1) and shares.index(max(shares)) == 1
+    with pytest.raises(web.Refused, match=r"^strategy: expected mcts"):
+        module.tell("search", {"strategy": "beam"}, 0)
+
+
+def test_an_optimum_is_proven_or_bounded(module, env):
+    state = [8, 0, 6, 5, 4, 7, 2, 3, 1]
+    module.set_state(state)
+    proven, at_least, *actions = module.ask("optimum", float("inf"), NO_LIMIT)
+    assert (proven, at_least, len(actions)) == (1, 31, 31)
+    proven, at_least, *actions = module.ask("optimum", 1000.0, NO_LIMIT)
+    assert not proven and 0 < at_least <= 31 and not actions
+
+
+def test_it_goes_back_to_what_was_kept(module):
+    module.ask("reset", 5)
+    first = module.ask("state"), module.ask("status")
+    (number,) = module.ask("keep")
+    module.ask("step", module.ask("masks").index(1))
+    assert module.ask("state") != first[0]
+    for _ in range(2):
+        module.ask("go_back", int(number))
+        assert (module.ask("state"), module.ask("status")) == first
+    module.ask("forget")
+    with pytest.raises(web.Refused, match=r"^number: expected one of the 0 kept, got 0"):
+        module.ask("go_back", 0)
 
 
 def test_time_is_asked_for_only_where_there_is_a_limit(module, weights, clock):
     module.hand_over("load_policy", weights)
     module.ask("reset_uniform", 1)
+    beam = {"strategy": "beam", "beam_width": 64}
     message = r"^time_limit_s: expected none, got a limit where there is no clock$"
     with pytest.raises(web.Refused, match=message) as refused:
-        module.ask("solve", 64, 5.0)
+        module.solve(**beam, time_limit_s=5.0)
     assert refused.value.code == -1
     # All the rest works without a clock, which is not asked before it is given.
-    assert module.ask("solve", 64, NO_LIMIT)[0] == 1
+    assert module.solve(**beam)[0]
     module.use_clock()
-    assert module.ask("solve", 64, NO_LIMIT)[0] == 1
+    assert module.solve(**beam)[0]
     assert clock.asked == 0
-    assert module.ask("solve", 64, 5.0)[0] == 1
+    assert module.solve(**beam, time_limit_s=5.0)[0]
     assert clock.asked > 0
     clock.tick = 1.0
     asked = clock.asked
-    assert module.ask("solve", 64, 5.0)[0] == 0
+    assert not module.solve(**beam, time_limit_s=5.0)[0]
     assert clock.asked - asked <= 10
+    with pytest.raises(web.Refused, match=r"^time_limit_s: expected a positive number of seconds"):
+        module.solve(**beam, time_limit_s=-1.0)
     for seconds in (-1.0, float("nan"), -NO_LIMIT):
         with pytest.raises(web.Refused, match=r"^time_limit_s: expected seconds, infinity"):
-            module.ask("solve", 64, seconds)
+            module.ask("optimum", 1000.0, seconds)
 
 
 def test_a_hostile_model_is_refused(module, weights):
@@ -165,36 +225,46 @@ def test_a_hostile_model_is_refused(module, weights):
     # It goes on as if nothing had been.
     module.hand_over("load_policy", weights)
     module.ask("reset", 1)
-    assert module.ask("solve", 16, NO_LIMIT)[0] == 1
+    assert module.solve(strategy="beam", beam_width=16)[0]
 
 
 def test_what_does_not_fit_is_refused_by_name(compiled, module, weights):
-    def refuses(message, call, *arguments):
+    def refuses(message, call, *arguments, **named):
         with pytest.raises(web.Refused, match=message):
-            call(*arguments)
+            call(*arguments, **named)
 
     empty = web.Module(*compiled, Clock())
-    refuses("^puzzle: expected one that is made, got none", empty.ask, "reset", 1)
-    refuses("^policy: expected one that is loaded, got none", module.ask, "solve", 4, NO_LIMIT)
+    refuses("^environment: expected one that is made, got none", empty.ask, "reset", 1)
+    refuses("^environment: expected one of Puzzle", empty.make, "Maze")
+    refuses("^environment: expected a name and parameters in JSON", empty.tell, "make", [])
+    refuses("^width: expected", empty.make, "Puzzle", width=17)
+    refuses("^parameter: expected one of", empty.make, "Puzzle", sides=4)
+    refuses("^policy: expected one that is loaded, got none", module.solve)
     module.hand_over("load_policy", weights)
     address = module.lend(b"\0" * 9)
     refuses("^length: expected 1 to the 67108855 bytes left", module.lend, b"")
     refuses("^length: expected at most the 9 bytes", module.ask, "set_state", address, 10)
+    refuses("^length: expected 8 bytes a number, got 9", module.ask, "set_state", address, 9)
     refuses("^length: expected at most the 9 bytes", module.ask, "load_policy", address, -1)
     refuses("^address: expected", module.ask, "load_policy", address + 1, 1)
     refuses("^address: expected", module.ask, "free", 0)
-    refuses("^state: expected each of 0..9 once, got 0 twice", module.ask, "set_state", address, 9)
     module.ask("free", address)
     refuses("^address: expected", module.ask, "free", address)
-    refuses("^action: expected", module.ask, "step", 4)
-    refuses("^width: expected", module.ask, "make_puzzle", 17, 3, 1, 1, 1)
-    refuses("^beam_width: expected", module.ask, "solve", 0, NO_LIMIT)
-    refuses("^beam_width: expected at most", module.ask, "solve", 1 << 20, NO_LIMIT)
-    module.hand_over("set_state", bytes([0, 2, 1, 3, 4, 5, 6, 7, 8]))
-    refuses("^state: expected a solvable board", module.ask, "solve", 4, NO_LIMIT)
-    module.ask("make_puzzle", 4, 4, 1, 2, 256)
-    refuses("^policy: features: expected 256", module.ask, "solve", 4, NO_LIMIT)
-    assert module.hand_over("set_state", bytes([1, 0, *range(2, 16)])) == []
+    refuses("^state: expected each of 0..9 once, got 0 twice", module.set_state, [0] * 9)
+    refuses("^action: expected an integer in 0..4, got 4", module.ask, "step", 4)
+    refuses("^beam_width: expected", module.solve, strategy="beam", beam_width=0)
+    refuses("^beam_width: expected at most 16384", module.solve, beam_width=1 << 20)
+    refuses("^num_mcts_searches: expected at most", module.solve, num_mcts_searches=1 << 20)
+    refuses("^strategy: expected an entry of evals", module.solve, width=3)
+    refuses("^text: expected UTF-8", module.hand_over, "make", b"\xff")
+    module.set_state([0, 2, 1, 3, 4, 5, 6, 7, 8])
+    refuses("^state: expected a solvable board", module.solve, strategy="beam")
+    module.make("Puzzle", width=4, height=4)
+    refuses("^policy: expected one that is loaded", module.solve)
+    module.hand_over("load_policy", weights)
+    refuses("^policy: features: expected 256", module.solve)
+    refuses("^policy: expected 256 features and 4 actions, got 81 and 4", module.ask, "predict")
+    assert module.set_state([1, 0, *range(2, 16)]) == []
 
 
 def test_what_is_lent_has_an_end(module):

@@ -1,4 +1,4 @@
-"""The command line: `twisterl train|eval|solve|play|bench`."""
+"""The command line: `twisterl COMMAND`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ start here:
 
 A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebacks."""
 
-COMMANDS = ("train", "eval", "solve", "play", "bench")
+COMMANDS = ("train", "eval", "solve", "play", "web", "export", "bench")
 
 
 class _Parser(argparse.ArgumentParser):

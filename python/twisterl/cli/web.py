@@ -1,0 +1,109 @@
+"""`twisterl web`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from twisterl.cli.player import SavedRun
+
+DESCRIPTION = "Make one page of a run that plays in any browser, without a network."
+EPILOG = """\
+examples:
+  twisterl web runs/ppo_puzzle8_v1 -o puzzle.html
+      a board to play, the agent's advice, and solving step by step; open it from the disk
+
+The engine (WebAssembly) and the weights are inside. A page of more than 1 MB keeps fewer bits of
+its weights, which is told; --exact keeps all of them."""
+
+# A page is sent by mail and read on telephones.
+MOST_BYTES = 1_000_000
+# Bits of a weight's fraction: all, then less.
+_BITS = (23, 15, 11, 7)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    from twisterl.cli import player
+
+    player.add_options(parser)
+    add = parser.add_argument
+    add("-o", "--output", metavar="FILE", help="the page; NAME.html of RUN_DIR if it is not given")
+    add(
+        "--title",
+        metavar="TEXT",
+        help="what the page is called",
+    )
+    add("--exact", action="store_true", help="all bits of the weights, however large the page")
+    add("--engine", metavar="FILE", help="another WebAssembly module than the package's")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from twisterl.cli import player
+    from twisterl.cli.signals import interruptible
+    from twisterl.runs.files import write_atomic
+    from twisterl.web import engine
+
+    with interruptible():
+        saved = player.read(arguments.run, trust=arguments.trust)
+        path = Path(arguments.output or f"{saved.folder.path.name}.html")
+        page, bits = make(saved, arguments, engine(arguments.engine))
+        content = page.encode()
+        write_atomic(path, content)
+    print(f"{path}: {len(content):,} bytes; open it in a browser")
+    if bits < _BITS[0]:
+        print(f"weights are rounded to {bits + 1} bits to fit into 1 MB; --exact keeps all 24")
+    return 0
+
+
+def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple[str, int]:
+    """The page, and how many bits its weights keep of their fractions."""
+    from twisterl.cli.player import played
+    from twisterl.config.build import build_player
+    from twisterl.export import policy_file
+    from twisterl.strategy import to_solve
+    from twisterl.web import assemble
+
+    part, checkpoint = saved.config.env, arguments.checkpoint
+    policy_file.require_native(part)
+    if checkpoint in ("best", "last"):
+        checkpoint = saved.folder.weights_path(checkpoint)
+    env, policy = build_player(saved.config, checkpoint, trust=saved.trust)
+    algorithm = saved.config.algorithm.as_dict()
+    settings = part.as_dict()
+    facts: dict[str, Any] = {
+        "run": saved.folder.path.name,
+        "algorithm": saved.config.algorithm.name,
+        "environment": {"env_cls": part.name, "env": settings},
+        "play": played(to_solve, algorithm, {}, 1),
+        "judged_by_value": (algorithm.get("collecting") or {}).get("player") == "value",
+    }
+    title = arguments.title or _title(part.name, settings)
+    for bits in _BITS[:1] if arguments.exact else _BITS:
+        weights = {name: rounded(value, bits) for name, value in policy.named_parameters()}
+        content = policy_file.encode(part, env, policy, weights)
+        page = assemble(title, {**facts, "title": title}, engine, content)
+        if len(page) <= MOST_BYTES:
+            break
+    return page, bits
+
+
+def rounded(tensor: Any, bits: int) -> Any:
+    """`tensor` as 32-bit floats of which `bits` bits of the fraction are used, to the nearest."""
+    import torch
+
+    words = tensor.detach().float().contiguous().view(torch.int32)
+    drop = 23 - bits
+    if drop == 0:
+        return words.view(torch.float32)
+    half = (1 << (drop - 1)) - 1 + (words >> drop & 1)
+    return ((words + half) & -(1 << drop)).view(torch.float32)
+
+
+def _title(name: str | None, arguments: dict[str, Any]) -> str:
+    if name == "Puzzle":
+        return f"{arguments['width'] * arguments['height'] - 1}-puzzle"
+    titles = {"LightsOut": "Lights Out", "Cube2": "2×2×2 cube", "LinearFunction": "CNOT synthesis",
+              "Permutation": "Permutation routing", "GridWorld": "Grid world"}  # fmt: skip
+    return titles.get(name or "", name or "")

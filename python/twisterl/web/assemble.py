@@ -1,0 +1,68 @@
+"""The page from its parts: modules joined into one script, binary parts as compressed text."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+_IMPORT = re.compile(r'^import [^;]*? from "(\.[\w/.]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+
+
+def assemble(title: str, run: Mapping[str, Any], engine: bytes, policy: bytes) -> str:
+    """The page as text.
+
+    Args:
+        title: what it is called.
+        run: what the page's scripts read of the run, as JSON.
+        engine: the WebAssembly module.
+        policy: a file of `twisterl.export.policy_file`.
+    """
+    parts = {
+        "TITLE": html.escape(title),
+        "STYLE": _part("page.css"),
+        "RUN": json.dumps(run).replace("<", "\\u003c"),
+        "ENGINE": _packed(engine),
+        "POLICY": _packed(planes(policy)),
+        "WORKER": _part("worker.js"),
+        "SCRIPT": joined("main.js"),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _part("page.html"))
+
+
+def joined(name: str) -> str:
+    """The module `name` behind all that it imports, each once, as one script."""
+    seen: dict[str, str] = {}
+
+    def visit(name: str) -> None:
+        if name not in seen:
+            text = _part(name)
+            seen[name] = ""
+            for imported in _IMPORT.findall(text):
+                visit(posixpath.normpath(posixpath.join(posixpath.dirname(name), imported)))
+            del seen[name]
+            seen[name] = _EXPORT.sub("", _IMPORT.sub("", text))
+
+    visit(name)
+    return "\n".join(seen.values())
+
+
+def planes(content: bytes) -> bytes:
+    """The first bytes of all words of 4, then their second ones, ..: numbers pack better so."""
+    padded = content + bytes(-len(content) % 4)
+    return b"".join(padded[place::4] for place in range(4))
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+def _part(name: str) -> str:
+    return (resources.files(__package__) / "page" / name).read_text(encoding="utf-8")
