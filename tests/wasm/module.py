@@ -14,10 +14,20 @@ if os.environ.get("CI") != "true":  # There it is installed, or its lack is a fa
 import wasmtime
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from twisterl.config.validation import check_env
+from twisterl.envs import listed
+from twisterl.envs.protocol import act_space
 from web_module import TARGET, build, is_target_installed
 
 __all__ = ["TARGET", "build", "is_target_installed"]
 
+# Those whose actions are one choice of many.
+DISCRETE = [
+    name
+    for name in listed.__all__
+    if act_space(getattr(listed, name)(**check_env(name, {}, "test").as_dict()))["type"]
+    == "discrete"
+]
 BOARD = {"width": 3, "height": 3, "difficulty": 30, "depth_slope": 2, "max_depth": 256}
 
 

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 if TYPE_CHECKING:
     from twisterl.cli.player import SavedRun
 
@@ -61,7 +64,9 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
     """The page, and how many bits its weights keep of their fractions."""
     from twisterl.cli.player import played
     from twisterl.config.build import build_player
+    from twisterl.envs.protocol import act_space
     from twisterl.export import policy_file
+    from twisterl.faults import ConfigError, Fault
     from twisterl.strategy import to_solve
     from twisterl.web import assemble
 
@@ -70,6 +75,9 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
     if checkpoint in ("best", "last"):
         checkpoint = saved.folder.weights_path(checkpoint)
     env, policy = build_player(saved.config, checkpoint, trust=saved.trust)
+    if act_space(env)["type"] != "discrete":
+        problem = f"{part.name} has actions of more than one choice; a page plays one of many"
+        raise ConfigError([Fault("env_cls", problem)], "run")
     algorithm = saved.config.algorithm.as_dict()
     settings = part.as_dict()
     facts: dict[str, Any] = {
@@ -80,8 +88,9 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
         "judged_by_value": (algorithm.get("collecting") or {}).get("player") == "value",
     }
     title = arguments.title or _title(part.name, settings)
+    arrays = policy_file.arrays_of(policy)
     for bits in _BITS[:1] if arguments.exact else _BITS:
-        weights = {name: rounded(value, bits) for name, value in policy.named_parameters()}
+        weights = {name: rounded(values, bits) for name, values in arrays.items()}
         content = policy_file.encode(part, env, policy, weights)
         page = assemble(title, {**facts, "title": title}, engine, content)
         if len(page) <= MOST_BYTES:
@@ -89,16 +98,15 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
     return page, bits
 
 
-def rounded(tensor: Any, bits: int) -> Any:
-    """`tensor` as 32-bit floats of which `bits` bits of the fraction are used, to the nearest."""
-    import torch
-
-    words = tensor.detach().float().contiguous().view(torch.int32)
+def rounded(values: npt.NDArray[np.float32], bits: int) -> npt.NDArray[np.float32]:
+    """`values` with `bits` bits of their fractions, to the nearest and of two to the even one."""
     drop = 23 - bits
     if drop == 0:
-        return words.view(torch.float32)
+        return values
+    words = np.ascontiguousarray(values).view(np.int32)
     half = (1 << (drop - 1)) - 1 + (words >> drop & 1)
-    return ((words + half) & -(1 << drop)).view(torch.float32)
+    kept: npt.NDArray[np.int32] = (words + half) & np.int32(-(1 << drop))
+    return kept.view(np.float32)
 
 
 def _title(name: str | None, arguments: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from twisterl.cli.player import action_names
 from twisterl.config.run import Part
-from twisterl.export.policy_file import described
+from twisterl.export.policy_file import arrays_of, described
 from twisterl.faults import ConfigError, Fault
 
 METADATA = {
@@ -42,7 +42,8 @@ def encode(part: Part, env: Any, policy: Any) -> bytes:
     from twisterl import __version__
 
     spec = described(policy)
-    graph = _Graph(onnx, {name: value.detach() for name, value in policy.named_parameters()})
+    weights = arrays_of(policy)
+    graph = _Graph(onnx, weights)
     features, dtype = policy.obs_size, policy.obs_dtype
     kind = onnx.TensorProto.UINT8 if dtype == "uint8" else onnx.TensorProto.FLOAT
     shared = graph.blocks("observation", spec["encoder"])
@@ -56,7 +57,7 @@ def encode(part: Part, env: Any, policy: Any) -> bytes:
         onnx.helper.make_tensor_value_info("value", number, ["N", 1]),
     ]
     if name == "mean":
-        graph.rename(graph.constant("deviations", policy.log_std), "log_std")
+        graph.rename(graph.constant("deviations", weights[head["name"]]), "log_std")
         outputs.append(onnx.helper.make_tensor_value_info("log_std", number, [policy.num_actions]))
     observation = onnx.helper.make_tensor_value_info("observation", kind, ["N", features])
     made = onnx.helper.make_graph(
@@ -97,9 +98,7 @@ class _Graph:
 
     def constant(self, name: str, values: Any) -> str:
         if all(tensor.name != name for tensor in self.tensors):
-            array = np.ascontiguousarray(
-                values.detach().cpu() if hasattr(values, "cpu") else values
-            )
+            array = np.ascontiguousarray(values)
             self.tensors.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
@@ -140,9 +139,7 @@ class _Graph:
         if block["axis"] == 0:
             x = self.node("Transpose", [x], perm=[0, 2, 1])
         name = f"{block['name']}.weight"
-        # torch tells a weight of two names once.
-        weight = self._weights[name if name in self._weights else "conv_layer.weight"]
-        matrix = self.constant(name, weight.detach().cpu().reshape(-1, channels).T)
+        matrix = self.constant(name, self._weights[name].reshape(-1, channels).T)
         flat = self.constant(
             f"flat_{len(self.nodes)}", np.array([-1, places * block["out"]], np.int64)
         )

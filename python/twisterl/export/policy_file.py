@@ -14,10 +14,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from twisterl.cli.player import action_names
 from twisterl.config.run import Part
 from twisterl.envs import listed
 from twisterl.faults import ConfigError, Fault
+from twisterl.nn.arrays import ArrayPolicy
 from twisterl.runs import tensors
 
 
@@ -34,6 +38,9 @@ def require_native(part: Part) -> str:
 
 def described(policy: Any) -> dict[str, Any]:
     """The network of `policy` as data; `ConfigError` if only Python can compute it."""
+    if getattr(policy, "state_size", 0):
+        problem = "remembers what it has seen; expected a policy without memory"
+        raise ConfigError([Fault("policy_cls", problem)], "run")
     try:
         policy.to_rust()
         return policy.net_spec()
@@ -62,5 +69,13 @@ def encode(part: Part, env: Any, policy: Any, weights: Mapping[str, Any] | None 
         "twisterl.twists": "environment" if own[0] else "none",
         "twisterl.actions": json.dumps(action_names(env)),
     }
-    named = dict(policy.named_parameters()) if weights is None else dict(weights)
-    return tensors.encode({key: value.float() for key, value in named.items()}, notes)
+    return tensors.encode(arrays_of(policy) if weights is None else weights, notes)
+
+
+def arrays_of(policy: Any) -> dict[str, npt.NDArray[np.float32]]:
+    """The float32 arrays that `net_spec()` names, by name."""
+    if isinstance(policy, ArrayPolicy):
+        return dict(policy.named_parameters())
+    from twisterl.nn.spec import engine_tensors
+
+    return engine_tensors(policy, policy.net_spec())

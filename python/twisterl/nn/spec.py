@@ -82,6 +82,14 @@ def to_engine(policy: Any, spec: NetSpec | None = None) -> twisterl.nn.Policy:
     """The engine's policy of `spec`, or of `policy.net_spec()`, with the weights as they are."""
     if spec is None:
         spec = policy.net_spec()
+    tensors = engine_tensors(policy, spec)
+    return twisterl.nn.Policy.from_spec(
+        json.dumps(spec), tensors, policy.obs_perms, policy.act_perms
+    )
+
+
+def engine_tensors(policy: Any, spec: NetSpec) -> dict[str, Any]:
+    """The float32 arrays that `spec` names, by name, as they are in the module `policy`."""
     named = {block["name"] for block in all_blocks(spec) if "name" in block}
     tensors = {}
     # A parameter of several names is under all of them.
@@ -93,8 +101,7 @@ def to_engine(policy: Any, spec: NetSpec | None = None) -> twisterl.nn.Policy:
             name = plain_name(name)
             if owner(name, named) in named or name == spec.get("head", {}).get("name"):
                 tensors[name] = array(value)
-    text = json.dumps(spec)
-    return twisterl.nn.Policy.from_spec(text, tensors, policy.obs_perms, policy.act_perms)
+    return tensors
 
 
 def owner(name: str, named: set[str]) -> str:
