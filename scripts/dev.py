@@ -32,6 +32,7 @@ from tasks import (
     MOJO_TESTS,
     PURPOSES,
     PYTEST,
+    RUNNING_RUST,
     RUST_TESTS,
     TASKS,
     TESTING,
@@ -190,8 +191,12 @@ def test_jobs() -> list[beside.Job]:
         else:
             # Rust's tests build what the parity check runs.
             needs = ("extension", "all packages", *((RUST_TESTS,) if command != PYTEST else ()))
-        for part in shares() if command == PYTEST else [command]:
-            jobs.append(beside.Job(part, functools.partial(run_apart, shlex.split(part)), needs))
+        parts = shares() if command == PYTEST else [command]
+        for part in parts:
+            # What Rust's tests build is run by tests of the last share.
+            more = (RUST_TESTS,) if command == PYTEST and part == parts[-1] else ()
+            work = functools.partial(run_apart, shlex.split(part))
+            jobs.append(beside.Job(part, work, (*needs, *more)))
     return jobs
 
 
@@ -200,12 +205,14 @@ def shares() -> list[str]:
     as there are.
     """
     files = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py"))
+    files = [name for name in files if name not in RUNNING_RUST]
     # The others have room for what else is to be done.
     count = 2 * (os.cpu_count() or 1)
     commands = []
     for number in range(count):
         listed = VENV / f"share-{number}.txt"
-        listed.write_text("\n".join([*files[number::count], *(["python"] * (number == 0))]))
+        more = ["python"] if number == 0 else [*RUNNING_RUST] if number == count - 1 else []
+        listed.write_text("\n".join([*files[number::count], *more]))
         commands.append(f"{PYTEST} @{listed.relative_to(ROOT).as_posix()}")
     return commands
 

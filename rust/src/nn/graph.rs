@@ -6,11 +6,9 @@ use super::buffer::Matrix;
 use super::input::Input;
 use super::kernels::{Bags, Kernels, LANES};
 use super::layout::{Flat, Layout};
-use super::spec::{mismatch, Block, Join, NetSpec};
+use super::shapes::{mismatch, MOST_NUMBERS};
+use super::spec::{Block, Join, NetSpec};
 use crate::error::{Error, Result};
-
-/// Most numbers that a network makes of one observation, all its layers together: 64 MiB.
-pub(super) const MOST_NUMBERS: usize = 1 << 24;
 
 /// A composed network; node 0 is what its input gives.
 pub(super) struct Graph {

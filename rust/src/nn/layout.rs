@@ -1,7 +1,7 @@
 //! Where the parameters of a network are in one flat vector.
 
 use super::buffer::Aligned;
-use super::spec::Parameter;
+use super::shapes::Parameter;
 use crate::error::{Error, Result};
 
 /// Numbers that belong to the parameters of a network one by one: weights, a gradient, moments.

@@ -35,6 +35,7 @@
 
 mod blocks;
 mod buffer;
+mod built;
 mod embedding;
 mod first;
 mod functions;
@@ -48,6 +49,7 @@ mod network;
 mod policy;
 pub mod safetensors;
 mod scratch;
+mod shapes;
 mod softmax;
 mod spec;
 mod state_dict;
@@ -72,7 +74,8 @@ pub use network::{Network, NetworkParts};
 pub use policy::check_outputs;
 pub use policy::Policy;
 pub use scratch::Scratch;
+pub use shapes::Parameter;
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
-pub use spec::{Block, HeadSpec, Join, NetSpec, Parameter};
+pub use spec::{Block, HeadSpec, Join, NetSpec};
 pub(crate) use trainable::{Chunk, Loss, Piece, Seen, Trainable};

@@ -15,10 +15,10 @@ use super::{columns, join, named, split, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
 use crate::nn::functions::exp;
-use crate::nn::graph::MOST_NUMBERS;
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
-use crate::nn::spec::{mismatch, Parameter};
+use crate::nn::shapes::MOST_NUMBERS;
+use crate::nn::shapes::{mismatch, Parameter};
 
 /// torch's MultiheadAttention of one sequence with itself: `in_proj_weight [3 size, size]`,
 /// `out_proj.weight [size, size]`, and `in_proj_bias`, `out_proj.bias` unless `bias` is false. Of a shape

@@ -11,10 +11,10 @@ use super::linear::Weights;
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::graph::MOST_NUMBERS;
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
-use crate::nn::spec::{mismatch, Parameter};
+use crate::nn::shapes::MOST_NUMBERS;
+use crate::nn::shapes::{mismatch, Parameter};
 
 /// Patches that are multiplied together, so that they stay in the cache: those of one image or of more.
 const PATCHES: usize = 96;

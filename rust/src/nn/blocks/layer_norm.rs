@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
 use crate::nn::kernels::{Kernels, LANES};
 use crate::nn::layout::{Flat, Layout};
-use crate::nn::spec::{mismatch, Parameter};
+use crate::nn::shapes::{mismatch, Parameter};
 
 /// Over the last axes, which have `size` numbers. `weight [size]`, and `bias [size]` unless `bias` is
 /// false; neither where `affine` is false.

@@ -6,7 +6,7 @@ use super::{columns, join, split, Kept, Layer, Span};
 use crate::nn::buffer::Matrix;
 use crate::nn::kernels::{Kernels, PackedLinear, TILE_ROWS};
 use crate::nn::layout::{Flat, Layout};
-use crate::nn::spec::Parameter;
+use crate::nn::shapes::Parameter;
 
 /// Rows of a layer's weights whose gradient is one piece of work.
 const PIECE_ROWS: usize = 16 * TILE_ROWS;

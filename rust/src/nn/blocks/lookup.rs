@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::graph::MOST_NUMBERS;
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
-use crate::nn::spec::Parameter;
+use crate::nn::shapes::Parameter;
+use crate::nn::shapes::MOST_NUMBERS;
 
 /// Integers in `0..num`, as numbers; `weight [num, out]`. From a shape `[..]` to `[.., out]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

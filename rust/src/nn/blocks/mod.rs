@@ -18,7 +18,7 @@ pub(super) mod running_norm;
 use super::buffer::Matrix;
 use super::kernels::{Kernels, LANES};
 use super::layout::{Flat, Layout};
-use super::spec::Parameter;
+use super::shapes::Parameter;
 use crate::error::{Error, Result};
 
 /// A block as data.
@@ -31,7 +31,7 @@ pub(super) trait Describe {
     /// The shape of what it makes of an observation's `input`.
     ///
     /// # Errors
-    /// If it takes no such input; [`mismatch`](super::spec::mismatch) says what it expects.
+    /// If it takes no such input; [`mismatch`](super::shapes::mismatch) says what it expects.
     fn output(&self, input: &[usize]) -> Result<Vec<usize>>;
 
     /// The layer for inputs of a shape that [`Describe::output`] takes, its parameters in `layout`.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
-use crate::nn::spec::{mismatch, Parameter};
+use crate::nn::shapes::{mismatch, Parameter};
 
 /// `mean [size]` and `var [size]` of the numbers of an observation, of any shape of so many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
