@@ -406,16 +406,19 @@ def config(policy_cls, policy, algorithm="PPO"):
         ("twisterl.nn.ResidualPolicy", {"num_blocks": 1, "hidden_size": 64}),
         ("MLPPolicy", {"hidden_size": 64}),
         ("AttentionPolicy", {"d_model": 32, "nhead": 4}),
+        ("RecurrentActorCritic", {"core": "gru", "input_size": 32, "hidden_size": 32}),
     ],
 )
 def test_they_learn_from_a_config_of_anywhere(policy_cls, policy, tmp_path):
     algorithm = prepare_algorithm(config(policy_cls, policy), tmp_path, trust=False)
-    algorithm.learn(12)
+    # What remembers takes longer.
+    iterations = 40 if "Recurrent" in policy_cls else 12
+    algorithm.learn(iterations)
     assert algorithm.env.difficulty == 3
     assert algorithm.solve([1, 0, 2, 3, 4, 5, 6, 7, 8]) == [0]
     again = prepare_algorithm(config(policy_cls, policy), tmp_path, trust=False)
     again.resume()
-    assert again.iteration == 12
+    assert again.iteration == iterations
 
 
 def test_they_learn_by_search():

@@ -1,6 +1,4 @@
-"""Policies in PyTorch, their export to the Rust engine, and parts of policies.
-
-torch is imported with the first.
+"""Policies in PyTorch, and their export to the Rust engine; torch is imported with the first.
 
 >>> from twisterl.nn import BasicPolicy
 >>> policy = BasicPolicy([9, 9], 4, embedding_size=16, common_layers=(8,))
@@ -14,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 from twisterl.on_demand import MissingPackage, is_installed, lacks_torch
 
 if TYPE_CHECKING:
-    from twisterl.nn.describing import describe  # noqa: F401
-    from twisterl.nn.policy import BasicPolicy, Conv1dPolicy  # noqa: F401
-    from twisterl.nn.torch_policy import TorchPolicy  # noqa: F401
+    from twisterl.nn.describing import describe
+    from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
+    from twisterl.nn.torch_policy import TorchPolicy
 
-# What each module has for everyone.
-_NAMES = {
-    "policy": ("BasicPolicy", "Conv1dPolicy"),
-    "torch_policy": ("TorchPolicy",),
+# What each module of parts has for everyone.
+_PARTS = {
+    "activations": ("SquaredReLU", "get_activation"),
     "actor_critic": ("ActorCritic",),
-    "describing": ("describe",),
     "cores": ("GRUCore", "LSTMCore", "RecurrentCore"),
     "encoders": ("AttentionEncoder", "ImpalaCNN", "ResidualBlock"),
     "image_policies": ("CNNPolicy", "ImpalaPolicy", "MultiInputPolicy"),
@@ -44,23 +40,24 @@ _NAMES = {
         "ResidualPolicy",
     ),
 }
-# Where each class is.
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-# The modules that are there without an import of their own.
-_LOADED = {
-    "policy",
-    "torch_policy",
-    "describing",
-    "dense",
-    "heads",
-    "placed",
-    "sparse",
-    "spec",
-    "utils",
-}
-_LOADED |= {"functional", "distributions"}
 
-__all__ = list(_MODULES)
+__all__ = [  # noqa: PLE0604
+    "BasicPolicy",
+    "Conv1dPolicy",
+    "TorchPolicy",
+    "describe",
+    *(name for names in _PARTS.values() for name in names),
+]
+
+# Where each name is.
+_MODULES = {"BasicPolicy": "policy", "Conv1dPolicy": "policy", "TorchPolicy": "torch_policy"}
+_MODULES["describe"] = "describing"
+_MODULES |= {name: module for module, names in _PARTS.items() for name in names}
+# The modules that came with them when they were imported at once.
+_LOADED = {"policy", "torch_policy", "describing"}
+_LOADED |= {"dense", "heads", "placed", "sparse", "spec", "utils"}
+# Modules that are used by their own names.
+_LOADED |= {"functional", "distributions"}
 
 
 def __getattr__(name: str) -> Any:

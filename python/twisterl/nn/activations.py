@@ -56,18 +56,3 @@ def get_activation(name: str, /, **params: Any) -> nn.Module:
     if name in ("softmax", "log_softmax"):
         params = {"dim": -1, **params}
     return ACTIVATIONS[name](**params)
-
-
-def nonlinearity(name: str, value: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """`value`, a function or the name of one, as a config has it."""
-    if isinstance(value, str):
-        return _named(name, value)
-    return checked.function(name, value)
-
-
-def _named(name: str, value: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    if value in ("sigmoid", "tanh", "relu"):
-        # The functions themselves, by which potentials know where they begin.
-        return getattr(torch, value)
-    checked.choice(name, value, ACTIVATIONS)
-    return get_activation(value)

@@ -46,9 +46,9 @@ class IndiNonlinLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.in_features = checked.integer("in_features", in_features)
-        if isinstance(nonlin, Sequence) and len(nonlin) != in_features:
+        if isinstance(nonlin, (list, tuple)) and len(nonlin) != in_features:
             raise ValueError(f"nonlin: expected {in_features} functions, got {len(nonlin)}")
-        for each in nonlin if isinstance(nonlin, Sequence) else [nonlin]:
+        for each in nonlin if isinstance(nonlin, (list, tuple)) else [nonlin]:
             checked.function("nonlin", each)
         self.nonlin = nonlin
         self.weight = nn.Parameter(torch.ones(in_features)) if weight else None
@@ -63,8 +63,8 @@ class IndiNonlinLayer(nn.Module):
             x = x + self.bias
         if self.weight is not None:
             x = x * self.weight
-        if not isinstance(self.nonlin, Sequence):
-            return self.nonlin(x)
+        if not isinstance(self.nonlin, (list, tuple)):
+            return self.nonlin(x)  # type: ignore[operator]
         return torch.stack([f(x[..., i]) for i, f in enumerate(self.nonlin)], -1)
 
 
