@@ -323,6 +323,8 @@ def test_the_core_is_the_package_without_torch():
     assert set(core["project"]["dependencies"]) < set(whole["project"]["dependencies"])
     for key in ("requires-python", "license", "license-files", "classifiers", "scripts"):
         assert core["project"][key] == whole["project"][key], key
+    extras = core["project"]["optional-dependencies"].items()
+    assert extras <= whole["project"]["optional-dependencies"].items()
     built = core["tool"]["maturin"]
     for key in ("manifest-path", "python-source"):
         path = ROOT / "python" / built.pop(key)
