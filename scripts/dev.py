@@ -268,8 +268,10 @@ def install_pins(name: str) -> None:
         if stamp.is_stale:
             say(what_is_installed(pins))
             # Where torch is borrowed its neighbours are seen too, but not their commands.
-            again = ["--force-reinstall"] if BORROWED.exists() else []
-            install(*again, "-r", str(pins))
+            options = ["--force-reinstall"] if BORROWED.exists() else []
+            # The others name all that they bring, but for torch and what is there with it.
+            options += ["--no-deps"] if name != "mojo" else []
+            install(*options, "-r", str(pins))
 
 
 def build_extension() -> None:
