@@ -224,10 +224,9 @@ def test_what_a_task_is_told_is_kept():
     assert prepare_algorithm(raw).config["collecting"]["truncation"] == "terminal"
 
 
-@pytest.mark.parametrize("task", ["memory", "image"])
-def test_networks_of_the_example_train(task, monkeypatch):
+def test_the_network_of_the_example_trains(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "examples")
-    algorithm = importlib.import_module("task_networks").learned(task, num_steps=2)
+    algorithm = importlib.import_module("catch_cnn").learned(num_steps=2)
     assert algorithm.iteration == 2 and algorithm.total_steps > 1000
     assert algorithm.best_metrics is not None and np.isfinite(algorithm.best_metrics[2])
 
