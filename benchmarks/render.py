@@ -101,7 +101,7 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("updates", "environments", "az15", "az_search", "clients")
+    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
@@ -226,7 +226,32 @@ def outcomes() -> str:
             lines.append(f"| {' | '.join([link, starts, *figures])} |\n")
     seeds = content["rows"][0]["ours"]["rounds"]
     lines.append(f"\nMedians of {seeds} seeds.\n" if seeds > 1 else "\nOne seed.\n")
-    return "".join(lines) + f"\n{origin([content])}"
+    tasks = json.loads((RESULTS / "tasks.json").read_text())
+    return "".join(lines) + f"\n{returns(tasks)}\n{origin([content, tasks])}"
+
+
+def returns(content: dict[str, Any]) -> str:
+    """What the example configs of tasks reach, a line each, of the worst seed."""
+    rows = {(row["name"], row["unit"]): row for row in content["rows"]}
+    lines = [
+        "| task | mean return, worst seed | solved, worst seed | training | processors | steps |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+    ]
+    for name, _ in rows:
+        config, _, what = name.partition(": ")
+        if what == "mean return":
+            reached, solved = rows[name, ""], rows[f"{config}: solved", "%"]
+            took = [rows[f"{config}: training", unit] for unit in ("s", "CPU-s", "steps")]
+            cells = [
+                f"{readable(reached['ours']['low'])} {ratio(reached)}",
+                f"{readable(solved['ours']['low'])} %",
+                *(f"{figure(row, 'ours')} {ratio(row)}".strip() for row in took),
+            ]
+            link = f"[{config}.json](../examples/{config}.json)"
+            lines.append(f"| {' | '.join([link, *cells])} |\n")
+    seeds = content["rows"][0]["ours"]["rounds"]
+    note = f"Of training the median of {seeds} seeds; its goal is for the slowest."
+    return "".join(lines) + f"\n{note}\n"
 
 
 def line(row: dict[str, Any], benchmark: str) -> str:

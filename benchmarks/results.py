@@ -18,7 +18,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 # `make bench`, and alone in the tables of the READMEs.
 LEARNING = (
     *("quality", "walk15", "walk15_long", "walk_cube", "walk_lights", "es15"),
-    *("reach", "dense", "updates", "blocks", "environments", "az15", "az_search", "clients"),
+    *("reach", "dense", "updates", "blocks", "environments", "tasks"),
+    *("az15", "az_search", "clients"),
 )
 # Of `make bench`.
 LONGEST_S = 600

@@ -35,6 +35,7 @@ import learning
 import proven
 import results
 import sides
+import task_runs
 import updates
 import walks
 from sides import OURS, PEER
@@ -70,6 +71,7 @@ BENCHMARKS = {
     "walk_cube": walks.walk_cube,
     "walk_lights": walks.walk_lights,
     "environments": learning.environments,
+    "tasks": task_runs.tasks,
     "az8": alphazero.az8,
     "az15": alphazero.az15,
     "az_search": alphazero.az_search,

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from small_policy import collector
+from small_policy import collector, everything
 from torch_nets import Gated, Remembering
 from twisterl import twisterl
 from twisterl.envs import Puzzle, PyEnv
@@ -121,11 +121,11 @@ def test_an_episode_is_remembered_from_its_beginning(played):
     np.testing.assert_allclose(data.arrays.logits, masked, atol=1e-6)
 
 
-def test_threads_change_nothing_but_last_bits(env):
+def test_threads_change_nothing(env):
+    """Torch's last bits depend on what else is in a batch, which is the same for any number."""
     engine = remembering(env).to_rust()
-    one, two = (collector(40, num_cores).collect(env, engine) for num_cores in (1, 2))
-    assert one.obs == two.obs
-    np.testing.assert_allclose(one.arrays.states, two.arrays.states, atol=1e-6)
+    told = [collector(600, num_cores).collect(env, engine) for num_cores in (1, 2, 2, 2)]
+    assert len({everything(data) for data in told}) == 1
 
 
 def test_what_is_joined_and_pickled_keeps_its_states(played):

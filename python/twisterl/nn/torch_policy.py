@@ -55,7 +55,7 @@ class TorchPolicy(Placed):
     trains it. Otherwise a message says once which layer it does not have, and the engine calls the
     module for each batch of observations, on the module's device, and enters Python for that:
     several times slower. A result's last bits may then depend on the batch that an observation is
-    in, so that runs are repeated bit for bit only with the same `num_cores`.
+    in; one thread plays with it, so that a run is repeated bit for bit whatever `num_cores` says.
 
     Args:
         module: takes observations float32 `[B, *obs_shape]`, 0 and 1 where they are sparse and

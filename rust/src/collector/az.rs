@@ -12,8 +12,8 @@ use super::table::Table;
 use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped;
-use crate::engine::lockstep::{check_search, require_no_memory, Episodes, Visit};
-use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
+use crate::engine::lockstep::{check_search, num_players, require_no_memory, Episodes, Visit};
+use crate::engine::pool::{run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::rules::Choice;
 use crate::error::{Error, Result};
 use crate::nn::Policy;
@@ -186,7 +186,7 @@ impl Collector {
         work.check()?;
         check_search(env, policy, "self-play by searching")?;
         require_no_memory(policy, "self-play by searching")?;
-        let num_workers = num_workers(config.num_cores).min(work.len());
+        let num_workers = num_players(policy, config.num_cores).min(work.len());
         let most_games = GAMES.min(work.len().div_ceil(num_workers));
         let rules = SearchRules {
             tree: config.tree,

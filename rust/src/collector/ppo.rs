@@ -11,8 +11,8 @@ use super::table::Table;
 use super::work::Work;
 use crate::engine::cache::Cache;
 use crate::engine::capped::{self, Capped};
-use crate::engine::lockstep::{check_fit, Episodes, Memory, Player, Visit};
-use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
+use crate::engine::lockstep::{check_fit, num_players, Episodes, Memory, Player, Visit};
+use crate::engine::pool::{run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
 use crate::nn::Policy;
@@ -151,7 +151,7 @@ impl Collector {
         config.check()?;
         work.check()?;
         check_fit(env, policy)?;
-        let num_workers = num_workers(config.num_cores).min(work.len());
+        let num_workers = num_players(policy, config.num_cores).min(work.len());
         let caches = config.cache && policy.state_size() == 0;
         let num_lanes = match policy.is_called_dearly() {
             true => LANES_OF_DEAR_CALLS,

@@ -7,7 +7,7 @@ pub(crate) use super::actor::{draw, no_action};
 use super::actor::{Actor, DiscreteActor, RowActor};
 use super::cache::Cache;
 use super::evaluator::Evaluator;
-use super::pool::Poll;
+use super::pool::{num_workers, Poll};
 use super::rules::PlayRules;
 use crate::error::{Error, Result};
 use crate::nn::{Head, Policy};
@@ -234,6 +234,16 @@ pub(crate) fn advance(
         rest = later;
     }
     Ok(())
+}
+
+/// How many of `num_cores` workers play with `policy`: one where a call is dear, whose results may depend
+/// on what shares it. Which episodes those are is then the same in every run.
+pub(crate) fn num_players(policy: &dyn Policy, num_cores: usize) -> usize {
+    if policy.is_called_dearly() {
+        1
+    } else {
+        num_workers(num_cores)
+    }
 }
 
 /// Refuses a policy for another environment before anything is played.

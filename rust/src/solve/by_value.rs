@@ -8,8 +8,8 @@ use super::episode::Episode;
 use super::starts::Starts;
 use crate::clock::Deadline;
 use crate::engine::capped::{Capped, Children};
-use crate::engine::lockstep::{advance, check_views, no_action};
-use crate::engine::pool::{num_workers, run_foreign, Poll};
+use crate::engine::lockstep::{advance, check_views, no_action, num_players};
+use crate::engine::pool::{run_foreign, Poll};
 use crate::error::Result;
 use crate::nn::{Policy, Scratch};
 use crate::rl::env::Env;
@@ -36,7 +36,7 @@ pub(super) fn play(
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
     let num_starts = starts.len();
-    let workers = num_workers(config.num_cores.min(num_starts));
+    let workers = num_players(policy, config.num_cores.min(num_starts));
     let num_slots = env.num_actions() + 1;
     let num_games = (BATCH_ROWS / num_slots).clamp(1, num_starts.div_ceil(workers));
     let next_start = AtomicUsize::new(0);

@@ -10,8 +10,8 @@ use super::starts::Starts;
 use crate::clock::Deadline;
 use crate::engine::cache::Cache;
 use crate::engine::capped::Capped;
-use crate::engine::lockstep::{self, Episodes, Visit};
-use crate::engine::pool::{num_workers, run_foreign, Poll};
+use crate::engine::lockstep::{self, num_players, Episodes, Visit};
+use crate::engine::pool::{run_foreign, Poll};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::Result;
 use crate::nn::Policy;
@@ -41,7 +41,7 @@ pub(super) fn play(
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
     let tries = starts.len().saturating_mul(config.num_searches);
-    let workers = num_workers(config.num_cores.min(starts.len()));
+    let workers = num_players(policy, config.num_cores.min(starts.len()));
     let tries = tries.div_ceil(workers);
     let lanes = match config.strategy {
         Strategy::Mcts(_) => GAMES.min(tries),

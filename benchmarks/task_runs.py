@@ -1,0 +1,74 @@
+"""What the example configs of tasks reach in 1,000 episodes, and what their training takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import sides
+from learning import worst
+from results import row
+from sides import OURS, ROOT, printed, spread
+
+# The mean return and the seconds of training, start to end, that the worst seed is to reach.
+TASKS: dict[str, tuple[float, float]] = {
+    "ppo_cartpole_v1": (475, 10),
+    "ppo_pendulum_v1": (-200, 60),
+    "ppo_catch_v1": (0.99, 10),
+    "ppo_two_walkers_v1": (0.9, 60),
+    "ppo_t_maze_v1": (0.9, 60),
+}
+# Of the evaluation: others than those that a training was judged by.
+EVAL = ["--num_episodes", "1000", "--seed", "1000", "--json"]
+
+
+def tasks(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the example configs of tasks reach in 1,000 episodes, and what training takes."""
+    rows = []
+    for name, (least, longest_s) in TASKS.items():
+        runs = []
+        for seed in range(options.seeds):
+            runs.append(run(name, seed))
+            print(f"  {name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
+        rows += [
+            worst(f"{name}: mean return", "", [run["reward"] for run in runs], at_least=least),
+            row(f"{name}: solved", "%", {OURS: spread(100 * run["success"] for run in runs)}),
+            worst(f"{name}: training", "s", [run["seconds"] for run in runs], at_most=longest_s),
+            row(f"{name}: training", "CPU-s", {OURS: spread(run["cpu_s"] for run in runs)}),
+            row(f"{name}: training", "steps", {OURS: spread(run["steps"] for run in runs)}),
+        ]
+        rows[-1]["runs"] = runs
+    return rows
+
+
+def run(name: str, seed: int) -> dict[str, float]:
+    """One training of a config by the command, and its evaluation."""
+    environment = sides.without_thread_choice(OURS)
+    twisterl = [sys.executable, "-m", "twisterl.cli"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run"
+        config = ["--config", str(ROOT / "examples" / f"{name}.json"), "--seed", str(seed)]
+        begin = time.monotonic()
+        child = subprocess.Popen(
+            [*twisterl, "train", *config, "--run_path", str(path)],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+        )
+        usage = sides.ended(child, f"training of {name}")
+        seconds = time.monotonic() - begin
+        last = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])
+        found = json.loads(printed([*twisterl, "eval", str(path), *EVAL], environment))
+    return {
+        "seconds": seconds,
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "steps": last["total_steps"],
+        "reward": found["mean_reward"],
+        "success": found["success"],
+    }
