@@ -1,0 +1,64 @@
+"""Qiskit's own circuits, to compare with and to fall back on."""
+
+from __future__ import annotations
+
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import PermutationGate
+from qiskit.synthesis import synth_clifford_full, synth_cnot_count_full_pmh
+from qiskit.transpiler import PassManager
+from qiskit.transpiler.passes import SabreSwap
+from qiskit.transpiler.passes.synthesis.hls_plugins import TokenSwapperSynthesisPermutation
+
+from twisterl.quantum.coupling import Coupling
+from twisterl.quantum.targets import CLIFFORD, PERMUTATION, Target
+
+
+def synthesized(target: Target, coupling: Coupling) -> QuantumCircuit:
+    """By token swapping, Patel-Markov-Hayes or greedily, then routed by Sabre where it must be."""
+    if target.kind == PERMUTATION:
+        return _swaps(target.object, coupling)
+    if target.kind == CLIFFORD:
+        circuit = synth_clifford_full(target.object)
+    else:
+        sections = range(1, max(2, target.num_qubits // 2 + 1))
+        circuits = [synth_cnot_count_full_pmh(target.object.linear, s) for s in sections]
+        circuit = min(circuits, key=QuantumCircuit.size)
+    return _as_cnots(_routed(circuit, coupling))
+
+
+def _swaps(permutation: PermutationGate, coupling: Coupling) -> QuantumCircuit:
+    qubits = list(range(coupling.num_qubits))
+    swapper = TokenSwapperSynthesisPermutation()
+    return swapper.run(permutation, coupling_map=coupling.to_qiskit(), qubits=qubits, trials=5)
+
+
+def _routed(circuit: QuantumCircuit, coupling: Coupling) -> QuantumCircuit:
+    n = coupling.num_qubits
+    if len(coupling.edges) == n * (n - 1) // 2:
+        return circuit
+    passes = PassManager([SabreSwap(coupling.to_qiskit(), "decay", seed=0)])
+    routed = passes.run(circuit)
+    final = passes.property_set["final_layout"]
+    if final is not None:
+        back = PermutationGate([final[qubit] for qubit in routed.qubits])
+        routed.compose(_swaps(back, coupling), inplace=True)
+    return routed
+
+
+def _as_cnots(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The same with three CNOTs for each SWAP, and a CNOT for each CZ."""
+    result = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        ends = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        name = instruction.operation.name
+        if name == "swap":
+            a, b = ends
+            for pair in ((a, b), (b, a), (a, b)):
+                result.cx(*pair)
+        elif name == "cz":
+            result.h(ends[1])
+            result.cx(*ends)
+            result.h(ends[1])
+        else:
+            result.append(instruction.operation, ends)
+    return result

@@ -1,0 +1,89 @@
+"""Circuits of the actions that solve a state."""
+
+from __future__ import annotations
+
+import re
+
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Clifford
+from qiskit.synthesis import synth_clifford_full
+
+from twisterl.quantum.coupling import Coupling
+from twisterl.quantum.targets import CLIFFORD, PERMUTATION, Target
+
+# Up to Paulis, what takes a letter to Z and what takes it to X, and back again.
+_TO_Z = {"x": ["h"], "y": ["sx"], "z": []}
+_TO_X = {"x": [], "y": ["s"], "z": ["h"]}
+_BACK = {"h": "h", "s": "sdg", "sx": "sxdg"}
+
+
+def of_actions(target: Target, names: list[str]) -> QuantumCircuit:
+    """Of the names of the actions that solve `target.state()`."""
+    gates = []
+    for name in names:
+        letters, pair = name.rstrip(")").split("(")
+        a, b = map(int, re.findall(r"\d+", pair))
+        gates.append((letters, a, b))
+    if target.kind == CLIFFORD:
+        return _of_rotations(target.object, gates)
+    circuit = QuantumCircuit(target.num_qubits)
+    for _, a, b in reversed(gates):
+        if target.kind == PERMUTATION:
+            circuit.swap(a, b)
+        else:
+            circuit.cx(a, b)
+    return circuit
+
+
+def _of_rotations(wanted: Clifford, gates: list[tuple[str, int, int]]) -> QuantumCircuit:
+    """`exp(i pi/4 P Q)` for each, then what is left of `wanted`: single-qubit gates."""
+    n = wanted.num_qubits
+    circuit = QuantumCircuit(n)
+    waiting: list[list[str]] = [[] for _ in range(n)]
+    for letters, a, b in gates:
+        before = (_TO_Z[letters[0]], _TO_X[letters[1]])
+        for qubit, names in zip((a, b), before, strict=True):
+            alone = QuantumCircuit(1)
+            for name in waiting[qubit] + names:
+                getattr(alone, name)(0)
+            # Gates in a row become a simpler one.
+            circuit.compose(synth_clifford_full(Clifford(alone)), [qubit], inplace=True)
+        circuit.cx(a, b)
+        waiting[a] = ["s", *(_BACK[name] for name in before[0])]
+        waiting[b] = ["sx", *(_BACK[name] for name in before[1])]
+    rest = Clifford(circuit).adjoint().compose(wanted)
+    for qubit in range(n):
+        rows, columns = [qubit, n + qubit], [qubit, n + qubit, 2 * n]
+        own = synth_clifford_full(Clifford(rest.tableau[rows][:, columns]))
+        circuit.compose(own, [qubit], inplace=True)
+    return circuit
+
+
+def turned(circuit: QuantumCircuit, coupling: Coupling) -> QuantumCircuit:
+    """The same with CNOTs against the direction of their edge turned by Hadamards."""
+    result = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        ends = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if instruction.operation.name != "cx" or tuple(ends) in coupling.directed:
+            result.append(instruction.operation, ends)
+            continue
+        result.h(ends)
+        result.cx(*reversed(ends))
+        result.h(ends)
+    return result
+
+
+def is_fitting(circuit: QuantumCircuit, coupling: Coupling) -> bool:
+    """Whether every two-qubit gate is on an edge, the CNOTs in its direction."""
+    for instruction in circuit.data:
+        ends = tuple(circuit.find_bit(qubit).index for qubit in instruction.qubits)
+        is_swap = instruction.operation.name == "swap"
+        reverse = ends[::-1] in coupling.directed and is_swap
+        if len(ends) > 1 and ends not in coupling.directed and not reverse:
+            return False
+    return True
+
+
+def cost(circuit: QuantumCircuit) -> int:
+    """Its two-qubit gates."""
+    return int(circuit.num_nonlocal_gates())

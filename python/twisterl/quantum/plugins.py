@@ -1,0 +1,65 @@
+"""Plug-ins of qiskit's high-level synthesis, `HLSConfig(clifford=[("twisterl", {})])`.
+
+Options are the fields of [Budget][twisterl.quantum.Budget].
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.transpiler.passes.synthesis.plugin import HighLevelSynthesisPlugin
+
+from twisterl.quantum.models import Budget
+from twisterl.quantum.synthesis import Fallback, synthesize
+from twisterl.quantum.targets import MOST_QUBITS
+
+
+class _Plugin(HighLevelSynthesisPlugin):  # type: ignore[misc]
+    kind: str
+
+    def run(
+        self,
+        high_level_object: Any,
+        coupling_map: Any = None,
+        target: Any = None,
+        qubits: Any = None,
+        **options: Any,
+    ) -> QuantumCircuit | None:
+        """The circuit, or None, with a warning, for what is left to qiskit's next method.
+
+        Without `qubits`, before a layout, all of them are coupled.
+        """
+        budget = Budget(**options)
+        n = high_level_object.num_qubits
+        reduced = None
+        if coupling_map is not None and qubits is not None:
+            reduced = coupling_map.reduce(qubits, check_if_connected=False)
+        problem = None
+        if n > MOST_QUBITS[self.kind]:
+            problem = f"it has {n} qubits; at most {MOST_QUBITS[self.kind]} are synthesized"
+        elif reduced is not None and not reduced.is_connected():
+            problem = f"its qubits {list(qubits)} are not connected"
+        if problem is not None:
+            warnings.warn(f"{self.kind} by qiskit: {problem}", Fallback, stacklevel=2)
+            return None
+        return synthesize(high_level_object, reduced, budget=budget)
+
+
+class CliffordPlugin(_Plugin):
+    """`clifford.twisterl`"""
+
+    kind = "clifford"
+
+
+class LinearFunctionPlugin(_Plugin):
+    """`linear_function.twisterl`"""
+
+    kind = "linear_function"
+
+
+class PermutationPlugin(_Plugin):
+    """`permutation.twisterl`"""
+
+    kind = "permutation"
