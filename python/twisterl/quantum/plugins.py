@@ -6,17 +6,30 @@ Options are the fields of [Budget][twisterl.quantum.Budget].
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
 from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.transpiler.passes.synthesis.plugin import HighLevelSynthesisPlugin
 
+from twisterl.faults import InputError, nearest
 from twisterl.quantum.models import Budget
 from twisterl.quantum.synthesis import Fallback, synthesize
 from twisterl.quantum.targets import MOST_QUBITS
 
+_FIELDS = [field.name for field in fields(Budget)]
 
-class _Plugin(HighLevelSynthesisPlugin):  # type: ignore[misc]
+
+def _budget(options: dict[str, Any]) -> Budget:
+    """Of the options that are ours; qiskit adds its own. `InputError` for a slip of the pen."""
+    for name in options:
+        match = nearest(name, _FIELDS, 0.8)
+        if name not in _FIELDS and match is not None:
+            raise InputError(f"{name}: unknown option; did you mean {match}?")
+    return Budget(**{name: options[name] for name in _FIELDS if name in options})
+
+
+class _Plugin(HighLevelSynthesisPlugin):
     kind: str
 
     def run(
@@ -31,7 +44,7 @@ class _Plugin(HighLevelSynthesisPlugin):  # type: ignore[misc]
 
         Without `qubits`, before a layout, all of them are coupled.
         """
-        budget = Budget(**options)
+        budget = _budget(options)
         n = high_level_object.num_qubits
         reduced = None
         if coupling_map is not None and qubits is not None:

@@ -1,0 +1,233 @@
+"""Circuit synthesis for qiskit."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if os.environ.get("CI") != "true":
+    pytest.importorskip("qiskit")
+
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit.library import LinearFunction, PermutationGate
+from qiskit.quantum_info import Clifford, Operator, random_clifford
+from qiskit.synthesis.linear import random_invertible_binary_matrix
+from qiskit.transpiler import CouplingMap
+from qiskit.transpiler.passes import HLSConfig
+from twisterl.quantum import Budget, Fallback, models, plugins, synthesize
+
+ROOT = Path(__file__).parents[2]
+EXACT = Budget(num_iterations=0)
+MAPS = [None, "line", "ring", "star", "grid", "heavy_hex"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TWISTERL_CACHE", str(tmp_path))
+    models._trained.cache_clear()
+    return tmp_path
+
+
+def drawn(kind, n, seed):
+    if kind == "clifford":
+        return random_clifford(n, seed=seed)
+    if kind == "linear_function":
+        return LinearFunction(random_invertible_binary_matrix(n, seed=seed))
+    return PermutationGate(np.random.default_rng(seed).permutation(n))
+
+
+def pairs_of(circuit):
+    ends = [[circuit.find_bit(q).index for q in gate.qubits] for gate in circuit.data]
+    return [tuple(pair) for pair in ends if len(pair) > 1]
+
+
+def check(circuit, target):
+    wanted = target if isinstance(target, Clifford) else Clifford(target)
+    assert Clifford(circuit) == wanted
+    if circuit.num_qubits <= 4:
+        assert Operator(circuit).equiv(Operator(target))
+
+
+@pytest.mark.filterwarnings("ignore::twisterl.quantum.Fallback")
+@pytest.mark.parametrize("kind", ["linear_function", "permutation", "clifford"])
+def test_random_targets_on_every_map(kind):
+    most = {"linear_function": 5, "permutation": 8, "clifford": 4}[kind]
+    gate = "swap" if kind == "permutation" else "cx"
+    for seed in range(100):
+        target = drawn(kind, 2 + seed % (most - 1), seed)
+        n, name = target.num_qubits, MAPS[seed % len(MAPS)]
+        circuit = synthesize(target, name, budget=EXACT)
+        check(circuit, target)
+        edges = models.Coupling.of(name, n).directed
+        assert set(pairs_of(circuit)) <= edges, (seed, name)
+        known = {gate} if kind != "clifford" else {gate, *"hsxyz", "sdg", "sx", "sxdg"}
+        assert set(circuit.count_ops()) <= known
+        # All but the largest are in the table.
+        assert circuit.metadata["twisterl"]["method"] == "exact"
+
+
+def test_optima_are_those_of_breadth_first_search():
+    # All of GL(3, 2) and the symmetric group of 4 on a line, found anew.
+    for n, start in ((3, np.eye(3, dtype=int)), (4, None)):
+        first = np.arange(4) if start is None else start
+        layer, lengths = [first], {first.tobytes(): 0}
+        while layer:
+            beyond = []
+            for state in layer:
+                for a in range(n - 1):
+                    for c, t in [(a, a + 1), (a + 1, a)]:
+                        image = state.copy()
+                        if start is None:
+                            image[[c, t]] = image[[t, c]]
+                        else:
+                            image[t] ^= image[c]
+                        if image.tobytes() not in lengths:
+                            lengths[image.tobytes()] = lengths[state.tobytes()] + 1
+                            beyond.append(image)
+            layer = beyond
+        assert len(lengths) == {3: 168, 4: 24}[n]
+        for key, length in lengths.items():
+            state = np.frombuffer(key, first.dtype).reshape(first.shape)
+            target = list(state) if start is None else LinearFunction(state.astype(bool))
+            circuit = synthesize(target, "line", budget=EXACT)
+            assert circuit.num_nonlocal_gates() == length
+            assert circuit.metadata["twisterl"] == {"method": "exact", "at_least": length}
+
+
+def test_a_directed_map_is_kept():
+    one_way = CouplingMap([[1, 0], [1, 2]])
+    target = drawn("linear_function", 3, 1)
+    circuit = synthesize(target, one_way)
+    check(circuit, target)
+    assert set(pairs_of(circuit)) <= {(1, 0), (1, 2)}
+
+
+@pytest.mark.parametrize("kind", ["linear_function", "permutation", "clifford"])
+def test_a_beam_is_verified_and_its_model_kept(kind, cache, capsys):
+    n = {"linear_function": 6, "permutation": 12, "clifford": 5}[kind]
+    budget = Budget(node_limit=0, num_iterations=3, beam_width=256)
+    target = drawn(kind, n, 3)
+    first = synthesize(target, "ring", budget=budget)
+    check(first, target)
+    assert first.metadata["twisterl"]["method"] == "beam"
+    assert "3 of 3 iterations" in capsys.readouterr().err
+    (path,) = (cache / "models").iterdir()
+    written = path.stat().st_mtime_ns
+    models._trained.cache_clear()
+    assert synthesize(target, "ring", budget=budget) == first
+    assert not capsys.readouterr().err and path.stat().st_mtime_ns == written
+
+
+def test_a_corrupt_cache_file_is_named_and_made_again(cache, capsys):
+    budget = Budget(node_limit=0, num_iterations=1, beam_width=64)
+    target = drawn("permutation", 8, 0)
+    first = synthesize(target, budget=budget)
+    (path,) = (cache / "models").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4] + b"\0\0\0\1")
+    models._trained.cache_clear()
+    with pytest.warns(UserWarning, match=path.name):
+        assert synthesize(target, budget=budget) == first
+    assert path.read_bytes() == whole
+
+
+def test_without_a_model_qiskit_serves():
+    target = drawn("clifford", 7, 0)
+    with pytest.warns(Fallback, match="clifford of 7 qubits by qiskit: the budget allows no model"):
+        circuit = synthesize(target, "line", budget=Budget(node_limit=0, num_iterations=0))
+    check(circuit, target)
+    assert circuit.metadata["twisterl"]["method"] == "qiskit"
+    assert all(abs(a - b) == 1 for a, b in pairs_of(circuit))
+
+
+def of(*gates):
+    circuit = QuantumCircuit(3)
+    for name, *qubits in gates:
+        getattr(circuit, name)(*qubits)
+    return circuit
+
+
+def test_circuits_are_read():
+    assert set(synthesize(of(("swap", 0, 2)), "line").count_ops()) == {"swap"}
+    assert set(synthesize(of(("cx", 0, 2)), "line").count_ops()) == {"cx"}
+    circuit = of(("h", 0), ("cx", 0, 1), ("s", 1), ("y", 2))
+    check(synthesize(circuit), circuit)
+    check(synthesize(Operator(circuit)), circuit)
+    check(synthesize(QuantumCircuit(1)), QuantumCircuit(1))
+
+
+MEASURED = QuantumCircuit(2, 1)
+MEASURED.measure(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((of(("t", 0)),), ValueError, "target: .*'t'|target: .*Clifford"),
+        ((MEASURED,), ValueError, "target: "),
+        (([0, 0],), ValueError, "target: .*ordering"),
+        ((3,), TypeError, "target: got a int; expected a Clifford"),
+        ((QuantumCircuit(0),), ValueError, "target: got 0 qubits"),
+        ((QuantumCircuit(66),), ValueError, "target: got 66 qubits; expected 1 to 65"),
+        (([1, 0, 2], [[0, 1]]), ValueError, "coupling_map: edges: expected a connected graph"),
+        (([1, 0, 2], [[0, 3]]), ValueError, r"coupling_map: got \[0, 3\]"),
+        (([1, 0, 2], "lime"), ValueError, "did you mean line"),
+        (([1, 0, 2], "falcon_5"), ValueError, "coupling_map: num_qubits"),
+        (([1, 0, 2], CouplingMap.from_line(4)), ValueError, "coupling_map: got 4 qubits"),
+        (([1, 0, 2], 5), TypeError, "coupling_map: got 5"),
+    ],
+)
+def test_bad_input_is_named(arguments, error, text):
+    with pytest.raises(error, match=text):
+        synthesize(*arguments)
+
+
+def test_bad_budgets_are_named():
+    with pytest.raises(TypeError, match="budget: got a float"):
+        synthesize([1, 0], budget=1.5)
+    with pytest.raises(ValueError, match=r"budget.beam_width: got -1"):
+        Budget(beam_width=-1)
+    with pytest.raises(TypeError, match=r"budget.node_limit: got 0.5"):
+        Budget(node_limit=0.5)
+
+
+PLUGINS = {
+    "clifford": plugins.CliffordPlugin,
+    "linear_function": plugins.LinearFunctionPlugin,
+    "permutation": plugins.PermutationPlugin,
+}
+
+
+def test_transpile_takes_the_plugins():
+    circuit = QuantumCircuit(4)
+    circuit.append(drawn("linear_function", 4, 1), [3, 1, 0, 2])
+    circuit.append(drawn("permutation", 3, 2), [0, 2, 3])
+    circuit.append(drawn("clifford", 3, 3).to_instruction(), [0, 1, 2])
+    config = HLSConfig(**{kind: [(plugin(), {})] for kind, plugin in PLUGINS.items()})
+    for coupling_map in (None, CouplingMap.from_line(4)):
+        done = transpile(
+            circuit, coupling_map=coupling_map, hls_config=config, initial_layout=[0, 1, 2, 3],
+            seed_transpiler=0, basis_gates=["cx", "rz", "sx", "x"],
+        )  # fmt: skip
+        assert Operator.from_circuit(done).equiv(Operator(circuit))
+    with pytest.raises(ValueError, match="beam_widht: unknown option; did you mean beam_width"):
+        plugins.PermutationPlugin().run(PermutationGate([1, 0]), beam_widht=3)
+    apart = CouplingMap([[0, 1], [2, 3]])
+    with pytest.warns(Fallback, match="not connected"):
+        assert plugins.PermutationPlugin().run(PermutationGate([1, 0]), apart, None, [0, 2]) is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with 3.11")
+@pytest.mark.parametrize("folder", ["", "python"])
+def test_the_entry_points_name_the_plugins(folder):
+    import tomllib
+
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
+    found = project["entry-points"]["qiskit.synthesis"]
+    for kind, plugin in PLUGINS.items():
+        module, _, name = found.pop(f"{kind}.twisterl").partition(":")
+        assert getattr(import_module(module), name) is plugin
+    assert not found
