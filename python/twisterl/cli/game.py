@@ -13,6 +13,7 @@ from twisterl.cli.player import (
     play_name,
     played,
 )
+from twisterl.pictures.text import text_of
 from twisterl.strategy import to_solve
 
 ARROWS = {"\x1b[D": "a", "\x1b[A": "w", "\x1b[C": "d", "\x1b[B": "s"}
@@ -58,7 +59,7 @@ class Game:
         return self.env.is_final()
 
     def picture(self) -> str:
-        return picture_of(self.env)
+        return text_of(self.env)
 
     def action(self, text: str) -> int | None:
         """The action that `text` names, None if it names none."""
@@ -100,23 +101,12 @@ class Game:
         class. None if there is neither.
         """
         copy = self.env.copy() if hasattr(self.env, "copy") else None
-        if copy is not None and picture_of(copy) == self.picture():
+        if copy is not None and text_of(copy) == self.picture():
             return copy
         try:
             return self.env.get_state()
         except (AttributeError, ValueError):
             return copy
-
-
-def picture_of(env: Any) -> str:
-    """The state as text, as far as the environment shows itself."""
-    text = str(env).rstrip("\n")
-    if not text.startswith("<"):
-        return text
-    try:
-        return f"state {' '.join(map(str, env.get_state()))}"
-    except (AttributeError, ValueError):
-        return f"features {' '.join(map(str, env.observe()))}"
 
 
 class Guide:

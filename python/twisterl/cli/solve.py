@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisterl.cli import streams
@@ -24,6 +25,8 @@ examples:
       the board row by row, 0 the blank; prints the moves of the blank
   twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --animate
       and plays them in the terminal; --show prints every board on the way
+  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --gif solution.gif --html solution.html
+      draws them too: a GIF, one SVG that moves (--svg), or a page of every step
   twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1" --strategy beam --beam_width 256
       a search guided by the policy; --num_searches 1000 samples more tries
   twisterl solve --optimal --env Puzzle width=4 height=4 "4 1 2 3 5 9 6 7 8 0 10 11 12 13 14 15"
@@ -34,6 +37,11 @@ exit status: 0 solved, 1 not found, 2 no such board, or one that no moves can so
 # For telling how far a solution is from the optimum; nothing else depends on it.
 _GAP_TIME_S = 5.0
 _LIMITS = ("time_limit_s", "node_limit")
+_PICTURES = {
+    "gif": "an animated GIF",
+    "svg": "one SVG that moves, without a script",
+    "html": "a page of every step",
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +60,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S")
     add("--show", action="store_true", help="print the boards on the way")
     add("--animate", action="store_true", help="play the solution in the terminal")
-    add("--delay", type=float, default=0.3, metavar="S", help="of --animate, seconds a move")
+    for kind, what in _PICTURES.items():
+        add(f"--{kind}", metavar="FILE", help=f"draw the solution as {what}")
+    add("--delay", type=float, default=0.3, metavar="S", help="seconds a move, of what moves")
     add("--json", action="store_true", help="print the result as JSON")
 
 
@@ -65,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     asked = player.asked(arguments)
     player.require_delay(arguments.delay)
+    files = _picture_files(arguments)
     unused = [key for key in asked if key not in (*_LIMITS, "num_cores", "seed")]
     if arguments.optimal and unused:
         raise _refused(f"--{unused[0]}", "is for play by a policy; --optimal needs none")
@@ -77,6 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
             part, words = _asked_env(arguments)
         # Before torch is loaded: a wrong board is told at once.
         env = build_env(part, trust=trust)
+        if files and hasattr(env, "track_solution") and env.track_solution():
+            problem = "the environment tells its own kind of solution, which cannot be drawn"
+            raise _refused(f"--{next(iter(files))}", problem)
         size = player.puzzle_size(part)
         state = _state(" ".join(words), size)
         env.set_state(state)
@@ -93,18 +107,54 @@ def run(arguments: argparse.Namespace) -> int:
             (success, _), found = collector.solve(env, loaded.policy, **asked)
             actions = found if success else None
             at_least = optimum = _optimum(env, state)
+        if files and actions is not None:
+            _draw(env, actions, optimum, arguments.delay, files)
         if arguments.json:
             report = {"solved": actions is not None, "actions": actions, "optimum": optimum}
             with streams.until_nobody_reads():
                 print(json.dumps({**report, "at_least": at_least}))
         elif actions is not None:
             _print_solution(env, actions, optimum, size, arguments)
+            for path in files.values():
+                print(f"{path}: {path.stat().st_size:,} bytes")
         elif arguments.optimal:
             problem = f"no solution is proven to be the shortest; it has at least {at_least} moves"
             streams.complain(f"{problem}; more --time_limit_s or --node_limit may help")
         else:
             streams.complain(_not_solved(asked))
     return 1 if actions is None else 0
+
+
+def _picture_files(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Where to draw, by kind; `ConfigError` or `MissingPackage` before anything is solved."""
+    from twisterl.pictures import gif
+
+    asked = {kind: getattr(arguments, kind) for kind in _PICTURES}
+    files = {kind: Path(name) for kind, name in asked.items() if name is not None}
+    for kind, path in files.items():
+        if path.is_dir() or not path.parent.is_dir():
+            problem = f"got {asked[kind]!r}; expected a file in a folder that exists"
+            raise _refused(f"--{kind}", problem)
+    if "gif" in files:
+        gif.require()
+    return files
+
+
+def _draw(
+    env: Any, actions: list[int], optimum: int | None, delay: float, files: dict[str, Path]
+) -> None:
+    from twisterl.pictures import Replay
+    from twisterl.runs.files import write_atomic
+
+    facts = [] if optimum is None else [f"the shortest solution has {optimum}"]
+    replay = Replay(env, actions, delay)
+    for kind, path in files.items():
+        content: str | bytes
+        if kind == "html":
+            content = replay.html(f"{type(env).__name__}, solved", facts)
+        else:
+            content = replay.gif() if kind == "gif" else replay.svg()
+        write_atomic(path, content if isinstance(content, bytes) else content.encode())
 
 
 def _not_solved(play: dict[str, Any]) -> str:

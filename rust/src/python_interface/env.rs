@@ -289,6 +289,11 @@ impl PyBaseEnv {
         }
     }
 
+    /// The state as an SVG image, which notebooks show.
+    fn _repr_svg_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("twisterl.pictures")?.call_method1("svg_of", (slf,))
+    }
+
     /// Prints the state.
     fn display(slf: &Bound<'_, Self>) -> PyResult<()> {
         let text = slf.str()?.to_string();

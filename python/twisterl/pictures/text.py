@@ -1,0 +1,16 @@
+"""The state of an environment in letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def text_of(env: Any) -> str:
+    """The state as text, as far as the environment shows itself."""
+    text = str(env).rstrip("\n")
+    if not text.startswith("<"):
+        return text
+    try:
+        return f"state {' '.join(map(str, env.get_state()))}"
+    except (AttributeError, ValueError):
+        return f"features {' '.join(map(str, env.observe()))}"
