@@ -69,7 +69,7 @@ def run_config(kind: str, coupling: Coupling, num_iterations: int) -> dict[str, 
     if kind == PERMUTATION:
         walk_length = n * distance
     else:
-        walk_length = n * n * (0.5 if kind == LINEAR else 0.4) * (1 + distance) / 2
+        walk_length = n * n * (0.5 if kind == LINEAR else 0.4) * distance
     length = max(8, round(walk_length))
     return {
         "env_cls": ENVIRONMENTS[kind],
