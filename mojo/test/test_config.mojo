@@ -74,7 +74,7 @@ def test_examples() raises:
     assert_true(config.es.optimizer.decline == Decline.LINEAR)
     assert_equal(config.embedding_size, 32)
     for name in listdir("examples"):
-        if name.startswith("es_"):
+        if name.startswith("es_puzzle"):
             assert_equal(problem(read_text("examples/" + name, 1 << 20)), "", name)
         elif name.startswith("ppo_puzzle"):
             assert_true(problem(read_text("examples/" + name, 1 << 20)).startswith("algorithm_cls"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import port
 import reference
+from coupling import DEVICES
 
 ROOT = port.ROOT
 SAVED_POLICY = ROOT / "specs" / "golden" / "puzzle8.safetensors"
@@ -22,6 +23,10 @@ BOARDS = 10_000
 EPISODE = {"difficulty": 24, "depth_slope": 2, "max_depth": 40}
 # Sizes besides the defaults and those of examples/*.json.
 MORE = {"puzzle": [{"width": 2, "height": 2}, {"width": 5, "height": 3}]}
+# Other coupling graphs than these, whose code all environments on graphs share, one of them plays;
+# those of devices at their own size alone.
+GRAPHS = ("line", "ring", "grid", "star")
+ON_ALL_GRAPHS = "permutation"
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,17 @@ def boards() -> list[Board]:
         known = [sizes]
         for size in [*choices(spec), *of_examples(class_name), *MORE.get(name, [])]:
             whole = {**sizes, **{key: value for key, value in size.items() if key in sizes}}
-            if whole not in known:
+            if whole not in known and is_played(name, whole):
                 known.append(whole)
         uniform = "uniform" in spec["starts"]
         found += [Board(name, class_name, size, size == sizes, uniform) for size in known]
     return found
+
+
+def is_played(name: str, size: dict[str, Any]) -> bool:
+    graph = size.get("topology", GRAPHS[0])
+    own = DEVICES.get(graph, size).get("num_qubits")
+    return graph in GRAPHS or (name == ON_ALL_GRAPHS and own == size["num_qubits"])
 
 
 def choices(spec: dict[str, Any]) -> list[dict[str, Any]]:
