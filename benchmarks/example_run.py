@@ -22,6 +22,15 @@ from results import row
 from sides import OURS, PEER, ROOT, Bench, printed, spread
 
 EXAMPLE = ROOT / "examples" / "ppo_puzzle8_v1.json"
+# The most memory that Linux tells of a process is at least that of the one that started it: this
+# one is small. It writes what the command's was into a file.
+LAUNCH = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:], stdout=subprocess.DEVNULL)
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
 SOLVED = 0.95
 GOAL_MIB = 500
 
@@ -37,17 +46,19 @@ def trained_run(options: argparse.Namespace) -> Path:
     """The run folder of the example config, trained once: `options.peak_mib`, `options.train_s`."""
     if not hasattr(options, "folder"):
         folder = tempfile.TemporaryDirectory()
-        options.train_s, usage = train(Path(folder.name) / "run")
+        options.train_s, _ = train(Path(folder.name) / "run")
         # Kilobytes on Linux, bytes on macOS.
-        options.peak_mib = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        peak = int((Path(folder.name) / "peak").read_text())
+        options.peak_mib = peak / (2**20 if sys.platform == "darwin" else 2**10)
         options.folder = folder
     return Path(options.folder.name) / "run"
 
 
 def train(run: Path, group: Path | None = None) -> tuple[float, resource.struct_rusage]:
     """Seconds that the example config trains into the folder `run`, and what that used; in the
-    memory group `group` if there is one."""
-    command = [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
+    memory group `group` if there is one. Its largest memory is in the file `peak` beside `run`."""
+    command = [sys.executable, "-c", LAUNCH, str(run.parent / "peak")]
+    command += [sys.executable, "-m", "twisterl.train", "--config", str(EXAMPLE)]
     begin = time.monotonic()
     child = subprocess.Popen(
         [*command, "--run_path", str(run)],
@@ -87,23 +98,23 @@ def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
     reached = (x["elapsed_s"] for x in judged if x["evals"]["uniform"]["success"] >= SOLVED)
     title = f"`make train`: sampled success {SOLVED} on its 200 random boards after"
     return [
-        row("peak memory of `make train`", "MiB", peak, at_most=GOAL_MIB),
+        row("peak memory of `make train`", "MiB", peak, at_most=150),
         *torch_memory(),
         *limited_memory(options),
-        worst(title, "s", [next(reached, None)], at_most=45),
-        row("`make train`: start to end", "s", seconds),
+        worst(title, "s", [next(reached, None)], at_most=2.5),
+        row("`make train`: start to end", "s", seconds, at_most=8),
     ]
 
 
 def torch_memory() -> list[dict[str, Any]]:
-    """What of that the import of torch takes before anything is done, where /proc tells."""
+    """What the import of torch takes, for a config that asks for it, where /proc tells."""
     if not Path("/proc/self/smaps_rollup").exists():
         return []
     environment = sides.without_thread_choice(OURS)
     found = printed([sys.executable, "-c", IMPORT_TORCH], environment).split()
     kinds = ("pages of its files", "its own pages")
     return [
-        row(f"of it `import torch` alone, {kind}", "MiB", {OURS: spread([float(mib)])})
+        row(f"`import torch` alone, {kind}", "MiB", {OURS: spread([float(mib)])})
         for kind, mib in zip(kinds, found, strict=True)
     ]
 
