@@ -16,12 +16,11 @@ impl Forester<'_> {
     /// Gives the network what is remembered before the views that `owners` see.
     pub(super) fn recall(&mut self, owners: &[LaneMove]) {
         let Self { policy, games, states, evaluator, .. } = self;
-        let size = policy.state_size();
-        evaluator.states.clear();
-        evaluator.states.resize(owners.len() * size, 0.0);
-        if size == 0 {
+        if states.is_empty() {
             return;
         }
+        let size = policy.state_size();
+        evaluator.states.resize(owners.len() * size, 0.0);
         for (state, owner) in evaluator.states.chunks_exact_mut(size).zip(owners) {
             let game = &games[owner.lane];
             let before = match (game.phase, game.path.last()) {
@@ -38,21 +37,17 @@ impl Forester<'_> {
 
     /// Remembers at `node` what the policy does after view `i`.
     fn remember(&mut self, node: u32, i: usize) {
-        let size = self.policy.state_size();
-        if size > 0 {
-            let after = &self.evaluator.states[i * size..][..size];
-            self.states[node as usize * size..][..size].copy_from_slice(after);
+        if self.states.is_empty() {
+            return;
         }
+        let size = self.policy.state_size();
+        let after = &self.evaluator.states[i * size..][..size];
+        self.states[node as usize * size..][..size].copy_from_slice(after);
     }
 
     /// Takes what view `i` shows into `game`'s tree.
     pub(super) fn receive(&mut self, game: usize, i: usize) -> Result<()> {
         let root = game as u32;
-        let node = match self.games[game].phase {
-            Phase::Leaf { node, .. } => node,
-            _ => root,
-        };
-        self.remember(node, i);
         match self.games[game].phase {
             Phase::Start => {
                 self.games[game].moves = 0;
@@ -81,6 +76,7 @@ impl Forester<'_> {
                 self.begin(game);
             }
             Phase::Leaf { node, left } => {
+                self.remember(node, i);
                 self.plant(game, node, i)?;
                 self.grow(game, node, left);
             }
@@ -91,6 +87,7 @@ impl Forester<'_> {
 
     /// Remembers what the decision at the root answers.
     fn see_root(&mut self, game: usize, i: usize) {
+        self.remember(game as u32, i);
         let num_actions = self.policy.num_actions();
         let game = &mut self.games[game];
         game.row.clear();
