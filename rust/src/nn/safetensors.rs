@@ -22,7 +22,7 @@
 //! # Ok::<(), twisterl::Error>(())
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -30,7 +30,8 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use header::{Entry, Header, Members};
+pub(crate) use header::Entry;
+use header::{Header, Members};
 pub use header::{MAX_RANK, MAX_SIZE, MAX_TENSORS};
 pub(crate) use sha256::sha256;
 
@@ -45,6 +46,7 @@ pub const MAX_HEADER_MARKS: usize = 250_000;
 pub const TIED: &str = "twisterl.tied";
 /// Metadata of ours: the SHA-256 of the file, whose own digits are read as zeros.
 pub const DIGEST: &str = "twisterl.sha256";
+const A_HEADER: &str = "a description of F32 tensors in JSON";
 const BLANK: [u8; 64] = [b'0'; 64];
 
 /// A named tensor of 32-bit floats.
@@ -155,8 +157,19 @@ impl Tensors {
         let (header, data) = split(bytes)?;
         let Header { entries, mut metadata } = parsed(header, "header")?;
         let digest = metadata.remove(DIGEST);
-        let mut found =
-            Self { tensors: located(entries, data.len())?, values: Vec::new(), metadata };
+        let size = |dtype: &str| match dtype {
+            "F32" => Ok(size_of::<f32>()),
+            _ => {
+                let got = format!("expected the dtype F32, got {dtype:?}");
+                Err(Error::invalid("header", A_HEADER, got))
+            }
+        };
+        let tensor = |(name, entry): (String, Entry)| {
+            let Entry { shape, begin, .. } = entry;
+            Tensor { name, shape, start: begin / size_of::<f32>() }
+        };
+        let tensors = located(entries, data.len(), size)?.into_iter().map(tensor).collect();
+        let mut found = Self { tensors, values: Vec::new(), metadata };
         found.values = data.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
         for tensor in &found.tensors {
             let values = &found.values[tensor.start..tensor.start + tensor.len()];
@@ -279,8 +292,7 @@ fn parsed<T: DeserializeOwned>(text: &[u8], name: &str) -> Result<T> {
         let expected = format!("at most {MAX_HEADER_MARKS} brackets and commas");
         return Err(Error::invalid(name, expected, marks));
     }
-    serde_json::from_slice(text)
-        .map_err(|error| Error::invalid(name, "a description of F32 tensors in JSON", error))
+    serde_json::from_slice(text).map_err(|error| Error::invalid(name, A_HEADER, error))
 }
 
 /// Refuses a file whose digest is not `digest`, the one that its header of so many bytes states.
@@ -320,25 +332,49 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     }
 }
 
+/// The tensors of a file of any kinds, an item of which takes as many bytes as `size` says: what they are,
+/// and their bytes, in the order of the data.
+///
+/// # Errors
+/// As [`Tensors::parse`], but for what it says of values, ties and the digest; and those of `size`.
+pub(crate) fn entries(
+    bytes: &[u8],
+    size: impl Fn(&str) -> Result<usize>,
+) -> Result<Vec<(String, Entry, &[u8])>> {
+    let (header, data) = split(bytes)?;
+    let Header { entries, .. } = parsed(header, "header")?;
+    let with_bytes = |(name, entry): (String, Entry)| {
+        let bytes = &data[entry.begin..entry.end];
+        (name, entry, bytes)
+    };
+    Ok(located(entries, data.len(), size)?.into_iter().map(with_bytes).collect())
+}
+
 /// The tensors in the order of their data, which they must cover exactly.
-fn located(entries: BTreeMap<String, Entry>, num_bytes: usize) -> Result<Vec<Tensor>> {
-    let mut order = BTreeSet::new();
-    for (name, Entry { shape, begin, end }) in entries {
-        let wanted = num_values(&shape).and_then(|count| count.checked_mul(size_of::<f32>()));
+fn located(
+    entries: BTreeMap<String, Entry>,
+    num_bytes: usize,
+    size: impl Fn(&str) -> Result<usize>,
+) -> Result<Vec<(String, Entry)>> {
+    let mut order = BTreeMap::new();
+    for (name, entry) in entries {
+        let size = size(&entry.dtype)?;
+        let Entry { ref shape, begin, end, .. } = entry;
+        let wanted = num_values(shape).and_then(|count| count.checked_mul(size));
         if wanted.is_none() || wanted != end.checked_sub(begin) || end > num_bytes {
             let expected = format!("data_offsets in {num_bytes} bytes that fit {shape:?}");
             let name = format!("tensor {name}");
             return Err(Error::invalid(name, expected, format!("[{begin}, {end}]")));
         }
-        order.insert((begin, end, name, shape));
+        order.insert((begin, end, name), entry);
     }
     let mut position = 0;
     let mut tensors = Vec::with_capacity(order.len());
-    for (begin, end, name, shape) in order {
+    for ((begin, end, name), entry) in order {
         if begin != position {
             return Err(Error::invalid(format!("tensor {name}"), "no hole or overlap", begin));
         }
-        tensors.push(Tensor { name, shape, start: begin / size_of::<f32>() });
+        tensors.push((name, entry));
         position = end;
     }
     match num_bytes - position {

@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::json;
-use crate::nn::safetensors::{sealed, MAX_HEADER_BYTES, MAX_RANK, MAX_SIZE, MAX_TENSORS};
+use crate::error::{Error, Result};
+use crate::nn::safetensors::{entries, sealed, Entry};
 
 /// The kinds by size of an item, in the order in which files have them.
 const KINDS: [(&str, usize); 10] = [
@@ -110,40 +109,18 @@ pub(super) fn to_bytes(tensors: &StoredTensors) -> Vec<u8> {
     sealed(&BTreeMap::new(), members, &data)
 }
 
-/// The tensors of a file; what is wrong with it as text.
-pub(super) fn parse(bytes: &[u8]) -> Result<StoredTensors, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Entry {
-        dtype: String,
-        shape: Vec<usize>,
-        data_offsets: (usize, usize),
-    }
-    let cut = || "is cut off or no safetensors file".to_owned();
-    let (length, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
-    if length > MAX_HEADER_BYTES {
-        return Err(cut());
-    }
-    let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
-    let header = json::parse(header, "its header").map_err(|error| error.to_string())?;
-    let Value::Object(members) = header else { return Err(cut()) };
-    if members.len() > MAX_TENSORS + 1 {
-        return Err(format!("{} tensors; at most {MAX_TENSORS} are read", members.len()));
-    }
-    let mut tensors = StoredTensors::new();
-    for (name, entry) in members.into_iter().filter(|(name, _)| name != "__metadata__") {
-        let refused = |why: &str| format!("tensor {name}: {why}");
-        let Entry { dtype, shape, data_offsets: (begin, end) } =
-            serde_json::from_value(entry).map_err(|error| refused(&error.to_string()))?;
-        let size = size_of_kind(&dtype).ok_or_else(|| refused("is of no known dtype"))?;
-        let count = shape.iter().try_fold(size, |product, n| product.checked_mul(*n));
-        let fits = shape.len() <= MAX_RANK && count.is_some_and(|n| (n as u64) < MAX_SIZE);
-        let bytes = data.get(begin..end).filter(|bytes| fits && Some(bytes.len()) == count);
-        let bytes = bytes.ok_or_else(|| refused("its data_offsets do not fit its shape"))?;
-        tensors.insert(name, Stored { kind: dtype, shape, data: bytes.to_vec() });
-    }
-    Ok(tensors)
+/// The tensors of a file.
+///
+/// # Errors
+/// If it is none, or has one of another kind.
+pub(super) fn parse(bytes: &[u8]) -> Result<StoredTensors> {
+    let size = |kind: &str| {
+        size_of_kind(kind).ok_or_else(|| Error::invalid("dtype", "one that torch saves", kind))
+    };
+    let stored = |(name, entry, data): (String, Entry, &[u8])| {
+        (name, Stored { kind: entry.dtype, shape: entry.shape, data: data.to_vec() })
+    };
+    Ok(entries(bytes, size)?.into_iter().map(stored).collect())
 }
 
 #[cfg(test)]

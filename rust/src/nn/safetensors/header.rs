@@ -21,8 +21,9 @@ pub struct Header {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Where a tensor of 32-bit floats lies in the data.
+/// What a tensor is made of, and where it lies in the data.
 pub struct Entry {
+    pub dtype: String,
     pub shape: Vec<usize>,
     pub begin: usize,
     pub end: usize,
@@ -116,11 +117,8 @@ from_object!(impl<'de> for Entry, "an object of dtype, shape and data_offsets", 
     let dtype = dtype.ok_or_else(|| A::Error::missing_field("dtype"))?;
     let Sizes(shape) = shape.ok_or_else(|| A::Error::missing_field("shape"))?;
     let Sizes(offsets) = offsets.ok_or_else(|| A::Error::missing_field("data_offsets"))?;
-    if dtype != "F32" {
-        return Err(A::Error::custom(format!("expected the dtype F32, got {dtype:?}")));
-    }
     match offsets[..] {
-        [begin, end] => Ok(Entry { shape, begin, end }),
+        [begin, end] => Ok(Entry { dtype, shape, begin, end }),
         _ => Err(A::Error::invalid_length(offsets.len(), &"two data_offsets")),
     }
 });
