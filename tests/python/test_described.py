@@ -14,20 +14,13 @@ import torch
 from block_cases import Heads, body_of, networks
 from ring import DenseRing
 from small_policy import collector, everything
+from test_torch_policy import CONFIG
 from twisterl import twisterl
 from twisterl.envs import Puzzle, PyEnv
 from twisterl.nn import TorchPolicy, compared, describe
 from twisterl.nn.describing import NotDescribed
 from twisterl.rl import PPO
 from twisterl.rl.rust_descent import obstacle
-
-CONFIG = {
-    "collecting": {"num_cores": 2, "num_episodes": 64},
-    "training": {"num_epochs": 4},
-    "learning": {"diff_threshold": 0.9, "diff_max": 4, "diff_metric": "solved"},
-    "optimizer": {"lr": 0.01},
-    "evals": {"solved": {"num_episodes": 50, "deterministic": False, "num_searches": 1}},
-}
 
 
 def residual(obs_shape, num_actions, width=24):
