@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twisterl.cli import streams
-from twisterl.cli.display import count, duration
+from twisterl.cli.numbers import count, duration
 from twisterl.on_demand import MissingPackage, optional
 from twisterl.runs.files import write_atomic
 from twisterl.runs.folder import CURVE, METRICS

@@ -149,6 +149,15 @@ def test_predecessor_configs_load():
         check_run(read_json(path))
 
 
+def test_a_key_of_another_algorithm_is_told_so(small):
+    small["algorithm_cls"] = "AZ"
+    small["algorithm"]["collecting"]["lambda"] = 0.9
+    small["algorithm"]["training"]["ent_coef"] = 0.01
+    found = problems(small)
+    assert found["algorithm.collecting.lambda"] == "unknown key; it belongs to PPO"
+    assert found["algorithm.training.ent_coef"] == "unknown key; it belongs to PPO"
+
+
 def test_all_faults_are_reported_at_once(small):
     small["algoritm"] = {}
     small["env"]["hight"] = 3

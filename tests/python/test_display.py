@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 from rich.console import Console
 from terminal import Terminal
 from twisterl import plot
-from twisterl.cli.display import Clock, LiveDisplay
+from twisterl.cli.display import Clock, LiveDisplay, PlainDisplay
 from twisterl.rl.evaluation import Evaluation
 from twisterl.runs.progress import Progress
 
@@ -43,9 +43,17 @@ def panel(display, width=100, encoding="utf-8"):
     return written.getvalue().decode(encoding).splitlines()
 
 
-def display_of(console_width=100, has_end=True, evaluations=("uniform",)):
+def display_of(console_width=100, has_end=True, evaluations=("uniform",), is_task=False):
     console = Console(force_terminal=True, width=console_width, file=io.StringIO())
-    return LiveDisplay(console, has_end, "runs/[bold]me", evaluations)
+    return LiveDisplay(console, has_end, "runs/[bold]me", evaluations, is_task)
+
+
+@pytest.mark.parametrize("is_task", [False, True])
+def test_a_task_has_no_difficulty(is_task):
+    live, plain = display_of(is_task=is_task), PlainDisplay(io.StringIO(), True, 1, is_task)
+    live(progress())
+    for text in ("\n".join(panel(live)), plain.line(progress())):
+        assert ("difficulty" in text) is not is_task
 
 
 @pytest.mark.parametrize("width", [100, 78, 60])

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from twisterl.cli import streams
+from twisterl.cli.numbers import count, duration
 from twisterl.rl.evaluation import Evaluation
 from twisterl.runs.progress import Progress
 
@@ -20,30 +21,6 @@ _WIDTH = 78
 _RECENT = 10
 # What training tells besides losses has a line of its own.
 _RATE = "lr"
-
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(59.4), duration(3725)
-    ('59s', '1h02m')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-
-
-def count(number: float) -> str:
-    """
-    >>> count(987), count(12_345), count(4_200_000)
-    ('987', '12.3k', '4.2M')
-    """
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.1f}{unit}"
-    return f"{number:.0f}"
 
 
 class Clock:
@@ -71,10 +48,15 @@ class Clock:
 
 
 class PlainDisplay:
-    """One line per iteration; a closed stream ends the lines, not the run."""
+    """One line per iteration; a closed stream ends the lines, not the run.
 
-    def __init__(self, stream: TextIO | None, has_end: bool, log_freq: int = 1) -> None:
-        self._stream = stream
+    `is_task` as in `LiveDisplay`.
+    """
+
+    def __init__(
+        self, stream: TextIO | None, has_end: bool, log_freq: int = 1, is_task: bool = False
+    ) -> None:
+        self._stream, self._is_task = stream, is_task
         self._clock = Clock(has_end)
         self._log_freq = log_freq
 
@@ -90,7 +72,9 @@ class PlainDisplay:
             self.say(self.line(progress))
 
     def line(self, progress: Progress) -> str:
-        parts = [f"iteration {progress.iteration}", f"difficulty {level(progress.difficulty)}"]
+        parts = [f"iteration {progress.iteration}"]
+        if not self._is_task:
+            parts.append(f"difficulty {level(progress.difficulty)}")
         for name, result in progress.evaluations.items():
             part = f"{name} {result.success:.2f}"
             if result.interval is not None:
@@ -123,16 +107,22 @@ class PlainDisplay:
 class LiveDisplay:
     """A panel that rich redraws in place, as wide from beginning to end.
 
-    `evaluations` are the names of those that the run makes; each has its line from the start.
+    `evaluations` are the names of those that the run makes; each has its line from the start. A
+    task, which `is_task` says, has no difficulty.
     """
 
     def __init__(
-        self, console: Any, has_end: bool, title: str, evaluations: Iterable[str] = ()
+        self,
+        console: Any,
+        has_end: bool,
+        title: str,
+        evaluations: Iterable[str] = (),
+        is_task: bool = False,
     ) -> None:
         from rich.live import Live
 
         self._clock = Clock(has_end)
-        self._has_end = has_end
+        self._has_end, self._is_task = has_end, is_task
         self._width = min(_WIDTH, console.width)
         # A longer title would widen the panel; its end is what tells runs apart.
         room = self._width - 8
@@ -186,7 +176,8 @@ class LiveDisplay:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(ratio=1, no_wrap=True, overflow="crop")
         table.add_row("iteration", self._iterations(progress))
-        table.add_row("difficulty", level(progress.next_difficulty))
+        if not self._is_task:
+            table.add_row("difficulty", level(progress.next_difficulty))
         for name, found in self._found.items():
             curve = "".join(_BARS[round(share * 7)] for share in self._curves.get(name, ()))
             line = Text(_describe(found))
@@ -263,7 +254,11 @@ def _describe(found: Evaluation | None) -> str:
 
 
 def make_display(
-    has_end: bool, title: str, log_freq: int = 1, evaluations: Iterable[str] = ()
+    has_end: bool,
+    title: str,
+    log_freq: int = 1,
+    evaluations: Iterable[str] = (),
+    is_task: bool = False,
 ) -> PlainDisplay | LiveDisplay:
     """The display that fits where stdout goes."""
     try:
@@ -275,5 +270,5 @@ def make_display(
 
         console = Console()
         if console.is_terminal and not console.is_dumb_terminal:
-            return LiveDisplay(console, has_end, title, evaluations)
-    return PlainDisplay(sys.stdout, has_end, log_freq)
+            return LiveDisplay(console, has_end, title, evaluations, is_task)
+    return PlainDisplay(sys.stdout, has_end, log_freq, is_task)

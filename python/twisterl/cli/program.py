@@ -25,7 +25,9 @@ start here:
 
 A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebacks."""
 
-COMMANDS = ("train", "eval", "solve", "play", "web", "export", "bench")
+COMMANDS = (
+    "train", "eval", "solve", "play", "watch", "compare", "web", "export", "bench",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):

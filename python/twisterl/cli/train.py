@@ -99,13 +99,16 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
             print(json.dumps(resolved, indent=2))
             return 0
         from twisterl.cli.display import make_display
+        from twisterl.envs.protocol import is_task
         from twisterl.runs.dashboard import quiet_writers
 
         training.start()
         signals.save = algorithm.request_save
         begun_at = algorithm.iteration
         log_freq, evals = algorithm.config["logging"]["log_freq"], algorithm.config["evals"]
-        display = make_display(training.has_end, str(folder), log_freq, evals)
+        display = make_display(
+            training.has_end, str(folder), log_freq, evals, is_task(algorithm.env)
+        )
         try:
             with display, quiet_writers():
                 training.learn(display)

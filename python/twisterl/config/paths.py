@@ -28,6 +28,20 @@ def nearest_path(path: str) -> str | None:
     return nearest(path, same, cutoff=0.0) or nearest(path, paths)
 
 
+def owners(path: str) -> list[str]:
+    """The classes of this package, by name, whose section has the key `path`.
+
+    >>> owners("algorithm.collecting.walk_length")
+    ['RandomWalk']
+    """
+    return [
+        name
+        for kind, classes in REGISTRY.items()
+        for name, (_, model) in classes.items()
+        if path in _paths(model, kind.removesuffix("_cls"))
+    ]
+
+
 def _paths(model: Any, prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         path = joined(prefix, field.alias or name)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from twisterl.config.algorithm import AlgorithmSection
 from twisterl.config.evaluations import Evaluation
-from twisterl.config.paths import nearest_path
+from twisterl.config.paths import nearest_path, owners
 from twisterl.faults import Fault, joined, nearest, shown, unknown
 
 
@@ -78,12 +78,17 @@ def _unknown_key(model: type[BaseModel], path: str, loc: list[int | str]) -> str
             section = field.annotation
             if not (isinstance(section, type) and issubclass(section, BaseModel)):
                 section = Evaluation
-    key = str(loc[-1])
+    key, here = str(loc[-1]), joined(path, *loc)
+    is_of_algorithm = issubclass(model, AlgorithmSection)
+    others = owners(here) if is_of_algorithm else []
+    if others:
+        # As where a config goes on to another algorithm.
+        return f"unknown key; it belongs to {' and '.join(others)}"
     known = [field.alias or name for name, field in section.model_fields.items()]
     match = nearest(key, known)
     if match is not None:
         return f"unknown key; did you mean {joined(path, *loc[:-1], match)}?"
-    elsewhere = nearest_path(joined(path, *loc)) if issubclass(model, AlgorithmSection) else None
+    elsewhere = nearest_path(here) if is_of_algorithm else None
     if elsewhere is not None and elsewhere.rsplit(".", 1)[-1] == key:
         return f"unknown key; did you mean {elsewhere}?"
     return unknown(key, known)

@@ -5,6 +5,7 @@ full_algorithm_config.json      its `algorithm` section with every default
 checkpoint_last.safetensors     the weights of the last commit
 checkpoint_best.safetensors     the weights of the best evaluation
 metrics.jsonl                   one line per iteration
+machine.json                    the machine and the versions of the last training
 lock                            held by the training that writes here
 resume/<serial>/                commits: weights, optimizer, state, manifest; the last one, and
                                 those that `logging` asks to keep
@@ -32,6 +33,7 @@ LAST = "checkpoint_last.safetensors"
 BEST = "checkpoint_best.safetensors"
 METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
+MACHINE = "machine.json"
 LOCK = "lock"
 
 _RESUME = "resume"
@@ -55,7 +57,7 @@ class RunFolder:
 
     def require_usable(self, *, resume: bool, overwrite: bool) -> None:
         """Raises `RunFolderError` if a run cannot start here; changes nothing."""
-        for name in (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, LOCK, _RESUME):
+        for name in (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, MACHINE, LOCK, _RESUME):
             if (self.path / name).is_symlink():
                 problem = "is a symbolic link; expected what a run has written, or nothing"
                 raise RunFolderError(f"{self.path / name}: {problem}")
@@ -79,7 +81,7 @@ class RunFolder:
         if not overwrite:
             return
         for entry in list(self.path.iterdir()):
-            ours = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, _RESUME)
+            ours = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, MACHINE, _RESUME)
             if entry.name in ours or _EVENTS.match(entry.name):
                 _remove(entry)
 

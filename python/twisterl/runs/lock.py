@@ -104,6 +104,19 @@ def require_free(folder: Path) -> None:
         os.close(_locked(folder, 0))
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a training is writing into `folder`; whoever looks is in no training's way."""
+    try:
+        # A training that ends leaves the file empty, one that was killed does not.
+        if (folder / LOCK).stat().st_size:
+            require_free(folder)
+    except RunFolderError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _locked(folder: Path, creating: int) -> int:
     """The descriptor of the lock file, locked; `RunFolderError` if another one is."""
     flags = os.O_RDWR | creating | getattr(os, "O_NOFOLLOW", 0)

@@ -7,9 +7,9 @@ import logging
 from types import TracebackType
 from typing import Any
 
-from twisterl.runs import dashboard, plan, run_config
+from twisterl.runs import dashboard, machine, plan, run_config
 from twisterl.runs.errors import CheckpointError
-from twisterl.runs.folder import RunFolder
+from twisterl.runs.folder import MACHINE, RunFolder
 from twisterl.runs.metrics import Metrics
 from twisterl.runs.progress import Progress
 
@@ -29,6 +29,7 @@ class Recorder:
         self._metrics: Metrics | None = None
         if folder is not None:
             run_config.write(algorithm, folder)
+            folder.write_json(MACHINE, machine.facts())
             folder.keep_metrics(algorithm.iteration)
             self._metrics = Metrics(folder.path)
 
