@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 pytest.importorskip("torch")
 
 from twisterl import cli
+from twisterl.presets import ABOUT, preset
 from twisterl.web.engine import ENGINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +68,13 @@ def root(tmp_path, monkeypatch):
     for path in (ROOT / "examples").glob("*.json"):
         small = smaller(json.loads(path.read_text()))
         (tmp_path / "examples" / path.name).write_text(json.dumps(small))
+    # Presets are these examples too.
+    (tmp_path / "presets").mkdir()
+    for name in ABOUT:
+        small = smaller(json.loads(preset(name).path.read_text()))
+        (tmp_path / "presets" / f"{name}.json").write_text(json.dumps(small))
+    shutil.copy(preset("puzzle8").path.parent / "measured.json", tmp_path / "presets")
+    monkeypatch.setattr("twisterl.presets._FOLDER", tmp_path / "presets")
     (tmp_path / "own_module.py").write_text(OWN_MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -93,7 +102,12 @@ def run(line):
         words = shlex.split(MAKE.get(words[1], ""))
     if words[:3] == ["python", "-m", "twisterl.train"]:
         words = ["twisterl", "train", *words[3:]]
-    if words[:1] != ["twisterl"] or words[1:2] == ["bench"]:
+    # A hub needs a network; tests/python/test_hub.py has one of its own.
+    if (
+        words[:1] != ["twisterl"]
+        or words[1] == "bench"
+        or (words[1] == "hub" and "--dry-run" not in words)
+    ):
         return
     try:
         status = cli.main(words[1:])
@@ -118,13 +132,20 @@ def test_the_commands_of_a_page(page, root):
 
 
 def test_the_examples_of_help(root, monkeypatch, capsys):
+    # Curves take a second each; the pages above draw theirs.
+    monkeypatch.setattr("twisterl.train.draw_curve", lambda *_, **__: None)
     run("make train")
+    # What compare asks for.
+    for words in ("runs/rw_puzzle8_v1", "runs/seeds/0", "runs/seeds/1 --seed 1"):
+        run(f"twisterl train --config examples/rw_puzzle8_v1.json --run_path {words}")
     epilogs = [cli.EPILOG, *(cli.module_of(name).EPILOG for name in cli.COMMANDS)]
     lines = [line for epilog in epilogs for line in examples(epilog) if "<command>" not in line]
     assert len(lines) > 15
     for line in lines:
         if "train --config examples/ppo_puzzle8_v1.json" in line and "--run_path" not in line:
             line += " --run_path runs/again --overwrite"
+        if line.startswith("twisterl train puzzle8") and "--run_path" not in line:
+            line += " --run_path runs/puzzle8 --overwrite"
         monkeypatch.setattr("sys.stdin", io.StringIO("q\n"))
         run(line)
     assert "Traceback" not in capsys.readouterr().err

@@ -17,16 +17,18 @@ from twisterl.on_demand import MissingPackage
 
 EPILOG = """\
 start here:
-  twisterl train --config examples/ppo_puzzle8_v1.json    train the 8-puzzle
-  twisterl eval runs/ppo_puzzle8_v1                       how many boards does it solve?
-  twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1"  solve one
-  twisterl play runs/ppo_puzzle8_v1                       play yourself, 'h' gives a hint
-  twisterl <command> --help                               more examples
+  twisterl train puzzle8                           train the 8-puzzle
+  twisterl eval runs/puzzle8                       how many boards does it solve?
+  twisterl solve runs/puzzle8 "8 7 5 3 2 0 4 6 1"  solve one
+  twisterl play runs/puzzle8                       play yourself, 'h' gives a hint
+  twisterl presets                                 what else there is to train
+  twisterl <command> --help                        more examples
 
 A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebacks."""
 
 COMMANDS = (
-    "train", "eval", "solve", "play", "watch", "compare", "web", "export", "bench",
+    "train", "presets", "config", "eval", "solve", "play", "watch", "compare", "web", "export",
+    "bench",
 )  # fmt: skip
 
 
@@ -123,6 +125,8 @@ def _run(words: list[str], program: str | None) -> int:
     command = words.pop(0)
     parser = _parser(program or f"twisterl {command}", command)
     module = module_of(command)
+    if command == "train":
+        words = module.with_preset(words)
     # A board may stand after options, away from the run folder.
     parse = parser.parse_known_args if command == "train" else parser.parse_known_intermixed_args
     known, rest = parse(words)

@@ -12,9 +12,12 @@ from twisterl.cli.signals import interruptible, signal_number
 from twisterl.faults import ConfigError, Fault
 
 DESCRIPTION = "Train a policy as a config file says, into a run folder."
-USAGE = "%(prog)s --config FILE [options] [key.path=value ...]"
+USAGE = """%(prog)s PRESET [options] [key.path=value ...]
+       %(prog)s --config FILE [options] [key.path=value ...]"""
 EPILOG = """\
 examples:
+  twisterl train puzzle8
+      a config that the package brings, into runs/puzzle8; twisterl presets lists them
   twisterl train --config examples/ppo_puzzle8_v1.json
       trains into runs/ppo_puzzle8_v1 until the config's end or Ctrl-C, which saves
   twisterl train --config examples/ppo_puzzle8_v1.json --run_path runs/try --seed 1 \\
@@ -68,6 +71,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the signal that saves and goes on (default: USR1)")  # fmt: skip
     add_trust(parser)
     add("--dry-run", "--dry_run", action="store_true", help="check and print the config only")
+
+
+def with_preset(words: list[str]) -> list[str]:
+    """The command line with the file of the preset that its first word names, if it is one."""
+    if not words or words[0].startswith("-") or "=" in words[0]:
+        return words
+    from twisterl.presets import preset
+
+    path = preset(words[0]).path
+    if any(word.partition("=")[0] == "--config" for word in words):
+        problem = "is a preset, which has its config; leave --config out"
+        raise ConfigError([Fault(words[0], problem)], "command line")
+    return ["--config", str(path), *words[1:]]
 
 
 def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:

@@ -58,8 +58,9 @@ _PAGE = """\
 
 Written from `python/twisterl/config/`; the same as a JSON schema is in
 [config.schema.json](../specs/config.schema.json), which editors read. A missing key takes its
-default, at every level; an unknown one is refused. `twisterl train --config FILE --dry-run` prints
-a config with all its defaults.
+default, at every level; an unknown one is refused. `twisterl config show FILE` prints every key of
+a config with where its value comes from, `twisterl config schema` the schema, and
+`twisterl config init ENVIRONMENT` a config to begin with.
 
 The top has `env_cls`, `policy_cls` and `algorithm_cls`, each a name below or the dotted path of a
 class of your own, and `env`, `policy` and `algorithm` with their keys. A policy may be any torch

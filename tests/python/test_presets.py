@@ -1,0 +1,129 @@
+"""Configs that the package brings, and the command that shows and begins configs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from twisterl import cli
+from twisterl.cli.train import with_preset
+from twisterl.config.json import read_json
+from twisterl.config.registry import ENVIRONMENTS, registered
+from twisterl.config.schema import text
+from twisterl.config.validation import check_run
+from twisterl.presets import ABOUT, preset, presets
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "python" / "twisterl" / "presets"
+
+
+def shown(capsys, *words, status=0):
+    assert cli.main(list(words)) == status
+    return getattr(capsys.readouterr(), "err" if status else "out")
+
+
+def test_presets_are_the_examples():
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*ABOUT, "measured"}
+    examples = {path.read_bytes(): path.name for path in (ROOT / "examples").glob("*.json")}
+    for name in ABOUT:
+        assert preset(name).path.read_bytes() in examples
+        check_run(read_json(preset(name).path))
+        # No second copy: a link, or where git makes none, a file that says where it would lead.
+        link = FOLDER / f"{name}.json"
+        assert link.is_symlink() or link.read_text().startswith("../../../examples/")
+
+
+def test_a_link_that_git_has_written_as_text_is_followed(tmp_path, monkeypatch):
+    monkeypatch.setattr("twisterl.presets._FOLDER", tmp_path / "presets")
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "puzzle8.json").write_text("../own.json")
+    assert presets()["puzzle8"].path.resolve() == tmp_path / "own.json"
+
+
+def test_the_list_says_what_was_measured(capsys):
+    listed = json.loads(shown(capsys, "presets", "--json"))
+    assert [one["name"] for one in listed] == list(ABOUT)
+    measured = json.loads((FOLDER / "measured.json").read_text())
+    assert {one["name"]: one["result"] for one in listed if one["result"]} == {
+        name: one["result"] for name, one in measured.items()
+    }
+    text = shown(capsys, "presets")
+    assert "puzzle8  " in text and "33s  100 % solved by beam 256" in text
+
+
+def test_a_preset_trains_without_a_file(capsys):
+    (option, path) = with_preset(["puzzle8"])
+    # So a run without --run_path goes to runs/puzzle8.
+    assert option == "--config" and Path(path).stem == "puzzle8"
+    dry = json.loads(shown(capsys, "train", "puzzle8", "--dry-run", "env.width=2"))
+    whole = read_json(ROOT / "examples" / "ppo_puzzle8_v1.json")
+    assert dry["env"] == {**whole["env"], "width": 2}
+    for words, said in (
+        (["puzle8"], "unknown preset; did you mean puzzle8?"),
+        (["puzzle8", "--config", "x.json"], "puzzle8: is a preset, which has its config"),
+        (["own.json"], "a file is given as --config FILE"),
+    ):
+        assert said in shown(capsys, "train", *words, status=2)
+
+
+def test_show_says_where_each_value_comes_from(tmp_path, capsys):
+    path = tmp_path / "own.json"
+    config = read_json(ROOT / "examples" / "ppo_puzzle8_v1.json")
+    config["algorithm"]["evals"] = {"ppo_10": {"seed": 3}}
+    config["algorithm"]["learning"]["diff_metric"] = "ppo_10"
+    config["algorithm"]["training"]["lr"] = config["algorithm"].pop("optimizer")["lr"]
+    path.write_text(json.dumps(config))
+    out = shown(capsys, "config", "show", str(path), "env.width=4", "algorithm.seed=7")
+    found = {row.split()[0]: row.split()[1:] for row in out.splitlines()}
+    assert found["env.width"] == ["4", "command", "line"]
+    assert found["env.height"] == ["3", str(path)]
+    assert found["env.forbid_undo"] == ["false", "default"]
+    assert found["algorithm.seed"] == ["7", "command", "line"]
+    assert found["algorithm.evals.ppo_10.num_searches"] == ["10", "ppo_10"]
+    assert found["algorithm.evals.ppo_10.seed"] == ["3", str(path)]
+    assert found["algorithm.optimizer.lr"] == ["0.002", str(path)]
+    whole = json.loads(shown(capsys, "config", "show", str(path), "--json"))
+    assert whole == check_run(config).as_dict()
+
+
+def test_show_takes_presets_and_runs(tmp_path, capsys):
+    (tmp_path / "base_config.json").write_bytes(preset("cartpole").path.read_bytes())
+    of_run = json.loads(shown(capsys, "config", "show", str(tmp_path), "--json"))
+    assert of_run == json.loads(shown(capsys, "config", "show", "cartpole", "--json"))
+
+
+def test_schema_is_the_committed_one(capsys):
+    assert shown(capsys, "config", "schema") == text()
+
+
+@pytest.mark.parametrize("name", [*ENVIRONMENTS, "gymnasium:CartPole-v1", "own.Own"])
+def test_a_config_to_begin_with_is_a_config(name, capsys):
+    config = json.loads(shown(capsys, "config", "init", name))
+    run = check_run(config)
+    assert run.env.name in (registered("env_cls", name), "PyEnv", None)
+    assert run.algorithm.get("learning", "diff_metric") in config["algorithm"]["evals"]
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "AZ", "RandomWalk", "ES"])
+def test_a_config_to_begin_with_of_each_algorithm(algorithm, tmp_path, capsys):
+    path = tmp_path / "first.json"
+    out = shown(capsys, "config", "init", "Pancake", "--algorithm", algorithm, "-o", str(path))
+    assert json.loads(path.read_text())["algorithm_cls"] == algorithm
+    assert "policy.embedding_size" in out and "width of the first layer" in out
+    assert "is there already" in shown(
+        capsys, "config", "init", "Pancake", "-o", str(path), status=2
+    )
+
+
+def test_what_config_refuses(capsys, tmp_path):
+    for words, said in (
+        (["show"], "expected PRESET, FILE or RUN_DIR"),
+        (["show", "puzle8"], "did you mean puzzle8?"),
+        (["show", str(tmp_path / "none.json")], "No such file"),
+        (["show", "puzzle8", "env.with=3"], "did you mean env.width?"),
+        (["schema", "x"], "takes nothing"),
+        (["init"], "expected ENVIRONMENT"),
+        (["init", "LightOut"], "did you mean LightsOut?"),
+        (["init", "Puzzle", "--algorithm", "PP0"], "did you mean PPO?"),
+        (["init", "Puzzle", "Cube2"], "takes one environment"),
+    ):
+        assert said in shown(capsys, "config", *words, status=2)
