@@ -1,20 +1,26 @@
 """What comes from a model hub: pinned, as it was announced, and never more than data."""
 
+import base64
 import hashlib
 import json
 import os
+import socket
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from unittest.mock import MagicMock, patch
 
 import pytest
+from conftest import SMALL
+from trainings import trained
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("huggingface_hub")
 
-from twisterl import utils  # noqa: E402
+from twisterl import cli, sharing, utils  # noqa: E402
+from twisterl.cli.player import read  # noqa: E402
 from twisterl.config.trust import HubConfig  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 from twisterl.hub import HubError, is_plain, unannounced  # noqa: E402
@@ -44,6 +50,49 @@ class Repository(BaseHTTPRequestHandler):
             self.send_error(404)
 
     do_HEAD = do_GET
+
+    def do_POST(self):
+        """A push: the repository is made, its card read, its files asked for, and committed."""
+        path, body = self.path.partition("?")[0], self.body()
+        if path == "/api/repos/create":
+            self.answer({"url": f"http://{self.headers['Host']}/me/model", "name": "me/model"})
+        elif path == "/api/validate-yaml":
+            self.answer({"errors": [], "warnings": []})
+        elif path == "/api/models/me/model/preupload/main":
+            names = [file["path"] for file in json.loads(body)["files"]]
+            mode = {True: "lfs", False: "regular"}
+            files = [{"path": name, "uploadMode": mode[name.endswith(".safetensors")],
+                      "shouldIgnore": False} for name in names]  # fmt: skip
+            self.answer({"files": files})
+        elif path == "/me/model.git/info/lfs/objects/batch":
+            upload = {"href": f"http://{self.headers['Host']}/upload"}
+            objects = [
+                {**one, "actions": {"upload": upload}} for one in json.loads(body)["objects"]
+            ]
+            self.answer({"transfer": "basic", "objects": objects})
+        elif path == "/api/models/me/model/commit/main":
+            self.commit([json.loads(line) for line in body.splitlines()])
+        else:
+            self.send_error(404)
+
+    def do_PUT(self):
+        content = self.body()
+        self.server.uploaded[sha256(content)] = content
+        self.answer({})
+
+    def commit(self, lines):
+        for line in lines:
+            entry = line["value"]
+            if line["key"] == "file":
+                self.server.announced[entry["path"]] = base64.b64decode(entry["content"])
+            elif line["key"] == "lfsFile":
+                self.server.announced[entry["path"]] = self.server.uploaded[entry["oid"]]
+        self.server.sent.update(self.server.announced)
+        url = f"http://{self.headers['Host']}/me/model/commit/{COMMIT}"
+        self.answer({"success": True, "commitOid": COMMIT, "commitUrl": url, "hookOutput": ""})
+
+    def body(self):
+        return self.rfile.read(int(self.headers["Content-Length"]))
 
     def sibling(self, name):
         content = self.server.announced[name]
@@ -78,7 +127,7 @@ class Repository(BaseHTTPRequestHandler):
 @contextmanager
 def hub(announced, sent=None, with_etag=True):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)
-    server.announced, server.with_etag = announced, with_etag
+    server.announced, server.with_etag, server.uploaded = announced, with_etag, {}
     server.sent = {**announced, **(sent or {})}
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -92,7 +141,7 @@ def hub(announced, sent=None, with_etag=True):
             ),
             patch("huggingface_hub.constants.HF_HUB_DISABLE_XET", True),
         ):
-            yield
+            yield server
     finally:
         server.shutdown()
         thread.join()
@@ -236,3 +285,108 @@ def test_hub_download():
         assert utils.pull_hub_algorithm("me/model", validate=True, revision="abc") is False
         validate.assert_called_with("me/model", revision="abc")
         download.assert_not_called()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run that was trained for an iteration."""
+    folder = tmp_path_factory.mktemp("made")
+    path = folder / "config.json"
+    path.write_text(json.dumps(SMALL))
+    trained(path, folder / "run", num_steps=1)
+    return folder / "run"
+
+
+def called(capsys, *words, status=0):
+    assert cli.main(["hub", *words]) == status
+    out, err = capsys.readouterr()
+    return out if status == 0 else err
+
+
+@pytest.fixture
+def token(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_a_test")
+
+
+@pytest.mark.usefixtures("token")
+def test_a_run_that_was_pushed_comes_back(made, tmp_path, capsys):
+    announced = {}
+    with hub(announced):
+        words = [str(made), "me/model", "--num_episodes", "20"]
+        assert "7 files, " in called(capsys, "push", *words)
+        assert set(announced) == {
+            "README.md", "base_config.json", "full_algorithm_config.json", "machine.json",
+            "metrics.jsonl", MODEL, "digests.json",
+        }  # fmt: skip
+        out = called(capsys, "pull", "me/model", "-o", str(tmp_path))
+    folder = out.splitlines()[-1]
+    assert folder.endswith(COMMIT)
+    for name in ("base_config.json", MODEL):
+        assert open(f"{folder}/{name}", "rb").read() == (made / name).read_bytes()
+    assert read(folder, trust=False).load("best").env.num_actions() == 4
+
+
+def test_the_card_says_what_was_measured_and_hashed(made, capsys):
+    yaml = pytest.importorskip("yaml")
+    out = called(capsys, "push", str(made), "me/model", "--num_episodes", "50", "--dry-run")
+    head = yaml.safe_load(out.split("---\n")[1])
+    assert head["tags"] == ["reinforcement-learning", "twisterl", "Puzzle", "PPO"]
+    (result,) = head["model-index"][0]["results"]
+    share = {metric["type"]: metric["value"] for metric in result["metrics"]}["success_rate"]
+    assert f"| solved | {share:.1%} (95 %: " in out and "50, drawn from all" in out
+    assert f"| `{MODEL}` | `{sha256((made / MODEL).read_bytes())}` |" in out
+    assert "twisterl train --config base_config.json" in out and "| seed | 0 |" in out
+
+
+@pytest.mark.usefixtures("token")
+def test_what_was_noted_when_it_was_sent_counts(files, tmp_path, capsys):
+    digests = {MODEL: sha256(b"something else"), "metrics.jsonl": "0"}
+    with hub({**files, "digests.json": json.dumps(digests).encode()}):
+        err = called(capsys, "pull", "me/model", "-o", str(tmp_path), status=2)
+    assert f"{MODEL}: its SHA-256 is not the one in digests.json" in err
+
+
+def test_classes_of_others_are_told_and_trusted_once(small, files, tmp_path, capsys):
+    small["policy_cls"] = "collections.OrderedDict"
+    files["base_config.json"] = json.dumps(small).encode()
+    with hub(files):
+        out = called(capsys, "pull", "me/model", "-o", str(tmp_path))
+        folder = out.splitlines()[-1]
+        assert "it names collections.OrderedDict: code of others" in out
+        assert not read(folder, trust=False).trust
+        called(capsys, "pull", "me/model", "-o", str(tmp_path), "--trust")
+    assert read(folder, trust=False).trust
+
+
+def test_failures_name_the_file_and_the_cause_at_once(made, files, tmp_path, capsys, monkeypatch):
+    silent = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(sharing, "ANSWER_S", 0.3)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    place = ["me/model", "-o", str(tmp_path)]
+    begun = time.monotonic()
+    with silent, patch("huggingface_hub.constants.ENDPOINT",
+                       f"http://127.0.0.1:{silent.getsockname()[1]}"):  # fmt: skip
+        said = called(capsys, "pull", *place, status=1)
+        assert "me/model at main: the hub has not answered within 0.3 seconds" in said
+    with hub(files):
+        assert "no token of a hub" in called(
+            capsys, "push", str(made), "me/model", "--num_episodes", "0", status=1
+        )
+        assert "me/other at main: " in called(capsys, "pull", "me/other", status=1)
+        lacking = {name: content for name, content in files.items() if name != MODEL}
+    with hub(lacking):
+        assert "holds no run of twisterl: *.safetensors is missing" in called(
+            capsys, "pull", *place, status=2
+        )
+    with hub({**files, "other.json": b"{}"}) as server:
+        del server.sent["other.json"]
+        assert "me/model/other.json: " in called(capsys, "pull", *place, status=1)
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    "words", [["push", "me/model"], ["pull", "a", "b"], ["pull", "model"], ["pull", "../x"]]
+)
+def test_what_the_hub_command_refuses(words, capsys):
+    assert "expected" in called(capsys, *words, status=2)

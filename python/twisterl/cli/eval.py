@@ -27,6 +27,7 @@ shortest solutions: of all boards whose optimum is proven within --optimum_time_
 
 # The optimum is sought among this many states, which takes a few seconds to prepare.
 _OPTIMUM_STATES = 4_000_000
+OPTIMUM_TIME_S = 30.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--num_searches", "--num-searches", type=int, metavar="N", help="tries a board")
     add("--deterministic", action="store_true", help="the most likely move each time")
     player.add_search_options(parser, "as the run was judged, with its numbers")
-    add("--optimum_time_s", "--optimum-time-s", type=float, default=30.0, metavar="S",
+    add("--optimum_time_s", "--optimum-time-s", type=float, default=OPTIMUM_TIME_S, metavar="S",
         help="for shortest solutions, all boards together (default: 30; 0: none)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="S")
     add("--json", action="store_true", help="print the result as JSON")
@@ -69,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         plays = [
             player.played(as_judged, loaded.algorithm, {**one, "start": start}) for one in asked
         ]
-        optimum = _optimum(loaded.env, plays[0], arguments.optimum_time_s)
-        reports = [_play(loaded, play, optimum) for play in plays]
+        optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
+        reports = [report_of(loaded, play, optimum) for play in plays]
     if arguments.json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2))
     else:
@@ -78,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _play(loaded: Any, play: dict[str, Any], optimum: Any) -> dict[str, Any]:
+def report_of(loaded: Any, play: dict[str, Any], optimum: Any) -> dict[str, Any]:
+    """What `play` finds, as JSON has it; `optimum` is that of `optimum_of`."""
     from twisterl.envs.protocol import is_task
     from twisterl.rl.evaluation import wilson
     from twisterl.twisterl import collector
@@ -112,7 +114,7 @@ def _play(loaded: Any, play: dict[str, Any], optimum: Any) -> dict[str, Any]:
     return report
 
 
-def _optimum(env: Any, play: dict[str, Any], time_s: float) -> Any:
+def optimum_of(env: Any, play: dict[str, Any], time_s: float) -> Any:
     """`(lengths, proven)` `[N]` of the same starts, None where there is no exact solver."""
     from twisterl.twisterl import collector
 

@@ -28,7 +28,7 @@ A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebac
 
 COMMANDS = (
     "train", "presets", "config", "eval", "solve", "play", "watch", "compare", "web", "export",
-    "bench",
+    "hub", "bench",
 )  # fmt: skip
 
 

@@ -43,11 +43,17 @@ def is_from_hub(path: str | os.PathLike[str]) -> bool:
 
 def names_others(config: Mapping[str, Any]) -> bool:
     """Whether `config` names a class of another package."""
+    return bool(others_of(config))
+
+
+def others_of(config: Mapping[str, Any]) -> list[str]:
+    """The classes of other packages that `config` names."""
+    paths = {kind: config.get(kind) for kind in REGISTRY}
+    found = [p for kind, p in paths.items() if isinstance(p, str) and registered(kind, p) is None]
     env = config.get("env")
     if isinstance(env, Mapping) and "pyenv_cls" in env:
-        return True
-    paths = {kind: config.get(kind) for kind in REGISTRY}
-    return any(isinstance(p, str) and registered(kind, p) is None for kind, p in paths.items())
+        found.append(str(env["pyenv_cls"]))
+    return found
 
 
 def may_import(config: Mapping[str, Any], *, trust: bool) -> str | None:
