@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-_CONTROL = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[\?\d+[hl]|\r|\n|[^\x1b\r\n]")
+_CONTROL = re.compile(r"\x1b\[(\d*)(?:;\d+)*([A-Za-z])|\x1b\[\?\d+[hl]|\r|\n|[^\x1b\r\n]")
 
 
 class Screen:
@@ -26,11 +26,14 @@ class Screen:
                 self.rows += [""] * (self.row + 1 - len(self.rows))
             elif control[2] == "A":
                 self.row = max(0, self.row - count)
+            elif control[2] == "H":
+                self.row = self.column = 0
             elif control[2] == "J":
                 self.rows[self.row] = self.rows[self.row][: self.column]
                 del self.rows[self.row + 1 :]
             elif control[2] == "K":
-                self.rows[self.row] = "" if control[1] == "2" else self.rows[self.row]
+                kept = 0 if control[1] == "2" else self.column
+                self.rows[self.row] = self.rows[self.row][:kept]
             elif len(found) == 1:
                 row = self.rows[self.row].ljust(self.column)
                 self.rows[self.row] = row[: self.column] + found + row[self.column + 1 :]

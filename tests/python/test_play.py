@@ -9,8 +9,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from terminal import Terminal
+from terminal import Screen, Terminal
 from twisterl import cli, envs, train
+from twisterl.cli.game import Game
+from twisterl.cli.painted import painted
+from twisterl.cli.stage import Stage
 from twisterl.config.registry import REGISTRY
 from twisterl.twisterl.collector import OptimalSolver
 from twisterl.twisterl.env import ENVIRONMENTS
@@ -170,14 +173,18 @@ def test_a_key_stops_the_run_in_a_terminal(solver):
     """One key at a time is read, and p shows move after move until the next one."""
     command = [sys.executable, "-m", "twisterl", "play", solver, "--seed", "1", "--delay", "60"]
     terminal = Terminal(command)
-    terminal.read_until("moves: 0")
+    shown = terminal.read_until("\n>")
+    assert "moves: 0" in shown and "the run (beam 360)" in shown
+    # What is proven beside the board is what the exact solver says of it.
+    shortest = int(re.search(r"(\d+) from the end, proven", shown)[1])
     terminal.type("p")
-    assert "moves: 2" not in terminal.read_until("moves: 1")
+    shown = terminal.read_until("moves: 1")
+    assert f"{shortest - 1} from the end, proven" in shown and "moves: 2" not in shown
     terminal.type("x")
     terminal.read_until("stopped")
     terminal.type("q")
     assert terminal.finish() == 0
-    fast = Terminal([*command[:-1], "0"])
+    fast = Terminal([*command[:-1], "0", "--plain"])
     fast.read_until("moves: 0")
     fast.type("p")
     fast.read_until("solved!")
@@ -185,3 +192,54 @@ def test_a_key_stops_the_run_in_a_terminal(solver):
     fast.type("\x1b[A")
     fast.type("q")
     assert fast.finish() == 0
+
+
+def test_words_are_typed_on_the_stage():
+    """Without colours the letters of the board are shown; the last board stays."""
+    words = ["play", "--env", "LightsOut", "width=2", "height=2", "--seed", "0"]
+    terminal = Terminal([sys.executable, "-m", "twisterl", *words], size=(14, 50), NO_COLOR="1")
+    terminal.read_until("\n>")
+    terminal.type("0,0")
+    assert "moves: 0" in terminal.read_until("> 0,0   Enter plays it")
+    terminal.type("\r")
+    before = terminal.read_until("moves: 1")
+    terminal.type("u")
+    assert terminal.read_until("moves: 0").splitlines()[:2] != before.splitlines()[:2]
+    terminal.type("x\x7f1\r")
+    terminal.read_until("moves: 1")
+    terminal.type("q")
+    assert terminal.finish() == 0
+    assert re.search(r"[#.] [#.]\n[#.] [#.]\nmoves: 1", terminal.screen.text)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize(("width", "height"), [(100, 40), (60, 20), (20, 8)])
+def test_a_painted_board_fits_and_shows_the_state(name, width, height):
+    env = getattr(envs, name)(**REGISTRY["env_cls"][name][1]().model_dump())
+    env.set_state(env.random_state(1))
+    text = painted(env, width, height)
+    lines = text.split("\n")
+    plain = str(env).rstrip("\n")
+    if text.plain != plain:
+        assert len(lines) <= height and max(line.cell_len for line in lines) <= width
+    # Another state looks other, whatever is drawn.
+    env.set_state(env.random_state(2))
+    other = painted(env, width, height)
+    assert (text.plain, text.spans) != (other.plain, other.spans)
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (50, 24), (36, 12)])
+def test_a_stage_fits_into_the_terminal(width, height, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: (width, height))
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
+    game = Game(envs.Puzzle(3, 3, 1, 2, 40), 1)
+    stage = Stage(game, None, "keys " * 20)
+    stage.say("a hint\nof two lines")
+    screen = Screen()
+    # A terminal begins a line where it feeds one.
+    screen.feed(capsys.readouterr().out.replace("\n", "\r\n"))
+    lines = screen.text.split("\n")
+    assert len(lines) <= height and max(map(len, lines)) <= width
+    for said in ("moves: 0", "from the end, proven"):
+        assert said in screen.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ examples:
   twisterl play --env PyEnv pyenv_cls=own_module.Own size=5
       an environment of your own; of a crate: --env package.Class
 
+In a terminal the board takes all of it, in colour (NO_COLOR=1: without), beside it what the run
+would do and how far the end is, where that can be proven.
+
 keys: arrows or w a s d move where actions are directions; elsewhere type the name of an action, or
 its number, and Enter. h hint, m one move by the run, p the run plays to the end (any key stops it),
 u undo, n new, q quit. Without a terminal, one line of input each. The run plays as twisterl solve
@@ -46,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of starts that cannot be drawn from all states")  # fmt: skip
     add("--seed", type=int, metavar="S", help="of the starts; equal seeds give equal starts")
     add("--delay", type=float, default=0.3, metavar="S", help="of 'p', seconds a move")
+    add("--plain", action="store_true", help="boards below each other, not on the whole terminal")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.difficulty is not None:
             env.difficulty = arguments.difficulty
         game = Game(env, arguments.seed)
-        with _keys(game) as keys:
-            play(game, guide, keys, arguments.delay)
+        with _played_on(game, guide, arguments.plain) as (keys, view):
+            play(game, guide, keys, arguments.delay, view)
     return 0
 
 
@@ -102,45 +107,44 @@ class Keys(Protocol):
         """Waits; True as soon as a key is pressed, which is not read again."""
 
 
-def play(game: Game, guide: Guide | None, keys: Keys, delay: float) -> None:
+class View(Protocol):
+    """Where the game is shown; `step` shows the board on the way, `board` where it stays."""
+
+    def say(self, text: str) -> None: ...
+    def step(self) -> None: ...
+    def board(self) -> None: ...
+
+
+def play(game: Game, guide: Guide | None, keys: Keys, delay: float, view: View) -> None:
     """The game until 'q', the end of the input, or Ctrl-C."""
-    listed = "w a s d or arrows" if game.has_directions else f"actions: {' '.join(game.names)}"
-    help_text = f"{listed}; {_COMMANDS}"
-    _show(help_text)
+    help_text = _help(game)
+    view.say(help_text)
     while True:
-        _show_board(game)
+        view.board()
         key = keys.read()
         if key in ("", "q", "\x03", "\x04"):
             return
         action = game.action(key)
         if action is not None:
             if not game.move(action) and not game.over:
-                _show(f"{game.names[action]} is impossible here")
+                view.say(f"{game.names[action]} is impossible here")
         elif key == "u":
             if not game.undo():
-                _show("nothing to undo")
+                view.say("nothing to undo")
         elif key == "n":
             game.new()
         elif key in ("h", "m", "p") and guide is None:
-            _show("no run to ask: twisterl play RUN_DIR")
+            view.say("no run to ask: twisterl play RUN_DIR")
         elif key in ("h", "m", "p") and game.over:
             continue
         elif key == "h":
-            _show(_hint(game, guide))
+            view.say(_hint(game, guide))
         elif key == "m":
-            _play_on(game, guide, keys, delay, most=1)
+            _play_on(game, guide, keys, delay, view, most=1)
         elif key == "p":
-            _play_on(game, guide, keys, delay)
+            _play_on(game, guide, keys, delay, view)
         else:
-            _show(help_text)
-
-
-def _show_board(game: Game) -> None:
-    _show(f"{game.picture()}\nmoves: {game.num_moves}")
-    if game.solved:
-        _show("solved! u undo, n new, q quit")
-    elif game.over:
-        _show("the episode is over; u undo, n new, q quit")
+            view.say(help_text)
 
 
 def _hint(game: Game, guide: Any) -> str:
@@ -157,31 +161,54 @@ def _hint(game: Game, guide: Any) -> str:
     return "\n".join(said) or f"no solution was found ({guide.name})"
 
 
-def _play_on(game: Game, guide: Any, keys: Keys, delay: float, most: int | None = None) -> None:
+def _play_on(
+    game: Game, guide: Any, keys: Keys, delay: float, view: View, most: int | None = None
+) -> None:
     """Moves of the run, each shown, until the end, a key, or a state that comes again."""
     seen: list[list[int]] = []
     while not game.over and len(seen) != most:
         action = guide.next(game.env)
         if action is None:
-            _show(f"no solution was found ({guide.name})")
+            view.say(f"no solution was found ({guide.name})")
             return
         observation = list(game.env.observe())
         if observation in seen:
-            _show("the run goes round in circles; stopped")
+            view.say("the run goes round in circles; stopped")
             return
         seen.append(observation)
         game.move(action)
-        _show(f"the run goes {game.names[action]}")
+        view.say(f"the run goes {game.names[action]}")
         if game.over or len(seen) == most:
             return
-        _show(f"{game.picture()}\nmoves: {game.num_moves}")
+        view.step()
         if keys.pause(delay):
-            _show("stopped")
+            view.say("stopped")
             return
 
 
-def _show(text: str) -> None:
-    print(text, flush=True)
+def _help(game: Game) -> str:
+    listed = "w a s d or arrows" if game.has_directions else f"actions: {' '.join(game.names)}"
+    return f"{listed}; {_COMMANDS}"
+
+
+class _Printed:
+    """Below each other, for whatever reads lines."""
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def step(self) -> None:
+        self.say(f"{self._game.picture()}\nmoves: {self._game.num_moves}")
+
+    def board(self) -> None:
+        self.step()
+        if self._game.solved:
+            self.say("solved! u undo, n new, q quit")
+        elif self._game.over:
+            self.say("the episode is over; u undo, n new, q quit")
 
 
 class _Lines:
@@ -212,8 +239,6 @@ class _Characters:
         self._descriptor = descriptor
 
     def read(self) -> str:
-        import os
-
         return os.read(self._descriptor, 3).decode(errors="replace")
 
     def pause(self, seconds: float) -> bool:
@@ -223,21 +248,36 @@ class _Characters:
 
 
 @contextmanager
-def _keys(game: Game) -> Iterator[Keys]:
-    """Reads single keys from a terminal, or lines where there is none or actions are words."""
+def _played_on(game: Game, guide: Guide | None, is_plain: bool) -> Iterator[tuple[Keys, View]]:
+    """Keys and view: the whole terminal, or lines where there is none or they are asked for."""
     try:
         import termios
         import tty
     except ImportError:
         termios = None  # type: ignore[assignment]
     is_terminal = sys.stdin is not None and sys.stdin.isatty()
-    if termios is None or not is_terminal or not game.has_directions:
-        yield _Lines()
+    has_keys = termios is not None and is_terminal
+    if not has_keys or (is_plain and not game.has_directions):
+        yield _Lines(), _Printed(game)
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
         tty.setcbreak(descriptor)
-        yield _Characters(descriptor)
+        if is_plain or not _has_stage():
+            yield _Characters(descriptor), _Printed(game)
+            return
+        from twisterl.cli.stage import Stage, StageKeys
+
+        stage = Stage(game, guide, _help(game))
+        with stage.on():
+            yield StageKeys(descriptor, stage, game, "hmpunq?"), stage
+        # What stays of it in the terminal.
+        _Printed(game).board()
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _has_stage() -> bool:
+    """Whether the output is a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "")
