@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from twisterl.rl.algorithm import Algorithm
     from twisterl.runs.progress import Progress
 
-__all__ = ["Callback", "MlflowCallback", "OptunaCallback", "TensorBoardCallback", "WandbCallback"]
+__all__ = [
+    "Callback",
+    "MlflowCallback",
+    "OptunaCallback",
+    "ProgressCallback",
+    "TensorBoardCallback",
+    "WandbCallback",
+]
 
 
 class Callback:
@@ -48,6 +55,42 @@ def numbers(progress: Progress) -> dict[str, float]:
     from twisterl.runs.dashboard import scalars
 
     return scalars(progress)
+
+
+class ProgressCallback(Callback):
+    """Shows how `learn` gets on: a panel in a notebook or on a terminal, elsewhere lines.
+
+    >>> ppo.subscribe(ProgressCallback())  # doctest: +SKIP
+
+    Args:
+        title: of the panel; the algorithm's and the environment's names if it is not given.
+    """
+
+    def __init__(self, title: str | None = None) -> None:
+        self._title = title
+        self._display: Any = None
+
+    def on_start(self, algorithm: Algorithm) -> None:
+        from twisterl.cli.display import make_display
+        from twisterl.cli.notebook import NotebookDisplay, is_notebook
+        from twisterl.envs.protocol import is_task
+
+        env, names = algorithm.env, (type(algorithm).__name__, type(algorithm.env).__name__)
+        title = self._title or " on ".join(names)
+        if is_notebook():
+            self._display = NotebookDisplay(title, type(env).__name__)
+        else:
+            evals = algorithm.config["evals"]
+            self._display = make_display(True, title, 1, evals, is_task(env))
+        self._display.__enter__()
+
+    def on_iteration(self, algorithm: Algorithm, progress: Progress) -> None:
+        self._display(progress)
+
+    def on_end(self, algorithm: Algorithm) -> None:
+        if self._display is not None:
+            self._display.__exit__(None, None, None)
+            self._display = None
 
 
 class WandbCallback(Callback):

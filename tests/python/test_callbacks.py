@@ -1,5 +1,9 @@
 """Who is told of a run, in which order, and the adapters for trackers, offline."""
 
+import base64
+import re
+from xml.etree import ElementTree
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -8,6 +12,7 @@ from twisterl.callbacks import (  # noqa: E402
     Callback,
     MlflowCallback,
     OptunaCallback,
+    ProgressCallback,
     TensorBoardCallback,
     WandbCallback,
 )
@@ -41,6 +46,37 @@ def test_everything_is_told_in_order(small, tmp_path):
     algorithm.learn(9)
     assert diary.events == ["start", "save", 0, 1, "save", 2, "end"]
     assert seen == [0, 1, 2]
+
+
+def test_progress_is_shown_in_lines_and_in_a_notebook(small, monkeypatch, capsys):
+    algorithm = prepare_algorithm(small)
+    algorithm.subscribe(ProgressCallback())
+    algorithm.learn(2)
+    assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "iteration 0", "iteration 1",
+    ]  # fmt: skip
+    display = pytest.importorskip("IPython.display")
+    shown = []
+
+    class Handle:
+        def update(self, panel):
+            shown.append(panel.data)
+
+    def drawn(panel, display_id):
+        shown.append(panel.data)
+        return Handle()
+
+    monkeypatch.setattr(display, "display", drawn)
+    monkeypatch.setattr("twisterl.cli.notebook.is_notebook", lambda: True)
+    algorithm.learn(2)
+    assert capsys.readouterr().out == ""
+    # Drawn once in its place, and anew at the end.
+    assert len(shown) >= 2 and "PPO on Puzzle" in shown[0]
+    assert 'value="4" max="4"' in shown[-1] and "iterations <b>4</b> of 4" in shown[-1]
+    images = re.findall(r"image/svg\+xml;base64,([^\"]+)", shown[-1])
+    drawings = [base64.b64decode(image).decode() for image in images]
+    assert any("solved over training time: ppo_1 ends at" in drawing for drawing in drawings)
+    assert all(ElementTree.fromstring(drawing).tag.endswith("svg") for drawing in drawings)
 
 
 def test_evaluations_are_told_before_their_iterations(small):

@@ -1,4 +1,4 @@
-"""Line charts as SVG, whose colours the page around them gives."""
+"""Line charts as SVG, and the colours that they and the pages around them have."""
 
 from __future__ import annotations
 
@@ -10,8 +10,29 @@ from twisterl.cli.numbers import count, seconds
 from twisterl.runs.curves import Line, Panel, thinned
 
 WIDTH, HEIGHT = 420.0, 210.0
-# How many colours the page has.
+# How many colours there are for lines.
 COLOURS = 8
+COLOUR_RULES = """\
+:root { --ground: #f6f5f1; --card: #ffffff; --ink: #1d1d22; --faint: #5f5f6b; --grid: #e7e4db;
+  --line: #dcd9cf; --good: #0f766e; --busy: #4338ca; --bad: #b42318;
+  --c0: #0f766e; --c1: #4338ca; --c2: #b45309; --c3: #be185d; --c4: #0369a1; --c5: #4d7c0f;
+  --c6: #6d28d9; --c7: #57534e; color-scheme: light dark; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #131318; --card: #1c1c23; --ink: #ececf1; --faint: #a3a3b3; --grid: #2a2a34;
+    --line: #33333f; --good: #2dd4bf; --busy: #a5b4fc; --bad: #fda29b;
+    --c0: #2dd4bf; --c1: #a5b4fc; --c2: #fbbf24; --c3: #f9a8d4; --c4: #7dd3fc; --c5: #bef264;
+    --c6: #c4b5fd; --c7: #d6d3d1; }
+}
+"""
+RULES = """\
+.chart { display: block; width: 100%; height: auto; }
+.chart text { fill: var(--faint); font-size: 13px; }
+.chart .y { text-anchor: end; }
+.chart .x { text-anchor: middle; }
+.chart .grid { stroke: var(--grid); fill: none; }
+.chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.chart .band { opacity: 0.17; }
+"""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 30.0
 _CHARACTER = 6.6
 
@@ -57,6 +78,15 @@ def chart(
         f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" role="img">'
         f"<title>{title}</title>{''.join(parts)}</svg>"
     )
+
+
+def image(panel: Panel) -> str:
+    """The panel as an SVG document with colours of its own, light or dark as the reader's are."""
+    drawn = chart(panel).replace(
+        "<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:.0f}" ', 1
+    )
+    head, end, rest = drawn.partition("</title>")
+    return f"{head}{end}<style>:root{{font-family:sans-serif}}{COLOUR_RULES}{RULES}</style>{rest}"
 
 
 def _bounds(panel: Panel) -> tuple[float, float]:

@@ -63,7 +63,7 @@ def figures_of(run: History) -> list[tuple[str, str, str]]:
         result = results[-1][1]
         interval = result.get("interval")
         beside = metric or ""
-        if isinstance(interval, list) and len(interval) == 2:
+        if isinstance(interval, (list, tuple)) and len(interval) == 2:
             beside = f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
         found.append(("solved", f"{100 * result['success']:.1f} %", beside))
         if run.has_difficulty and is_number(result.get("mean_length")):

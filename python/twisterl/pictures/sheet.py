@@ -5,21 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from twisterl.pictures.chart import COLOURS, chart, short
+from twisterl.pictures.chart import COLOUR_RULES, COLOURS, RULES, chart, short
 from twisterl.runs.curves import Panel
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
-:root { --ground: #f6f5f1; --card: #ffffff; --ink: #1d1d22; --faint: #5f5f6b; --grid: #e7e4db;
-  --line: #dcd9cf; --good: #0f766e; --busy: #4338ca; --bad: #b42318;
-  --c0: #0f766e; --c1: #4338ca; --c2: #b45309; --c3: #be185d; --c4: #0369a1; --c5: #4d7c0f;
-  --c6: #6d28d9; --c7: #57534e; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #131318; --card: #1c1c23; --ink: #ececf1; --faint: #a3a3b3; --grid: #2a2a34;
-    --line: #33333f; --good: #2dd4bf; --busy: #a5b4fc; --bad: #fda29b;
-    --c0: #2dd4bf; --c1: #a5b4fc; --c2: #fbbf24; --c3: #f9a8d4; --c4: #7dd3fc; --c5: #bef264;
-    --c6: #c4b5fd; --c7: #d6d3d1; }
-}
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1180px; padding: 28px clamp(14px, 3vw, 32px) 48px;
   background: var(--ground); color: var(--ink);
@@ -55,13 +45,6 @@ h1 { margin: 0; font-size: clamp(1.4rem, 4vw, 1.9rem); letter-spacing: -0.02em;
 .keys li::before { content: ""; display: inline-block; width: 10px; height: 10px; margin-right: 6px;
   border-radius: 3px; background: var(--key); }
 .keys b { color: var(--ink); font-weight: 600; }
-.chart { display: block; width: 100%; height: auto; }
-.chart text { fill: var(--faint); font-size: 13px; }
-.chart .y { text-anchor: end; }
-.chart .x { text-anchor: middle; }
-.chart .grid { stroke: var(--grid); fill: none; }
-.chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.chart .band { opacity: 0.17; }
 h3 { margin: 30px 0 12px; font-size: 1.05rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th { text-align: left; font-weight: 500; color: var(--faint); }
@@ -87,7 +70,8 @@ def document(title: str, body: str, refresh_s: int | None = None) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 {again}<title>{html.escape(title)}</title>
-<style>{_STYLE}</style>
+<style>
+{COLOUR_RULES}{RULES}{_STYLE}</style>
 {body}
 </html>
 """

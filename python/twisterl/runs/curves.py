@@ -99,7 +99,7 @@ def _solved(rows: Rows, name: str, slot: int) -> Line:
     band = []
     for row, result in found:
         interval = result.get("interval")
-        if isinstance(interval, list) and len(interval) == 2:
+        if isinstance(interval, (list, tuple)) and len(interval) == 2:
             band.append((row["elapsed_s"], 100 * interval[0], 100 * interval[1]))
     return Line(name, points, band, slot)
 
