@@ -2,7 +2,7 @@
 # make help lists them. TORCH_ARGS="torch==2.13.0 --index-url ..." chooses another torch.
 
 PYTHON ?= python3
-TASKS = train test check parity parity-long mutations soak bench bench-learning clients train-mojo bench-mojo test-mojo web-module build wheel doctor
+TASKS = train test check parity parity-long mutations soak bench bench-learning clients train-mojo bench-mojo test-mojo web-module docs build wheel doctor
 
 .PHONY: help $(TASKS)
 

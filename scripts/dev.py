@@ -30,6 +30,7 @@ from tasks import (
     CHECK,
     MOJO_PLATFORMS,
     MOJO_TESTS,
+    MORE,
     PURPOSES,
     PYTEST,
     RUNNING_RUST,
@@ -86,7 +87,7 @@ def main() -> int:
             make_venv()
             install_pins("mojo")
         else:
-            more = ["test", "mojo"] if task in TESTING else ["wheel"] if task == "wheel" else []
+            more = ["test", "mojo"] if task in TESTING else MORE.get(task, [])
             set_up(["run", *more], with_torch=task in USING_TORCH)
         commands = list(map(shlex.split, TASKS[task]))
         if task == "train":

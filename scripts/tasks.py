@@ -42,6 +42,7 @@ PURPOSES = {
     "test-mojo": "The tests of the Mojo port",
     "web-module": "The engine for browsers, which twisterl web needs, into the package",
     "wheel": "The wheels for this platform, with PyTorch and without, into dist",
+    "docs": "The documentation site, into target/site/html",
     "build": "Build the extension when its sources have changed",
     "doctor": "What is missing, and the fix",
 }
@@ -72,11 +73,14 @@ TASKS = {
     "test-mojo": MOJO_TESTS,
     "web-module": ["python scripts/web_module.py"],
     "wheel": ["python scripts/web_module.py --if-possible", "python scripts/wheels.py"],
+    "docs": ["python scripts/docs.py"],
     "build": [],
     "doctor": [],
 }
 
 TESTING = {"test", "check", "parity", "parity-long", "mutations", "soak"}
 TESTING |= {"bench", "bench-learning"}
+# What tasks need beside what others do, of the files of requirements.
+MORE = {"wheel": ["wheel"], "docs": ["docs", "mojo"]}
 # Those that run torch; train does where its config asks for it.
-USING_TORCH = TESTING | {"clients"}
+USING_TORCH = TESTING | {"clients", "docs"}

@@ -30,8 +30,7 @@ def model_card(
     parts = [
         _head(env, algorithm, repo, report),
         f"# {repo.rpartition('/')[2]}\n",
-        f"A policy for `{env}({told})`, trained by {algorithm} with "
-        "[TwisteRL](https://github.com/AI4quantum/twisteRL).\n",
+        f"A policy for `{env}({told})`, trained by {algorithm} with TwisteRL.\n",
         "## How well it solves\n",
         _table(_judged(report)) if report else "It was not judged when it was sent.\n",
         "## How it was trained\n",

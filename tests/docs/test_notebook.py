@@ -1,19 +1,24 @@
-"""The example notebook runs from the top and is committed without what a run leaves in it."""
+"""The example notebooks run from the top and are committed without what a run leaves in them."""
 
 from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).resolve().parents[2] / "examples" / "puzzle.ipynb"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def read(name):
+    return pytest.importorskip("nbformat").read(EXAMPLES / name, as_version=4)
 
 
 @pytest.fixture
 def notebook():
-    return pytest.importorskip("nbformat").read(PATH, as_version=4)
+    return read("puzzle.ipynb")
 
 
-def test_notebook_is_clean(notebook):
-    for cell in notebook.cells:
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_is_clean(path):
+    for cell in read(path.name).cells:
         if cell.cell_type == "code":
             assert cell.outputs == []
             assert cell.execution_count is None
@@ -30,3 +35,23 @@ def test_notebook_trains_solves_and_draws(notebook, tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("moves:" in output.get("text", "") for output in outputs)
     assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("alphazero", "32 simulations  solved 100.0%"),
+        ("own_environment", "a lock keeps its promises"),
+    ],
+)
+def test_other_notebooks_run(name, said, capsys):
+    """In this process, which has imported all: a kernel of their own each would take as long."""
+    pytest.importorskip("torch")
+    names = {"__name__": "__main__"}
+    for cell in read(f"{name}.ipynb").cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, name, "exec"), names)
+    assert said in capsys.readouterr().out
+    # The last cell shows a solution: a board before each of its moves, and after the last.
+    replay = names["replay"]
+    assert len(replay.pictures) == len(replay.names) + 1 and "<img" in replay._repr_html_()

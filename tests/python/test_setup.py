@@ -335,7 +335,7 @@ def test_the_core_is_the_package_without_torch():
     assert (ROOT / "python" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["run", "test", "mojo", "wheel"])
+@pytest.mark.parametrize("name", ["run", "test", "mojo", "wheel", "docs"])
 def test_requirements_say_their_size(name):
     assert re.search(
         r"[\d.]+ GB to download", dev.what_is_installed(dev.REQUIREMENTS / f"{name}.txt")

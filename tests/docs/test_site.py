@@ -1,0 +1,76 @@
+"""The documentation site has every page, and what is generated for it says what its sources do."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import docs  # noqa: E402
+
+INDEX = ROOT / "docs" / "site" / "index.md"
+
+
+def listed():
+    """The pages that the toctrees name, from the root of the repository."""
+    trees = re.findall(r"^```\{toctree\}\n(.*?)^```$", INDEX.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for tree in trees for line in tree.splitlines() if line and line[0] != ":"]
+    names = [re.sub(r".*<(.*)>", r"\1", line) for line in lines]
+    return {
+        name.lstrip("/") if name.startswith("/")
+        else (INDEX.parent / name).resolve().relative_to(ROOT).as_posix()
+        for name in names
+    }  # fmt: skip
+
+
+def test_every_page_is_in_the_site_and_is_there():
+    generated = {f"target/site/generated/{name}" for name in (*docs.NOTEBOOKS, "mojo", "gallery")}
+    pages = {path.relative_to(ROOT).with_suffix("").as_posix()
+             for path in (ROOT / "docs").rglob("*.md") if path != INDEX}  # fmt: skip
+    found = listed()
+    assert pages - found == set()
+    assert {name for name in found if name.startswith("target/")} == generated
+    assert all((ROOT / f"{name}.md").is_file() for name in found - generated)
+    notebooks = {path.stem for path in (ROOT / "examples").glob("*.ipynb")}
+    assert notebooks == set(docs.NOTEBOOKS)
+
+
+def test_a_notebook_becomes_a_page():
+    notebook = {
+        "cells": [
+            {"cell_type": "markdown", "source": ["# Title\n", "text"]},
+            {"cell_type": "code", "source": ["a = 1\n", "a"]},
+        ]
+    }
+    text = "\n".join(docs.cells(notebook, "x.ipynb"))
+    assert text.startswith("# Title\ntext\n") and "```python\na = 1\na\n```" in text
+    assert "`examples/x.ipynb`" in text
+
+
+def test_mojo_becomes_a_page():
+    overload = {
+        "signature": "def f(x: Int) -> Int", "summary": "Doubles.", "description": "",
+        "args": [{"name": "x", "description": "A number."}], "raisesDoc": "Never.",
+        "returns": {"type": "Int", "doc": "Twice x.\n"},
+    }  # fmt: skip
+    module = {
+        "name": "twice", "summary": "Doubling.", "description": "More.", "aliases": [],
+        "structs": [], "functions": [{"name": "f", "overloads": [overload]}],
+    }  # fmt: skip
+    text = "\n".join(docs.mojo_module(module))
+    for said in ("## twice\n\nDoubling.\n\nMore.", "### f", "```mojo\ndef f(x: Int) -> Int\n```",
+                 "- `x`: A number.", "- returns: Twice x.", "- raises: Never."):  # fmt: skip
+        assert said in text
+    assert list(docs.mojo_module({**module, "name": "__init__"})) == []
+
+
+@pytest.mark.parametrize("name", docs.SHOWN)
+def test_the_gallery_shows_presets(name):
+    from twisterl.presets import ABOUT
+
+    assert name in ABOUT
+    page = docs.gallery([name])
+    assert f"../../../pages/{name}.html" in page and docs.SHOWN[name] in page
+    assert "make web-module" in docs.gallery([])
