@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,7 @@ def main(arguments: list[str]) -> int:
         notebook = json.loads((ROOT / "examples" / f"{name}.ipynb").read_text("utf-8"))
         write(f"{name}.md", "\n".join(cells(notebook, f"{name}.ipynb")))
     write("mojo.md", "\n".join(mojo_page()))
-    shown = [] if arguments else [name for name in SHOWN if make(name)]
-    write("gallery.md", gallery(shown))
+    write("gallery.md", gallery({} if arguments else {name: make(name) for name in SHOWN}))
     options = ["-q", "-b", "html", "-c", str(ROOT / "docs" / "site")]
     subprocess.run([sys.executable, "-m", "sphinx", *options, str(ROOT), str(HTML)], check=True)
     if not arguments:
@@ -119,7 +118,7 @@ def said(declaration: dict[str, Any]) -> str:
 
 
 def make(name: str) -> bool:
-    """Trains a preset and makes its pages; False where the engine for browsers is not built."""
+    """Trains a preset and makes its pages; whether there is one to play, which needs the engine."""
     command = [sys.executable, "-m", "twisterl"]
     run, pages = RUNS / name, HTML / "pages"
     pages.mkdir(parents=True, exist_ok=True)
@@ -131,20 +130,21 @@ def make(name: str) -> bool:
     return subprocess.run(web, check=False).returncode == 0
 
 
-def gallery(shown: list[str]) -> str:
-    """Pages that play in the browser, each with that of the run behind it."""
+def gallery(made: Mapping[str, bool]) -> str:
+    """Pages of the presets that were `made`: to play, where they could be, and of their runs."""
     parts = ["# Gallery\n", "Each board is one page that `twisterl web` has made: play it, ask for "
              "a hint, or let the agent solve it.\n"]  # fmt: skip
-    if not shown:
-        parts.append("`make web-module` builds the engine for browsers, which the pages need.\n")
-    for name in shown:
-        page = f"../../../pages/{name}.html"
+    if not any(made.values()):
+        parts.append("`make web-module` builds the engine for browsers, which these pages need.\n")
+    for name, is_playable in made.items():
+        page = f"../../../pages/{name}"
+        shown = f"{page}.html" if is_playable else f"{page}_run.html"
+        link = f'<a href="{page}.html">Alone on a page</a> · ' if is_playable else ""
         parts.append(
             f"## {SHOWN[name]}\n\n```{{raw}} html\n"
-            f'<iframe src="{page}" title="{SHOWN[name]}" loading="lazy" '
+            f'<iframe src="{shown}" title="{SHOWN[name]}" loading="lazy" '
             'style="width:100%;height:760px;border:0;border-radius:14px"></iframe>\n'
-            f'<p><a href="{page}">Alone on a page</a> · '
-            f'<a href="../../../pages/{name}_run.html">how it was trained</a> '
+            f'<p>{link}<a href="{page}_run.html">how it was trained</a> '
             f"(<code>twisterl train {name}</code>)</p>\n```\n"
         )
     return "\n".join(parts)

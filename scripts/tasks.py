@@ -73,7 +73,7 @@ TASKS = {
     "test-mojo": MOJO_TESTS,
     "web-module": ["python scripts/web_module.py"],
     "wheel": ["python scripts/web_module.py --if-possible", "python scripts/wheels.py"],
-    "docs": ["python scripts/docs.py"],
+    "docs": ["python scripts/web_module.py --if-possible", "python scripts/docs.py"],
     "build": [],
     "doctor": [],
 }

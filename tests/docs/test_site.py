@@ -71,6 +71,8 @@ def test_the_gallery_shows_presets(name):
     from twisterl.presets import ABOUT
 
     assert name in ABOUT
-    page = docs.gallery([name])
-    assert f"../../../pages/{name}.html" in page and docs.SHOWN[name] in page
-    assert "make web-module" in docs.gallery([])
+    page = docs.gallery({name: True})
+    assert f'src="../../../pages/{name}.html"' in page and docs.SHOWN[name] in page
+    # Without the engine there is the page of the run.
+    page = docs.gallery({name: False})
+    assert f'src="../../../pages/{name}_run.html"' in page and "make web-module" in page
