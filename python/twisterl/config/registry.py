@@ -22,7 +22,7 @@ class Run(BaseModel):
     model_config = ConfigDict(strict=True)
 
     env_cls: str = Field(
-        description="dotted path of the environment class, its short name, or gymnasium:ID"
+        description="dotted path of the environment class, its short name, gymnasium:ID or F.wasm"
     )
     env: dict[str, Any] = Field(default_factory=dict, description="its constructor arguments")
     policy_cls: str = Field(description="dotted path of the policy class, or its short name")
@@ -47,6 +47,9 @@ def _in(package: str, models: dict[str, Any]) -> dict[str, tuple[str, type[BaseM
 GYMNASIUM = "gymnasium:"
 # and what makes its class.
 MAKER_OF_GYMNASIUM = "twisterl.envs.gymnasium_env.environment_class"
+# What the `env_cls` that is a WebAssembly module ends with, and what makes its class.
+WASM = ".wasm"
+MAKER_OF_WASM = "twisterl.envs.wasm_env.environment_class"
 # By kind and short name: where the class is, and what its constructor takes.
 REGISTRY: dict[str, dict[str, tuple[str, type[BaseModel]]]] = {
     "env_cls": _in("twisterl.envs", {**ENVIRONMENTS, "PyEnv": PyEnvArguments}),

@@ -13,7 +13,14 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from twisterl.config.registry import GYMNASIUM, MAKER_OF_GYMNASIUM, REGISTRY, registered
+from twisterl.config.registry import (
+    GYMNASIUM,
+    MAKER_OF_GYMNASIUM,
+    MAKER_OF_WASM,
+    REGISTRY,
+    WASM,
+    registered,
+)
 from twisterl.config.run import Part
 from twisterl.faults import ConfigError, Fault, nearest
 from twisterl.on_demand import torch
@@ -67,13 +74,17 @@ def import_class(kind: str, path: str, *, trust: bool = True) -> type:
 
     Args:
         kind: "env_cls", "env.pyenv_cls", "policy_cls" or "algorithm_cls".
-        path: a short name of this package, or a dotted path; an environment of Gymnasium by its id.
+        path: a short name of this package, or a dotted path; an environment of Gymnasium by its id,
+            a WebAssembly module by its file.
         trust: False for a config from elsewhere, which names classes of this package only.
 
     Raises:
         ConfigError: there is no such class, or it is not of the kind. It is an `ImportError` too
             where the import fails.
     """
+    if kind == "env_cls" and path.endswith(WASM):
+        # Whoever has named it: it runs in a sandbox.
+        return import_attribute(MAKER_OF_WASM)(path)
     name = registered(kind, path) if kind in REGISTRY else None
     if name is not None:
         path = REGISTRY[kind][name][0] if path == name else path

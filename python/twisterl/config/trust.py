@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from twisterl.config.registry import REGISTRY, registered
+from twisterl.config.registry import REGISTRY, WASM, registered
 
 _logger = logging.getLogger("twisterl")
 # The folders of one model in the cache of the hub; the files of its snapshots lie in its blobs.
@@ -49,11 +49,18 @@ def names_others(config: Mapping[str, Any]) -> bool:
 def others_of(config: Mapping[str, Any]) -> list[str]:
     """The classes of other packages that `config` names."""
     paths = {kind: config.get(kind) for kind in REGISTRY}
-    found = [p for kind, p in paths.items() if isinstance(p, str) and registered(kind, p) is None]
+    found = [path for kind, path in paths.items() if _is_code(kind, path)]
     env = config.get("env")
     if isinstance(env, Mapping) and "pyenv_cls" in env:
         found.append(str(env["pyenv_cls"]))
     return found
+
+
+def _is_code(kind: str, path: Any) -> bool:
+    """Whether `path` names a class of another package; a module in a sandbox is none."""
+    if not isinstance(path, str) or (kind == "env_cls" and path.endswith(WASM)):
+        return False
+    return registered(kind, path) is None
 
 
 def may_import(config: Mapping[str, Any], *, trust: bool) -> str | None:
