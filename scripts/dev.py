@@ -178,6 +178,7 @@ def test_jobs() -> list[beside.Job]:
         beside.Job("all packages", lambda: install_packages(["test", "mojo"]), ("packages",)),
     ]
     commands = list(TASKS["test"])
+    jobs.append(beside.Job("programs", wait_for_programs, ("extension",)))
     # With pixi, where Mojo is an environment of its own, the test has no Mojo.
     if sys.platform in MOJO_PLATFORMS:
         commands += MOJO_TESTS
@@ -185,13 +186,14 @@ def test_jobs() -> list[beside.Job]:
     for command in commands:
         if command.startswith("cargo"):
             # Two would wait for the same folder.
-            needs = (rust,) if rust else ()
+            needs: tuple[str, ...] = (rust,) if rust else ()
             rust = command
         elif command in CHECK or command in MOJO_TESTS:
             needs = ("all packages",)
         else:
             # Rust's tests build what the parity check runs.
-            needs = ("extension", "all packages", *((RUST_TESTS,) if command != PYTEST else ()))
+            built = ("extension", "all packages", "programs")
+            needs = (*built, *((RUST_TESTS,) if command != PYTEST else ()))
         parts = shares() if command == PYTEST else [command]
         for part in parts:
             # What Rust's tests build is run by tests of the last share.
@@ -253,6 +255,13 @@ def require_programs() -> None:
 def make_venv() -> None:
     if not PYTHON.exists():
         run([sys.executable, "-m", "venv", str(VENV)])
+
+
+def wait_for_programs() -> None:
+    """Until the process `INSTALLING`, by which .ci/run installs what only tests need, has ended."""
+    process = os.environ.get("INSTALLING")
+    while process and Path("/proc", process).exists():
+        time.sleep(0.5)
 
 
 def install_packages(requirements: list[str], with_torch: bool = True) -> None:
