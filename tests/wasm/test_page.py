@@ -1,5 +1,6 @@
 """The page of `twisterl web`, played in Chromium by clicks and keys, and by the agent."""
 
+import copy
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ if os.environ.get("CI") != "true":  # There both are installed, or their lack is
     if CHROMIUM is None:
         pytest.skip("apt-get install chromium", allow_module_level=True)
 
+import torch  # noqa: E402
 from module import DISCRETE  # noqa: E402
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 from twisterl import cli  # noqa: E402
@@ -23,6 +25,7 @@ from twisterl.envs.protocol import obs_dtype  # noqa: E402
 from twisterl.export import policy_file  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.web import assemble  # noqa: E402
+from twisterl.web.weights import rounded as rounded_rows  # noqa: E402
 
 pytest_plugins = ["shared"]
 # Pages answer within a second; the machine may be busy.
@@ -163,6 +166,35 @@ def test_its_advice_is_the_policys(puzzle, run):
     )
     puzzle.locator("#actions button.best").click()
     status(puzzle).to_contain_text("3 moves")
+
+
+def test_rounded_weights_play_as_they_are_told(run, built, visit, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("twisterl.cli.web.MOST_BYTES", 0)
+    path = tmp_path / "rounded.html"
+    assert cli.main(["web", str(run[0]), "-o", str(path), "--engine", str(built)]) == 0
+    assert "weights are rounded to a byte each" in capsys.readouterr().out
+    page = visit(path)
+    status(page).to_have_text("0 moves")
+    page.get_by_role("button", name="Solved").click()
+    tile(page, 1).click()
+    status(page).to_have_text("right · 1 move")
+    # Those of the network whose rows are rounded, which are not those of the exact one.
+    policy = copy.deepcopy(run[1])
+    weights = policy.state_dict()
+    rounded = rounded_rows({name: values.numpy() for name, values in weights.items()})
+    weights |= {name: torch.from_numpy(rows.matrix()) for name, rows in rounded.items()}
+    policy.load_state_dict(weights)
+    env = listed.Puzzle(**check_env("Puzzle", {}, "test").as_dict())
+    env.set_state([1, 0, 2, 3, 4, 5, 6, 7, 8])
+    exact, near = (
+        one.to_rust().full_predict(env.observe(), env.masks()) for one in (run[1], policy)
+    )
+    assert exact != near and near == (
+        pytest.approx(exact[0], abs=0.05),
+        pytest.approx(exact[1], abs=0.05),
+    )
+    shown = [f"{100 * p:.1f} %" for p, legal in zip(near[0], env.masks(), strict=True) if legal]
+    expect(page.locator("#actions button:enabled span:last-child")).to_have_text(shown)
 
 
 def test_the_page_responds_while_it_searches(puzzle):

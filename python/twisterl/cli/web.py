@@ -6,9 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
     from twisterl.cli.player import SavedRun
 
@@ -18,13 +15,11 @@ examples:
   twisterl web runs/ppo_puzzle8_v1 -o puzzle.html
       a board to play, the agent's advice, and solving step by step; open it from the disk
 
-The engine (WebAssembly) and the weights are inside. A page of more than 1 MB keeps fewer bits of
-its weights, which is told; --exact keeps all of them."""
+The engine (WebAssembly) and the weights are inside. A page that would have more than 1 MB has its
+weights rounded to a byte each, which is told; --exact keeps them as they are."""
 
 # A page is sent by mail and read on telephones.
 MOST_BYTES = 1_000_000
-# Bits of a weight's fraction: all, then less.
-_BITS = (23, 15, 11, 7)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="what the page is called",
     )
-    add("--exact", action="store_true", help="all bits of the weights, however large the page")
+    add("--exact", action="store_true", help="weights as they are, however large the page")
     add("--engine", metavar="FILE", help="another WebAssembly module than the package's")
 
 
@@ -51,24 +46,24 @@ def run(arguments: argparse.Namespace) -> int:
     with interruptible():
         saved = player.read(arguments.run, trust=arguments.trust)
         path = Path(arguments.output or f"{saved.folder.path.name}.html")
-        page, bits = make(saved, arguments, engine(arguments.engine))
+        page, is_rounded = make(saved, arguments, engine(arguments.engine))
         content = page.encode()
         write_atomic(path, content)
     print(f"{path}: {len(content):,} bytes; open it in a browser")
-    if bits < _BITS[0]:
-        print(f"weights are rounded to {bits + 1} bits to fit into 1 MB; --exact keeps all 24")
+    if is_rounded:
+        print("weights are rounded to a byte each to fit into 1 MB; --exact keeps them as they are")
     return 0
 
 
-def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple[str, int]:
-    """The page, and how many bits its weights keep of their fractions."""
+def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple[str, bool]:
+    """The page, and whether its weights are rounded."""
     from twisterl.cli.player import played
     from twisterl.config.build import build_player
     from twisterl.envs.protocol import act_space
     from twisterl.export import policy_file
     from twisterl.faults import ConfigError, Fault
     from twisterl.strategy import to_solve
-    from twisterl.web import assemble
+    from twisterl.web import assemble, weights
 
     part, checkpoint = saved.config.env, arguments.checkpoint
     policy_file.require_native(part)
@@ -89,24 +84,15 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
     }
     title = arguments.title or _title(part.name, settings)
     arrays = policy_file.arrays_of(policy)
-    for bits in _BITS[:1] if arguments.exact else _BITS:
-        weights = {name: rounded(values, bits) for name, values in arrays.items()}
-        content = policy_file.encode(part, env, policy, weights)
-        page = assemble(title, {**facts, "title": title}, engine, content)
-        if len(page) <= MOST_BYTES:
-            break
-    return page, bits
-
-
-def rounded(values: npt.NDArray[np.float32], bits: int) -> npt.NDArray[np.float32]:
-    """`values` with `bits` bits of their fractions, to the nearest and of two to the even one."""
-    drop = 23 - bits
-    if drop == 0:
-        return values
-    words = np.ascontiguousarray(values).view(np.int32)
-    half = (1 << (drop - 1)) - 1 + (words >> drop & 1)
-    kept: npt.NDArray[np.int32] = (words + half) & np.int32(-(1 << drop))
-    return kept.view(np.float32)
+    content = policy_file.encode(part, env, policy, arrays)
+    page = assemble(title, {**facts, "title": title}, engine, content)
+    if arguments.exact or len(page.encode()) <= MOST_BYTES:
+        return page, False
+    rows = weights.rounded(arrays)
+    arrays |= {name: own.matrix() for name, own in rows.items()}
+    content = policy_file.encode(part, env, policy, arrays)
+    facts["rows"] = list(rows)
+    return assemble(title, {**facts, "title": title}, engine, content, rows), True
 
 
 def _title(name: str | None, arguments: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import functools
 import gzip
 import html
 import json
@@ -12,11 +12,21 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
+import numpy as np
+
+from twisterl.web.weights import Rows, packed
+
 _IMPORT = re.compile(r'^import [^;]*? from "(\.[\w/.]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
-def assemble(title: str, run: Mapping[str, Any], engine: bytes, policy: bytes) -> str:
+def assemble(
+    title: str,
+    run: Mapping[str, Any],
+    engine: bytes,
+    policy: bytes,
+    rows: Mapping[str, Rows] | None = None,
+) -> str:
     """The page as text.
 
     Args:
@@ -24,13 +34,14 @@ def assemble(title: str, run: Mapping[str, Any], engine: bytes, policy: bytes) -
         run: what the page's scripts read of the run, as JSON.
         engine: the WebAssembly module.
         policy: a file of `twisterl.export.policy_file`.
+        rows: those of its matrices that are written as bytes, whose names `run` has as "rows".
     """
     parts = {
         "TITLE": html.escape(title),
         "STYLE": _part("page.css"),
         "RUN": json.dumps(run).replace("<", "\\u003c"),
         "ENGINE": _packed(engine),
-        "POLICY": _packed(planes(policy)),
+        "POLICY": _packed(planes(policy) if rows is None else packed(policy, rows)),
         "WORKER": _part("worker.js"),
         "SCRIPT": joined("main.js"),
     }
@@ -60,8 +71,20 @@ def planes(content: bytes) -> bytes:
     return b"".join(padded[place::4] for place in range(4))
 
 
+def as_text(content: bytes) -> str:
+    """7 bits a character, of one byte but for the three that a page cannot hold: base64 has 6."""
+    bits = np.unpackbits(np.frombuffer(content, np.uint8))
+    rows = np.append(bits, np.zeros(-len(bits) % 7, np.uint8)).reshape(-1, 7)
+    codes = (np.packbits(rows, axis=1)[:, 0] >> 1).astype("<u4")
+    # Two bytes each, of which the lower 7 bits count.
+    codes[np.isin(codes, list(b"\0\r<"))] += 0x100
+    return codes.tobytes().decode("utf-32-le")
+
+
+# An engine is packed for many pages.
+@functools.lru_cache(maxsize=4)
 def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    return as_text(gzip.compress(content, 9, mtime=0))
 
 
 def _part(name: str) -> str:

@@ -18,14 +18,19 @@ function fail(error) {
   part("fault").hidden = false;
 }
 
+// A description, with what the environment's parameters are in place of their names.
+function filled(text, parameters) {
+  return text.replace(/`(\w+)`/g, (_, name) => parameters[name] ?? name).replace(/(\d) x (?=\d)/g, "$1 × ");
+}
+
 async function open() {
   requireBrowser();
   const run = runOf();
   const { environment } = run;
-  const [module, policy] = await Promise.all([moduleBytes(), policyBytes()]);
+  const [module, policy] = await Promise.all([moduleBytes(), policyBytes(run)]);
   const engine = new Engine();
   const about = await engine.ask("open", { module, policy, environment });
-  part("about").textContent = `${about.about.replaceAll("`", "")} Trained by ${run.algorithm}, run ${run.run}.`;
+  part("about").textContent = `${filled(about.about, environment.env)} Trained by ${run.algorithm}, run ${run.run}.`;
   const game = new Game(engine, about);
   document.querySelector("main").hidden = false;
   const page = new Page(run, engine, game, module);

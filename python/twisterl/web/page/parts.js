@@ -28,9 +28,25 @@ export function runOf() {
   }
 }
 
+// Of a text with 7 bits a character.
+function bytesOf(text) {
+  const bytes = new Uint8Array(Math.floor(7 * text.length / 8));
+  let [at, bits, word] = [0, 0, 0];
+  for (let index = 0; index < text.length; index += 1) {
+    word = (word << 7 | text.charCodeAt(index) & 127) & 0x7fff;
+    bits += 7;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes[at] = word >> bits;
+      at += 1;
+    }
+  }
+  return bytes;
+}
+
 async function unpacked(id) {
   try {
-    const packed = Uint8Array.from(atob(textOf(id).trim()), (letter) => letter.charCodeAt(0));
+    const packed = bytesOf(textOf(id));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   } catch {
@@ -42,9 +58,18 @@ export function moduleBytes() {
   return unpacked("engine");
 }
 
-// Its words of 4 bytes come as all first bytes, all second ones, and so on.
-export async function policyBytes() {
-  const planes = await unpacked("policy");
+// Its words of 4 bytes come as all first bytes, all second ones, and so on; or, where there are
+// `rows`, the matrices of these names as numbers of a byte and a scale for each row.
+export async function policyBytes({ rows }) {
+  const packed = await unpacked("policy");
+  try {
+    return rows ? fromRows(packed, new Set(rows)) : fromPlanes(packed);
+  } catch {
+    throw new Error(CORRUPT);
+  }
+}
+
+function fromPlanes(planes) {
   const bytes = new Uint8Array(planes.length);
   const words = planes.length / 4;
   for (let word = 0; word < words; word += 1) {
@@ -52,16 +77,43 @@ export async function policyBytes() {
       bytes[4 * word + place] = planes[place * words + word];
     }
   }
-  return bytes.subarray(0, lengthOf(bytes));
+  const { data, tensors } = headerOf(bytes);
+  return bytes.subarray(0, data + endOf(tensors));
 }
 
-// A file of tensors: the length of its header, the header, and as many bytes as that says.
-function lengthOf(bytes) {
-  const header = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const tensors = JSON.parse(new TextDecoder().decode(bytes.subarray(8, header)));
-  const ends = Object.entries(tensors)
-    .filter(([name]) => name !== "__metadata__").map(([, tensor]) => tensor.data_offsets[1]);
-  return header + Math.max(0, ...ends);
+function fromRows(packed, names) {
+  const { data, tensors } = headerOf(packed);
+  const bytes = new Uint8Array(data + endOf(tensors));
+  bytes.set(packed.subarray(0, data));
+  let at = data;
+  const take = (length) => packed.slice(at, at += length);
+  tensors.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
+  for (const [name, { shape, data_offsets: [begin, end] }] of tensors) {
+    if (!names.has(name)) {
+      bytes.set(take(end - begin), data + begin);
+      continue;
+    }
+    const scales = new Float32Array(take(4 * shape[0]).buffer);
+    const count = (end - begin) / 4;
+    const numbers = new Int8Array(take(count).buffer);
+    const values = new Float32Array(count);
+    values.forEach((_, index) => {
+      values[index] = numbers[index] * scales[Math.floor(index * shape[0] / count)];
+    });
+    bytes.set(new Uint8Array(values.buffer), data + begin);
+  }
+  return bytes;
+}
+
+// A file of tensors: the length of its header, and what that says of them by name.
+function headerOf(bytes) {
+  const data = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, data)));
+  return { data, tensors: Object.entries(header).filter(([name]) => name !== "__metadata__") };
+}
+
+function endOf(tensors) {
+  return Math.max(0, ...tensors.map(([, tensor]) => tensor.data_offsets[1]));
 }
 
 export function workerSource() {

@@ -6,7 +6,8 @@ const RADIUS = 40;
 
 export function ring(root, { parameters: { num_tokens: count, turnstile }, actions, play }) {
   const turn = 360 / count;
-  const size = Math.min(8, 110 / count + 1.2);
+  // Neighbours do not touch.
+  const size = Math.min(8, 0.92 * RADIUS * Math.sin(Math.PI / count));
   const angle = (place) => (place - (turnstile - 1) / 2) * turn;
   const tokens = Array.from({ length: count }, (_, token) => svg("g", { class: "token" }, [
     svg("circle", { r: size, style: `--hue:${hue(token / count)}` }),
@@ -21,13 +22,13 @@ export function ring(root, { parameters: { num_tokens: count, turnstile }, actio
     return `M${point(from)} A${RADIUS} ${RADIUS} 0 ${to - from > 180 ? 1 : 0} 1 ${point(to)}`;
   };
   const gate = pressable(svg("path", {
-    class: "gate", d: arc(angle(0), angle(turnstile - 1)), "stroke-width": 2 * size + 5,
+    class: "gate", d: arc(angle(0), angle(turnstile - 1)), "stroke-width": 2 * size + 6,
   }), "flip the turnstile", act("flip"));
   const button = (x, label, name) => pressable(svg("g", { class: "turn", transform: `translate(${x} 0)` }, [
     svg("circle", { r: 9 }), svg("text", { "font-size": 10 }, [label]),
   ]), `turn ${name}`, act(name));
   root.append(svg("svg", { viewBox: "-54 -54 108 108", class: "ring" }, [
-    svg("circle", { class: "track", r: RADIUS, "stroke-width": 2 * size + 1 }), gate,
+    svg("circle", { class: "track", r: RADIUS, "stroke-width": 2 * size + 2 }), gate,
     button(-13, "↺", "left"), button(13, "↻", "right"), ...tokens,
   ]));
   return {
