@@ -41,14 +41,14 @@ export class Game extends EventTarget {
 
   // Puts actions in place of all that follows, and goes `steps` of them.
   async extend(actions, steps) {
-    const from = this.at;
-    const { slot, over, solved, masks } = this.here;
+    const { at: from, here } = this;
+    const { slot, over, solved, masks } = here;
     // From a solved place a person may go on.
     if ((over && !solved) || !actions.length || !masks[actions[0]]) {
       return false;
     }
     const places = await this.#engine.ask("play", { slot, actions });
-    if (this.at !== from || this.places[from]?.slot !== slot) {
+    if (this.here !== here) {
       return false;
     }
     this.places.splice(from + 1, Infinity, ...places);

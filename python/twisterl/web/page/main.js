@@ -41,6 +41,7 @@ class Page {
   #timer = null;
   #prover = null;
   #busy = false;
+  #begun = null;
 
   constructor(run, engine, game, module) {
     this.run = run;
@@ -143,11 +144,13 @@ class Page {
   async #begin(how) {
     this.#stop();
     part("result").textContent = "";
-    await this.game.start(how);
+    this.#begun = this.game.start(how);
+    await this.#begun;
   }
 
   async solve() {
-    const { here, at } = this.game;
+    await this.#begun;
+    const { here } = this.game;
     if (this.#busy || here.solved) {
       return;
     }
@@ -164,9 +167,9 @@ class Page {
         part("result").textContent = `Not solved by ${label} (${cost}); another way may find one.`;
         return;
       }
-      this.found = { slot: here.slot, count: found.actions.length, text: `${label}: ${moves(found.actions.length)} (${cost}).` };
+      this.found = { place: here, text: `${label}: ${moves(found.actions.length)} (${cost}).` };
       this.#tell();
-      if (this.game.at === at && await this.game.extend(found.actions, 0)) {
+      if (this.game.here === here && await this.game.extend(found.actions, 0)) {
         this.#start();
       }
     } finally {
@@ -177,9 +180,9 @@ class Page {
 
   // What was found, beside the optimum as soon as it is proven.
   #tell() {
-    const from = this.game.places.find(({ slot }) => slot === this.found?.slot);
-    if (from) {
-      const best = from.optimum?.proven ? ` The optimum is ${from.optimum.atLeast}.` : "";
+    if (this.game.places.includes(this.found?.place)) {
+      const { optimum } = this.found.place;
+      const best = optimum?.proven ? ` The optimum is ${optimum.atLeast}.` : "";
       part("result").textContent = this.found.text + best;
     }
   }
