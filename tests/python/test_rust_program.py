@@ -242,7 +242,15 @@ def test_configs_are_judged_alike(case, program, tmp_path):
         ),
         (
             {"algorithm_cls": "RandomWalk", "algorithm": {"training": {"precision": "bf16"}}},
-            'algorithm.training.precision: got "bf16"; expected f32',
+            'algorithm.training.precision: got "bf16"; expected "f32"',
+        ),
+        (
+            {"algorithm": {"training": {"vf_clip": 0.2}}},
+            "algorithm.training.vf_clip: got 0.2; expected null",
+        ),
+        (
+            {"algorithm": {"optimizer": {"kind": "muon"}}},
+            'algorithm.optimizer.kind: got "muon"; expected "adam"',
         ),
         (
             {"policy_cls": "Conv1dPolicy", "policy": {"embedding_size": 10}},

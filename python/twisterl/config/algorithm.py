@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr
 
 from twisterl.config.evaluations import Evaluation
 from twisterl.config.policies import BasicPolicyArguments
@@ -34,6 +34,10 @@ class LrSchedule(Section):
     final_ratio: Fraction = Field(0.0, description="last rate over first rate")
 
 
+# What is said in the schema of a key that only torch's updates know.
+TORCH_ONLY: dict[str, JsonValue] = {"torch_only": True}
+
+
 class Training(Section):
     num_epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
         10, description="passes over the samples of an iteration"
@@ -46,6 +50,17 @@ class Training(Section):
         None, description="a longer gradient is shortened to it; null: never"
     )
     lr_schedule: LrSchedule = Field(default_factory=LrSchedule)
+    rows_per_pass: Count | None = Field(
+        None,
+        description="distinct observations in one pass of torch; gradients of larger minibatches "
+        "are added up; null: 2,048 on a CPU, 65,536 on a GPU",
+        json_schema_extra=TORCH_ONLY,
+    )
+    compile: Literal["inductor", "aot_eager", "eager"] | None = Field(
+        None,
+        description="backend of torch.compile for the network in updates; null: not compiled",
+        json_schema_extra=TORCH_ONLY,
+    )
 
 
 class Learning(Section):
@@ -86,7 +101,7 @@ class Learning(Section):
 
 
 class Optimizer(Section):
-    """Adam."""
+    """Adam, or Muon for matrices and Adam for the rest."""
 
     lr: Positive = Field(3e-4, description="learning rate")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
@@ -95,6 +110,14 @@ class Optimizer(Section):
     eps: Positive = Field(1e-8, description="added to the second moment's root")
     weight_decay: NotNegative = Field(0.0, description="pull of every weight towards 0")
     amsgrad: bool = Field(False, description="keep the largest second moment")
+    kind: Literal["adam", "muon"] = Field(
+        "adam",
+        description="muon: torch.optim.Muon for weights of two axes, Adam for the rest",
+        json_schema_extra=TORCH_ONLY,
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.95, description="of muon", json_schema_extra=TORCH_ONLY
+    )
 
 
 class Logging(Section):
@@ -157,6 +180,10 @@ class AlgorithmSection(Section):
         if rate is not None and "lr" in given and self.optimizer.lr != rate:
             problem = f"got {rate}, and optimizer.lr is {self.optimizer.lr}; give one of them"
             yield Fault(joined(path, "training.lr"), problem)
+        momentum = getattr(self.optimizer, "momentum", 0.95)
+        if momentum != 0.95 and self.optimizer.kind == "adam":
+            problem = "has a meaning with kind muon alone; leave it out, or choose that"
+            yield Fault(joined(path, "optimizer.momentum"), problem)
         for where, search in self.searches().items():
             yield from impossible_trees(search, joined(path, where))
 
@@ -184,6 +211,8 @@ class AlgorithmSection(Section):
         section = self.model_dump(by_alias=True)
         given = self.optimizer.model_fields_set | {"lr"}
         optimizer = {key: value for key, value in section["optimizer"].items() if key in given}
+        if optimizer.get("kind") == "adam":
+            del optimizer["kind"]
         if self.training.lr is not None:
             optimizer["lr"] = self.training.lr
         section["optimizer"] = optimizer

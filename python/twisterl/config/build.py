@@ -11,6 +11,7 @@ from twisterl import on_demand
 from twisterl.config import fitting
 from twisterl.config.resolve import PYENV, import_class, import_classes
 from twisterl.config.run import Part, RunConfig
+from twisterl.config.torch_only import torch_only
 from twisterl.defaults import default_device
 from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.faults import ConfigError, Fault
@@ -81,8 +82,9 @@ def need_of_torch(run: RunConfig) -> tuple[str, str] | None:
         return "algorithm_cls", f"{run.algorithm.path}"
     if run.algorithm.get("engine") == "torch":
         return "algorithm.engine", "torch"
-    if run.algorithm.get("training", "precision") not in (None, "f32"):
-        return "algorithm.training.precision", run.algorithm.get("training", "precision")
+    asked = torch_only(run.algorithm.get)
+    if asked is not None:
+        return f"algorithm.{asked[0]}", str(asked[1])
     device = run.algorithm.get("device") or run.policy.get("device") or default_device()
     return None if device == "cpu" else ("algorithm.device", device)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from twisterl.config.algorithm import DescentSection, Optimizer, Training
+from twisterl.config.algorithm import TORCH_ONLY, DescentSection, Optimizer, Training
 from twisterl.config.values import (
     Cores,
     Count,
@@ -18,6 +19,7 @@ from twisterl.config.values import (
     Section,
     max_episode_steps,
 )
+from twisterl.faults import Fault, joined
 
 
 class PPOCollecting(Section):
@@ -51,12 +53,49 @@ class PPOTraining(Training):
     normalize_advantage: bool = Field(False, description="to mean 0 and deviation 1 over a rollout")
     sequence_length: Count | None = Field(
         None,
-        description="steps that gradients go back through; null: 64 of a policy with memory",
+        description="steps that gradients go back through, or steps of a segment; null: 64 of a "
+        "policy with memory or of segments",
     )
     burn_in: Natural = Field(
         0, description="steps that make a memory anew before a sequence; at most its length"
     )
     target_kl: Positive | None = Field(None, description="stop the epochs beyond it")
+    vf_clip: Positive | None = Field(
+        None,
+        description="how far an update may move a value before its error stops falling; "
+        "null: any distance",
+        json_schema_extra=TORCH_ONLY,
+    )
+    advantage: Literal["gae", "puff"] = Field(
+        "gae",
+        description="gae: once a rollout; puff: anew for every minibatch, by the network and the "
+        "ratios as they were last seen, in segments of sequence_length steps",
+        json_schema_extra=TORCH_ONLY,
+    )
+    rho_clip: Positive = Field(
+        1.0, description="of puff: the largest ratio of a step", json_schema_extra=TORCH_ONLY
+    )
+    c_clip: Positive = Field(
+        1.0,
+        description="of puff: the largest ratio of a trace behind a step",
+        json_schema_extra=TORCH_ONLY,
+    )
+    prio_alpha: NotNegative = Field(
+        0.0,
+        description="segments are drawn by this power of their advantages' sum; 0: each once",
+        json_schema_extra=TORCH_ONLY,
+    )
+    prio_beta0: Fraction = Field(
+        1.0,
+        description="of prio_alpha: exponent of the weights that undo the drawing, at first; it "
+        "rises to 1 over the lr_schedule",
+        json_schema_extra=TORCH_ONLY,
+    )
+    precision: Literal["f32", "bf16"] = Field(
+        "f32",
+        description="of the layers' products; weights and updates are f32",
+        json_schema_extra=TORCH_ONLY,
+    )
 
 
 class PPOAlgorithm(DescentSection):
@@ -66,3 +105,18 @@ class PPOAlgorithm(DescentSection):
     collecting: PPOCollecting = Field(default_factory=PPOCollecting)
     training: PPOTraining = Field(default_factory=PPOTraining)
     optimizer: Optimizer = Field(default_factory=Optimizer)
+
+    def faults(self, path: str) -> Iterator[Fault]:
+        yield from super().faults(path)
+        training = self.training
+        needs = {
+            "rho_clip": ("advantage puff", training.advantage == "puff"),
+            "c_clip": ("advantage puff", training.advantage == "puff"),
+            "prio_beta0": ("a prio_alpha above 0", training.prio_alpha > 0),
+        }
+        for key, (need, is_met) in needs.items():
+            # A config that was written with all its defaults says no more than one without.
+            is_default = getattr(training, key) == type(training).model_fields[key].default
+            if not is_met and not is_default:
+                problem = f"has a meaning with {need} alone; leave it out, or choose that"
+                yield Fault(joined(path, f"training.{key}"), problem)

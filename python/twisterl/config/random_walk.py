@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from twisterl.config.algorithm import DescentSection, Optimizer, Training
+from twisterl.config.algorithm import TORCH_ONLY, DescentSection, Optimizer, Training
 from twisterl.config.values import Cores, Count, Fraction, NotNegative, Section, Steps
 
 
@@ -28,7 +28,9 @@ class RandomWalkTraining(Training):
         1024, description="distinct states; null: all of an iteration"
     )
     precision: Literal["f32", "bf16"] = Field(
-        "f32", description="of the layers' products; weights and updates are f32"
+        "f32",
+        description="of the layers' products; weights and updates are f32",
+        json_schema_extra=TORCH_ONLY,
     )
 
 

@@ -176,8 +176,12 @@ class Algorithm(Holding, Playing, Kept):
 
     def _make_optimizer(self) -> Any:
         from twisterl.rl.adam import make_adam
+        from twisterl.rl.muon import make_muon
 
-        return make_adam(self.policy.parameters(), self.config["optimizer"])
+        arguments = self.config["optimizer"]
+        if arguments.get("kind") == "muon":
+            return make_muon(self.policy.named_parameters(), arguments)
+        return make_adam(self.policy.parameters(), arguments)
 
     @timed
     def data_to_torch(self, data: Any) -> Any:

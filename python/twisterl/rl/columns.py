@@ -14,7 +14,7 @@ Fields = dict[str, Any]
 
 # Logits of illegal actions are set to it; a logit below half of it means "illegal" in old data.
 MASKED_LOGIT = -1e10
-ROW_FIELDS = ("indices", "offsets", "perms", "rows", "sequences")
+ROW_FIELDS = ("indices", "offsets", "perms", "rows", "sequences", "segments")
 
 
 def columns_of(data: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from twisterl.nn.dense import numbers
+from twisterl.nn.dense import as_floats, numbers
 from twisterl.nn.rows import row_numbers
 from twisterl.on_demand import torch
 from twisterl.rl import sequences
@@ -99,7 +99,21 @@ class MinibatchDescent(Algorithm):
         if self._uses_rust():
             return self._by_rust(torch_data, Passes(1, torch_data.num_samples, None, False))
         with torch_threads(self._useful_threads(torch_data.num_rows)):
-            return self._named(self._epoch([self._parts(torch_data)])[0])
+            parts = self._parts(torch_data)
+            if self._draws_anew(torch_data):
+                size = torch_data.num_samples
+                parts = next(self._minibatches(torch_data, size, size, self._generator()))
+            return self._named(self._epoch([parts])[0])
+
+    def _enter_process(self) -> None:
+        super()._enter_process()
+        # By the method of the policy: the policy, and what torch.compile has made of it.
+        self._made_by_compiler: dict[str | None, tuple[Any, Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        del state["_made_by_compiler"]
+        return state
 
     # What a subclass may refine.
 
@@ -112,6 +126,10 @@ class MinibatchDescent(Algorithm):
 
     def _goes_too_far(self, losses: torch.Tensor) -> bool:
         """Whether to refuse the update that has these losses, and all that would follow."""
+        return False
+
+    def _draws_anew(self, batch: Batch) -> bool:
+        """Whether `_minibatches` is asked even where a minibatch is the whole batch."""
         return False
 
     def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
@@ -128,12 +146,11 @@ class MinibatchDescent(Algorithm):
             draws_twists = self.DRAWS_TWISTS and self.held.policy.num_twists > 0
             epochs, size = training["num_epochs"], training["minibatch_size"]
             return self._by_rust(batch, Passes(epochs, epoch_size, size, draws_twists))
-        seed = np.random.SeedSequence([self.config["seed"], self.iteration])
-        random = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0]))
+        random = self._generator()
         size = self.config["training"]["minibatch_size"] or epoch_size
         with torch_threads(self._useful_threads(min(size, batch.num_rows))):
             whole = None
-            if size >= epoch_size == batch.num_samples:
+            if size >= epoch_size == batch.num_samples and not self._draws_anew(batch):
                 whole = self._parts(batch)
             for _ in range(self.config["training"]["num_epochs"]):
                 updates: Iterable[list[Batch]]
@@ -144,7 +161,15 @@ class MinibatchDescent(Algorithm):
                 losses, within = self._epoch(updates)
                 if not within:
                     break
+        self._normalize_by(batch)
         return self._named(losses)
+
+    def _normalize_by(self, batch: Batch) -> None:
+        """Adds the observations of a rollout to the statistics of a policy that keeps some."""
+        module = getattr(self.policy, "module", self.policy)
+        update = getattr(module, "update_normalization", None)
+        if update is not None:
+            update(as_floats(self._dense(batch), self.obs_dtype)[batch.rows])
 
     def _uses_rust(self) -> bool:
         """Asked for every iteration: a program may have changed the policy or the optimizer."""
@@ -164,9 +189,15 @@ class MinibatchDescent(Algorithm):
         for units in order.to(batch.rows.device).tensor_split(count):
             yield self._parts(self._varied(batch.take(units), random))
 
+    def _generator(self) -> torch.Generator:
+        """What the minibatches of this iteration are drawn with."""
+        seed = np.random.SeedSequence([self.config["seed"], self.iteration])
+        return torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0]))
+
     def _parts(self, batch: Batch) -> list[Batch]:
         batch = batch.to(self.config["device"])
-        return batch.split(ROWS_PER_PASS[batch.rows.device.type])
+        most = self.config["training"]["rows_per_pass"]
+        return batch.split(most or ROWS_PER_PASS[batch.rows.device.type])
 
     def _epoch(self, updates: Iterable[list[Batch]]) -> tuple[torch.Tensor, bool]:
         """One update after the other: mean losses, and False if one was refused."""
@@ -181,7 +212,7 @@ class MinibatchDescent(Algorithm):
         return torch.stack(sums).sum(0) / seen, within
 
     def _update(self, parts: list[Batch], size: int) -> tuple[torch.Tensor, bool]:
-        """One step of Adam; skipped, with False, if it is refused."""
+        """One step of the optimizer; skipped, with False, if it is refused."""
         self.optimizer.zero_grad(set_to_none=True)
         losses = torch.zeros(len(self.LOSSES), device=parts[0].rows.device)
         for part in parts:
@@ -206,14 +237,37 @@ class MinibatchDescent(Algorithm):
 
     def _outputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [N, A] and values [N] of the samples, each distinct row computed once."""
+        if self.config["training"].get("precision") != "bf16":
+            return self._computed(batch)
+        with torch.autocast(batch.rows.device.type, torch.bfloat16):
+            logits, values = self._computed(batch)
+        return logits.float(), values.float()
+
+    def _computed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         if batch.sequences is not None:
-            return sequences.outputs(self.policy, self._dense(batch), batch.sequences)
+            forward = self._compiled("forward_sequences")
+            return sequences.outputs(forward, self._dense(batch), batch.sequences)
         if self.obs_dtype == "sparse" and reads_sparse(self.policy):
-            logits, values = self.policy.forward_sparse(batch.indices, batch.offsets, batch.perms)
+            forward = self._compiled("forward_sparse")
+            logits, values = forward(batch.indices, batch.offsets, batch.perms)
         else:
-            logits, values = self.policy(self._dense(batch), perm_indices=batch.perms)
+            forward = self._compiled(None)
+            logits, values = forward(self._dense(batch), perm_indices=batch.perms)
         outputs = torch.cat([logits, values], dim=1).index_select(0, batch.rows)
         return outputs[:, :-1], outputs[:, -1]
+
+    def _compiled(self, method: str | None) -> Any:
+        """That method of the policy, or the policy, compiled where the config asks for it."""
+        forward = self.policy if method is None else getattr(self.policy, method)
+        backend = self.config["training"]["compile"]
+        if backend is None:
+            return forward
+        made = self._made_by_compiler.get(method)
+        if made is None or made[0] is not self.policy:
+            # Minibatches have as many distinct rows as they happen to have.
+            made = self.policy, torch.compile(forward, backend=backend, dynamic=True)
+            self._made_by_compiler[method] = made
+        return made[1]
 
     def _dense(self, batch: Batch) -> torch.Tensor:
         """Rows [U, F]: the numbers, or 0 and 1 for policies that know no other form."""

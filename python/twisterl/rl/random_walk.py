@@ -115,12 +115,6 @@ class RandomWalk(MinibatchDescent):
         total = policy + self.config["training"]["vf_coef"] * value
         return torch.stack([policy, value, total])
 
-    def _outputs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        half = self.config["training"]["precision"] == "bf16"
-        with torch.autocast(batch.rows.device.type, torch.bfloat16, enabled=half):
-            logits, values = super()._outputs(batch)
-        return logits.float(), values.float()
-
     def _varied(self, batch: Batch, random: torch.Generator) -> Batch:
         """Each state through a symmetry at random, as the engine sees it in play."""
         if not self.policy.num_twists:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twisterl import twisterl
+from twisterl.config.torch_only import torch_only
 from twisterl.nn.arrays import ArrayPolicy
 from twisterl.on_demand import torch
 from twisterl.rl import array_adam
@@ -47,8 +48,9 @@ def obstacle(algorithm: Any) -> str | None:
     changed = _foreign(algorithm, _UPDATING)
     if changed:
         return f"{type(algorithm).__name__} has its own {', '.join(changed)}"
-    if algorithm.config["training"].get("precision", "f32") != "f32":
-        return f"training.precision is {algorithm.config['training']['precision']}"
+    asked = torch_only(lambda section, key: algorithm.config[section].get(key))
+    if asked is not None:
+        return f"{asked[0]} is {asked[1]}"
     if isinstance(policy, ArrayPolicy):
         return None
     if not hasattr(policy, "net_spec"):

@@ -8,6 +8,7 @@ anew with the weights as they are now, without a gradient and as no samples of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,12 @@ class Sequences:
 
 
 def outputs(
-    policy: Any, observations: torch.Tensor, sequences: Sequences
+    forward: Callable[..., Any], observations: torch.Tensor, sequences: Sequences
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What `policy` says of all steps: logits [N, A] and values [N].
+    """What a policy says of all steps: logits [N, A] and values [N].
 
     Args:
-        policy: has `forward_sequences`.
+        forward: its `forward_sequences`.
         observations: float32 [U, F], by row.
     """
     states = sequences.states
@@ -113,7 +114,7 @@ def outputs(
         with torch.no_grad():
             before = observations[sequences.burn_in[warmed]]
             states = states.clone()
-            states[warmed] = policy.forward_sequences(before, states[warmed])[2]
-    logits, values, _ = policy.forward_sequences(observations[sequences.rows], states)
+            states[warmed] = forward(before, states[warmed])[2]
+    logits, values, _ = forward(observations[sequences.rows], states)
     steps = sequences.are_steps()
     return logits[steps], values[steps]

@@ -47,6 +47,8 @@ def last_values(config: dict[str, Any]) -> dict[str, float]:
         values["optimizer.lr"] = config["optimizer"]["lr"] * schedule["final_ratio"]
     if training.get("ent_coef_final") is not None:
         values["training.ent_coef"] = training["ent_coef_final"]
+    if training.get("prio_alpha") and training["prio_beta0"] != 1:
+        values["training.prio_beta0"] = 1.0
     return values
 
 

@@ -162,9 +162,16 @@ impl RunConfig {
             let problem = "got \"torch\"; expected auto or rust: this program is without torch";
             faults.push(Fault::new("algorithm.engine", problem));
         }
-        if of["training"]["precision"] == "bf16" {
-            let problem = "got \"bf16\"; expected f32: the engine trains in no other";
-            faults.push(Fault::new("algorithm.training.precision", problem));
+        for (key, default) in schema::torch_only(&algorithm.class) {
+            let got = &of[key[0]][key[1]];
+            if got != default && !got.is_null() {
+                let problem = format!(
+                    "got {}; expected {}: this program is without torch, which alone has it",
+                    shown(got),
+                    shown(default)
+                );
+                faults.push(Fault::new(format!("algorithm.{}.{}", key[0], key[1]), problem));
+            }
         }
         let device = [&of["device"], &policy.section["device"]];
         match device.into_iter().find(|device| !device.is_null()) {

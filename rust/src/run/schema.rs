@@ -18,6 +18,20 @@ pub(super) fn section(section: &str, name: &str) -> Option<&'static Value> {
     SCHEMA["$defs"].get(format!("{section}_{name}"))
 }
 
+/// Section, key and default of what the algorithm `name` takes for updates that torch alone computes.
+pub(super) fn torch_only(name: &str) -> Vec<([&'static str; 2], &'static Value)> {
+    let whole = section("algorithm", name).unwrap_or(&Value::Null);
+    let mut found = Vec::new();
+    for part in ["training", "optimizer"] {
+        let target = whole["properties"][part]["$ref"].as_str().unwrap_or_default();
+        let named = target.rsplit('/').next().unwrap_or_default();
+        let keys = SCHEMA["$defs"][named]["properties"].as_object().into_iter().flatten();
+        let asked = keys.filter(|(_, about)| about["torch_only"] == true);
+        found.extend(asked.map(|(key, about)| ([part, key.as_str()], &about["default"])));
+    }
+    found
+}
+
 /// The short names of the classes of a section.
 pub(super) fn names(section: &str) -> Vec<&'static str> {
     let defined = SCHEMA["$defs"].as_object().into_iter().flat_map(Map::keys);
