@@ -62,6 +62,25 @@ class AttentionPolicyArguments(TorchArguments):
     nhead: Width = Field(8, description="attention heads")
 
 
+class ContinuousPolicyArguments(MLPPolicyArguments):
+    """Two layers of one width, for actions that are numbers: tanh of what is drawn."""
+
+
+class NormalizedPolicyArguments(MLPPolicyArguments):
+    """Two layers of one width over numbers made normal by the statistics of all rollouts."""
+
+
+class SharedMultiAgentPolicyArguments(TorchArguments):
+    """A layer that all agents share, each of which sees its own part of an observation."""
+
+    num_agents: Width = Field(description="agents; each has a choice, or as many as the others")
+    hidden_size: Width = Field(256, description="width of the layer")
+
+
+class IndependentMultiAgentPolicyArguments(SharedMultiAgentPolicyArguments):
+    """Two layers for each agent, which sees its own part of an observation."""
+
+
 class CNNPolicyArguments(TorchArguments):
     """Three convolutions over images [channels, height, width] of at least 36 x 36."""
 
@@ -90,6 +109,10 @@ POLICIES: dict[str, type[BaseModel]] = {
     "MLPPolicy": MLPPolicyArguments,
     "ResidualPolicy": ResidualPolicyArguments,
     "AttentionPolicy": AttentionPolicyArguments,
+    "ContinuousPolicy": ContinuousPolicyArguments,
+    "NormalizedPolicy": NormalizedPolicyArguments,
+    "SharedMultiAgentPolicy": SharedMultiAgentPolicyArguments,
+    "IndependentMultiAgentPolicy": IndependentMultiAgentPolicyArguments,
     "CNNPolicy": CNNPolicyArguments,
     "ImpalaPolicy": ImpalaPolicyArguments,
     "RecurrentActorCritic": RecurrentActorCriticArguments,

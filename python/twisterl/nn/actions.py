@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from twisterl.nn import checked
-from twisterl.nn.heads import Normal, Product
+from twisterl.nn.heads import Categorical, Head, Normal, Product
 from twisterl.nn.spaces import action_space_of
 
 
@@ -17,6 +17,10 @@ class Choices:
     def __init__(self, nvec: list[int], is_single: bool) -> None:
         self.nvec, self.is_single = nvec, is_single
         self.num_outputs = sum(nvec)
+
+    def head(self, log_std: torch.Tensor | None) -> Head:
+        """The distribution that outputs stand for."""
+        return Categorical(self.nvec[0]) if self.is_single else Product(self.nvec)
 
     def shown(self, outputs: torch.Tensor, log_std: torch.Tensor | None) -> tuple[Any, ...]:
         """Logits [*, A], in a tuple of one for each part where there are parts."""
@@ -52,6 +56,10 @@ class Squashed:
 
     def __init__(self, dimensions: int) -> None:
         self.num_outputs = dimensions
+
+    def head(self, log_std: torch.Tensor) -> Head:
+        """The distribution that outputs stand for; `log_std` is the parameter."""
+        return Normal(log_std, squash=True, name="actor_logstd")
 
     def shown(self, outputs: torch.Tensor, log_std: torch.Tensor) -> tuple[Any, ...]:
         """Means and deviations of what tanh is taken of, [*, A]."""

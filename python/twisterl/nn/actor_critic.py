@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torch import nn
 
 from twisterl.nn.actions import Choices, actions_of
 from twisterl.nn.cores import NoCore
+from twisterl.nn.heads import Head
 from twisterl.nn.init import layer_init
 from twisterl.nn.observations import mapped, num_leading_axes
 
@@ -105,6 +107,24 @@ class ActorCritic(nn.Module):
         shown = (outputs,) if self._actions is None else self._actions.shown(outputs, self._std())
         return (*shown, value, state) if self.state_size else (*shown, value)
 
+    @property
+    def head(self) -> Head | None:
+        """The distribution that `outputs` stand for; None where no action space says."""
+        return None if self._actions is None else self._actions.head(self._std())
+
+    def outputs(self, obs: Any, state: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        """(outputs, value), with a memory the new state too: what training and the engine take.
+
+        Outputs are the logits [*, A] of all parts one after the other, or the means of numbers.
+        Arguments and other shapes as in `forward`.
+        """
+        if self.state_size or isinstance(obs, Mapping | tuple):
+            outputs, value, after = self._evaluated(obs, state, None)
+            return (outputs, value, after) if after is not None else (outputs, value)
+        # Nothing is looked at, so that torch.fx can follow.
+        features = self.encoder(obs.to(next(self.parameters())))
+        return self.actor(features), self.critic(features)
+
     def get_action(
         self,
         obs: Any,
@@ -181,7 +201,7 @@ class ActorCritic(nn.Module):
         return rows.reshape(*outputs.shape[:-1], *rows.shape[1:])
 
 
-def given(policy: ActorCritic) -> dict[str, Any]:
+def given(policy: Any) -> dict[str, Any]:
     """What the constructor of `policy` was given besides the spaces: its method `arguments()`."""
     return dict(policy._given)
 

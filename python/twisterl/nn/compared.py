@@ -26,7 +26,9 @@ def require_equal(policy: Any, engine: twisterl.nn.Policy) -> None:
     given, features = _observations(policy)
     x = as_floats(torch.from_numpy(given), policy.obs_dtype).to(torch.float32)
     module = copy.deepcopy(policy.module).to("cpu", torch.float32)
-    torch_says = described(module, policy.obs_shape, policy.obs_dtype, observations=x)
+    torch_says = described(
+        module, policy.obs_shape, policy.obs_dtype, observations=x, method=policy.method
+    )
     batch: tuple[Any, ...] = (given,) if features is None else features
     for place, numbers in engine.activations(*batch):
         name, expected = torch_says.made.get(place, (None, None))

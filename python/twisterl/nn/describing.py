@@ -35,6 +35,8 @@ from twisterl.nn.spec import Block, NetSpec, plain_name
 
 # Observations that a module is asked about: more than one, and a number that shapes seldom have.
 NUM_ROWS = 7
+# Of statistics that stand for a parameter which is added: nothing is divided.
+OFFSET_EPS = 1e-12
 # A description that grows beyond it would say the same layers many times over.
 _MOST_BLOCKS = 10_000
 
@@ -48,6 +50,7 @@ def describe(
     obs_shape: Sequence[int],
     obs_dtype: str = "sparse",
     prefix: str = "",
+    method: str = "forward",
 ) -> NetSpec:
     """The description of what `module` computes, as `Policy.from_spec` takes it.
 
@@ -56,11 +59,12 @@ def describe(
             `[B]` or `[B, 1]`.
         obs_shape, obs_dtype: of the environment, see `TorchPolicy`.
         prefix: put in front of the names of all parameters.
+        method: the one that computes.
 
     Raises:
         NotDescribed: a layer that the engine does not play, or a `forward` that cannot be followed.
     """
-    return described(module, obs_shape, obs_dtype, prefix).spec
+    return described(module, obs_shape, obs_dtype, prefix, method=method).spec
 
 
 @dataclass
@@ -85,10 +89,11 @@ def described(
     obs_dtype: str = "sparse",
     prefix: str = "",
     observations: torch.Tensor | None = None,
+    method: str = "forward",
 ) -> Description:
     """As `describe`, together with what the layers give for `observations [N, *obs_shape]`."""
     module = uncompiled(module)
-    graph = _traced(module)
+    graph = _traced(module, method)
     if observations is None:
         observations = torch.zeros(NUM_ROWS, *obs_shape)
     recorder = _Recorder(fx.GraphModule(module, graph))
@@ -136,14 +141,16 @@ class _Tracer(fx.Tracer):
         return leaf_type(module) is not None or super().is_leaf_module(module, name)
 
 
-def _traced(module: torch.nn.Module) -> fx.Graph:
+def _traced(module: torch.nn.Module, method: str) -> fx.Graph:
     for name, part in module.named_modules():
         hooks = (part._forward_hooks, part._forward_pre_hooks)
         if any(hooks) or parametrize.is_parametrized(part) or "forward" in vars(part):
             who = _who(name, part)
             raise NotDescribed(f"{who} has hooks, computed parameters or a forward of its own")
+    tracer = _Tracer()
+    tracer.traced_func_name = method
     try:
-        return _Tracer().trace(module)
+        return tracer.trace(module)
     except Exception as error:  # a forward of any kind fails with errors of any kind
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise NotDescribed(
@@ -208,6 +215,7 @@ _FUNCTIONS: dict[str, Callable[..., torch.nn.Module]] = {
     "clone": torch.nn.Identity,
     "long": torch.nn.Identity,
     "int": torch.nn.Identity,
+    "to": lambda *_, **__: torch.nn.Identity(),
 }
 # torch's functions of these names are wrapped by fx under others.
 _FUNCTIONS |= {"boolean_dispatch": torch.nn.MaxPool2d}
@@ -273,11 +281,12 @@ class _Translator:
 
     def _input(self, obs_shape: list[int], obs_dtype: str, blocks: list[Block]) -> list[Block]:
         features = math.prod(obs_shape)
-        behind = blocks
+        behind, shape = blocks, obs_shape
         while behind and behind[0]["block"] in ("flatten", "reshape"):
+            shape = behind[0].get("shape", [features])
             behind = behind[1:]
         first = behind[0] if behind else {}
-        is_whole = first.get("block") == "linear" and first["inputs"] == features
+        is_whole = first.get("block") == "linear" and shape == [first["inputs"]]
         if obs_dtype == "sparse" and is_whole and first.get("bias", True):
             bag = _At(block="bag", name=first["name"], features=features, out=first["out"])
             bag.node = getattr(first, "node", None)
@@ -357,6 +366,9 @@ class _Translator:
         listed = node.args[0] if node.args and isinstance(node.args[0], list | tuple) else node.args
         if node.op in ("call_function", "call_method") and kind in _SUMS | _CONCATS:
             parts = [part for part in listed if isinstance(part, fx.Node)]
+            added = [part for part in parts if part.op == "get_attr"]
+            if kind in _SUMS and len(parts) == 2 and len(added) == 1:
+                return [self._offset(node, added[0])]
             if len(parts) != len(sources) and len(set(parts)) != len(sources):
                 raise NotDescribed(f"{self._who(node)} of a constant")
             shapes = [self._shape(part) for part in parts]
@@ -378,6 +390,28 @@ class _Translator:
             raise NotDescribed(f"{self._who(node)} of several tensors")
         return self._of_one(node, kind, sources[0])
 
+    def _offset(self, node: fx.Node, added: fx.Node) -> Block:
+        """A parameter that is added: statistics whose mean is its negative."""
+        value, shape = self._values[added], self._shape(node)
+        if list(value.shape) not in (shape, [1, *shape]):
+            raise NotDescribed(f"{self._who(node)} of {added.target}, of another shape")
+        name = self._prefix + str(added.target)
+        size = math.prod(shape)
+        return self._made(node, block="running_norm", name=name, size=size, eps=OFFSET_EPS)
+
+    def _mean(self, node: fx.Node, source: fx.Node) -> list[Block]:
+        """The mean along the first axis behind the batch, as pooling of one channel."""
+        dim = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
+        shape = self._shape(source)
+        if dim not in (1, [1], (1,)) or len(shape) != 2 or self._shape(node) != shape[1:]:
+            raise NotDescribed(f"{self._who(node)} along dim {dim} of a shape {shape}")
+        window = [shape[0], 1]
+        return [
+            {"block": "reshape", "shape": [1, *shape]},
+            {"block": "pool", "of": "mean", "kernel": window, "stride": window, "padding": [0, 0]},
+            self._made(node, block="flatten"),
+        ]
+
     def _of_one(self, node: fx.Node, kind: str, source: fx.Node) -> list[Block]:
         if node.op == "call_module":
             return self._layer(node, self._module.get_submodule(str(node.target)), source)
@@ -387,6 +421,8 @@ class _Translator:
             return self._item(node, source)
         if kind in _RESHAPING:
             return self._reshaped(node, source)
+        if kind == "mean":
+            return self._mean(node, source)
         if kind in ("linear", "layer_norm", "conv1d", "conv2d"):
             raise NotDescribed(f"{self._who(node)} with parameters of its own: use the layer")
         if kind == "boolean_dispatch" or node.target in (

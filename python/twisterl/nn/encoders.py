@@ -41,7 +41,7 @@ class Pixels(nn.Module):
         self.scale = 1.0 if np.max(high) <= 1 else 255.0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x / self.scale
+        return x if self.scale == 1.0 else x / self.scale
 
 
 class CNNEncoder(nn.Sequential):

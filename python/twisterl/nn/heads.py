@@ -106,33 +106,41 @@ class Normal:
     """A mean for each dimension; the deviations are those of all observations.
 
     Args:
-        log_std: parameter float32 [dimensions], the logarithms of the deviations.
+        log_std: parameter [dimensions] or [1, dimensions], the logarithms of the deviations.
         squash: whether it is of tanh(u), whose entropy is a mean by the trapezoidal rule.
+        name: of the parameter, in the policy.
     """
 
-    def __init__(self, log_std: torch.Tensor, squash: bool) -> None:
-        self.log_std, self.squash = log_std, squash
-        self.num_outputs = log_std.shape[0]
+    def __init__(self, log_std: torch.Tensor, squash: bool, name: str = "log_std") -> None:
+        # The parameter itself, which a copy of the policy's owner copies with it.
+        self.parameter, self.squash, self.name = log_std, squash, name
+        self.num_outputs = log_std.shape[-1]
+
+    @property
+    def log_std(self) -> torch.Tensor:
+        """[dimensions]"""
+        return self.parameter if self.parameter.ndim == 1 else self.parameter[0]
 
     def judge(
         self, outputs: torch.Tensor, illegal: torch.Tensor | None, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        z = (actions - outputs) * (-self.log_std).exp()
-        log_probs = -0.5 * z * z - self.log_std - _HALF_LOG_TAU
-        entropies = (self.log_std + 0.5 + _HALF_LOG_TAU).expand_as(outputs)
+        log_std = self.log_std
+        z = (actions - outputs) * (-log_std).exp()
+        log_probs = -0.5 * z * z - log_std - _HALF_LOG_TAU
+        entropies = (log_std + 0.5 + _HALF_LOG_TAU).expand_as(outputs)
         if self.squash:
             log_probs = log_probs - log_slope(actions)
             nodes, weights = (
                 torch.as_tensor(numbers, dtype=outputs.dtype, device=outputs.device)
                 for numbers in (_NODES, _WEIGHTS)
             )
-            points = outputs[..., None] + self.log_std.exp()[:, None] * nodes
+            points = outputs[..., None] + log_std.exp()[:, None] * nodes
             entropies = entropies + (log_slope(points) * weights).sum(-1)
         return log_probs.sum(1), entropies.sum(1)
 
     def spec(self) -> dict[str, Any] | None:
         dim = self.num_outputs
-        return {"head": "normal", "name": "log_std", "dim": dim, "squash": self.squash}
+        return {"head": "normal", "name": self.name, "dim": dim, "squash": self.squash}
 
 
 def log_slope(u: torch.Tensor) -> torch.Tensor:

@@ -6,12 +6,14 @@ returns blocks, or a text that says why there are none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
+from twisterl.nn.running_norm import RunningNorm
 from twisterl.nn.spec import RELU, Block
 
 Shape = list[int]
@@ -75,6 +77,11 @@ def layer_norm(name: str, module: Any) -> Block:
     if module.weight is None:
         return {**block, "affine": False}
     return block if module.bias is not None else {**block, **NO_BIAS}
+
+
+def _running_norm(module: Any, name: str, inputs: Shape, outputs: Shape) -> Made:
+    size = math.prod(module.size)
+    return [{"block": "running_norm", "name": name, "size": size, "eps": module.eps}]
 
 
 def _layer_norm(module: Any, name: str, inputs: Shape, outputs: Shape) -> Made:
@@ -206,6 +213,7 @@ LEAVES: dict[type, Callable[..., Made]] = {
     nn.ELU: _activation("elu", alpha="alpha"),
     nn.Softplus: _softplus,
     nn.LayerNorm: _layer_norm,
+    RunningNorm: _running_norm,
     nn.Embedding: _embedding,
     nn.Conv1d: _conv(1),
     nn.Conv2d: _conv(2),

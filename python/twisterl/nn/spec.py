@@ -99,9 +99,32 @@ def engine_tensors(policy: Any, spec: NetSpec) -> dict[str, Any]:
     ):
         for name, value in kept:
             name = plain_name(name)
-            if owner(name, named) in named or name == spec.get("head", {}).get("name"):
+            if owner(name, named) in named:
                 tensors[name] = array(value)
-    return tensors
+            elif name == spec.get("head", {}).get("name"):
+                tensors[name] = array(value).reshape(-1)
+    return tensors | _statistics(policy, spec)
+
+
+def _statistics(policy: Any, spec: NetSpec) -> dict[str, Any]:
+    """Those of running norms as the engine divides by them: a constant number is only moved."""
+    names = {block["name"] for block in all_blocks(spec) if block["block"] == "running_norm"}
+    if not names:
+        return {}
+    norms = {plain_name(name): part for name, part in policy.named_modules()}
+    state = {plain_name(name): value for name, value in policy.state_dict().items()}
+    known: dict[str, Any] = {}
+    for name in names:
+        if name in norms:
+            pair = norms[name].mean, norms[name].std ** 2
+        else:
+            # A parameter that is added, see `twisterl.nn.describing`.
+            pair = -state[name], torch.ones_like(state[name])
+        known |= {
+            f"{name}.{kind}": array(value).reshape(-1)
+            for kind, value in zip(("mean", "var"), pair, strict=True)
+        }
+    return known
 
 
 def owner(name: str, named: set[str]) -> str:

@@ -33,6 +33,7 @@ from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.nn.compared import require_equal
 from twisterl.nn.dense import as_floats, checked_dtype
 from twisterl.nn.describing import NotDescribed, describe, uncompiled
+from twisterl.nn.heads import Categorical, Head
 from twisterl.nn.placed import Placed
 from twisterl.nn.spaces import EnvSpec, action_space_from, observation_space_from
 from twisterl.nn.spec import NetSpec, plain_name, to_engine
@@ -66,6 +67,8 @@ class TorchPolicy(Placed):
             `[B, S]`; it is called with observations, or with sequences of them
             `[B, T, *obs_shape]`, and with the state before, and returns logits and values of all
             of them, `[B, T, A]` and `[B, T]`, and the state after, `[B, S]`.
+            One whose actions are no single choice has a `head` of `twisterl.nn.heads`, and
+            `outputs(...)`, which is called in place of it and returns the flat outputs.
         obs_dtype: what its observations are made of: "sparse", "float32" or "uint8".
 
     Raises:
@@ -98,6 +101,10 @@ class TorchPolicy(Placed):
         self.num_actions = int(num_actions)
         self.obs_dtype = checked_dtype(obs_dtype)
         self.state_size = int(getattr(self.module, "state_size", 0))
+        if self.head.num_outputs != self.num_actions:
+            expected = f"actions of {self.num_actions} outputs, as the environment has"
+            got = f"got {self._name()} of {self.head.num_outputs}"
+            raise ValueError(f"policy: expected {expected}, {got}")
         self.obs_perms: list[list[int]] = []
         self.act_perms: list[list[int]] = []
 
@@ -114,11 +121,23 @@ class TorchPolicy(Placed):
             got = ", ".join(arguments)
             raise TypeError(f"policy: {module_cls.__name__} takes no arguments, got {got}")
         sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
-        seen = observation_space_from(env.obs_shape(), obs_dtype(env))
-        acts = action_space_from(act_space(env))
+        seen: Any = observation_space_from(env.obs_shape(), obs_dtype(env))
+        acts: Any = action_space_from(act_space(env))
+        if hasattr(module_cls, "spaces_of_one"):
+            seen, acts = module_cls.spaces_of_one(seen, acts, arguments.get("num_agents"))
         known = dict(zip(_SIZES, [*sizes, seen, acts, EnvSpec(seen, acts)], strict=True))
         asked = {name: known[name] for name in sizes_of(module_cls)}
         return cls(module_cls(**{**asked, **arguments}), *sizes)
+
+    @property
+    def head(self) -> Head:
+        """The distribution that the outputs stand for: the module's own, if it has one."""
+        return getattr(self.module, "head", None) or Categorical(self.num_actions)
+
+    @property
+    def method(self) -> str:
+        """What of the module computes: `outputs`, if it has that."""
+        return "outputs" if hasattr(self.module, "outputs") else "forward"
 
     def forward(
         self, x: torch.Tensor, perm_indices: torch.Tensor | None = None
@@ -164,14 +183,22 @@ class TorchPolicy(Placed):
         if self._known is None or self._known[0] != now:
             try:
                 spec: NetSpec | str = describe(
-                    self.module, self.obs_shape, self.obs_dtype, prefix="module."
+                    self.module, self.obs_shape, self.obs_dtype, "module.", self.method
                 )
+                spec = {**spec, **self._head_spec()}  # type: ignore[dict-item]
             except NotDescribed as error:
                 spec = str(error)
             self._known = now, spec
         if isinstance(self._known[1], str):
             raise NotDescribed(self._known[1])
         return self._known[1]
+
+    def _head_spec(self) -> NetSpec:
+        head = self.head.spec()
+        if head is None:
+            return {}
+        named = {"name": f"module.{head['name']}"} if "name" in head else {}
+        return {"head": {**head, **named}}
 
     def to_rust(self) -> twisterl.nn.Policy:
         """The engine's policy of the module as it is now: its own, or one that asks a copy of it.
@@ -184,6 +211,9 @@ class TorchPolicy(Placed):
             spec = self.net_spec()
         except NotDescribed as error:
             asking = self._asking_torch()
+            if self.head.spec() is not None:
+                problem = "whose actions are no single choice"
+                raise TypeError(f"policy: torch cannot play one {problem}, and {error}") from None
             if self._said != str(error):
                 self._said = str(error)
                 _logger.warning("policy: torch plays it, for the engine does not: %s", error)
@@ -233,6 +263,8 @@ class TorchPolicy(Placed):
         """Logits [*, A], values [*, 1] and, of a module with memory, states [B, S]."""
         lead = list(x.shape[: x.dim() - len(self.obs_shape)])
         module: Any = self._compiled[0] if self._compiled else self.module
+        if self.method != "forward":
+            module = getattr(module, self.method)
         told = module(x) if state is None else module(x, state)
         wanted = [("logits", [*lead, self.num_actions]), ("values", lead)]
         wanted += [("states", [lead[0], self.state_size])] if state is not None else []

@@ -1,0 +1,169 @@
+"""What every class of `twisterl.nn` promises, over random arguments: `nn_registry` has them."""
+
+import copy
+import inspect
+import json
+import pickle
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from nn_cases import rows, tensors
+from nn_registry import CASES
+from twisterl import nn
+from twisterl.config.constructed import constructed
+from twisterl.envs.protocol import num_outputs
+from twisterl.nn import TorchPolicy, compared
+from twisterl.nn.describing import NotDescribed
+from twisterl.nn.spaces import action_space_of
+
+
+def each(is_taken=lambda case: True):
+    pairs = [(name, seed) for name, case in CASES.items() for seed in range(case.seeds)]
+    return pytest.mark.parametrize(
+        ("name", "seed"), [(name, seed) for name, seed in pairs if is_taken(CASES[name])]
+    )
+
+
+def made(name, seed):
+    torch.manual_seed(seed)
+    return CASES[name].make(np.random.default_rng(seed)).eval()
+
+
+def told_by(module, inputs):
+    """All numbers that it returns, the inputs aside that it writes a state into."""
+    inputs = [dict(part) if isinstance(part, dict) else part for part in inputs]
+    return [part for part in tensors(module(*inputs)) if part.is_floating_point()]
+
+
+def leaves(inputs):
+    """All tensors of dicts and tuples."""
+    if isinstance(inputs, torch.Tensor):
+        return [inputs]
+    parts = inputs.values() if isinstance(inputs, dict) else inputs
+    return [leaf for part in parts for leaf in leaves(part)]
+
+
+def mapped(inputs, change):
+    """The same with `change(tensor)` in place of each."""
+    if isinstance(inputs, torch.Tensor):
+        return change(inputs)
+    if isinstance(inputs, dict):
+        return {key: mapped(part, change) for key, part in inputs.items()}
+    return tuple(mapped(part, change) for part in inputs)
+
+
+def wide(inputs):
+    return mapped(inputs, lambda part: part.double() if part.is_floating_point() else part)
+
+
+def close(got, wanted, atol):
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=atol, rtol=1e-4 if atol else 0)
+
+
+def test_every_class_is_here():
+    found = {name: getattr(nn, name) for name in nn.__all__}
+    classes = {name for name, cls in found.items() if inspect.isclass(cls)}
+    modules = {name for name in classes if issubclass(found[name], torch.nn.Module)}
+    assert not modules - CASES.keys(), "add a line to nn_registry.CASES"
+
+
+@each()
+def test_rows_are_alone_and_dtypes_follow(name, seed):
+    module, count = made(name, seed), 2 + seed % 3
+    inputs = CASES[name].inputs(module, count)
+    before = copy.deepcopy(inputs)
+    told = told_by(module, inputs)
+    assert told and all(part.isfinite().all() for part in told)
+    assert {part.dtype for part in told} == {torch.float32}
+    close(told_by(module, inputs), told, 0)
+    for one, other in zip(leaves(before), leaves(inputs), strict=True):
+        assert torch.equal(one, other), "an input was changed"
+    alone = told_by(module, tuple(rows(part, slice(0, 1)) for part in inputs))
+    close(alone, [part[: len(one)] for one, part in zip(alone, told, strict=True)], 1e-5)
+    doubled = told_by(copy.deepcopy(module).double(), wide(inputs))
+    assert {part.dtype for part in doubled} == {torch.float64}
+    close([part.float() for part in doubled], told, 1e-4)
+
+
+@each()
+def test_gradients_are_differences(name, seed):
+    module = made(name, seed).double()
+    inputs = wide(CASES[name].inputs(module, 3))
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    with torch.no_grad():
+        for parameter in parameters:
+            # Where a bias is 0, ReLUs of silent units stand at their kink.
+            parameter += 0.1 * torch.randn_like(parameter)
+    weights = [torch.randn_like(part) for part in told_by(module, inputs)]
+
+    def total():
+        told = told_by(module, inputs)
+        return sum((weight * part).sum() for weight, part in zip(weights, told, strict=True))
+
+    if not parameters:
+        return
+    gradients = torch.autograd.grad(total(), parameters, allow_unused=True)
+    way = [torch.randn_like(parameter) for parameter in parameters]
+    slope = sum((g * w).sum() for g, w in zip(gradients, way, strict=True) if g is not None)
+    step, found = 1e-6, []
+    with torch.no_grad():
+        for times in (1, -2):
+            for parameter, along in zip(parameters, way, strict=True):
+                parameter += times * step * along
+            found.append(total())
+    torch.testing.assert_close((found[0] - found[1]) / (2 * step), slope, rtol=1e-4, atol=1e-4)
+
+
+@each()
+def test_weights_and_arguments_go_through_files(name, seed):
+    module, case = made(name, seed), CASES[name]
+    state = module.state_dict()
+    places = [tensor.data_ptr() for tensor in state.values() if tensor.numel()]
+    assert len(set(places)) == len(places), "entries share their storage"
+    saved = safetensors.torch.load(safetensors.torch.save(state))
+    inputs = case.inputs(module, 2)
+    told = told_by(module, inputs)
+    if case.is_policy and name != "ActorCritic":
+        given = json.loads(json.dumps(constructed(module, positional=2)))
+        again = type(module)(module.observation_space, module.action_space, **given).eval()
+    else:
+        again = made(name, seed)
+    for kept in again.state_dict().values():
+        kept.fill_(1)
+    again.load_state_dict(saved)
+    close(told_by(again, inputs), told, 0)
+    close(told_by(pickle.loads(pickle.dumps(again)), inputs), told, 0)
+    copied = copy.deepcopy(module)
+    for parameter in copied.parameters():
+        torch.nn.init.zeros_(parameter)
+    close(told_by(module, inputs), told, 0)
+
+
+@each(lambda case: not case.looks_at_numbers)
+def test_nothing_is_on_a_device_of_its_own(name, seed):
+    module = made(name, seed)
+    inputs = mapped(CASES[name].inputs(module, 2), lambda part: part.to("meta"))
+    assert {part.device.type for part in told_by(module.to("meta"), inputs)} == {"meta"}
+
+
+@each(lambda case: case.is_policy or case.remembers)
+def test_the_engine_computes_it_or_says_why_not(name, seed):
+    module = made(name, seed)
+    outputs = num_outputs(action_space_of("action_space", module.action_space))
+    dtype = ("float32", "sparse")[seed % 2]
+    policy = TorchPolicy(module, module.observation_space.shape, outputs, dtype)
+    if CASES[name].remembers:
+        with pytest.raises(NotDescribed, match=f"{type(module).__name__} remembers"):
+            policy.net_spec()
+        return
+    engine = policy.to_rust()
+    assert engine.__reduce__()[0].__name__ != "from_torch"
+    given, features = compared._observations(policy)
+    logits, values = engine.forward_batch(*((given,) if features is None else features))
+    with torch.no_grad():
+        told = policy(torch.from_numpy(given))
+    np.testing.assert_allclose(logits, told[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values, told[1][:, 0], rtol=1e-4, atol=1e-5)
