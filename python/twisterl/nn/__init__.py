@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 # What each module of parts has for everyone.
 _PARTS = {
     "activations": ("SquaredReLU", "get_activation"),
+    "attention": ("CrossAttention", "SelfAttention", "SelfAttentionStack"),
     "actor_critic": ("ActorCritic",),
     "cores": ("GRUCore", "LSTMCore", "RecurrentCore"),
     "encoders": ("AttentionEncoder", "ImpalaCNN", "ResidualBlock"),
     "image_policies": ("CNNPolicy", "ImpalaPolicy", "MultiInputPolicy"),
     "init": ("init_param", "layer_init"),
     "lstm_wrapper": ("LSTMWrapper",),
+    "mlp": ("MLP",),
     "multi_agent": ("IndependentMultiAgentPolicy", "SharedMultiAgentPolicy"),
     "nonlin": ("IndiNonlinLayer", "MirrConv1d"),
     "observations": ("flatten_observations", "unflatten_observations"),
+    "perceiver": ("PerceiverIOLayer", "PerceiverLayer"),
+    "pointer": ("PointerNetwork",),
     "policy_checks": ("check_gradients", "check_policy_shapes"),
+    "positions": ("PositionalEmbedding",),
     "running_norm": ("RunningNorm",),
+    "skips": ("SequentialSkipConnection",),
     "spaces": ("BoxSpace", "DiscreteSpace", "EnvSpec", "MultiDiscreteSpace"),
     "vector_policies": (
         "AttentionPolicy",

@@ -11,6 +11,8 @@ import torch
 
 def tensor(name: str, value: Any, ndim: int | None = None, at_least: int = 0) -> torch.Tensor:
     """`value`, which must be a tensor of `ndim` axes, or of so many `at_least`."""
+    if is_recorded(value):
+        return value
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
     if (ndim is not None and value.ndim != ndim) or value.ndim < at_least:
@@ -25,6 +27,13 @@ def shape(name: str, value: Any, expected: Iterable[int]) -> torch.Tensor:
     if list(tensor(name, value).shape) != sizes:
         raise ValueError(f"{name}: expected shape {sizes}, got {list(value.shape)}")
     return value
+
+
+def last_axis(name: str, value: Any, width: int, ndim: int | None = None) -> torch.Tensor:
+    """`value`, which must be a tensor [..., width], of `ndim` axes where that is given."""
+    if is_recorded(value):
+        return value
+    return shape(name, value, (*tensor(name, value, ndim, at_least=1).shape[:-1], width))
 
 
 def integer(name: str, value: Any, least: int = 1) -> int:
@@ -59,6 +68,11 @@ def function(name: str, value: Any) -> Any:
     if not callable(value):
         raise TypeError(f"{name}: expected a function, got {type(value).__name__}")
     return value
+
+
+def is_recorded(value: Any) -> bool:
+    """Whether `value` stands for a tensor whose operations torch.fx records: it has no shape."""
+    return isinstance(value, torch.fx.Proxy)
 
 
 def is_traced() -> bool:
