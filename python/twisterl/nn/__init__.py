@@ -37,6 +37,7 @@ _PARTS = {
     "running_norm": ("RunningNorm",),
     "skips": ("SequentialSkipConnection",),
     "spaces": ("BoxSpace", "DiscreteSpace", "EnvSpec", "MultiDiscreteSpace"),
+    "step_sequence": ("StepSequence",),
     "vector_policies": (
         "AttentionPolicy",
         "ContinuousPolicy",
