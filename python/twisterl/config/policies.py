@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -103,6 +103,115 @@ class RecurrentActorCriticArguments(TorchArguments):
     num_layers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="layers of the memory")
 
 
+Nonlinearity = Literal[
+    "elu", "gelu", "identity", "relu", "sigmoid", "squared_relu", "swish", "tanh"
+]
+Layers = Annotated[int, Field(ge=1, le=64)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class PyradoArguments(TorchArguments):
+    """A recurrent policy of Pyrado's kind, and a layer from its outputs to what decides."""
+
+    outputs: Width | None = Field(
+        None, description="numbers that it says; null: one for each choice or number of an action"
+    )
+    init_param_kwargs: dict[str, Any] | None = Field(
+        None, description="how parameters begin, for twisterl.nn.init_param"
+    )
+
+
+class GRUPolicyArguments(PyradoArguments):
+    """Recurrent layers and a layer behind them."""
+
+    hidden_size: Width = Field(description="width of the recurrent layers")
+    num_recurrent_layers: Layers = Field(description="how many")
+    output_nonlin: Nonlinearity | None = Field(None, description="of the outputs")
+    dropout: Share = Field(0.0, description="left out between two layers in training")
+
+
+class LSTMPolicyArguments(GRUPolicyArguments):
+    """As GRUPolicy."""
+
+
+class RNNPolicyArguments(GRUPolicyArguments):
+    """As GRUPolicy."""
+
+    hidden_nonlin: Literal["tanh", "relu"] = Field("tanh", description="of the recurrent layers")
+
+
+class TwoHeadedGRUPolicyArguments(PyradoArguments):
+    """Recurrent layers and two layers behind them, of which the first decides."""
+
+    shared_hidden_size: Width = Field(description="width of the recurrent layers")
+    shared_num_recurrent_layers: Layers = Field(description="how many")
+    head_1_size: Width | None = Field(None, description="null: the width of an action")
+    head_2_size: Width | None = Field(None, description="null: the width of an action")
+    head_1_output_nonlin: Nonlinearity | None = Field(None, description="of the first output")
+    head_2_output_nonlin: Nonlinearity | None = Field(None, description="of the second output")
+    shared_dropout: Share = Field(0.0, description="left out between two layers in training")
+
+
+class TwoHeadedLSTMPolicyArguments(TwoHeadedGRUPolicyArguments):
+    """As TwoHeadedGRUPolicy."""
+
+
+class TwoHeadedRNNPolicyArguments(TwoHeadedGRUPolicyArguments):
+    """As TwoHeadedGRUPolicy."""
+
+    shared_hidden_nonlin: Literal["tanh", "relu"] = Field(
+        "tanh", description="of the recurrent layers"
+    )
+
+
+class PotentialArguments(PyradoArguments):
+    """Neurons whose potentials change in time."""
+
+    obs_layer: Widths | None = Field(
+        None, description="widths of layers of tanh before the stimuli; null: one layer, no bias"
+    )
+    tau_init: Annotated[float, Field(gt=0)] = Field(10.0, description="time constant, in steps")
+    tau_learnable: bool = Field(True, description="whether it is learned")
+    kappa_learnable: bool = Field(True, description="whether the cubic decay is learned")
+    potential_init_learnable: bool = Field(
+        False, description="whether the potentials begin at drawn numbers, not at fixed ones"
+    )
+
+
+class ADNPolicyArguments(PotentialArguments):
+    """An activation dynamic network: a neuron for each of its outputs."""
+
+    activation_nonlin: Nonlinearity | list[Nonlinearity] = Field(
+        description="of the potentials; or a list of one for each neuron"
+    )
+    potentials_dyn_fcn: Literal[
+        "pd_linear",
+        "pd_cubic",
+        "pd_capacity_21",
+        "pd_capacity_21_abs",
+        "pd_capacity_32",
+        "pd_capacity_32_abs",
+    ] = Field(description="how potentials change")
+    kappa_init: Annotated[float, Field(ge=0)] = Field(1e-3, description="cubic decay of pd_cubic")
+    capacity_learnable: bool = Field(True, description="whether the capacity is learned")
+
+
+class NFPolicyArguments(PotentialArguments):
+    """A neural field: neurons in a row, whose stimuli are a convolution."""
+
+    hidden_size: Annotated[int, Field(ge=2, le=65536)] = Field(description="neurons")
+    activation_nonlin: Nonlinearity = Field("sigmoid", description="of the potentials")
+    mirrored_conv_weights: bool = Field(True, description="whether the kernel is symmetric")
+    conv_out_channels: Width = Field(1, description="kernels, whose outputs are summed")
+    conv_kernel_size: Width | None = Field(
+        None, description="width of a kernel, odd ones are kept; null: all neurons"
+    )
+    conv_padding_mode: Literal["circular", "reflected", "zeros"] = Field(
+        "circular", description="what is beyond the row"
+    )
+    kappa_init: Annotated[float, Field(ge=0)] = Field(0.0, description="cubic decay; 0: none")
+
+
 POLICIES: dict[str, type[BaseModel]] = {
     "BasicPolicy": BasicPolicyArguments,
     "Conv1dPolicy": Conv1dPolicyArguments,
@@ -116,4 +225,12 @@ POLICIES: dict[str, type[BaseModel]] = {
     "CNNPolicy": CNNPolicyArguments,
     "ImpalaPolicy": ImpalaPolicyArguments,
     "RecurrentActorCritic": RecurrentActorCriticArguments,
+    "RNNPolicy": RNNPolicyArguments,
+    "GRUPolicy": GRUPolicyArguments,
+    "LSTMPolicy": LSTMPolicyArguments,
+    "TwoHeadedRNNPolicy": TwoHeadedRNNPolicyArguments,
+    "TwoHeadedGRUPolicy": TwoHeadedGRUPolicyArguments,
+    "TwoHeadedLSTMPolicy": TwoHeadedLSTMPolicyArguments,
+    "ADNPolicy": ADNPolicyArguments,
+    "NFPolicy": NFPolicyArguments,
 }

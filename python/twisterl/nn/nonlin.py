@@ -58,7 +58,7 @@ class IndiNonlinLayer(nn.Module):
         return f"in_features={self.in_features}, bias={self.bias is not None}"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        checked.shape("x", x, (*checked.tensor("x", x, at_least=1).shape[:-1], self.in_features))
+        checked.last_axis("x", x, self.in_features)
         if self.bias is not None:
             x = x + self.bias
         if self.weight is not None:

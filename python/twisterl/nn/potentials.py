@@ -133,6 +133,6 @@ def _positive(name: str, value: Any, or_zero: bool = False) -> Any:
         raise ValueError(f"{name}: expected a tensor, got None")
     if not checked.is_traced():
         numbers = torch.as_tensor(value)
-        if not bool((numbers >= 0 if or_zero else numbers > 0).all()):
+        if not numbers.is_meta and not bool((numbers >= 0 if or_zero else numbers > 0).all()):
             raise ValueError(f"{name}: expected numbers {'from' if or_zero else 'above'} 0")
     return value

@@ -35,7 +35,9 @@ from twisterl.nn.dense import as_floats, checked_dtype
 from twisterl.nn.describing import NotDescribed, describe, uncompiled
 from twisterl.nn.heads import Categorical, Head
 from twisterl.nn.placed import Placed
-from twisterl.nn.spaces import EnvSpec, action_space_from, observation_space_from
+from twisterl.nn.policy_core import PolicyActorCritic, actor_critic_of
+from twisterl.nn.recurrent import RecurrentPolicy
+from twisterl.nn.spaces import DiscreteSpace, EnvSpec, action_space_from, observation_space_from
 from twisterl.nn.spec import NetSpec, plain_name, to_engine
 from twisterl.nn.utils import Floats, array
 
@@ -59,7 +61,8 @@ class TorchPolicy(Placed):
     in; one thread plays with it, so that a run is repeated bit for bit whatever `num_cores` says.
 
     Args:
-        module: takes observations float32 `[B, *obs_shape]`, 0 and 1 where they are sparse and
+        module: a recurrent policy of `twisterl.nn`, which gets heads, or any module that
+            takes observations float32 `[B, *obs_shape]`, 0 and 1 where they are sparse and
             shares of 255 where they are bytes; returns logits `[B, A]` before any mask and values
             `[B]` or `[B, 1]`.
         obs_shape, num_actions: of the environment.
@@ -88,6 +91,10 @@ class TorchPolicy(Placed):
         super().__init__()
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"policy: expected a torch.nn.Module, got {type(module).__name__}")
+        if isinstance(module, RecurrentPolicy):
+            seen = observation_space_from(obs_shape, obs_dtype)
+            acts = DiscreteSpace(np.arange(num_actions))
+            module = PolicyActorCritic(seen, acts, module)
         # A wrapper of torch.compile computes; what it wraps has the parameters under their names.
         self._compiled = (module,) if uncompiled(module, parts=False) is not module else ()
         self.module = uncompiled(module, parts=False)
@@ -123,11 +130,14 @@ class TorchPolicy(Placed):
         sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
         seen: Any = observation_space_from(env.obs_shape(), obs_dtype(env))
         acts: Any = action_space_from(act_space(env))
+        if issubclass(module_cls, RecurrentPolicy):
+            return cls(actor_critic_of(module_cls, EnvSpec(seen, acts), arguments), *sizes)
         if hasattr(module_cls, "spaces_of_one"):
             seen, acts = module_cls.spaces_of_one(seen, acts, arguments.get("num_agents"))
         known = dict(zip(_SIZES, [*sizes, seen, acts, EnvSpec(seen, acts)], strict=True))
         asked = {name: known[name] for name in sizes_of(module_cls)}
-        return cls(module_cls(**{**asked, **arguments}), *sizes)
+        made: Any = module_cls
+        return cls(made(**{**asked, **arguments}), *sizes)
 
     @property
     def head(self) -> Head:
