@@ -46,7 +46,8 @@ fn a_warm_policy_allocates_nothing() {
 fn a_warm_composed_policy_allocates_nothing() {
     let golden = include_str!("../../specs/golden/blocks.json");
     let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
-    for case in golden["cases"].as_array().unwrap() {
+    let cases = ["cases", "memories"].map(|list| golden[list].as_array().unwrap());
+    for case in cases.into_iter().flatten() {
         let spec = NetSpec::parse(&case["spec"].to_string()).unwrap();
         let parameters = spec.parameters();
         let weights = |name: &str| {

@@ -1,8 +1,10 @@
 """Writes specs/golden/blocks.json by torch: python tests/reference/write_blocks.py [--check].
 
 Of each block: a small network around it, what torch makes of some observations in float64, and the
-gradient of a sum of the outputs by each parameter. Weights and observations are numbers that a
-formula gives, `numbers` below; parameter k has seed k + 1, observations have seed 0.
+gradient of a sum of the outputs by each parameter. Of blocks that remember, the observations are
+those of sequences of the given lengths, one after another, each from a given state. Weights and
+observations are numbers that a formula gives, `numbers` below; parameter k has seed k + 1,
+observations have seed 0.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from torch import nn
 
 GOLDEN = Path(__file__).resolve().parents[2] / "specs" / "golden" / "blocks.json"
 NUM_ROWS, NUM_ACTIONS = 3, 2
-FACTORS_SEED = 1000
+FACTORS_SEED, STATES_SEED = 1000, 2000
+# Steps of the sequences of a block that remembers, and what it reads and makes.
+LENGTHS, INPUTS, SIZE = [3, 1, 2], 5, 3
 # Of a gradient, so many are in the file.
 MOST_NUMBERS = 40
 
@@ -178,6 +182,18 @@ def cases() -> dict[str, tuple[list[int], nn.Module, list[Block]]]:
     }
 
 
+def memories() -> dict[str, nn.Module]:
+    """By name: a module that remembers, of `INPUTS` numbers."""
+    return {
+        "rnn_tanh": nn.RNN(INPUTS, SIZE, batch_first=True),
+        "rnn_relu": nn.RNN(INPUTS, SIZE, nonlinearity="relu", batch_first=True),
+        "gru": nn.GRU(INPUTS, SIZE, batch_first=True),
+        "lstm": nn.LSTM(INPUTS, SIZE, batch_first=True),
+        "gru of 2 layers": nn.GRU(INPUTS, SIZE, 2, bias=False, batch_first=True),
+        "lstm of 2 layers": nn.LSTM(INPUTS, SIZE, 2, batch_first=True),
+    }
+
+
 class Network(nn.Module):
     """A linear layer, so that a gradient must come through, the body, and the heads."""
 
@@ -234,6 +250,56 @@ def case(name: str, shape: list[int], body: nn.Module, blocks: list[Block]) -> d
     }
 
 
+def memory_case(name: str, body: Any) -> dict[str, Any]:
+    first, action, value = (
+        nn.Linear(INPUTS, INPUTS),
+        nn.Linear(SIZE, NUM_ACTIONS),
+        nn.Linear(SIZE, 1),
+    )
+    network = nn.ModuleDict({"first": first, "body": body, "action": action, "value": value})
+    block: Block = {"block": "recurrent", "name": "body", "cell": body.mode.lower()}
+    block |= {"inputs": INPUTS, "size": SIZE, "layers": body.num_layers, "bias": body.bias}
+    spec = {
+        "encoder": [
+            {"block": "dense", "features": INPUTS, "dtype": "float32"},
+            linear("first", INPUTS, INPUTS),
+            block,
+        ],
+        "action": [linear("action", SIZE, NUM_ACTIONS)],
+        "value": [linear("value", SIZE, 1)],
+    }
+    parameters = dict(network.named_parameters())
+    for seed, parameter in enumerate(parameters.values()):
+        drawn = torch.tensor(numbers(parameter.numel(), seed + 1))
+        parameter.data = drawn.reshape(parameter.shape)
+    network.double()
+    count, num_parts = sum(LENGTHS), 2 if body.mode == "LSTM" else 1
+    observations = torch.tensor(numbers(count * INPUTS, 0)).reshape(count, INPUTS).double()
+    shape = (len(LENGTHS), num_parts, body.num_layers, SIZE)
+    states = torch.tensor(numbers(math.prod(shape), STATES_SEED)).reshape(shape).double()
+    told, after = [], []
+    for x, state in zip(observations.split(LENGTHS), states, strict=True):
+        before = tuple(state[:, :, None]) if num_parts == 2 else state[0][:, None]
+        outputs, end = body(first(x)[None], before)
+        told.append(torch.cat([action(outputs[0]), value(outputs[0])], 1))
+        ends = torch.stack(end if num_parts == 2 else (end,))
+        after.append(ends.flatten())
+    outputs = torch.cat(told)
+    factors = torch.tensor(numbers(outputs.numel(), FACTORS_SEED)).double()
+    (outputs.flatten() * factors).sum().backward()
+    return {
+        "name": name,
+        "spec": spec,
+        "parameters": [[key, list(value.shape)] for key, value in parameters.items()],
+        "observations": observations.flatten().tolist(),
+        "lengths": LENGTHS,
+        "states": states.flatten().tolist(),
+        "outputs": rounded(outputs),
+        "after": rounded(torch.stack(after)),
+        "gradients": {key: gradient_of(parameter) for key, parameter in parameters.items()},
+    }
+
+
 def gradient_of(parameter: nn.Parameter) -> list[float]:
     """The first numbers of it."""
     gradient = torch.zeros(1) if parameter.grad is None else parameter.grad
@@ -247,8 +313,16 @@ def rounded(tensor: torch.Tensor) -> list[float]:
 
 def text() -> str:
     about = "blocks of networks and their gradients; written by tests/reference/write_blocks.py"
-    written = ",\n".join(json.dumps(case(name, *parts)) for name, parts in cases().items())
-    return f'{{"about": "{about}",\n"cases": [\n{written}\n]}}\n'
+    lists = {
+        "cases": [case(name, *parts) for name, parts in cases().items()],
+        "memories": [memory_case(*parts) for parts in memories().items()],
+    }
+    written = ",\n".join(
+        f'"{name}": [\n{joined}\n]'
+        for name, found in lists.items()
+        for joined in [",\n".join(map(json.dumps, found))]
+    )
+    return f'{{"about": "{about}",\n{written}}}\n'
 
 
 def same(one: Any, other: Any) -> bool:

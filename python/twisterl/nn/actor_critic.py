@@ -165,6 +165,15 @@ class ActorCritic(nn.Module):
         told = (action, logp, entropy, value)
         return (*told, state) if state is not None and self.state_size else told
 
+    def followed_step(
+        self, obs: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As `forward` of observations [B, *shape], for `twisterl.nn.describe` to follow."""
+        net: Any = self.core.net
+        features, state = net(self.encoder(obs)[:, None], state)
+        features = features[:, 0]
+        return self.actor(features), self.critic(features), state
+
     def _evaluated(
         self, obs: Any, state: torch.Tensor | None, done: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:

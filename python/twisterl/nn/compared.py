@@ -10,11 +10,13 @@ import torch
 
 from twisterl import twisterl
 from twisterl.nn.dense import as_floats
-from twisterl.nn.describing import NUM_ROWS, described
+from twisterl.nn.describing import NUM_ROWS, described, uncompiled
 from twisterl.nn.spec import all_blocks
 
 # Largest difference of a number, as a share of the largest one that its layer gives, or of 1.
 TOLERANCE = 1e-4
+# Of the episodes that a policy with memory is compared on.
+NUM_STEPS = 5
 
 
 def require_equal(policy: Any, engine: twisterl.nn.Policy) -> None:
@@ -37,6 +39,35 @@ def require_equal(policy: Any, engine: twisterl.nn.Policy) -> None:
     logits, values = engine.forward_batch(*batch)
     _require_close("the logits", torch.from_numpy(logits), torch_says.logits)
     _require_close("the values", torch.from_numpy(values), torch_says.values)
+    if policy.state_size:
+        _require_equal_episodes(module, x, engine, given, features)
+
+
+def _require_equal_episodes(
+    module: Any, x: torch.Tensor, engine: twisterl.nn.Policy, given: Any, features: Any
+) -> None:
+    """Compares them along episodes: torch is told sequences, the engine one step after another."""
+    orders: list[Any] = [np.roll(np.arange(NUM_ROWS), step) for step in range(NUM_STEPS)]
+    module = uncompiled(module).eval()
+    with torch.no_grad():
+        state = module.initial_state(NUM_ROWS)
+        *told, after = module(torch.stack([x[order] for order in orders], 1), state)
+    states = state.to(torch.float32).numpy()
+    for step, order in enumerate(orders):
+        rows, offsets = (given[order], None) if features is None else _rows(features, order)
+        *outputs, states = engine.step_batch(rows, offsets, states)
+        for name, got, expected in zip(("logits", "values"), outputs, told, strict=True):
+            name = f"the {name} of step {step} of an episode"
+            _require_close(name, torch.from_numpy(got), expected[:, step])
+    _require_close("the state after an episode", torch.from_numpy(states), after)
+
+
+def _rows(sparse: tuple[Any, Any], order: Any) -> tuple[Any, Any]:
+    """The sparse rows in another order."""
+    features, offsets = sparse
+    parts = [features[offsets[row] : offsets[row + 1]] for row in order]
+    lengths = np.array([len(part) for part in parts], np.int64)
+    return np.concatenate(parts), np.concatenate([[0], lengths.cumsum()])
 
 
 def _require_close(name: str, got: torch.Tensor, expected: torch.Tensor) -> None:

@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ from torch import fx
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from twisterl.nn.layers import LEAVES, MULTIPLE, leaf_type
+from twisterl.nn.layers import LEAVES, MULTIPLE, RECURRENT, leaf_type
+from twisterl.nn.remembering import Moves
 from twisterl.nn.spec import Block, NetSpec, plain_name
 
 # Observations that a module is asked about: more than one, and a number that shapes seldom have.
@@ -91,28 +93,43 @@ def described(
     observations: torch.Tensor | None = None,
     method: str = "forward",
 ) -> Description:
-    """As `describe`, together with what the layers give for `observations [N, *obs_shape]`."""
+    """As `describe`, together with what the layers give for `observations [N, *obs_shape]`.
+
+    Those of a module with memory are the first of their episodes.
+    """
     module = uncompiled(module)
-    graph = _traced(module, method)
+    graph = _traced(module, len(obs_shape), method)
     if observations is None:
         observations = torch.zeros(NUM_ROWS, *obs_shape)
-    recorder = _Recorder(fx.GraphModule(module, graph))
+    graph_module = fx.GraphModule(module, graph)
+    recorder, moves = _Recorder(graph_module), Moves(graph_module)
     training = module.training
     module.eval()
     try:
         with torch.no_grad():
-            recorder.run(observations)
+            states = _initial_states(module, observations)
+            recorder.run(observations, *states)
+            translator = _Translator(graph, module, recorder.values, prefix)
+            spec = translator.spec(list(obs_shape), obs_dtype)
+            if states:
+                tags = moves.numbers(*states[0].shape)
+                after = moves.run(observations, tags)[2]
+                translator.require_moved(spec, moves, tags, after)
+                if states[0].any():
+                    spec["initial_state"] = states[0][0].tolist()
     finally:
         module.train(training)
-    translator = _Translator(graph, module, recorder.values, prefix)
-    spec = translator.spec(list(obs_shape), obs_dtype)
     logits, value = translator.heads()
-    made = {
-        place: (name, recorder.values[node])
-        for place, (node, name) in translator.places(spec).items()
-        if isinstance(recorder.values[node], torch.Tensor)
-    }
+    made = {}
+    for place, (node, name) in translator.places(spec).items():
+        told = recorder.values[node]
+        # The outputs come before what is remembered.
+        told = told[0] if isinstance(told, tuple) else told
+        if isinstance(told, torch.Tensor):
+            made[place] = name, told
     rows = observations.shape[0]
+    # Without what each block was made of.
+    spec = json.loads(json.dumps(spec))
     return Description(spec, made, recorder.values[logits], recorder.values[value].reshape(rows))
 
 
@@ -136,19 +153,53 @@ def uncompiled(module: torch.nn.Module, parts: bool = True) -> torch.nn.Module:
     return module
 
 
+def _initial_states(module: Any, observations: torch.Tensor) -> list[torch.Tensor]:
+    """`[N, S]` of a module with memory, in a list; none of another."""
+    if not remembers(module):
+        return []
+    return [module.initial_state(observations.shape[0]).to(torch.float32)]
+
+
+def remembers(module: torch.nn.Module) -> bool:
+    """Whether it has a state, as docs/memory.md says."""
+    return bool(getattr(module, "state_size", 0))
+
+
+class _Input(fx.Proxy):
+    """Observations or states, of which a module may ask how many axes they have."""
+
+    ndim = 0
+
+    def dim(self) -> int:
+        return self.ndim
+
+
 class _Tracer(fx.Tracer):
+    def __init__(self, num_axes: Sequence[int] = ()) -> None:
+        super().__init__()
+        self._num_axes = list(num_axes)
+
     def is_leaf_module(self, module: torch.nn.Module, name: str) -> bool:
         return leaf_type(module) is not None or super().is_leaf_module(module, name)
 
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        if node.op != "placeholder" or not self._num_axes:
+            return super().proxy(node)
+        known = _Input(node, self)
+        known.ndim = self._num_axes.pop(0)
+        return known
 
-def _traced(module: torch.nn.Module, method: str) -> fx.Graph:
+def _traced(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
     for name, part in module.named_modules():
         hooks = (part._forward_hooks, part._forward_pre_hooks)
         if any(hooks) or parametrize.is_parametrized(part) or "forward" in vars(part):
             who = _who(name, part)
             raise NotDescribed(f"{who} has hooks, computed parameters or a forward of its own")
-    tracer = _Tracer()
+    # One that remembers sees one observation at a time here, not a sequence.
+    tracer = _Tracer([1 + num_axes, 2] if remembers(module) else [])
     tracer.traced_func_name = method
+    if remembers(module) and hasattr(module, "followed_step"):
+        tracer.traced_func_name = "followed_step"
     try:
         return tracer.trace(module)
     except Exception as error:  # a forward of any kind fails with errors of any kind
@@ -236,19 +287,29 @@ class _Translator:
         nodes = list(graph.nodes)
         inputs = [node for node in nodes if node.op == "placeholder"]
         self._start, self._end = inputs[0], nodes[-1]
+        # What is made of the state alone.
+        self._recalled = set(inputs[1:2]) if remembers(module) else set()
+        for node in nodes:
+            above = node.all_input_nodes
+            if above and all(each in self._recalled for each in above):
+                self._recalled.add(node)
         self._above: dict[fx.Node, fx.Node] = {}
         self._depth = {self._start: 0}
         self._count = 0
 
     def heads(self) -> tuple[fx.Node, fx.Node]:
         told = self._end.args[0]
+        count = 3 if remembers(self._module) else 2
         if not (
             isinstance(told, tuple)
-            and len(told) == 2
+            and len(told) == count
             and all(isinstance(part, fx.Node) for part in told)
         ):
-            raise NotDescribed(f"{_who('', self._module)} returns no pair of logits and values")
-        shapes = [self._shape(part) for part in told]
+            expected = "pair of logits and values"
+            if count == 3:
+                expected = "logits, values and state"
+            raise NotDescribed(f"{_who('', self._module)} returns no {expected}")
+        shapes = [self._shape(part) for part in told[:2]]
         if len(shapes[0]) != 1 or shapes[1] != [1]:
             raise NotDescribed(f"{_who('', self._module)} returns numbers of {shapes}")
         return told[0], told[1]
@@ -262,6 +323,32 @@ class _Translator:
             "action": self._chain(logits, shared),
             "value": self._chain(value, shared),
         }
+
+    def require_moved(
+        self, spec: NetSpec, moves: Moves, state: torch.Tensor, told: torch.Tensor
+    ) -> None:
+        """Refuses a module whose state is not that of its layers, one after another.
+
+        Args:
+            moves: what ran with the `state` `[B, S]`, and returned `told` `[B, S]`.
+        """
+        first, after = 0, []
+        for node, who in self.places(spec).values():
+            if node not in moves.given:
+                continue
+            given = moves.given[node]
+            if not torch.equal(given, state[:, first : first + given.shape[1]]):
+                raise NotDescribed(
+                    f"{who} is not given numbers {first} to {first + given.shape[1]} of the state, "
+                    "h of all its layers, then c"
+                )
+            first += given.shape[1]
+            after.append(moves.made[node])
+        if first != state.shape[1] or not torch.equal(told, torch.cat(after, 1)):
+            who = _who("", self._module)
+            raise NotDescribed(
+                f"{who} does not return what its layers remember, in their order, as its state"
+            )
 
     def places(self, spec: NetSpec) -> dict[str, tuple[fx.Node, str]]:
         """The nodes of the blocks, by their places in the description."""
@@ -308,6 +395,7 @@ class _Translator:
             for source in node.all_input_nodes
             if isinstance(self._values[source], torch.Tensor | tuple)
             and source.op != "get_attr"
+            and source not in self._recalled
             and not isinstance(self._values[source], torch.Size)
         ]
         if not sources and node is not self._start:
@@ -448,6 +536,8 @@ class _Translator:
             raise NotDescribed(f"{self._who(node)} is no layer that the engine has")
         name = str(node.target) if node.op == "call_module" else ""
         inputs = self._shape(source)
+        if kind in RECURRENT and (len(node.args) != 2 or node.kwargs or node.args[0] is not source):
+            raise NotDescribed(f"{self._who(node)} of other arguments than an input and a state")
         options = {key: value for key, value in node.kwargs.items() if key != "need_weights"}
         if kind in MULTIPLE and (options or any(part is not source for part in node.args)):
             raise NotDescribed(f"{self._who(node)} of other arguments than one tensor")
@@ -462,12 +552,20 @@ class _Translator:
     def _item(self, node: fx.Node, source: fx.Node) -> list[Block]:
         index: Any = node.args[1]
         if isinstance(self._values[source], tuple):
-            # Of what an attention returns, the outputs.
+            # Of what an attention or a recurrent layer returns, the outputs.
             if index == 0:
                 return []
             raise NotDescribed(f"{self._who(node)} of {self._who(source)}")
         shape = self._shape(source)
         whole = slice(None, None, None)
+        parts = index if isinstance(index, tuple) else (index,)
+        if (
+            parts[0] in (whole, Ellipsis)
+            and all(part in (whole, Ellipsis, None) or isinstance(part, int) for part in parts)
+            and self._values[node].numel() == self._values[source].numel()
+        ):
+            # Axes of one number come or go.
+            return self._reshaped(node, source)
         is_last = isinstance(index, tuple) and index[0] in (whole, Ellipsis) and len(index) == 2
         if len(shape) != 1 or not is_last:
             raise NotDescribed(f"{self._who(node)} of a shape {shape}")

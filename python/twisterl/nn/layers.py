@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from twisterl.nn.cells import Cells
 from twisterl.nn.running_norm import RunningNorm
 from twisterl.nn.spec import RELU, Block
 
@@ -173,6 +174,32 @@ def _encoder_layer(module: Any, name: str, inputs: Shape, outputs: Shape) -> Mad
     return blocks
 
 
+def _recurrent(module: Any, name: str, inputs: Shape, outputs: Shape) -> Made:
+    is_cell = isinstance(module, nn.RNNCellBase)
+    if not is_cell and (module.bidirectional or module.proj_size):
+        return "bidirectional or proj_size"
+    if not is_cell and not module.batch_first:
+        return "batch_first is false"
+    if not is_cell and module.dropout > 0 and module.num_layers > 1:
+        return "dropout"
+    mode = _MODES[next(cls for cls in type(module).__mro__ if cls in _MODES)]
+    if mode == "rnn":
+        mode += f"_{module.nonlinearity}"
+    if isinstance(module, Cells):
+        mode = module.mode.lower()
+    block: Block = {"block": "recurrent", "name": name, "cell": mode}
+    block |= {"inputs": module.input_size, "size": module.hidden_size}
+    if is_cell:
+        block["is_cell"] = True
+    elif module.num_layers > 1:
+        block["layers"] = module.num_layers
+    return [block if module.bias else {**block, **NO_BIAS}]
+
+
+_MODES: dict[type, str] = {nn.RNN: "rnn", nn.GRU: "gru", nn.LSTM: "lstm", Cells: ""}
+_MODES |= {nn.RNNCell: "rnn", nn.GRUCell: "gru", nn.LSTMCell: "lstm"}
+
+
 def _function(activation: Any) -> Block | None:
     """The block of what a TransformerEncoderLayer has between its linear layers."""
     if activation is nn.functional.relu or isinstance(activation, nn.ReLU):
@@ -226,10 +253,14 @@ LEAVES: dict[type, Callable[..., Made]] = {
     nn.MultiheadAttention: _attention,
     nn.TransformerEncoderLayer: _encoder_layer,
     nn.TransformerEncoder: _encoder,
+    **dict.fromkeys(_MODES, _recurrent),
 }
 
 # Layers that may be called with more than one tensor, or with masks.
 MULTIPLE: set[type] = {nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder}
+
+# Those that remember: they are called with a state, and return the next one.
+RECURRENT: set[type] = set(_MODES)
 
 
 def leaf_type(module: torch.nn.Module) -> type | None:

@@ -187,9 +187,9 @@ class TorchPolicy(Placed):
         Raises:
             NotDescribed: the engine does not have one of its layers.
         """
-        if self.state_size:
-            raise NotDescribed(f"{self._name()} remembers")
         now = _structure(self.module)
+        if self.state_size:
+            now.append(self.module.initial_state(1).tolist())  # type: ignore[operator]
         if self._known is None or self._known[0] != now:
             try:
                 spec: NetSpec | str = describe(

@@ -149,7 +149,11 @@ class RustDescent:
             "perms": _array(batch.perms),
             "rows": _array(batch.rows),
             "illegal": None if batch.illegal is None else _array(batch.illegal),
+            "sequences": None,
         }
+        if batch.sequences is not None:
+            steps = vars(batch.sequences).items()
+            samples["sequences"] = {name: _array(value) for name, value in steps}
         samples |= {
             name: _array(value) if hasattr(value, "shape") else value
             for name, value in targets.items()

@@ -71,6 +71,13 @@ class Policy:
         offsets: npt.NDArray[np.int64] | None = None,
         perms: npt.NDArray[np.int32] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
+    def step_batch(
+        self,
+        indices: npt.ArrayLike,
+        offsets: npt.NDArray[np.int64] | None,
+        states: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
+    def initial_state(self) -> npt.NDArray[np.float32]: ...
 
 @final
 class Learner:

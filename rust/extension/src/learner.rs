@@ -14,7 +14,7 @@ use twisterl::spaces::Rows;
 use twisterl::train::az::{self, AzTargets};
 use twisterl::train::ppo::{self, PpoTargets};
 use twisterl::train::walk::{self, WalkTargets};
-use twisterl::train::{AdamConfig, Descent, Learner, Losses, Moment, Samples};
+use twisterl::train::{AdamConfig, Descent, Learner, Losses, Moment, Samples, Sequences};
 
 type Floats<'py> = PyReadonlyArrayDyn<'py, f32>;
 type Perms = Vec<Vec<usize>>;
@@ -152,7 +152,8 @@ impl PyLearner {
     /// `samples` has the arrays of a `twisterl.rl.ppo.PPOBatch` and the coefficients `clip_ratio`,
     /// `vf_coef`, `ent_coef` and `target_kl`; `descent` has `lr`, `betas`, `eps`, `weight_decay`,
     /// `amsgrad`, `num_epochs`, `epoch_size`, `minibatch_size`, `max_grad_norm`, `draw_twists`, `seed`,
-    /// `iteration` and `num_cores`.
+    /// `iteration` and `num_cores`. `sequences` are None, or a dict of the arrays of a
+    /// `twisterl.rl.sequences.Sequences` for a network that remembers.
     ///
     /// Raises ValueError for what does not fit.
     fn ppo(
@@ -241,7 +242,20 @@ impl PyLearner {
             .ok_or_else(|| Error::invalid("offsets", expected, "others"))?;
         let (twists, row_of) = (read.ints("perms")?, read.ints("rows")?);
         let illegal: Option<PyReadonlyArrayDyn<'_, bool>> = read.get("illegal")?;
+        let sequences = read.0.get_item("sequences")?.filter(|given| !given.is_none());
+        let sequences = sequences.map(|given| given.cast_into::<PyDict>()).transpose()?;
+        let sequences =
+            sequences.as_ref().map(|given| read_sequences(&Given(given))).transpose()?;
+        let sequences = sequences.as_ref().map(|(states, lengths, burn_in, has_burn_in)| {
+            Ok::<_, PyErr>(Sequences {
+                states: states.as_slice()?,
+                lengths: lengths.as_slice()?,
+                burn_in: burn_in.as_slice()?,
+                has_burn_in: has_burn_in.as_slice()?,
+            })
+        });
         let samples = Samples {
+            sequences: sequences.transpose()?,
             rows: &rows,
             twists: twists.as_slice()?,
             row_of: row_of.as_slice()?,
@@ -250,6 +264,19 @@ impl PyLearner {
         let learner = &mut self.learner;
         detached(py, |poll| work(learner, &samples, &descent, poll))
     }
+}
+
+/// The arrays of [`Sequences`].
+type Steps<'py> = (
+    Floats<'py>,
+    PyReadonlyArrayDyn<'py, i64>,
+    PyReadonlyArrayDyn<'py, i64>,
+    PyReadonlyArrayDyn<'py, bool>,
+);
+
+fn read_sequences<'py>(read: &Given<'_, 'py>) -> PyResult<Steps<'py>> {
+    let (states, lengths) = (read.floats("states")?, read.ints("lengths")?);
+    Ok((states, lengths, read.ints("burn_in")?, read.get("has_burn_in")?))
 }
 
 fn read_descent(read: &Given<'_, '_>) -> PyResult<Descent> {

@@ -156,6 +156,10 @@ impl PyFirst<'_> {
     }
 }
 
+/// Logits `[N, A]`, values `[N]` and states `[N, S]`.
+type Stepped<'py> =
+    (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray2<f32>>);
+
 /// The policy network; it does not change, so threads may share it.
 ///
 /// `embeddings` reads observations: an EmbeddingBag, or, where they are dense, a pair of their dtype
@@ -519,5 +523,36 @@ impl PyPolicy {
         })?;
         let logits = logits.into_pyarray(py).reshape([rows.len(), num_actions])?;
         Ok((logits, values.into_pyarray(py)))
+    }
+
+    /// `forward_batch` of observations in the course of episodes, for a policy with memory: `states`
+    /// float32 `[N, S]` are what it remembers before each, and the third that is returned what it
+    /// remembers after it.
+    fn step_batch<'py>(
+        &self,
+        py: Python<'py>,
+        indices: &Bound<'py, PyAny>,
+        offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
+        states: PyReadonlyArrayDyn<'py, f32>,
+    ) -> PyResult<Stepped<'py>> {
+        let rows = self.rows(indices, offsets)?;
+        let (num_actions, size) = (self.policy.num_actions(), self.policy.state_size());
+        let mut logits = vec![0.0; rows.len() * num_actions];
+        let mut values = vec![0.0; rows.len()];
+        let mut states = states.as_array().iter().copied().collect::<Vec<f32>>();
+        py.detach(|| {
+            let scratch = &mut Scratch::default();
+            self.policy.step_batch(&rows, None, &mut states, scratch, &mut logits, &mut values)
+        })?;
+        let logits = logits.into_pyarray(py).reshape([rows.len(), num_actions])?;
+        let states = states.into_pyarray(py).reshape([rows.len(), size])?;
+        Ok((logits, values.into_pyarray(py), states))
+    }
+
+    /// What it remembers before an episode's first observation, float32 `[S]`.
+    fn initial_state<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        let mut state = vec![0.0; self.policy.state_size()];
+        self.policy.initial_state(&mut state);
+        state.into_pyarray(py)
     }
 }

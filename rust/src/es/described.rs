@@ -62,7 +62,8 @@ impl Described {
         };
         let part = |encoder: &[Block], action: &[Block], value: &[Block]| {
             let [encoder, action, value] = [encoder, action, value].map(<[Block]>::to_vec);
-            NetSpec { encoder, action, value, head: Default::default() }.parameters()
+            NetSpec { encoder, action, value, head: Default::default(), initial_state: Vec::new() }
+                .parameters()
         };
         let names = |parameters: Vec<crate::nn::Parameter>| -> BTreeSet<String> {
             parameters.into_iter().map(|parameter| parameter.name).collect()

@@ -1,11 +1,14 @@
 //! A network as a list of layers, each of which reads what earlier ones made: forward and backward.
 
 use super::blocks::linear::Affine;
+use super::blocks::recurrent::Recurrent;
 use super::blocks::{columns, Kept, Layer, Span};
 use super::buffer::Matrix;
 use super::input::Input;
 use super::kernels::{Bags, Kernels, LANES};
 use super::layout::{Flat, Layout};
+use super::linear::check_finite;
+use super::memory::{Place, Places};
 use super::shapes::{mismatch, MOST_NUMBERS};
 use super::spec::{Block, Join, NetSpec};
 use crate::error::{Error, Result};
@@ -24,6 +27,10 @@ pub(super) struct Graph {
     pub(super) num_actions: usize,
     /// Numbers that all layers together make of one observation.
     pub(super) num_numbers: usize,
+    /// What its layers remember.
+    pub(super) memory: Places,
+    /// `[S]`, what it remembers before an episode's first observation.
+    pub(super) initial_state: Vec<f32>,
 }
 
 /// A layer and what it reads.
@@ -69,7 +76,12 @@ impl Graph {
         let relu = is_bag && spec.encoder.get(1) == Some(&Block::Relu);
         let (input, shape) = Input::new(first, relu, layout)?;
         let input_width = check_width(&shape)?;
-        let mut builder = Builder { layout, nodes: Vec::new(), num_numbers: columns(input_width) };
+        let mut builder = Builder {
+            layout,
+            nodes: Vec::new(),
+            num_numbers: columns(input_width),
+            memory: Places::default(),
+        };
         let start = Made { node: 0, shape };
         let rest = 1 + usize::from(relu);
         let shared = builder.chain("encoder", &spec.encoder, rest, start)?;
@@ -83,8 +95,19 @@ impl Graph {
         if value.width() != 1 {
             return Err(Error::invalid("network: outputs of value", "1", value.width()));
         }
-        let Builder { nodes, num_numbers, .. } = builder;
+        let Builder { nodes, num_numbers, memory, .. } = builder;
+        let initial_state = match spec.initial_state.len() {
+            0 => vec![0.0; memory.size],
+            got if got == memory.size => spec.initial_state.clone(),
+            got => {
+                let expected = format!("{} numbers, or none", memory.size);
+                return Err(Error::invalid("network: initial_state", expected, got));
+            }
+        };
+        check_finite("network: initial_state", &initial_state)?;
         Ok(Self {
+            memory,
+            initial_state,
             input,
             nodes,
             input_place: if relu { "encoder.1" } else { "encoder.0" },
@@ -258,6 +281,7 @@ struct Builder<'a> {
     layout: &'a mut Layout,
     nodes: Vec<Node>,
     num_numbers: usize,
+    memory: Places,
 }
 
 impl Builder<'_> {
@@ -339,6 +363,7 @@ impl Builder<'_> {
             Block::Parallel { branches, join } => {
                 self.parallel(place, branches, *join, (node, shape))
             }
+            Block::Recurrent(block) => self.recurrent(place, block, (node, shape)),
             Block::Bag { .. }
             | Block::BagConv1d { .. }
             | Block::Dense { .. }
@@ -355,6 +380,30 @@ impl Builder<'_> {
                 self.push(place.to_owned(), Op::Layer(layer), vec![node], made)
             }
         }
+    }
+
+    /// The layers one after another; what they remember follows that of all before.
+    fn recurrent(
+        &mut self,
+        place: &str,
+        block: &Recurrent,
+        (mut node, shape): (usize, Vec<usize>),
+    ) -> Result<Made> {
+        let shape = block.output(&shape)?;
+        let (first, of_all) = (self.memory.size, block.layers * block.size);
+        for layer in 0..block.layers {
+            let is_last = layer + 1 == block.layers;
+            let place = if is_last { place.to_owned() } else { format!("{place}.{layer}") };
+            self.num_numbers += block.num_kept(block.size);
+            let op = Op::Layer(block.layer(layer, self.layout));
+            node = self.push(place, op, vec![node], shape.clone())?.node;
+            let h = first + layer * block.size;
+            let c = (block.cell.num_parts() == 2).then_some(h + of_all);
+            let starts = [Some(h), c];
+            self.memory.places.push(Place { node, size: block.size, starts });
+        }
+        self.memory.size += block.cell.num_parts() * of_all;
+        Ok(Made { node, shape })
     }
 
     fn parallel(

@@ -187,6 +187,7 @@ impl Network {
         let (views, mut bags) = ((0..rows.len()).map(|row| Ok((row, None))), bags);
         graph.ready(&mut kept);
         graph.input.read(self.kernels, rows, views, &mut bags, &mut kept[0].output)?;
+        graph.memory.put(&mut kept, &[rows.len()], &graph.initial_state.repeat(rows.len()));
         graph.forward(self.kernels, &mut kept)?;
         let made = graph.places().zip(&kept).map(|((place, width), kept)| {
             let rows = (0..rows.len()).flat_map(|row| &kept.output.row(row)[..width]);
@@ -257,6 +258,80 @@ impl Network {
             }
         }
     }
+
+    /// See [`Policy::step_batch`]; without `states` each row is an episode's first.
+    fn evaluate(
+        &self,
+        rows: &Rows,
+        twists: Option<&[i32]>,
+        mut states: Option<&mut [f32]>,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        values: &mut [f32],
+    ) -> Result<()> {
+        let num_rows = rows.len();
+        check_len("logits", logits.len(), num_rows.saturating_mul(self.num_actions))?;
+        check_len("values", values.len(), num_rows)?;
+        check_len("twists", twists.map_or(num_rows, <[i32]>::len), num_rows)?;
+        let perm =
+            |row: usize| perm_of(&self.obs_perms, row, twists.map_or(-1, |twists| twists[row]));
+        let stack = match &self.body {
+            Body::Stack(stack) => stack,
+            Body::Composed(graph) => {
+                let size = graph.memory.size;
+                if let Some(states) = &states {
+                    check_len("states", states.len(), num_rows.saturating_mul(size))?;
+                }
+                let Scratch { bags, kept, states: initial, .. } = scratch;
+                for first in (0..num_rows).step_by(graph.chunk_rows(CHUNK_ROWS)) {
+                    let chunk = first..num_rows.min(first + graph.chunk_rows(CHUNK_ROWS));
+                    let views = chunk.clone().map(|row| Ok((row, perm(row)?)));
+                    graph.ready(kept);
+                    graph.input.read(self.kernels, rows, views, bags, &mut kept[0].output)?;
+                    if size > 0 {
+                        let before = match &states {
+                            Some(states) => &states[first * size..chunk.end * size],
+                            None => {
+                                initial.clear();
+                                let each = chunk.clone().flat_map(|_| &graph.initial_state);
+                                initial.extend(each);
+                                &initial[..]
+                            }
+                        };
+                        graph.memory.put(kept, &[chunk.len()], before);
+                    }
+                    graph.forward(self.kernels, kept)?;
+                    if let Some(states) = &mut states {
+                        graph.memory.take(kept, &mut states[first * size..chunk.end * size]);
+                    }
+                    let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
+                    let to =
+                        &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
+                    self.write_logits(&kept[graph.action].output, chunk_twists, to);
+                    let value = &kept[graph.value].output;
+                    write_values(value, graph.value_column, &mut values[chunk]);
+                }
+                return check_outputs(logits, self.num_actions, values);
+            }
+        };
+        if let Some(states) = states {
+            check_len("states", states.len(), 0)?;
+        }
+        let chunk_rows = chunk_rows(num_rows);
+        // Layers swap these, so each must have room for the widest.
+        for activations in &mut scratch.activations {
+            activations.reshape(chunk_rows, stack.max_columns);
+        }
+        for first in (0..num_rows).step_by(chunk_rows) {
+            let chunk = first..num_rows.min(first + chunk_rows);
+            let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
+            let read = (rows, chunk.clone());
+            stack.first.forward(self.kernels, read, self.num_features, perm, scratch)?;
+            let logits = &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
+            self.forward_chunk(stack, scratch, chunk_twists, logits, &mut values[chunk]);
+        }
+        check_outputs(logits, self.num_actions, values)
+    }
 }
 
 impl Policy for Network {
@@ -283,6 +358,19 @@ impl Policy for Network {
         self.obs_perms.len()
     }
 
+    fn state_size(&self) -> usize {
+        match &self.body {
+            Body::Stack(_) => 0,
+            Body::Composed(graph) => graph.memory.size,
+        }
+    }
+
+    fn initial_state(&self, state: &mut [f32]) {
+        if let Body::Composed(graph) = &self.body {
+            state.copy_from_slice(&graph.initial_state);
+        }
+    }
+
     fn forward_batch(
         &self,
         rows: &Rows,
@@ -291,46 +379,19 @@ impl Policy for Network {
         logits: &mut [f32],
         values: &mut [f32],
     ) -> Result<()> {
-        let num_rows = rows.len();
-        check_len("logits", logits.len(), num_rows.saturating_mul(self.num_actions))?;
-        check_len("values", values.len(), num_rows)?;
-        check_len("twists", twists.map_or(num_rows, <[i32]>::len), num_rows)?;
-        let perm =
-            |row: usize| perm_of(&self.obs_perms, row, twists.map_or(-1, |twists| twists[row]));
-        let stack = match &self.body {
-            Body::Stack(stack) => stack,
-            Body::Composed(graph) => {
-                for first in (0..num_rows).step_by(graph.chunk_rows(CHUNK_ROWS)) {
-                    let chunk = first..num_rows.min(first + graph.chunk_rows(CHUNK_ROWS));
-                    let views = chunk.clone().map(|row| Ok((row, perm(row)?)));
-                    let Scratch { bags, kept, .. } = scratch;
-                    graph.ready(kept);
-                    graph.input.read(self.kernels, rows, views, bags, &mut kept[0].output)?;
-                    graph.forward(self.kernels, kept)?;
-                    let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
-                    let to =
-                        &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
-                    self.write_logits(&kept[graph.action].output, chunk_twists, to);
-                    let value = &kept[graph.value].output;
-                    write_values(value, graph.value_column, &mut values[chunk]);
-                }
-                return check_outputs(logits, self.num_actions, values);
-            }
-        };
-        let chunk_rows = chunk_rows(num_rows);
-        // Layers swap these, so each must have room for the widest.
-        for activations in &mut scratch.activations {
-            activations.reshape(chunk_rows, stack.max_columns);
-        }
-        for first in (0..num_rows).step_by(chunk_rows) {
-            let chunk = first..num_rows.min(first + chunk_rows);
-            let chunk_twists = twists.map(|twists| &twists[chunk.clone()]);
-            let read = (rows, chunk.clone());
-            stack.first.forward(self.kernels, read, self.num_features, perm, scratch)?;
-            let logits = &mut logits[first * self.num_actions..][..chunk.len() * self.num_actions];
-            self.forward_chunk(stack, scratch, chunk_twists, logits, &mut values[chunk]);
-        }
-        check_outputs(logits, self.num_actions, values)
+        self.evaluate(rows, twists, None, scratch, logits, values)
+    }
+
+    fn step_batch(
+        &self,
+        rows: &Rows,
+        twists: Option<&[i32]>,
+        states: &mut [f32],
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        values: &mut [f32],
+    ) -> Result<()> {
+        self.evaluate(rows, twists, Some(states), scratch, logits, values)
     }
 
     fn share(&self) -> Arc<dyn Policy> {

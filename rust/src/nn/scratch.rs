@@ -12,4 +12,6 @@ pub struct Scratch {
     pub(super) activations: [Matrix; 3],
     /// What the layers of a composed network keep.
     pub(super) kept: Vec<Kept>,
+    /// Initial states of rows.
+    pub(super) states: Vec<f32>,
 }

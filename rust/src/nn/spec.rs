@@ -31,6 +31,7 @@ use super::blocks::conv::Conv;
 use super::blocks::layer_norm::LayerNorm;
 use super::blocks::lookup::Embedding;
 use super::blocks::pool::Pool;
+use super::blocks::recurrent::Recurrent;
 use super::blocks::running_norm::RunningNorm;
 use super::blocks::{named, yes, Describe};
 use super::shapes::Parameter;
@@ -86,6 +87,7 @@ pub enum Block {
     Conv(Conv),
     Pool(Pool),
     Attention(Attention),
+    Recurrent(Recurrent),
     /// All numbers on one axis.
     Flatten,
     /// The same numbers in another shape.
@@ -132,6 +134,10 @@ pub struct NetSpec {
     /// What the outputs of `action` stand for.
     #[serde(default, skip_serializing_if = "HeadSpec::is_categorical")]
     pub head: HeadSpec,
+    /// `[S]`, what recurrent blocks remember before an episode's first observation, those of `encoder`
+    /// first; zeros where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub initial_state: Vec<f32>,
 }
 
 /// A [`Head`] as data.
@@ -181,6 +187,7 @@ impl Block {
                 let channels = shape.get(*axis).copied().unwrap_or(0);
                 vec![named(name, "weight", vec![*out, channels, 1])]
             }
+            Block::Recurrent(block) => block.parameters(),
             Block::Residual { blocks } => blocks.iter().flat_map(Block::parameters).collect(),
             Block::Parallel { branches, .. } => {
                 branches.iter().flatten().flat_map(Block::parameters).collect()

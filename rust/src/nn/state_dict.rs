@@ -60,6 +60,7 @@ impl NetSpec {
             action: head("action")?,
             value: head("value")?,
             head: HeadSpec::Categorical,
+            initial_state: Vec::new(),
         })
     }
 }

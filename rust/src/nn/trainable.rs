@@ -45,6 +45,21 @@ pub(crate) struct Seen<'a> {
     pub(crate) rows: &'a Rows,
     /// Which of the rows, through which twist.
     pub(crate) views: &'a [(u32, i32)],
+    /// How they follow each other, where the network remembers: of all views, in their order.
+    pub(crate) courses: &'a [Course],
+}
+
+/// Some sequences that pass through the network together, the longest first: the first views of all
+/// of them, then their second ones, and so on.
+#[derive(Default)]
+pub(crate) struct Course {
+    /// How many sequences have a first step, a second one and so on.
+    pub(crate) steps: Vec<usize>,
+    /// `[Q, S]`, what is remembered before the first step of each, or before its burn-in.
+    pub(crate) states: Vec<f32>,
+    /// The sequences that have a burn-in, and the views of it, step after step.
+    pub(crate) warmed: Vec<usize>,
+    pub(crate) burn_in: Vec<(u32, i32)>,
 }
 
 /// See the [module](self).
@@ -72,6 +87,11 @@ pub(crate) struct Chunk {
     scratch: Vec<f32>,
     /// What the rows add to the loss.
     terms: Vec<f64>,
+    /// Which of the courses, and its states as the weights make them.
+    course: usize,
+    states: Vec<f32>,
+    warmed: Vec<f32>,
+    steps: Vec<usize>,
 }
 
 /// A part of the gradient that is one piece of work: of which node, and which of its own.
@@ -150,8 +170,28 @@ impl Trainable {
         (&self.weights, self.graph.layers())
     }
 
-    /// As many chunks of `chunks` as a batch of `num_rows` is cut into, more of them if needed.
-    pub(crate) fn cut<'a>(&self, num_rows: usize, chunks: &'a mut Vec<Chunk>) -> &'a mut [Chunk] {
+    /// Numbers `S` that it remembers.
+    pub(crate) fn state_size(&self) -> usize {
+        self.graph.memory.size
+    }
+
+    /// How many sequences of `length` steps a [`Course`] has at most.
+    pub(crate) fn num_together(&self, length: usize) -> usize {
+        (self.chunk_rows / length.max(1)).max(TILE_ROWS)
+    }
+
+    /// As many chunks of `chunks` as the views are cut into, more of them if needed.
+    pub(crate) fn cut<'a>(&self, seen: Seen<'_>, chunks: &'a mut Vec<Chunk>) -> &'a mut [Chunk] {
+        let num_rows = seen.views.len();
+        if self.state_size() > 0 {
+            chunks.resize_with(chunks.len().max(seen.courses.len()), Chunk::default);
+            let mut first = 0;
+            for (i, (chunk, course)) in chunks.iter_mut().zip(seen.courses).enumerate() {
+                let end = first + course.steps.iter().sum::<usize>();
+                (chunk.rows, chunk.course, first) = (first..end, i, end);
+            }
+            return &mut chunks[..seen.courses.len()];
+        }
         let count = num_rows.div_ceil(self.chunk_rows).max(1);
         let len = num_rows.div_ceil(count);
         chunks.resize_with(chunks.len().max(count), Chunk::default);
@@ -175,14 +215,47 @@ impl Trainable {
     }
 
     fn forward(&self, seen: Seen<'_>, chunk: &mut Chunk) -> Result<()> {
+        self.graph.ready(&mut chunk.kept);
+        if let Some(course) = seen.courses.get(chunk.course) {
+            self.recall(seen.rows, course, chunk)?;
+        }
+        self.show(seen.rows, &seen.views[chunk.rows.clone()], chunk)
+    }
+
+    /// Puts in what is remembered before the first step of each sequence.
+    fn recall(&self, rows: &Rows, course: &Course, chunk: &mut Chunk) -> Result<()> {
+        let size = self.state_size();
+        chunk.states.clear();
+        chunk.states.extend_from_slice(&course.states);
+        if let Some(count) = course.burn_in.len().checked_div(course.warmed.len()) {
+            let Chunk { states, warmed, steps, kept, .. } = chunk;
+            warmed.clear();
+            for sequence in &course.warmed {
+                warmed.extend_from_slice(&states[sequence * size..][..size]);
+            }
+            steps.clear();
+            steps.resize(count, course.warmed.len());
+            self.graph.memory.put(kept, steps, warmed);
+            self.show(rows, &course.burn_in, chunk)?;
+            let Chunk { states, warmed, kept, .. } = chunk;
+            self.graph.memory.take(kept, warmed);
+            for (sequence, state) in course.warmed.iter().zip(warmed.chunks_exact(size)) {
+                states[sequence * size..][..size].copy_from_slice(state);
+            }
+        }
+        self.graph.memory.put(&mut chunk.kept, &course.steps, &chunk.states);
+        Ok(())
+    }
+
+    /// Shows `views` to the network.
+    fn show(&self, rows: &Rows, views: &[(u32, i32)], chunk: &mut Chunk) -> Result<()> {
         let Self { kernels, graph, .. } = self;
-        let Chunk { rows, bags, kept, .. } = chunk;
-        let views = seen.views[rows.clone()].iter().map(|&(row, twist)| {
+        let Chunk { bags, kept, .. } = chunk;
+        let views = views.iter().map(|&(row, twist)| {
             let row = row as usize;
             Ok((row, perm_of(&self.obs_perms, row, twist)?))
         });
-        graph.ready(kept);
-        graph.input.read(*kernels, seen.rows, views, bags, &mut kept[0].output)?;
+        graph.input.read(*kernels, rows, views, bags, &mut kept[0].output)?;
         graph.forward(*kernels, kept)
     }
 
@@ -319,26 +392,152 @@ mod tests {
         let golden: Value = serde_json::from_str(text).unwrap();
         for case in golden["cases"].as_array().unwrap() {
             let spec = NetSpec::parse(&case["spec"].to_string()).unwrap();
-            let weights: Vec<(Parameter, Vec<f32>)> = (1..)
-                .zip(spec.parameters())
-                .map(|(seed, parameter)| {
-                    let mut values = numbers(parameter.shape.iter().product(), seed);
-                    if parameter.name == "body.var" {
-                        values.iter_mut().for_each(|value| *value = value.abs() + 0.5);
-                    }
-                    (parameter, values)
-                })
-                .collect();
-            let listed: Vec<Value> = weights
-                .iter()
-                .map(|(parameter, _)| serde_json::json!([parameter.name, parameter.shape]))
-                .collect();
-            assert_eq!(case["parameters"], Value::from(listed));
-            for level in [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable] {
-                if level.is_available() {
-                    check(case, &spec, &weights, level);
+            let weights = weights_of(case, &spec);
+            levels().for_each(|level| check(case, &spec, &weights, level));
+        }
+    }
+
+    fn levels() -> impl Iterator<Item = CpuLevel> {
+        let levels = [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable];
+        levels.into_iter().filter(|level| level.is_available())
+    }
+
+    fn weights_of(case: &Value, spec: &NetSpec) -> Vec<(Parameter, Vec<f32>)> {
+        let weights: Vec<(Parameter, Vec<f32>)> = (1..)
+            .zip(spec.parameters())
+            .map(|(seed, parameter)| {
+                let mut values = numbers(parameter.shape.iter().product(), seed);
+                if parameter.name == "body.var" {
+                    values.iter_mut().for_each(|value| *value = value.abs() + 0.5);
                 }
+                (parameter, values)
+            })
+            .collect();
+        let listed: Vec<Value> = weights
+            .iter()
+            .map(|(parameter, _)| serde_json::json!([parameter.name, parameter.shape]))
+            .collect();
+        assert_eq!(case["parameters"], Value::from(listed));
+        weights
+    }
+
+    #[test]
+    fn every_memory_gives_the_outputs_the_states_and_the_gradients_of_torch() {
+        let text = include_str!("../../../specs/golden/blocks.json");
+        let golden: Value = serde_json::from_str(text).unwrap();
+        let cases = golden["memories"].as_array().unwrap();
+        assert_eq!(cases.len(), 6);
+        for case in cases {
+            let spec = NetSpec::parse(&case["spec"].to_string()).unwrap();
+            let weights = weights_of(case, &spec);
+            levels().for_each(|level| check_memory(case, &spec, &weights, level));
+        }
+    }
+
+    fn check_memory(
+        case: &Value,
+        spec: &NetSpec,
+        weights: &[(Parameter, Vec<f32>)],
+        level: CpuLevel,
+    ) {
+        let name = format!("{} {level:?}", case["name"]);
+        let get = |name: &str| {
+            let found = weights.iter().find(|(parameter, _)| parameter.name == name)?;
+            Some((found.0.shape.clone(), &found.1))
+        };
+        let network = Network::from_spec_for_cpu(spec, get, Twists::default(), level).unwrap();
+        let (size, states) = (network.state_size(), floats(&case["states"]));
+        let lengths: Vec<usize> =
+            floats(&case["lengths"]).into_iter().map(|length| length as usize).collect();
+        let firsts: Vec<usize> =
+            (0..lengths.len()).map(|i| lengths[..i].iter().sum::<usize>()).collect();
+        let mut rows = Rows::default();
+        for row in floats(&case["observations"]).chunks(network.num_features()) {
+            rows.push_with(|words| push_floats(words, row));
+        }
+        let (outputs, after) = (floats(&case["outputs"]), floats(&case["after"]));
+        let width = network.num_actions() + 1;
+
+        // Played, step by step.
+        let mut played = states.clone();
+        for ((&first, &length), state) in
+            firsts.iter().zip(&lengths).zip(played.chunks_exact_mut(size))
+        {
+            for row in first..first + length {
+                let mut one = Rows::default();
+                one.push(rows.row(row));
+                let (mut logits, mut values) = (vec![0.0; width - 1], [0.0]);
+                let scratch = &mut Scratch::default();
+                network.step_batch(&one, None, state, scratch, &mut logits, &mut values).unwrap();
+                logits.extend(values);
+                require_close(
+                    &format!("{name} row {row}"),
+                    &logits,
+                    &outputs[row * width..][..width],
+                );
             }
+        }
+        require_close(&format!("{name} states"), &played, &after);
+
+        // In training, all of them together, the longest first.
+        let mut trainable = loaded(spec, weights, level);
+        let mut order: Vec<usize> = (0..lengths.len()).collect();
+        order.sort_by_key(|&i| usize::MAX - lengths[i]);
+        let mut course = Course::default();
+        course.states.extend(order.iter().flat_map(|&i| &states[i * size..][..size]));
+        let mut views = Vec::new();
+        for step in 0..lengths[order[0]] {
+            let going = order.iter().filter(|&&i| lengths[i] > step);
+            let before = views.len();
+            views.extend(going.map(|&i| ((firsts[i] + step) as u32, -1)));
+            course.steps.push(views.len() - before);
+        }
+        let told = numbers(rows.len() * width, 1000);
+        let factors = views.iter().flat_map(|(row, _)| &told[*row as usize * width..][..width]);
+        let loss = Factors { factors: factors.copied().collect(), num_actions: width - 1 };
+        let seen = Seen { rows: &rows, views: &views, courses: &[course] };
+        require_gradients(&name, case, weights, &mut trainable, seen, &loss);
+    }
+
+    /// The network of `spec` with these weights, packed.
+    fn loaded(spec: &NetSpec, weights: &[(Parameter, Vec<f32>)], level: CpuLevel) -> Trainable {
+        let mut trainable = Trainable::new(spec, &Twists::default()).unwrap();
+        trainable.kernels = Kernels::new(level).unwrap();
+        for (index, (_, values)) in weights.iter().enumerate() {
+            trainable.set(index, values).unwrap();
+        }
+        let kernels = trainable.kernels();
+        let (packed, layers) = trainable.layers();
+        layers.for_each(|layer| layer.pack(kernels, packed));
+        trainable
+    }
+
+    fn require_gradients(
+        name: &str,
+        case: &Value,
+        weights: &[(Parameter, Vec<f32>)],
+        trainable: &mut Trainable,
+        seen: Seen<'_>,
+        loss: &Factors,
+    ) {
+        let mut chunks = Vec::new();
+        let chunks = trainable.cut(seen, &mut chunks);
+        for chunk in chunks.iter_mut() {
+            trainable.pass(seen, loss, chunk).unwrap();
+        }
+        let mut gradient = trainable.layout().zeros();
+        for mut piece in trainable.pieces(&mut gradient) {
+            trainable.fill(chunks, &mut piece);
+        }
+        for (index, (parameter, values)) in weights.iter().enumerate() {
+            if case["name"] == "running_norm" && parameter.name.starts_with("body") {
+                continue; // Statistics do not learn.
+            }
+            let mut found = vec![0.0; values.len()];
+            trainable.layout().read(index, &gradient, &mut found).unwrap();
+            let expected = floats(&case["gradients"][&parameter.name]);
+            let name = format!("{name}: gradient by {}", parameter.name);
+            require_close(&name, &found[..expected.len()], &expected);
         }
     }
 
@@ -373,35 +572,11 @@ mod tests {
         alone.push(rows.row(2));
         assert_eq!(outputs(&alone).0, logits[2 * num_actions..], "{name}");
 
-        let mut trainable = Trainable::new(spec, &Twists::default()).unwrap();
-        trainable.kernels = Kernels::new(level).unwrap();
-        for (index, (_, values)) in weights.iter().enumerate() {
-            trainable.set(index, values).unwrap();
-        }
-        let kernels = trainable.kernels();
-        let (packed, layers) = trainable.layers();
-        layers.for_each(|layer| layer.pack(kernels, packed));
         let factors = numbers(rows.len() * (num_actions + 1), 1000);
         let loss = Factors { factors, num_actions };
         let views: Vec<(u32, i32)> = (0..rows.len() as u32).map(|row| (row, -1)).collect();
-        let mut chunks = Vec::new();
-        let chunks = trainable.cut(rows.len(), &mut chunks);
-        for chunk in chunks.iter_mut() {
-            trainable.pass(Seen { rows: &rows, views: &views }, &loss, chunk).unwrap();
-        }
-        let mut gradient = trainable.layout().zeros();
-        for mut piece in trainable.pieces(&mut gradient) {
-            trainable.fill(chunks, &mut piece);
-        }
-        for (index, (parameter, values)) in weights.iter().enumerate() {
-            if case["name"] == "running_norm" && parameter.name.starts_with("body") {
-                continue; // Statistics do not learn.
-            }
-            let mut found = vec![0.0; values.len()];
-            trainable.layout().read(index, &gradient, &mut found).unwrap();
-            let expected = floats(&case["gradients"][&parameter.name]);
-            let name = format!("{name}: gradient by {}", parameter.name);
-            require_close(&name, &found[..expected.len()], &expected);
-        }
+        let seen = Seen { rows: &rows, views: &views, courses: &[] };
+        let mut trainable = loaded(spec, weights, level);
+        require_gradients(&name, case, weights, &mut trainable, seen, &loss);
     }
 }

@@ -60,7 +60,8 @@ impl Net {
         };
         let action = head("action", &arguments.policy_layers, num_actions);
         let value = head("value", &arguments.value_layers, 1);
-        let spec_of = NetSpec { encoder, action, value, head: Default::default() };
+        let spec_of =
+            NetSpec { encoder, action, value, head: Default::default(), initial_state: Vec::new() };
         let twists = if arguments.twists { spec.twists.clone() } else { Twists::default() };
         Ok(Self { spec: spec_of, twists, copy })
     }

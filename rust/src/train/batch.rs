@@ -1,6 +1,9 @@
 //! Samples, and the minibatches that they make: each distinct observation once, its samples behind it.
+//! Those of a network that remembers are in [`Sequences`], step after step.
 
+use super::sequences::Sequences;
 use crate::error::{Error, Result};
+use crate::nn::{Course, Trainable};
 use crate::rng::Rng;
 use crate::spaces::Rows;
 
@@ -15,6 +18,8 @@ pub struct Samples<'a> {
     pub row_of: &'a [i64],
     /// `[N, A]`, the actions that must not be taken; `None`: all may.
     pub illegal: Option<&'a [bool]>,
+    /// How they follow each other, for a network that remembers.
+    pub sequences: Option<Sequences<'a>>,
 }
 
 impl Samples<'_> {
@@ -27,9 +32,31 @@ impl Samples<'_> {
         self.row_of.is_empty()
     }
 
-    /// Refuses samples that do not fit each other or the network.
-    pub(super) fn check(&self, num_actions: usize, num_twists: usize) -> Result<()> {
+    /// What minibatches are drawn from: samples, or sequences of them.
+    pub(super) fn num_units(&self) -> usize {
+        self.sequences.map_or(self.len(), |sequences| sequences.lengths.len())
+    }
+
+    /// Refuses samples that do not fit each other or the network, which remembers `state_size`
+    /// numbers.
+    pub(super) fn check(
+        &self,
+        num_actions: usize,
+        num_twists: usize,
+        state_size: usize,
+    ) -> Result<()> {
         let rows = self.rows.len();
+        match &self.sequences {
+            Some(sequences) if state_size > 0 => sequences.check(self, state_size)?,
+            None if state_size == 0 => (),
+            given => {
+                let expected = if state_size > 0 { "some" } else { "none" };
+                let expected =
+                    format!("{expected}, for the network remembers {state_size} numbers");
+                let got = given.map_or(0, |sequences| sequences.lengths.len());
+                return Err(Error::invalid("sequences", expected, got));
+            }
+        }
         if self.is_empty() {
             return Err(Error::invalid("samples", "at least one", 0));
         }
@@ -72,16 +99,39 @@ pub(super) struct Minibatch {
     samples: Vec<u32>,
     ends: Vec<usize>,
     sorted: Vec<(u32, i32, u32)>,
+    /// Of sequences, which have a view for each step.
+    pub(super) courses: Vec<Course>,
 }
 
 impl Minibatch {
-    /// Makes it of these `samples`; a number of twists to draw from replaces their own.
-    pub(super) fn gather(
+    /// Makes it of `units` of the samples; a number of twists to draw from replaces their own.
+    pub(super) fn take(
         &mut self,
         of: &Samples<'_>,
-        samples: &[u32],
-        mut draw: Option<(&mut Rng, u32)>,
+        units: &[u32],
+        network: &Trainable,
+        draw: Option<(&mut Rng, u32)>,
     ) {
+        match &of.sequences {
+            None => self.gather(of, units, draw),
+            Some(sequences) => {
+                self.clear();
+                self.courses = sequences.courses(of, units, network, |view, sample| {
+                    self.views.push(view);
+                    self.samples.push(sample);
+                    self.ends.push(self.samples.len());
+                });
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.views.clear();
+        self.samples.clear();
+        self.ends.clear();
+    }
+
+    fn gather(&mut self, of: &Samples<'_>, samples: &[u32], mut draw: Option<(&mut Rng, u32)>) {
         self.sorted.clear();
         self.sorted.extend(samples.iter().map(|&sample| {
             let row = of.row_of[sample as usize] as usize;
@@ -92,9 +142,7 @@ impl Minibatch {
             (row as u32, twist, sample)
         }));
         self.sorted.sort_unstable();
-        self.views.clear();
-        self.samples.clear();
-        self.ends.clear();
+        self.clear();
         for &(row, twist, sample) in &self.sorted {
             if self.views.last() != Some(&(row, twist)) {
                 self.views.push((row, twist));

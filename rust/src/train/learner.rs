@@ -92,7 +92,7 @@ pub type Losses = Vec<f64>;
 /// learner.set(0, &[0.1; 64])?;
 /// let mut rows = Rows::default();
 /// rows.push(&[0, 2]);
-/// let samples = Samples { rows: &rows, twists: &[-1], row_of: &[0], illegal: None };
+/// let samples = Samples { rows: &rows, twists: &[-1], row_of: &[0], illegal: None, sequences: None };
 /// let targets = WalkTargets { undo: &[1.0, 0.0], values: &[0.5], weights: &[1.0], vf_coef: 1.0 };
 /// let descent = Descent { num_epochs: 50, ..Descent::default() };
 /// let first = walk::train(&mut learner, &samples, &targets, &Descent::default(), &mut || Ok(()))?;
@@ -239,7 +239,7 @@ impl Learner {
         poll: Poll<'_>,
     ) -> Result<Losses> {
         descent.check()?;
-        samples.check(self.num_actions(), self.num_twists())?;
+        samples.check(self.num_actions(), self.num_twists(), self.network.state_size())?;
         let kernels = self.network.kernels();
         let (weights, layers) = self.network.layers();
         layers.for_each(|layer| layer.pack(kernels, weights));
@@ -259,17 +259,18 @@ impl Learner {
             // A batch that is taken whole is the same in every epoch.
             let is_new = epoch == 0 || !is_whole || twists > 0;
             if !is_whole {
-                shuffled(samples.len(), &mut rng, &mut order);
+                shuffled(samples.num_units(), &mut rng, &mut order);
             } else if epoch == 0 {
-                order.extend(0..samples.len() as u32);
+                order.extend(0..samples.num_units() as u32);
             }
+            let units = &order[..epoch_size.min(order.len())];
             let mut sums: Vec<f64> = Vec::new();
             let mut seen = 0;
             let mut within = true;
-            for part in parts(&order[..epoch_size], size) {
+            for part in parts(units, epoch_size.div_ceil(size).min(units.len())) {
                 if is_new {
                     let draw = (twists > 0).then_some((&mut rng, twists));
-                    minibatch.gather(samples, part, draw);
+                    minibatch.take(samples, part, &self.network, draw);
                 }
                 let found;
                 (found, within) = self.update(samples, &minibatch, objective, descent, poll)?;
@@ -302,9 +303,10 @@ impl Learner {
         let num_views = minibatch.views.len();
         let work = 6 * num_views * gradient.numbers().len();
         let workers = num_workers(descent.num_cores.min(work / WORK_PER_THREAD));
-        let seen = Seen { rows: samples.rows, views: &minibatch.views };
+        let Minibatch { views, courses, .. } = minibatch;
+        let seen = Seen { rows: samples.rows, views, courses };
         let loss = MeanOf { objective, minibatch, scale: 1.0 / minibatch.len() as f32 };
-        let chunks = network.cut(num_views, chunks);
+        let chunks = network.cut(seen, chunks);
         share(workers, chunks.iter_mut(), poll, |chunk| network.pass(seen, &loss, chunk))?;
         let mut means = vec![0.0; O::NUM_TERMS];
         for chunk in chunks.iter() {
@@ -375,10 +377,8 @@ impl<O: Objective> Loss for MeanOf<'_, O> {
     }
 }
 
-/// `order` in parts of `size`, the first ones one longer where it does not come out even: as few of
-/// them as there would be of that size.
-fn parts(order: &[u32], size: usize) -> impl Iterator<Item = &[u32]> {
-    let count = order.len().div_ceil(size);
+/// `order` in `count` parts, the first ones one longer where it does not come out even.
+fn parts(order: &[u32], count: usize) -> impl Iterator<Item = &[u32]> {
     let (least, longer) = (order.len() / count, order.len() % count);
     (0..count).map(move |i| {
         let first = i * least + i.min(longer);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! samples -> minibatches of distinct observations -> losses, gradient      (batch.rs, learner.rs)
+//!            or of sequences, for a network that remembers                 (sequences.rs)
 //!         -> Adam -> weights                                               (adam.rs)
 //! ```
 //!
@@ -13,9 +14,11 @@ pub mod az;
 mod batch;
 mod learner;
 pub mod ppo;
+mod sequences;
 mod softmax;
 pub mod walk;
 
 pub use adam::{AdamConfig, Moment};
 pub use batch::Samples;
 pub use learner::{Descent, Learner, Losses, Objective};
+pub use sequences::Sequences;

@@ -39,25 +39,48 @@ impl Weights {
         relu: bool,
         layout: &mut Layout,
     ) -> Self {
-        let outputs: usize = parts.iter().map(|(outputs, _)| outputs).sum();
-        let padded = columns(outputs);
-        let (matrix, bias) = (layout.reserve(inputs * padded), layout.reserve(padded));
+        let outputs = parts.iter().map(|(outputs, _)| outputs).sum();
+        let mut weights = Self::reserve(inputs, outputs, relu, layout);
         let mut column = 0;
-        let mut has_bias = false;
         for (outputs, parameters) in parts {
             for parameter in parameters {
-                let is_bias = parameter.shape.len() == 1;
-                has_bias |= is_bias;
-                match is_bias {
-                    true => layout.place(parameter, bias + column, padded, [1, outputs]),
-                    false => layout.place(parameter, matrix + column, padded, [inputs, outputs]),
-                }
+                weights.place(parameter, column, layout);
             }
             column += outputs;
         }
+        weights
+    }
+
+    /// Room for a matrix and a bias, which [`Weights::place`] gives their parameters.
+    pub(in crate::nn) fn reserve(
+        inputs: usize,
+        outputs: usize,
+        relu: bool,
+        layout: &mut Layout,
+    ) -> Self {
+        let padded = columns(outputs);
+        let (matrix, bias) = (layout.reserve(inputs * padded), layout.reserve(padded));
         let forward = PackedLinear::zeros(inputs, outputs, relu);
         let backward = PackedLinear::zeros(outputs, inputs, false);
-        Self { matrix, bias, inputs, outputs, has_bias, forward, backward }
+        Self { matrix, bias, inputs, outputs, has_bias: false, forward, backward }
+    }
+
+    /// Puts a matrix, or a bias, to the outputs from `column` on.
+    pub(in crate::nn) fn place(
+        &mut self,
+        parameter: Parameter,
+        column: usize,
+        layout: &mut Layout,
+    ) {
+        let (padded, outputs) = (self.forward.bias.len(), parameter.shape[0]);
+        let is_bias = parameter.shape.len() == 1;
+        self.has_bias |= is_bias;
+        match is_bias {
+            true => layout.place(parameter, self.bias + column, padded, [1, outputs]),
+            false => {
+                layout.place(parameter, self.matrix + column, padded, [self.inputs, outputs]);
+            }
+        }
     }
 
     pub(in crate::nn) fn pack(&mut self, kernels: Kernels, weights: &Flat) {

@@ -8,16 +8,19 @@
 
 pub(super) mod activation;
 pub(super) mod attention;
+pub(super) mod cells;
 pub(super) mod conv;
 pub(super) mod layer_norm;
 pub(super) mod linear;
 pub(super) mod lookup;
 pub(super) mod pool;
+pub(super) mod recurrent;
 pub(super) mod running_norm;
 
 use super::buffer::Matrix;
 use super::kernels::{Kernels, LANES};
 use super::layout::{Flat, Layout};
+use super::memory::Memory;
 use super::shapes::Parameter;
 use crate::error::{Error, Result};
 
@@ -53,6 +56,8 @@ pub(super) struct Kept {
     pub(super) saved: [Matrix; 6],
     /// Of no meaning between calls.
     pub(super) spare: Matrix,
+    /// Of a layer that remembers.
+    pub(super) memory: Memory,
     /// Whether anything of the loss has come up to here.
     pub(super) has_delta: bool,
 }

@@ -78,6 +78,7 @@ impl Batch {
             twists: &self.twists,
             row_of: &self.row_of,
             illegal: hides.then_some(&self.illegal),
+            sequences: None,
         }
     }
 }

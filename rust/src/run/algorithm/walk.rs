@@ -68,6 +68,7 @@ impl Algorithm for RandomWalk {
             twists: &twists,
             row_of: &row_of,
             illegal: illegal.contains(&true).then_some(&illegal),
+            sequences: None,
         };
         let targets = WalkTargets {
             undo: &undo,
