@@ -332,7 +332,7 @@ def read_evaluation(
     _ = entry.choice(document, "root_selection")
     for key in ["gamma", "C", "beam_value_weight", "time_limit_s"]:
         _ = entry.optional_number(document, key)
-    for key in ["max_expand_depth", "num_cores", "beam_width"]:
+    for key in ["max_expand_depth", "num_cores", "beam_width", "beam_views", "goal_table_bytes"]:
         _ = entry.integer(document, key)
     for key in ["node_limit", "max_episode_steps"]:
         _ = entry.optional_integer(document, key)

@@ -179,7 +179,7 @@ fn what_needs_a_list_of_actions_says_so() {
     for env in [Sum::numbers(), Sum::parts()] {
         let (policy, poll) = (policy(&env), &mut || Ok(()));
         let az = AzConfig { num_episodes: 1, ..AzConfig::default() };
-        let walks = WalkConfig { num_walks: 1, walk_length: 1, num_cores: 1 };
+        let walks = WalkConfig { num_walks: 1, walk_length: 1, num_cores: 1, ..Default::default() };
         let mut told = vec![
             az::collect(&env, &policy, &az, &az.work(0, 0), poll).map(drop),
             walk::collect(&env, &walks, &walks.work(0, 0), poll).map(drop),
@@ -188,7 +188,7 @@ fn what_needs_a_list_of_actions_says_so() {
             Solver::new(&env, 10, poll).map(drop),
             exact::solve(&env, &[], Budget::default(), poll).map(drop),
         ];
-        let beam = BeamConfig { width: 2, value_weight: 0.0 };
+        let beam = BeamConfig { width: 2, value_weight: 0.0, ..BeamConfig::default() };
         for strategy in
             [Strategy::Mcts(TreeConfig::default()), Strategy::Value, Strategy::Beam(beam)]
         {

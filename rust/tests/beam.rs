@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use common::random_policy;
+use serde_json::{json, Map};
+use twisterl::envs::find;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::{masked_log_softmax, Policy, Scratch};
 use twisterl::rl::env::Env;
@@ -20,7 +22,7 @@ fn config(width: usize) -> EvalConfig {
 }
 
 fn weighted(width: usize, value_weight: f32) -> EvalConfig {
-    let strategy = Strategy::Beam(BeamConfig { width, value_weight });
+    let strategy = Strategy::Beam(BeamConfig { width, value_weight, ..BeamConfig::default() });
     EvalConfig { strategy, ..EvalConfig::default() }
 }
 
@@ -311,4 +313,129 @@ fn no_legal_action_is_an_error() {
     let policy = random_policy(&env, 5);
     let found = evaluate(&env, &policy, Starts::Current, &config(8), 0, &mut || Ok(()));
     assert!(found.unwrap_err().to_string().contains("legal action"));
+}
+
+/// With a table of `states` of those around the goal.
+fn tabled(width: usize, states: u64) -> EvalConfig {
+    EvalConfig { goal_table_bytes: 64 * states, ..config(width) }
+}
+
+#[test]
+fn a_table_ends_beams_early_and_proves_what_is_short() {
+    let env = Puzzle::new(3, 2, 1, 2, 100).unwrap();
+    let distances = distances(&env);
+    let boards = boards(&env, 60);
+    let optimum = |board: &[i64]| {
+        distances[&board.iter().map(|&tile| tile as usize).collect::<Vec<_>>()] as u64
+    };
+    let search = |config| search(&env, Starts::States(boards.clone().into()), &config);
+    let without = search(config(400));
+    for (width, states) in [(400, 100), (3, 100), (400, 1000), (400, 1)] {
+        let mut proven = 0;
+        for ((board, episode), without) in
+            boards.iter().zip(search(tabled(width, states))).zip(&without)
+        {
+            let mut replay = env.clone();
+            replay.try_set_state(board).unwrap();
+            let mut reward = replay.reward();
+            for &action in &episode.actions {
+                assert!(replay.masks()[action as usize] && !replay.solved());
+                replay.step(action as usize);
+                reward += replay.reward();
+            }
+            assert_eq!((replay.solved(), reward), (episode.success, episode.reward));
+            assert!(episode.at_least <= optimum(board) && optimum(board) <= episode.len());
+            proven += usize::from(episode.at_least == episode.len());
+            assert!(width < 400 || episode.nodes <= without.nodes);
+        }
+        // A narrow beam proves nothing beyond its table.
+        assert_eq!(proven == boards.len(), width == 400, "{width} {states}: {proven}");
+    }
+    assert!(search(tabled(3, 1000)).iter().all(|episode| episode.nodes == 0));
+}
+
+/// Of GL(4, 2): its order, and the mean distances that breadth-first search has.
+#[test]
+fn a_table_of_all_linear_functions_answers_at_once() {
+    for (topology, mean) in [("line", 9.119), ("all_to_all", 5.685)] {
+        let env = linear_function(4, topology);
+        let matrices = (0..1 << 16).map(|m: i64| (0..16).map(|bit| m >> bit & 1).collect());
+        let is_invertible = |matrix: &Vec<i64>| {
+            let mut env = env.clone();
+            env.try_set_state(matrix).is_ok() && env.check_solvable().is_ok()
+        };
+        let states: Vec<Vec<i64>> = matrices.filter(is_invertible).collect();
+        assert_eq!(states.len(), 20160);
+        let found = search(&*env, Starts::States(states.into()), &tabled(1, 30_000));
+        assert!(found.iter().all(|e| e.success && e.nodes == 0 && e.at_least == e.len()));
+        let sum: u64 = found.iter().map(Episode::len).sum();
+        assert!((sum as f64 / 20160.0 - mean).abs() < 0.001, "{topology}");
+    }
+}
+
+#[test]
+fn a_table_does_not_lengthen_an_episode() {
+    let env = Puzzle::new(3, 2, 1, 2, 10).unwrap();
+    let distances = distances(&env);
+    let mut by_steps = [0; 2];
+    for (board, &distance) in &distances {
+        let board = board.iter().map(|&tile| tile as i64).collect();
+        let episode = &search(&env, Starts::States([board].into()), &tabled(400, 1000))[0];
+        assert_eq!(episode.success, distance <= 10);
+        assert!(episode.len() <= 10 && episode.at_least == distance as u64);
+        by_steps[usize::from(episode.success)] += 1;
+    }
+    assert!(by_steps[0] > 50 && by_steps[1] > 50, "{by_steps:?}");
+}
+
+#[test]
+fn a_table_needs_one_goal_and_a_way_back() {
+    let slippery =
+        Slippery { cell: 5, left: 60, rng: Rng::new(1), played: Vec::new(), no_action: false };
+    let open = find("GridWorld").unwrap().make(&Map::new()).unwrap();
+    let too_much = EvalConfig { goal_table_bytes: u64::MAX, ..config(8) };
+    for (env, config, text) in [
+        (&slippery as &dyn Env, tabled(8, 100), "inverse_actions"),
+        (&*open, tabled(8, 100), "goal_table_bytes: expected 0, or an environment with one goal"),
+        (&*open, too_much, "goal_table_bytes: expected an integer in 0..="),
+    ] {
+        let policy = random_policy(env, 5);
+        let error = evaluate(env, &policy, Starts::Current, &config, 0, &mut || Ok(()));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+fn linear_function(num_qubits: usize, topology: &str) -> Box<dyn Env> {
+    let parameters = json!({"num_qubits": num_qubits, "topology": topology});
+    find("LinearFunction").unwrap().make(parameters.as_object().unwrap()).unwrap()
+}
+
+#[test]
+fn all_views_together_see_a_state_and_its_image_alike() {
+    let env = linear_function(5, "line");
+    let (features, actions) = env.spec().twists.clone();
+    assert_eq!(features.len(), 2);
+    let mut different = 0;
+    for seed in 0..20 {
+        let mut drawn = env.clone();
+        drawn.try_reset_uniform(&mut Rng::new(seed)).unwrap();
+        let state = drawn.state().unwrap();
+        let mut image = state.clone();
+        state.iter().zip(&features[1]).for_each(|(&entry, &to)| image[to] = entry);
+        for views in [1, 2, 9] {
+            let beam = BeamConfig { width: 20, views, ..BeamConfig::default() };
+            let config = EvalConfig { strategy: Strategy::Beam(beam), ..EvalConfig::default() };
+            let starts = Starts::States([state.clone(), image.clone()].into());
+            let [first, second] = &search(&*env, starts, &config)[..] else { panic!() };
+            let mirrored: Vec<i64> =
+                first.actions.iter().map(|&action| actions[1][action as usize] as i64).collect();
+            if views == 1 {
+                different += usize::from(mirrored != second.actions);
+            } else {
+                assert_eq!((first.success, mirrored), (second.success, second.actions.clone()));
+            }
+        }
+    }
+    assert!(different > 10, "{different} of 20");
 }

@@ -78,7 +78,8 @@ fn lengths(env: &dyn Env, max_episode_steps: Option<u32>) -> Vec<Result<usize>> 
         ));
         let eval = EvalConfig { num_cores, max_episode_steps, ..Default::default() };
         all.push(judged(env, EvalConfig { deterministic: true, ..eval }));
-        let beam = Strategy::Beam(BeamConfig { width: 4, value_weight: 0.0 });
+        let beam =
+            Strategy::Beam(BeamConfig { width: 4, value_weight: 0.0, ..BeamConfig::default() });
         all.push(judged(env, EvalConfig { strategy: beam, ..eval }));
         all.push(judged(env, EvalConfig { strategy: Strategy::Value, ..eval }));
         for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
@@ -160,9 +161,10 @@ fn what_else_ends_an_episode_is_no_error() {
     let late = AzConfig { num_episodes: 1, max_moves: Some(moves), tree, ..AzConfig::default() };
     assert_eq!(self_play(&ENDLESS, late).unwrap(), moves);
     let budget = Budget { nodes: Some(100), ..Budget::default() };
-    for strategy in
-        [Strategy::Mcts(tree), Strategy::Beam(BeamConfig { width: 4, value_weight: 0.0 })]
-    {
+    for strategy in [
+        Strategy::Mcts(tree),
+        Strategy::Beam(BeamConfig { width: 4, value_weight: 0.0, ..BeamConfig::default() }),
+    ] {
         judged(&ENDLESS, EvalConfig { strategy, budget, ..EvalConfig::default() }).unwrap();
     }
     let policy = random_policy(&ENDLESS, 1);
@@ -174,7 +176,7 @@ fn what_else_ends_an_episode_is_no_error() {
 fn a_walk_ends_where_its_environment_has_no_steps_left() {
     let walks = |max_depth, walk_length| {
         let env = Puzzle::new(3, 3, 1, 2, max_depth).unwrap();
-        let config = WalkConfig { num_walks: 3, walk_length, num_cores: 1 };
+        let config = WalkConfig { num_walks: 3, walk_length, num_cores: 1, ..Default::default() };
         Ok(walk::collect(&env, &config, &config.work(0, 0), &mut || Ok(()))?.num_samples)
     };
     assert_eq!(walks(8, 8).unwrap(), 24);

@@ -37,7 +37,8 @@ fn policy(env: &dyn Env) -> twisterl::nn::Network {
 #[test]
 fn in_a_long_walk() {
     let env = Puzzle::new(3, 3, 1, 2, 20_000).unwrap();
-    let config = WalkConfig { num_walks: 1, walk_length: 20_000, num_cores: 1 };
+    let config =
+        WalkConfig { num_walks: 1, walk_length: 20_000, num_cores: 1, ..Default::default() };
     assert!(polls(|poll| walk::collect(&env, &config, &config.work(0, 0), poll)) > 250);
 }
 
@@ -96,7 +97,7 @@ fn where_simulations_end_in_known_states() {
 fn in_a_wide_beam() {
     let mut env = Puzzle::new(4, 4, 1, 2, 40).unwrap();
     env.try_reset_uniform(&mut Rng::new(1)).unwrap();
-    let beam = BeamConfig { width: 20_000, value_weight: 0.0 };
+    let beam = BeamConfig { width: 20_000, value_weight: 0.0, ..BeamConfig::default() };
     let config = EvalConfig {
         strategy: Strategy::Beam(beam),
         budget: Budget { nodes: Some(60_000), time: None },
@@ -115,7 +116,7 @@ fn between_starts_that_take_long() {
     env.set_difficulty(1_000);
     let policy = policy(&env);
     // For every eighth start and every batch; a beam asks at each start and on what it finds there.
-    let beam = Strategy::Beam(BeamConfig { width: 1, value_weight: 0.0 });
+    let beam = Strategy::Beam(BeamConfig { width: 1, value_weight: 0.0, ..BeamConfig::default() });
     for (strategy, least) in [(Strategy::Policy, 60), (beam, 740)] {
         let config = EvalConfig {
             strategy,

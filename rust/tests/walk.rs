@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
 use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
+use twisterl::envs::find;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
@@ -17,7 +19,7 @@ fn walks(env: &dyn Env, config: &WalkConfig, iteration: u64) -> Result<Walks> {
 }
 
 fn config(num_walks: usize, walk_length: usize) -> WalkConfig {
-    WalkConfig { num_walks, walk_length, num_cores: 1 }
+    WalkConfig { num_walks, walk_length, num_cores: 1, ..Default::default() }
 }
 
 #[test]
@@ -109,4 +111,39 @@ fn an_interrupt_ends_the_work() {
             collect(&puzzle(3, 3), &config, &config.work(0, 0), &mut || Err(Error::Interrupted));
         assert!(matches!(found, Err(Error::Interrupted)));
     }
+}
+
+#[test]
+fn commuting_moves_are_made_once_and_all_undone() {
+    let env = lights_out(3);
+    let walks = walks(&*env, &WalkConfig { commuting: true, ..config(200, 30) }, 0).unwrap();
+    // No walk goes beyond the nine lamps; their presses are independent, so that none meets the goal.
+    assert_eq!(walks.num_samples, 200 * 9);
+    for row in 0..walks.rows.len() {
+        let shares = &walks.undo_counts[row * 9..][..9];
+        let presses: Vec<usize> = (0..9).filter(|&action| shares[action] > 0.0).collect();
+        assert_eq!(presses.len() as f32, walks.mean_moves[row]);
+        assert!(presses.iter().all(|&a| (shares[a] - shares[presses[0]]).abs() < 1e-4));
+        let mut state = vec![0; 9];
+        walks.rows.row(row).iter().for_each(|&lamp| state[lamp as usize] = 1);
+        let mut env = env.clone();
+        env.try_set_state(&state).unwrap();
+        presses.into_iter().for_each(|action| env.step(action));
+        assert!(env.success());
+    }
+    let shares: f32 = walks.undo_counts.iter().sum();
+    assert!((shares - walks.num_samples as f32).abs() < 0.1, "{shares}");
+}
+
+#[test]
+fn moves_that_do_not_commute_are_told() {
+    let config = WalkConfig { commuting: true, ..config(10, 10) };
+    check(&*lights_out(4), &config).unwrap();
+    let error = check(&puzzle(3, 3), &config).unwrap_err().to_string();
+    assert!(error.starts_with("commuting: expected false: the order of actions"), "{error}");
+}
+
+fn lights_out(side: usize) -> Box<dyn Env> {
+    let parameters = json!({"width": side, "height": side});
+    find("LightsOut").unwrap().make(parameters.as_object().unwrap()).unwrap()
 }

@@ -262,6 +262,7 @@ def test_the_commands_play_as_the_run_was_judged(walking, tmp_path, capsys):
     assert cli.main([*words, "--node_limit", "2"]) == 1
     said = capsys.readouterr().err
     assert "not solved by beam search; more --beam_width or --node_limit may help" in said
+    assert cli.main([*words, "--node_limit", "2", "--goal_table_bytes", "4096"]) == 0
     assert cli.main(words) == 0
     assert "solved in 6 moves" in capsys.readouterr().out
 
@@ -275,6 +276,22 @@ def test_beams_work_for_environments_in_python(walking):
     found = evaluate_episodes(env, small_policy(env), states=states, **options)
     assert found["success"].all()
     assert [actions.tolist() for actions in found["actions"]] == [[0] * 5, [0] * 2]
+    # Of four states around the goal the last is no whole layer: the farther start is not there.
+    by_table = evaluate_episodes(
+        env, small_policy(env), states=states, goal_table_bytes=4 * 64, **options
+    )
+    assert by_table["at_least"].tolist() == [5, 2] and by_table["nodes"].tolist() == [3, 0]
+    assert by_table["length"].tolist() == [5, 2] and "at_least" not in found
+
+
+def test_commuting_walks_are_asked_for_in_a_config(walking):
+    walking["algorithm"]["collecting"]["commuting"] = True
+    with pytest.raises(ValueError, match="commuting: expected false: the order of actions"):
+        prepare_algorithm(walking)
+    walking.update(env_cls="LightsOut", env={"width": 2, "height": 2, "max_depth": 15})
+    walks, _ = prepare_algorithm(walking).collect()
+    # No lamp is pressed twice: of the 16 patterns all but the dark one, as far as 20 walks go.
+    assert len(walks.mean_moves) <= 15 and walks.mean_moves.max() == 4
 
 
 def test_a_state_is_learned_through_every_twist(walking):

@@ -71,6 +71,12 @@ class Evaluation(Section):
     beam_value_weight: SearchWeight = Field(
         0.0, description="what a value adds to a path's log-probability in beam"
     )
+    beam_views: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1, description="symmetries through which beam sees a state; it goes by their mean"
+    )
+    goal_table_bytes: Annotated[int, Field(ge=0, le=2**40)] = Field(
+        0, description="memory for a table of the states around the goal, where beam may end"
+    )
     time_limit_s: Seconds | None = Field(None, description="for each start")
     node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
         None, description="states given to the policy for each start"

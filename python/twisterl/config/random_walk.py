@@ -14,6 +14,10 @@ class RandomWalkCollecting(Section):
     num_cores: Cores = Field(32, description="threads; capped at the cores of the machine")
     num_walks: Count = Field(1000, description="of each iteration")
     walk_length: Steps = Field(100, description="moves; every state on a walk is a sample")
+    commuting: bool = Field(
+        False,
+        description="the order of moves does not matter: no walk repeats one, each may be undone",
+    )
 
 
 class RandomWalkTraining(Training):

@@ -200,7 +200,12 @@ def distinct_rows(
 @final
 class WalkCollector:
     def __new__(
-        cls, num_walks: int, walk_length: int, num_cores: int = 32, seed: int = 0
+        cls,
+        num_walks: int,
+        walk_length: int,
+        num_cores: int = 32,
+        seed: int = 0,
+        commuting: bool = False,
     ) -> Self: ...
     def check(self, env: Any) -> None: ...
     def collect(self, env: Any, iteration: int = 0) -> Walks: ...

@@ -38,7 +38,8 @@ function! {
 /// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
 /// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
 /// ("greedy", "sample", "value", "mcts" or "beam"), `root_selection`, `gamma`, `beam_width`,
-/// `beam_value_weight`, `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
+/// `beam_value_weight`, `beam_views`, `goal_table_bytes`, `time_limit_s`, `node_limit`,
+/// `max_episode_steps`; docs/config.md has them.
 ///
 /// Raises ValueError for what is out of range, TypeError for an option that is none.
     evaluate_py, "evaluate",
@@ -57,7 +58,7 @@ function! {
 function! {
 /// The best try of every episode: a dictionary of `success` bool [N], `reward` float32 [N], `length`
 /// int64 [N], `nodes` int64 [N] (states given to the policy) and, if `actions`, `actions`, a list of
-/// int64 arrays.
+/// int64 arrays; with `goal_table_bytes` also `at_least` int64 [N], no fewer actions being enough.
 ///
 /// Episodes begin by `start`, "reset" or "uniform", or in each row of `states` int64 [N, S], which
 /// replace `num_episodes`. `env`, `policy`, `deterministic`, `num_searches`, `seed`, `num_cores`,
@@ -78,6 +79,9 @@ function! {
         result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
         result.set_item("length", array(py, &episodes, |episode| episode.len() as i64))?;
         result.set_item("nodes", array(py, &episodes, |episode| episode.nodes as i64))?;
+        if config.goal_table_bytes > 0 {
+            result.set_item("at_least", array(py, &episodes, |episode| episode.at_least as i64))?;
+        }
         if actions {
             let lists = episodes.into_iter().map(|episode| episode.actions.into_pyarray(py));
             result.set_item("actions", lists.collect::<Vec<_>>())?;

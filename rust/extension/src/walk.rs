@@ -14,6 +14,7 @@ use crate::run::Seed;
 
 /// Collects random walks from the goal: `num_walks` of `walk_length` moves each, by `num_cores`
 /// threads, at most those of the machine. Walk `i` draws from the stream (`seed`, iteration, `i`).
+/// `commuting` walks make no move twice, and each move that one has made may be undone.
 ///
 /// Raises ValueError for what is out of range.
 #[pyclass(name = "WalkCollector", module = "twisterl.twisterl.collector", frozen)]
@@ -22,18 +23,23 @@ pub struct PyWalkCollector {
     seed: u64,
 }
 
-constructor!(PyWalkCollector, "(num_walks, walk_length, num_cores=32, seed=0)", |given| {
-    let (Seed { seed }, config) = (given.read()?, given.rest::<WalkConfig>()?);
-    config.check()?;
-    Ok(Self { config, seed })
-});
+constructor!(
+    PyWalkCollector,
+    "(num_walks, walk_length, num_cores=32, seed=0, commuting=False)",
+    |given| {
+        let (Seed { seed }, config) = (given.read()?, given.rest::<WalkConfig>()?);
+        config.check()?;
+        Ok(Self { config, seed })
+    }
+);
 
 #[pymethods]
 impl PyWalkCollector {
     /// What makes the collector again.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
-        let &Self { config: WalkConfig { num_walks, walk_length, num_cores }, seed } = slf.get();
-        Ok((slf.get_type(), (num_walks, walk_length, num_cores, seed)))
+        let &Self { config, seed } = slf.get();
+        let WalkConfig { num_walks, walk_length, num_cores, commuting } = config;
+        Ok((slf.get_type(), (num_walks, walk_length, num_cores, seed, commuting)))
     }
 
     /// Raises ValueError if walks of `env` cannot be learned from.
@@ -68,7 +74,8 @@ pub struct PyWalks {
     offsets: Py<PyArray1<i64>>,
     /// bool [U, A], true where legal.
     masks: Py<PyArray2<bool>>,
-    /// float32 [U, A], how many samples each action would undo the last move of.
+    /// float32 [U, A], how many samples each action would undo the last move of; of commuting walks
+    /// shares of them.
     undo_counts: Py<PyArray2<f32>>,
     /// float32 [U], moves since the goal, the mean over the samples.
     mean_moves: Py<PyArray1<f32>>,

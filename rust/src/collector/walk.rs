@@ -6,7 +6,7 @@
 //! use twisterl::envs::puzzle::Puzzle;
 //! # fn main() -> twisterl::Result<()> {
 //! let env = Puzzle::new(3, 3, 1, 2, 256)?;
-//! let config = WalkConfig { num_walks: 100, walk_length: 1, num_cores: 1 };
+//! let config = WalkConfig { num_walks: 100, walk_length: 1, num_cores: 1, ..Default::default() };
 //! let walks = collect(&env, &config, &config.work(0, 0), &mut || Ok(()))?;
 //! // One move from the goal there are two boards; left and up are undone by right and down.
 //! assert_eq!((walks.rows.len(), walks.num_samples), (2, 100));
@@ -39,6 +39,9 @@ pub struct WalkConfig {
     pub walk_length: usize,
     /// Capped at what the machine has.
     pub num_cores: usize,
+    /// The order of the moves does not matter, as in Lights Out: no walk makes a move twice, and each
+    /// that it has made may be undone.
+    pub commuting: bool,
 }
 
 /// What `N` samples say about `U` distinct states with `A` actions, in the order of their first
@@ -49,7 +52,8 @@ pub struct Walks {
     pub rows: Rows,
     /// `[U, A]`, true where legal in a sample, or where it undoes the last move of one.
     pub masks: Vec<bool>,
-    /// How many samples each action would undo the last move of `[U, A]`.
+    /// How many samples each action would undo the last move of `[U, A]`; shares of them, where every
+    /// move of a sample is one that may be undone.
     pub undo_counts: Vec<f32>,
     /// Moves since the goal, the mean over the samples `[U]`.
     pub mean_moves: Vec<f32>,
@@ -59,7 +63,7 @@ pub struct Walks {
 
 impl Default for WalkConfig {
     fn default() -> Self {
-        Self { num_walks: 1000, walk_length: 100, num_cores: DEFAULT_CORES }
+        Self { num_walks: 1000, walk_length: 100, num_cores: DEFAULT_CORES, commuting: false }
     }
 }
 
@@ -86,8 +90,31 @@ const TRIED: usize = 100_000;
 /// end before `walk_length`, as far as the first of them shows.
 pub fn check(env: &dyn Env, config: &WalkConfig) -> Result<()> {
     let inverses = usable(env, config)?;
-    let walker = &mut Walker::new(env, &inverses)?;
-    walker.walk(config.walk_length, TRIED, &mut Rng::new(0), &mut || Ok(()))
+    let walker = &mut Walker::new(env, &inverses, config.commuting)?;
+    walker.walk(config.walk_length, TRIED, &mut Rng::new(0), &mut || Ok(()))?;
+    match config.commuting {
+        true => require_commuting(env, &inverses),
+        false => Ok(()),
+    }
+}
+
+/// Refuses an environment in whose goal two actions lead elsewhere in the other order.
+fn require_commuting(env: &dyn Env, inverses: &[usize]) -> Result<()> {
+    let (mut env, mut seen) = (env.try_clone()?, [Vec::new(), Vec::new()]);
+    env.try_reset_goal(&mut Rng::new(0))?;
+    for (a, b) in (0..inverses.len()).flat_map(|b| (0..b).map(move |a| (a, b))) {
+        for (seen, order) in seen.iter_mut().zip([[a, b], [b, a]]) {
+            seen.clear();
+            order.into_iter().try_for_each(|action| env.try_step(action))?;
+            env.try_observe(seen)?;
+            order.into_iter().rev().try_for_each(|action| env.try_step(inverses[action]))?;
+        }
+        if seen[0] != seen[1] {
+            let expected = format!("false: the order of actions {a} and {b} matters");
+            return Err(Error::invalid("commuting", expected, true));
+        }
+    }
+    Ok(())
 }
 
 /// The actions that undo the moves of `env`, if walks of `config` can be played.
@@ -100,7 +127,8 @@ fn usable(env: &dyn Env, config: &WalkConfig) -> Result<Vec<usize>> {
     Ok(inverses.to_vec())
 }
 
-/// The walks of `work`: random legal moves from the goal, none of which undoes the one before it.
+/// The walks of `work`: random legal moves from the goal, none of which undoes the one before it; of
+/// commuting moves none that repeats or undoes any before it.
 ///
 /// Solved states are no samples, and the moves are counted from the last of them: a walk goes on
 /// from the goal, where an episode ends. It ends early where only the way back is legal, and in a
@@ -114,9 +142,10 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
     work.check()?;
     let workers = num_workers(config.num_cores).min(work.len());
     let num_actions = inverses.len();
-    let (env, work, walk_length) = (env.try_clone()?, work.clone(), config.walk_length);
+    let &WalkConfig { walk_length, commuting, .. } = config;
+    let (env, work) = (env.try_clone()?, work.clone());
     let parts = run_foreign(workers, &mut *poll, move |worker, poll| {
-        let walker = &mut Walker::new(&*env, &inverses)?;
+        let walker = &mut Walker::new(&*env, &inverses, commuting)?;
         let share = |worker| worker * work.len() / workers;
         for walk in share(worker)..share(worker + 1) {
             let walk = work.episodes.start + walk as u64;
@@ -125,7 +154,7 @@ pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) 
         }
         Ok(std::mem::take(&mut walker.samples))
     })?;
-    merge(&parts, num_actions, poll)
+    merge(&parts, num_actions, commuting, poll)
 }
 
 /// The samples of one worker, in the order of its walks.
@@ -145,11 +174,13 @@ struct Walker<'a> {
     masks: Vec<bool>,
     legal: Vec<usize>,
     tells_truncation: bool,
+    /// Actions that the walk does not make again `[A]`; `None` where moves do not commute.
+    spent: Option<Vec<bool>>,
     samples: Samples,
 }
 
 impl<'a> Walker<'a> {
-    fn new(env: &dyn Env, inverses: &'a [usize]) -> Result<Self> {
+    fn new(env: &dyn Env, inverses: &'a [usize], commuting: bool) -> Result<Self> {
         Ok(Self {
             env: env.try_clone()?,
             inverses,
@@ -157,6 +188,7 @@ impl<'a> Walker<'a> {
             masks: vec![false; inverses.len()],
             legal: Vec::with_capacity(inverses.len()),
             tells_truncation: env.spec().tells_truncation,
+            spent: commuting.then(|| vec![false; inverses.len()]),
             samples: Samples::default(),
         })
     }
@@ -165,21 +197,28 @@ impl<'a> Walker<'a> {
     fn walk(&mut self, length: usize, most: usize, rng: &mut Rng, poll: Poll<'_>) -> Result<()> {
         self.env.try_reset_goal(rng)?;
         self.look()?;
+        self.spent.iter_mut().for_each(|spent| spent.fill(false));
         let mut undo = None;
         let mut moves = 0;
         for step in 1..=length.min(most) {
             if step % STEPS_BETWEEN_POLLS == 1 {
                 poll()?;
             }
-            let Self { env, inverses, masks, legal, .. } = self;
+            let Self { env, inverses, masks, legal, spent, .. } = self;
             legal.clear();
-            legal.extend((0..masks.len()).filter(|&action| masks[action] && Some(action) != undo));
+            legal.extend((0..masks.len()).filter(|&action| {
+                let is_spent = |spent: &Vec<bool>| spent[action];
+                masks[action] && Some(action) != undo && !spent.as_ref().is_some_and(is_spent)
+            }));
             if legal.is_empty() {
                 return Ok(());
             }
             let action = legal[rng.below(legal.len() as u32) as usize];
             env.try_step(action)?;
             undo = Some(inverses[action]);
+            if let Some(spent) = spent {
+                (spent[action], spent[inverses[action]]) = (true, true);
+            }
             moves += 1;
             let status = self.look()?;
             if status.success {
@@ -222,12 +261,12 @@ fn out_of_steps(env: &dyn Env, step: usize, length: usize) -> Error {
 }
 
 /// Adds up the samples of each state.
-fn merge(parts: &[Samples], num_actions: usize, poll: Poll<'_>) -> Result<Walks> {
+fn merge(parts: &[Samples], num_actions: usize, commuting: bool, poll: Poll<'_>) -> Result<Walks> {
     let mut states = RowSet::default();
     let mut walks = Walks::default();
     let mut counts: Vec<f32> = Vec::new();
     for part in parts {
-        for (sample, (&undo, &moves)) in part.undo.iter().zip(&part.moves).enumerate() {
+        for (sample, &moves) in part.moves.iter().enumerate() {
             if sample % SAMPLES_BETWEEN_POLLS == 0 {
                 poll()?;
             }
@@ -241,9 +280,14 @@ fn merge(parts: &[Samples], num_actions: usize, poll: Poll<'_>) -> Result<Walks>
             let masks = &mut walks.masks[state * num_actions..][..num_actions];
             let seen = &part.masks[sample * num_actions..][..num_actions];
             masks.iter_mut().zip(seen).for_each(|(mask, &legal)| *mask |= legal);
-            // Even where the environment's masks forbid it after the move that it undoes.
-            masks[undo as usize] = true;
-            walks.undo_counts[state * num_actions + undo as usize] += 1.0;
+            // Every move since the goal is a sample.
+            let num_undone = if commuting { moves as usize } else { 1 };
+            let share = 1.0 / num_undone as f32;
+            for &undo in &part.undo[sample + 1 - num_undone..=sample] {
+                // Even where the environment's masks forbid it after the move that it undoes.
+                masks[undo as usize] = true;
+                walks.undo_counts[state * num_actions + undo as usize] += share;
+            }
             walks.mean_moves[state] += moves as f32;
             counts[state] += 1.0;
         }

@@ -300,6 +300,18 @@ pub(crate) fn hash_row(row: &[i32], twist: i32) -> u64 {
     hash(row.len(), row.iter().map(|&k| k as u32), twist as u32)
 }
 
+/// A name of `row` in 128 bits: two that differ do not share it but by a chance of 1 in 2^128.
+#[inline]
+pub(crate) fn row_key(row: &[i32]) -> u128 {
+    const MULTIPLIER: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
+    let mut key = row.len() as u128;
+    for &word in row {
+        key = (key ^ u128::from(word as u32)).wrapping_mul(MULTIPLIER);
+        key ^= key >> 64;
+    }
+    key
+}
+
 /// A multiply-xorshift hash, two features a round.
 #[inline]
 fn hash(len: usize, mut row: impl Iterator<Item = u32>, twist: u32) -> u64 {

@@ -6,6 +6,7 @@
 
 use super::meter::Meter;
 use crate::clock::Deadline;
+use crate::engine::cache::row_key;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
@@ -25,6 +26,18 @@ pub struct Breadth {
     /// Number of the first state of each layer, and of the next one.
     layers: Vec<usize>,
     inverse: Vec<usize>,
+    told_by: ToldBy,
+    /// An observation.
+    row: Vec<i32>,
+}
+
+/// What tells states apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToldBy {
+    /// [`Env::state_key`].
+    Key,
+    /// [`row_key`] of the observation, where it shows all of the state.
+    Observation,
 }
 
 /// A state next to one that is kept.
@@ -61,14 +74,40 @@ impl Breadth {
         };
         let inverse =
             env.spec().inverse_actions.clone().ok_or_else(|| needed("inverse actions"))?;
+        let key = env.state_key().ok_or_else(|| needed("state keys"))?;
+        Self::around(key, inverse, ToldBy::Key)
+    }
+
+    /// Only the state that `env` is in, for states that are told apart by what is seen of them.
+    ///
+    /// # Errors
+    /// If `env` has no inverse actions, or fails.
+    pub(crate) fn of_observations(env: &dyn Env) -> Result<Self> {
+        let mut row = Vec::new();
+        env.try_observe(&mut row)?;
+        Self::around(row_key(&row), env.spec().require_inverses()?.to_vec(), ToldBy::Observation)
+    }
+
+    fn around(key: u128, inverse: Vec<usize>, told_by: ToldBy) -> Result<Self> {
         if inverse.len() > usize::from(u8::MAX) {
             return Err(Error::invalid("env", "at most 255 actions", inverse.len()));
         }
         let mut keys = Keys::default();
-        let key = env.state_key().ok_or_else(|| needed("state keys"))?;
         keys.reserve(1, &mut Meter::new(None, Deadline::NEVER, &mut || Ok(())))?;
         keys.insert(key);
-        Ok(Self { keys, parents: vec![0], actions: vec![0], layers: vec![0, 1], inverse })
+        let (parents, actions, layers, row) = (vec![0], vec![0], vec![0, 1], Vec::new());
+        Ok(Self { keys, parents, actions, layers, inverse, told_by, row })
+    }
+
+    fn key(&mut self, env: &dyn Env) -> Result<u128> {
+        match self.told_by {
+            ToldBy::Key => Ok(env.state_key().unwrap_or_default()),
+            ToldBy::Observation => {
+                self.row.clear();
+                env.try_observe(&mut self.row)?;
+                Ok(row_key(&self.row))
+            }
+        }
     }
 
     pub fn num_states(&self) -> usize {
@@ -130,7 +169,7 @@ impl Breadth {
                     continue;
                 }
                 env.try_step(action)?;
-                let key = env.state_key().unwrap_or_default();
+                let key = self.key(env)?;
                 let success = env.try_status()?.success;
                 env.try_step(self.inverse[action])?;
                 children.push(Child { key, parent: state as u32, action: action as u8, success });
@@ -224,8 +263,8 @@ impl Breadth {
         steps.into_iter().rev().try_for_each(|action| env.try_step(action))
     }
 
-    fn check_key(&self, env: &dyn Env, state: usize) -> Result<()> {
-        if env.state_key() == Some(self.keys.get(state)) {
+    fn check_key(&mut self, env: &dyn Env, state: usize) -> Result<()> {
+        if self.key(env)? == self.keys.get(state) {
             return Ok(());
         }
         let expected = "an environment whose inverse actions undo its actions";

@@ -37,8 +37,10 @@ pub struct Asked {
     pub gamma: f32,
     pub beam_width: usize,
     pub beam_value_weight: f32,
+    pub beam_views: usize,
     pub time_limit_s: Option<f64>,
     pub node_limit: Option<u64>,
+    pub goal_table_bytes: u64,
     pub max_episode_steps: Option<u32>,
 }
 
@@ -58,8 +60,10 @@ impl Default for Asked {
             gamma: tree.gamma,
             beam_width: beam.width,
             beam_value_weight: beam.value_weight,
+            beam_views: beam.views,
             time_limit_s: None,
             node_limit: None,
+            goal_table_bytes: eval.goal_table_bytes,
             max_episode_steps: eval.max_episode_steps,
         }
     }
@@ -89,7 +93,11 @@ impl TryFrom<Asked> for EvalConfig {
             gamma: asked.gamma,
             ..TreeConfig::default()
         };
-        let beam = BeamConfig { width: asked.beam_width, value_weight: asked.beam_value_weight };
+        let beam = BeamConfig {
+            width: asked.beam_width,
+            value_weight: asked.beam_value_weight,
+            views: asked.beam_views,
+        };
         TreeConfig { num_simulations: tree.num_simulations.max(1), ..tree }.check()?;
         beam.check()?;
         let (strategy, deterministic) = match asked.strategy() {
@@ -105,6 +113,7 @@ impl TryFrom<Asked> for EvalConfig {
             num_searches: asked.num_searches,
             num_cores: asked.num_cores,
             budget: Budget::new(asked.time_limit_s, asked.node_limit)?,
+            goal_table_bytes: asked.goal_table_bytes,
             max_episode_steps: asked.max_episode_steps,
         };
         config.check()?;

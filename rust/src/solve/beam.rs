@@ -4,7 +4,8 @@
 //! over its moves of `log p(move | state before it)` (Takano 2023, "Self-Supervision is All You
 //! Need for Solving Rubik's Cube"), to which the value may be added. Children are ranked by what
 //! the network says of their parent, so no more than the `width` best distinct ones of a depth are
-//! evaluated. The first depth with a solved state ends the search. With a budget, searches of
+//! evaluated. The first depth with a solved state, or one in the
+//! table of the goal's surroundings, ends the search. With a budget, searches of
 //! growing width follow each other, so that there is a solution early and a better one with time.
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use super::config::{BeamConfig, EvalConfig};
 use super::episode::Episode;
 use super::frontier::Frontier;
+use super::goal_table::GoalTable;
 use super::starts::Starts;
 use crate::engine::capped::{Capped, Children};
 use crate::engine::lockstep::{advance, check_views};
@@ -37,7 +39,7 @@ const MOST_PROPOSED: usize = 1 << 16;
 /// Searches from every start as `beam` says; `config.num_searches` is not looked
 /// at, since every search from a start is the same.
 ///
-/// States are seen through no permutation. Without a solution an episode is the best of those that
+/// Without a solution an episode is the best of those that
 /// ended, or the likeliest of the deepest states. The result does not depend on `config.num_cores`,
 /// a limit of time aside. `env` stays as it is.
 pub(super) fn search(
@@ -56,6 +58,7 @@ pub(super) fn search(
         return Err(Error::invalid("beam_width", format!("an integer in 1..={most}"), width));
     }
     let cores = num_workers(config.num_cores);
+    let table = GoalTable::around(env, config.goal_table_bytes, &mut *poll)?;
     let inverses = env.spec().inverse_actions.clone().unwrap_or_default();
     let next_start = AtomicUsize::new(0);
     let num_starts = starts.len();
@@ -83,10 +86,11 @@ pub(super) fn search(
         };
         let frontier = |i| {
             let first_slot = 2 * width * i;
-            Ok(Frontier::new(beam, budget, first_slot, env.try_clone()?, &inverses))
+            let env = env.try_clone()?;
+            Ok(Frontier::new(beam, budget, first_slot, env, &inverses, table.as_deref()))
         };
         let frontiers = (0..side_by_side).map(frontier).collect::<Result<_>>()?;
-        worker.search(frontiers, Batches::new(&*policy, threads), poll)?;
+        worker.search(frontiers, Batches::new(&*policy, beam.views, threads), poll)?;
         Ok(worker.found)
     })?;
     let mut episodes = vec![Episode::default(); num_starts];
@@ -228,6 +232,8 @@ impl Worker<'_> {
 /// The policy, run by as many threads as a batch is worth.
 struct Batches<'a> {
     policy: &'a dyn Policy,
+    /// Symmetries that are seen through; empty where states are seen as they are.
+    views: Vec<i32>,
     shares: Vec<Mutex<Share>>,
     /// `[N, A]`
     logits: Vec<f32>,
@@ -239,16 +245,52 @@ struct Batches<'a> {
 #[derive(Default)]
 struct Share {
     rows: Rows,
+    seen: Seen,
     logits: Vec<f32>,
     values: Vec<f32>,
     scratch: Scratch,
+}
+
+/// What the network says of states that it sees through one symmetry.
+#[derive(Default)]
+struct Seen {
+    twists: Vec<i32>,
+    logits: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Seen {
+    /// Makes `logits` and `values` the means over `views`.
+    fn average(
+        &mut self,
+        (policy, views): (&dyn Policy, &[i32]),
+        rows: &Rows,
+        scratch: &mut Scratch,
+        (logits, values): (&mut [f32], &mut [f32]),
+    ) -> Result<()> {
+        logits.fill(0.0);
+        values.fill(0.0);
+        self.logits.resize(logits.len(), 0.0);
+        self.values.resize(values.len(), 0.0);
+        let share = 1.0 / views.len() as f32;
+        let add = |(mean, seen): (&mut f32, &f32)| *mean += share * seen;
+        for &view in views {
+            self.twists.clear();
+            self.twists.resize(rows.len(), view);
+            let (seen, said) = (&mut self.logits[..], &mut self.values[..]);
+            policy.forward_batch(rows, Some(&self.twists), scratch, seen, said)?;
+            logits.iter_mut().zip(&*seen).for_each(add);
+            values.iter_mut().zip(&*said).for_each(add);
+        }
+        Ok(())
+    }
 }
 
 impl Share {
     /// Part by part; false if `is_late` before the end.
     fn evaluate(
         &mut self,
-        policy: &dyn Policy,
+        (policy, views): (&dyn Policy, &[i32]),
         rows: &Rows,
         range: Range<usize>,
         is_late: &impl Fn() -> bool,
@@ -268,16 +310,28 @@ impl Share {
             let first = range.start + part * ROWS_OF_A_PART;
             self.rows.clear();
             (first..first + values.len()).for_each(|row| self.rows.push(rows.row(row)));
-            policy.forward_batch(&self.rows, None, &mut self.scratch, logits, values)?;
+            match views {
+                [] => policy.forward_batch(&self.rows, None, &mut self.scratch, logits, values)?,
+                _ => {
+                    let Self { rows, seen, scratch, .. } = self;
+                    seen.average((policy, views), rows, scratch, (logits, values))?;
+                }
+            }
         }
         Ok(true)
     }
 }
 
 impl<'a> Batches<'a> {
-    fn new(policy: &'a dyn Policy, threads: usize) -> Self {
+    /// The first symmetry is the identity; the others are spread over all.
+    fn new(policy: &'a dyn Policy, views: usize, threads: usize) -> Self {
         let shares = (0..threads).map(|_| Mutex::default()).collect();
-        Self { policy, shares, logits: Vec::new(), values: Vec::new() }
+        let num_twists = policy.num_twists();
+        let views = match views.min(num_twists) {
+            0 | 1 => Vec::new(),
+            views => (0..views).map(|view| (view * num_twists / views) as i32).collect(),
+        };
+        Self { policy, views, shares, logits: Vec::new(), values: Vec::new() }
     }
 
     /// Fills `logits` and `values` for `rows`; false if `is_late` before the end.
@@ -288,11 +342,11 @@ impl<'a> Batches<'a> {
         poll: Poll<'_>,
     ) -> Result<bool> {
         let threads = (rows.len() / ROWS_PER_THREAD).clamp(1, self.shares.len());
-        let (policy, shares) = (self.policy, &self.shares);
+        let (policy, views, shares) = (self.policy, &self.views[..], &self.shares);
         let bound = |thread: usize| thread * rows.len() / threads;
         let done = run(threads, poll, |thread, poll| {
             let mut share = shares[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            share.evaluate(policy, rows, bound(thread)..bound(thread + 1), is_late, poll)
+            share.evaluate((policy, views), rows, bound(thread)..bound(thread + 1), is_late, poll)
         })?;
         if done.contains(&false) {
             return Ok(false);

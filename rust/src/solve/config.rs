@@ -10,6 +10,8 @@ use crate::search::{Budget, TreeConfig};
 
 /// Two states for each of its width are made ready: gigabytes at this one.
 const MOST_BEAM_WIDTH: usize = 10_000_000;
+/// A tebibyte, which no machine that is meant has.
+const MOST_TABLE_BYTES: u64 = 1 << 40;
 
 /// How a start is solved.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,6 +52,9 @@ pub struct EvalConfig {
     pub num_cores: usize,
     /// Of each start.
     pub budget: Budget,
+    /// Memory for a table of the states around the only goal of the environment, 0 for none: a beam
+    /// that touches it goes on by a shortest way.
+    pub goal_table_bytes: u64,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
     /// error. `None`: where it does not end by itself, as many as
     /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
@@ -64,6 +69,7 @@ impl Default for EvalConfig {
             num_searches: 1,
             num_cores: DEFAULT_CORES,
             budget: Budget::default(),
+            goal_table_bytes: 0,
             max_episode_steps: None,
         }
     }
@@ -79,12 +85,16 @@ pub struct BeamConfig {
     /// What a state's value adds to the log-probability of the path to it. Not negative.
     #[serde(rename = "beam_value_weight")]
     pub value_weight: f32,
+    /// Symmetries of the environment through which every state is seen, at most all; the means of
+    /// what the network says count. 1: as it is.
+    #[serde(rename = "beam_views")]
+    pub views: usize,
 }
 
 impl Default for BeamConfig {
     /// By the policy alone.
     fn default() -> Self {
-        Self { width: 64, value_weight: 0.0 }
+        Self { width: 64, value_weight: 0.0, views: 1 }
     }
 }
 
@@ -95,6 +105,7 @@ impl BeamConfig {
             let expected = format!("an integer in 1..={MOST_BEAM_WIDTH}");
             return Err(Error::invalid("beam_width", expected, self.width));
         }
+        Error::check_counts([("beam_views", self.views)])?;
         if !(self.value_weight.is_finite() && self.value_weight >= 0.0) {
             let expected = "a number that is not negative";
             return Err(Error::invalid("beam_value_weight", expected, self.value_weight));
@@ -109,6 +120,10 @@ impl EvalConfig {
         Error::check_counts([("num_searches", self.num_searches), ("num_cores", self.num_cores)])?;
         capped::check(self.max_episode_steps)?;
         clock::check(self.budget.time)?;
+        if self.goal_table_bytes > MOST_TABLE_BYTES {
+            let expected = format!("an integer in 0..={MOST_TABLE_BYTES}");
+            return Err(Error::invalid("goal_table_bytes", expected, self.goal_table_bytes));
+        }
         match self.strategy {
             Strategy::Policy | Strategy::Value => Ok(()),
             Strategy::Mcts(tree) => tree.check(),

@@ -13,6 +13,9 @@ pub struct Episode {
     pub others: u64,
     /// States that were given to the policy for this start, by all tries.
     pub nodes: u64,
+    /// No fewer actions lead to the goal, as far as a table of the states around it proves; 0 where
+    /// there is none.
+    pub at_least: u64,
 }
 
 impl Episode {

@@ -2,6 +2,7 @@
 
 use super::config::BeamConfig;
 use super::episode::Episode;
+use super::goal_table::GoalTable;
 use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::engine::row_set::RowSet;
@@ -79,6 +80,7 @@ pub(super) struct Frontier<'a> {
     num_actions: usize,
     /// What undoes each action `[A]`; empty if that is not known.
     inverses: &'a [usize],
+    table: Option<&'a GoalTable>,
     layer: Layer,
     next: Layer,
     /// Slots of the next layer that hold no state.
@@ -94,6 +96,10 @@ pub(super) struct Frontier<'a> {
     /// What narrower searches found.
     narrower: Option<Episode>,
     nodes: u64,
+    /// Whether all states up to the depth of the search that runs were looked at.
+    is_whole: bool,
+    /// [`Episode::at_least`] of all searches from this start.
+    at_least: usize,
     deadline: Deadline,
 }
 
@@ -104,6 +110,7 @@ impl<'a> Frontier<'a> {
         first_slot: usize,
         root: Box<dyn Env>,
         inverses: &'a [usize],
+        table: Option<&'a GoalTable>,
     ) -> Self {
         Self {
             start: 0,
@@ -116,6 +123,7 @@ impl<'a> Frontier<'a> {
             budget,
             first_slot,
             inverses,
+            table,
             layer: Layer::default(),
             next: Layer::default(),
             free: Vec::new(),
@@ -126,6 +134,8 @@ impl<'a> Frontier<'a> {
             ended: None,
             narrower: None,
             nodes: 0,
+            is_whole: true,
+            at_least: 0,
             deadline: Deadline::NEVER,
         }
     }
@@ -137,13 +147,12 @@ impl<'a> Frontier<'a> {
     pub(super) fn begin(&mut self, start: usize, views: &Views) -> Result<()> {
         self.start = start;
         self.deadline = Deadline::after(self.budget.time)?;
-        (self.nodes, self.narrower) = (0, None);
+        (self.nodes, self.at_least, self.narrower) = (0, 0, None);
         self.width = match self.budget == Budget::default() {
             true => self.widest,
             false => FIRST_WIDTH.min(self.widest),
         };
-        self.begin_search(views);
-        Ok(())
+        self.begin_search(views)
     }
 
     /// Whether a wider search from the same start may find more.
@@ -161,24 +170,31 @@ impl<'a> Frontier<'a> {
     pub(super) fn widen(&mut self, envs: &dyn VecEnv, views: &Views) -> Result<()> {
         self.narrower = Some(self.best(envs)?);
         self.width = self.width.saturating_mul(WIDENING).min(self.widest);
-        self.begin_search(views);
-        Ok(())
+        self.begin_search(views)
     }
 
-    fn begin_search(&mut self, views: &Views) {
-        (self.ended, self.was_full) = (None, false);
+    fn begin_search(&mut self, views: &Views) -> Result<()> {
+        (self.ended, self.was_full, self.is_whole) = (None, false, true);
         self.history.clear();
         self.layer.clear();
         let status = views.status[0];
         if status.is_final {
             let (success, reward) = (status.success, status.reward);
             self.ended = Some(Episode { success, reward, ..Episode::default() });
-            return;
+            return Ok(());
+        }
+        if let Some(table) = self.table {
+            let known = table.find(views.rows.row(0));
+            self.at_least = self.at_least.max(known.map_or(table.radius() + 1, |(_, d)| d));
+            if let Some((state, _)) = known {
+                self.ended = table.finish(&*self.root, Vec::new(), state)?;
+            }
         }
         let root = Node { score: 0.0, reward: status.reward, slot: self.first_slot, undo: None };
         self.layer.nodes.push(root);
         self.layer.rows.insert(views.rows.row(0));
         self.layer.masks.extend_from_slice(&views.masks);
+        Ok(())
     }
 
     /// The observations to be evaluated.
@@ -278,7 +294,7 @@ impl<'a> Frontier<'a> {
                 self.end(envs, child, status.success, reward)?;
             } else if self.was_seen(row) {
                 self.free.push(child.slot);
-            } else {
+            } else if !self.touches(child, row)? {
                 let undo = self.inverses.get(child.action).copied();
                 self.next.nodes.push(Node { score: child.score, reward, slot: child.slot, undo });
                 let masks = &views.masks[i * self.num_actions..][..self.num_actions];
@@ -292,6 +308,19 @@ impl<'a> Frontier<'a> {
         Ok(self.proposed.len())
     }
 
+    /// Whether the table knows the state that is seen as `row`, and the way from there was kept.
+    /// The first one counts: what it takes from there is what it takes from all others of its depth,
+    /// since the states before it are none of the table.
+    fn touches(&mut self, child: &Child, row: &[i32]) -> Result<bool> {
+        let Some(table) = self.table.filter(|_| !self.is_solved()) else { return Ok(false) };
+        let Some((state, _)) = table.find(row) else { return Ok(false) };
+        let episode = table.finish(&*self.root, self.path_to(child), state)?;
+        let is_found = episode.is_some();
+        self.is_whole &= is_found;
+        self.ended = episode.or(self.ended.take());
+        Ok(is_found)
+    }
+
     /// Whether `row` was seen before; it is now. Where steps may be random, the same observation
     /// a step later can be another state.
     fn was_seen(&mut self, row: &[i32]) -> bool {
@@ -302,13 +331,12 @@ impl<'a> Frontier<'a> {
     /// Keeps the episode that ended in `child` if it is the best: by (success, reward), of equals
     /// the first.
     fn end(&mut self, envs: &dyn VecEnv, child: &Child, success: bool, reward: f32) -> Result<()> {
+        self.is_whole &= success;
         let best = self.ended.as_ref().map(|best| (best.success, best.reward));
         if best.is_some_and(|best| (success, reward) <= best) {
             return Ok(());
         }
-        let mut actions = self.path(self.history.len() - 1, child.parent);
-        actions.push(child.action as i64);
-        let actions = envs.solution(child.slot)?.unwrap_or(actions);
+        let actions = envs.solution(child.slot)?.unwrap_or_else(|| self.path_to(child));
         self.ended = Some(Episode { success, reward, actions, ..Episode::default() });
         Ok(())
     }
@@ -319,6 +347,10 @@ impl<'a> Frontier<'a> {
     /// If an environment fails.
     pub(super) fn descend(&mut self, envs: &dyn VecEnv) -> Result<()> {
         self.was_full |= self.next.nodes.len() == self.width;
+        self.is_whole &= self.candidates.are_taken();
+        if let Some(table) = self.table.filter(|_| self.is_whole && !self.is_solved()) {
+            self.at_least = self.at_least.max(self.history.len() + table.radius() + 1);
+        }
         if self.next.nodes.is_empty() && self.ended.is_none() {
             self.history.pop();
             self.ended = Some(self.unfinished(envs)?);
@@ -332,7 +364,7 @@ impl<'a> Frontier<'a> {
     /// # Errors
     /// If an environment fails.
     pub(super) fn finish(&mut self, envs: &dyn VecEnv) -> Result<Episode> {
-        Ok(Episode { nodes: self.nodes, ..self.best(envs)? })
+        Ok(Episode { nodes: self.nodes, at_least: self.at_least as u64, ..self.best(envs)? })
     }
 
     /// The best episode of all searches from this start, the narrower one's of equals.
@@ -355,6 +387,13 @@ impl<'a> Frontier<'a> {
         let path = self.path(self.history.len(), 0);
         let actions = envs.solution(node.slot)?.unwrap_or(path);
         Ok(Episode { reward: node.reward, actions, ..Episode::default() })
+    }
+
+    /// The actions that lead to `child`, of the depth that is being made.
+    fn path_to(&self, child: &Child) -> Vec<i64> {
+        let mut actions = self.path(self.history.len() - 1, child.parent);
+        actions.push(child.action as i64);
+        actions
     }
 
     /// The actions that lead to a node of a depth.
@@ -384,6 +423,10 @@ impl Candidates {
     fn clear(&mut self) {
         self.keys.clear();
         (self.num_sorted, self.num_taken) = (0, 0);
+    }
+
+    fn are_taken(&self) -> bool {
+        self.num_taken == self.keys.len()
     }
 
     #[inline]

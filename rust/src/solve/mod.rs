@@ -9,6 +9,7 @@ mod by_value;
 mod config;
 mod episode;
 mod frontier;
+mod goal_table;
 mod starts;
 mod tries;
 

@@ -110,7 +110,8 @@ fn trees() -> Vec<TreeConfig> {
 
 fn judges() -> Vec<EvalConfig> {
     let nodes = |nodes| Budget { nodes: Some(nodes), ..Budget::default() };
-    let beam = |width| Strategy::Beam(BeamConfig { width, value_weight: 0.5 });
+    let beam =
+        |width| Strategy::Beam(BeamConfig { width, value_weight: 0.5, ..BeamConfig::default() });
     let mut all = vec![
         EvalConfig { deterministic: true, ..EvalConfig::default() },
         EvalConfig { num_searches: 5, ..EvalConfig::default() },
@@ -244,9 +245,9 @@ fn check_walks(env: &dyn Env, watched: &Watched, num_cores: usize) -> Result<()>
     let Some(inverses) = &spec.inverse_actions else {
         return Ok(());
     };
-    let long = WalkConfig { num_walks: EPISODES, walk_length: 6, num_cores };
+    let long = WalkConfig { num_walks: EPISODES, walk_length: 6, num_cores, ..Default::default() };
     walk::collect(watched, &long, &long.work(SEED, ITERATION), &mut || Ok(()))?;
-    let config = WalkConfig { num_walks: 1, walk_length: 2, num_cores };
+    let config = WalkConfig { num_walks: 1, walk_length: 2, num_cores, ..Default::default() };
     for number in 0..EPISODES as u64 {
         let mut work = config.work(SEED, ITERATION);
         work.episodes = number..number + 1;

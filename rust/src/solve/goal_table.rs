@@ -1,0 +1,170 @@
+//! The states around the goal, where a search may end: what is left is read off.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::episode::Episode;
+use crate::clock::Deadline;
+use crate::engine::cache::row_key;
+use crate::engine::pool::Poll;
+use crate::error::{Error, Result};
+use crate::exact::breadth::{Breadth, Grown};
+use crate::exact::meter::Meter;
+use crate::rl::env::Env;
+use crate::rng::Rng;
+
+/// What a state takes, while its table grows too.
+const BYTES_OF_A_STATE: u64 = 64;
+/// Draws of the goal that must agree for it to count as the only one.
+const GOAL_DRAWS: u64 = 8;
+/// Tables that are kept for later searches, those used last.
+const MOST_KEPT: usize = 4;
+
+static KEPT: Mutex<Vec<Arc<GoalTable>>> = Mutex::new(Vec::new());
+
+/// All states up to a distance from the only goal of an environment, told apart by what is seen of
+/// them.
+#[derive(Debug)]
+pub(super) struct GoalTable {
+    states: Breadth,
+    most_states: usize,
+    /// Of the environment.
+    name: String,
+    action_names: Vec<String>,
+    /// What is seen after each action in the goal.
+    next_to_goal: Vec<u128>,
+}
+
+impl GoalTable {
+    /// As far around the goal of `env` as `bytes` go; `None` if they are 0. It is kept for the next
+    /// call for such an environment.
+    ///
+    /// # Errors
+    /// If `env` has no inverse actions, or not one goal that can be told, if it fails, or `poll` does.
+    pub(super) fn around(env: &dyn Env, bytes: u64, poll: Poll<'_>) -> Result<Option<Arc<Self>>> {
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let most_states = (bytes / BYTES_OF_A_STATE).clamp(1, u64::from(u32::MAX)) as usize;
+        let mut env = env.try_clone()?;
+        let states = only_goal(&mut *env)?;
+        let next_to_goal = neighbours(&mut *env)?;
+        let (name, action_names) = (env.spec().name.clone(), env.spec().action_names.clone());
+        let mut table = Self { states, most_states, name, action_names, next_to_goal };
+        let found = kept(|tables| {
+            let found = tables.iter().position(|other| table.is_like(other))?;
+            tables[found..].rotate_left(1);
+            tables.last().cloned()
+        });
+        if found.is_some() {
+            return Ok(found);
+        }
+        table.grow(&mut *env, poll)?;
+        let table = Arc::new(table);
+        kept(|tables| {
+            let too_many = (tables.len() + 1).saturating_sub(MOST_KEPT);
+            tables.drain(..too_many);
+            tables.push(table.clone());
+        });
+        Ok(Some(table))
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.name, &self.action_names, &self.next_to_goal, self.most_states)
+            == (&other.name, &other.action_names, &other.next_to_goal, other.most_states)
+    }
+
+    fn grow(&mut self, env: &mut dyn Env, poll: Poll<'_>) -> Result<()> {
+        let meter = &mut Meter::new(None, Deadline::NEVER, poll);
+        let mut is_only = true;
+        while self.states.grow(env, self.most_states, meter, |_, success| {
+            is_only &= !success;
+            success
+        })? == Grown::Layer
+        {}
+        is_only.then_some(()).ok_or_else(many_goals)
+    }
+
+    /// The distance up to which all states are known.
+    pub(super) fn radius(&self) -> usize {
+        self.states.radius()
+    }
+
+    /// The state that is seen as `row`, if it is not farther from the goal than
+    /// [`GoalTable::radius`], and its distance.
+    #[inline]
+    pub(super) fn find(&self, row: &[i32]) -> Option<(usize, usize)> {
+        let state = self.states.find(row_key(row))?;
+        let distance = self.states.distance(state);
+        (distance <= self.radius()).then_some((state, distance))
+    }
+
+    /// The episode from `root` by `actions` and then by a shortest way from `state`; `None` if it
+    /// does not end well, where the steps are used up before.
+    pub(super) fn finish(
+        &self,
+        root: &dyn Env,
+        mut actions: Vec<i64>,
+        state: usize,
+    ) -> Result<Option<Episode>> {
+        actions.extend(self.states.to_root(state).into_iter().map(|action| action as i64));
+        let mut env = root.try_clone()?;
+        let mut status = env.try_status()?;
+        let mut reward = status.reward;
+        for &action in &actions {
+            if status.is_final {
+                return Ok(None);
+            }
+            env.try_step(action as usize)?;
+            status = env.try_status()?;
+            reward += status.reward;
+        }
+        let actions = env.try_solution()?.unwrap_or(actions);
+        let episode = Episode { success: true, reward, actions, ..Episode::default() };
+        Ok(status.success.then_some(episode))
+    }
+}
+
+/// What `work` does with the tables that are kept.
+fn kept<T>(work: impl FnOnce(&mut Vec<Arc<GoalTable>>) -> T) -> T {
+    work(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The goal, in which `env` is then.
+fn only_goal(env: &mut dyn Env) -> Result<Breadth> {
+    env.spec().require_inverses()?;
+    env.spec().require_goal()?;
+    env.try_reset_goal(&mut Rng::stream(0, 0, 0))?;
+    let states = Breadth::of_observations(env)?;
+    for draw in (0..GOAL_DRAWS).rev() {
+        env.try_reset_goal(&mut Rng::stream(0, 0, draw))?;
+        if states.find(seen(env)?).is_none() {
+            return Err(many_goals());
+        }
+    }
+    Ok(states)
+}
+
+fn many_goals() -> Error {
+    let expected = "0, or an environment with one goal (for a table of the states around it)";
+    Error::invalid("goal_table_bytes", expected, "an environment with several")
+}
+
+/// What is seen after each legal action of `env`, which comes back.
+fn neighbours(env: &mut dyn Env) -> Result<Vec<u128>> {
+    let inverses = env.spec().require_inverses()?.to_vec();
+    let mut masks = vec![false; inverses.len()];
+    env.try_masks(&mut masks)?;
+    let mut next = Vec::with_capacity(inverses.len());
+    for (action, undo) in inverses.into_iter().enumerate().filter(|&(action, _)| masks[action]) {
+        env.try_step(action)?;
+        next.push(seen(env)?);
+        env.try_step(undo)?;
+    }
+    Ok(next)
+}
+
+fn seen(env: &dyn Env) -> Result<u128> {
+    let mut row = Vec::new();
+    env.try_observe(&mut row)?;
+    Ok(row_key(&row))
+}
