@@ -6,7 +6,7 @@ use common::{items, spec};
 use serde_json::Value;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{
-    evaluate, rank_differences, step, Decline, EsConfig, Noise, Optimizer, Player, Rule, Score,
+    evaluate, rank_differences, Decline, EsConfig, Evolving, Noise, Optimizer, Player, Rule, Score,
     State, Update,
 };
 use twisterl::rl::start::{DifficultyDistribution, Start};
@@ -108,8 +108,9 @@ fn replay(case: &Value, num_cores: usize) {
     let seed = count(&case["seed"]) as u64;
     let mut state = State::new(&env, size("hidden"), seed).unwrap();
     for expected in items(&case["generations"]) {
-        let scores =
-            step(&env, &mut state, &config, &optimizer(settings), seed, &mut || Ok(())).unwrap();
+        let scores = Evolving::Board(&env)
+            .step(&mut state, &config, &optimizer(settings), seed, &mut || Ok(()))
+            .unwrap();
         let members = items(expected).iter().map(|member| Score {
             fitness: member["fitness"].as_f64().unwrap() as f32,
             solved: count(&member["solved"]),
@@ -154,6 +155,8 @@ fn rates_decline_and_sizes_without_code_are_refused() {
     }
     let mut state = State::new(&puzzle(3), 32, 0).unwrap();
     let before = state.clone();
-    assert!(step(&puzzle(6), &mut state, &config, &optimizer, 0, &mut || Ok(())).is_err());
+    let board = puzzle(6);
+    let stepped = Evolving::Board(&board).step(&mut state, &config, &optimizer, 0, &mut || Ok(()));
+    assert!(stepped.is_err());
     assert_eq!(state, before);
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
+use twisterl::collector::Work;
 use twisterl::envs::find;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::rl::env::Env;
@@ -28,6 +29,22 @@ fn threads_change_nothing() {
     let two = walks(&puzzle(3, 3), &WalkConfig { num_cores: 2, ..config(301, 30) }, 0).unwrap();
     assert_eq!(two, one);
     assert_ne!(walks(&puzzle(3, 3), &config(301, 30), 1).unwrap(), one);
+}
+
+#[test]
+fn parts_joined_are_the_whole() {
+    let (env, config) = (puzzle(3, 3), config(60, 30));
+    let whole = walks(&env, &config, 0).unwrap();
+    for cuts in [vec![0, 60], vec![0, 1, 60], vec![0, 13, 14, 40, 60]] {
+        let part = |ends: &[u64]| {
+            let work = Work { episodes: ends[0]..ends[1], ..config.work(7, 0) };
+            collect(&env, &config, &work, &mut || Ok(())).unwrap()
+        };
+        let parts: Vec<Walks> = cuts.windows(2).map(part).collect();
+        assert_eq!(Walks::joined(&parts, &mut || Ok(())).unwrap(), whole);
+    }
+    let other = Walks { masks: vec![true], ..walks(&puzzle(2, 2), &config, 0).unwrap() };
+    assert!(Walks::joined(&[whole, other], &mut || Ok(())).is_err());
 }
 
 /// The same walks, one sample at a time: undo counts and moves by board.

@@ -20,6 +20,8 @@ __all__ = [
     "es_first_weights",
     "es_generations",
     "es_parameters",
+    "es_scores",
+    "es_update",
     "evaluate",
     "evaluate_episodes",
     "most_simulations",
@@ -41,6 +43,15 @@ class PPOCollector:
         self,
         py_env: Any,
         policy: Policy,
+        iteration: int | None = None,
+        start: str = "reset",
+    ) -> CollectedData: ...
+    def collect_range(
+        self,
+        py_env: Any,
+        policy: Policy,
+        first: int,
+        count: int,
         iteration: int | None = None,
         start: str = "reset",
     ) -> CollectedData: ...
@@ -78,6 +89,15 @@ class AZCollector:
         self,
         py_env: Any,
         policy: Policy,
+        iteration: int | None = None,
+        start: str = "reset",
+    ) -> CollectedData: ...
+    def collect_range(
+        self,
+        py_env: Any,
+        policy: Policy,
+        first: int,
+        count: int,
         iteration: int | None = None,
         start: str = "reset",
     ) -> CollectedData: ...
@@ -209,6 +229,7 @@ class WalkCollector:
     ) -> Self: ...
     def check(self, env: Any) -> None: ...
     def collect(self, env: Any, iteration: int = 0) -> Walks: ...
+    def collect_range(self, env: Any, first: int, count: int, iteration: int = 0) -> Walks: ...
 
 @final
 class Walks:
@@ -223,7 +244,11 @@ class Walks:
     @property
     def mean_moves(self) -> _Floats: ...
     @property
+    def sum_moves(self) -> _Ints: ...
+    @property
     def num_samples(self) -> int: ...
+    @staticmethod
+    def joined(parts: Sequence[Walks]) -> Walks: ...
 
 def es_first_weights(env: Any, hidden: int, seed: int) -> _Floats: ...
 def es_generations(
@@ -241,6 +266,27 @@ def es_parameters(net: str) -> list[str]: ...
 def es_evaluate(
     env: Any, weights: _Floats, settings: str, num_episodes: int, start: str, seed: int
 ) -> tuple[npt.NDArray[np.int32], _Floats]: ...
+def es_scores(
+    env: Any,
+    weights: _Floats,
+    settings: str,
+    seed: int,
+    generation: int,
+    first: int,
+    count: int,
+    net: tuple[str, Any, Any] | None = None,
+) -> tuple[_Floats, _Ints, _Ints]: ...
+def es_update(
+    env: Any,
+    weights: _Floats,
+    first: _Floats,
+    second: _Floats,
+    settings: str,
+    seed: int,
+    generation: int,
+    scores: tuple[_Floats, _Ints, _Ints],
+    net: tuple[str, Any, Any] | None = None,
+) -> dict[str, npt.NDArray[Any]]: ...
 def evaluate(
     py_env: Any,
     policy: Policy,
@@ -265,6 +311,8 @@ def evaluate_episodes(
     start: str = "reset",
     states: _Ints | None = None,
     actions: bool = False,
+    first: int = 0,
+    count: int | None = None,
     num_mcts_searches: int = 0,
     C: float = 1.41,
     max_expand_depth: int = 1,

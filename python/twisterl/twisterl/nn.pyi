@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Self
 
-__all__ = ["EmbeddingBag", "Learner", "Linear", "Policy", "Sequential"]
+__all__ = ["EmbeddingBag", "Learner", "Linear", "Policy", "Sequential", "cpu_level"]
 
 @final
 class Linear:
@@ -109,3 +109,5 @@ class Learner:
 
     def az(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
         """Trains on AlphaZero's samples: `[value, policy, l2, total]`; see `ppo`."""
+
+def cpu_level() -> tuple[str, str]: ...

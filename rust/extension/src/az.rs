@@ -4,7 +4,7 @@ use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use twisterl::collector::az::{AzConfig, AzReport, Collector};
-use twisterl::collector::Table;
+use twisterl::collector::{Table, Work};
 use twisterl::engine::pool::Poll;
 use twisterl::nn::Policy;
 use twisterl::python_interface::args::integer;
@@ -53,17 +53,20 @@ impl Collects for Collector {
         config.check()
     }
 
+    fn work(config: &AzConfig, seed: u64, iteration: u64) -> Work {
+        config.work(seed, iteration)
+    }
+
     fn collect(
         &mut self,
         (env, policy): (&dyn Env, &dyn Policy),
         config: &AzConfig,
         start: Start,
-        (seed, iteration): (u64, u64),
+        work: &Work,
         poll: Poll<'_>,
     ) -> Result<(Table, AzReport)> {
         let config = config.started(start);
-        let work = config.work(seed, iteration);
-        Collector::collect(self, env, policy, &config, &work, poll)
+        Collector::collect(self, env, policy, &config, work, poll)
     }
 }
 

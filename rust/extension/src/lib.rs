@@ -39,6 +39,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     nn.add_class::<net::PySequential>()?;
     nn.add_class::<learner::PyLearner>()?;
     nn.add_class::<net::PyPolicy>()?;
+    nn.add_function(wrap_pyfunction!(cpu_level, &nn)?)?;
 
     let about = "Collecting, evaluating and solving with the interpreter lock released.";
     let collector = submodule(module, "collector", about)?;
@@ -57,10 +58,20 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_function(wrap_pyfunction!(es::es_generations, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_parameters, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_evaluate, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(es::es_scores, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(es::es_update, &collector)?)?;
     collector.add_function(wrap_pyfunction!(exact::solve_optimal, &collector)?)?;
     collector.add_function(wrap_pyfunction!(defaults::defaults, &collector)?)?;
     collector.add_function(wrap_pyfunction!(defaults::most_simulations, &collector)?)?;
     inside::register(&collector)
+}
+
+/// `(name, rounding)` of what this processor computes with, two strings: "avx512", "avx2" or "portable",
+/// and "fused" or "plain". Machines that round alike compute the same bits.
+#[pyfunction]
+fn cpu_level() -> (&'static str, &'static str) {
+    let level = twisterl::nn::CpuLevel::detect();
+    (level.name(), level.rounding())
 }
 
 /// A submodule that `import twisterl.twisterl.<name>` finds as well.

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use twisterl::collector::ppo::{Collector, PpoConfig};
-use twisterl::collector::Table;
+use twisterl::collector::{Table, Work};
 use twisterl::engine::pool::Poll;
 use twisterl::nn::Policy;
 use twisterl::python_interface::args::integer;
@@ -45,16 +45,19 @@ impl Collects for Collector {
         config.check()
     }
 
+    fn work(config: &PpoConfig, seed: u64, iteration: u64) -> Work {
+        config.work(seed, iteration)
+    }
+
     fn collect(
         &mut self,
         (env, policy): (&dyn Env, &dyn Policy),
         config: &PpoConfig,
         start: Start,
-        (seed, iteration): (u64, u64),
+        work: &Work,
         poll: Poll<'_>,
     ) -> Result<(Table, ())> {
         let config = config.started(start);
-        let work = config.work(seed, iteration);
-        Ok((Collector::collect(self, env, policy, &config, &work, poll)?, ()))
+        Ok((Collector::collect(self, env, policy, &config, work, poll)?, ()))
     }
 }

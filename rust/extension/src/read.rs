@@ -75,6 +75,6 @@ macro_rules! readers {
 }
 
 readers! {
-    act_perms conv_dim generation hidden iteration num_actions num_episodes num_generations obs obs_perms
+    act_perms conv_dim count first generation hidden iteration num_actions num_episodes num_generations obs obs_perms
     obs_shape perms seed
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use twisterl::collector::Table;
+use twisterl::collector::{Table, Work};
 use twisterl::engine::pool::Poll;
 use twisterl::nn::Policy;
 use twisterl::python_interface::get_env::get_env;
@@ -34,6 +34,32 @@ pub(crate) struct Asked {
     pub(crate) start: Start,
 }
 
+/// Which of the episodes, or of whatever there are `num` of.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Range {
+    first: u64,
+    count: Option<u64>,
+}
+
+impl Range {
+    /// # Errors
+    /// If there are none, or not so many.
+    pub(crate) fn of(self, num: u64) -> Result<std::ops::Range<u64>> {
+        let Self { first, count } = self;
+        let count = count.unwrap_or_else(|| num.saturating_sub(first));
+        let end = first.checked_add(count).filter(|&end| end <= num && count > 0);
+        match end {
+            Some(end) => Ok(first..end),
+            None => {
+                let expected = format!("first in 0..{num} and count in 1..={num} - first");
+                let got = format!("first {first} and count {count}");
+                Err(Error::invalid("first, count", expected, got))
+            }
+        }
+    }
+}
+
 /// A collector of the core.
 pub(crate) trait Collects: Default + Send {
     type Config: Default + Serialize + DeserializeOwned + Sync + 'static;
@@ -42,13 +68,16 @@ pub(crate) trait Collects: Default + Send {
 
     fn check(config: &Self::Config) -> Result<()>;
 
-    /// The episodes that `draws`, the seed and the iteration, name, which begin as `start` says.
+    /// All episodes of an iteration.
+    fn work(config: &Self::Config, seed: u64, iteration: u64) -> Work;
+
+    /// The episodes of `work`, which begin as `start` says.
     fn collect(
         &mut self,
         players: (&dyn Env, &dyn Policy),
         config: &Self::Config,
         start: Start,
-        draws: (u64, u64),
+        work: &Work,
         poll: Poll<'_>,
     ) -> Result<(Table, Self::Report)>;
 }
@@ -107,14 +136,16 @@ impl<Collector: Collects> Run<Collector> {
     pub(crate) fn collect(&self, given: Given<'_>) -> PyResult<PyCollectedData> {
         let (env, policy) = (given.required("py_env")?, given.policy()?);
         let py = env.py();
+        let range: Range = given.read()?;
         let Asked { iteration, start } = given.rest()?;
         let env = get_env(&env)?;
         let iteration = iteration.unwrap_or_else(|| self.state().iteration);
+        let mut work = Collector::work(&self.config, self.seed, iteration);
+        work.episodes = range.of(work.episodes.end)?;
         let mut kept = std::mem::take(&mut *self.kept());
         let players = (&*env, &*policy);
         let ((table, report), kept) = detached(py, |poll| {
-            let draws = (self.seed, iteration);
-            Ok((kept.collect(players, &self.config, start, draws, poll)?, kept))
+            Ok((kept.collect(players, &self.config, start, &work, poll)?, kept))
         })?;
         *self.kept() = kept;
         *self.state() = State { iteration: iteration + 1, report };
@@ -169,6 +200,16 @@ macro_rules! collector {
             /// it.
             collect,
             "($self, py_env, policy, iteration=None, start=\"reset\")",
+            |this, _py, given| { this.run.collect(given) } => PyCollectedData
+        }
+
+        method! {
+            $Class,
+            /// As `collect`, with its `py_env`, `policy`, `iteration` and `start`, the `count` episodes
+            /// from number `first` on alone: the rows that they have among all. Raises ValueError too
+            /// if there are no such episodes.
+            collect_range,
+            "($self, py_env, policy, first, count, iteration=None, start=\"reset\")",
             |this, _py, given| { this.run.collect(given) } => PyCollectedData
         }
     };

@@ -10,7 +10,7 @@ use twisterl::solve::{evaluate, solve, Asked, Episode, EvalConfig, Starts};
 
 use crate::detached::detached;
 use crate::keywords::{function, Given};
-use crate::run::Seed;
+use crate::run::{Range, Seed};
 
 /// `(success rate, mean reward)`.
 type Means = (f32, f32);
@@ -61,17 +61,23 @@ function! {
 /// int64 arrays; with `goal_table_bytes` also `at_least` int64 [N], no fewer actions being enough.
 ///
 /// Episodes begin by `start`, "reset" or "uniform", or in each row of `states` int64 [N, S], which
-/// replace `num_episodes`. `env`, `policy`, `deterministic`, `num_searches`, `seed`, `num_cores`,
+/// replace `num_episodes`; of all these, the `count` from number `first` on are played, which end as
+/// they do among all. `env`, `policy`, `deterministic`, `num_searches`, `seed`, `num_cores`,
 /// `num_mcts_searches`, `C`, `max_expand_depth` and `options` are those of `evaluate`, errors too.
     evaluate_episodes, "evaluate_episodes",
-    "(env, policy, num_episodes=100, deterministic=False, num_searches=1, seed=0, num_cores=32, start=\"reset\", states=None, actions=False, num_mcts_searches=0, C=1.41, max_expand_depth=1, **options)",
+    "(env, policy, num_episodes=100, deterministic=False, num_searches=1, seed=0, num_cores=32, start=\"reset\", states=None, actions=False, first=0, count=None, num_mcts_searches=0, C=1.41, max_expand_depth=1, **options)",
     |py, given| {
         let (env, policy) = (given.required("env")?, given.policy()?);
         let states = given.take("states")?;
         let (Seed { seed }, Episodes { num_episodes, start, actions }) =
             (given.read()?, given.read()?);
+        let range: Range = given.read()?;
         let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
-        let starts = starts(states.as_ref(), start, num_episodes)?;
+        let mut starts = starts(states.as_ref(), start, num_episodes)?;
+        if !starts.is_empty() {
+            let range = range.of(starts.len() as u64)?;
+            starts = starts.part(range.start as usize, (range.end - range.start) as usize)?;
+        }
         let env = get_env(&env)?;
         let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
         let result = PyDict::new(py);

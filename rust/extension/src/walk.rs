@@ -1,16 +1,19 @@
 //! Random walks from Python: conversions only, the work is in `collector/walk.rs`.
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
+use serde::{Deserialize, Serialize};
 use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
+use twisterl::spaces::Rows;
+use twisterl::Error;
 
 use crate::detached::detached;
-use crate::keywords::{constructor, Given};
+use crate::keywords::{constructor, method, Given};
 use crate::read;
-use crate::run::Seed;
+use crate::run::{Range, Seed};
 
 /// Collects random walks from the goal: `num_walks` of `walk_length` moves each, by `num_cores`
 /// threads, at most those of the machine. Walk `i` draws from the stream (`seed`, iteration, `i`).
@@ -65,6 +68,29 @@ impl PyWalkCollector {
     }
 }
 
+method! {
+    PyWalkCollector,
+    /// As `collect`, with its `env` and `iteration`, the `count` walks from number `first` on alone.
+    /// `Walks.joined` makes all of such parts. Raises ValueError too if there are no such walks.
+    collect_range,
+    "($self, env, first, count, iteration=0)",
+    |this, py, given| {
+        let env = get_env(&given.required("env")?)?;
+        let Iteration { iteration } = given.read()?;
+        let mut work = this.config.work(this.seed, iteration);
+        work.episodes = given.rest::<Range>()?.of(work.episodes.end)?;
+        let walks = detached(py, |poll| collect(&*env, &this.config, &work, poll))?;
+        PyWalks::from_walks(py, walks)
+    } => PyWalks
+}
+
+/// Which iteration's walks.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Iteration {
+    iteration: u64,
+}
+
 /// What `num_samples` states of random walks say about `U` distinct ones with `A` actions.
 #[pyclass(name = "Walks", module = "twisterl.twisterl.collector", frozen, get_all)]
 pub struct PyWalks {
@@ -79,6 +105,8 @@ pub struct PyWalks {
     undo_counts: Py<PyArray2<f32>>,
     /// float32 [U], moves since the goal, the mean over the samples.
     mean_moves: Py<PyArray1<f32>>,
+    /// int64 [U], the same, summed over the samples.
+    sum_moves: Py<PyArray1<i64>>,
     /// States visited, equal ones too, an integer.
     num_samples: usize,
 }
@@ -88,20 +116,51 @@ impl PyWalks {
         let rows = walks.rows.len();
         let columns = walks.masks.len().checked_div(rows).unwrap_or(0);
         let (indices, offsets) = walks.rows.into_parts();
+        let sum_moves: Vec<i64> = walks.sum_moves.into_iter().map(|sum| sum as i64).collect();
         Ok(Self {
             indices: indices.into_pyarray(py).unbind(),
             offsets: offsets.into_pyarray(py).unbind(),
             masks: walks.masks.into_pyarray(py).reshape([rows, columns])?.unbind(),
             undo_counts: walks.undo_counts.into_pyarray(py).reshape([rows, columns])?.unbind(),
             mean_moves: walks.mean_moves.into_pyarray(py).unbind(),
+            sum_moves: sum_moves.into_pyarray(py).unbind(),
             num_samples: walks.num_samples,
         })
+    }
+
+    /// As the core has them, copied.
+    fn to_walks(&self, py: Python<'_>) -> PyResult<Walks> {
+        let (indices, offsets) = (self.indices.bind(py).to_vec()?, self.offsets.bind(py).to_vec()?);
+        let masks = self.masks.bind(py);
+        let [num_rows, num_actions] = [masks.shape()[0], masks.shape()[1]];
+        let rows = Rows::from_parts(indices, offsets).filter(|rows| rows.len() == num_rows);
+        let walks = Walks {
+            rows: rows
+                .ok_or_else(|| Error::invalid("offsets", "those of the indices", "others"))?,
+            masks: masks.to_vec()?,
+            undo_counts: self.undo_counts.bind(py).to_vec()?,
+            mean_moves: self.mean_moves.bind(py).to_vec()?,
+            sum_moves: self
+                .sum_moves
+                .bind(py)
+                .to_vec()?
+                .into_iter()
+                .map(|sum| sum as u64)
+                .collect(),
+            num_samples: self.num_samples,
+        };
+        let cells = num_rows * num_actions;
+        if walks.undo_counts.len() != cells || walks.sum_moves.len() != num_rows {
+            return Err(Error::invalid("walks", "columns of equally many rows", "others").into());
+        }
+        Ok(walks)
     }
 }
 
 #[pymethods]
 impl PyWalks {
     #[classmethod]
+    #[allow(clippy::too_many_arguments)]
     fn _restored(
         _cls: &Bound<'_, PyType>,
         indices: Py<PyArray1<i32>>,
@@ -109,9 +168,19 @@ impl PyWalks {
         masks: Py<PyArray2<bool>>,
         undo_counts: Py<PyArray2<f32>>,
         mean_moves: Py<PyArray1<f32>>,
+        sum_moves: Py<PyArray1<i64>>,
         num_samples: usize,
     ) -> Self {
-        Self { indices, offsets, masks, undo_counts, mean_moves, num_samples }
+        Self { indices, offsets, masks, undo_counts, mean_moves, sum_moves, num_samples }
+    }
+
+    /// What `parts` say together, each of the walks that follow those of the part before: bit for bit
+    /// what one collection of them all says. Raises ValueError for parts of other numbers of actions.
+    #[staticmethod]
+    fn joined(py: Python<'_>, parts: Vec<PyRef<'_, Self>>) -> PyResult<Self> {
+        let parts: Vec<Walks> =
+            parts.iter().map(|part| part.to_walks(py)).collect::<PyResult<_>>()?;
+        Self::from_walks(py, detached(py, |poll| Walks::joined(&parts, poll))?)
     }
 
     fn __reduce__<'py>(
@@ -124,6 +193,7 @@ impl PyWalks {
             walks.masks.clone_ref(py),
             walks.undo_counts.clone_ref(py),
             walks.mean_moves.clone_ref(py),
+            walks.sum_moves.clone_ref(py),
             walks.num_samples,
         );
         Ok((slf.get_type().getattr("_restored")?, columns))

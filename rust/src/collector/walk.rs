@@ -57,6 +57,8 @@ pub struct Walks {
     pub undo_counts: Vec<f32>,
     /// Moves since the goal, the mean over the samples `[U]`.
     pub mean_moves: Vec<f32>,
+    /// The same, summed: means of parts of the walks do not tell that of all.
+    pub sum_moves: Vec<u64>,
     /// `N`.
     pub num_samples: usize,
 }
@@ -260,40 +262,98 @@ fn out_of_steps(env: &dyn Env, step: usize, length: usize) -> Error {
     Error::invalid("walk_length", expected, length)
 }
 
+/// What samples say, state by state.
+#[derive(Default)]
+struct States {
+    known: RowSet,
+    walks: Walks,
+}
+
+impl States {
+    /// The number of the state with this `row`, where the actions of `seen` are legal.
+    fn find(&mut self, row: &[i32], seen: &[bool]) -> usize {
+        let Self { known, walks } = self;
+        let (state, is_new) = known.insert(row);
+        if is_new {
+            walks.masks.resize((state + 1) * seen.len(), false);
+            walks.undo_counts.resize((state + 1) * seen.len(), 0.0);
+            walks.sum_moves.push(0);
+        }
+        let masks = &mut walks.masks[state * seen.len()..][..seen.len()];
+        masks.iter_mut().zip(seen).for_each(|(mask, &legal)| *mask |= legal);
+        state
+    }
+
+    fn finish(self) -> Walks {
+        let Self { known, mut walks } = self;
+        let num_actions = walks.undo_counts.len().checked_div(walks.sum_moves.len()).unwrap_or(1);
+        let counts = walks.undo_counts.chunks(num_actions.max(1));
+        let counts = counts.map(|counts| counts.iter().map(|&count| f64::from(count)).sum::<f64>());
+        // The shares of commuting moves add up to a sample but for rounding.
+        let means = walks.sum_moves.iter().zip(counts).map(|(&sum, n)| sum as f32 / n.round() as f32);
+        walks.mean_moves = means.collect();
+        walks.rows = known.into_rows();
+        walks
+    }
+}
+
+/// The most that a count in 32 bits says; one more adds nothing to it, in parts as in the whole.
+const MOST_COUNTED: f64 = (1 << 24) as f64;
+
+impl Walks {
+    /// What `parts` say together, each of walks that follow those of the part before: what one
+    /// collection of them all says, bit for bit.
+    ///
+    /// # Errors
+    /// If they are not of equally many actions, or `poll` fails.
+    pub fn joined(parts: &[Self], poll: Poll<'_>) -> Result<Self> {
+        let num_actions = |part: &Self| part.masks.len().checked_div(part.rows.len());
+        let width = parts.iter().find_map(num_actions).unwrap_or(0);
+        let mut states = States::default();
+        for part in parts {
+            if num_actions(part).is_some_and(|other| other != width) {
+                return Err(Error::invalid("parts", format!("{width} actions"), "others"));
+            }
+            for row in 0..part.rows.len() {
+                if row % SAMPLES_BETWEEN_POLLS == 0 {
+                    poll()?;
+                }
+                let cells = row * width..(row + 1) * width;
+                let state = states.find(part.rows.row(row), &part.masks[cells.clone()]);
+                let counts = &mut states.walks.undo_counts[state * width..][..width];
+                for (count, more) in counts.iter_mut().zip(&part.undo_counts[cells]) {
+                    *count = (f64::from(*count) + f64::from(*more)).min(MOST_COUNTED) as f32;
+                }
+                states.walks.sum_moves[state] += part.sum_moves[row];
+            }
+            states.walks.num_samples += part.num_samples;
+        }
+        Ok(states.finish())
+    }
+}
+
 /// Adds up the samples of each state.
 fn merge(parts: &[Samples], num_actions: usize, commuting: bool, poll: Poll<'_>) -> Result<Walks> {
-    let mut states = RowSet::default();
-    let mut walks = Walks::default();
-    let mut counts: Vec<f32> = Vec::new();
+    let mut states = States::default();
     for part in parts {
         for (sample, &moves) in part.moves.iter().enumerate() {
             if sample % SAMPLES_BETWEEN_POLLS == 0 {
                 poll()?;
             }
-            let (state, is_new) = states.insert(part.rows.row(sample));
-            if is_new {
-                walks.masks.resize((state + 1) * num_actions, false);
-                walks.undo_counts.resize((state + 1) * num_actions, 0.0);
-                walks.mean_moves.push(0.0);
-                counts.push(0.0);
-            }
-            let masks = &mut walks.masks[state * num_actions..][..num_actions];
             let seen = &part.masks[sample * num_actions..][..num_actions];
-            masks.iter_mut().zip(seen).for_each(|(mask, &legal)| *mask |= legal);
+            let state = states.find(part.rows.row(sample), seen);
+            let walks = &mut states.walks;
             // Every move since the goal is a sample.
             let num_undone = if commuting { moves as usize } else { 1 };
             let share = 1.0 / num_undone as f32;
             for &undo in &part.undo[sample + 1 - num_undone..=sample] {
                 // Even where the environment's masks forbid it after the move that it undoes.
-                masks[undo as usize] = true;
+                walks.masks[state * num_actions + undo as usize] = true;
                 walks.undo_counts[state * num_actions + undo as usize] += share;
             }
-            walks.mean_moves[state] += moves as f32;
-            counts[state] += 1.0;
+            walks.sum_moves[state] += u64::from(moves);
         }
-        walks.num_samples += part.undo.len();
+        states.walks.num_samples += part.undo.len();
     }
-    walks.mean_moves.iter_mut().zip(counts).for_each(|(moves, count)| *moves /= count);
-    walks.rows = states.into_rows();
-    Ok(walks)
+    Ok(states.finish())
 }

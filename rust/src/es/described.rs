@@ -5,9 +5,10 @@
 //! same starts as all others of its generation; its fitness is the sum of all rewards.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::noise::Noise;
-use super::{evolve, EsConfig, Optimizer, Player, Score, State, Update};
+use super::{EsConfig, Player, Score, State};
 use crate::engine::pool::Poll;
 use crate::error::{Error, Result};
 use crate::es::block::LANES;
@@ -55,7 +56,7 @@ impl Described {
 
     /// Whether `player` reads each of the weights: all but those of the other head, and of the
     /// deviations of what nobody draws.
-    fn trained(&self, player: Player) -> Vec<bool> {
+    pub(super) fn trained(&self, player: Player) -> Vec<bool> {
         let idle = match player {
             Player::Policy => &self.spec.value,
             Player::Value => &self.spec.action,
@@ -80,31 +81,39 @@ impl Described {
     }
 }
 
-/// Plays one generation of members of `state` on `env` and updates it; their scores.
+/// How many weights `state` has, which are those of `net` and have moments.
 ///
 /// # Errors
-/// If lengths do not fit, the network does not fit the environment, or an episode fails; `state` is
-/// unchanged.
-pub fn step(
-    env: &dyn Env,
-    net: &Described,
-    state: &mut State,
-    config: &EsConfig,
-    optimizer: &Optimizer,
-    seed: u64,
-    poll: Poll<'_>,
-) -> Result<Vec<Score>> {
+/// If they are not.
+pub(super) fn checked(net: &Described, state: &State) -> Result<usize> {
     let count = state.weights.len();
     if [&state.first, &state.second].iter().any(|moments| moments.len() != count) {
         return Err(Error::invalid("moments", format!("{count} numbers"), "others"));
     }
     net.network(&state.weights)?;
+    Ok(count)
+}
+
+/// What the members of `pairs` of a generation of `state` reach on `env`.
+///
+/// # Errors
+/// If lengths do not fit, the network does not fit the environment, or an episode fails.
+pub(super) fn scores(
+    env: &dyn Env,
+    net: &Described,
+    state: &State,
+    config: &EsConfig,
+    pairs: Range<usize>,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Score>> {
+    checked(net, state)?;
     let (generation, half_sigma) = (state.generation, (config.sigma * 0.5) as f32);
     // Names the starts and all that is drawn in play, the same for every member.
     let named = Rng::stream(seed ^ EPISODES_TAG, generation, 0).next_u64();
-    let mut scores = Vec::with_capacity(2 * config.num_pairs);
+    let mut scores = Vec::with_capacity(2 * pairs.len());
     let mut member = state.weights.clone();
-    for pair in 0..config.num_pairs {
+    for pair in pairs {
         let noise = Noise::new(seed, generation, pair);
         for side in [half_sigma, -half_sigma] {
             let blocks = member.chunks_mut(LANES).zip(state.weights.chunks(LANES));
@@ -117,11 +126,6 @@ pub fn step(
             scores.push(play(env, &net.network(&member)?, config, named, &mut *poll)?);
         }
     }
-    let differences = super::rank_differences(&scores);
-    let trained = net.trained(config.player);
-    let update = Update::new(optimizer, generation);
-    evolve(state, count.div_ceil(LANES), &|i| trained[i], config, &differences, &update, seed)?;
-    state.generation += 1;
     Ok(scores)
 }
 

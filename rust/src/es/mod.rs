@@ -14,8 +14,10 @@
 //! threads, and in Mojo, bit for bit.
 //!
 //! On some boards of the sliding puzzle a network of one layer is played by code of its own, that of
-//! Mojo ([`step`]); any other network on any other environment by the engine ([`step_described`]).
+//! Mojo ([`Evolving::Board`]); any other network on any other environment by the engine
+//! ([`Evolving::Described`]).
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -39,7 +41,7 @@ mod vectors;
 
 use block::{to_blocks, Block, LANES};
 use board::{Board, Starts, Tables, NUM_ACTIONS};
-pub use described::{step as step_described, Described};
+pub use described::Described;
 use episodes::{Pair, Sums};
 pub use episodes::{Player, Score};
 use network::Layout;
@@ -173,26 +175,92 @@ fn num_features(env: &Puzzle) -> usize {
     (env.width() * env.height()).pow(2)
 }
 
-/// Plays one generation of members of `state` on boards like `env` and updates it; their scores.
-///
-/// # Errors
-/// If no code is compiled for the sizes, lengths do not fit, or `poll` fails; `state` is unchanged.
-pub fn step(
-    env: &Puzzle,
-    state: &mut State,
-    config: &EsConfig,
-    optimizer: &Optimizer,
-    seed: u64,
-    poll: Poll<'_>,
-) -> Result<Vec<Score>> {
-    let layout = layout_of(env, state)?;
-    let scores = specialized!(env, layout.hidden, scores(env, state, config, seed, poll))?;
-    let differences = rank_differences(&scores);
-    let is_trained = |index| is_trained(layout, config.player, index);
-    let update = Update::new(optimizer, state.generation);
-    evolve(state, layout.blocks(), &is_trained, config, &differences, &update, seed)?;
-    state.generation += 1;
-    Ok(scores)
+/// What plays and how: a board that code is compiled for, or any network on any environment.
+#[derive(Clone, Copy)]
+pub enum Evolving<'a> {
+    Board(&'a Puzzle),
+    Described(&'a dyn Env, &'a Described),
+}
+
+impl Evolving<'_> {
+    /// Plays one generation of members of `state` and updates it; their scores.
+    ///
+    /// # Errors
+    /// If no code is compiled for the sizes, lengths or the network do not fit, an episode fails, or
+    /// `poll` does; `state` is unchanged.
+    pub fn step(
+        self,
+        state: &mut State,
+        config: &EsConfig,
+        optimizer: &Optimizer,
+        seed: u64,
+        poll: Poll<'_>,
+    ) -> Result<Vec<Score>> {
+        let scores = self.scores(state, config, 0..config.num_pairs, seed, poll)?;
+        self.update(state, config, optimizer, &scores, seed)?;
+        Ok(scores)
+    }
+
+    /// What the members of `pairs` of the generation reach, two of each: what they reach in the whole.
+    ///
+    /// # Errors
+    /// As [`Evolving::step`], and if there are no such pairs.
+    pub fn scores(
+        self,
+        state: &State,
+        config: &EsConfig,
+        pairs: Range<usize>,
+        seed: u64,
+        poll: Poll<'_>,
+    ) -> Result<Vec<Score>> {
+        if pairs.is_empty() || pairs.end > config.num_pairs {
+            let expected = format!("some of 0..{}", config.num_pairs);
+            return Err(Error::invalid("pairs", expected, format!("{pairs:?}")));
+        }
+        match self {
+            Self::Board(env) => {
+                let hidden = layout_of(env, state)?.hidden;
+                specialized!(env, hidden, scores(env, state, config, pairs, seed, poll))
+            }
+            Self::Described(env, net) => {
+                described::scores(env, net, state, config, pairs, seed, poll)
+            }
+        }
+    }
+
+    /// Moves the weights as the `scores` of all members of the generation say.
+    ///
+    /// # Errors
+    /// If the scores are not of all members, or lengths do not fit; `state` is unchanged.
+    pub fn update(
+        self,
+        state: &mut State,
+        config: &EsConfig,
+        optimizer: &Optimizer,
+        scores: &[Score],
+        seed: u64,
+    ) -> Result<()> {
+        if scores.len() != 2 * config.num_pairs {
+            let expected = format!("{} of them", 2 * config.num_pairs);
+            return Err(Error::invalid("scores", expected, scores.len()));
+        }
+        let differences = rank_differences(scores);
+        let update = Update::new(optimizer, state.generation);
+        match self {
+            Self::Board(env) => {
+                let layout = layout_of(env, state)?;
+                let is_trained = |index| is_trained(layout, config.player, index);
+                evolve(state, layout.blocks(), &is_trained, config, &differences, &update, seed)?;
+            }
+            Self::Described(_, net) => {
+                let trained = net.trained(config.player);
+                let num_blocks = described::checked(net, state)?.div_ceil(LANES);
+                evolve(state, num_blocks, &|i| trained[i], config, &differences, &update, seed)?;
+            }
+        }
+        state.generation += 1;
+        Ok(())
+    }
 }
 
 /// What a generation reached, over all members.
@@ -236,7 +304,7 @@ pub struct Played {
 /// Plays greedily from `num_episodes` starts of the streams (`seed`, 0, episode) of evaluation.
 ///
 /// # Errors
-/// As [`step`].
+/// As [`Evolving::step`].
 pub fn evaluate(
     env: &Puzzle,
     weights: &[f32],
@@ -289,6 +357,7 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
     env: &Puzzle,
     state: &State,
     config: &EsConfig,
+    pairs: Range<usize>,
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Score>> {
@@ -302,15 +371,15 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
     let starts = starts::<CELLS>(env, config, seed, state.generation, &mut reset, poll)?;
     let weights = to_blocks(&state.weights);
     let level = CpuLevel::detect();
-    let next_pair = AtomicUsize::new(0);
-    let parts = run(num_workers(config.num_cores).min(config.num_pairs), poll, |_, poll| {
+    let next_pair = AtomicUsize::new(pairs.start);
+    let parts = run(num_workers(config.num_cores).min(pairs.len()), poll, |_, poll| {
         let [mut plus, mut minus] = [weights.clone(), weights.clone()];
         let mut moves = vec![-1; config.num_episodes];
         let mut scores = Vec::new();
         loop {
             poll()?;
             let pair = next_pair.fetch_add(1, Ordering::Relaxed);
-            if pair >= config.num_pairs {
+            if pair >= pairs.end {
                 return Ok(scores);
             }
             let noise = Noise::new(seed, state.generation, pair);
@@ -324,9 +393,10 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
             scores.push((pair, [play(&plus)?, play(&minus)?]));
         }
     })?;
-    let mut scores = vec![Score::default(); 2 * config.num_pairs];
+    let mut scores = vec![Score::default(); 2 * pairs.len()];
     for (pair, both) in parts.into_iter().flatten() {
-        scores[2 * pair..2 * pair + 2].copy_from_slice(&both);
+        let place = 2 * (pair - pairs.start);
+        scores[place..place + 2].copy_from_slice(&both);
     }
     Ok(scores)
 }

@@ -23,6 +23,8 @@ pub enum Starts {
     States(Arc<[Vec<i64>]>),
     /// The state that the environment is in.
     Current,
+    /// `count` of the starts `of` from number `first` on, which are what they are among all.
+    Part { of: Box<Starts>, first: usize, count: usize },
 }
 
 impl Starts {
@@ -43,6 +45,30 @@ impl Starts {
             Starts::Reset(count) | Starts::Uniform(count) | Starts::Varied { count, .. } => *count,
             Starts::States(states) => states.len(),
             Starts::Current => 1,
+            Starts::Part { count, .. } => *count,
+        }
+    }
+
+    /// `count` of them from number `first` on.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn part(self, first: usize, count: usize) -> Result<Self> {
+        let len = self.len();
+        if first.checked_add(count).is_none_or(|end| end > len) {
+            return Err(Error::invalid("first + count", format!("at most {len}"), first + count));
+        }
+        if first == 0 && count == len {
+            return Ok(self);
+        }
+        Ok(Self::Part { of: Box::new(self), first, count })
+    }
+
+    /// The number of start `index` among all.
+    fn number(&self, index: usize) -> usize {
+        match self {
+            Starts::Part { of, first, .. } => of.number(first + index),
+            _ => index,
         }
     }
 
@@ -67,6 +93,7 @@ impl Starts {
             Starts::Current => env.check_solvable(),
             Starts::Uniform(_) => env.spec().require_uniform(),
             Starts::Reset(_) | Starts::Varied { .. } => Ok(()),
+            Starts::Part { of, .. } => of.check(env),
         }
     }
 
@@ -75,7 +102,7 @@ impl Starts {
     /// # Errors
     /// If the environment fails.
     pub fn place(&self, index: usize, root: &mut dyn Env, seed: u64) -> Result<()> {
-        let mut rng = Self::stream(seed, 0, index);
+        let mut rng = self.stream(seed, 0, index);
         match self {
             Starts::Reset(_) => root.try_reset(&mut rng),
             Starts::Varied { most, .. } => {
@@ -85,11 +112,12 @@ impl Starts {
             Starts::Uniform(_) => root.try_reset_uniform(&mut rng),
             Starts::States(states) => root.try_set_state(&states[index]),
             Starts::Current => Ok(()),
+            Starts::Part { of, first, .. } => of.place(first + index, root, seed),
         }
     }
 
     /// The stream of try `number`, from 1 on, at start `index`.
-    pub fn stream(seed: u64, number: usize, index: usize) -> Rng {
-        Rng::stream(seed ^ STREAM_TAG, number as u64, index as u64)
+    pub fn stream(&self, seed: u64, number: usize, index: usize) -> Rng {
+        Rng::stream(seed ^ STREAM_TAG, number as u64, self.number(index) as u64)
     }
 }

@@ -170,7 +170,7 @@ impl Episodes for Judge<'_> {
         }
         let number = self.pending.start;
         self.pending.start += 1;
-        *rng = Starts::stream(self.seed, 1 + number, self.current);
+        *rng = self.starts.stream(self.seed, 1 + number, self.current);
         let slot = &mut self.lanes[lane];
         slot.start = self.current;
         slot.number = number;

@@ -2,7 +2,7 @@
 
 use twisterl::collector::ppo::{Collector, PpoConfig};
 use twisterl::envs::puzzle::Puzzle;
-use twisterl::es::{self, EsConfig, Optimizer, Player, Rule, State};
+use twisterl::es::{self, EsConfig, Evolving, Optimizer, Player, Rule, State};
 use twisterl::nn::Policy;
 use twisterl::rl::env::Env;
 use twisterl::rl::start::{DifficultyDistribution, Start};
@@ -73,7 +73,8 @@ pub fn evolution(options: &Options, env: &Puzzle) -> Result<Vec<Figure>> {
     let generation = time("ES generation, a policy step", Unit::NanosecondsEach, options, |n| {
         let mut steps = 0;
         for _ in 0..n {
-            let scores = es::step(env, &mut state, &config, &ADAM, 1, &mut || Ok(()))?;
+            let evolving = Evolving::Board(env);
+            let scores = evolving.step(&mut state, &config, &ADAM, 1, &mut || Ok(()))?;
             steps += scores.iter().map(|score| score.steps).sum::<usize>();
         }
         Ok(steps)

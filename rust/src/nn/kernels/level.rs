@@ -19,6 +19,23 @@ impl CpuLevel {
         Self::ALL.into_iter().find(|level| level.is_available()).unwrap_or(CpuLevel::Portable)
     }
 
+    /// What it is called, and how it rounds: levels that round alike agree in every bit.
+    pub fn name(self) -> &'static str {
+        match self {
+            CpuLevel::Avx512 => "avx512",
+            CpuLevel::Avx2 => "avx2",
+            CpuLevel::Portable => "portable",
+        }
+    }
+
+    /// "fused" where a product and its sum are rounded once, "plain" where twice.
+    pub fn rounding(self) -> &'static str {
+        match self {
+            CpuLevel::Avx512 | CpuLevel::Avx2 => "fused",
+            CpuLevel::Portable => "plain",
+        }
+    }
+
     /// True if this processor can run it.
     pub fn is_available(self) -> bool {
         match self {
