@@ -159,6 +159,11 @@ struct Config(Movable):
             collecting.choice(document, "difficulty_distribution") == 1
         )
         es.player = Player(collecting.choice(document, "player"))
+        if not collecting.is_null(document, "workers"):
+            raise Error(
+                collecting.at("workers"),
+                ": expected null: this program plays on one machine",
+            )
         collecting.finish(document)
         self.learning = read_learning(algorithm, document)
         self.generations_per_iteration = 1

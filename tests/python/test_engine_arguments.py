@@ -15,7 +15,10 @@ MODELS = {
 }
 # A section of the config has them, and the engine knows them by another way.
 APART = {
-    "AZCollecting": {"seed"},
+    "PPOCollecting": {"workers"},
+    "AZCollecting": {"seed", "workers"},
+    "RandomWalkCollecting": {"workers"},
+    "ESCollecting": {"workers"},
     "Evaluation": {"num_episodes", "seed", "start", "freq", "deterministic"},
 }
 # The engine's alone: a schedule of the learning rate, and a section apart.

@@ -78,7 +78,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
         cores = [1] if (os.cpu_count() or 1) == 1 else [1, os.cpu_count() or 1]
         for num_cores in cores:
             settings = {
-                **algorithm.config["collecting"],
+                **algorithm.collector_arguments(),
                 "num_cores": num_cores,
                 "cache": cache,
             }

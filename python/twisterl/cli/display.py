@@ -84,6 +84,8 @@ class PlainDisplay:
             if result.is_task:
                 part += f" reward {result.reward:.2f}"
             parts.append(part)
+        if progress.workers is not None:
+            parts.append(workers(progress.workers))
         parts.append(f"{count(progress.steps_per_second)} steps/s")
         parts.append(f"elapsed {duration(progress.elapsed_s)}")
         left = self._clock.left(progress)
@@ -187,6 +189,8 @@ class LiveDisplay:
             table.add_row("learning rate", f"{progress.losses[_RATE]:.3g}")
         per_second = f"{count(progress.steps_per_second)}/s"
         table.add_row("steps", f"{per_second:<{_CELL}}{count(progress.total_steps)} so far")
+        if progress.workers is not None:
+            table.add_row("played by", workers(progress.workers))
         left = self._clock.left(progress)
         elapsed = duration(progress.elapsed_s + since)
         if left is not None:
@@ -209,6 +213,17 @@ class LiveDisplay:
         row.add_column(ratio=1)
         row.add_row(f"{done} of {total}", bar)
         return row
+
+
+def workers(counts: dict[str, Any]) -> str:
+    """Who played, and what of it twice.
+
+    >>> workers({"workers": 3, "ranges": 12, "lost": 1, "repeated": 0})
+    '3 workers, 12 ranges, 1 lost'
+    """
+    named = [f"{counts['workers']} workers", f"{counts['ranges']} ranges"]
+    named += [f"{counts[name]} {name}" for name in ("lost", "repeated") if counts[name]]
+    return ", ".join(named)
 
 
 def level(difficulty: int | None) -> str:

@@ -27,8 +27,8 @@ start here:
 A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebacks."""
 
 COMMANDS = (
-    "train", "presets", "config", "eval", "solve", "play", "watch", "compare", "web", "export",
-    "hub", "bench",
+    "train", "sweep", "presets", "config", "eval", "solve", "play", "watch", "compare", "web",
+    "export", "hub", "bench",
 )  # fmt: skip
 
 
@@ -128,13 +128,16 @@ def _run(words: list[str], program: str | None) -> int:
     if command == "train":
         words = module.with_preset(words)
     # A board may stand after options, away from the run folder.
-    parse = parser.parse_known_args if command == "train" else parser.parse_known_intermixed_args
+    takes_keys = command in ("train", "sweep")
+    parse = parser.parse_known_args if takes_keys else parser.parse_known_intermixed_args
     known, rest = parse(words)
     options = [option for action in parser._actions for option in action.option_strings]
     if command == "train":
         from twisterl.config.overrides import parse_overrides
 
         return module.run(known, parse_overrides(rest, options))
+    if command == "sweep":
+        return module.run(known, rest)
     if rest:
         match = nearest(rest[0].partition("=")[0], options)
         hint = f"; did you mean {match}?" if match else ""

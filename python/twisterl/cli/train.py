@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from twisterl.cli import shell
@@ -61,12 +62,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "with --resume as the run was planned)",
     )
     add("--seed", type=int, metavar="S", help="algorithm.seed: equal seeds give equal runs")
+    add("--seeds", type=int, metavar="N", help="train N times, by the seeds from --seed on, into "
+        "folders seed=S below the run folder; --workers at a time")  # fmt: skip
     add("--resume", action="store_true", help="go on with the run in the run folder")
     add("--overwrite", action="store_true", help="drop the run in the run folder and start anew")
     add("--rerun", action="store_true", help="start anew over what this very command has made "
         "there before; another run, or one that went on longer, is kept")  # fmt: skip
     add("--time-budget", "--time_budget", type=float, metavar="S", help="end after so many seconds "
         "of training, of all parts of the run: learning.time_budget_s")  # fmt: skip
+    add("--workers", type=int, metavar="N", help="N workers play, with the same bytes: "
+        "algorithm.collecting.workers.num_workers")  # fmt: skip
+    add("--backend", choices=["local", "ray"], help="who they are: processes of this machine, or "
+        "actors of a Ray cluster")  # fmt: skip
+    add("--address", metavar="HOST:PORT", help="of the Ray cluster, or auto; without it Ray is "
+        "started on this machine alone")  # fmt: skip
     add("--save-signal", "--save_signal", default="USR1", metavar="NAME",
         help="the signal that saves and goes on (default: USR1)")  # fmt: skip
     add_trust(parser)
@@ -89,6 +98,8 @@ def with_preset(words: list[str]) -> list[str]:
 def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
     from twisterl.train import Options, Training, draw_curve
 
+    if arguments.seeds is not None:
+        return _train_by_seeds(arguments, overrides)
     try:
         saving = signal_number(arguments.save_signal) if os.name == "posix" else None
     except ValueError as error:
@@ -105,7 +116,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
                 arguments.overwrite,
                 arguments.rerun,
                 arguments.time_budget,
-                overrides,
+                [*_workers(arguments), *overrides],
                 arguments.trust,
             )
         )
@@ -139,6 +150,45 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
         display.say(_summary(training, begun_at))
         draw_curve(folder)
     return 0
+
+
+def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
+    from twisterl.cli import sweep
+    from twisterl.machines import runs
+
+    if arguments.config is None or arguments.seeds < 1:
+        problem = "expected --config, and a number from 1 on"
+        raise ConfigError([Fault("--seeds", problem)], "command line")
+    parent = Path(arguments.run_path or Path("runs") / Path(arguments.config).stem)
+    first = arguments.seed or 0
+    planned = [
+        runs.Planned(f"seed={seed}", (*overrides, ("algorithm.seed", seed)))
+        for seed in range(first, first + arguments.seeds)
+    ]
+    return sweep.train_all(arguments, planned, parent, _passed_on(arguments))
+
+
+def _passed_on(arguments: argparse.Namespace) -> list[str]:
+    """What each training of several is told besides."""
+    words = ["--overwrite"] if arguments.overwrite else []
+    words += ["--rerun"] if arguments.rerun else []
+    words += ["--trust"] if arguments.trust else []
+    if arguments.time_budget is not None:
+        words += ["--time-budget", str(arguments.time_budget)]
+    if arguments.load_checkpoint_path is not None:
+        words += ["--load_checkpoint_path", str(Path(arguments.load_checkpoint_path).absolute())]
+    return words
+
+
+def _workers(arguments: argparse.Namespace) -> list[tuple[str, Any]]:
+    """What the command line says of workers, as overrides of the config."""
+    given = {
+        "num_workers": arguments.workers,
+        "backend": arguments.backend,
+        "address": arguments.address,
+    }
+    path = "algorithm.collecting.workers"
+    return [(f"{path}.{key}", value) for key, value in given.items() if value is not None]
 
 
 def _summary(training: Any, begun_at: int) -> str:

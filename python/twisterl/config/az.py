@@ -20,7 +20,9 @@ from twisterl.config.values import (
     Section,
     Seed,
     Steps,
+    Workers,
     max_episode_steps,
+    workers,
 )
 
 
@@ -60,6 +62,7 @@ class AZCollecting(Section):
     reuse: bool = Field(True, description="keep the tree below the move that was played")
     cache: bool = Field(True, description="evaluate each state once per collection")
     max_episode_steps: EpisodeSteps | None = max_episode_steps()
+    workers: Workers | None = workers()
 
 
 class AZTraining(Training):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from twisterl.config.algorithm import AlgorithmSection, LrSchedule
-from twisterl.config.values import Cores, NotNegative, Positive, Section
+from twisterl.config.values import Cores, NotNegative, Positive, Section, Workers, workers
 from twisterl.faults import Fault, joined, shown
 
 
@@ -26,6 +26,7 @@ class ESCollecting(Section):
     player: Literal["policy", "value"] = Field(
         "policy", description="plays the largest logit, or towards the largest value"
     )
+    workers: Workers | None = workers()
 
 
 class ESTraining(Section):

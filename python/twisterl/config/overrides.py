@@ -70,7 +70,8 @@ def apply_overrides(config: dict[str, Any], pairs: Sequence[tuple[str, Any]]) ->
         *sections, last = path.split(".")
         target = result
         for depth, section in enumerate(sections):
-            inner = target.get(section, {})
+            inner = target.get(section)
+            inner = {} if inner is None else inner
             if not isinstance(inner, dict):
                 here = ".".join(sections[: depth + 1])
                 problem = f"{here} is {shown(inner)}, which has no keys"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -46,5 +47,14 @@ def _paths(model: Any, prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         path = joined(prefix, field.alias or name)
         yield path
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _paths(field.annotation, path)
+        inner = section_of(field.annotation)
+        if inner is not None:
+            yield from _paths(inner, path)
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a key's annotation is, which may be null; None for a key with a value."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = get_args(annotation)[0]
+    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_section else None

@@ -17,7 +17,9 @@ from twisterl.config.values import (
     NotNegative,
     Positive,
     Section,
+    Workers,
     max_episode_steps,
+    workers,
 )
 from twisterl.faults import Fault, joined
 
@@ -39,6 +41,7 @@ class PPOCollecting(Section):
     )
     cache: bool = Field(True, description="evaluate each state once per collection")
     max_episode_steps: EpisodeSteps | None = max_episode_steps()
+    workers: Workers | None = workers()
 
 
 class PPOTraining(Training):

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from twisterl.config.algorithm import TORCH_ONLY, DescentSection, Optimizer, Training
-from twisterl.config.values import Cores, Count, Fraction, NotNegative, Section, Steps
+from twisterl.config.values import (
+    Cores,
+    Count,
+    Fraction,
+    NotNegative,
+    Section,
+    Steps,
+    Workers,
+    workers,
+)
 
 
 class RandomWalkCollecting(Section):
@@ -18,6 +27,7 @@ class RandomWalkCollecting(Section):
         False,
         description="the order of moves does not matter: no walk repeats one, each may be undone",
     )
+    workers: Workers | None = workers()
 
 
 class RandomWalkTraining(Training):

@@ -27,6 +27,7 @@ from twisterl.on_demand import torch
 
 # Where a config names the class of an environment in Python.
 PYENV = "env.pyenv_cls"
+_ALGORITHM = "twisterl.rl.algorithm.Algorithm"
 # What a class must offer before one of its instances is asked to play.
 _ENV_METHODS = ("num_actions", "obs_shape", "set_state", "twists")
 
@@ -137,9 +138,9 @@ def _mismatch(kind: str, target: Any) -> str | None:
         # A layer is no network; whatever else somebody has written may be one.
         is_layer = target.__module__.partition(".")[0] == "torch"
         return _without(target, ["to_rust"], "policy") if is_layer else None
-    from twisterl.rl.algorithm import Algorithm
-
-    return None if issubclass(target, Algorithm) else "is no twisterl.rl.algorithm.Algorithm"
+    # By its name, for an algorithm builds environments of a config itself, on its workers.
+    bases = {f"{base.__module__}.{base.__qualname__}" for base in target.__mro__}
+    return None if _ALGORITHM in bases else f"is no {_ALGORITHM}"
 
 
 def _without(target: type, methods: Any, what: str) -> str | None:

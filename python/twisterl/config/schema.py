@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from twisterl.cli import shell, streams
+from twisterl.config.paths import section_of
 from twisterl.config.registry import REGISTRY, Run
 
 
@@ -98,7 +99,8 @@ def _sections(title: str, model: type[BaseModel]) -> Iterator[tuple[str, type[Ba
         inner = field.annotation
         if get_origin(inner) is dict:
             name, inner = f"{name}.<name>", get_args(inner)[1]
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        inner = section_of(inner)
+        if inner is not None:
             yield from _sections(f"{title}.{field.alias or name}", inner)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -32,6 +32,26 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, allow_inf_nan=False, validate_by_name=False
     )
+
+
+class Workers(Section):
+    """Who plays instead of this process, with the same bytes: docs/machines.md."""
+
+    backend: Literal["local", "ray"] = Field(
+        "local", description="processes of this machine, or actors of a Ray cluster"
+    )
+    address: str | None = Field(
+        None, description="of the Ray cluster: host:port or auto; null: one on this machine alone"
+    )
+    num_workers: Cores = Field(2, description="of which some may come later, or be lost")
+    num_cores: Cores = Field(1, description="threads of each")
+    timeout_s: Seconds = Field(
+        600.0, description="a worker that keeps a range so long is taken for lost"
+    )
+
+
+def workers() -> Any:
+    return Field(None, description="null: this process plays")
 
 
 def max_episode_steps() -> Any:

@@ -159,9 +159,11 @@ class ArrayPolicy:
 
     def to_rust(self) -> twisterl.nn.Policy:
         """The engine's policy with the weights as they are now."""
-        spec = json.dumps(self.net_spec())
-        perms = self.obs_perms, self.act_perms
-        return twisterl.nn.Policy.from_spec(spec, dict(self.weights), *perms)
+        return twisterl.nn.Policy.from_spec(*self.engine_parts())
+
+    def engine_parts(self) -> tuple[str, Weights, Any, Any]:
+        """What the engine makes its policy of: description, arrays by name, and permutations."""
+        return json.dumps(self.net_spec()), dict(self.weights), self.obs_perms, self.act_perms
 
     def state_dict(self) -> Weights:
         """The parameters under all names that they have in torch's `state_dict`."""

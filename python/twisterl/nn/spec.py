@@ -80,12 +80,15 @@ def all_blocks(spec: NetSpec) -> Iterator[Block]:
 
 def to_engine(policy: Any, spec: NetSpec | None = None) -> twisterl.nn.Policy:
     """The engine's policy of `spec`, or of `policy.net_spec()`, with the weights as they are."""
+    return twisterl.nn.Policy.from_spec(*engine_parts(policy, spec))
+
+
+def engine_parts(policy: Any, spec: NetSpec | None = None) -> tuple[str, dict[str, Any], Any, Any]:
+    """What the engine makes its policy of: description, arrays by name, and permutations."""
     if spec is None:
         spec = policy.net_spec()
     tensors = engine_tensors(policy, spec)
-    return twisterl.nn.Policy.from_spec(
-        json.dumps(spec), tensors, policy.obs_perms, policy.act_perms
-    )
+    return json.dumps(spec), tensors, policy.obs_perms, policy.act_perms
 
 
 def engine_tensors(policy: Any, spec: NetSpec) -> dict[str, Any]:

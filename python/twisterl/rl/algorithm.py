@@ -45,6 +45,8 @@ from twisterl.runs.watchers import Watcher
 if TYPE_CHECKING:
     import torch
 
+    from twisterl.machines.crew import Crew
+
 _logger = logging.getLogger("twisterl")
 
 __all__ = ["Algorithm", "TrainingError", "evaluate", "make_config", "solve", "timed"]
@@ -151,6 +153,7 @@ class Algorithm(Holding, Playing, Kept):
         self._start_playing()
         self._start_keeping()
         self._stop = threading.Event()
+        self._crew: Crew | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What continues the run as it would here, with the same run path.
@@ -162,7 +165,7 @@ class Algorithm(Holding, Playing, Kept):
         if self._engine_policy.is_held:
             raise RuntimeError("an algorithm is copied between its iterations, not within one")
         made = {"_watchers", "_lock", "_stop", "_save_soon", "_env_lock", "_engine_policy"}
-        made.add("_held_lock")
+        made |= {"_held_lock", "_crew"}
         return {name: value for name, value in vars(self).items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -212,6 +215,32 @@ class Algorithm(Holding, Playing, Kept):
     def remember(self, memory: dict[str, torch.Tensor]) -> None:
         """Puts back what `memory` gave."""
 
+    def collector_arguments(self) -> dict[str, Any]:
+        """What the engine's collector is made of."""
+        arguments = {**self.config["collecting"], "seed": self.config["seed"]}
+        arguments.pop("workers", None)
+        return arguments
+
+    def connect(self) -> Crew | None:
+        """The workers of `collecting.workers`, brought up if they are not; None without any.
+
+        Raises `ConfigError` if there are none, or the environment or policy cannot be sent.
+        """
+        workers = self.config["collecting"].get("workers")
+        if self._crew is None and workers is not None:
+            from twisterl.machines.crew import Crew
+
+            crew = Crew(workers)
+            crew.start(self)
+            self._crew = crew
+        return self._crew
+
+    def disconnect(self) -> None:
+        """Lets the workers go; others come up when they are needed."""
+        if self._crew is not None:
+            self._crew.coordinator.end()
+            self._crew = None
+
     # The parts of an iteration.
 
     @timed
@@ -221,6 +250,9 @@ class Algorithm(Holding, Playing, Kept):
         ours = (twisterl.collector.AZCollector, twisterl.collector.PPOCollector)
         if isinstance(self.collector, ours):
             start = "uniform" if self.curriculum.is_unbounded else "reset"
+            crew = self.connect()
+            if crew is not None:
+                return crew.episodes(self, start)
             return self.collector.collect(self.env, policy, self.iteration, start)
         return self.collector.collect(self.env, policy)
 
@@ -354,6 +386,7 @@ class Algorithm(Holding, Playing, Kept):
             total_steps=self.total_steps,
             elapsed_s=self.elapsed_s,
             improved=improved,
+            workers=None if self._crew is None else self._crew.coordinator.counts(),
         )
 
     def _judge(self, difficulty: int | None, success: float | None, reward: float | None) -> bool:

@@ -58,11 +58,13 @@ class AZ(MinibatchDescent):
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         require_no_memory(self.held.policy, "AlphaZero, whose samples are states in any order")
-        collecting = dict(self.config["collecting"])
-        # Both count: the documented seed of the collector, and the one that a run is given.
-        collecting["seed"] = (collecting["seed"] + self.config["seed"]) % 2**63
-        self.collector = twisterl.collector.AZCollector(**collecting)
+        self.collector = twisterl.collector.AZCollector(**self.collector_arguments())
         self.replay: AZBatch | None = None
+
+    def collector_arguments(self) -> dict[str, Any]:
+        # Both count: the documented seed of the collector, and the one that a run is given.
+        seed = (self.config["collecting"]["seed"] + self.config["seed"]) % 2**63
+        return {**super().collector_arguments(), "seed": seed}
 
     @timed
     def data_to_torch(self, data: Any) -> AZBatch:

@@ -85,6 +85,10 @@ class ES(Algorithm):
     def collect(self) -> Evolved:
         """Plays the generations of one iteration; equal for equal seed and iteration."""
         num_generations = self.config["training"]["num_generations"]
+        crew = self.connect()
+        if crew is not None:
+            net = None if self._is_compiled else _described(self.policy)
+            return Evolved(crew.generations(self, self._settings(), net))
         return Evolved(
             twisterl.collector.es_generations(
                 self.env,
@@ -143,6 +147,11 @@ class ES(Algorithm):
         reward = float(rewards.mean(dtype=float))
         return Evaluation(float(solved.mean()), reward, len(moves), mean_length)
 
+    def collector_arguments(self) -> dict[str, Any]:
+        arguments = super().collector_arguments()
+        del arguments["seed"]
+        return arguments
+
     def _settings(self) -> str:
         """The settings as `collector.es_generations` reads them."""
         training = self.config["training"]
@@ -151,7 +160,7 @@ class ES(Algorithm):
         optimizer = ESOptimizer().model_dump() | self.config["optimizer"]
         return json.dumps(
             {
-                **self.config["collecting"],
+                **self.collector_arguments(),
                 **optimizer,
                 "sigma": training["sigma"],
                 "decline": schedule["kind"],

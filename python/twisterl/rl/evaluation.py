@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from twisterl import strategy, twisterl
@@ -66,14 +67,20 @@ class Evaluation(tuple[float, float]):
         return self[1]
 
 
-def evaluate(env: Any, policy: Any, arguments: dict[str, Any]) -> Evaluation:
+def evaluate(
+    env: Any,
+    policy: Any,
+    arguments: dict[str, Any],
+    judge: Callable[..., dict[str, Any]] | None = None,
+) -> Evaluation:
     """Plays the episodes that one entry of a config's `evals` describes, with an entry's defaults.
 
-    `env` is left as it is; `policy` is the engine's.
+    `env` is left as it is; `policy` is the engine's. `judge` plays as the engine's
+    `evaluate_episodes`.
     """
     arguments = strategy.entry(arguments)
     del arguments["freq"]
-    episodes = twisterl.collector.evaluate_episodes(env, policy, **arguments)
+    episodes = (judge or twisterl.collector.evaluate_episodes)(env, policy, **arguments)
     solved = episodes["success"]
     lengths = episodes["length"][solved]
     return Evaluation(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from twisterl.rl.synced import EnginePolicy
 from twisterl.rl.timing import timed
 from twisterl.strategy import to_solve
 
+if TYPE_CHECKING:
+    from twisterl.machines.crew import Crew
+
 
 class Playing:
     """An environment and a policy, which play by `config` and change while another thread asks."""
@@ -25,6 +29,7 @@ class Playing:
     held: Held
     curriculum: Curriculum
     _num_solves: int
+    connect: Callable[[], Crew | None]
 
     def _start_playing(self) -> None:
         """Makes what no copy shares, nor takes to another process."""
@@ -55,7 +60,9 @@ class Playing:
         """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
         if self.curriculum.is_unbounded and kwargs.get("start", "reset") == "reset":
             kwargs = {**kwargs, "start": "uniform"}
-        return evaluation.evaluate(self.env, self._current_policy(), kwargs)
+        crew = self.connect()
+        judge = None if crew is None else crew.judge(self)
+        return evaluation.evaluate(self.env, self._current_policy(), kwargs, judge)
 
     def solve(
         self,

@@ -64,10 +64,9 @@ class PPO(MinibatchDescent):
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
-        collecting = self.config["collecting"]
         self.head = getattr(self.held.policy, "head", None) or Categorical(self.num_actions)
         self._sequence_length = _sequence_length(self.config["training"], self.held.policy)
-        self.collector = twisterl.collector.PPOCollector(**collecting, seed=self.config["seed"])
+        self.collector = twisterl.collector.PPOCollector(**self.collector_arguments())
 
     @timed
     def data_to_torch(self, data: Any) -> PPOBatch:

@@ -64,13 +64,15 @@ class RandomWalk(MinibatchDescent):
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         require_no_memory(self.held.policy, "random walks")
-        collecting = self.config["collecting"]
-        self.collector = twisterl.collector.WalkCollector(**collecting, seed=self.config["seed"])
+        self.collector = twisterl.collector.WalkCollector(**self.collector_arguments())
         self.collector.check(env)
 
     @timed
     def collect(self) -> Walks:
         """Walks from the goal; equal for equal seed and iteration."""
+        crew = self.connect()
+        if crew is not None:
+            return crew.walks(self)
         return self.collector.collect(self.env, iteration=self.iteration)
 
     def num_collected(self, data: Walks) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from typing import Any
 
 from twisterl.runs.errors import CheckpointError
@@ -22,7 +22,9 @@ _DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2
 _DTYPES |= {"U8": 1, "BOOL": 1}
 
 
-def read_header(file: BufferedReader, size: int, source: str) -> tuple[dict[str, Any], int]:
+def read_header(
+    file: BufferedReader | BytesIO, size: int, source: str
+) -> tuple[dict[str, Any], int]:
     start = file.read(8)
     if len(start) < 8:
         raise CheckpointError(f"{source}: is cut off: {size} bytes, too short for a header")

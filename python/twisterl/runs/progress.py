@@ -31,6 +31,8 @@ class Progress:
     total_steps: int
     elapsed_s: float
     improved: bool
+    # Who played where it was not this process: see `machines.coordinator.Counts`.
+    workers: dict[str, Any] | None = None
 
     @property
     def steps_per_second(self) -> float:
@@ -39,7 +41,7 @@ class Progress:
 
     def as_dict(self) -> dict[str, Any]:
         """The line of `metrics.jsonl`."""
-        return {
+        told = {
             "iteration": self.iteration,
             "difficulty": self.difficulty,
             "success": self.success,
@@ -60,3 +62,4 @@ class Progress:
             "elapsed_s": round(self.elapsed_s, 3),
             "improved": self.improved,
         }
+        return told if self.workers is None else {**told, "workers": self.workers}

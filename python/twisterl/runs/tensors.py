@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from typing import Any
 
 import numpy as np
@@ -157,31 +157,48 @@ def _read(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     source = os.fspath(path)
     with opened(source) as file:
-        size = os.fstat(file.fileno()).st_size
-        content, data_bytes = header.read_header(file, size, source)
-        metadata = header.metadata_of(content, source)
-        layout = header.layout_of(content, data_bytes, source)
-        available = physical_bytes()
-        if available is not None and data_bytes > available:
-            raise CheckpointError(
-                f"{source}: holds {data_bytes} bytes of tensors; this machine has {available}"
-            )
-        digest = metadata.pop(DIGEST, None)
-        file.seek(0)
-        head = file.read(size - data_bytes)
-        hasher = hashlib.sha256(head if digest is None else blanked(head, digest))
-        tensors = {}
-        for name, (dtype, shape, begin, end) in sorted(layout.items(), key=header.place):
-            buffer = np.empty(end - begin, np.uint8)
-            if end > begin and file.readinto(buffer.data) != end - begin:
-                raise CheckpointError(f"{source}: tensor {name} is cut off")
-            if digest is not None:
-                hasher.update(buffer.data)
-            tensors[name] = made(buffer, dtype, shape)
-    if digest not in (None, hasher.hexdigest()):
-        raise CheckpointError(f"{source}: is not what was written (its SHA-256 differs)")
+        tensors, metadata = _parsed(file, os.fstat(file.fileno()).st_size, source, made)
     require_finite(tensors, source)
     return _with_tied(tensors, metadata, source), metadata
+
+
+def decode(content: bytes, source: str) -> tuple[Arrays, dict[str, str]]:
+    """The arrays and the metadata of the safetensors bytes `content`, which may hold NaN.
+
+    Raises `CheckpointError` naming `source`, as `read` does.
+    """
+    return _parsed(BytesIO(content), len(content), source, _array)
+
+
+def _parsed(
+    file: BufferedReader | BytesIO,
+    size: int,
+    source: str,
+    made: Callable[[npt.NDArray[np.uint8], str, list[int]], Any],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    content, data_bytes = header.read_header(file, size, source)
+    metadata = header.metadata_of(content, source)
+    layout = header.layout_of(content, data_bytes, source)
+    available = physical_bytes()
+    if available is not None and data_bytes > available:
+        raise CheckpointError(
+            f"{source}: holds {data_bytes} bytes of tensors; this machine has {available}"
+        )
+    digest = metadata.pop(DIGEST, None)
+    file.seek(0)
+    head = file.read(size - data_bytes)
+    hasher = hashlib.sha256(head if digest is None else blanked(head, digest))
+    tensors = {}
+    for name, (dtype, shape, begin, end) in sorted(layout.items(), key=header.place):
+        buffer = np.empty(end - begin, np.uint8)
+        if end > begin and file.readinto(buffer.data) != end - begin:
+            raise CheckpointError(f"{source}: tensor {name} is cut off")
+        if digest is not None:
+            hasher.update(buffer.data)
+        tensors[name] = made(buffer, dtype, shape)
+    if digest not in (None, hasher.hexdigest()):
+        raise CheckpointError(f"{source}: is not what was written (its SHA-256 differs)")
+    return tensors, metadata
 
 
 def _with_tied(tensors: dict[str, Any], metadata: dict[str, str], source: str) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class Training:
     def start(self) -> None:
         """Writes the configs into the run folder and, when resuming, loads what is there."""
         algorithm, folder = self.algorithm, self.folder
+        algorithm.connect()
         algorithm.run_path = os.fspath(folder.path)
         with contextlib.ExitStack() as held:
             held.enter_context(algorithm.lock())
@@ -117,7 +118,8 @@ class Training:
         """Trains to the end of the run; `watch` is called after every iteration."""
         if watch is not None:
             self.algorithm.subscribe(watch)
-        with self._held:
+        with self._held, contextlib.ExitStack() as ending:
+            ending.callback(self.algorithm.disconnect)
             self.algorithm.learn(max(0, self._end - self.algorithm.iteration))
 
     def _overwrites(self) -> bool:

@@ -173,6 +173,10 @@ impl RunConfig {
                 faults.push(Fault::new(format!("algorithm.{}.{}", key[0], key[1]), problem));
             }
         }
+        if !of["collecting"]["workers"].is_null() {
+            let problem = "expected null: this program plays on one machine";
+            faults.push(Fault::new("algorithm.collecting.workers", problem));
+        }
         let device = [&of["device"], &policy.section["device"]];
         match device.into_iter().find(|device| !device.is_null()) {
             Some(device) if device != "cpu" => {
@@ -195,6 +199,9 @@ impl RunConfig {
             return Err(Faults { source: source.to_owned(), faults }.into());
         }
         let mut section = of.clone();
+        if let Some(collecting) = section["collecting"].as_object_mut() {
+            collecting.remove("workers");
+        }
         let training = section["training"].as_object_mut();
         let alias = training.and_then(|training| training.remove("lr")).unwrap_or_default();
         if !alias.is_null() {

@@ -1,0 +1,458 @@
+"""Several workers have the bytes that one process has: any split, any order, whoever is lost."""
+
+import contextlib
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from python_envs import Line
+from twisterl import cli, envs
+from twisterl.faults import ConfigError
+from twisterl.machines import crew, files, job, processes, wire
+from twisterl.machines.coordinator import Coordinator
+from twisterl.machines.crew import Crew
+from twisterl.machines.transport import Answer, InProcess, Range
+from twisterl.nn import BasicPolicy
+from twisterl.rl import PPO
+from twisterl.twisterl import collector
+from twisterl.utils import prepare_algorithm
+
+WORKERS = {"backend": "local", "address": None, "num_workers": 2, "num_cores": 1, "timeout_s": 60.0}
+COLLECTING = {
+    "PPO": {"num_episodes": 29},
+    "AZ": {"num_episodes": 9, "num_mcts_searches": 8},
+    "RandomWalk": {"num_walks": 40, "walk_length": 12},
+    "ES": {"num_pairs": 5, "num_episodes": 4},
+}
+COLUMNS = ("indices offsets logits masks log_probs values rewards actions perms states").split()
+JUDGED = {"num_episodes": 23, "deterministic": False, "num_searches": 3, "num_cores": 1}
+
+
+def judged(name):
+    """ES plays greedily."""
+    return JUDGED if name != "ES" else {"num_episodes": 23, "num_cores": 1}
+
+
+def config(name, embedding_size=32, **collecting):
+    layers = [] if name == "ES" else [16]
+    training = {"num_generations": 2} if name == "ES" else {"num_epochs": 1}
+    return {
+        "env_cls": "Puzzle",
+        "env": {"width": 3, "height": 3, "difficulty": 6, "depth_slope": 2, "max_depth": 24},
+        "policy_cls": "BasicPolicy",
+        "policy": {"embedding_size": embedding_size, "common_layers": layers},
+        "algorithm_cls": name,
+        "algorithm": {
+            "seed": 3,
+            "collecting": {**COLLECTING[name], **collecting},
+            "training": training,
+            "evals": {"judged": judged(name)},
+            "learning": {"diff_metric": "judged", "diff_threshold": 0.1},
+        },
+    }
+
+
+def contents(data):
+    """All bytes of what was collected."""
+    if hasattr(data, "found"):
+        return {name: values.tobytes() for name, values in data.found.items()}
+    if hasattr(data, "sum_moves"):
+        names = "indices offsets masks undo_counts mean_moves sum_moves".split()
+        return {"n": data.num_samples, **{name: getattr(data, name).tobytes() for name in names}}
+    arrays = data.arrays
+    found = {name: getattr(arrays, name) for name in [*COLUMNS, "episode_starts"]}
+    found |= arrays.additional_data
+    found |= {"distinct": data.distinct_rows, "index": data.distinct_index}
+    return {name: (str(a.dtype), a.shape, a.tobytes()) for name, a in found.items()}
+
+
+class Shuffled(InProcess):
+    """Workers that answer in any order."""
+
+    def __init__(self, num_workers):
+        super().__init__(num_workers)
+        self._random = random.Random(num_workers)
+
+    def wait(self, seconds):
+        self._random.shuffle(self._asked)
+        return super().wait(seconds)
+
+
+def with_crew(algorithm, num_workers, transport=None):
+    algorithm._crew = Crew(
+        {**WORKERS, "num_workers": num_workers}, transport or Shuffled(num_workers)
+    )
+    return algorithm
+
+
+@pytest.mark.parametrize(
+    ("name", "embedding_size"), [("PPO", 32), ("AZ", 32), ("RandomWalk", 32), ("ES", 32), ("ES", 8)]
+)
+def test_workers_have_the_bytes_of_one_process(name, embedding_size):
+    algorithm = prepare_algorithm(config(name, embedding_size))
+    whole = contents(algorithm.collect()[0])
+    found = algorithm.evaluate(judged(name))[0]
+    for num_workers in (1, 2, 3):
+        with_crew(algorithm, num_workers)
+        assert contents(algorithm.collect()[0]) == whole
+        again = algorithm.evaluate(judged(name))[0]
+        assert (again, again.mean_length) == (found, found.mean_length)
+    counts = algorithm._crew.coordinator.counts()
+    assert counts["lost"] == 0
+    assert counts["ranges"] >= 9
+    # What follows from equal bytes: the same run.
+    alone = prepare_algorithm(config(name, embedding_size))
+    for each in (alone, algorithm):
+        each.learn(2)
+    for own, other in zip(alone.policy.parameters(), algorithm.policy.parameters(), strict=True):
+        assert own.detach().numpy().tobytes() == other.detach().numpy().tobytes()
+    assert alone.difficulty == algorithm.difficulty > 6
+
+
+@pytest.mark.parametrize("name", ["PPO", "AZ", "RandomWalk"])
+def test_any_split_is_the_whole(name):
+    algorithm = prepare_algorithm(config(name))
+    algorithm.env.difficulty = 4
+    whole = contents(algorithm.collect()[0])
+    of = crew.walks(algorithm) if name == "RandomWalk" else crew.episodes(algorithm, "reset")
+    drawn = random.Random(1)
+    for _ in range(4):
+        cuts = [0, *sorted(drawn.sample(range(1, of.total), 4)), of.total]
+        split = [Range(first, end - first) for first, end in itertools.pairwise(cuts)]
+        coordinator = Coordinator(Shuffled(2), 2)
+        assert contents(coordinator.compute(of, split)) == whole
+
+
+def test_boards_of_a_beam_search_are_cut_like_episodes():
+    algorithm = with_crew(prepare_algorithm(config("PPO")), 3)
+    states = np.array([algorithm.env.random_state(seed) for seed in range(7)])
+    for play in ({"strategy": "beam", "beam_width": 4}, {"num_searches": 2}):
+        asked = {"states": states, "actions": True, "seed": 5, **play}
+        whole = collector.evaluate_episodes(algorithm.env, algorithm.rs_pol, **asked)
+        found = algorithm._crew.boards(algorithm, **asked)
+        for column in ("success", "reward", "length", "nodes"):
+            assert found[column].tobytes() == whole[column].tobytes()
+        assert [a.tolist() for a in found["actions"]] == [a.tolist() for a in whole["actions"]]
+
+
+def ppo(env):
+    policy = BasicPolicy(env.obs_shape(), env.num_actions(), 8, [])
+    return PPO(env, policy, {"collecting": {"num_episodes": 12}, "evals": {}})
+
+
+class ToldLine(Line):
+    def arguments(self):
+        return {"size": self.size}
+
+
+class Failing(ToldLine):
+    def next(self, action):
+        raise RuntimeError("no ice\nleft")
+
+
+class Untold(Line):
+    def __init__(self, size, secret):
+        super().__init__(size)
+
+
+def test_environments_in_python_are_sent_by_their_class(tmp_path):
+    algorithm = ppo(envs.PyEnv(ToldLine, size=7))
+    whole = contents(algorithm.collect()[0])
+    assert contents(with_crew(algorithm, 2).collect()[0]) == whole
+    with pytest.raises(RuntimeError, match=r"worker \d: RuntimeError: no ice left"):
+        with_crew(ppo(envs.PyEnv(Failing, size=7)), 2).collect()
+    untold = with_crew(ppo(envs.PyEnv(Untold, size=7, secret=object())), 2)
+    with pytest.raises(ConfigError, match="env: cannot be sent to workers") as refused:
+        untold._crew.start(untold)
+    assert "\n" not in str(refused.value)
+    # A job in a file is no word for the classes that it names.
+    path = tmp_path / "job.bin"
+    files.write_job(crew.episodes(algorithm, "reset"), path)
+    with pytest.raises(ConfigError, match="config from elsewhere"):
+        files.compute(path, tmp_path / "part.bin", 0, 1, trust=False)
+    assert not (tmp_path / "part.bin").exists()
+
+
+def test_parts_hold_distinct_rows_and_nothing_twice():
+    columns = {
+        "rows": np.repeat(np.arange(6, dtype=np.float32).reshape(2, 3), 50, 0),
+        "flags": np.repeat(np.array([[True, False, True]]), 100, 0),
+        "all": np.arange(100, dtype=np.float32),
+    }
+    small = wire.compact(columns)
+    assert [len(small[name]) for name in columns] == [2, 1, 100]
+    types = {name: values.dtype for name, values in columns.items()}
+    _, back = wire.unpack(wire.pack({}, small), "part")
+    again = wire.whole(back, types)
+    assert all(again[name].tobytes() == columns[name].tobytes() for name in columns)
+    for change in ({"rows.row_of": np.array([2], np.uint8)}, {"rows.row_of": np.array([-1])}):
+        with pytest.raises(wire.WireError):
+            wire.whole({**small, **change}, types)
+    packed = wire.pack({"a": 1}, small)
+    for spoilt in (packed[:-1], packed[:200] + b"?" + packed[201:], b"", b"\x80\x04K\x01."):
+        with pytest.raises(wire.WireError):
+            wire.unpack(spoilt, "part")
+
+
+def test_other_bits_are_refused(tmp_path):
+    algorithm = prepare_algorithm(config("PPO"))
+    of = crew.episodes(algorithm, "reset")
+    for field, value in (("rounding", "plain"), ("version", "0.0.1")):
+        other = job.Job(**{**vars(of), field: value})
+        if field == "rounding" and of.rounding == "plain":
+            continue
+        with pytest.raises(ConfigError, match=r"expected equal|bits would differ"):
+            Coordinator(InProcess(1), 1).compute(other)
+
+
+class Flaky(InProcess):
+    """Loses a worker with every second range, and tells some parts twice and late."""
+
+    def __init__(self, num_workers):
+        super().__init__(num_workers)
+        self._count = 0
+        self._late = []
+
+    def wait(self, seconds):
+        self._count += 1
+        if self._count % 2 and self._asked:
+            worker = self._asked[0][0]
+            self.drop(worker, "")
+            return [Answer(worker, None, "test")]
+        answers = super().wait(seconds)
+        again, self._late = self._late, answers
+        return [*again, *answers]
+
+
+def test_lost_ranges_are_asked_again_and_doubles_dropped():
+    algorithm = prepare_algorithm(config("PPO"))
+    whole = contents(algorithm.collect()[0])
+    with_crew(algorithm, 3, Flaky(3))
+    for _ in range(3):
+        assert contents(algorithm.collect()[0]) == whole
+    assert algorithm._crew.coordinator.counts()["lost"] >= 9
+
+    class Lost(Flaky):
+        def wait(self, seconds):
+            self._count = 0
+            return super().wait(seconds)
+
+    with pytest.raises(RuntimeError, match="workers were lost in a row: test"):
+        with_crew(algorithm, 1, Lost(1)).collect()
+
+
+class Silent(InProcess):
+    """Its first worker never answers."""
+
+    def wait(self, seconds):
+        self._asked = type(self._asked)(asked for asked in self._asked if asked[0] != 0)
+        return super().wait(seconds)
+
+    def idle(self):
+        return [worker for worker in super().idle() if worker or not self._kept()]
+
+    def _kept(self):
+        return any(asked[0] == 0 for asked in self._asked) or 0 in self._silent
+
+    _silent = frozenset()
+
+    def ask(self, worker, packed, part):
+        if worker == 0:
+            self._silent = {0}
+        super().ask(worker, packed, part)
+
+
+def test_a_slow_worker_costs_a_range_and_one_that_hangs_is_replaced():
+    algorithm = prepare_algorithm(config("PPO"))
+    whole = contents(algorithm.collect()[0])
+    with_crew(algorithm, 2, Silent(2))
+    assert contents(algorithm.collect()[0]) == whole
+    counts = algorithm._crew.coordinator.counts()
+    assert (counts["repeated"], counts["lost"]) == (1, 0)
+    hanging = Coordinator(Silent(1), 1, timeout_s=0.05)
+    assert contents(hanging.compute(crew.episodes(algorithm, "reset"))) == whole
+    assert hanging.counts()["lost"] == 1
+
+
+class Forked:
+    """A worker of this test's own image: starting Python anew a hundred times takes a minute."""
+
+    def __init__(self, num_cores, trust):
+        (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            with contextlib.suppress(BaseException):
+                os.dup2(their_in, 0)
+                os.dup2(their_out, 1)
+                os.closerange(3, 256)
+                sys.stdin = os.fdopen(0)
+                processes.serve(num_cores, trust)
+            os._exit(1)
+        os.close(their_in)
+        os.close(their_out)
+        self.stdin, self.stdout = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
+        self._status, self._waited = None, threading.Lock()
+
+    def wait(self):
+        with self._waited:
+            if self._status is None:
+                self._status = os.waitpid(self.pid, 0)[1]
+            return self._status
+
+    def kill(self):
+        if self._status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_hundred_killed_workers_change_no_byte(monkeypatch):
+    monkeypatch.setattr(processes, "launched", Forked)
+    algorithm = prepare_algorithm(config("PPO"))
+    whole = contents(algorithm.collect()[0])
+    transport = processes.Processes(3)
+    drawn, killed = random.Random(7), 0
+    asked = transport.ask
+
+    def ask(worker, packed, part):
+        nonlocal killed
+        asked(worker, packed, part)
+        if drawn.random() < 0.5:
+            transport.workers[worker].process.kill()
+            killed += 1
+
+    transport.ask = ask
+    with_crew(algorithm, 3, transport)
+    lost = 0
+    while killed < 100:
+        assert contents(algorithm.collect()[0]) == whole
+        lost += algorithm._crew.coordinator.counts()["lost"]
+    assert lost >= 30  # The others had answered, or were killed between two ranges.
+    algorithm.disconnect()
+
+
+def test_processes_serve_and_a_killed_coordinator_resumes(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config("PPO")))
+    run = [sys.executable, "-m", "twisterl.train", "--config", str(path), "--num_steps", "4"]
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    words = ["algorithm.logging.checkpoint_freq=1", "--save-signal", "USR2"]
+    assert cli.main(["train", *run[3:], "--run_path", str(alone), *words]) == 0
+    command = [*run, "--run_path", str(killed), *words, "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        first = child.stdout.readline()
+        child.stdout.readline()
+        child.kill()
+    assert "workers, 16 ranges" in first
+    resumed = ["train", "--resume", "--run_path", str(killed), "--num_steps", "4"]
+    assert cli.main(resumed) == 0
+    last = [(run / "checkpoint_last.safetensors").read_bytes() for run in (alone, killed)]
+    assert last[0] == last[1]
+    told = [json.loads(line) for line in (killed / "metrics.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in told] == [0, 1, 2, 3]
+    assert all(line["workers"]["ranges"] > 0 for line in told)
+
+
+def test_any_batch_system_runs_ranges_as_processes(tmp_path):
+    algorithm = prepare_algorithm(config("AZ"))
+    path = tmp_path / "job.bin"
+    files.write_job(crew.episodes(algorithm, "reset"), path)
+    command = [sys.executable, "-m", "twisterl.worker", "--job", str(path)]
+    children = []
+    for first in (6, 0, 3):
+        part = str(tmp_path / f"part{first}.bin")
+        words = ["--first", str(first), "--count", "3", "--out", part]
+        children.append(subprocess.Popen([*command, *words]))
+    assert [child.wait() for child in children] == [0, 0, 0]
+    parts = sorted(tmp_path.glob("part*.bin"), reverse=True)
+    assert contents(files.merge(path, parts)) == contents(algorithm.collect()[0])
+    with pytest.raises(ConfigError, match="none begins at 3"):
+        files.merge(path, [parts[0], parts[2]])
+    from twisterl import worker
+
+    (tmp_path / "none.bin").write_bytes(b"\x80\x04K\x01.")
+    out = tmp_path / "out.bin"
+    for words in (["--first", "9"], ["--count", "99"], ["--job", str(tmp_path / "none.bin")]):
+        assert worker.main(["--job", str(path), "--out", str(out), *words]) == 2
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--workers", "0"], "algorithm.collecting.workers.num_workers"),
+        (["--workers", "2", "--address", "a:1"], "expected null, for backend is not ray"),
+    ],
+)
+def test_bad_settings_are_one_line_before_work(tmp_path, capfd, words, problem):
+    path, run = tmp_path / "config.json", tmp_path / "run"
+    path.write_text(json.dumps(config("PPO")))
+    assert cli.main(["train", "--config", str(path), "--run_path", str(run), *words]) == 2
+    assert problem in capfd.readouterr().err
+    assert not run.exists()
+
+
+def sweep_words(tmp_path, *words):
+    path = tmp_path / "config.json"
+    if not path.exists():
+        path.write_text(json.dumps(config("PPO")))
+    return [*words, "--config", str(path), "--run_path", str(tmp_path / "runs")]
+
+
+def test_a_sweep_is_runs_of_their_own(tmp_path, capfd):
+    listed = tmp_path / "listed.json"
+    listed.write_text('[{"algorithm.training.num_epochs": 2}]')
+    words = sweep_words(tmp_path, "sweep", "--num_steps", "1", "--list", str(listed))
+    assert cli.main([*words, "--seed", "4", "algorithm.optimizer.lr=1e-3,3e-4"]) == 0
+    told = capfd.readouterr().out
+    assert "2 of 2 trainings" in told and "done: 1 iterations" in told
+    runs = tmp_path / "runs"
+    names = {f"num_epochs=2,lr={lr},seed=4" for lr in (0.001, 0.0003)}
+    assert {path.name for path in runs.iterdir()} == names
+    alone = tmp_path / "alone"
+    words = ["--config", str(tmp_path / "config.json"), "--run_path", str(alone), "--seed", "4"]
+    words += ["--num_steps", "1", "algorithm.training.num_epochs=2", "algorithm.optimizer.lr=0.001"]
+    assert cli.main(["train", *words]) == 0
+    weights = [run / "checkpoint_last.safetensors" for run in (alone, runs / sorted(names)[1])]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["sweep", "algorithm.optimizer.lr=1e-3,-1"], "algorithm.optimizer.lr"),
+        (["sweep", "algorithm.optimizer.lr"], "expected key.path=value,value"),
+        (["sweep", "env.width=3,3"], "two trainings would be width=3,seed=0"),
+        (["sweep", "--seeds", "0"], "expected numbers from 1 on"),
+        (["train", "--seeds", "0"], "a number from 1 on"),
+    ],
+)
+def test_a_wrong_sweep_starts_nothing(tmp_path, capfd, words, problem):
+    assert cli.main(sweep_words(tmp_path, *words)) == 2
+    told = capfd.readouterr().err
+    assert problem in told and told.count("\n") <= 2
+    assert not (tmp_path / "runs").exists()
+
+
+def test_seeds_are_runs_below_the_run_folder(tmp_path, monkeypatch, capfd):
+    from twisterl.machines import runs
+
+    asked = []
+    monkeypatch.setattr(runs.Local, "__call__", lambda self, words: asked.append(words) or (0, ""))
+    assert cli.main(sweep_words(tmp_path, "train", "--seeds", "3", "--seed", "5")) == 0
+    assert sorted(words[-1] for words in asked) == [f"algorithm.seed={seed}" for seed in (5, 6, 7)]
+    folders = [words[words.index("--run_path") + 1] for words in asked]
+    assert sorted(os.path.basename(folder) for folder in folders) == ["seed=5", "seed=6", "seed=7"]
+    monkeypatch.setattr(runs.Local, "__call__", lambda self, words: (1, "error: no"))
+    assert cli.main(sweep_words(tmp_path, "train", "--seeds", "1")) == 1
+    assert "failed with status 1: error: no" in capfd.readouterr().out
