@@ -1,6 +1,7 @@
 //! The policy network from Python: numpy arrays are read in place, outputs are moved out.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -191,6 +192,21 @@ struct Composed {
     act_perms: Vec<Vec<usize>>,
 }
 
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+    /// Dense observations of the call before.
+    static ROWS: Cell<Rows> = Cell::default();
+}
+
+/// Runs `work` with the memory of the call before: what is new costs more than a small network.
+fn in_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    // A policy of torch may ask another one, which gets its own.
+    let mut scratch = SCRATCH.take();
+    let made = work(&mut scratch);
+    SCRATCH.set(scratch);
+    made
+}
+
 impl PyPolicy {
     fn of(parts: NetworkParts) -> PyResult<Self> {
         let policy = Network::for_cpu(&parts, CpuLevel::detect())?;
@@ -218,13 +234,9 @@ impl PyPolicy {
         let (mut logits, mut value) = (vec![0.0; self.policy.num_actions()], [0.0]);
         let twists = (twist >= 0).then_some([twist]);
         let twists = twists.as_ref().map(|twist| &twist[..]);
-        self.policy.forward_batch(
-            &rows,
-            twists,
-            &mut Scratch::default(),
-            &mut logits,
-            &mut value,
-        )?;
+        in_scratch(|scratch| {
+            self.policy.forward_batch(&rows, twists, scratch, &mut logits, &mut value)
+        })?;
         Ok((logits, value[0]))
     }
 
@@ -237,7 +249,8 @@ impl PyPolicy {
         let wrong = |expected: &str, got: &Bound<'_, PyAny>| wrong_type("offsets", expected, got);
         match (Dtype::of(self.policy.obs_dtype()), offsets) {
             (Some(dtype), None) => {
-                let (mut rows, space) = (Rows::default(), (dtype, self.policy.num_features()));
+                let (mut rows, space) = (ROWS.take(), (dtype, self.policy.num_features()));
+                rows.clear();
                 dense::read_rows(&|| "indices".to_owned(), space, indices, &mut rows)?;
                 Ok(rows)
             }
@@ -518,10 +531,13 @@ impl PyPolicy {
         let mut logits = vec![0.0; rows.len() * num_actions];
         let mut values = vec![0.0; rows.len()];
         py.detach(|| {
-            let scratch = &mut Scratch::default();
-            self.policy.forward_batch(&rows, perms.as_deref(), scratch, &mut logits, &mut values)
+            in_scratch(|scratch| {
+                let perms = perms.as_deref();
+                self.policy.forward_batch(&rows, perms, scratch, &mut logits, &mut values)
+            })
         })?;
         let logits = logits.into_pyarray(py).reshape([rows.len(), num_actions])?;
+        ROWS.set(rows);
         Ok((logits, values.into_pyarray(py)))
     }
 

@@ -89,6 +89,17 @@ impl Matrix {
         &mut self.data[row * stride..][..self.num_columns]
     }
 
+    /// All numbers from `column` of `row` on, with what lies between the rows.
+    pub(super) fn from(&self, row: usize, column: usize) -> &[f32] {
+        &self.data[row * self.stride() + column..]
+    }
+
+    /// All numbers from `row` on, with what lies between the rows.
+    pub(super) fn from_mut(&mut self, row: usize) -> &mut [f32] {
+        let stride = self.stride();
+        &mut self.data[row * stride..]
+    }
+
     /// Adds `other`, which has as many rows and columns.
     pub(super) fn add(&mut self, other: &Matrix) {
         for row in 0..self.num_rows {

@@ -7,7 +7,7 @@ use super::kernels::{Bags, Kernels, PackedLinear, LANES};
 use super::linear::Linear;
 use super::scratch::Scratch;
 use crate::error::Result;
-use crate::spaces::{check_row, numbers, Dtype, Rows, SPARSE};
+use crate::spaces::{check_row, numbers, unit, Dtype, Rows, SPARSE};
 
 /// The first layer: what it is depends on the observations.
 #[derive(Clone)]
@@ -125,11 +125,17 @@ pub(super) fn push_features(features: &[i32], perm: Option<&[u32]>, bags: &mut B
 /// Writes the numbers of a checked dense row to `inputs [F]`, moved as `perm` says.
 #[inline]
 pub(super) fn write_numbers(words: &[i32], dtype: Dtype, perm: Option<&[u32]>, inputs: &mut [f32]) {
-    let found = numbers(words, dtype).take(inputs.len());
-    match perm {
-        None => inputs.iter_mut().zip(found).for_each(|(to, from)| *to = from),
-        Some(perm) => {
-            perm.iter().zip(found).for_each(|(&to, from)| inputs[to as usize] = from);
+    match (perm, dtype) {
+        (None, Dtype::Float32) => {
+            inputs.iter_mut().zip(words).for_each(|(to, &word)| *to = f32::from_bits(word as u32));
+        }
+        (None, Dtype::Uint8) => {
+            for (to, word) in inputs.chunks_mut(4).zip(words) {
+                to.iter_mut().zip(word.to_le_bytes()).for_each(|(to, byte)| *to = unit(byte));
+            }
+        }
+        (Some(perm), _) => {
+            perm.iter().zip(numbers(words, dtype)).for_each(|(&to, x)| inputs[to as usize] = x);
         }
     }
 }

@@ -128,6 +128,30 @@ pub(super) fn gelu_tanh_slope(x: f32) -> f32 {
     0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner
 }
 
+/// The sum of the numbers that `each` makes of them, in one order whatever vectors there are.
+#[inline(always)]
+pub(in crate::nn) fn sum(count: usize, each: impl Fn(usize) -> f32) -> f32 {
+    /// Numbers that are added up beside each other.
+    const TOGETHER: usize = 16;
+    let mut sums = [0.0; TOGETHER];
+    let whole = count / TOGETHER * TOGETHER;
+    for first in (0..whole).step_by(TOGETHER) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += each(first + lane);
+        }
+    }
+    for (lane, i) in (whole..count).enumerate() {
+        sums[lane] += each(i);
+    }
+    // In halves, which wait for fewer sums before them.
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    sums[0]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

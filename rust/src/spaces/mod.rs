@@ -145,6 +145,12 @@ pub fn push_bytes(words: &mut Vec<i32>, bytes: &[u8]) {
     }));
 }
 
+/// A byte as a network takes it, 0 to 1.
+#[inline]
+pub fn unit(byte: u8) -> f32 {
+    f32::from(byte) / 255.0
+}
+
 /// The numbers of a dense row as a network takes them, [`Dtype`]; those that fill up the last word
 /// follow.
 #[inline]
@@ -154,7 +160,7 @@ pub fn numbers(words: &[i32], dtype: Dtype) -> impl Iterator<Item = f32> + '_ {
         let bytes = word.to_le_bytes();
         (0..per_word).map(move |place| match dtype {
             Dtype::Float32 => f32::from_bits(word as u32),
-            Dtype::Uint8 => f32::from(bytes[place]) / 255.0,
+            Dtype::Uint8 => unit(bytes[place]),
         })
     })
 }

@@ -9,13 +9,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layer_norm::sum;
 use super::linear::Weights;
 use super::{columns, join, named, split, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::functions::exp;
-use crate::nn::kernels::Kernels;
+use crate::nn::functions::{exp, sum};
+use crate::nn::kernels::{Kernels, LANES};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::MOST_NUMBERS;
 use crate::nn::shapes::{mismatch, Parameter};
@@ -70,7 +69,7 @@ impl Describe for Attention {
         if self.heads == 0 || !size.is_multiple_of(self.heads) {
             return Err(Error::invalid("heads", format!("a divisor of {size}"), self.heads));
         }
-        let most = tokens.saturating_mul(tokens).saturating_mul(self.heads);
+        let most = tokens.saturating_mul(columns(tokens)).saturating_mul(self.heads);
         match most.saturating_add(tokens.saturating_mul(columns(3 * size))) > MOST_NUMBERS {
             false => Ok(input.to_vec()),
             true => {
@@ -122,29 +121,74 @@ impl Heads {
         &from.row(token)[self.column(which, head)..][..self.width()]
     }
 
-    /// Of one observation, whose tokens begin at `first`: the probabilities `[heads, tokens, tokens]`, and
-    /// the values so mixed.
-    #[inline(always)]
-    fn mix(&self, first: usize, read: &Matrix, probabilities: &mut [f32], mixed: &mut Matrix) {
+    /// Of one observation, whose tokens begin at `first`: the scores `q k^T` of each head by key, then
+    /// by query, `[heads, tokens, queries]`. `turned` is for the queries and the keys of a head,
+    /// `[2 width, tokens]`.
+    fn score(
+        &self,
+        kernels: Kernels,
+        (read, first): (&Matrix, usize),
+        turned: &mut Matrix,
+        scores: &mut [f32],
+    ) {
         let (tokens, width) = (self.tokens, self.width());
-        let rows = probabilities.chunks_exact_mut(tokens).take(self.heads * tokens);
-        for (place, p) in rows.enumerate() {
-            let (head, token) = (place / tokens, place % tokens);
-            let query = self.part(read, first + token, 0, head);
-            for (other, p) in p.iter_mut().enumerate() {
-                let key = self.part(read, first + other, 1, head);
-                *p = sum(width, |i| query[i] * key[i]) * self.scale();
+        let (queries, stride) = (turned.num_columns(), turned.stride());
+        scores.fill(0.0);
+        for (head, scores) in scores.chunks_exact_mut(tokens * queries).enumerate() {
+            for which in [0, 1] {
+                let from = read.from(first, self.column(which, head));
+                let to = turned.from_mut(which * width);
+                kernels.turn((from, read.stride()), (to, stride), [tokens, width]);
             }
-            let largest =
-                p.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most });
-            p.iter_mut().for_each(|x| *x = exp(*x - largest));
-            let share = 1.0 / sum(tokens, |i| p[i]);
-            p.iter_mut().for_each(|x| *x *= share);
-            let to = &mut mixed.row_mut(first + token)[self.column(0, head)..][..width];
-            to.fill(0.0);
-            for (other, p) in p.iter().enumerate() {
-                let value = self.part(read, first + other, 2, head);
-                to.iter_mut().zip(value).for_each(|(sum, v)| *sum += p * v);
+            let of_keys = (turned.from(width, 0), stride, tokens);
+            let of_queries = (turned.from(0, 0), stride, queries);
+            kernels.add_strided(of_keys, of_queries, width, scores);
+        }
+    }
+
+    /// Makes probabilities of scores `[tokens, queries]`: those of a query sum up to 1.
+    #[inline(always)]
+    fn soften(&self, scores: &mut [f32], queries: usize) {
+        for first in (0..queries).step_by(LANES) {
+            let mut most = [f32::NEG_INFINITY; LANES];
+            for row in scores.chunks_exact(queries) {
+                let pairs = most.iter_mut().zip(&row[first..][..LANES]);
+                pairs.for_each(|(most, &x)| *most = if x > *most { x } else { *most });
+            }
+            let mut sums = [0.0; LANES];
+            for row in scores.chunks_exact_mut(queries) {
+                let row = &mut row[first..][..LANES];
+                for ((x, most), sum) in row.iter_mut().zip(most).zip(&mut sums) {
+                    *x = exp((*x - most) * self.scale());
+                    *sum += *x;
+                }
+            }
+            for row in scores.chunks_exact_mut(queries) {
+                row[first..][..LANES].iter_mut().zip(sums).for_each(|(p, sum)| *p /= sum);
+            }
+        }
+    }
+
+    /// The values of an observation, mixed by its probabilities; `made` is for those of a head.
+    fn mix(
+        &self,
+        kernels: Kernels,
+        (read, first): (&Matrix, usize),
+        probabilities: &[f32],
+        made: &mut Matrix,
+        mixed: &mut Matrix,
+    ) {
+        let (tokens, width) = (self.tokens, self.width());
+        let (queries, padded) = (columns(tokens), columns(width));
+        for (head, p) in probabilities.chunks_exact(tokens * queries).enumerate() {
+            made.reshape(1, tokens * padded);
+            let made = made.row_mut(0);
+            made.fill(0.0);
+            let values = (read.from(first, self.column(2, head)), read.stride(), padded);
+            kernels.add_strided((p, queries, tokens), values, tokens, made);
+            for (token, made) in made.chunks_exact(padded).enumerate() {
+                let to = &mut mixed.row_mut(first + token)[self.column(0, head)..][..width];
+                to.copy_from_slice(&made[..width]);
             }
         }
     }
@@ -154,18 +198,19 @@ impl Heads {
     fn unmix(&self, first: usize, kept: [&Matrix; 2], probabilities: &[f32], below: &mut Matrix) {
         let [read, delta] = kept;
         let (tokens, width) = (self.tokens, self.width());
+        let queries = columns(tokens);
         (0..tokens).for_each(|token| below.row_mut(first + token).fill(0.0));
-        let rows = probabilities.chunks_exact(tokens).take(self.heads * tokens);
-        for (place, p) in rows.enumerate() {
+        for place in 0..self.heads * tokens {
             let (head, token) = (place / tokens, place % tokens);
+            let p = |other: usize| probabilities[(head * tokens + other) * queries + token];
             let delta = self.part(delta, first + token, 0, head);
             let by_p = |other: usize| {
                 let value = self.part(read, first + other, 2, head);
                 sum(width, |i| delta[i] * value[i])
             };
-            let mean = sum(tokens, |other| p[other] * by_p(other));
-            for (other, &p) in p.iter().enumerate() {
-                let by_score = p * (by_p(other) - mean) * self.scale();
+            let mean = sum(tokens, |other| p(other) * by_p(other));
+            for other in 0..tokens {
+                let by_score = p(other) * (by_p(other) - mean) * self.scale();
                 let [query, key] = [(token, 0), (other, 1)]
                     .map(|(token, which)| self.part(read, first + token, which, head));
                 let mut add = |token: usize, which: usize, factor: f32, numbers: &[f32]| {
@@ -174,7 +219,7 @@ impl Heads {
                 };
                 add(token, 0, by_score, key);
                 add(other, 1, by_score, query);
-                add(other, 2, p, delta);
+                add(other, 2, p(other), delta);
             }
         }
     }
@@ -187,22 +232,26 @@ impl Layer for Heads {
     }
 
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
-        let Kept { output, saved: [tokens, read, mixed, probabilities, made, _], .. } = kept;
+        let Kept { output, spare, saved: [tokens, read, mixed, probabilities, made, _], .. } = kept;
         split(input, self.tokens, self.size, tokens);
         kernels.multiply(&self.inward.forward, tokens, read);
         mixed.reshape(tokens.num_rows(), columns(self.size));
         mixed.clear_from(self.size);
-        let count = self.heads * self.tokens * self.tokens;
-        probabilities.reshape(input.num_rows(), columns(count));
-        kernels.widely(
-            #[inline(always)]
-            || {
-                for row in 0..input.num_rows() {
-                    let probabilities = probabilities.row_mut(row);
-                    self.mix(row * self.tokens, read, probabilities, mixed);
-                }
-            },
-        );
+        let queries = columns(self.tokens);
+        probabilities.reshape(input.num_rows(), self.heads * self.tokens * queries);
+        spare.reshape(2 * self.width(), queries);
+        for row in 0..input.num_rows() {
+            let (from, p) = ((&*read, row * self.tokens), probabilities.row_mut(row));
+            self.score(kernels, from, spare, p);
+            kernels.widely(
+                #[inline(always)]
+                || {
+                    let heads = p.chunks_exact_mut(self.tokens * queries);
+                    heads.for_each(|scores| self.soften(scores, queries));
+                },
+            );
+            self.mix(kernels, from, p, made, mixed);
+        }
         kernels.multiply(&self.outward.forward, mixed, made);
         join(made, self.tokens, self.size, output);
     }

@@ -148,7 +148,8 @@ impl Describe for Conv {
         let depth = self.kernel.iter().product::<usize>().saturating_mul(self.channels);
         let outputs = columns(self.out);
         let wide = depth.max(outputs).saturating_mul(window.places());
-        if window.places() > MOST_NUMBERS || wide > MOST_NUMBERS || self.out == 0 {
+        let padded = Places::count(&window);
+        if window.places().max(wide).max(padded) > MOST_NUMBERS || self.out == 0 {
             let expected = format!("1 to {MOST_NUMBERS} numbers in all patches");
             return Err(Error::invalid("kernel", expected, format!("{:?}", self.kernel)));
         }
@@ -160,7 +161,7 @@ impl Describe for Conv {
         let window = self.window(input).expect("its output was asked for");
         let depth = self.channels * window.kernel[0] * window.kernel[1];
         let weights = Weights::new(depth, vec![(self.out, self.parameters())], false, layout);
-        Box::new(Patches { window, weights })
+        Box::new(Patches { places: Places::new(&window), window, weights })
     }
 }
 
@@ -172,7 +173,43 @@ impl Conv {
 
 struct Patches {
     window: Window,
+    places: Places,
     weights: Weights,
+}
+
+/// Where the patches are in an image that has its padding around it.
+struct Places {
+    /// Height and width of it.
+    size: [usize; 2],
+    /// Of every patch.
+    starts: Vec<u32>,
+    /// Of every number of a patch, from its start.
+    offsets: Vec<u32>,
+}
+
+impl Places {
+    fn size(window: &Window) -> [usize; 2] {
+        std::array::from_fn(|axis| window.input[axis] + 2 * window.padding[axis])
+    }
+
+    /// Numbers of an image with its padding.
+    fn count(window: &Window) -> usize {
+        let [height, width] = Self::size(window);
+        height.saturating_mul(width).saturating_mul(window.channels)
+    }
+
+    fn new(window: &Window) -> Self {
+        let size = Self::size(window);
+        let ([height, width], [stride_y, stride_x]) = (size, window.stride);
+        let at = |channel: usize, y: usize, x: usize| ((channel * height + y) * width + x) as u32;
+        let [rows, columns] = window.output;
+        let starts = (0..rows * columns)
+            .map(|place| at(0, place / columns * stride_y, place % columns * stride_x));
+        let [kernel_y, kernel_x] = window.kernel;
+        let offsets = (0..window.channels * kernel_y * kernel_x)
+            .map(|i| at(i / (kernel_y * kernel_x), i / kernel_x % kernel_y, i % kernel_x));
+        Self { size, starts: starts.collect(), offsets: offsets.collect() }
+    }
 }
 
 impl Patches {
@@ -193,6 +230,26 @@ impl Patches {
                 patch[to..][..length].copy_from_slice(&image[from..][..length]);
             });
         }
+    }
+
+    /// `image` with its padding around it, in `padded` where there is any.
+    fn padded<'a>(&self, image: &'a [f32], padded: &'a mut Matrix) -> &'a [f32] {
+        let Window { channels, input: [height, width], padding: [above, before], .. } = self.window;
+        if above + before == 0 {
+            return image;
+        }
+        let [padded_height, padded_width] = self.places.size;
+        padded.reshape(1, columns(channels * padded_height * padded_width));
+        let to = padded.row_mut(0);
+        to.fill(0.0);
+        for channel in 0..channels {
+            for y in 0..height {
+                let from = &image[(channel * height + y) * width..][..width];
+                let line = channel * padded_height + above + y;
+                to[line * padded_width + before..][..width].copy_from_slice(from);
+            }
+        }
+        to
     }
 
     /// Calls `each` for as many rows as are taken together, and all of them at last.
@@ -222,20 +279,16 @@ impl Layer for Patches {
     }
 
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
-        let Kept { output, saved: [patches, made, ..], .. } = kept;
+        let Kept { output, saved: [padded, made, ..], .. } = kept;
         let (places, outputs) = (self.window.places(), self.weights.outputs);
+        let Places { starts, offsets, .. } = &self.places;
         output.reshape(input.num_rows(), columns(outputs * places));
-        for rows in self.groups(input.num_rows()) {
-            self.cut(input, rows.clone(), patches);
-            kernels.multiply(&self.weights.forward, patches, made);
-            for (i, row) in rows.enumerate() {
-                let to = output.row_mut(row);
-                for place in 0..places {
-                    let from = &made.row(i * places + place)[..outputs];
-                    let to = to[place..].iter_mut().step_by(places);
-                    to.zip(from).for_each(|(to, from)| *to = *from);
-                }
-            }
+        for row in 0..input.num_rows() {
+            let image = self.padded(input.row(row), padded);
+            let from = (image, &starts[..], &offsets[..]);
+            kernels.multiply_placed(&self.weights.forward, from, made);
+            let to = (output.row_mut(row), places);
+            kernels.turn((made.from(0, 0), made.stride()), to, [places, outputs]);
         }
     }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
-use crate::nn::kernels::{Kernels, LANES};
+use crate::nn::functions::sum;
+use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
 
@@ -80,22 +81,6 @@ struct Norm {
     learns: [bool; 2],
     weight: Aligned,
     bias: Aligned,
-}
-
-/// The sum of the numbers that `each` makes of them, in one order whatever vectors there are.
-#[inline(always)]
-pub(super) fn sum(count: usize, each: impl Fn(usize) -> f32) -> f32 {
-    let mut sums = [0.0; LANES];
-    let whole = count / LANES * LANES;
-    for first in (0..whole).step_by(LANES) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += each(first + lane);
-        }
-    }
-    for (lane, i) in (whole..count).enumerate() {
-        sums[lane] += each(i);
-    }
-    sums.iter().sum()
 }
 
 impl Norm {

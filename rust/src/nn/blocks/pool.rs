@@ -7,6 +7,7 @@ use super::conv::Window;
 use super::{columns, Describe, Kept, Layer};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
+use crate::nn::functions::sum;
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::Layout;
 
@@ -100,7 +101,7 @@ impl Under {
 
     /// The first place of the largest number; NaN is larger than all.
     #[inline(always)]
-    fn largest(self, image: &[f32]) -> usize {
+    fn place_of_largest(self, image: &[f32]) -> usize {
         let mut best = self.first;
         for place in self.places() {
             let (value, most) = (image[place], image[best]);
@@ -112,21 +113,80 @@ impl Under {
     }
 }
 
-impl Layer for Pooled {
-    fn forward(&self, _: Kernels, input: &Matrix, kept: &mut Kept) {
-        let width = self.window.channels * self.window.places();
-        kept.output.reshape(input.num_rows(), columns(width));
-        for row in 0..input.num_rows() {
-            let (image, output) = (input.row(row), kept.output.row_mut(row));
-            self.each(|place, under| {
-                output[place] = match self.of {
-                    Pooling::Max => image[under.largest(image)],
-                    Pooling::Mean => {
-                        under.places().fold(0.0, |sum, i| sum + image[i]) * self.share()
-                    }
-                };
-            });
+impl Pooled {
+    /// The largest numbers of an image: of every line of places first over the rows under the
+    /// kernel, all columns together, then over the columns.
+    #[inline(always)]
+    fn largest(&self, image: &[f32], line: &mut [f32], output: &mut [f32]) {
+        let window = &self.window;
+        let [height, width] = window.output;
+        for channel in 0..window.channels {
+            let image = &image[channel * window.area()..][..window.area()];
+            for y in 0..height {
+                let (_, from, rows) = window.under(0, y);
+                let mut rows = image.chunks_exact(window.input[1]).skip(from).take(rows);
+                match rows.next() {
+                    Some(first) => line.copy_from_slice(first),
+                    None => continue,
+                }
+                for row in rows {
+                    line.iter_mut().zip(row).for_each(|(most, &x)| *most = larger(*most, x));
+                }
+                let output = &mut output[(channel * height + y) * width..][..width];
+                for (x, most) in output.iter_mut().enumerate() {
+                    let (_, from, length) = window.under(1, x);
+                    let under = &line[from..][..length];
+                    *most = under[1..].iter().fold(under[0], |most, &x| larger(most, x));
+                }
+            }
         }
+    }
+
+    #[inline(always)]
+    fn mean(&self, image: &[f32], output: &mut [f32]) {
+        self.each(|place, Under { first, rows, length, stride }| {
+            let lines = (0..rows).map(|row| &image[first + row * stride..][..length]);
+            // Whole lines are one.
+            let total: f32 = match length == stride {
+                true => sum(rows * length, |i| image[first + i]),
+                false => lines.map(|line| sum(length, |i| line[i])).sum(),
+            };
+            output[place] = total * self.share();
+        });
+    }
+}
+
+/// The larger of two numbers; NaN is larger than all.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a || b.is_nan() {
+        b
+    } else {
+        a
+    }
+}
+
+impl Layer for Pooled {
+    fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
+        let Kept { output, saved: [line, ..], .. } = kept;
+        let width = self.window.channels * self.window.places();
+        output.reshape(input.num_rows(), columns(width));
+        line.reshape(1, columns(self.window.input[1]));
+        kernels.widely(
+            #[inline(always)]
+            || {
+                for row in 0..input.num_rows() {
+                    let (image, output) = (input.row(row), output.row_mut(row));
+                    match self.of {
+                        Pooling::Max => {
+                            let line = &mut line.row_mut(0)[..self.window.input[1]];
+                            self.largest(image, line, output);
+                        }
+                        Pooling::Mean => self.mean(image, output),
+                    }
+                }
+            },
+        );
     }
 
     fn backward(&self, _: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
@@ -135,7 +195,7 @@ impl Layer for Pooled {
         for row in 0..input.num_rows() {
             let (image, delta, below) = (input.row(row), kept.delta.row(row), below.row_mut(row));
             self.each(|place, under| match self.of {
-                Pooling::Max => below[under.largest(image)] += delta[place],
+                Pooling::Max => below[under.place_of_largest(image)] += delta[place],
                 Pooling::Mean => {
                     under.places().for_each(|i| below[i] += delta[place] * self.share());
                 }

@@ -1,11 +1,14 @@
 //! 512-bit vectors: tiles of 6 rows x 64 columns, 24 sums in the 32 registers.
 
+// Rows and columns are told apart by their letters.
+#![allow(clippy::needless_range_loop)]
+
 use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::super::buffer::Matrix;
 use super::packed::{Bags, Conv};
-use super::simd::{self, BagPanel, Panel, Products, Simd};
+use super::simd::{self, BagPanel, Panel, Places, Products, Simd, Turned};
 
 struct Avx512;
 
@@ -38,6 +41,34 @@ impl Simd for Avx512 {
         // The second operand is the result where one is NaN.
         _mm512_max_ps(_mm512_setzero_ps(), a)
     }
+    #[inline(always)]
+    unsafe fn turn((from, step): (*const f32, usize), (to, stride): (*mut f32, usize)) {
+        let mut rows = [_mm512_setzero_ps(); 16];
+        for i in 0..16 {
+            rows[i] = _mm512_loadu_ps(from.add(i * step));
+        }
+        // Quarter `q` of `fours[g + k]` has column `4 q + k` of the rows `g..g + 4`.
+        let mut fours = rows;
+        for g in [0, 4, 8, 12] {
+            let a = _mm512_castps_pd(_mm512_unpacklo_ps(rows[g], rows[g + 1]));
+            let b = _mm512_castps_pd(_mm512_unpacklo_ps(rows[g + 2], rows[g + 3]));
+            let c = _mm512_castps_pd(_mm512_unpackhi_ps(rows[g], rows[g + 1]));
+            let d = _mm512_castps_pd(_mm512_unpackhi_ps(rows[g + 2], rows[g + 3]));
+            fours[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            fours[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+            fours[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+            fours[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+        }
+        for k in 0..4 {
+            let (a, b, c, d) = (fours[k], fours[4 + k], fours[8 + k], fours[12 + k]);
+            let (low, high) = (_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(c, d, 0x88));
+            _mm512_storeu_ps(to.add(k * stride), _mm512_shuffle_f32x4(low, high, 0x88));
+            _mm512_storeu_ps(to.add((8 + k) * stride), _mm512_shuffle_f32x4(low, high, 0xDD));
+            let (low, high) = (_mm512_shuffle_f32x4(a, b, 0xDD), _mm512_shuffle_f32x4(c, d, 0xDD));
+            _mm512_storeu_ps(to.add((4 + k) * stride), _mm512_shuffle_f32x4(low, high, 0x88));
+            _mm512_storeu_ps(to.add((12 + k) * stride), _mm512_shuffle_f32x4(low, high, 0xDD));
+        }
+    }
 }
 
 /// # Safety
@@ -49,6 +80,18 @@ pub(super) unsafe fn multiply(panel: &Panel) {
         48 => simd::multiply::<Avx512, 8, 3>(panel),
         32 => simd::multiply::<Avx512, 8, 2>(panel),
         _ => simd::multiply::<Avx512, 8, 1>(panel),
+    }
+}
+
+/// # Safety
+/// As for [`multiply`]; every start with every offset is in the panel's input.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn multiply_placed(panel: &Panel, places: Places) {
+    match panel.columns {
+        64 => simd::multiply_placed::<Avx512, 6, 4>(panel, places),
+        48 => simd::multiply_placed::<Avx512, 8, 3>(panel, places),
+        32 => simd::multiply_placed::<Avx512, 8, 2>(panel, places),
+        _ => simd::multiply_placed::<Avx512, 8, 1>(panel, places),
     }
 }
 
@@ -93,6 +136,13 @@ pub(super) unsafe fn add_to_bags(
     vectors: &mut [f32],
 ) {
     simd::add_to_bags::<Avx512>(bags, range, delta, vectors)
+}
+
+/// # Safety
+/// The processor has AVX-512F; the pointers are good for the sizes.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn turn(matrix: &Turned) {
+    simd::turn::<Avx512>(matrix)
 }
 
 /// # Safety

@@ -110,28 +110,61 @@ impl Kernels {
         b: &Matrix,
         output: &mut [f32],
     ) {
-        let stride = b.num_columns();
         assert!(a.num_rows() == b.num_rows() && rows.end <= a.num_columns());
-        assert!(output.len() == rows.len() * stride && stride.is_multiple_of(LANES));
-        for first in (0..stride).step_by(self.panel_columns()) {
-            // SAFETY: `a` and `b` have as many rows as each other; `a` has the columns `rows`, `b` and
-            // `output` those from `first` on; `output` has a row for each of `rows`. The level is
+        let (from, columns) = (a.from(0, rows.start), b.num_columns());
+        let of_b = (b.from(0, 0), b.stride(), columns);
+        self.add_strided((from, a.stride(), rows.len()), of_b, a.num_rows(), output);
+    }
+
+    /// [`Kernels::add_products`] of matrices in slices: numbers, from one of the `depth` rows to the
+    /// next, and columns, of `b` whole vectors; `output` has the columns of `b`.
+    pub(super) fn add_strided(
+        self,
+        (a, a_stride, rows): (&[f32], usize, usize),
+        (b, b_stride, columns): (&[f32], usize, usize),
+        depth: usize,
+        output: &mut [f32],
+    ) {
+        let Some(last) = depth.checked_sub(1) else { return };
+        assert!(last * a_stride + rows <= a.len() && last * b_stride + columns <= b.len());
+        assert!(output.len() == rows * columns && columns.is_multiple_of(LANES));
+        for first in (0..columns).step_by(self.panel_columns()) {
+            // SAFETY: the rows and columns of all three are in bounds, as asserted. The level is
             // available.
             unsafe {
                 let block = simd::Products {
-                    a: a.as_ptr().add(rows.start),
-                    a_stride: a.stride(),
+                    a: a.as_ptr(),
+                    a_stride,
                     b: b.as_ptr().add(first),
-                    b_stride: b.stride(),
-                    depth: a.num_rows(),
+                    b_stride,
+                    depth,
                     output: output.as_mut_ptr().add(first),
-                    output_stride: stride,
-                    rows: rows.len(),
-                    columns: self.panel_columns().min(stride - first),
+                    output_stride: columns,
+                    rows,
+                    columns: self.panel_columns().min(columns - first),
                 };
                 dispatch!(self, products(&block));
             }
         }
+    }
+
+    /// The first `columns` numbers of each of `rows` rows of `from` become columns of `to`; rows are as
+    /// far apart as the second of each says. Panics if they are not in bounds.
+    pub(super) fn turn(
+        self,
+        (from, from_stride): (&[f32], usize),
+        (to, to_stride): (&mut [f32], usize),
+        [rows, columns]: [usize; 2],
+    ) {
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        assert!((rows - 1) * from_stride + columns <= from.len());
+        assert!((columns - 1) * to_stride + rows <= to.len());
+        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+        let matrix = simd::Turned { from, from_stride, to, to_stride, rows, columns };
+        // SAFETY: as asserted. The level is available.
+        unsafe { dispatch!(self, turn(&matrix)) };
     }
 
     /// `output = input x weights + bias` for all rows of `input`; reshapes `output`.
@@ -167,6 +200,47 @@ impl Kernels {
                         columns,
                     };
                     dispatch!(self, multiply(&panel));
+                }
+            }
+        }
+    }
+
+    /// [`Kernels::multiply`] of rows that lie over each other in `input`: number `k` of row `r` is at
+    /// `starts[r] + offsets[k]`. Panics if one is out of range; reshapes `output`.
+    pub(super) fn multiply_placed(
+        self,
+        layer: &PackedLinear,
+        (input, starts, offsets): (&[f32], &[u32], &[u32]),
+        output: &mut Matrix,
+    ) {
+        let Packed { data, num_rows: depth, padded_columns } = &layer.weights;
+        let (depth, rows) = (*depth, starts.len());
+        let last = |numbers: &[u32]| numbers.iter().max().map_or(0, |&number| number as usize);
+        assert!(offsets.len() == depth && last(starts) + last(offsets) < input.len());
+        assert!(data.len() == depth * padded_columns && layer.bias.len() == *padded_columns);
+        output.reshape(rows, *padded_columns);
+        for start in (0..depth).step_by(BLOCK_DEPTH) {
+            let end = depth.min(start + BLOCK_DEPTH);
+            for first in (0..*padded_columns).step_by(self.panel_columns()) {
+                let columns = self.panel_columns().min(padded_columns - first);
+                // SAFETY: as in `multiply`; every start with every offset is in `input`, as asserted.
+                // The level is available.
+                unsafe {
+                    let panel = simd::Panel {
+                        input: input.as_ptr(),
+                        input_stride: 0,
+                        weights: data.as_ptr().add(first * depth + start * columns),
+                        depth: end - start,
+                        nonzero: None,
+                        bias: (start == 0).then(|| layer.bias.as_ptr().add(first)),
+                        output: output.as_mut_ptr().add(first),
+                        output_stride: output.stride(),
+                        finish: (end == depth).then_some(layer.relu),
+                        rows,
+                        columns,
+                    };
+                    let places = simd::Places { starts, offsets: &offsets[start..end] };
+                    dispatch!(self, multiply_placed(&panel, places));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::buffer::Matrix;
 use super::packed::{Bags, Conv};
-use super::simd::{self, BagPanel, Panel, Products, Simd};
+use super::simd::{self, BagPanel, Panel, Places, Products, Simd, Turned};
 
 struct Portable;
 
@@ -57,6 +57,12 @@ pub(super) unsafe fn multiply(panel: &Panel) {
 }
 
 /// # Safety
+/// As for [`multiply`]; every start with every offset is in the panel's input.
+pub(super) unsafe fn multiply_placed(panel: &Panel, places: Places) {
+    simd::multiply_placed::<Portable, 2, 4>(panel, places)
+}
+
+/// # Safety
 /// As for [`multiply`]; every feature names a vector of the panel, every bag a row of its output.
 pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
     simd::sum_bags::<Portable, 4>(panel, bags)
@@ -83,6 +89,12 @@ pub(super) unsafe fn add_to_bags(
     vectors: &mut [f32],
 ) {
     simd::add_to_bags::<Portable>(bags, range, delta, vectors)
+}
+
+/// # Safety
+/// The pointers are good for the sizes.
+pub(super) unsafe fn turn(matrix: &Turned) {
+    simd::turn::<Portable>(matrix)
 }
 
 /// # Safety

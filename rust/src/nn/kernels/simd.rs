@@ -25,6 +25,27 @@ pub(super) trait Simd {
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The larger of `a` and 0; NaN stays NaN.
     unsafe fn relu(a: Self::Vector) -> Self::Vector;
+    /// Column `i` of the `LANES` rows at `from` becomes row `i` at `to`, for all `LANES`; rows are as
+    /// far apart as the second of each says.
+    unsafe fn turn((from, step): (*const f32, usize), (to, stride): (*mut f32, usize)) {
+        for row in 0..Self::LANES {
+            for column in 0..Self::LANES {
+                *to.add(column * stride + row) = *from.add(row * step + column);
+            }
+        }
+    }
+}
+
+/// A matrix whose rows become columns.
+pub(super) struct Turned {
+    /// `[rows, columns]`
+    pub(super) from: *const f32,
+    pub(super) from_stride: usize,
+    /// `[columns, rows]`
+    pub(super) to: *mut f32,
+    pub(super) to_stride: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 /// A block of one panel of a matrix product.
@@ -46,6 +67,16 @@ pub(super) struct Panel<'a> {
     pub(super) finish: Option<bool>,
     pub(super) rows: usize,
     pub(super) columns: usize,
+}
+
+/// Where the rows of a panel are in an input that they share: number `k` of row `r` is at
+/// `starts[r] + offsets[k]`.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// `[rows]`
+    pub(super) starts: &'a [u32],
+    /// `[depth]`
+    pub(super) offsets: &'a [u32],
 }
 
 /// One panel of the sums of vectors.
@@ -113,13 +144,13 @@ unsafe fn step<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `R` rows from `row` on, times all `V` vectors of columns of the panel.
+/// Where the sums of `R` rows from `row` on start.
 #[inline(always)]
-unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usize) {
-    let width = V * S::LANES;
+unsafe fn start<S: Simd, const R: usize, const V: usize>(
+    panel: &Panel,
+    row: usize,
+) -> Sums<S, R, V> {
     let output = panel.output.add(row * panel.output_stride);
-    let inputs: [*const f32; R] =
-        std::array::from_fn(|r| panel.input.wrapping_add((row + r) * panel.input_stride));
     let mut sums = [[S::splat(0.0); V]; R];
     for r in 0..R {
         let start = panel.bias.unwrap_or(output.add(r * panel.output_stride).cast_const());
@@ -127,6 +158,34 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usiz
             sums[r][v] = S::load(start.add(v * S::LANES));
         }
     }
+    sums
+}
+
+/// Stores the sums of `R` rows from `row` on.
+#[inline(always)]
+unsafe fn finish<S: Simd, const R: usize, const V: usize>(
+    panel: &Panel,
+    row: usize,
+    mut sums: Sums<S, R, V>,
+) {
+    let output = panel.output.add(row * panel.output_stride);
+    for r in 0..R {
+        for v in 0..V {
+            if let Some(relu) = panel.finish {
+                sums[r][v] = finished::<S>(sums[r][v], relu);
+            }
+            S::store(output.add(r * panel.output_stride + v * S::LANES), sums[r][v]);
+        }
+    }
+}
+
+/// `R` rows from `row` on, times all `V` vectors of columns of the panel.
+#[inline(always)]
+unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usize) {
+    let width = V * S::LANES;
+    let inputs: [*const f32; R] =
+        std::array::from_fn(|r| panel.input.wrapping_add((row + r) * panel.input_stride));
+    let mut sums = start::<S, R, V>(panel, row);
     if let (Some(nonzero), true) = (panel.nonzero, R <= 3) {
         for &k in nonzero {
             let k = usize::from(k);
@@ -153,14 +212,32 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usiz
             k += 1;
         }
     }
+    finish::<S, R, V>(panel, row, sums);
+}
+
+/// As [`tile`], of rows that are at `places`.
+#[inline(always)]
+unsafe fn placed_tile<S: Simd, const R: usize, const V: usize>(
+    panel: &Panel,
+    places: Places,
+    row: usize,
+) {
+    let mut starts = [0; R];
     for r in 0..R {
-        for v in 0..V {
-            if let Some(relu) = panel.finish {
-                sums[r][v] = finished::<S>(sums[r][v], relu);
-            }
-            S::store(output.add(r * panel.output_stride + v * S::LANES), sums[r][v]);
-        }
+        starts[r] = *places.starts.get_unchecked(row + r) as usize;
     }
+    let mut sums = start::<S, R, V>(panel, row);
+    let mut weights = panel.weights;
+    for &offset in places.offsets {
+        let input = panel.input.add(offset as usize);
+        let mut inputs = [input; R];
+        for r in 0..R {
+            inputs[r] = input.add(starts[r]);
+        }
+        step::<S, R, V>(&mut sums, inputs, weights);
+        weights = weights.add(V * S::LANES);
+    }
+    finish::<S, R, V>(panel, row, sums);
 }
 
 /// All rows of a panel of `V` vectors, `R` rows at a time while there are, then in halves.
@@ -182,6 +259,30 @@ pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &P
             4 => tile::<S, 4, V>(panel, row),
             5 => tile::<S, 5, V>(panel, row),
             _ => tile::<S, 6, V>(panel, row),
+        }
+        row += rows;
+    }
+}
+
+/// As [`multiply`], of rows that are at `places`.
+#[inline(always)]
+pub(super) unsafe fn multiply_placed<S: Simd, const R: usize, const V: usize>(
+    panel: &Panel,
+    places: Places,
+) {
+    debug_assert_eq!(panel.columns, V * S::LANES);
+    let mut row = 0;
+    while row + R <= panel.rows {
+        placed_tile::<S, R, V>(panel, places, row);
+        row += R;
+    }
+    while row < panel.rows {
+        let rows = (panel.rows - row).min(4);
+        match rows {
+            1 => placed_tile::<S, 1, V>(panel, places, row),
+            2 => placed_tile::<S, 2, V>(panel, places, row),
+            3 => placed_tile::<S, 3, V>(panel, places, row),
+            _ => placed_tile::<S, 4, V>(panel, places, row),
         }
         row += rows;
     }
@@ -298,5 +399,25 @@ pub(super) unsafe fn sum_placed<S: Simd>(
     for vector in output.chunks_exact_mut(S::LANES) {
         let vector = vector.as_mut_ptr();
         S::store(vector, finished::<S>(S::load(vector), relu));
+    }
+}
+
+/// Squares of `LANES` rows and columns, then what is left.
+#[inline(always)]
+pub(super) unsafe fn turn<S: Simd>(matrix: &Turned) {
+    let &Turned { from, from_stride, to, to_stride, rows, columns } = matrix;
+    let squares = [rows, columns].map(|count| count / S::LANES * S::LANES);
+    for row in (0..rows).step_by(S::LANES) {
+        let first = if row < squares[0] { squares[1] } else { 0 };
+        for column in (0..first).step_by(S::LANES) {
+            let (from, to) =
+                (from.add(row * from_stride + column), to.add(column * to_stride + row));
+            S::turn((from, from_stride), (to, to_stride));
+        }
+        for column in first..columns {
+            for row in row..rows.min(row + S::LANES) {
+                *to.add(column * to_stride + row) = *from.add(row * from_stride + column);
+            }
+        }
     }
 }
