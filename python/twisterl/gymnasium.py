@@ -38,7 +38,8 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
 
     Puzzles start in any solvable state, or scrambled by `difficulty` actions where that is given.
     An episode is terminated where the goal is reached or the task over, truncated where the steps
-    are used up. Features are a MultiBinary observation of `obs_shape()`, numbers and bytes a Box.
+    are used up. Features are a MultiBinary observation of `obs_shape()`, numbers and bytes a Box,
+    several parts a Dict of these.
     `info` has `action_mask`, as `sample` of the action space takes it, and `is_success`.
 
     `reset` takes the options `difficulty` and `state`, the list of integers that `set_state` takes.
@@ -59,9 +60,10 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
             raise ValueError(str(error)) from error
         env = self.twisterl_env
         self._is_uniform = not env.is_task() and "difficulty" not in arguments
-        shape, dtype = tuple(env.obs_shape()), env.obs_dtype()
-        self._is_sparse, self._shape = dtype == "sparse", shape
-        self.observation_space = _observations(env, shape, dtype)
+        self._seen_as = env.obs_space()
+        dtype = env.obs_dtype()
+        bounds = env.obs_bounds()
+        self.observation_space = _observations(self._seen_as, bounds)
         self.action_space, self._parts = _actions(env.act_space())
         modes = ["ansi", "rgb_array"] if dtype == "uint8" else ["ansi"]
         self.metadata = {**self.metadata, "render_modes": modes}
@@ -71,7 +73,7 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         options = dict(options or {})
         state, difficulty = options.pop("state", None), options.pop("difficulty", None)
@@ -99,7 +101,7 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
                 return
         raise ValueError(f"difficulty: expected one that leaves anything to do, got {difficulty}")
 
-    def step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         env = self.twisterl_env
         env.step(action)
         truncated = env.truncated()
@@ -118,13 +120,8 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
             return np.repeat(image[:, :, None], 3, axis=2)
         return None
 
-    def _seen(self) -> npt.NDArray[Any]:
-        seen = self.twisterl_env.observe()
-        if not self._is_sparse:
-            return np.asarray(seen)
-        observation = np.zeros(self._shape, np.int8)
-        observation.flat[seen] = 1
-        return observation
+    def _seen(self) -> Any:
+        return _told(self._seen_as, self.twisterl_env.observe())
 
     def _info(self) -> dict[str, Any]:
         info: dict[str, Any] = {"is_success": self.twisterl_env.success()}
@@ -135,16 +132,34 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
         return info
 
 
-def _observations(env: Any, shape: tuple[int, ...], dtype: str) -> spaces.Space[Any]:
-    if dtype == "sparse":
+def _observations(seen: dict[str, Any], bounds: Any) -> spaces.Space[Any]:
+    """The space of what `obs_space()` tells, and of the bounds of its numbers, if any are known."""
+    if not _is_leaf(seen):
+        return spaces.Dict({name: _observations(part, None) for name, part in seen.items()})
+    shape = tuple(seen["shape"])
+    if seen["dtype"] == "sparse":
         return spaces.MultiBinary(shape)
-    if dtype == "uint8":
+    if seen["dtype"] == "uint8":
         return spaces.Box(0, 255, shape, np.uint8)
-    bounds = env.obs_bounds()
     if bounds is None:
         return spaces.Box(-np.inf, np.inf, shape, np.float32)
     low, high = (np.array(bound, np.float32).reshape(shape) for bound in bounds)
     return spaces.Box(low, high, shape, np.float32)
+
+
+def _told(space: dict[str, Any], seen: Any) -> Any:
+    """An observation of the engine as one of `_observations`."""
+    if not _is_leaf(space):
+        return {name: _told(part, seen[name]) for name, part in space.items()}
+    if space["dtype"] != "sparse":
+        return np.asarray(seen)
+    observation = np.zeros(space["shape"], np.int8)
+    observation.flat[seen] = 1
+    return observation
+
+
+def _is_leaf(space: dict[str, Any]) -> bool:
+    return isinstance(space.get("dtype"), str)
 
 
 def _actions(space: dict[str, Any]) -> tuple[spaces.Space[Any], list[int] | None]:

@@ -15,10 +15,13 @@ pub mod trace;
 mod watched;
 
 use crate::error::Result;
-use crate::nn::{CpuLevel, EmbeddingBag, First, Head, Linear, Network, NetworkParts, Sequential};
+use crate::nn::{
+    Block, CpuLevel, EmbeddingBag, First, Head, HeadSpec, Linear, NetSpec, Network, NetworkParts,
+    Sequential,
+};
 use crate::rl::env::{Env, Twists};
 use crate::rng::Rng;
-use crate::spaces::{ActSpace, ObsSpace};
+use crate::spaces::{ActSpace, ObsSpace, Parts};
 
 /// Outputs of the two hidden layers of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +56,21 @@ fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Net
     let mut rng = Rng::new(seed);
     let spec = env.spec();
     let space = &spec.obs;
+    if let ObsSpace::Dict(parts) = space {
+        return of_parts(
+            parts,
+            spec.acts.require_discrete("a random policy")?,
+            twists,
+            widths,
+            &mut rng,
+        );
+    }
     let features = space.num_features();
     let vectors = weights(features * embedding, 0.5, &mut rng);
     let bias = weights(embedding, 0.1, &mut rng);
     let first = match space {
         ObsSpace::Dense { dtype, .. } => First::Dense(*dtype, Linear::new(vectors, bias, true)?),
-        ObsSpace::Sparse { .. } => {
-            EmbeddingBag::new(vectors, embedding, bias, true, vec![features], 0)?.into()
-        }
+        _ => EmbeddingBag::new(vectors, embedding, bias, true, vec![features], 0)?.into(),
     };
     let hidden = Sequential::new(vec![linear(embedding, common, true, &mut rng)?])?;
     let action_net =
@@ -77,6 +87,43 @@ fn build(env: &dyn Env, twists: Twists, widths: Widths, seed: u64) -> Result<Net
     let parts =
         NetworkParts { first, common: hidden, action_net, value_net, head, obs_perms, act_perms };
     Network::for_cpu(&parts, CpuLevel::detect())
+}
+
+/// The same layers over the numbers of all parts.
+fn of_parts(
+    parts: &Parts,
+    num_actions: usize,
+    (obs_perms, act_perms): Twists,
+    Widths { embedding, common }: Widths,
+    rng: &mut Rng,
+) -> Result<Network> {
+    let layer =
+        |name: &str, inputs, out| Block::Linear { name: name.into(), inputs, out, bias: true };
+    let spec = NetSpec {
+        encoder: vec![
+            Block::Parts { parts: parts.clone() },
+            layer("embeddings", parts.num_features(), embedding),
+            Block::Relu,
+            layer("common", embedding, common),
+            Block::Relu,
+        ],
+        action: vec![layer("action", common, num_actions)],
+        value: vec![layer("value", common, 1)],
+        head: HeadSpec::Categorical,
+    };
+    let drawn: Vec<_> = spec
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let values = weights(parameter.shape.iter().product(), 0.5, rng);
+            (parameter, values)
+        })
+        .collect();
+    let get = |name: &str| {
+        let (parameter, values) = drawn.iter().find(|(known, _)| known.name == name)?;
+        Some((parameter.shape.clone(), values.as_slice()))
+    };
+    Network::from_spec(&spec, get, obs_perms, act_perms)
 }
 
 fn linear(inputs: usize, outputs: usize, apply_relu: bool, rng: &mut Rng) -> Result<Linear> {

@@ -18,7 +18,10 @@ class Drawn(gymnasium.Env):
     """Spaces as they are given; `told` is what is observed in place of a value of the space."""
 
     def __init__(self, observation, action, told=None, masks=False):
-        self.observation_space, self.action_space = observation, action
+        # A config makes a dictionary of a Dict.
+        is_dict = isinstance(observation, dict)
+        self.observation_space = spaces.Dict(observation) if is_dict else observation
+        self.action_space = action
         self.told, self.has_masks = told, masks
         self.played = []
 
@@ -51,6 +54,7 @@ class Drawn(gymnasium.Env):
 
 gymnasium.register("Drawn-v0", Drawn)
 BOX = spaces.Box(-1, 1, (3,), np.float32)
+PAIR = spaces.Tuple([spaces.Discrete(2), BOX])
 OBSERVATIONS = {
     "float32": (BOX, "float32", [3]),
     "float64": (spaces.Box(-1, 1, (2, 2), np.float64), "float32", [2, 2]),
@@ -99,6 +103,25 @@ def test_observations(observation):
         assert env.observe() == np.flatnonzero(flat).tolist()
     else:
         np.testing.assert_array_equal(env.observe(), np.reshape(value, shape).astype(dtype))
+    algorithm.learn(1)
+    assert algorithm.total_steps == 8 * 5
+
+
+def test_observations_of_several_parts():
+    pair = spaces.Tuple([OBSERVATIONS["image"][0], OBSERVATIONS["discrete"][0]])
+    space = spaces.Dict(pair=pair, box=OBSERVATIONS["float64"][0], flags=spaces.MultiBinary([2, 3]))
+    env = {"observation": space, "action": ACTIONS["discrete"]}
+    algorithm = prepare_algorithm(config("gymnasium:Drawn-v0", env))
+    expected = {"pair.0": "image", "pair.1": "discrete", "box": "float64", "flags": "multi-binary"}
+    assert algorithm.env.obs_space() == {
+        name: dict(zip(("dtype", "shape"), OBSERVATIONS[kind][1:], strict=True))
+        for name, kind in expected.items()
+    }
+    algorithm.env.set_state([3])
+    value, told = algorithm.env.python_env.begun.observation, algorithm.env.observe()
+    np.testing.assert_array_equal(told["pair.0"], value["pair"][0])
+    assert told["pair.1"] == [value["pair"][1] + 2]
+    assert told["flags"] == np.flatnonzero(value["flags"]).tolist()
     algorithm.learn(1)
     assert algorithm.total_steps == 8 * 5
 
@@ -208,8 +231,13 @@ def test_without_gymnasium(monkeypatch):
         (spaces.Discrete(3), 3, "expected a number from 0 to 2, got 3"),
         (spaces.MultiDiscrete([2, 3]), [1, 3], r"from 0 to 2 at \[1\], got 3"),
         (spaces.MultiBinary(2), [0, 2], r"from 0 to 1 at \[1\], got 2"),
-        (spaces.Dict(a=BOX), None, "FlattenObservation makes one Box of it, got Dict"),
-        (spaces.Text(3), None, "expected Box, Discrete, MultiDiscrete or MultiBinary, got Text"),
+        (spaces.Dict(a=spaces.Text(3)), None, "Dict or a Tuple of such, got Text"),
+        (PAIR, (1, BOX.low, 2), r"2: expected no such part, only 0, 1, got one"),
+        (PAIR, (1,), r"1: expected Box.*, got none"),
+        (PAIR, 3, "expected a tuple, got int"),
+        (spaces.Dict(a=PAIR), {"a": (1, np.zeros(4))}, r"a: 1: expected an array \[3\], got \[4\]"),
+        (spaces.Dict(a=PAIR), {"b": 0}, "b: expected no such part, only a, got one"),
+        (spaces.Text(3), None, "MultiBinary, or a Dict or a Tuple of such, got Text"),
     ],
 )
 def test_observations_that_do_not_fit(observation, told, said):

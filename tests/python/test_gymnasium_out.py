@@ -118,6 +118,15 @@ def test_those_of_the_package_come_back_as_they_went():
         assert len(env.masks()) == own.num_actions()
 
 
+def test_several_parts_are_a_dict():
+    cls = sys.modules["twisterl.gymnasium"].TwisterlEnv
+    env = cls("PyEnv", pyenv_cls="test_dicts.Views")
+    assert list(env.observation_space) == ["place", "seen.0", "seen.1"]
+    for seen in (env.reset(seed=1, options={"difficulty": 3})[0], env.step(0)[0]):
+        assert env.observation_space.contains(seen)
+        assert seen["seen.1"].tolist() == np.eye(6)[round(5 * seen["place"][0])].tolist()
+
+
 def test_maskable_ppo_trains():
     """sb3-contrib asks for the masks at every step, and never plays what they forbid."""
     contrib = pytest.importorskip("sb3_contrib")

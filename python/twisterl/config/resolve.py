@@ -130,8 +130,8 @@ def _mismatch(kind: str, target: Any) -> str | None:
     if kind == PYENV:
         from twisterl.envs.protocol import needed_methods
 
-        has_act_space = _without(target, ["act_space"], "") is None
-        return _without(target, needed_methods(has_act_space), "Python environment")
+        needed = needed_methods(lambda name: _without(target, [name], "") is None)
+        return _without(target, needed, "Python environment")
     if kind == "policy_cls":
         if not issubclass(target, torch.nn.Module):
             return "is no torch.nn.Module"

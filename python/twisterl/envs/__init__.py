@@ -29,6 +29,10 @@ It may also have these:
 ``obs_dtype()``              what ``observe`` returns: "sparse", the default; "float32", an array of
                              finite numbers; or "uint8", an array of bytes, which a network takes
                              as shares of 255. Its shape is ``obs_shape()`` or ``[F]``
+``obs_space()``              in place of both, where observations have several parts: a dictionary
+                             or a tuple, nested too, of {"dtype": "uint8", "shape": [3, 8, 8]}.
+                             ``observe`` returns the same with arrays, and lists of indices where
+                             a part is "sparse"; ``F`` are the numbers of all parts
 ``act_space()``              what an action is, where it is not one of ``A``: {"type":
                              "multi_discrete", "nvec": [3, 2]}, of parts with so many choices,
                              ``A`` in all; or {"type": "box", "low": [-2.0], "high": [2.0]}, of
@@ -81,7 +85,8 @@ a worker thread at once:
     Returns numpy arrays ``(indices, offsets, masks, rewards, finals, successes)`` and optionally
     a seventh, ``truncated``: the active features of row ``i`` are
     ``indices[offsets[i]:offsets[i + 1]]``, with ``indices [K]`` and ``offsets [B + 1]`` of
-    int32 or int64, or, where ``obs_dtype`` says so, the observations ``[B, ..]`` and None;
+    int32 or int64, or, where ``obs_dtype`` says so, the observations ``[B, ..]`` and None, of
+    several parts a dictionary of such arrays, and of pairs (indices, offsets), and None;
     ``masks [B, A]``, ``finals``, ``successes`` and ``truncated`` ``[B]`` of
     bool; ``rewards [B]`` of float32 or float64.
 ``load(lane, env)``

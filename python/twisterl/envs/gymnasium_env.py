@@ -35,7 +35,8 @@ class GymnasiumEnv(PyEnv):
     """
 
     def __new__(cls, id: str, **arguments: Any) -> GymnasiumEnv:
-        env = super().__new__(cls, Episode(Maker(id, arguments)))
+        episode: Any = Episode(Maker(id, arguments))
+        env = super().__new__(cls, episode)
         assert isinstance(env, GymnasiumEnv)
         return env
 
@@ -216,11 +217,8 @@ class Episode:
     def num_actions(self) -> int:
         return self.maker.actions.num_choices
 
-    def obs_shape(self) -> list[int]:
-        return self.maker.observations.shape
-
-    def obs_dtype(self) -> str:
-        return self.maker.observations.dtype
+    def obs_space(self) -> dict[str, Any]:
+        return self.maker.observations.described()
 
     def is_task(self) -> bool:
         return True
@@ -255,11 +253,8 @@ class Episode:
     def value(self) -> float:
         return self.begun.reward
 
-    def observe(self) -> npt.NDArray[Any]:
-        observations, seen = self.maker.observations, self.begun.observation
-        if observations.dtype == "sparse":
-            return observations.features(seen)
-        return observations.numbers(seen)
+    def observe(self) -> Any:
+        return self.maker.observations.row(self.begun.observation)
 
     def copy(self) -> Episode:
         twin = Episode(self.maker)
@@ -324,15 +319,9 @@ class Lanes:
             np.array([at.truncated for at in moved]),
         )
 
-    def _rows(self, moved: list[Lane]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
-        observations = self.maker.observations
-        if observations.dtype == "sparse":
-            rows = [observations.features(at.observation) for at in moved]
-            return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
-        rows = [observations.numbers(at.observation) for at in moved]
-        size = math.prod(observations.shape)
-        wrong = next((row.size for row in rows if row.size != size), None)
-        if wrong is not None:
-            expected = f"expected {size} numbers, got {wrong}"
-            raise ValueError(f"{PREFIX}{self.maker.id}: observation: {expected}")
-        return np.stack(rows), None
+    def _rows(self, moved: list[Lane]) -> tuple[Any, Any]:
+        try:
+            rows = self.maker.observations.rows([at.observation for at in moved])
+        except ValueError as error:
+            raise ValueError(f"{PREFIX}{self.maker.id}: {error}") from error
+        return rows if isinstance(rows, tuple) else (rows, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,16 @@ class Observations:
 
     Attributes:
         shape: of a row; its product is the number of features.
-        dtype: "sparse", "float32" or "uint8".
+        dtype: "sparse", "float32" or "uint8"; "dict" of a Dict or a Tuple.
         offsets: of a sparse space of choices, where the features of each begin, less its least one.
+        parts: of a Dict or a Tuple, by their keys or places.
     """
 
     space: Any
     shape: list[int]
     dtype: str
     offsets: npt.NDArray[np.int64] | None = None
+    parts: dict[Any, Observations] = field(default_factory=dict)
 
     @classmethod
     def of(cls, space: Any) -> Observations:
@@ -42,19 +45,48 @@ class Observations:
             return cls(space, [int(counts.sum())], "sparse", offsets)
         if kind == "MultiBinary":
             return cls(space, [math.prod(space.shape)], "sparse")
-        expected = "Box, Discrete, MultiDiscrete or MultiBinary"
         if kind in ("Dict", "Tuple"):
-            expected += "; gymnasium.wrappers.FlattenObservation makes one Box of it"
+            parts = {key: cls.of(part) for key, part in _inner(space)}
+            return cls(space, [], "dict", parts=parts)
+        expected = "Box, Discrete, MultiDiscrete or MultiBinary, or a Dict or a Tuple of such"
         raise ValueError(f"observation space: expected {expected}, got {space}")
 
-    def features(self, observation: Any) -> npt.NDArray[np.int64]:
-        """The active features of a sparse space."""
+    def described(self) -> dict[str, Any]:
+        """As `obs_space` of an environment tells it."""
+        if self.dtype == "dict":
+            return {str(key): part.described() for key, part in self.parts.items()}
+        return {"dtype": self.dtype, "shape": self.shape}
+
+    def row(self, observation: Any) -> Any:
+        """What `observe` tells: the active features, or the numbers, flat, or a dictionary."""
+        if self.dtype == "dict":
+            return {str(key): part.row(observation[key]) for key, part in self.parts.items()}
+        if self.dtype == "sparse":
+            return self._features(observation)
+        return np.asarray(observation, self.dtype).ravel()
+
+    def rows(self, observations: Sequence[Any]) -> Any:
+        """Those of a batch: an array; of features a pair (indices, offsets); or a dictionary.
+
+        Raises ValueError for numbers that are not as many as those of the space.
+        """
+        if self.dtype == "dict":
+            return {
+                str(key): part.rows([each[key] for each in observations])
+                for key, part in self.parts.items()
+            }
+        rows = [self.row(each) for each in observations]
+        if self.dtype == "sparse":
+            return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
+        size = math.prod(self.shape)
+        wrong = next((row.size for row in rows if row.size != size), None)
+        if wrong is not None:
+            raise ValueError(f"observation: expected {size} numbers, got {wrong}")
+        return np.stack(rows)
+
+    def _features(self, observation: Any) -> npt.NDArray[np.int64]:
         values = np.ravel(observation)
         return np.flatnonzero(values) if self.offsets is None else values + self.offsets
-
-    def numbers(self, observation: Any) -> npt.NDArray[Any]:
-        """The row of a dense space, flat."""
-        return np.asarray(observation, self.dtype).ravel()
 
 
 @dataclass(frozen=True)
@@ -95,8 +127,16 @@ class Actions:
         return np.asarray(drawn + self.start, self.space.dtype).reshape(self.space.shape)
 
 
+def _inner(space: Any) -> list[tuple[Any, Any]]:
+    """The keys and spaces of a Dict, the places and spaces of a Tuple."""
+    inner = space.spaces
+    return list(inner.items() if type(space).__name__ == "Dict" else enumerate(inner))
+
+
 def misfit(space: Any, value: Any) -> str | None:
     """What was expected of a value of `space`, and what came; None if it is one."""
+    if type(space).__name__ in ("Dict", "Tuple"):
+        return _misfit_of_parts(space, value)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):
@@ -116,6 +156,22 @@ def misfit(space: Any, value: Any) -> str | None:
     low, high = (np.broadcast_to(bound, array.shape)[place] for bound in (low, high))
     at = f" at {list(place)}" if place else ""
     return f"expected a number from {low:g} to {high:g}{at}, got {array[place]:g}"
+
+
+def _misfit_of_parts(space: Any, value: Any) -> str | None:
+    is_dict = type(space).__name__ == "Dict"
+    if not isinstance(value, Mapping if is_dict else tuple | list):
+        return f"expected a {'dict' if is_dict else 'tuple'}, got {type(value).__name__}"
+    parts = dict(_inner(space))
+    for key in value if is_dict else range(len(value)):
+        if key not in parts:
+            return f"{key}: expected no such part, only {', '.join(map(str, parts))}, got one"
+    for key, part in parts.items():
+        known = key in value if is_dict else key < len(value)
+        problem = misfit(part, value[key]) if known else f"expected {part}, got none"
+        if problem is not None:
+            return f"{key}: {problem}"
+    return None
 
 
 def _bounds(space: Any) -> tuple[Any, Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 
-def obs_dtype(env: Any) -> str:
-    """What the observations of `env` are made of; those of older libraries are sparse."""
-    return env.obs_dtype() if hasattr(env, "obs_dtype") else "sparse"
+def obs_dtype(env: Any) -> Any:
+    """What the observations of `env` are made of, as policies take it: their dtype, or their parts.
+
+    Those of older libraries are sparse.
+    """
+    dtype = env.obs_dtype() if hasattr(env, "obs_dtype") else "sparse"
+    return env.obs_space() if dtype == "dict" else dtype
 
 
 def is_task(env: Any) -> bool:
@@ -20,15 +24,15 @@ def is_task(env: Any) -> bool:
 
 
 ActSpace = dict[str, Any]
-# What an environment in Python need not have where it has act_space.
-_FOR_CHOICES = ("num_actions", "masks")
+# What an environment in Python need not have where it has these methods.
+_SPARED = {"act_space": ("num_actions", "masks"), "obs_space": ("obs_shape",)}
 
 
-def needed_methods(has_act_space: bool) -> list[str]:
-    """The methods that the engine needs of a Python environment with or without `act_space`."""
+def needed_methods(has: Callable[[str], bool]) -> list[str]:
+    """The methods that the engine needs of a Python environment; `has` tells which it has."""
     from twisterl.twisterl.env import PyEnv
 
-    spared = _FOR_CHOICES if has_act_space else ()
+    spared = [name for method, names in _SPARED.items() if has(method) for name in names]
     return [name for name in PyEnv.METHODS if name not in spared]
 
 

@@ -9,12 +9,21 @@ from twisterl import twisterl as _extension
 from twisterl.envs.protocol import needed_methods
 from twisterl.envs.report import Report
 
-SIZES = ("num_actions", "act_space", "obs_shape", "obs_dtype", "twists", "inverse_actions")
+SIZES = (
+    "num_actions",
+    "act_space",
+    "obs_shape",
+    "obs_dtype",
+    "obs_space",
+    "twists",
+    "inverse_actions",
+)
 _ANSWERS: dict[str, Any] = {
     "num_actions": 1,
     "act_space": {"type": "discrete", "n": 1},
     "obs_shape": [2**31 - 1],
     "obs_dtype": "sparse",
+    "obs_space": {"dtype": "sparse", "shape": [2**31 - 1]},
     "masks": [True],
     "is_final": False,
     "success": False,
@@ -60,15 +69,15 @@ def only(env: Any, asked: Iterable[str]) -> Any:
     Raises what the engine says of the sizes among them.
     """
     names = {*_extension.env.PyEnv.METHODS, *SIZES, "truncated"} - {*asked}
-    if not has(env, "act_space"):
-        names -= {"act_space"}
+    names -= {name for name in ("act_space", "obs_space") if not has(env, name)}
     answers = {name: _ANSWERS.get(name) for name in names}
     return _extension.env.PyEnv(StandIn(env, answers))
 
 
 def mended(env: Any, report: Report) -> Any:
     """``env``, or one with our sizes and methods where its own are none; ``report`` names those."""
-    missing = [name for name in needed_methods(has(env, "act_space")) if not has(env, name)]
+    needed = needed_methods(lambda name: has(env, name))
+    missing = [name for name in needed if not has(env, name)]
     for name in missing:
         report.add(f"{name}()", "", "expected a method", f" of {type(env).__name__}, got none")
     bad = set(missing)
@@ -77,7 +86,8 @@ def mended(env: Any, report: Report) -> Any:
             continue
         # Twists are compared with the numbers of features and of actions.
         counted = "act_space" if has(env, "act_space") else "num_actions"
-        known = [size for size in (counted, "obs_shape") if size not in bad]
+        seen = "obs_space" if has(env, "obs_space") else "obs_shape"
+        known = [size for size in (counted, seen) if size not in bad]
         asked = [name, *known] if name == "twists" else [name]
         if name == "twists" and len(known) < 2:
             bad.add(name)
@@ -90,7 +100,7 @@ def mended(env: Any, report: Report) -> Any:
     if not bad:
         return env
     report.excused |= {f"{name}()" for name in bad}
-    if "obs_dtype" in bad:
+    if bad & {"obs_dtype", "obs_space"}:
         report.excused.add("observe()")
     if bad & {"num_actions", "act_space"}:
         # Nobody knows how many there should be.

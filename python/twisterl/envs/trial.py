@@ -35,7 +35,6 @@ class Trial:
         self.max_steps = max_steps
         self.draws = draws
         self.num_features = int(np.prod(env.obs_shape()))
-        self.is_sparse = obs_dtype(env) == "sparse"
         self.acts = env.act_space()
         self.python_env = getattr(env, "python_env", None)
 
@@ -74,10 +73,11 @@ class Trial:
 
     def look(self, where: str) -> tuple[Any, bool]:
         """The next action, None if there is none, and whether the episode is known to go on."""
-        features = self.ask(where, "observe")
-        is_told = features is not _FAILED and self.is_sparse
-        if is_told and len(set(features)) != len(features):
-            self.report.add("observe()", where, "a feature twice", f" in {features}")
+        seen = self.ask(where, "observe")
+        told = [] if seen is _FAILED else _parts(seen).values()
+        for features in (part for part in told if isinstance(part, list)):
+            if len(set(features)) != len(features):
+                self.report.add("observe()", where, "a feature twice", f" in {features}")
         masks = self.ask(where, "masks")
         status = self.status(where)
         if masks is _FAILED:
@@ -174,7 +174,8 @@ class Trial:
         if first is None or second is None or first == second:
             return
         pairs = enumerate(zip(first, second, strict=False))
-        at = next((step for step, (one, other) in pairs if one != other), len(min(first, second)))
+        shorter = min(len(first), len(second))
+        at = next((step for step, (one, other) in pairs if one != other), shorter)
         self.report.add("reset()", f"seed {seed}, step {at}", "not the same episode twice")
 
     def trace(self, seed: int) -> list[Any] | None:
@@ -235,7 +236,14 @@ def _seen(env: Any) -> Any:
 
 def _comparable(observation: Any) -> Any:
     """Lists, where arrays are compared number by number."""
-    return observation.tolist() if isinstance(observation, np.ndarray) else observation
+    return {
+        name: part.tolist() if isinstance(part, np.ndarray) else part
+        for name, part in _parts(observation).items()
+    }
+
+
+def _parts(observation: Any) -> dict[str, Any]:
+    return observation if isinstance(observation, dict) else {"": observation}
 
 
 def _drawn(space: ActSpace, masks: list[bool], draws: random.Random) -> Any:
@@ -252,7 +260,7 @@ def _drawn(space: ActSpace, masks: list[bool], draws: random.Random) -> Any:
     return choices if "nvec" in space else choices[0]
 
 
-def _flat_policy(num_features: int, space: ActSpace, dtype: str) -> Any:
+def _flat_policy(num_features: int, space: ActSpace, dtype: Any) -> Any:
     """All actions alike, all states worth nothing."""
     nn = _extension.nn
 
@@ -260,16 +268,37 @@ def _flat_policy(num_features: int, space: ActSpace, dtype: str) -> Any:
         zeros = np.zeros(num_outputs, np.float32)
         return nn.Sequential([nn.Linear(zeros, zeros, False)])
 
-    first: Any
-    if dtype == "sparse":
-        first = nn.EmbeddingBag(np.zeros((num_features, 1)), np.zeros(1), True, [num_features], 0)
-    else:
-        first = dtype, nn.Linear(np.zeros(num_features), np.zeros(1), True)
     said = {
         "discrete": lambda: None,
         "multi_discrete": lambda: {"head": "product", "nvec": space["nvec"]},
         "box": lambda: {"head": "normal", "log_std": [0.0] * len(space["low"]), "squash": False},
     }[space["type"]]()
+    if not isinstance(dtype, str):
+        return _flat_policy_of_parts(num_features, num_outputs(space), dtype, said)
+    first: Any
+    if dtype == "sparse":
+        first = nn.EmbeddingBag(np.zeros((num_features, 1)), np.zeros(1), True, [num_features], 0)
+    else:
+        first = dtype, nn.Linear(np.zeros(num_features), np.zeros(1), True)
     outputs = head(num_outputs(space))
     distribution = None if said is None else json.dumps(said)
     return nn.Policy(first, nn.Sequential([]), outputs, head(1), [], [], distribution)
+
+
+def _flat_policy_of_parts(num_features: int, outputs: int, parts: Any, head: Any) -> Any:
+    from twisterl.nn.parts import reading
+
+    layers = {"embeddings": (num_features, 1), "action": (1, outputs), "value": (1, 1)}
+    tensors: dict[str, Any] = {}
+    blocks = {}
+    for name, (inputs, out) in layers.items():
+        blocks[name] = {"block": "linear", "name": name, "inputs": inputs, "out": out}
+        tensors[f"{name}.weight"] = np.zeros((out, inputs), np.float32)
+        tensors[f"{name}.bias"] = np.zeros(out, np.float32)
+    spec: dict[str, Any] = {"encoder": [reading(num_features, parts), blocks["embeddings"]]}
+    spec |= {name: [blocks[name]] for name in ("action", "value")}
+    if head is not None and head["head"] == "normal":
+        tensors["log_std"] = np.zeros(outputs, np.float32)
+        head = {"head": "normal", "name": "log_std", "dim": outputs, "squash": False}
+    spec |= {} if head is None else {"head": head}
+    return _extension.nn.Policy.from_spec(json.dumps(spec), tensors, [], [])

@@ -25,7 +25,7 @@ from twisterl.nn.actions import Choices, actions_of
 from twisterl.nn.cores import NoCore
 from twisterl.nn.heads import Head
 from twisterl.nn.init import layer_init
-from twisterl.nn.observations import mapped, num_leading_axes
+from twisterl.nn.observations import is_traced, mapped, num_leading_axes
 
 
 class ActorCritic(nn.Module):
@@ -177,6 +177,10 @@ class ActorCritic(nn.Module):
     def _evaluated(
         self, obs: Any, state: torch.Tensor | None, done: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        if is_traced(obs) and isinstance(self.core, NoCore):
+            # What it computes of a batch is described: where its numbers are does not matter then.
+            features = self.encoder(obs)
+            return self.actor(features), self.critic(features), None
         own = next(self.parameters())
         obs = mapped(obs, lambda part: part.to(own))
         leading = self._num_leading_axes(obs, done)

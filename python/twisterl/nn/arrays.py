@@ -22,6 +22,7 @@ import numpy.typing as npt
 from twisterl import twisterl
 from twisterl.envs.protocol import ActSpace, num_outputs
 from twisterl.nn.drawn import Generator
+from twisterl.nn.parts import reading
 from twisterl.nn.twists import checked_twists
 
 Floats = npt.NDArray[np.float32]
@@ -58,7 +59,7 @@ class ArrayPolicy:
         arguments: Mapping[str, Any],
         obs_perms: Sequence[Sequence[int]] = (),
         act_perms: Sequence[Sequence[int]] | None = (),
-        obs_dtype: str = "sparse",
+        obs_dtype: Any = "sparse",
         act_space: ActSpace | None = None,
         seed: int = 0,
     ) -> None:
@@ -151,9 +152,8 @@ class ArrayPolicy:
         named = {"name": "embeddings"}
         if self.obs_dtype == "sparse":
             return [{"block": "bag", **named, "features": self.obs_size, "out": self._width}]
-        read = {"block": "dense", "features": self.obs_size, "dtype": self.obs_dtype}
         return [
-            read,
+            reading(self.obs_size, self.obs_dtype),
             {"block": "linear", **named, "inputs": self.obs_size, "out": self._width},
         ]
 

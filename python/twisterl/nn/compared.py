@@ -11,6 +11,7 @@ import torch
 from twisterl import twisterl
 from twisterl.nn.dense import as_floats
 from twisterl.nn.describing import NUM_ROWS, described, uncompiled
+from twisterl.nn.parts import size
 from twisterl.nn.spec import all_blocks
 
 # Largest difference of a number, as a share of the largest one that its layer gives, or of 1.
@@ -27,11 +28,13 @@ def require_equal(policy: Any, engine: twisterl.nn.Policy) -> None:
     """
     given, features = _observations(policy)
     x = as_floats(torch.from_numpy(given), policy.obs_dtype).to(torch.float32)
-    module = copy.deepcopy(policy.module).to("cpu", torch.float32)
+    module, _, method = policy.of_arrays(copy.deepcopy(policy.module).to("cpu", torch.float32))
     torch_says = described(
-        module, policy.obs_shape, policy.obs_dtype, observations=x, method=policy.method
+        module, policy.obs_shape, policy.obs_dtype, observations=x, method=method
     )
     batch: tuple[Any, ...] = (given,) if features is None else features
+    if isinstance(policy.obs_dtype, dict):
+        batch = (_as_told(given, policy.obs_dtype),)
     for place, numbers in engine.activations(*batch):
         name, expected = torch_says.made.get(place, (None, None))
         if name is not None and expected is not None:
@@ -91,7 +94,32 @@ def _observations(policy: Any) -> tuple[Any, tuple[Any, Any] | None]:
         if codes:
             return random.integers(0, min(codes), shape).astype(np.float32), None
         return random.standard_normal(shape, np.float32), None
+    if isinstance(policy.obs_dtype, dict):
+        drawn = {
+            "float32": lambda size: random.standard_normal(size, np.float32),
+            "uint8": lambda size: random.integers(0, 256, size, np.uint8).astype(np.float32) / 255,
+            "sparse": lambda size: np.asarray(random.random(size) < 0.3, np.float32),
+        }
+        sizes = [(part["dtype"], size(part)) for part in policy.obs_dtype.values()]
+        columns = [drawn[dtype]((NUM_ROWS, count)) for dtype, count in sizes]
+        return np.concatenate(columns, 1, dtype=np.float32), None
     ones = random.random(shape) < 0.3
+    return ones.astype(np.float32), _active(ones)
+
+
+def _active(ones: Any) -> tuple[Any, Any]:
+    """Which features are active, and where those of each row begin."""
     rows, features = np.nonzero(ones.reshape(NUM_ROWS, -1))
     offsets = np.searchsorted(rows, np.arange(NUM_ROWS + 1)).astype(np.int64)
-    return ones.astype(np.float32), (features.astype(np.int32), offsets)
+    return features.astype(np.int32), offsets
+
+
+def _as_told(given: Any, parts: Any) -> dict[str, Any]:
+    """Vectors as the engine takes each part of them."""
+    told = split(torch.from_numpy(given), parts)
+    ways: dict[str, Any] = {
+        "float32": np.asarray,
+        "uint8": lambda shares: np.rint(np.asarray(shares) * 255).astype(np.uint8),
+        "sparse": lambda ones: _active(np.asarray(ones)),
+    }
+    return {name: ways[part["dtype"]](told[name]) for name, part in parts.items()}

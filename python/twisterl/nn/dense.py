@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisterl.on_demand import torch
 
 _WORD_BYTES = 4
@@ -9,13 +11,6 @@ _WORD_BYTES = 4
 _NUMBERS = {"float32": 4, "uint8": 1}
 
 DTYPES = ("sparse", *_NUMBERS)
-
-
-def checked_dtype(obs_dtype: str) -> str:
-    """`obs_dtype`; ValueError if it is none of `DTYPES`."""
-    if obs_dtype not in DTYPES:
-        raise ValueError(f"obs_dtype: expected one of {', '.join(DTYPES)}, got {obs_dtype!r}")
-    return obs_dtype
 
 
 def num_words(obs_dtype: str, num_features: int) -> int:
@@ -36,8 +31,11 @@ def numbers(words: torch.Tensor, num_rows: int, obs_dtype: str, num_features: in
     return rows.view(getattr(torch, obs_dtype))[:, :num_features]
 
 
-def as_floats(x: torch.Tensor, obs_dtype: str) -> torch.Tensor:
-    """Observations as a network takes them: bytes as shares of 255, other numbers as they are."""
+def as_floats(x: torch.Tensor, obs_dtype: Any) -> torch.Tensor:
+    """Observations as a network takes them: bytes as shares of 255, other numbers as they are.
+
+    Those of several parts are vectors of such numbers already.
+    """
     if not x.is_floating_point():
         x = x.to(torch.get_default_dtype())
     return x / 255 if obs_dtype == "uint8" else x

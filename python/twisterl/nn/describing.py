@@ -32,6 +32,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from twisterl.nn.layers import LEAVES, MULTIPLE, RECURRENT, leaf_type
+from twisterl.nn.parts import reading
 from twisterl.nn.remembering import Moves
 from twisterl.nn.spec import Block, NetSpec, plain_name
 
@@ -50,7 +51,7 @@ class NotDescribed(TypeError):
 def describe(
     module: torch.nn.Module,
     obs_shape: Sequence[int],
-    obs_dtype: str = "sparse",
+    obs_dtype: Any = "sparse",
     prefix: str = "",
     method: str = "forward",
 ) -> NetSpec:
@@ -59,7 +60,8 @@ def describe(
     Args:
         module: takes observations float32 `[B, *obs_shape]` and returns logits `[B, A]` and values
             `[B]` or `[B, 1]`.
-        obs_shape, obs_dtype: of the environment, see `TorchPolicy`.
+        obs_shape, obs_dtype: of the environment, see `TorchPolicy`; observations of several parts
+            come as vectors, see `twisterl.nn.parts`.
         prefix: put in front of the names of all parameters.
         method: the one that computes.
 
@@ -88,7 +90,7 @@ class Description:
 def described(
     module: torch.nn.Module,
     obs_shape: Sequence[int],
-    obs_dtype: str = "sparse",
+    obs_dtype: Any = "sparse",
     prefix: str = "",
     observations: torch.Tensor | None = None,
     method: str = "forward",
@@ -314,7 +316,7 @@ class _Translator:
             raise NotDescribed(f"{_who('', self._module)} returns numbers of {shapes}")
         return told[0], told[1]
 
-    def spec(self, obs_shape: list[int], obs_dtype: str) -> NetSpec:
+    def spec(self, obs_shape: list[int], obs_dtype: Any) -> NetSpec:
         logits, value = self.heads()
         shared = self._meeting([logits, value])
         first = self._input(obs_shape, obs_dtype, self._chain(shared, self._start))
@@ -366,7 +368,7 @@ class _Translator:
             walk(part, spec[part])
         return found
 
-    def _input(self, obs_shape: list[int], obs_dtype: str, blocks: list[Block]) -> list[Block]:
+    def _input(self, obs_shape: list[int], obs_dtype: Any, blocks: list[Block]) -> list[Block]:
         features = math.prod(obs_shape)
         behind, shape = blocks, obs_shape
         while behind and behind[0]["block"] in ("flatten", "reshape"):
@@ -378,9 +380,7 @@ class _Translator:
             bag = _At(block="bag", name=first["name"], features=features, out=first["out"])
             bag.node = getattr(first, "node", None)
             return [bag, *behind[1:]]
-        read: Block = {"block": "dense", "features": features, "dtype": obs_dtype}
-        if obs_dtype == "sparse":
-            read = {"block": "sparse", "features": features}
+        read = reading(features, obs_dtype)
         if is_whole:
             return [read, *behind]
         shaped = [{"block": "reshape", "shape": obs_shape}] if len(obs_shape) > 1 else []

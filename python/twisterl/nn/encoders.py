@@ -20,7 +20,7 @@ from torch import nn
 from twisterl.nn import checked
 from twisterl.nn.init import layer_init
 from twisterl.nn.observations import at, leaf_shape, leaves
-from twisterl.nn.spaces import flat_dim, shape_of
+from twisterl.nn.spaces import flat_dim, is_choice, shape_of
 
 
 class VectorEncoder(nn.Sequential):
@@ -165,6 +165,7 @@ class MultiInputEncoder(nn.Module):
         super().__init__()
         found = list(leaves(observation_space))
         self.paths = [path for path, _ in found]
+        self.are_choices = [is_choice(leaf) for _, leaf in found]
         self.encoders = nn.ModuleList(
             CNNEncoder(leaf, ((32, 8, 4), (64, 4, 2)))
             if len(leaf_shape(leaf)) == 3
@@ -178,7 +179,8 @@ class MultiInputEncoder(nn.Module):
     def forward(self, obs: Any) -> torch.Tensor:
         parts = [at(obs, path) for path in self.paths]
         # A choice is one number.
-        parts = [part[:, None] if part.ndim == 1 else part for part in parts]
+        kinds = zip(parts, self.are_choices, strict=True)
+        parts = [part[:, None] if is_one else part for part, is_one in kinds]
         pairs = zip(self.encoders, parts, strict=True)
         return self.combiner(torch.cat([encoder(part) for encoder, part in pairs], -1))
 

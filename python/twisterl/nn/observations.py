@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import fx
 
 from twisterl.nn import checked
 from twisterl.nn.spaces import is_choice, shape_of
@@ -43,8 +44,8 @@ def leaf_shape(space: Any) -> tuple[int, ...]:
     return () if is_choice(space) else shape_of("space", space)
 
 
-def at(obs: Any, path: tuple[Any, ...]) -> torch.Tensor:
-    """The leaf of `obs` at `path`, as a tensor."""
+def at(obs: Any, path: tuple[Any, ...]) -> Any:
+    """The leaf of `obs` at `path`, as a tensor, or what stands for one."""
     for key in path:
         try:
             obs = obs[key]
@@ -53,7 +54,14 @@ def at(obs: Any, path: tuple[Any, ...]) -> torch.Tensor:
         except TypeError:
             got = type(obs).__name__
             raise TypeError(f"obs: expected an entry {key!r}, got a {got}") from None
-    return obs if isinstance(obs, torch.Tensor) else torch.as_tensor(obs)
+    return obs if isinstance(obs, torch.Tensor | fx.Proxy) else torch.as_tensor(obs)
+
+
+def is_traced(obs: Any) -> bool:
+    """Whether the leaves of `obs` are no tensors, but stand for them while torch.fx looks on."""
+    while isinstance(obs, Mapping | tuple | list) and obs:
+        obs = next(iter(obs.values() if isinstance(obs, Mapping) else obs))
+    return isinstance(obs, fx.Proxy)
 
 
 def mapped(obs: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:

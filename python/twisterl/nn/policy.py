@@ -21,8 +21,9 @@ import torch
 from twisterl import twisterl
 from twisterl.envs.protocol import ActSpace, num_outputs
 from twisterl.nn.arrays import conv_positions, layer_sizes, require_squashable
-from twisterl.nn.dense import as_floats, checked_dtype
+from twisterl.nn.dense import as_floats
 from twisterl.nn.heads import Head, head_of
+from twisterl.nn.parts import checked_dtype, reading
 from twisterl.nn.placed import Placed
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
@@ -59,7 +60,8 @@ class BasicPolicy(Placed):
         obs_perms: one permutation of 0..F a twist.
         act_perms: A actions in 0..A a twist, not necessarily a permutation; none: unchanged.
         device: where to put the parameters; None leaves them where torch makes them.
-        obs_dtype: what the environment's observations are made of: "sparse", "float32" or "uint8".
+        obs_dtype: what the environment's observations are made of: "sparse", "float32" or "uint8";
+            `env.obs_space()` where they have several parts, whose numbers are F then.
         act_space: what its actions are made of, `env.act_space()`; None: `num_actions` discrete
             ones. Where they are numbers, the outputs are the means of a normal distribution, and a
             parameter `log_std` holds the logarithms of its deviations.
@@ -73,7 +75,7 @@ class BasicPolicy(Placed):
 
     obs_shape: list[int]
     obs_size: int
-    obs_dtype: str
+    obs_dtype: Any
     num_actions: int
     obs_perms: list[list[int]]
     act_perms: list[list[int]]
@@ -97,7 +99,7 @@ class BasicPolicy(Placed):
         obs_perms: Sequence[Sequence[int]] = (),
         act_perms: Sequence[Sequence[int]] | None = (),
         device: str | torch.device | None = None,
-        obs_dtype: str = "sparse",
+        obs_dtype: Any = "sparse",
         act_space: ActSpace | None = None,
         squash: bool = False,
     ) -> None:
@@ -203,7 +205,8 @@ class BasicPolicy(Placed):
         """Logits [B, A] before any mask and values [B, 1] of observations as arrays.
 
         Args:
-            x: [B, *obs_shape], or flattened to [B, F] or [F]; 0 and 1 if observations are sparse.
+            x: [B, *obs_shape], or flattened to [B, F] or [F]; 0 and 1 if observations are sparse,
+                vectors [B, F] as of `twisterl.nn.parts` if they have several parts.
             perm_indices: int [B], the twist of each row, -1 for none; None draws them.
         """
         x = as_floats(x.reshape(-1, self.obs_size), self.obs_dtype)
@@ -263,9 +266,8 @@ class BasicPolicy(Placed):
         first = {"name": "embeddings", "features": self.obs_size, "out": size}
         if self.obs_dtype == "sparse":
             return [{"block": "bag", **first}]
-        read = {"block": "dense", "features": self.obs_size, "dtype": self.obs_dtype}
         return [
-            read,
+            reading(self.obs_size, self.obs_dtype),
             {"block": "linear", "name": "embeddings", "inputs": self.obs_size, "out": size},
         ]
 

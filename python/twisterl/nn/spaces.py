@@ -212,7 +212,15 @@ def action_space_from(told: dict[str, Any]) -> BoxSpace | DiscreteSpace | MultiD
     return DiscreteSpace(np.arange(told["n"]))
 
 
-def observation_space_from(shape: Sequence[int], obs_dtype: str) -> BoxSpace:
-    """The space of observations as a network of torch gets them: bytes are shares of 255."""
+def observation_space_from(shape: Sequence[int], obs_dtype: Any) -> Any:
+    """The space of observations as a network of torch gets them: bytes are shares of 255.
+
+    That of several parts is a dictionary of spaces.
+    """
+    if not isinstance(obs_dtype, str):
+        return {
+            name: observation_space_from(part["shape"], part["dtype"])
+            for name, part in obs_dtype.items()
+        }
     low, high = (-math.inf, math.inf) if obs_dtype == "float32" else (0.0, 1.0)
     return BoxSpace(low, high, list(shape))

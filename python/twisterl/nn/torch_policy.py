@@ -31,9 +31,10 @@ import torch
 from twisterl import twisterl
 from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.nn.compared import require_equal
-from twisterl.nn.dense import as_floats, checked_dtype
+from twisterl.nn.dense import as_floats
 from twisterl.nn.describing import NotDescribed, describe, uncompiled
 from twisterl.nn.heads import Categorical, Head
+from twisterl.nn.parts import checked_dtype, module_of_vectors, split
 from twisterl.nn.placed import Placed
 from twisterl.nn.policy_core import PolicyActorCritic, actor_critic_of
 from twisterl.nn.recurrent import RecurrentPolicy
@@ -63,8 +64,8 @@ class TorchPolicy(Placed):
     Args:
         module: a recurrent policy of `twisterl.nn`, which gets heads, or any module that
             takes observations float32 `[B, *obs_shape]`, 0 and 1 where they are sparse and
-            shares of 255 where they are bytes; returns logits `[B, A]` before any mask and values
-            `[B]` or `[B, 1]`.
+            shares of 255 where they are bytes, or a dictionary of such where they have several
+            parts; returns logits `[B, A]` before any mask and values `[B]` or `[B, 1]`.
         obs_shape, num_actions: of the environment.
             One that remembers has a `state_size` S above 0 and an `initial_state(batch_size)`
             `[B, S]`; it is called with observations, or with sequences of them
@@ -72,7 +73,8 @@ class TorchPolicy(Placed):
             of them, `[B, T, A]` and `[B, T]`, and the state after, `[B, S]`.
             One whose actions are no single choice has a `head` of `twisterl.nn.heads`, and
             `outputs(...)`, which is called in place of it and returns the flat outputs.
-        obs_dtype: what its observations are made of: "sparse", "float32" or "uint8".
+        obs_dtype: what its observations are made of: "sparse", "float32" or "uint8", or
+            `env.obs_space()` where they have several parts.
 
     Raises:
         TypeError: a `module` that is none.
@@ -86,7 +88,7 @@ class TorchPolicy(Placed):
         module: torch.nn.Module,
         obs_shape: Sequence[int],
         num_actions: int,
-        obs_dtype: str = "sparse",
+        obs_dtype: Any = "sparse",
     ) -> None:
         super().__init__()
         if not isinstance(module, torch.nn.Module):
@@ -192,8 +194,9 @@ class TorchPolicy(Placed):
             now.append(self.module.initial_state(1).tolist())  # type: ignore[operator]
         if self._known is None or self._known[0] != now:
             try:
+                module, prefix, method = self.of_arrays(self.module)
                 spec: NetSpec | str = describe(
-                    self.module, self.obs_shape, self.obs_dtype, "module.", self.method
+                    module, self.obs_shape, self.obs_dtype, prefix, method
                 )
                 spec = {**spec, **self._head_spec()}  # type: ignore[dict-item]
             except NotDescribed as error:
@@ -202,6 +205,22 @@ class TorchPolicy(Placed):
         if isinstance(self._known[1], str):
             raise NotDescribed(self._known[1])
         return self._known[1]
+
+    def of_arrays(self, module: torch.nn.Module) -> tuple[torch.nn.Module, str, str]:
+        """`module`, this one's or a copy, as it takes observations `[B, *obs_shape]`.
+
+        Returns:
+            Also what is in front of its parameters' names to make them those of this policy, and
+            the method that computes.
+
+        Raises:
+            NotDescribed: it remembers, and its observations have several parts.
+        """
+        if not isinstance(self.obs_dtype, dict):
+            return module, "module.", self.method
+        if self.state_size:
+            raise NotDescribed(f"{self._name()} remembers what has several parts")
+        return module_of_vectors(module, self.obs_dtype, self.method), "", "forward"
 
     def _head_spec(self) -> NetSpec:
         head = self.head.spec()
@@ -275,7 +294,8 @@ class TorchPolicy(Placed):
         module: Any = self._compiled[0] if self._compiled else self.module
         if self.method != "forward":
             module = getattr(module, self.method)
-        told = module(x) if state is None else module(x, state)
+        seen = split(x, self.obs_dtype) if isinstance(self.obs_dtype, dict) else x
+        told = module(seen) if state is None else module(seen, state)
         wanted = [("logits", [*lead, self.num_actions]), ("values", lead)]
         wanted += [("states", [lead[0], self.state_size])] if state is not None else []
         expected = f"{self._name()}: expected ({', '.join(f'{n} {s}' for n, s in wanted)})"

@@ -77,7 +77,7 @@ class Algorithm(Holding, Playing, Kept):
     env: Any
     num_actions: int
     obs_size: int
-    obs_dtype: str
+    obs_dtype: Any
     iteration: int
     total_steps: int
     elapsed_s: float

@@ -23,6 +23,7 @@ import numpy as np
 
 from twisterl import twisterl
 from twisterl.nn.dense import num_words
+from twisterl.nn.parts import are_rows
 from twisterl.on_demand import torch
 from twisterl.rl import columns
 from twisterl.rl.algorithm import Algorithm, timed
@@ -125,7 +126,7 @@ class AZ(MinibatchDescent):
         return batch.twisted(twists.to(batch.rows.device), num_twists)
 
 
-def _replay(memory: dict[str, Any], space: tuple[str, int], num_actions: int) -> AZBatch:
+def _replay(memory: dict[str, Any], space: tuple[Any, int], num_actions: int) -> AZBatch:
     """The saved samples. Torch and the engine rely on what they are, so all of it is looked at."""
     layout: dict[str, tuple[type, tuple[int, ...]]] = {
         "indices": (np.int64, ()),
@@ -156,14 +157,17 @@ def _replay(memory: dict[str, Any], space: tuple[str, int], num_actions: int) ->
         )
     if not fits:
         obs_dtype, num_features = space
-        features = "features" if obs_dtype == "sparse" else f"{obs_dtype} numbers"
+        is_dense = obs_dtype in ("float32", "uint8")
+        features = f"{obs_dtype} numbers" if is_dense else "features"
         problem = f"samples of {num_features} {features} and {num_actions} actions"
         raise CheckpointError(f"memory: the saved replay buffer holds no {problem}")
     return AZBatch(**memory)
 
 
-def _are_rows(replay: AZBatch, obs_dtype: str, num_features: int) -> bool:
+def _are_rows(replay: AZBatch, obs_dtype: Any, num_features: int) -> bool:
     words, offsets = np.asarray(replay.indices), np.asarray(replay.offsets)
+    if isinstance(obs_dtype, dict):
+        return are_rows(words, offsets, obs_dtype)
     if obs_dtype == "sparse":
         return _are_in(words, num_features)
     width = num_words(obs_dtype, num_features)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from twisterl.nn.dense import as_floats, numbers
+from twisterl.nn.parts import vectors
 from twisterl.nn.rows import row_numbers
 from twisterl.on_demand import torch
 from twisterl.rl import sequences
@@ -271,6 +272,8 @@ class MinibatchDescent(Algorithm):
 
     def _dense(self, batch: Batch) -> torch.Tensor:
         """Rows [U, F]: the numbers, or 0 and 1 for policies that know no other form."""
+        if isinstance(self.obs_dtype, dict):
+            return vectors(batch.indices, batch.offsets, self.obs_dtype)
         if self.obs_dtype != "sparse":
             return numbers(batch.indices, batch.num_rows, self.obs_dtype, self.obs_size)
         dense = torch.zeros(batch.num_rows, self.obs_size, device=batch.rows.device)

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -52,22 +52,28 @@ class Policy:
         evaluate: Callable[..., tuple[npt.NDArray[np.float32], ...]],
         obs_shape: Sequence[int],
         num_actions: int,
-        obs_dtype: str = "sparse",
+        obs_dtype: str | Mapping[str, Any] | None = None,
         initial_state: npt.ArrayLike | None = None,
     ) -> Policy: ...
     @property
     def state_size(self) -> int: ...
     def activations(
-        self, indices: npt.ArrayLike, offsets: npt.NDArray[np.int64] | None = None
+        self,
+        indices: npt.ArrayLike | Mapping[str, Any],
+        offsets: npt.NDArray[np.int64] | None = None,
     ) -> list[tuple[str, npt.NDArray[np.float32]]]: ...
-    def predict(self, obs: npt.ArrayLike, masks: Sequence[bool]) -> tuple[list[float], float]: ...
-    def forward(self, obs: npt.ArrayLike, masks: Sequence[bool]) -> tuple[list[float], float]: ...
+    def predict(
+        self, obs: npt.ArrayLike | Mapping[str, Any], masks: Sequence[bool]
+    ) -> tuple[list[float], float]: ...
+    def forward(
+        self, obs: npt.ArrayLike | Mapping[str, Any], masks: Sequence[bool]
+    ) -> tuple[list[float], float]: ...
     def full_predict(
-        self, obs: npt.ArrayLike, masks: Sequence[bool]
+        self, obs: npt.ArrayLike | Mapping[str, Any], masks: Sequence[bool]
     ) -> tuple[list[float], float]: ...
     def forward_batch(
         self,
-        indices: npt.ArrayLike,
+        indices: npt.ArrayLike | Mapping[str, Any],
         offsets: npt.NDArray[np.int64] | None = None,
         perms: npt.NDArray[np.int32] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...

@@ -14,8 +14,8 @@ use crate::read;
 use twisterl::collector::{distinct_rows, legal_and_chosen, require_rows, Table};
 use twisterl::error::Error;
 use twisterl::nn::{Head, Policy};
-use twisterl::python_interface::dense;
-use twisterl::spaces::{Dtype, Rows, SPARSE};
+use twisterl::python_interface::{dense, dict};
+use twisterl::spaces::{Dtype, ObsSpace, Rows, SPARSE};
 
 /// `N` visited states with `A` actions, episode after episode; the last state of every episode is
 /// included and its action is nominal.
@@ -103,9 +103,14 @@ impl PyCollectedData {
         names: Names,
         policy: &dyn Policy,
     ) -> PyResult<Self> {
-        let obs_space = match policy.obs_dtype() {
-            SPARSE => sparse_space(py)?,
-            dtype => (dtype, policy.num_features()).into_pyobject(py)?.unbind(),
+        let obs_space = match (policy.obs_parts(), policy.obs_dtype()) {
+            (Some(parts), dtype) => {
+                let space = ObsSpace::Dict(parts.clone());
+                let told = dict::description(py, &space)?;
+                (dtype, policy.num_features(), told).into_pyobject(py)?.unbind()
+            }
+            (None, SPARSE) => sparse_space(py)?,
+            (None, dtype) => (dtype, policy.num_features()).into_pyobject(py)?.unbind(),
         };
         let rows = of.len();
         let additional_data = PyDict::new(py);
@@ -342,12 +347,20 @@ impl PyCollectedData {
         Ok(())
     }
 
-    /// The observations: a list [N] of lists of active features, or of `F` numbers where they are dense.
+    /// The observations: a list [N] of lists of active features, or of `F` numbers where they are dense; of
+    /// several parts, a dictionary of arrays [N, ..], and of lists of lists where a part is sparse.
     #[getter]
     fn obs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let rows = self.sparse_rows(py)?;
         let lists = (0..rows.len()).map(|row| rows.row(row));
-        let (dtype, num_features): (String, usize) = self.columns.obs_space.bind(py).extract()?;
+        let space = self.columns.obs_space.bind(py);
+        if space.len() == 3 {
+            return match dict::space("obs_space", &space.get_item(2)?)? {
+                ObsSpace::Dict(parts) => dict::columns(py, &rows, &parts),
+                _ => Err(Error::invalid("obs_space", "several parts", space).into()),
+            };
+        }
+        let (dtype, num_features): (String, usize) = space.extract()?;
         match Dtype::of(&dtype) {
             None => lists.map(<[i32]>::to_vec).collect::<Vec<_>>().into_bound_py_any(py),
             Some(dtype) => {

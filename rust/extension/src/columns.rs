@@ -83,7 +83,8 @@ columns! {
     /// A dictionary of float32 [N]: "advs" (advantages) and the returns, "rets" of `PPOCollector` and
     /// "remaining_values" of `AZCollector`.
     additional_data: Py<PyDict>,
-    /// What observations are made of: "float32" or "uint8" and their F numbers, or ("sparse", 0).
+    /// What observations are made of: "float32" or "uint8" and their F numbers; ("sparse", 0); or "dict",
+    /// their F numbers and the parts, as `obs_space()` of an environment has them.
     obs_space: Py<PyTuple>,
     /// float32 [N, S], what a policy with memory remembered before each state; [N, 0] without.
     states: Py<PyArray2<f32>>,

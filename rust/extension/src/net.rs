@@ -22,10 +22,10 @@ use twisterl::nn::{
     masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts,
     Policy, Scratch, Sequential,
 };
-use twisterl::python_interface::dense;
 use twisterl::python_interface::described::Described;
 use twisterl::python_interface::error::wrong_type;
 use twisterl::python_interface::pickle::Made;
+use twisterl::python_interface::{dense, dict};
 use twisterl::rl::spec::EnvSpec;
 use twisterl::spaces::{ActSpace, Dtype, ObsSpace, Rows};
 
@@ -216,8 +216,12 @@ impl PyPolicy {
     /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
     fn evaluate(&self, obs: &Bound<'_, PyAny>, twist: i32) -> PyResult<(Vec<f32>, f32)> {
         let mut rows = Rows::default();
-        match Dtype::of(self.policy.obs_dtype()) {
-            None => {
+        let source = || "obs".to_owned();
+        match (self.policy.obs_parts(), Dtype::of(self.policy.obs_dtype())) {
+            (Some(parts), _) => {
+                rows.push_with(|words| dict::read(&source, parts, obs, words))?;
+            }
+            (None, None) => {
                 let features = read::obs::<Vec<i32>>(obs);
                 let is_other = |raised: &PyErr| raised.is_instance_of::<PyTypeError>(obs.py());
                 rows.push(&features.map_err(|raised| match is_other(&raised) {
@@ -225,10 +229,10 @@ impl PyPolicy {
                     false => raised,
                 })?);
             }
-            Some(dtype) => {
+            (None, Some(dtype)) => {
                 let space = (dtype, &[self.policy.num_features()][..]);
                 let flat = obs.py().import("numpy")?.call_method1("ravel", (obs,))?;
-                rows.push_with(|words| dense::read(&|| "obs".to_owned(), space, &flat, words))?;
+                rows.push_with(|words| dense::read(&source, space, &flat, words))?;
             }
         }
         let (mut logits, mut value) = (vec![0.0; self.policy.num_actions()], [0.0]);
@@ -247,6 +251,11 @@ impl PyPolicy {
         offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
     ) -> PyResult<Rows> {
         let wrong = |expected: &str, got: &Bound<'_, PyAny>| wrong_type("offsets", expected, got);
+        if let (Some(parts), None) = (self.policy.obs_parts(), &offsets) {
+            let mut rows = Rows::default();
+            dict::read_rows(&|| "indices".to_owned(), parts, indices, &mut rows)?;
+            return Ok(rows);
+        }
         match (Dtype::of(self.policy.obs_dtype()), offsets) {
             (Some(dtype), None) => {
                 let (mut rows, space) = (ROWS.take(), (dtype, self.policy.num_features()));
@@ -341,7 +350,11 @@ impl PyPolicy {
                 Parts::Torch(policy) => {
                     let (evaluate, space, num_actions, initial_state) = policy.parts(py);
                     let state = PyArray1::from_slice(py, initial_state);
-                    let parts = (evaluate, space.shape(), num_actions, space.dtype(), state);
+                    let dtype = match space {
+                        ObsSpace::Dict(_) => dict::description(py, space)?.into_any(),
+                        _ => space.dtype().into_bound_py_any(py)?,
+                    };
+                    let parts = (evaluate, space.shape(), num_actions, dtype, state);
                     let made = slf.get_type().getattr("from_torch")?;
                     return Ok((made, parts.into_pyobject(py)?));
                 }
@@ -363,7 +376,8 @@ impl PyPolicy {
     /// A policy that Python evaluates, once a batch: slower than the engine's own, and for any network.
     ///
     /// `evaluate` is called with observations float32 [N, ..] of `obs_shape` (0 and 1 where `obs_dtype` is
-    /// "sparse", shares of 255 where it is "uint8") and returns float32 arrays: logits [N, A], A being
+    /// "sparse", the default, shares of 255 where it is "uint8"; where it is the dictionary of several parts,
+    /// as of an environment's `obs_space()`, their numbers one after another) and returns float32 arrays: logits [N, A], A being
     /// `num_actions`, and values [N] or [N, 1]. Of equal observations it must say the same while the
     /// policy lives, whichever are in a batch; threads call it in turn.
     ///
@@ -371,12 +385,12 @@ impl PyPolicy {
     /// begins with: `evaluate` also takes them, [N, S], and returns, third, those after the observations.
     /// Raises ValueError for another `obs_dtype`, TypeError for another `initial_state`.
     #[staticmethod]
-    #[pyo3(signature = (evaluate, obs_shape, num_actions, obs_dtype="sparse", initial_state=None))]
+    #[pyo3(signature = (evaluate, obs_shape, num_actions, obs_dtype=None, initial_state=None))]
     fn from_torch(
         evaluate: Py<PyAny>,
         #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
         #[pyo3(from_py_with = read::num_actions)] num_actions: usize,
-        obs_dtype: &str,
+        obs_dtype: Option<&Bound<'_, PyAny>>,
         initial_state: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let initial_state = match initial_state {
@@ -386,10 +400,16 @@ impl PyPolicy {
                 state.bind(given.py()).to_vec()?
             }
         };
-        let space = ObsSpace::of(obs_shape, obs_dtype).ok_or_else(|| {
-            let expected = format!("one of {}", ObsSpace::DTYPES.join(", "));
-            Error::invalid("obs_dtype", expected, format!("{obs_dtype:?}"))
-        })?;
+        let space = match obs_dtype {
+            None => ObsSpace::Sparse { shape: obs_shape },
+            Some(given) => match given.extract::<String>() {
+                Err(_) => dict::space("obs_dtype", given)?,
+                Ok(dtype) => ObsSpace::of(obs_shape, &dtype).ok_or_else(|| {
+                    let expected = format!("one of {}", ObsSpace::DTYPES.join(", "));
+                    Error::invalid("obs_dtype", expected, format!("{dtype:?}"))
+                })?,
+            },
+        };
         // The bounds are those of an environment.
         let acts = ActSpace::Discrete { n: num_actions };
         let described = Described::new(EnvSpec::new("the policy".into(), space, acts))?;
@@ -460,7 +480,8 @@ impl PyPolicy {
 
     /// Probabilities, a list `[A]` that is 0 where `masks` `[A]` is false, and the value of one
     /// observation: `obs`, a list of active features in `0..F`. It is seen through one permutation,
-    /// drawn by Python's `random`.
+    /// drawn by Python's `random`. Where observations are dense, `obs` is an array; of several parts, a
+    /// dictionary of these.
     ///
     /// Raises ValueError for features, masks or outputs that are out of range.
     fn predict(
@@ -515,7 +536,8 @@ impl PyPolicy {
     ///
     /// The active features of row `n` are `indices[offsets[n]:offsets[n + 1]]`, with `indices` int32
     /// `[K]` and `offsets` int64 `[N + 1]`; where observations are dense, `indices` are these, an array
-    /// `[N, ..]`, and there are no `offsets`. A row is seen through the permutation `perms` int32
+    /// `[N, ..]`, and there are no `offsets`; of several parts, a dictionary of such arrays, and of pairs
+    /// (indices, offsets) where a part is sparse. A row is seen through the permutation `perms` int32
     /// `[N]`, -1 for none. Raises TypeError for other types, ValueError for what is out of range.
     #[pyo3(signature = (indices, offsets=None, perms=None))]
     fn forward_batch<'py>(

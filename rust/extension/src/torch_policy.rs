@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use twisterl::error::{Error, Result};
 use twisterl::nn::{check_outputs, Policy, Scratch};
 use twisterl::python_interface::error::wrong_type;
-use twisterl::spaces::{check_row, numbers, Dtype, ObsSpace, Rows};
+use twisterl::spaces::{ObsSpace, Parts, Rows};
 
 /// `evaluate` takes observations float32 `[N, *shape]`, 0 and 1 where they are sparse and shares of
 /// 255 where they are bytes, and returns logits `[N, A]` and values `[N]` or `[N, 1]`. That of a policy
@@ -47,18 +47,10 @@ impl TorchPolicy {
     /// The observations as numbers `[N * F]`.
     fn numbers(&self, rows: &Rows) -> Result<Vec<f32>> {
         let features = self.space.num_features();
-        let dtype = Dtype::of(self.space.dtype());
         let mut all = vec![0.0; rows.len() * features];
         for (row, place) in all.chunks_exact_mut(features).enumerate() {
-            let words = rows.row(row);
-            check_row(row, words, features, dtype)?;
-            match dtype {
-                // A feature that is told twice counts twice, as in a sum of its weights.
-                None => words.iter().for_each(|&feature| place[feature as usize] += 1.0),
-                Some(dtype) => {
-                    place.iter_mut().zip(numbers(words, dtype)).for_each(|(to, from)| *to = from);
-                }
-            }
+            self.space.check_row(row, rows.row(row))?;
+            self.space.write(rows.row(row), place);
         }
         Ok(all)
     }
@@ -124,6 +116,10 @@ impl Policy for TorchPolicy {
 
     fn obs_dtype(&self) -> &'static str {
         self.space.dtype()
+    }
+
+    fn obs_parts(&self) -> Option<&Parts> {
+        self.space.parts()
     }
 
     fn num_twists(&self) -> usize {

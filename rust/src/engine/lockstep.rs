@@ -253,6 +253,9 @@ pub(crate) fn check_fit(env: &dyn Env, policy: &dyn Policy) -> Result<()> {
         let expected = format!("{} as the environment has", spec.obs.dtype());
         return Err(Error::invalid("policy: observations", expected, policy.obs_dtype()));
     }
+    if let (Some(expected), Some(got)) = (spec.obs.parts(), policy.obs_parts()) {
+        expected.require_equal("policy: observations", got)?;
+    }
     policy.head().check_fit(policy.num_actions(), &spec.acts)?;
     let (expected, got) = (spec.obs.num_features(), policy.num_features());
     if expected != got {

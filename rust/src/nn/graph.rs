@@ -367,7 +367,8 @@ impl Builder<'_> {
             Block::Bag { .. }
             | Block::BagConv1d { .. }
             | Block::Dense { .. }
-            | Block::Sparse { .. } => {
+            | Block::Sparse { .. }
+            | Block::Parts { .. } => {
                 Err(Error::invalid("block", "one that reads no observations", block.kind()))
             }
             _ => {

@@ -11,7 +11,7 @@ use super::layout::{Flat, Layout};
 use super::shapes::MOST_NUMBERS;
 use super::spec::Block;
 use crate::error::{Error, Result};
-use crate::spaces::{check_row, Dtype, Rows, SPARSE};
+use crate::spaces::{check_row, Dtype, Parts, Rows, DICT, SPARSE};
 
 /// Pieces of work that the gradient of the vectors of a bag is cut into.
 const BAG_PIECES: usize = 4;
@@ -30,6 +30,8 @@ enum Kind {
     Conv { vectors: usize, packed: Conv, bias: Aligned },
     /// The numbers of dense observations, or 1 where a feature is active and 0 elsewhere.
     Numbers(Option<Dtype>),
+    /// The numbers of all parts.
+    Parts(Parts),
 }
 
 impl Input {
@@ -82,8 +84,12 @@ impl Input {
                 (features, Kind::Numbers(Some(dtype)), vec![features])
             }
             Some(&Block::Sparse { features }) => (features, Kind::Numbers(None), vec![features]),
+            Some(Block::Parts { parts }) => {
+                let features = parts.num_features();
+                (features, Kind::Parts(parts.clone()), vec![features])
+            }
             _ => {
-                let expected = "bag, bag_conv1d, dense or sparse first";
+                let expected = "bag, bag_conv1d, dense, sparse or parts first";
                 let got = block.map_or("nothing".to_owned(), |block| format!("{block:?}"));
                 return Err(Error::invalid("network: encoder", expected, got));
             }
@@ -97,13 +103,21 @@ impl Input {
     pub(super) fn dtype(&self) -> &'static str {
         match self.kind {
             Kind::Numbers(Some(dtype)) => dtype.name(),
+            Kind::Parts(_) => DICT,
             _ => SPARSE,
+        }
+    }
+
+    pub(super) fn parts(&self) -> Option<&Parts> {
+        match &self.kind {
+            Kind::Parts(parts) => Some(parts),
+            _ => None,
         }
     }
 
     /// Whether it has parameters, which a gradient reaches.
     pub(super) fn learns(&self) -> bool {
-        !matches!(self.kind, Kind::Numbers(_))
+        !matches!(self.kind, Kind::Numbers(_) | Kind::Parts(_))
     }
 
     /// Writes to `output` what comes of the rows that `views` names, each moved as its permutation
@@ -140,6 +154,20 @@ impl Input {
             }
             return Ok(());
         }
+        if let Kind::Parts(parts) = &self.kind {
+            output.reshape(views.len(), columns(features));
+            for (place, view) in views.enumerate() {
+                let (row, perm) = view?;
+                let words = rows.row(row);
+                parts.check(row, words)?;
+                let to = &mut output.row_mut(place)[..features];
+                to.fill(0.0);
+                parts.write(words, |feature, number| {
+                    to[perm.map_or(feature, |perm| perm[feature] as usize)] += number;
+                });
+            }
+            return Ok(());
+        }
         bags.clear();
         for view in views {
             let (row, perm) = view?;
@@ -154,7 +182,7 @@ impl Input {
             Kind::Conv { packed, bias, .. } => {
                 kernels.sum_placed(packed, bias, self.relu, bags, output);
             }
-            Kind::Numbers(_) => (),
+            Kind::Numbers(_) | Kind::Parts(_) => (),
         }
         Ok(())
     }
@@ -167,7 +195,7 @@ impl Input {
 
     pub(super) fn spans(&self) -> Vec<Span> {
         match &self.kind {
-            Kind::Numbers(_) => Vec::new(),
+            Kind::Numbers(_) | Kind::Parts(_) => Vec::new(),
             Kind::Conv { vectors, packed, .. } => {
                 vec![Span { start: *vectors, len: packed.vectors.len() }]
             }
@@ -202,7 +230,7 @@ impl Input {
         gradient: &mut [f32],
     ) {
         match &self.kind {
-            Kind::Numbers(_) => (),
+            Kind::Numbers(_) | Kind::Parts(_) => (),
             Kind::Bag { .. } => match self.features_of_pieces().nth(piece) {
                 Some(range) => kernels.add_to_bags(bags, &range, delta, gradient),
                 None => add_rows(delta, gradient),
@@ -232,7 +260,7 @@ impl Input {
                 let count = packed.vectors.len();
                 packed.vectors.copy_from_slice(&weights.0[*vectors..][..count]);
             }
-            Kind::Numbers(_) => (),
+            Kind::Numbers(_) | Kind::Parts(_) => (),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::policy::{check_len, check_outputs, Policy};
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
-use crate::spaces::Rows;
+use crate::spaces::{Parts, Rows};
 
 /// Most rows that pass through the network together, so that activations stay in the cache.
 const CHUNK_ROWS: usize = 11 * TILE_ROWS;
@@ -351,6 +351,13 @@ impl Policy for Network {
         match &self.body {
             Body::Stack(stack) => stack.first.dtype(),
             Body::Composed(graph) => graph.input.dtype(),
+        }
+    }
+
+    fn obs_parts(&self) -> Option<&Parts> {
+        match &self.body {
+            Body::Stack(_) => None,
+            Body::Composed(graph) => graph.input.parts(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::head::Head;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
-use crate::spaces::Rows;
+use crate::spaces::{Parts, Rows};
 
 /// Evaluates observations; the engine's own is [`Network`](super::Network).
 ///
@@ -24,9 +24,14 @@ pub trait Policy: Send + Sync {
     fn num_features(&self) -> usize;
 
     /// What the numbers of an observation are called: one of
-    /// [`ObsSpace::DTYPES`](crate::spaces::ObsSpace::DTYPES).
+    /// [`ObsSpace::DTYPES`](crate::spaces::ObsSpace::DTYPES), or [`DICT`](crate::spaces::DICT).
     fn obs_dtype(&self) -> &'static str {
         crate::spaces::SPARSE
+    }
+
+    /// What an observation is made of, where it has several parts.
+    fn obs_parts(&self) -> Option<&Parts> {
+        None
     }
 
     /// Number of pairs of permutations `P`.

@@ -36,7 +36,7 @@ use super::blocks::running_norm::RunningNorm;
 use super::blocks::{named, yes, Describe};
 use super::shapes::Parameter;
 use crate::error::{Error, Result};
-use crate::spaces::Dtype;
+use crate::spaces::{Dtype, Parts};
 
 /// One step of a network. `name` is the prefix of its parameters, as in torch's state dict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,10 @@ pub enum Block {
     /// all, while a bag needs the active ones alone.
     Sparse {
         features: usize,
+    },
+    /// The numbers of observations of several parts, one part after another.
+    Parts {
+        parts: Parts,
     },
     /// Fully connected, along the last axis. `weight [out, inputs]`, and `bias [out]` unless `bias`
     /// is false.

@@ -1,9 +1,13 @@
 //! Arguments from Python, checked: each error names the argument, what was expected, what came.
 
+use std::any::type_name;
 use std::ops::RangeInclusive;
 
-use pyo3::exceptions::PyOverflowError;
+use numpy::{Element, IxDyn, PyArrayDescr, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use super::error::wrong_type;
 use crate::error::{Error, Result};
@@ -62,4 +66,56 @@ pub fn check_action(action: i64, num_actions: usize) -> Result<usize> {
         Ok(action) if action < num_actions => Ok(action),
         _ => Err(Error::invalid("action", format!("an integer in 0..{num_actions}"), action)),
     }
+}
+
+/// The items of a list; anything else that can be iterated becomes one. `source` is what messages call it.
+pub fn list<'py>(
+    source: &dyn Fn() -> String,
+    expected: &str,
+    value: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyList>> {
+    let value = match value.cast_into::<PyList>() {
+        Ok(list) => return Ok(list),
+        Err(other) => other.into_inner(),
+    };
+    if let Ok(array) = value.cast::<PyUntypedArray>() {
+        if array.ndim() == 1 {
+            return Ok(array.call_method0(intern!(value.py(), "tolist"))?.cast_into()?);
+        }
+    }
+    let items = value.try_iter().map_err(|_| wrong_type(&source(), expected, &value))?;
+    PyList::new(value.py(), items.collect::<PyResult<Vec<_>>>()?)
+}
+
+/// The numbers of an array of type `T` or `U`, row-major; `advice` is what to do about one of another type.
+pub fn numbers<T, U, V>(
+    source: &dyn Fn() -> String,
+    value: &Bound<'_, PyAny>,
+    advice: &dyn Fn(&Bound<'_, PyArrayDescr>) -> &'static str,
+) -> PyResult<Vec<V>>
+where
+    T: Element + Copy + Into<V>,
+    U: Element + Copy + Into<V>,
+{
+    fn read<T: Element + Copy + Into<V>, V>(value: &Bound<'_, PyAny>) -> Option<Vec<V>> {
+        let array = value.extract::<PyReadonlyArray<'_, T, IxDyn>>().ok()?;
+        Some(array.as_array().iter().map(|&number| number.into()).collect())
+    }
+    let numbers = read::<T, V>(value).or_else(|| read::<U, V>(value));
+    numbers.ok_or_else(|| {
+        let (first, second) = (type_name::<T>(), type_name::<U>());
+        let kinds = match first == second {
+            true => first.to_owned(),
+            false => format!("{first} or {second}"),
+        };
+        match value.cast::<PyUntypedArray>() {
+            Ok(array) => {
+                let (dtype, name) = (array.dtype(), source());
+                let advice = advice(&dtype);
+                let text = format!("{name}: expected an array of {kinds}, got {dtype}{advice}");
+                PyTypeError::new_err(text)
+            }
+            Err(_) => wrong_type(&source(), "a numpy array", value),
+        }
+    })
 }

@@ -62,14 +62,24 @@ pub fn array<'py>(
     dtype: Dtype,
     shape: &[usize],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let count = shape.iter().product();
+    arrays(py, std::iter::once(words), dtype, (shape.iter().product(), shape))
+}
+
+/// The numbers in each of `rows`, the first `count`, together as an array of `shape`.
+pub(super) fn arrays<'py, 'w>(
+    py: Python<'py>,
+    rows: impl Iterator<Item = &'w [i32]>,
+    dtype: Dtype,
+    (count, shape): (usize, &[usize]),
+) -> PyResult<Bound<'py, PyAny>> {
     Ok(match dtype {
         Dtype::Float32 => {
-            let floats: Vec<f32> = words.iter().map(|&word| f32::from_bits(word as u32)).collect();
+            let float = |&word: &i32| f32::from_bits(word as u32);
+            let floats: Vec<f32> = rows.flat_map(|row| row[..count].iter().map(float)).collect();
             floats.into_pyarray(py).reshape(shape)?.into_any()
         }
         Dtype::Uint8 => {
-            let bytes = words.iter().flat_map(|word| word.to_le_bytes()).take(count);
+            let bytes = rows.flat_map(|row| row.iter().flat_map(|w| w.to_le_bytes()).take(count));
             bytes.collect::<Vec<u8>>().into_pyarray(py).reshape(shape)?.into_any()
         }
     })

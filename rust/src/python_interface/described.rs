@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use super::features::Features;
 use crate::error::{Error, Result};
 use crate::rl::spec::EnvSpec;
 use crate::spaces::{ActSpace, Dtype, ObsSpace};
@@ -57,56 +58,42 @@ impl Described {
         format!("{method}() of {}", self.spec.name)
     }
 
-    /// An active feature.
-    #[inline]
-    pub fn feature(&self, method: &str, index: i64) -> Result<i32> {
-        if (0..self.num_features).contains(&index) {
-            return Ok(index as i32);
-        }
-        let expected = format!("indices in 0..{}", self.num_features);
-        Err(Error::invalid(self.name(method), expected, index))
+    /// What `method` tells of sparse observations.
+    pub fn features<'a>(&'a self, method: &'a str) -> Features<impl Fn() -> String + 'a> {
+        Features { source: move || self.name(method), count: self.num_features as usize }
     }
 
     /// The words of an observation that another library told.
     pub fn check_row(&self, method: &str, words: &[i32]) -> Result<()> {
-        if let ObsSpace::Dense { dtype, .. } = self.spec.obs {
-            return self.check_words(method, dtype, words);
+        match &self.spec.obs {
+            &ObsSpace::Dense { dtype, .. } => {
+                check_dense(&|| self.name(method), dtype, self.num_features as usize, words)
+            }
+            ObsSpace::Sparse { .. } => check_sparse(&self.features(method), words),
+            ObsSpace::Dict(parts) => {
+                let mut rest = words.len();
+                for (part, own) in parts.split(words) {
+                    let source = || format!("{}: {}", self.name(method), part.name);
+                    let Some(own) = own else {
+                        let expected = format!("words of {}", part.dtype_name());
+                        return Err(Error::invalid(source(), expected, format!("{rest} words")));
+                    };
+                    rest -= own.len() + usize::from(part.dtype.is_none());
+                    let count = part.num_features();
+                    match part.dtype {
+                        Some(dtype) => check_dense(&source, dtype, count, own)?,
+                        None => check_sparse(&Features { source: &source, count }, own)?,
+                    }
+                }
+                match rest {
+                    0 => Ok(()),
+                    more => {
+                        let expected = format!("{} words", words.len() - more);
+                        Err(Error::invalid(self.name(method), expected, words.len()))
+                    }
+                }
+            }
         }
-        words.iter().try_for_each(|&index| self.feature(method, index.into()).map(drop))?;
-        self.sparse(method, words)
-    }
-
-    fn check_words(&self, method: &str, dtype: Dtype, words: &[i32]) -> Result<()> {
-        let expected = dtype.num_words(self.num_features as usize);
-        if words.len() != expected {
-            let expected = format!("{expected} words of {}", dtype.name());
-            return Err(Error::invalid(self.name(method), expected, words.len()));
-        }
-        let is_finite = |&word: &i32| f32::from_bits(word as u32).is_finite();
-        if dtype == Dtype::Float32 && !words.iter().all(is_finite) {
-            return Err(Error::invalid(self.name(method), "finite numbers", "others"));
-        }
-        Ok(())
-    }
-
-    /// Refuses a row of features that is a dense observation: as many numbers as there are
-    /// features, each 0 or 1. Both features of two, or the only one, may be active.
-    #[inline]
-    pub fn sparse(&self, method: &str, row: &[i32]) -> Result<()> {
-        let is_full = row.len() as i64 == self.num_features;
-        if !is_full || row.iter().any(|index| *index > 1) || matches!(row, [_] | [0, 1] | [1, 0]) {
-            return Ok(());
-        }
-        Err(self.dense(method, format!("{} numbers that are 0 or 1", row.len())))
-    }
-
-    /// The error for an observation of `got`, a value for each feature.
-    pub fn dense(&self, method: &str, got: impl Display) -> Error {
-        let expected = "the indices of the active features";
-        let got = format!(
-            "{got}, a dense observation; return its indices, numpy.flatnonzero(x), or have obs_dtype()"
-        );
-        Error::invalid(self.name(method), expected, got)
     }
 
     /// A finite reward.
@@ -117,4 +104,27 @@ impl Described {
         }
         Err(Error::invalid(self.name(method), "a finite number", reward))
     }
+}
+
+fn check_sparse(features: &Features<impl Fn() -> String>, words: &[i32]) -> Result<()> {
+    words.iter().try_for_each(|&index| features.index(index.into()).map(drop))?;
+    features.check(words)
+}
+
+fn check_dense(
+    source: &dyn Fn() -> String,
+    dtype: Dtype,
+    num_features: usize,
+    words: &[i32],
+) -> Result<()> {
+    let expected = dtype.num_words(num_features);
+    if words.len() != expected {
+        let expected = format!("{expected} words of {}", dtype.name());
+        return Err(Error::invalid(source(), expected, words.len()));
+    }
+    let is_finite = |&word: &i32| f32::from_bits(word as u32).is_finite();
+    if dtype == Dtype::Float32 && !words.iter().all(is_finite) {
+        return Err(Error::invalid(source(), "finite numbers", "others"));
+    }
+    Ok(())
 }

@@ -36,9 +36,9 @@ use pyo3::IntoPyObjectExt;
 use super::acts;
 use super::args::{check_action, count, integer, integers};
 use super::capsule::export;
-use super::dense;
 use super::parameters::from_json;
 use super::python_env::PythonEnv;
+use super::{dense, dict};
 use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
 use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
@@ -123,7 +123,8 @@ impl PyBaseEnv {
         Self::with(slf, |env| Ok(env.num_actions()))
     }
 
-    /// Shape of the observation, a list of integers; its product is the number of features `F`.
+    /// Shape of the observation, a list of integers; its product is the number of features `F`. `[F]` of
+    /// several parts, all their numbers one after another.
     fn obs_shape(slf: &Bound<'_, Self>) -> PyResult<Vec<usize>> {
         Self::with(slf, |env| Ok(env.obs_shape()))
     }
@@ -221,13 +222,20 @@ impl PyBaseEnv {
         acts::description(slf.py(), &space)
     }
 
-    /// What observations are made of: "sparse", "float32" or "uint8".
+    /// What observations are made of: {"dtype": "sparse", "float32" or "uint8", "shape": [..]}, or, where they
+    /// have several parts, a dictionary of such by the name of the part, nested ones by their paths.
+    fn obs_space<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let space = Self::with(slf, |env| Ok(env.spec().obs.clone()))?;
+        dict::description(slf.py(), &space)
+    }
+
+    /// What observations are made of: "sparse", "float32" or "uint8"; "dict" of parts, see `obs_space()`.
     fn obs_dtype(slf: &Bound<'_, Self>) -> PyResult<&'static str> {
         Self::with(slf, |env| Ok(env.spec().obs.dtype()))
     }
 
     /// The active features, a list of integers in `0..F`; where observations are dense, an array of
-    /// `obs_shape()` and `obs_dtype()`.
+    /// `obs_shape()` and `obs_dtype()`; of several parts, a dictionary of these.
     fn observe<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (space, words) = Self::with(slf, |env| {
             let mut words = Vec::new();
@@ -237,6 +245,7 @@ impl PyBaseEnv {
         match space {
             ObsSpace::Sparse { .. } => words.into_bound_py_any(slf.py()),
             ObsSpace::Dense { shape, dtype } => dense::array(slf.py(), &words, dtype, &shape),
+            ObsSpace::Dict(parts) => dict::value(slf.py(), &words, &parts),
         }
     }
 

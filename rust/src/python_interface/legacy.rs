@@ -376,9 +376,9 @@ impl Env for LegacyEnv {
         let first = indices.len();
         for index in self.observe() {
             let index = i64::try_from(index).unwrap_or(i64::MAX);
-            indices.push(self.described.feature("observe", index)?);
+            indices.push(self.described.features("observe").index(index)?);
         }
-        self.described.sparse("observe", &indices[first..])
+        self.described.features("observe").check(&indices[first..])
     }
     fn try_status(&self) -> Result<Status> {
         Ok(Status {

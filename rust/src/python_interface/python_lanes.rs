@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use numpy::{Element, PyArray1, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::PyArray1;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::args::numbers;
 use super::error::wrong_type;
 use super::python_env::{self, PythonEnv};
 use super::python_object::{self as object, has_method, Kind, OwnObject};
-use super::{acts, dense};
+use super::{acts, dense, dict, sparse};
 use crate::error::{Error, Result};
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
@@ -168,35 +169,6 @@ impl Batch {
         format!("{result} of advance() of {}", self.class)
     }
 
-    /// The numbers of an array of type `T` or `U` and the expected shape.
-    fn numbers<T, U, V>(&self, result: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<V>>
-    where
-        T: Element + Copy + Into<V>,
-        U: Element + Copy + Into<V>,
-    {
-        let numbers = read::<T, V>(value).or_else(|| read::<U, V>(value));
-        numbers.ok_or_else(|| {
-            let (first, second) = (std::any::type_name::<T>(), std::any::type_name::<U>());
-            let kinds = match first == second {
-                true => first.to_owned(),
-                false => format!("{first} or {second}"),
-            };
-            let name = self.name(result);
-            match value.cast::<PyUntypedArray>() {
-                Ok(array) => {
-                    let dtype = array.dtype();
-                    let advice = match result == "indices" && object::is_dense(&dtype) {
-                        true => "; a dense observation is given by numpy.flatnonzero(x), or have obs_dtype()",
-                        false => "",
-                    };
-                    let text = format!("{name}: expected an array of {kinds}, got {dtype}{advice}");
-                    PyTypeError::new_err(text)
-                }
-                Err(_) => wrong_type(&name, "a numpy array", value),
-            }
-        })
-    }
-
     fn check_len(&self, result: &str, got: usize, expected: usize) -> PyResult<()> {
         if got == expected {
             return Ok(());
@@ -206,7 +178,7 @@ impl Batch {
     }
 
     fn flags(&self, result: &str, value: &Bound<'_, PyAny>, len: usize) -> PyResult<Vec<bool>> {
-        let flags = self.numbers::<bool, bool, bool>(result, value)?;
+        let flags = numbers::<bool, bool, bool>(&|| self.name(result), value, &|_| "")?;
         self.check_len(result, flags.len(), len)?;
         Ok(flags)
     }
@@ -220,7 +192,7 @@ impl Batch {
         };
         self.read_rows(indices, offsets, count, views)?;
         views.masks.extend(self.flags("masks", masks, count * self.kind.described.num_actions)?);
-        let rewards = self.numbers::<f32, f64, f64>("rewards", rewards)?;
+        let rewards = numbers::<f32, f64, f64>(&|| self.name("rewards"), rewards, &|_| "")?;
         self.check_len("rewards", rewards.len(), count)?;
         let finals = self.flags("finals", finals, count)?;
         let successes = self.flags("successes", successes, count)?;
@@ -239,7 +211,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Observations: indices and where each row of them begins, or an array and None.
+    /// Observations: indices and where each row of them begins; or an array, or a dict of such, and None.
     fn read_rows(
         &self,
         indices: &Bound<'_, PyAny>,
@@ -248,38 +220,21 @@ impl Batch {
         views: &mut Views,
     ) -> PyResult<()> {
         let described = &self.kind.described;
-        if let ObsSpace::Dense { dtype, .. } = described.spec.obs {
-            let (source, space) =
-                (|| self.name("observations"), (dtype, described.num_features as usize));
-            let read = dense::read_rows(&source, space, indices, &mut views.rows)?;
-            return self.check_len("observations", read, count);
-        }
-        let indices = self.numbers::<i32, i64, i64>("indices", indices)?;
-        let offsets = self.numbers::<i32, i64, i64>("offsets", offsets)?;
-        self.check_len("offsets", offsets.len(), count + 1)?;
-        let ends = (offsets.first() == Some(&0), offsets.last() == Some(&(indices.len() as i64)));
-        if ends != (true, true) || offsets.windows(2).any(|pair| pair[0] > pair[1]) {
-            let expected = format!("rising from 0 to {}", indices.len());
-            let name = self.name("offsets");
-            return Err(Error::invalid(name, expected, format!("{offsets:?}")).into());
-        }
-        for row in offsets.windows(2) {
-            views.rows.push_with(|out| -> PyResult<()> {
-                let first = out.len();
-                for &index in &indices[row[0] as usize..row[1] as usize] {
-                    out.push(self.kind.described.feature("advance", index)?);
-                }
-                Ok(self.kind.described.sparse("advance", &out[first..])?)
-            })?;
-        }
-        Ok(())
+        let source = || self.name("observations");
+        let read = match &described.spec.obs {
+            ObsSpace::Sparse { .. } => {
+                let (name, features) = (|of: &str| self.name(of), described.features("advance"));
+                let (told, rows) = ((indices, offsets), &mut views.rows);
+                return sparse::read_rows(&features, &name, told, Some(count), rows).map(drop);
+            }
+            &ObsSpace::Dense { dtype, .. } => {
+                let space = (dtype, described.num_features as usize);
+                dense::read_rows(&source, space, indices, &mut views.rows)?
+            }
+            ObsSpace::Dict(parts) => dict::read_rows(&source, parts, indices, &mut views.rows)?,
+        };
+        self.check_len("observations", read, count)
     }
-}
-
-/// The elements of `value` in row-major order, if it is an array of `T`.
-fn read<T: Element + Copy + Into<V>, V>(value: &Bound<'_, PyAny>) -> Option<Vec<V>> {
-    let array = value.extract::<PyReadonlyArray<'_, T, numpy::IxDyn>>().ok()?;
-    Some(array.as_array().iter().map(|&number| number.into()).collect())
 }
 
 impl VecEnv for Batch {

@@ -2,17 +2,15 @@
 //!
 //! All functions here need the interpreter lock and take it from the `Bound` they are given.
 
-use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyList, PyString};
+use pyo3::types::PyString;
 
-use super::acts;
-use super::args::{count, integers, sizes};
-use super::dense;
+use super::args::{count, integers, list, sizes};
 use super::described::Described;
 use super::error::wrong_type;
+use super::{acts, dense, dict, sparse};
 use crate::error::Error;
 use crate::rl::env::{Status, Twists};
 use crate::rl::spec::EnvSpec;
@@ -32,8 +30,9 @@ pub const REQUIRED: [&str; 11] = [
     "set_state",
     "copy",
 ];
-/// Those that one with `act_space` need not have.
+/// Those that one with `act_space` need not have, and one with `obs_space`.
 const FOR_CHOICES: [&str; 2] = ["num_actions", "masks"];
+const FOR_ONE_PART: [&str; 1] = ["obs_shape"];
 
 /// What is the same for all copies of a Python environment; asked for once.
 pub struct Kind {
@@ -51,8 +50,12 @@ impl Kind {
     pub fn of(env: &Bound<'_, PyAny>) -> PyResult<Self> {
         let class = env.get_type().name()?.to_string();
         let has_space = has_method(env, "act_space");
-        let is_missing =
-            |name: &&str| !(has_method(env, name) || has_space && FOR_CHOICES.contains(name));
+        let has_obs_space = has_method(env, "obs_space");
+        let is_missing = |name: &&str| {
+            let is_spared = has_space && FOR_CHOICES.contains(name)
+                || has_obs_space && FOR_ONE_PART.contains(name);
+            !(has_method(env, name) || is_spared)
+        };
         let missing: Vec<_> = REQUIRED.into_iter().filter(is_missing).collect();
         if !missing.is_empty() {
             let missing = missing.join(", ");
@@ -70,8 +73,13 @@ impl Kind {
                 ActSpace::Discrete { n }
             }
         };
-        let obs_shape = sizes(&name("obs_shape"), &env.call_method0("obs_shape")?)?;
-        let space = space(&name("obs_dtype"), env, obs_shape)?;
+        let space = match has_obs_space {
+            true => dict::space(&name("obs_space"), &env.call_method0("obs_space")?)?,
+            false => {
+                let shape = sizes(&name("obs_shape"), &env.call_method0("obs_shape")?)?;
+                space(&name("obs_dtype"), env, shape)?
+            }
+        };
         let twists = twists(&name("twists"), env)?;
         let has = |method: &str| has_method(env, method);
         let inverse_actions = match has("inverse_actions") {
@@ -178,73 +186,16 @@ fn inverse_actions(name: &str, env: &Bound<'_, PyAny>) -> PyResult<Option<Vec<us
     sizes(name, &actions).map(Some)
 }
 
-/// The items of a list; anything else that can be iterated becomes one.
-fn as_list<'py>(
-    kind: &Kind,
-    method: &Bound<'py, PyString>,
-    expected: &str,
-    value: Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyList>> {
-    let value = match value.cast_into::<PyList>() {
-        Ok(list) => return Ok(list),
-        Err(other) => other.into_inner(),
-    };
-    if let Ok(array) = value.cast::<PyUntypedArray>() {
-        if array.ndim() == 1 {
-            return Ok(array.call_method0(intern!(value.py(), "tolist"))?.cast_into()?);
-        }
+/// Appends the words of the observation of `env` to `words`.
+pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, words: &mut Vec<i32>) -> PyResult<()> {
+    let described = &kind.described;
+    let value = env.call_method0(intern!(env.py(), "observe"))?;
+    let source = || described.name("observe");
+    match &described.spec.obs {
+        ObsSpace::Sparse { .. } => sparse::read(&described.features("observe"), value, words),
+        ObsSpace::Dense { dtype, shape } => dense::read(&source, (*dtype, shape), &value, words),
+        ObsSpace::Dict(parts) => dict::read(&source, parts, &value, words),
     }
-    let items =
-        value.try_iter().map_err(|_| wrong_type(&kind.described.name(method), expected, &value))?;
-    PyList::new(value.py(), items.collect::<PyResult<Vec<_>>>()?)
-}
-
-/// Appends the words of the observation of `env` to `indices`.
-pub fn observe(kind: &Kind, env: &Bound<'_, PyAny>, indices: &mut Vec<i32>) -> PyResult<()> {
-    let method = intern!(env.py(), "observe");
-    let value = env.call_method0(method)?;
-    if let ObsSpace::Dense { dtype, shape } = &kind.described.spec.obs {
-        return dense::read(&|| kind.described.name(method), (*dtype, shape), &value, indices);
-    }
-    if let Ok(array) = value.cast::<PyUntypedArray>() {
-        check_indices(kind, "observe", array)?;
-    }
-    let features = as_list(kind, method, "a list of integers", value)?;
-    let num_features = kind.described.num_features;
-    let is_full = features.len() as i64 == num_features;
-    let first = indices.len();
-    for feature in features {
-        // A boolean is an integer in Python.
-        let index = feature.extract::<i64>().ok().filter(|_| !feature.is_instance_of::<PyBool>());
-        let Some(index) = index else {
-            let got = feature.get_type().name()?.to_string();
-            if is_full && ["bool", "float", "Tensor"].iter().any(|kind| got.starts_with(kind)) {
-                let got = format!("{num_features} of type {got}");
-                return Err(kind.described.dense("observe", got).into());
-            }
-            return Err(wrong_type(&kind.described.name(method), "a list of integers", &feature));
-        };
-        indices.push(kind.described.feature("observe", index)?);
-    }
-    Ok(kind.described.sparse("observe", &indices[first..])?)
-}
-
-/// Whether arrays of this type hold a value for each feature rather than indices.
-pub fn is_dense(dtype: &Bound<'_, PyArrayDescr>) -> bool {
-    matches!(dtype.kind(), b'b' | b'f')
-}
-
-/// Refuses an array that cannot be indices: of flags, of fractions, or of the observation's shape.
-fn check_indices(kind: &Kind, method: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
-    let dtype = array.dtype();
-    let num_features = kind.described.num_features;
-    // An array of nothing is one of floats, if nobody says otherwise.
-    let is_dense = is_dense(&dtype) && !array.is_empty();
-    if is_dense || array.ndim() > 1 && array.len() as i64 == num_features {
-        let got = format!("an array {:?} of {dtype}", array.shape());
-        return Err(kind.described.dense(method, got).into());
-    }
-    Ok(())
 }
 
 /// Writes the masks of `env` to `masks [A]`; all true where it has none.
@@ -254,7 +205,8 @@ pub fn masks(kind: &Kind, env: &Bound<'_, PyAny>, masks: &mut [bool]) -> PyResul
         return Ok(());
     }
     let method = intern!(env.py(), "masks");
-    let values = as_list(kind, method, "a list of booleans", env.call_method0(method)?)?;
+    let source = || kind.described.name(method);
+    let values = list(&source, "a list of booleans", env.call_method0(method)?)?;
     if values.len() != masks.len() {
         let expected = format!("{} booleans, one for each action", masks.len());
         return Err(Error::invalid(kind.described.name(method), expected, values.len()).into());

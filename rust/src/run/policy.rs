@@ -122,6 +122,12 @@ impl Arguments {
                 let layer = Block::Linear { name, inputs: features, out: size, bias: true };
                 Ok((vec![read, layer], size, None))
             }
+            (None, ObsSpace::Dict(parts)) => {
+                let read = Block::Parts { parts: parts.clone() };
+                let inputs = parts.num_features();
+                let layer = Block::Linear { name, inputs, out: size, bias: true };
+                Ok((vec![read, layer], size, None))
+            }
             (Some(axis), ObsSpace::Sparse { shape }) => {
                 let &[rows, columns] = shape.as_slice() else {
                     return Err(format!("obs_shape: expected two numbers, got {shape:?}"));
@@ -136,8 +142,9 @@ impl Arguments {
                 let block = Block::BagConv1d { name, shape: [rows, columns], axis, out };
                 Ok((vec![block], size, Some(copy)))
             }
-            (Some(_), ObsSpace::Dense { .. }) => {
-                Err("Conv1dPolicy: expected sparse observations, got dense ones".to_owned())
+            (Some(_), obs) => {
+                let got = if obs.parts().is_some() { "a dict" } else { "dense ones" };
+                Err(format!("Conv1dPolicy: expected sparse observations, got {got}"))
             }
         }
     }

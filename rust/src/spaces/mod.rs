@@ -10,6 +10,7 @@
 //! | sparse | the active features, in any order |
 //! | dense, float32 | `F` numbers, each by its bits |
 //! | dense, uint8 | `F` bytes, four a word, the first in the lowest bits, the last word filled up with 0 |
+//! | dict | the words of its parts one after another, those of a sparse part behind their number |
 //!
 //! ```
 //! use twisterl::spaces::{Dtype, ObsSpace};
@@ -21,17 +22,21 @@
 //! ```
 
 mod acts;
+mod parts;
 mod rows;
 
 use serde::{Deserialize, Serialize};
 
 pub use acts::{Act, ActSpace, Acts, MOST_ACTIONS};
+pub use parts::{Part, Parts};
 pub use rows::Rows;
 
 use crate::error::{Error, Result};
 
 /// What the numbers of sparse observations are called, as [`Dtype::name`] calls those of others.
 pub const SPARSE: &str = "sparse";
+/// And what those of several parts are.
+pub const DICT: &str = "dict";
 
 /// The numbers of a dense observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,8 @@ pub enum ObsSpace {
     Sparse { shape: Vec<usize> },
     /// A number at each place, row-major.
     Dense { shape: Vec<usize>, dtype: Dtype },
+    /// Parts with names, whose numbers one after another are the `F` features.
+    Dict(Parts),
 }
 
 impl Dtype {
@@ -76,7 +83,7 @@ impl Dtype {
 }
 
 impl ObsSpace {
-    /// The names of all kinds of numbers, [`ObsSpace::dtype`].
+    /// The names of all kinds of numbers, [`ObsSpace::dtype`]; those of a dict are its parts'.
     pub const DTYPES: [&'static str; 3] = [SPARSE, Dtype::Float32.name(), Dtype::Uint8.name()];
 
     /// The space of this shape whose numbers are called `dtype`; `None` if nothing is called so.
@@ -90,14 +97,43 @@ impl ObsSpace {
     pub fn shape(&self) -> &[usize] {
         match self {
             Self::Sparse { shape } | Self::Dense { shape, .. } => shape,
+            Self::Dict(parts) => parts.shape(),
         }
     }
 
-    /// What the numbers are called: one of [`ObsSpace::DTYPES`].
+    /// What the numbers are called: one of [`ObsSpace::DTYPES`], or [`DICT`].
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::Sparse { .. } => SPARSE,
             Self::Dense { dtype, .. } => dtype.name(),
+            Self::Dict(_) => DICT,
+        }
+    }
+
+    pub fn parts(&self) -> Option<&Parts> {
+        match self {
+            Self::Dict(parts) => Some(parts),
+            _ => None,
+        }
+    }
+
+    /// Refuses row `row` of a batch if its `words` are no observation of this space.
+    pub fn check_row(&self, row: usize, words: &[i32]) -> Result<()> {
+        match self {
+            Self::Dict(parts) => parts.check(row, words),
+            _ => check_row(row, words, self.num_features(), Dtype::of(self.dtype())),
+        }
+    }
+
+    /// Writes a checked row to `to [F]` as a network takes it, which is 0 everywhere: a feature that is told
+    /// twice counts twice, as in a sum of its weights.
+    pub fn write(&self, words: &[i32], to: &mut [f32]) {
+        match self {
+            Self::Dict(parts) => parts.write(words, |feature, number| to[feature] += number),
+            Self::Sparse { .. } => words.iter().for_each(|&word| to[word as usize] += 1.0),
+            &Self::Dense { dtype, .. } => {
+                to.iter_mut().zip(numbers(words, dtype)).for_each(|(to, from)| *to = from);
+            }
         }
     }
 

@@ -140,7 +140,7 @@ pub struct EnvTable {
     /// To a solved state, from which random walks begin.
     pub reset_goal: Option<unsafe extern "C" fn(Ctx) -> Code>,
     /// What observations are made of, by its place in [`ObsSpace::DTYPES`]: 0 sparse, as where this
-    /// function is absent, 1 float32, 2 uint8. The words of dense ones stand where active features
+    /// function is absent, 1 float32, 2 uint8; 3 several parts, which `obs_parts` tells. The words of dense ones stand where active features
     /// do, see [`spaces`](crate::spaces).
     ///
     /// [`ObsSpace::DTYPES`]: crate::spaces::ObsSpace::DTYPES
@@ -151,4 +151,10 @@ pub struct EnvTable {
     pub act_space: Option<unsafe extern "C" fn(Ctx, *mut u32, *mut f64, usize, *mut usize) -> Code>,
     /// `step` by an action of `count` choices or numbers.
     pub act: Option<unsafe extern "C" fn(Ctx, *const f64, usize) -> Code>,
+    /// The parts of an observation, JSON in UTF-8: (buffer, capacity, length), a list of
+    /// `{"name": .., "dtype": .., "shape": [..]}` whose dtype is one of [`ObsSpace::DTYPES`]. Empty where there
+    /// are none, as where this function is absent. `obs_shape` is the number of features of all.
+    ///
+    /// [`ObsSpace::DTYPES`]: crate::spaces::ObsSpace::DTYPES
+    pub obs_parts: Option<unsafe extern "C" fn(Ctx, *mut u8, usize, *mut usize) -> Code>,
 }

@@ -210,6 +210,14 @@ fn table(env: Box<dyn Env>) -> EnvTable {
             let acts = super::acts::read(&handle.env.spec().acts, numbers)?;
             handle.moving().try_act(acts.row(0)).map(|()| OK)
         }),
+        obs_parts: entry!(|handle, buffer: *mut u8, capacity: usize, len: *mut usize| {
+            let text = match handle.env.spec().obs.parts().map(serde_json::to_string) {
+                Some(Ok(text)) => text,
+                Some(Err(error)) => return Err(Error::invalid("obs_parts", "text", error)),
+                None => String::new(),
+            };
+            Ok(write(text.as_bytes(), buffer, capacity, len))
+        }),
     }
 }
 

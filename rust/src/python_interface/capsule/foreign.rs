@@ -13,7 +13,10 @@ use crate::error::{Error, Result};
 use crate::python_interface::described::Described;
 use crate::rl::env::Status;
 use crate::rl::spec::EnvSpec;
-use crate::spaces::{Act, ActSpace, ObsSpace, MOST_ACTIONS};
+use crate::spaces::{Act, ActSpace, ObsSpace, Parts, MOST_ACTIONS};
+
+/// Longer descriptions of observations are none.
+const MOST_TEXT: usize = 1 << 24;
 
 /// A failure told by an environment of another library.
 #[derive(Clone, Debug)]
@@ -140,9 +143,15 @@ impl Foreign {
         if self.table.obs_dtype.is_some() {
             self.check(call!(self, obs_dtype, &mut dtype))?;
         }
-        let name = ObsSpace::DTYPES.get(dtype as usize).copied().unwrap_or_default();
-        let space = ObsSpace::of(shape, name).ok_or_else(|| {
-            let expected = format!("below {}", ObsSpace::DTYPES.len());
+        let space = match ObsSpace::DTYPES.get(dtype as usize) {
+            Some(name) => ObsSpace::of(shape, name),
+            None if dtype as usize == ObsSpace::DTYPES.len() => {
+                Some(self.obs_parts(&class, shape)?)
+            }
+            None => None,
+        };
+        let space = space.ok_or_else(|| {
+            let expected = format!("at most {}", ObsSpace::DTYPES.len());
             Error::invalid(format!("obs_dtype of {class}"), expected, dtype)
         })?;
         let flags = self.table.flags;
@@ -181,6 +190,26 @@ impl Foreign {
                     let name = format!("num_actions of {class}");
                     return Err(Error::invalid(name, space.num_choices().to_string(), num_actions));
                 }
+            }
+        }
+    }
+
+    /// The parts of an observation, whose features are `shape`.
+    fn obs_parts(&self, class: &str, shape: Vec<usize>) -> Result<ObsSpace> {
+        let name = || format!("obs_parts of {class}");
+        let (mut text, mut len) = (vec![0u8; 1024], 0);
+        loop {
+            match call!(self, obs_parts, text.as_mut_ptr(), text.len(), &mut len) {
+                TOO_SMALL if (text.len()..MOST_TEXT).contains(&len) => text.resize(len, 0),
+                code => break self.check(code)?,
+            }
+        }
+        let parts: Parts = serde_json::from_slice(&text[..len.min(text.len())])
+            .map_err(|error| Error::invalid(name(), "a list of parts in JSON", error))?;
+        match shape == parts.shape() {
+            true => Ok(ObsSpace::Dict(parts)),
+            false => {
+                Err(Error::invalid(name(), format!("{shape:?} features"), parts.num_features()))
             }
         }
     }

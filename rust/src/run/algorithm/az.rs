@@ -14,7 +14,7 @@ use crate::rl::env::Env;
 use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
 use crate::run::tensors::{Stored, StoredTensors};
-use crate::spaces::{check_row, Dtype, Rows};
+use crate::spaces::Rows;
 use crate::train::az::{train, AzTargets};
 
 pub(super) struct Az {
@@ -178,7 +178,6 @@ impl Replay {
     /// Saved samples, if they are such of `env`; the engine relies on what they are.
     fn read(memory: &StoredTensors, env: &dyn Env) -> Option<Self> {
         let spec = env.spec();
-        let (features, dtype) = (spec.obs.num_features(), Dtype::of(spec.obs.dtype()));
         let ints = |name: &str| memory.get(name)?.values::<i64>();
         let words = ints("indices")?.into_iter().map(|word| i32::try_from(word).ok());
         let rows = Rows::from_parts(words.collect::<Option<_>>()?, ints("offsets")?)?;
@@ -193,7 +192,7 @@ impl Replay {
             && row_of.iter().all(|row| known.contains(row))
             && [illegal.len(), visits.len()] == [cells; 2]
             && returns.len() == samples
-            && (0..rows.len()).all(|i| check_row(i, rows.row(i), features, dtype).is_ok());
+            && (0..rows.len()).all(|i| spec.obs.check_row(i, rows.row(i)).is_ok());
         fits.then_some(Self { batch: Batch { rows, twists, row_of, illegal }, visits, returns })
     }
 }
