@@ -321,9 +321,9 @@ def test_parameters_as_one_vector_and_saved(name, seed):
     assert torch.equal(policy.param_grad, torch.cat([grad.flatten() for grad in grads]))
     policy.param_grad = torch.arange(policy.num_param, dtype=torch.float64)
     assert next(policy.parameters()).grad.flatten()[0] == 0
-    hidden = policy.init_hidden(2)
     with torch.no_grad():
-        hidden += 1
+        for rows in (None, 2):
+            policy.init_hidden(rows).add_(1)
     torch.testing.assert_close(policy(obs)[-1], told[-1])
     state = policy.state_dict()
     assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -38,6 +38,10 @@ class Policy(Placed, ABC):
         self.env_spec, self._use_cuda, self.init_kwargs = spec, bool(use_cuda), {}
         self.obs_dim = flat_dim("spec.obs_space", spec.obs_space)
         self.act_dim = flat_dim("spec.act_space", spec.act_space)
+
+    @abstractmethod
+    def forward(self, obs: torch.Tensor, hidden: torch.Tensor | None = None) -> Any:
+        """The action of observations [D] or [B, D]."""
 
     @property
     def is_recurrent(self) -> bool:

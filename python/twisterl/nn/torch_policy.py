@@ -125,6 +125,9 @@ class TorchPolicy(Placed):
         `action_space` and `spec` that its constructor names, the last three as
         `twisterl.nn.spaces` has them.
         """
+        if _is_pyrados(module_cls):
+            made = actor_critic_of(module_cls, _spaces(env), arguments)
+            return cls(made, env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env))
         # torch would take the names, and refuse them in its own words and with its traceback.
         if arguments and inspect.signature(module_cls) == inspect.signature(torch.nn.Module):
             got = ", ".join(arguments)
@@ -132,8 +135,6 @@ class TorchPolicy(Placed):
         sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
         seen: Any = observation_space_from(env.obs_shape(), obs_dtype(env))
         acts: Any = action_space_from(act_space(env))
-        if issubclass(module_cls, RecurrentPolicy):
-            return cls(actor_critic_of(module_cls, EnvSpec(seen, acts), arguments), *sizes)
         if hasattr(module_cls, "spaces_of_one"):
             seen, acts = module_cls.spaces_of_one(seen, acts, arguments.get("num_agents"))
         known = dict(zip(_SIZES, [*sizes, seen, acts, EnvSpec(seen, acts)], strict=True))
@@ -309,6 +310,16 @@ class TorchPolicy(Placed):
         if len(told) != len(wanted) or not all(fits):
             raise ValueError(f"{expected}, got tensors of {shapes}")
         return (told[0], told[1].reshape(*lead, 1), *told[2:])
+
+
+def _is_pyrados(module_cls: type) -> bool:
+    return issubclass(module_cls, RecurrentPolicy)
+
+
+def _spaces(env: Any) -> EnvSpec:
+    """What `env` shows and takes."""
+    seen = observation_space_from(env.obs_shape(), obs_dtype(env))
+    return EnvSpec(seen, action_space_from(act_space(env)))
 
 
 class _Evaluate:
