@@ -28,6 +28,7 @@ OUTCOMES: dict[str, tuple[list[int], float, float]] = {
     "ppo_linear_function_v1": ([0], 99, 15),
     "ppo_grid_world_v1": ([0], 95, 20),
     "ppo_cube2_v1": ([5, 6, 8], 90, 90),
+    "ppo_puzzle8_residual_v1": ([0], 95, 60),
 }
 # Learning runs of a benchmark, and the seconds after which each is ended; the others have neither.
 SEEDS = {

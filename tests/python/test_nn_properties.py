@@ -167,3 +167,11 @@ def test_the_engine_computes_it_or_says_why_not(name, seed):
         told = policy(torch.from_numpy(given))
     np.testing.assert_allclose(logits, told[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(values, told[1][:, 0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_torch_exports_it(name):
+    module = made(name, 0)
+    inputs = CASES[name].inputs(module, 3)
+    exported = torch.export.export(module, inputs, strict=False).module()
+    close(told_by(exported, inputs), told_by(module, inputs), 1e-5)
