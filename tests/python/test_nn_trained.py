@@ -189,6 +189,22 @@ def test_statistics_are_those_of_the_rollouts():
     np.testing.assert_allclose(norm.var, rows.var(0), rtol=1e-4, atol=1e-6)
 
 
+def test_a_number_that_never_changed_is_only_moved():
+    torch.manual_seed(0)
+    policy = nn.NormalizedPolicy(box(3), choice(2), 4)
+    seen = torch.randn(20, 3)
+    seen[:, 1] = 7.0
+    policy.update_normalization(seen)
+    rows = torch.randn(5, 3)
+    engine = nn.TorchPolicy(policy, [3], 2, "float32").to_rust()
+    logits, values = engine.forward_batch(rows.numpy())
+    with torch.no_grad():
+        told = policy(rows)
+    assert bool((told[0] != policy(rows + 1)[0]).any())
+    np.testing.assert_allclose(logits, told[0], atol=1e-6)
+    np.testing.assert_allclose(values, told[1][:, 0], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "env, policy_cls, policy, said",
     [

@@ -243,6 +243,19 @@ def test_muon_takes_matrices_and_adam_the_rest():
         torch.testing.assert_close(ours, theirs)
 
 
+def test_deviations_are_no_matrix():
+    given = config(sequence_length=None)
+    given |= {"env_cls": "Pendulum", "policy_cls": "ContinuousPolicy", "policy": {"hidden_size": 4}}
+    given["algorithm"]["optimizer"] = {"kind": "muon", "lr": 0.01}
+    algorithm = prepare_algorithm(given, trust=False)
+    deviations = algorithm.policy.module.actor_logstd
+    assert deviations.ndim == 2
+    by = [
+        any(p is deviations for p in group["params"]) for group in algorithm.optimizer.param_groups
+    ]
+    assert by == [False, True]
+
+
 def test_muon_goes_on_where_it_was(tmp_path):
     given = config(advantage="puff", prio_alpha=0.5, vf_clip=0.2, sequence_length=4)
     given["algorithm"]["optimizer"] = {"lr": 0.01, "kind": "muon"}
