@@ -107,7 +107,7 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients")
+    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients", "machines")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
@@ -118,6 +118,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "optimum.md": table(("optimum",)),
         ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
+        ROOT / "docs" / "machines.md": table(("machines",)),
     }
 
 

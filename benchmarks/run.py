@@ -32,6 +32,7 @@ import example_run
 import growth
 import languages
 import learning
+import machines
 import proven
 import results
 import sides
@@ -78,6 +79,7 @@ BENCHMARKS = {
     "es8": evolution.es8,
     "es15": evolution.es15,
     "clients": clients.clients,
+    "machines": machines.machines,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],
