@@ -61,6 +61,13 @@ def test_a_band_reaches_over_all_seeds(runs, axis, last):
     assert len(slow.band) == len(slow.points) == 3
 
 
+def test_a_mean_is_only_where_all_seeds_are():
+    early, late = [(0, 0.0), (1, 0.5), (2, 1.0)], [(1, 0.0), (3, 0.0)]
+    points, band = comparison.merged([early, late])
+    assert points == [(1, 0.25), (2, 0.5)] and band == [(1, 0.0, 0.5), (2, 0.0, 1.0)]
+    assert comparison.merged([[], early]) == (early, [])
+
+
 def test_the_page_has_a_line_and_a_band_for_each(runs):
     groups = comparison.grouped(comparison.read_all([str(runs)]))
     text = comparison_page(groups, "steps", [["run", "seeds"], ["quick", "1"], ["slow", "3"]])

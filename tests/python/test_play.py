@@ -13,7 +13,7 @@ from terminal import Screen, Terminal
 from twisterl import cli, envs, train
 from twisterl.cli.game import Game
 from twisterl.cli.painted import painted
-from twisterl.cli.stage import Stage
+from twisterl.cli.stage import Stage, StageKeys
 from twisterl.config.registry import REGISTRY
 from twisterl.twisterl.collector import OptimalSolver
 from twisterl.twisterl.env import ENVIRONMENTS
@@ -210,6 +210,15 @@ def test_words_are_typed_on_the_stage():
     terminal.type("q")
     assert terminal.finish() == 0
     assert re.search(r"[#.] [#.]\n[#.] [#.]\nmoves: 1", terminal.screen.text)
+
+
+def test_the_begin_of_a_word_is_enough_where_one_action_has_it():
+    game = Game(envs.TopSpin(), 1)
+    keys = StageKeys(0, Stage(game, None, ""), game, "hmpunq?")
+    words = ("f", "l", "flip", "", "x")
+    assert [keys._completed(word) for word in words] == ["flip", "left", "flip", "", "x"]
+    lamps = Game(envs.LightsOut(width=2, height=2), 1)
+    assert StageKeys(0, Stage(lamps, None, ""), lamps, "")._completed("0,") == "0,"
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
