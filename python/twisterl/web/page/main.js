@@ -6,7 +6,7 @@ import { Engine } from "./engine.js";
 import { Game } from "./game.js";
 import { latest } from "./latest.js";
 import { methodsOf } from "./methods.js";
-import { moduleBytes, policyBytes, requireBrowser, runOf } from "./parts.js";
+import { compiledModule, policyBytes, requireBrowser, runOf } from "./parts.js";
 
 const OPTIMUM = { nodes: 3e6, seconds: 6 };
 
@@ -27,8 +27,9 @@ async function open() {
   requireBrowser();
   const run = runOf();
   const { environment } = run;
-  const [module, policy] = await Promise.all([moduleBytes(), policyBytes(run)]);
+  // The thread starts while the parts are unpacked.
   const engine = new Engine();
+  const [module, policy] = await Promise.all([compiledModule(), policyBytes(run)]);
   const about = await engine.ask("open", { module, policy, environment });
   part("about").textContent = `${filled(about.about, environment.env)} Trained by ${run.algorithm}, run ${run.run}.`;
   const game = new Game(engine, about);
@@ -42,6 +43,8 @@ class Page {
   #prover = null;
   #busy = false;
   #begun = null;
+  #advise = null;
+  #advised = new Promise((resolve) => { this.#advise = resolve; });
 
   constructor(run, engine, game, module) {
     this.run = run;
@@ -258,11 +261,13 @@ class Page {
       this.advice.show(place, { probabilities, value: said.value }, visits);
     }
     this.advice.curve(this.game.places, this.game.at);
+    this.#advise();
   }
 
-  // By an engine of its own, for it may take seconds.
+  // By an engine of its own, for it may take seconds; advice comes first.
   async #prove(place) {
     if (this.#prover === null) {
+      await this.#advised;
       this.#prover = new Engine();
       const { environment } = this.run;
       await this.#prover.ask("open", { module: this.module, policy: null, environment });

@@ -54,8 +54,14 @@ async function unpacked(id) {
   }
 }
 
-export function moduleBytes() {
-  return unpacked("engine");
+// Compiled once for both threads.
+export async function compiledModule() {
+  const bytes = await unpacked("engine");
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch {
+    throw new Error(CORRUPT);
+  }
 }
 
 // Its words of 4 bytes come as all first bytes, all second ones, and so on; or, where there are

@@ -77,8 +77,7 @@
   const commands = {
     async open({ module, policy, environment }) {
       const host = { seconds: () => performance.now() / 1000 };
-      const made = await WebAssembly.instantiate(module, { host });
-      engine = new Engine(made.instance);
+      engine = new Engine(await WebAssembly.instantiate(module, { host }));
       engine.json("make", environment);
       if (policy) {
         engine.hand("load_policy", policy);
