@@ -18,6 +18,9 @@ from qiskit.synthesis.linear import random_invertible_binary_matrix
 from qiskit.transpiler import CouplingMap
 from qiskit.transpiler.passes import HLSConfig
 from twisterl.quantum import Budget, Fallback, models, plugins, synthesize
+from twisterl.quantum.circuits import is_fitting
+from twisterl.quantum.synthesis import _exactly, views
+from twisterl.quantum.targets import Target
 
 ROOT = Path(__file__).parents[2]
 EXACT = Budget(num_iterations=0)
@@ -95,6 +98,22 @@ def test_optima_are_those_of_breadth_first_search():
             circuit = synthesize(target, "line", budget=EXACT)
             assert circuit.num_nonlocal_gates() == length
             assert circuit.metadata["twisterl"] == {"method": "exact", "at_least": length}
+
+
+@pytest.mark.parametrize("kind", ["linear_function", "permutation", "clifford"])
+def test_every_view_of_a_target_is_as_long(kind):
+    for seed in range(5):
+        target = Target.of(drawn(kind, 4, seed))
+        coupling = models.Coupling.of("line", 4)
+        lengths = set()
+        asked = list(views(target))
+        assert len(asked) == (4 if kind == "linear_function" else 2)
+        for view, restored in asked:
+            circuit, _ = _exactly(view, coupling, EXACT)
+            circuit = restored(circuit)
+            assert target.is_by(circuit) and is_fitting(circuit, coupling)
+            lengths.add(circuit.num_nonlocal_gates())
+        assert len(lengths) == 1
 
 
 def test_a_directed_map_is_kept():

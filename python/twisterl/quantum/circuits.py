@@ -59,6 +59,14 @@ def _of_rotations(wanted: Clifford, gates: list[tuple[str, int, int]]) -> Quantu
     return circuit
 
 
+def exchanged(circuit: QuantumCircuit) -> QuantumCircuit:
+    """With control and target of every CNOT exchanged."""
+    result = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        result.append(instruction.operation, instruction.qubits[::-1])
+    return result
+
+
 def turned(circuit: QuantumCircuit, coupling: Coupling) -> QuantumCircuit:
     """The same with CNOTs against the direction of their edge turned by Hadamards."""
     result = circuit.copy_empty_like()

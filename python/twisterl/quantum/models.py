@@ -30,7 +30,7 @@ class Budget:
 
     Attributes:
         node_limit: states of the exact search, about 25 bytes each; 0 for none.
-        beam_width: of the beam search where the exact one found nothing; 0 for none.
+        beam_width: of the beam searches where the exact one found nothing; 0 for none.
         num_iterations: of training where the cache has no model, about half a second each; 0 for
             none, so that only the exact search is used.
 
@@ -40,7 +40,7 @@ class Budget:
 
     node_limit: int = 1_500_000
     beam_width: int = 1024
-    num_iterations: int = 60
+    num_iterations: int = 200
 
     def __post_init__(self) -> None:
         for name, number in vars(self).items():
@@ -76,7 +76,7 @@ def run_config(kind: str, coupling: Coupling, num_iterations: int) -> dict[str, 
         "env": {**coupling.arguments(kind == LINEAR), "max_depth": max(256, 4 * length)},
         "policy_cls": "BasicPolicy",
         "policy": {
-            "embedding_size": 256,
+            "embedding_size": 512,
             "common_layers": [256],
             "policy_layers": [],
             "value_layers": [],
@@ -94,7 +94,7 @@ def run_config(kind: str, coupling: Coupling, num_iterations: int) -> dict[str, 
                 "lr_schedule": {"kind": "cosine", "final_ratio": 0.0},
             },
             "learning": {"num_steps": num_iterations},
-            "optimizer": {"lr": 0.002},
+            "optimizer": {"lr": 0.003},
             "evals": {},
         },
     }
@@ -130,6 +130,7 @@ def _trained(config: str, path: Path) -> Any:
 
     algorithm.subscribe(show)
     algorithm.learn(total)
+    algorithm.sync_rs_policy()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         weights = algorithm.held.policy.state_dict()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from qiskit import QuantumCircuit
 
 import twisterl.envs
@@ -14,9 +16,10 @@ from twisterl.quantum import by_qiskit, circuits, models
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
 from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, Target
-from twisterl.twisterl.collector import OptimalSolver
+from twisterl.twisterl import collector
 
 _MOST_STATES = 500_000
+_Restored = Callable[[QuantumCircuit], QuantumCircuit]
 
 
 class Fallback(UserWarning):
@@ -76,10 +79,10 @@ def _is_without(budget: Budget) -> bool:
 
 
 @functools.lru_cache(8)
-def _solver(kind: str, arguments: str) -> tuple[OptimalSolver | None, list[str]]:
+def _solver(kind: str, arguments: str) -> tuple[collector.OptimalSolver | None, list[str]]:
     env = getattr(twisterl.envs, ENVIRONMENTS[kind])(**json.loads(arguments))
     try:
-        return OptimalSolver(env, most_states=_MOST_STATES), env.action_names()
+        return collector.OptimalSolver(env, most_states=_MOST_STATES), env.action_names()
     except ValueError:  # states too large for keys
         return None, env.action_names()
 
@@ -101,15 +104,34 @@ def _exactly(
 
 
 def _by_beam(target: Target, coupling: Coupling, budget: Budget) -> QuantumCircuit | None:
-    """The shorter of the circuits of the target and of its inverse."""
+    """The shortest of the circuits of all views of the target, each by a beam of its own."""
     if _is_without(budget):
         return None
     algorithm = models.trained(target.kind, coupling, budget.num_iterations)
     names = algorithm.env.action_names()
+    asked = list(views(target))
+    played = collector.evaluate_episodes(
+        algorithm.env,
+        algorithm.rs_pol,
+        states=np.array([view.state() for view, _ in asked], np.int64),
+        strategy="beam",
+        beam_width=budget.beam_width,
+        actions=True,
+    )
     found = []
-    for is_inverse, view in enumerate((target, target.inverse())):
-        actions = algorithm.solve(view.state(), strategy="beam", beam_width=budget.beam_width)
-        if actions is not None:
-            circuit = circuits.of_actions(view, [names[action] for action in actions])
-            found.append(circuit.inverse() if is_inverse else circuit)
+    for (view, restored), is_solved, actions in zip(
+        asked, played["success"], played["actions"], strict=True
+    ):
+        if is_solved:
+            found.append(restored(circuits.of_actions(view, [names[action] for action in actions])))
     return min(found, key=circuits.cost, default=None)
+
+
+def views(target: Target) -> Iterator[tuple[Target, _Restored]]:
+    """The target and those whose circuits are as long, with what makes their circuits its own."""
+    yield target, lambda circuit: circuit
+    yield target.inverse(), QuantumCircuit.inverse
+    if target.kind == LINEAR:
+        yield target.exchanged(), circuits.exchanged
+        inverse = target.exchanged().inverse()
+        yield inverse, lambda circuit: circuits.exchanged(circuit.inverse())

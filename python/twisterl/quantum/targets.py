@@ -55,6 +55,10 @@ class Target:
         # Rows of a tableau are images, columns of the matrix are.
         return Target(self.kind, LinearFunction(symplectic.T), self.num_qubits)
 
+    def exchanged(self) -> Target:
+        """What a circuit of CNOTs becomes if control and target of each are exchanged."""
+        return Target(self.kind, LinearFunction(self.inverse().object.linear.T), self.num_qubits)
+
     def state(self) -> list[int]:
         """Of the environment."""
         if self.kind == PERMUTATION:
