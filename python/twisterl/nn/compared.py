@@ -11,7 +11,7 @@ import torch
 from twisterl import twisterl
 from twisterl.nn.dense import as_floats
 from twisterl.nn.describing import NUM_ROWS, described, uncompiled
-from twisterl.nn.parts import size
+from twisterl.nn.parts import size, split
 from twisterl.nn.spec import all_blocks
 
 # Largest difference of a number, as a share of the largest one that its layer gives, or of 1.

@@ -191,6 +191,7 @@ class _Tracer(fx.Tracer):
         known.ndim = self._num_axes.pop(0)
         return known
 
+
 def _traced(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
     for name, part in module.named_modules():
         hooks = (part._forward_hooks, part._forward_pre_hooks)

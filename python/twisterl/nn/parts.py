@@ -62,7 +62,7 @@ def split(x: torch.Tensor, parts: Parts) -> dict[str, torch.Tensor]:
 
 
 def module_of_vectors(module: torch.nn.Module, parts: Parts, method: str) -> torch.nn.Module:
-    """`module`, whose `method` takes dictionaries of parts, as one of vectors; it is its "module"."""
+    """`module`, whose `method` takes dictionaries of parts, as one of vectors: its "module"."""
 
     class OfVectors(torch.nn.Module):
         def __init__(self) -> None:

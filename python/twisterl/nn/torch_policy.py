@@ -125,16 +125,15 @@ class TorchPolicy(Placed):
         `action_space` and `spec` that its constructor names, the last three as
         `twisterl.nn.spaces` has them.
         """
+        sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
+        seen: Any = observation_space_from(env.obs_shape(), obs_dtype(env))
+        acts: Any = action_space_from(act_space(env))
         if _is_pyrados(module_cls):
-            made = actor_critic_of(module_cls, _spaces(env), arguments)
-            return cls(made, env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env))
+            return cls(actor_critic_of(module_cls, EnvSpec(seen, acts), arguments), *sizes)
         # torch would take the names, and refuse them in its own words and with its traceback.
         if arguments and inspect.signature(module_cls) == inspect.signature(torch.nn.Module):
             got = ", ".join(arguments)
             raise TypeError(f"policy: {module_cls.__name__} takes no arguments, got {got}")
-        sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
-        seen: Any = observation_space_from(env.obs_shape(), obs_dtype(env))
-        acts: Any = action_space_from(act_space(env))
         if hasattr(module_cls, "spaces_of_one"):
             seen, acts = module_cls.spaces_of_one(seen, acts, arguments.get("num_agents"))
         known = dict(zip(_SIZES, [*sizes, seen, acts, EnvSpec(seen, acts)], strict=True))
@@ -314,12 +313,6 @@ class TorchPolicy(Placed):
 
 def _is_pyrados(module_cls: type) -> bool:
     return issubclass(module_cls, RecurrentPolicy)
-
-
-def _spaces(env: Any) -> EnvSpec:
-    """What `env` shows and takes."""
-    seen = observation_space_from(env.obs_shape(), obs_dtype(env))
-    return EnvSpec(seen, action_space_from(act_space(env)))
 
 
 class _Evaluate:

@@ -290,7 +290,8 @@ impl States {
         let counts = walks.undo_counts.chunks(num_actions.max(1));
         let counts = counts.map(|counts| counts.iter().map(|&count| f64::from(count)).sum::<f64>());
         // The shares of commuting moves add up to a sample but for rounding.
-        let means = walks.sum_moves.iter().zip(counts).map(|(&sum, n)| sum as f32 / n.round() as f32);
+        let means =
+            walks.sum_moves.iter().zip(counts).map(|(&sum, n)| sum as f32 / n.round() as f32);
         walks.mean_moves = means.collect();
         walks.rows = known.into_rows();
         walks
