@@ -110,6 +110,7 @@ fn of_parts(
         action: vec![layer("action", common, num_actions)],
         value: vec![layer("value", common, 1)],
         head: HeadSpec::Categorical,
+        initial_state: Vec::new(),
     };
     let drawn: Vec<_> = spec
         .parameters()
