@@ -107,7 +107,7 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients", "machines")
+    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients", "machines", "web")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
@@ -116,6 +116,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "environments.md": outcomes(),
         ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
         ROOT / "docs" / "optimum.md": table(("optimum",)),
+        ROOT / "docs" / "web.md": table(("web",)),
         ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
         ROOT / "docs" / "machines.md": table(("machines",)),

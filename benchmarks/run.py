@@ -39,6 +39,7 @@ import sides
 import task_runs
 import updates
 import walks
+import web
 from sides import OURS, PEER
 from twisterl.cli import streams
 
@@ -80,6 +81,7 @@ BENCHMARKS = {
     "es15": evolution.es15,
     "clients": clients.clients,
     "machines": machines.machines,
+    "web": web.web,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],

@@ -146,8 +146,8 @@ def test_its_outputs_differ_in_their_last_bits_alone(module, env, policy, export
         expected = numpy.append(logits[0], values[0])
         worst = max(worst, numpy.abs(module.ask("logits") - expected).max())
         probabilities, value = native.full_predict(env.observe(), env.masks())
-        assert module.ask("predict") == pytest.approx([*probabilities, value], abs=1e-5)
-    assert 0 <= worst < 1e-5, worst
+        assert module.ask("predict") == pytest.approx([*probabilities, value], abs=1e-6)
+    assert 0 <= worst < 1e-6, worst
 
 
 def test_a_search_tells_the_visits_of_the_actions(module, exported):
