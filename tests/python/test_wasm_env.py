@@ -191,7 +191,7 @@ def test_what_is_no_environment_is_refused_before_it_plays(made, tmp_path):
         "cannot be started": {"memory": 5000},
         "this TwisteRL knows 1": {"version": 7},
         r"num_actions\(\) is 0; expected 1 to": {"actions": 0},
-        r"ends: expected to rise to at most 1, got \[2\]": {"end": 2},
+        "ends: expected to rise to at most 1, got 2 in row 0": {"end": 2},
         "cannot be started: did not end within": {"more": "(func $f (loop (br 0))) (start $f)"},
     }
     for message, planted in refused.items():

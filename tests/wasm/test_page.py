@@ -212,7 +212,7 @@ def test_the_page_responds_while_it_searches(puzzle):
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1100), ("dark", 360)])
 def test_what_is_drawn_can_be_read(visit, puzzle_html, scheme, width):
-    page = visit(puzzle_html, width=width, color_scheme=scheme)
+    page = visit(puzzle_html, width=width, color_scheme=scheme, has_touch=True)
     status(page).to_have_text("0 moves")
     tiles = page.locator(".tile")
     expect(tiles).to_have_count(8)
@@ -226,6 +226,13 @@ def test_what_is_drawn_can_be_read(visit, puzzle_html, scheme, width):
     texts = {"#status": TEXT, "#about": TEXT, "#help": TEXT, "#solve": TEXT, ".tile": LARGE}
     for what, least in texts.items():
         assert contrast(page, what) >= least, what
+    # By touch, and without a pointer.
+    page.locator("#goal").tap()
+    tile(page, 1).tap()
+    status(page).to_have_text("right · 1 move")
+    tile(page, 1).focus()
+    page.keyboard.press("Enter")
+    status(page).to_have_text("Solved in 2 moves")
 
 
 def contrast(page, what):

@@ -326,9 +326,11 @@ class Instance:
         if code != OK:
             raise self.error(f"advance() failed with {code}{self._told()}")
         ends = self.ends[:count].astype(np.int64)
-        if (np.diff(ends) < 0).any() or ends[-1] > len(self.indices):
-            most = len(self.indices)
-            raise self.error(f"ends: expected to rise to at most {most}, got {ends.tolist()}")
+        most = len(self.indices)
+        wrong = np.flatnonzero((np.diff(ends, prepend=0) < 0) | (ends > most))
+        if wrong.size:
+            got = f"got {ends[wrong[0]]} in row {wrong[0]}"
+            raise self.error(f"ends: expected to rise to at most {most}, {got}")
         status = self.status[:count]
         return (
             self.indices[: ends[-1]].copy(),
