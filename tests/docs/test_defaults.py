@@ -149,7 +149,6 @@ CLAIMS = [
     ("docs/config.md", "A missing key takes its default", lambda: bool(algorithm("PPO", {}))),
     ("docs/config.md", "default to those of `collecting`", search_rules),
     ("docs/config.md", "What other commands play by default", judged),
-    ("docs/config.md", "prints a config with all its defaults", lambda: bool(algorithm("PPO", {}))),
     ("docs/search.md", "with the defaults of [config.md]", search_rules),
     ("docs/search.md", "as the run was judged: by the entry", judged),
     ("docs/search.md", "by the same entry if it is a search", solved_by_the_judge),

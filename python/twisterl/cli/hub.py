@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("doing", metavar="push|pull", choices=["push", "pull"])
     add("words", metavar="RUN_DIR OWNER/NAME", nargs="+")
-    add("--revision", metavar="REV", help="branch, tag or commit (default: main)")
+    add("--revision", metavar="REV", default="main", help="branch, tag or commit (default: main)")
     add("-o", "--output", metavar="DIR", default="models", help="of pull: where it goes")
     add("--trust", action="store_true",
         help="import the classes of other packages that the run names: they are code")  # fmt: skip
@@ -103,7 +103,7 @@ def _pull(arguments: argparse.Namespace, repo: str) -> int:
     from twisterl.config.validation import check_run
     from twisterl.runs.folder import BASE_CONFIG
 
-    folder = sharing.pull(repo, arguments.revision or "main", arguments.output)
+    folder = sharing.pull(repo, arguments.revision, arguments.output)
     config = read_json(folder / BASE_CONFIG)
     check_run(config, str(folder / BASE_CONFIG))
     others = others_of(config)
