@@ -8,9 +8,9 @@ use super::input::Input;
 use super::kernels::{Bags, Kernels, LANES};
 use super::layout::{Flat, Layout};
 use super::linear::check_finite;
-use super::memory::{Place, Places};
 use super::shapes::{mismatch, MOST_NUMBERS};
 use super::spec::{Block, Join, NetSpec};
+use super::states::{Place, Places};
 use crate::error::{Error, Result};
 
 /// A composed network; node 0 is what its input gives.

@@ -54,6 +54,7 @@ mod shapes;
 mod softmax;
 mod spec;
 mod state_dict;
+mod states;
 mod trainable;
 
 pub use blocks::activation::Activation;

@@ -10,8 +10,9 @@
 //! total  = policy_coef policy + vf_coef value + l2_coef l2
 //! ```
 
-use super::batch::{check_len, Samples};
+use super::batch::Samples;
 use super::learner::{Descent, Learner, Losses, Objective};
+use super::lengths::check_len;
 use super::softmax::LogSoftmax;
 use crate::engine::pool::Poll;
 use crate::error::Result;

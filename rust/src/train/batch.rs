@@ -1,6 +1,7 @@
 //! Samples, and the minibatches that they make: each distinct observation once, its samples behind it.
 //! Those of a network that remembers are in [`Sequences`], step after step.
 
+use super::lengths::check_len;
 use super::sequences::Sequences;
 use crate::error::{Error, Result};
 use crate::nn::{Course, Trainable};
@@ -47,7 +48,7 @@ impl Samples<'_> {
     ) -> Result<()> {
         let rows = self.rows.len();
         match &self.sequences {
-            Some(sequences) if state_size > 0 => sequences.check(self, state_size)?,
+            Some(sequences) if state_size > 0 => sequences.check(self.len(), rows, state_size)?,
             None if state_size == 0 => (),
             given => {
                 let expected = if state_size > 0 { "some" } else { "none" };
@@ -83,13 +84,6 @@ impl Samples<'_> {
     }
 }
 
-pub(super) fn check_len(name: &str, got: usize, expected: usize) -> Result<()> {
-    match got == expected {
-        true => Ok(()),
-        false => Err(Error::invalid(name, format!("{expected} entries"), got)),
-    }
-}
-
 /// Some of the samples, by observation and twist.
 #[derive(Default)]
 pub(super) struct Minibatch {
@@ -116,11 +110,12 @@ impl Minibatch {
             None => self.gather(of, units, draw),
             Some(sequences) => {
                 self.clear();
-                self.courses = sequences.courses(of, units, network, |view, sample| {
-                    self.views.push(view);
-                    self.samples.push(sample);
-                    self.ends.push(self.samples.len());
-                });
+                self.courses =
+                    sequences.courses(of.row_of, of.twists, units, network, |view, sample| {
+                        self.views.push(view);
+                        self.samples.push(sample);
+                        self.ends.push(self.samples.len());
+                    });
             }
         }
     }

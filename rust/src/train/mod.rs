@@ -13,6 +13,7 @@ mod adam;
 pub mod az;
 mod batch;
 mod learner;
+mod lengths;
 pub mod ppo;
 mod sequences;
 mod softmax;

@@ -9,8 +9,9 @@
 //! total   = policy + vf_coef value - ent_coef entropy
 //! ```
 
-use super::batch::{check_len, Samples};
+use super::batch::Samples;
 use super::learner::{Descent, Learner, Losses, Objective};
+use super::lengths::check_len;
 use super::softmax::LogSoftmax;
 use crate::engine::pool::Poll;
 use crate::error::{Error, Result};

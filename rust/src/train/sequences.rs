@@ -4,7 +4,7 @@
 //! Kapturowski et al. 2019, R2D2), or some steps earlier: this burn-in makes that state anew with the
 //! weights as they are, without a gradient. Gradients flow back to its first step and no further.
 
-use super::batch::{check_len, Samples};
+use super::lengths::check_len;
 use crate::error::{Error, Result};
 use crate::nn::{Course, Trainable};
 
@@ -22,15 +22,20 @@ pub struct Sequences<'a> {
 }
 
 impl Sequences<'_> {
-    /// Refuses sequences that do not fit the samples or the network.
-    pub(super) fn check(&self, samples: &Samples<'_>, state_size: usize) -> Result<()> {
+    /// Refuses sequences that do not fit the samples, the observations or the network.
+    pub(super) fn check(
+        &self,
+        num_samples: usize,
+        num_rows: usize,
+        state_size: usize,
+    ) -> Result<()> {
         let count = self.lengths.len();
         if let Some(length) = self.lengths.iter().find(|length| **length < 1) {
             return Err(Error::invalid("lengths", "at least 1", length));
         }
         let total = self.lengths.iter().try_fold(0i64, |sum, length| sum.checked_add(*length));
-        if total != Some(samples.len() as i64) {
-            let expected = format!("lengths of {} samples", samples.len());
+        if total != Some(num_samples as i64) {
+            let expected = format!("lengths of {num_samples} samples");
             return Err(Error::invalid("lengths", expected, format!("{total:?}")));
         }
         check_len("states", self.states.len(), count.saturating_mul(state_size))?;
@@ -39,18 +44,19 @@ impl Sequences<'_> {
             let expected = format!("a multiple of {count} entries");
             return Err(Error::invalid("burn_in", expected, self.burn_in.len()));
         }
-        let known = 0..samples.rows.len() as i64;
+        let known = 0..num_rows as i64;
         if let Some(row) = self.burn_in.iter().find(|row| !known.contains(*row)) {
             return Err(Error::invalid("burn_in", format!("in {known:?}"), row));
         }
         Ok(())
     }
 
-    /// The sequences numbered `units`, those of about one length together; calls `push` with the view
+    /// The sequences numbered `units` of samples with these rows, which have their twists, those of about one length together; calls `push` with the view
     /// and the number of each of their samples, in the order in which they pass through the network.
     pub(super) fn courses(
         &self,
-        samples: &Samples<'_>,
+        row_of: &[i64],
+        twists: &[i64],
         units: &[u32],
         network: &Trainable,
         mut push: impl FnMut((u32, i32), u32),
@@ -65,7 +71,7 @@ impl Sequences<'_> {
             })
             .collect();
         let length = |unit: u32| self.lengths[unit as usize] as usize;
-        let view = |row: i64| (row as u32, samples.twists[row as usize] as i32);
+        let view = |row: i64| (row as u32, twists[row as usize] as i32);
         let mut order = units.to_vec();
         order.sort_unstable_by_key(|&unit| (usize::MAX - length(unit), unit));
         let longest = order.first().map_or(0, |&unit| length(unit));
@@ -78,7 +84,7 @@ impl Sequences<'_> {
                 course.steps.push(going);
                 for &unit in &together[..going] {
                     let sample = firsts[unit as usize] + step;
-                    push(view(samples.row_of[sample]), sample as u32);
+                    push(view(row_of[sample]), sample as u32);
                 }
             }
             for (place, &unit) in together.iter().enumerate() {

@@ -8,6 +8,8 @@
 //! lstm    i, f, o = sigmoid(e + u)     g = tanh(e_g + u_g)          c' = f c + i g    h' = o tanh(c')
 //! ```
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::nn::functions::{sigmoid, tanh};
@@ -81,37 +83,33 @@ impl Cell {
     #[inline(always)]
     pub(super) fn step(self, size: usize, step: Step<'_>) {
         let Step { gates, recalled, h, c, kept, shown } = step;
-        let (h, c) = (&mut h[..size], c.get_mut(..size).unwrap_or_default());
+        let h = &mut h[..size];
         match self {
             Self::RnnTanh => {
-                gate(gates, recalled, size, 0, tanh);
+                gate(gates, recalled, 0..size, tanh);
                 h.copy_from_slice(&gates[..size]);
             }
             Self::RnnRelu => {
-                gate(gates, recalled, size, 0, |x| if x < 0.0 { 0.0 } else { x });
+                gate(gates, recalled, 0..size, |x| if x < 0.0 { 0.0 } else { x });
                 h.copy_from_slice(&gates[..size]);
             }
             Self::Gru => {
-                (0..2).for_each(|which| gate(gates, recalled, size, which, sigmoid));
-                let kept = &mut kept[..size];
-                kept.copy_from_slice(&recalled[2 * size..3 * size]);
+                gate(gates, recalled, 0..2 * size, sigmoid);
+                kept[..size].copy_from_slice(&recalled[2 * size..3 * size]);
                 let [r, z, n] = parts_mut(gates, size);
-                for k in 0..size {
-                    n[k] = tanh(n[k] + r[k] * kept[k]);
-                    h[k] = (1.0 - z[k]) * n[k] + z[k] * h[k];
-                }
+                make(n, [r, kept, r], |n, r, u, _| tanh(n + r * u));
+                make(h, [z, n, n], |h, z, n, _| (1.0 - z) * n + z * h);
             }
             Self::Lstm => {
-                [0, 1, 3].iter().for_each(|&which| gate(gates, recalled, size, which, sigmoid));
-                gate(gates, recalled, size, 2, tanh);
+                gate(gates, recalled, 0..2 * size, sigmoid);
+                gate(gates, recalled, 2 * size..3 * size, tanh);
+                gate(gates, recalled, 3 * size..4 * size, sigmoid);
+                let c = &mut c[..size];
                 kept[..size].copy_from_slice(c);
-                let shown = &mut shown[..size];
-                let [i, f, g, o] = parts_mut(gates, size);
-                for k in 0..size {
-                    c[k] = f[k] * c[k] + i[k] * g[k];
-                    shown[k] = tanh(c[k]);
-                    h[k] = o[k] * shown[k];
-                }
+                let [i, f, g, o] = parts(gates, size);
+                make(c, [i, f, g], |c, i, f, g| f * c + i * g);
+                make(&mut shown[..size], [c, c, c], |_, c, _, _| tanh(c));
+                make(h, [o, shown, o], |_, o, shown, _| o * shown);
             }
         }
     }
@@ -119,55 +117,52 @@ impl Cell {
     #[inline(always)]
     pub(super) fn back(self, size: usize, back: Back<'_>) {
         let Back { gates, before, kept, shown, dh, beside, entered, recalled } = back;
-        let (before, dh) = (&before[..size], &dh[..size]);
+        let beside = &mut beside[..size];
         match self {
-            Self::RnnTanh | Self::RnnRelu => {
-                let (h, entered) = (&gates[..size], &mut entered[..size]);
-                for k in 0..size {
-                    entered[k] = match self {
-                        Self::RnnTanh => dh[k] * (1.0 - h[k] * h[k]),
-                        _ if h[k] > 0.0 => dh[k],
-                        _ => 0.0,
-                    };
-                }
+            Self::RnnTanh => {
+                make(&mut entered[..size], [dh, gates, gates], |_, d, h, _| d * (1.0 - h * h));
+            }
+            Self::RnnRelu => {
+                let slope = |h: f32| if h > 0.0 { 1.0 } else { 0.0 };
+                make(&mut entered[..size], [dh, gates, gates], |_, d, h, _| d * slope(h));
             }
             Self::Gru => {
                 let ([r, z, n], [dr, dz, dn]) = (parts(gates, size), parts_mut(entered, size));
-                let (kept, beside) = (&kept[..size], &mut beside[..size]);
-                for k in 0..size {
-                    dn[k] = dh[k] * (1.0 - z[k]) * (1.0 - n[k] * n[k]);
-                    dr[k] = dn[k] * kept[k] * r[k] * (1.0 - r[k]);
-                    dz[k] = dh[k] * (before[k] - n[k]) * z[k] * (1.0 - z[k]);
-                    beside[k] = dh[k] * z[k];
-                }
+                make(dn, [dh, z, n], |_, d, z, n| d * (1.0 - z) * (1.0 - n * n));
+                make(dr, [dn, kept, r], |_, dn, u, r| dn * u * r * (1.0 - r));
+                make(dz, [dh, before, n], |_, d, h, n| d * (h - n));
+                make(dz, [z, z, z], |d, z, _, _| d * z * (1.0 - z));
+                make(beside, [dh, z, z], |_, d, z, _| d * z);
                 recalled[..2 * size].copy_from_slice(&entered[..2 * size]);
-                for k in 0..size {
-                    recalled[2 * size + k] = entered[2 * size + k] * gates[k];
-                }
+                let (by_n, made) = (&entered[2 * size..], &mut recalled[2 * size..3 * size]);
+                make(made, [by_n, r, r], |_, d, r, _| d * r);
             }
             Self::Lstm => {
                 let ([i, f, g, o], [di, df, dg, d_o]) =
                     (parts(gates, size), parts_mut(entered, size));
-                let (kept, shown, dc) = (&kept[..size], &shown[..size], &mut beside[..size]);
-                for k in 0..size {
-                    let by_c = dc[k] + dh[k] * o[k] * (1.0 - shown[k] * shown[k]);
-                    di[k] = by_c * g[k] * i[k] * (1.0 - i[k]);
-                    df[k] = by_c * kept[k] * f[k] * (1.0 - f[k]);
-                    dg[k] = by_c * i[k] * (1.0 - g[k] * g[k]);
-                    d_o[k] = dh[k] * shown[k] * o[k] * (1.0 - o[k]);
-                    dc[k] = by_c * f[k];
-                }
+                make(beside, [dh, o, shown], |dc, d, o, shown| dc + d * o * (1.0 - shown * shown));
+                make(di, [beside, g, i], |_, dc, g, i| dc * g * i * (1.0 - i));
+                make(df, [beside, kept, f], |_, dc, c, f| dc * c * f * (1.0 - f));
+                make(dg, [beside, i, g], |_, dc, i, g| dc * i * (1.0 - g * g));
+                make(d_o, [dh, shown, o], |_, d, shown, o| d * shown * o * (1.0 - o));
+                make(beside, [f, f, f], |dc, f, _, _| dc * f);
             }
         }
     }
 }
 
-/// `gate = f(gate + recalled)` for gate `which`.
+/// `gate = f(gate + recalled)` for the numbers `range`.
 #[inline(always)]
-fn gate(gates: &mut [f32], recalled: &[f32], size: usize, which: usize, f: impl Fn(f32) -> f32) {
-    let range = which * size..(which + 1) * size;
+fn gate(gates: &mut [f32], recalled: &[f32], range: Range<usize>, f: impl Fn(f32) -> f32) {
     let pairs = gates[range.clone()].iter_mut().zip(&recalled[range]);
     pairs.for_each(|(gate, recalled)| *gate = f(*gate + recalled));
+}
+
+/// `to = f(to, a, b, c)` of each number: so few slices at a time that compilers make vectors of them.
+#[inline(always)]
+fn make(to: &mut [f32], [a, b, c]: [&[f32]; 3], f: impl Fn(f32, f32, f32, f32) -> f32) {
+    let rest = a.iter().zip(b).zip(c);
+    to.iter_mut().zip(rest).for_each(|(to, ((a, b), c))| *to = f(*to, *a, *b, *c));
 }
 
 /// The first `N` parts of `size` numbers.
@@ -177,7 +172,10 @@ fn parts<const N: usize>(row: &[f32], size: usize) -> [&[f32]; N] {
 }
 
 #[inline(always)]
-fn parts_mut<const N: usize>(row: &mut [f32], size: usize) -> [&mut [f32]; N] {
-    let mut parts = row.chunks_exact_mut(size);
-    std::array::from_fn(|_| parts.next().unwrap_or_default())
+fn parts_mut<const N: usize>(mut row: &mut [f32], size: usize) -> [&mut [f32]; N] {
+    std::array::from_fn(|_| {
+        let (part, rest) = std::mem::take(&mut row).split_at_mut(size);
+        row = rest;
+        part
+    })
 }
