@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from twisterl.nn import checked, potentials
+from twisterl.nn.actions import actions_of
 from twisterl.nn.activations import get_activation
 from twisterl.nn.actor_critic import ActorCritic
 from twisterl.nn.init import layer_init
 from twisterl.nn.mlp import MLP
 from twisterl.nn.recurrent import LayeredPolicy, RecurrentPolicy
-from twisterl.nn.spaces import BoxSpace, EnvSpec, action_space_of, flat_dim
+from twisterl.nn.spaces import BoxSpace, EnvSpec, flat_dim
 
 _FUNCTIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
@@ -80,11 +81,10 @@ class PolicyActorCritic(ActorCritic):
         seen = flat_dim("observation_space", observation_space)
         if seen != policy.obs_dim:
             raise ValueError(f"policy: expected one of {seen} numbers, got {policy.obs_dim}")
-        outputs = len_of(action_space)
         super().__init__(
             nn.Flatten(),
             core,
-            _FirstNumbers(core.num_outputs[0], outputs),
+            _FirstNumbers(core.num_outputs[0], actions_of(action_space).num_outputs),
             observation_space=observation_space,
             action_space=action_space,
         )
@@ -106,14 +106,6 @@ class _FirstNumbers(nn.Module):
         return self.layer(y[..., : self.n])
 
 
-def len_of(action_space: Any) -> int:
-    """How many numbers decide an action: a logit a choice, or a mean a number."""
-    told = action_space_of("action_space", action_space)
-    if told["type"] == "box":
-        return len(told["low"])
-    return sum(told["nvec"]) if told["type"] == "multi_discrete" else told["n"]
-
-
 def actor_critic_of(
     policy_cls: type[RecurrentPolicy], spec: EnvSpec, arguments: dict[str, Any]
 ) -> PolicyActorCritic:
@@ -123,7 +115,7 @@ def actor_critic_of(
     action; `obs_layer` are the widths of an `MLP` of tanh, or None.
     """
     given = dict(arguments)
-    width = given.pop("outputs", None) or len_of(spec.act_space)
+    width = given.pop("outputs", None) or actions_of(spec.act_space).num_outputs
     # The heads make what they like of its numbers.
     given["spec"] = EnvSpec(spec.obs_space, BoxSpace(-math.inf, math.inf, width))
     for name in ("output_nonlin", "head_1_output_nonlin", "head_2_output_nonlin"):
