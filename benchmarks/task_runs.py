@@ -24,7 +24,7 @@ TASKS: dict[str, tuple[float, float]] = {
     "ppo_catch_v1": (0.99, 10),
     "ppo_two_walkers_v1": (0.9, 60),
     "ppo_t_maze_v1": (0.9, 60),
-    "ppo_pendulum_continuous_v1": (-200, 60),
+    "ppo_pendulum_continuous_v1": (-200, 120),
     "ppo_catch_impala_v1": (0.99, 60),
     "ppo_two_walkers_shared_v1": (0.9, 60),
     "ppo_two_walkers_independent_v1": (0.9, 60),
