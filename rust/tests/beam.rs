@@ -13,7 +13,7 @@ use twisterl::envs::puzzle::Puzzle;
 use twisterl::nn::{masked_log_softmax, Policy, Scratch};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
-use twisterl::search::Budget;
+use twisterl::search::{Budget, RootSelection, TreeConfig};
 use twisterl::solve::{evaluate, BeamConfig, Episode, EvalConfig, Starts, Strategy};
 use twisterl::spaces::Rows;
 
@@ -438,4 +438,34 @@ fn all_views_together_see_a_state_and_its_image_alike() {
         }
     }
     assert!(different > 10, "{different} of 20");
+}
+
+#[test]
+fn tree_searches_end_at_the_table_too() {
+    let env = Puzzle::new(3, 2, 1, 2, 100).unwrap();
+    let distances = distances(&env);
+    let boards = boards(&env, 60);
+    let tree = TreeConfig { num_simulations: 60, ..TreeConfig::default() };
+    for root_selection in [RootSelection::Puct, RootSelection::Gumbel] {
+        let strategy = Strategy::Mcts(TreeConfig { root_selection, ..tree });
+        let play = |goal_table_bytes| {
+            let config = EvalConfig { strategy, goal_table_bytes, ..EvalConfig::default() };
+            search(&env, Starts::States(boards.clone().into()), &config)
+        };
+        let mut solved = [0, 0];
+        for (count, bytes) in solved.iter_mut().zip([0, 64 * 100]) {
+            for (board, episode) in boards.iter().zip(play(bytes)) {
+                let mut replay = env.clone();
+                replay.try_set_state(board).unwrap();
+                episode.actions.iter().for_each(|&action| replay.step(action as usize));
+                assert_eq!(replay.solved(), episode.success);
+                *count += usize::from(episode.success);
+            }
+        }
+        assert!(solved[1] > solved[0] + 10, "{solved:?}");
+        for (board, episode) in boards.iter().zip(play(64 * 1000)) {
+            let key: Vec<usize> = board.iter().map(|&tile| tile as usize).collect();
+            assert_eq!((episode.success, episode.actions.len()), (true, distances[&key]));
+        }
+    }
 }

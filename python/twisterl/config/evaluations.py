@@ -75,7 +75,7 @@ class Evaluation(Section):
         1, description="symmetries through which beam sees a state; it goes by their mean"
     )
     goal_table_bytes: Annotated[int, Field(ge=0, le=2**40)] = Field(
-        0, description="memory for a table of the states around the goal, where beam may end"
+        0, description="memory for a table of the states around the goal, where beam and mcts end"
     )
     time_limit_s: Seconds | None = Field(None, description="for each start")
     node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(

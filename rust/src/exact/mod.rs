@@ -18,6 +18,7 @@
 
 pub mod breadth;
 pub mod deepening;
+pub(crate) mod goal_table;
 pub mod meter;
 mod once;
 pub mod patterns;

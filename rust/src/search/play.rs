@@ -4,7 +4,7 @@
 mod decide;
 mod grow;
 
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use super::config::{Budget, SelfPlay, TreeConfig, Truncation};
 use super::gumbel;
@@ -18,6 +18,7 @@ use crate::engine::lockstep::{advance, check_views, Episodes};
 use crate::engine::pool::Poll;
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::Result;
+use crate::exact::goal_table::GoalTable;
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
@@ -106,6 +107,8 @@ pub(crate) struct Forester<'a> {
     states: Vec<f32>,
     /// Simulations run.
     pub(crate) simulations: u64,
+    /// States from which the way to the goal is known: a search that meets one ends.
+    pub(crate) table: Option<Arc<GoalTable>>,
     rngs: Vec<Rng>,
     network: PlayRules,
     cache: &'a RwLock<Cache>,
@@ -174,6 +177,7 @@ impl<'a> Forester<'a> {
             states: vec![0.0; forest.nodes.len() * policy.state_size()],
             forest,
             simulations: 0,
+            table: None,
             rngs: vec![Rng::new(0); num_games],
             network,
             cache,

@@ -53,7 +53,7 @@ pub struct EvalConfig {
     /// Of each start.
     pub budget: Budget,
     /// Memory for a table of the states around the only goal of the environment, 0 for none: a beam
-    /// that touches it goes on by a shortest way.
+    /// or a tree that touches it goes on by a shortest way.
     pub goal_table_bytes: u64,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
     /// error. `None`: where it does not end by itself, as many as

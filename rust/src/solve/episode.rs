@@ -1,5 +1,8 @@
 //! What came of a start.
 
+use crate::error::Result;
+use crate::rl::env::Env;
+
 /// The best try from one start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Episode {
@@ -19,6 +22,23 @@ pub struct Episode {
 }
 
 impl Episode {
+    /// That of `actions` from the state of `root`; `None` if the last of them is not what solves it.
+    pub(super) fn played(root: &dyn Env, actions: Vec<i64>) -> Result<Option<Self>> {
+        let mut env = root.try_clone()?;
+        let mut status = env.try_status()?;
+        let mut reward = status.reward;
+        for &action in &actions {
+            if status.is_final {
+                return Ok(None);
+            }
+            env.try_step(action as usize)?;
+            status = env.try_status()?;
+            reward += status.reward;
+        }
+        let actions = env.try_solution()?.unwrap_or(actions);
+        Ok(status.success.then(|| Self { success: true, reward, actions, ..Self::default() }))
+    }
+
     /// Number of actions.
     pub fn len(&self) -> u64 {
         self.actions.len() as u64 + self.others

@@ -2,11 +2,11 @@
 
 use super::config::BeamConfig;
 use super::episode::Episode;
-use super::goal_table::GoalTable;
 use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
+use crate::exact::goal_table::GoalTable;
 use crate::nn::masked_log_softmax;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
@@ -187,7 +187,7 @@ impl<'a> Frontier<'a> {
             let known = table.find(views.rows.row(0));
             self.at_least = self.at_least.max(known.map_or(table.radius() + 1, |(_, d)| d));
             if let Some((state, _)) = known {
-                self.ended = table.finish(&*self.root, Vec::new(), state)?;
+                self.ended = self.finished(Vec::new(), table.way(state))?;
             }
         }
         let root = Node { score: 0.0, reward: status.reward, slot: self.first_slot, undo: None };
@@ -314,11 +314,17 @@ impl<'a> Frontier<'a> {
     fn touches(&mut self, child: &Child, row: &[i32]) -> Result<bool> {
         let Some(table) = self.table.filter(|_| !self.is_solved()) else { return Ok(false) };
         let Some((state, _)) = table.find(row) else { return Ok(false) };
-        let episode = table.finish(&*self.root, self.path_to(child), state)?;
+        let episode = self.finished(self.path_to(child), table.way(state))?;
         let is_found = episode.is_some();
         self.is_whole &= is_found;
         self.ended = episode.or(self.ended.take());
         Ok(is_found)
+    }
+
+    /// The episode by `path` and then `way`, if it ends well.
+    fn finished(&self, mut path: Vec<i64>, way: Vec<usize>) -> Result<Option<Episode>> {
+        path.extend(way.into_iter().map(|action| action as i64));
+        Episode::played(&*self.root, path)
     }
 
     /// Whether `row` was seen before; it is now. Where steps may be random, the same observation

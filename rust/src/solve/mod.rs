@@ -9,7 +9,6 @@ mod by_value;
 mod config;
 mod episode;
 mod frontier;
-mod goal_table;
 mod starts;
 mod tries;
 

@@ -14,6 +14,7 @@ use crate::engine::lockstep::{self, num_players, Episodes, Visit};
 use crate::engine::pool::{run_foreign, Poll};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::Result;
+use crate::exact::goal_table::GoalTable;
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::vec_env::{Move, VecEnv};
@@ -49,6 +50,10 @@ pub(super) fn play(
     };
     let budget = config.budget;
     let choice = if config.deterministic { Choice::Greedy } else { Choice::Sample };
+    let table = match config.strategy {
+        Strategy::Mcts(_) => GoalTable::around(env, config.goal_table_bytes, &mut *poll)?,
+        _ => None,
+    };
     let next_start = AtomicUsize::new(0);
     let cache = RwLock::new(Cache::new(policy.num_actions() + 1));
     let (env, policy, config, num_starts) =
@@ -71,6 +76,7 @@ pub(super) fn play(
             let rules =
                 SearchRules { tree, self_play, choice, follow_plans: true, cache: true, budget };
             let mut forester = Forester::new(&*policy, rules, &cache, lanes);
+            forester.table.clone_from(&table);
             let mut slots = forester.slots(&*env, config.max_episode_steps)?;
             search::play(&mut forester, &mut slots, &mut judge, poll)?;
         } else {

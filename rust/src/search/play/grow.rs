@@ -1,16 +1,19 @@
 //! How the games' trees grow: what was seen becomes a root or a leaf, and its return goes up.
 
+use std::sync::Arc;
+
 use super::{Forester, Game, Phase};
 use crate::engine::cache::hash_row;
 use crate::engine::lockstep::draw;
 use crate::error::{Error, Result};
+use crate::exact::goal_table::GoalTable;
 use crate::nn::masked_softmax;
 use crate::rl::env::Status;
 use crate::rl::vec_env::LaneMove;
 use crate::search::config::{RootSelection, SelfPlay, Truncation};
 use crate::search::dirichlet;
 use crate::search::returns::ReturnRange;
-use crate::search::tree::{Node, Step};
+use crate::search::tree::{Node, Step, ILLEGAL};
 
 impl Forester<'_> {
     /// Gives the network what is remembered before the views that `owners` see.
@@ -56,33 +59,60 @@ impl Forester<'_> {
                 self.forest.clear(game, root);
                 self.plant(game, root, i)?;
                 self.begin(game);
+                self.look_up(game);
             }
             Phase::Moved { child } => {
                 self.games[game].moves += 1;
                 self.see_root(game, i);
-                let expected =
-                    self.rules.remembers() && self.forest.nodes[child as usize].key == self.key(i);
+                // A way out of the table leads where the tree has no state.
+                let is_known = self.rules.remembers() && child < ILLEGAL;
+                let expected = is_known && self.forest.nodes[child as usize].key == self.key(i);
                 // The plan is for the state that the tree expected, and for no other.
                 let state = &mut self.games[game];
                 state.follows_plan &= expected && !state.plan.is_empty();
                 let tree = &self.rules.tree;
-                let kept = tree.keeps(self.forest.nodes[child as usize].visits as usize);
-                if expected && (kept || state.follows_plan) {
+                let follows_plan = state.follows_plan;
+                let kept = || tree.keeps(self.forest.nodes[child as usize].visits as usize);
+                if expected && (follows_plan || kept()) {
                     self.forest.reroot(game, root, child);
                 } else {
                     self.forest.clear(game, root);
                     self.plant(game, root, i)?;
                 }
                 self.begin(game);
+                self.look_up(game);
             }
             Phase::Leaf { node, left } => {
                 self.remember(node, i);
                 self.plant(game, node, i)?;
-                self.grow(game, node, left);
+                let row = self.views.rows.row(i);
+                let knows = |table: &Arc<GoalTable>| table.find(row).is_some();
+                let is_final = self.forest.nodes[node as usize].is_final;
+                if !is_final && self.table.as_ref().is_some_and(knows) {
+                    self.plan(game, node);
+                    self.games[game].simulations = 0;
+                    self.back_up(game, node);
+                } else {
+                    self.grow(game, node, left);
+                }
             }
             Phase::Search => {}
         }
         Ok(())
+    }
+
+    /// Goes on by the table, if it has the root.
+    fn look_up(&mut self, game: usize) {
+        let Some(table) = &self.table else { return };
+        let state = &mut self.games[game];
+        if self.forest.nodes[game].is_final {
+            return;
+        }
+        if let Some((found, _)) = table.find(&state.row) {
+            state.plan.clear();
+            state.plan.extend(table.way(found).iter().rev().map(|&action| action as u32));
+            state.follows_plan = true;
+        }
     }
 
     /// Remembers what the decision at the root answers.

@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::episode::Episode;
+use super::breadth::{Breadth, Grown};
+use super::meter::Meter;
 use crate::clock::Deadline;
 use crate::engine::cache::row_key;
 use crate::engine::pool::Poll;
 use crate::error::{Error, Result};
-use crate::exact::breadth::{Breadth, Grown};
-use crate::exact::meter::Meter;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
@@ -24,7 +23,7 @@ static KEPT: Mutex<Vec<Arc<GoalTable>>> = Mutex::new(Vec::new());
 /// All states up to a distance from the only goal of an environment, told apart by what is seen of
 /// them.
 #[derive(Debug)]
-pub(super) struct GoalTable {
+pub(crate) struct GoalTable {
     states: Breadth,
     most_states: usize,
     /// Of the environment.
@@ -40,7 +39,7 @@ impl GoalTable {
     ///
     /// # Errors
     /// If `env` has no inverse actions, or not one goal that can be told, if it fails, or `poll` does.
-    pub(super) fn around(env: &dyn Env, bytes: u64, poll: Poll<'_>) -> Result<Option<Arc<Self>>> {
+    pub(crate) fn around(env: &dyn Env, bytes: u64, poll: Poll<'_>) -> Result<Option<Arc<Self>>> {
         if bytes == 0 {
             return Ok(None);
         }
@@ -85,42 +84,22 @@ impl GoalTable {
     }
 
     /// The distance up to which all states are known.
-    pub(super) fn radius(&self) -> usize {
+    pub(crate) fn radius(&self) -> usize {
         self.states.radius()
     }
 
     /// The state that is seen as `row`, if it is not farther from the goal than
     /// [`GoalTable::radius`], and its distance.
     #[inline]
-    pub(super) fn find(&self, row: &[i32]) -> Option<(usize, usize)> {
+    pub(crate) fn find(&self, row: &[i32]) -> Option<(usize, usize)> {
         let state = self.states.find(row_key(row))?;
         let distance = self.states.distance(state);
         (distance <= self.radius()).then_some((state, distance))
     }
 
-    /// The episode from `root` by `actions` and then by a shortest way from `state`; `None` if it
-    /// does not end well, where the steps are used up before.
-    pub(super) fn finish(
-        &self,
-        root: &dyn Env,
-        mut actions: Vec<i64>,
-        state: usize,
-    ) -> Result<Option<Episode>> {
-        actions.extend(self.states.to_root(state).into_iter().map(|action| action as i64));
-        let mut env = root.try_clone()?;
-        let mut status = env.try_status()?;
-        let mut reward = status.reward;
-        for &action in &actions {
-            if status.is_final {
-                return Ok(None);
-            }
-            env.try_step(action as usize)?;
-            status = env.try_status()?;
-            reward += status.reward;
-        }
-        let actions = env.try_solution()?.unwrap_or(actions);
-        let episode = Episode { success: true, reward, actions, ..Episode::default() };
-        Ok(status.success.then_some(episode))
+    /// The actions that lead from `state` to the goal.
+    pub(crate) fn way(&self, state: usize) -> Vec<usize> {
+        self.states.to_root(state)
     }
 }
 
