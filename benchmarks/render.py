@@ -107,7 +107,8 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients", "machines", "web")
+    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients")
+    elsewhere += ("machines", "web", "synthesis")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),

@@ -36,6 +36,7 @@ import machines
 import proven
 import results
 import sides
+import synthesis
 import task_runs
 import updates
 import walks
@@ -82,6 +83,7 @@ BENCHMARKS = {
     "clients": clients.clients,
     "machines": machines.machines,
     "web": web.web,
+    "synthesis": synthesis.synthesis,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],
