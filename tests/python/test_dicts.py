@@ -334,6 +334,9 @@ def test_words_that_are_no_rows():
     def fits(*words, ends=()):
         return are_rows(np.array(words), np.array([0, *ends, len(words)]), parts)
 
+    half = int(np.float32(0.5).view(np.int32))
+    words, offsets = torch.tensor([2, 0, 2, half, 0, half]), torch.tensor([0, 4, 6])
+    assert vectors(words, offsets, parts).tolist() == [[1, 0, 1, 0.5], [0, 0, 0, 0.5]]
     assert fits(2, 0, 2, -(2**31)) and fits(0, 5, 1, 1, 5, ends=[2])
     for words in ([0], [1, 3, 0], [2, 0, 0], [0, 1, 1], [-1, 0], [0, 0x7F800000], [0, 2**31], []):
         assert not fits(*words), words
