@@ -12,7 +12,7 @@ use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;
 use twisterl::rl::spec::EnvSpec;
 use twisterl::rng::Rng;
-use twisterl::spaces::{push_bytes, push_floats, Dtype, ObsSpace};
+use twisterl::spaces::{push_bytes, push_floats, Dtype, ObsSpace, Part, Parts};
 use twisterl::testing::players::{check_players, Beginning};
 use twisterl::Result;
 
@@ -108,9 +108,26 @@ impl Env for Ring {
 }
 
 /// A [`Ring`] whose resets draw from the stream that they are given, and begin its own generator; seen
-/// as numbers where there is a type for them.
+/// in a space.
 #[derive(Clone)]
-struct Seeded(Ring, Option<Dtype>);
+struct Seeded(Ring, ObsSpace);
+
+/// Its cell and the steps left as features, as numbers of a type, and as a part of each kind.
+fn spaces() -> [ObsSpace; 4] {
+    let shape = vec![CELLS + STEPS + 1];
+    let part = |name: &str, dtype, size| Part { name: name.into(), dtype, shape: vec![size] };
+    let parts = vec![
+        part("left", Some(Dtype::Uint8), 3),
+        part("cell", None, CELLS),
+        part("half", Some(Dtype::Float32), 1),
+    ];
+    [
+        ObsSpace::Sparse { shape: shape.clone() },
+        ObsSpace::Dense { shape: shape.clone(), dtype: Dtype::Float32 },
+        ObsSpace::Dense { shape, dtype: Dtype::Uint8 },
+        ObsSpace::Dict(Parts::new(parts).unwrap()),
+    ]
+}
 
 impl Env for Seeded {
     as_any!();
@@ -118,7 +135,7 @@ impl Env for Seeded {
         self.0.num_actions()
     }
     fn obs_shape(&self) -> Vec<usize> {
-        self.0.obs_shape()
+        self.1.shape().to_vec()
     }
     fn set_state(&mut self, state: Vec<i64>) {
         self.0.set_state(state);
@@ -150,24 +167,24 @@ impl Env for Seeded {
         self.0.observe()
     }
     fn spec(&self) -> Cow<'_, EnvSpec> {
-        let shape = self.obs_shape();
-        let obs = match self.1 {
-            None => ObsSpace::Sparse { shape },
-            Some(dtype) => ObsSpace::Dense { shape, dtype },
-        };
-        Cow::Owned(EnvSpec { obs, ..EnvSpec::of(self) })
+        Cow::Owned(EnvSpec { obs: self.1.clone(), ..EnvSpec::of(self) })
     }
     fn try_observe(&self, words: &mut Vec<i32>) -> Result<()> {
         let active = self.observe();
         let is_active = |feature: usize| active.contains(&feature);
         let features = 0..self.obs_shape()[0];
         match self.1 {
-            None => words.extend(active.iter().map(|&feature| feature as i32)),
-            Some(Dtype::Float32) => {
+            ObsSpace::Sparse { .. } => words.extend(active.iter().map(|&feature| feature as i32)),
+            ObsSpace::Dict(_) => {
+                push_bytes(words, &[(active[1] - CELLS) as u8, 3, 255]);
+                words.extend([1, active[0] as i32]);
+                push_floats(words, &[active[0] as f32 / 2.0]);
+            }
+            ObsSpace::Dense { dtype: Dtype::Float32, .. } => {
                 let number = |feature| if is_active(feature) { 0.5 } else { -0.25 };
                 push_floats(words, &features.map(number).collect::<Vec<f32>>());
             }
-            Some(Dtype::Uint8) => {
+            ObsSpace::Dense { dtype: Dtype::Uint8, .. } => {
                 let number = |feature| if is_active(feature) { 200 } else { 7 };
                 push_bytes(words, &features.map(number).collect::<Vec<u8>>());
             }
@@ -210,11 +227,11 @@ fn one_of_a_crate_that_knows_no_streams() {
 fn random_steps_and_stateful_observations() {
     let states = STATES.map(|cell| vec![cell]);
     for (slips, mirrors) in [(false, false), (true, false), (false, true), (true, true)] {
-        for dtype in [None, Some(Dtype::Float32), Some(Dtype::Uint8)] {
-            check_players(&Seeded(Ring::new(slips, mirrors), dtype), &states, Beginning::Drawn)
-                .unwrap_or_else(|error| {
-                    panic!("slips {slips}, mirrors {mirrors}, {dtype:?}: {error}")
-                });
+        for space in spaces() {
+            let env = Seeded(Ring::new(slips, mirrors), space);
+            check_players(&env, &states, Beginning::Drawn).unwrap_or_else(|error| {
+                panic!("slips {slips}, mirrors {mirrors}, {:?}: {error}", env.1)
+            });
         }
     }
 }

@@ -235,3 +235,52 @@ mod named {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, dtype: Option<Dtype>, shape: &[usize]) -> Part {
+        Part { name: name.into(), dtype, shape: shape.into() }
+    }
+
+    fn parts() -> Parts {
+        let all = vec![part("keys", None, &[3]), part("arm.angle", Some(Dtype::Float32), &[2])];
+        Parts::new(all).unwrap()
+    }
+
+    #[test]
+    fn parts_are_json() {
+        let text = serde_json::to_string(&parts()).unwrap();
+        assert!(text.starts_with(r#"[{"name":"keys","dtype":"sparse","shape":[3]},"#), "{text}");
+        assert_eq!(serde_json::from_str::<Parts>(&text).unwrap(), parts());
+        for wrong in ["[]", &text.replace("sparse", "f64"), &text.replace("arm.angle", "keys")] {
+            assert!(serde_json::from_str::<Parts>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_space_of_nothing_is_refused() {
+        let huge = part("b", None, &[1 << 31]);
+        for other in [part("", None, &[1]), part("a", None, &[1]), part("b", None, &[]), huge] {
+            assert!(Parts::new(vec![part("a", None, &[2]), other]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_none_is_refused() {
+        let half = 0.5f32.to_bits() as i32;
+        parts().check(0, &[2, 0, 2, half, half]).unwrap();
+        parts().check(0, &[0, half, half]).unwrap();
+        for (words, problem) in [
+            (&[] as &[i32], "observation 4: keys: expected words of keys sparse [3], got 0 words"),
+            (&[-1, half, half], "observation 4: keys: expected words"),
+            (&[1, 3, half, half], "observation 4: keys: expected features in 0..3, got 3"),
+            (&[1, 0, half], "observation 4: arm.angle: expected words of arm.angle float32 [2]"),
+            (&[1, 0, half, half, 0], "observation 4: expected 4 words, got 5"),
+        ] {
+            let told = parts().check(4, words).unwrap_err().to_string();
+            assert!(told.starts_with(problem), "{told}");
+        }
+    }
+}
