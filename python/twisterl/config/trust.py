@@ -49,7 +49,7 @@ def names_others(config: Mapping[str, Any]) -> bool:
 def others_of(config: Mapping[str, Any]) -> list[str]:
     """The classes of other packages that `config` names."""
     paths = {kind: config.get(kind) for kind in REGISTRY}
-    found = [path for kind, path in paths.items() if _is_code(kind, path)]
+    found = [str(path) for kind, path in paths.items() if _is_code(kind, path)]
     env = config.get("env")
     if isinstance(env, Mapping) and "pyenv_cls" in env:
         found.append(str(env["pyenv_cls"]))
