@@ -229,7 +229,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_what_all_have_in_common(name, seed):
     torch.manual_seed(seed)
     module, shapes = MADE[name]()
@@ -250,7 +250,7 @@ def test_what_all_have_in_common(name, seed):
     assert meta.shape == told.shape and meta.device.type == "meta"
 
 
-@pytest.mark.parametrize("name", ["mlp", "places", "stack", "perceiver_io", "pointer"])
+@pytest.mark.parametrize("name", ["perceiver_io", "pointer"])
 def test_whole_graphs_are_compiled(name):
     torch.manual_seed(0)
     module, shapes = MADE[name]()
