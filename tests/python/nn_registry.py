@@ -146,7 +146,77 @@ def tokens(module, count):
     return (torch.randn(count, module.num_tokens, module.embed.in_features),)
 
 
+def spec(rng, outputs=2):
+    return nn.EnvSpec(nn.BoxSpace(-1, 1, small(rng)), nn.BoxSpace(-1, 1, outputs))
+
+
+def seen_by(module, count):
+    return (torch.randn(count, module.obs_dim),)
+
+
+def layered(kind):
+    return lambda rng: getattr(nn, kind)(spec(rng), small(rng), small(rng, 3))
+
+
+def adn(rng):
+    dynamics = nn.functional.pd_capacity_32 if rng.integers(2) else nn.functional.pd_cubic
+    return nn.ADNPolicy(spec(rng), torch.tanh, dynamics, tau_init=2.0)
+
+
+def nf(rng):
+    return nn.NFPolicy(spec(rng), 1 + small(rng), mirrored_conv_weights=bool(rng.integers(2)))
+
+
+def headed(rng):
+    policy = nf(rng)
+    return nn.PolicyActorCritic(policy.env_spec.obs_space, choice(small(rng)), policy)
+
+
+def attending(kind, *more):
+    def make(rng):
+        skip_kind = ("cat", "residual", None)[rng.integers(3)]
+        return getattr(nn, kind)(4, *more, hidden_dim=small(rng), skip_kind=skip_kind)
+
+    return make
+
+
+def of_four(*lengths):
+    return lambda module, count: tuple(torch.randn(count, length, 4) for length in lengths)
+
+
 CASES: dict[str, Case] = {
+    **{
+        kind: Case(layered(kind), seen_by)
+        for kind in (
+            "RNNPolicy",
+            "GRUPolicy",
+            "LSTMPolicy",
+            "TwoHeadedRNNPolicy",
+            "TwoHeadedGRUPolicy",
+            "TwoHeadedLSTMPolicy",
+        )
+    },
+    "ADNPolicy": Case(adn, seen_by),
+    "NFPolicy": Case(nf, seen_by),
+    "PolicyActorCritic": Case(headed, observed, remembers=True),
+    "MLP": Case(
+        lambda rng: nn.MLP(3, [small(rng), small(rng)], activation_fn="tanh"),
+        lambda module, count: (torch.randn(count, 3),),
+    ),
+    "PositionalEmbedding": Case(lambda rng: nn.PositionalEmbedding(4, 5), of_four(3)),
+    "SequentialSkipConnection": Case(
+        lambda rng: nn.SequentialSkipConnection(4, ("cat", "residual")[rng.integers(2)]),
+        of_four(3, 3),
+    ),
+    "CrossAttention": Case(attending("CrossAttention"), of_four(2, 3)),
+    "SelfAttention": Case(attending("SelfAttention"), of_four(3)),
+    "SelfAttentionStack": Case(
+        lambda rng: nn.SelfAttentionStack(nn.SelfAttention(4, hidden_dim=3), small(rng, 4)),
+        of_four(3),
+    ),
+    "PerceiverLayer": Case(attending("PerceiverLayer"), of_four(2, 3)),
+    "PerceiverIOLayer": Case(attending("PerceiverIOLayer", 2), of_four(2, 3)),
+    "PointerNetwork": Case(lambda rng: nn.PointerNetwork(4), of_four(2, 3)),
     "ActorCritic": Case(generic, observed, is_policy=True),
     "MLPPolicy": Case(POLICIES["mlp"], observed, is_policy=True),
     "ResidualPolicy": Case(POLICIES["residual"], observed, is_policy=True),
