@@ -58,9 +58,9 @@ def grouped(runs: Sequence[History]) -> list[Group]:
     """`runs` by their configs without the seed, in the order in which they come."""
     groups: dict[str, list[History]] = {}
     for number, run in enumerate(runs):
-        config = _without_seed(run)
+        whole = _without_seed(run)
         # A run without a config is nobody's equal.
-        key = json.dumps(config, sort_keys=True, default=str) if config else str(number)
+        key = json.dumps(whole, sort_keys=True, default=str) if whole else str(number)
         groups.setdefault(key, []).append(run)
     flat = [dict(_flat(_without_seed(members[0]))) for members in groups.values()]
     keys = [key for key in dict.fromkeys(key for own in flat for key in own)
