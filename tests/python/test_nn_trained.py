@@ -1,7 +1,9 @@
 """Classes of `twisterl.nn` by their names in a config: trained, played, written for others."""
 
+import importlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from nn_cases import box, choice, parts  # noqa: E402
 from twisterl import cli, envs, nn  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 from twisterl.nn.heads import Product  # noqa: E402
-from twisterl.rl import columns  # noqa: E402
+from twisterl.rl import PPO, columns  # noqa: E402
 from twisterl.train import prepare_algorithm  # noqa: E402
 
 # Environment, its arguments, policy and its arguments, and whether the engine trains it.
@@ -232,3 +234,13 @@ def test_a_head_of_another_size_is_refused():
     policy = nn.MLPPolicy(box(4), choice(3), 4)
     with pytest.raises(ValueError, match=r"expected actions of 2 outputs.*got MLPPolicy of 3"):
         nn.TorchPolicy(policy, env.obs_shape(), 2, "float32")
+
+
+def test_the_attention_of_the_example_is_trained_by_the_engine(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "examples")
+    example = importlib.import_module("puzzle8_attention")
+    settings = {**example.CONFIG, "collecting": {"num_episodes": 4, "num_cores": 1}, "evals": {}}
+    env = envs.Puzzle(width=3, height=3, difficulty=3, depth_slope=2, max_depth=16)
+    algorithm = PPO(env, example.Attending(env.obs_shape(), env.num_actions()), settings)
+    algorithm.learn(1)
+    assert algorithm._engine_obstacle() is None and algorithm.iteration == 1
