@@ -376,7 +376,9 @@ class _Translator:
             shape = behind[0].get("shape", [features])
             behind = behind[1:]
         first = behind[0] if behind else {}
-        is_whole = first.get("block") == "linear" and shape == [first["inputs"]]
+        # Along the only axis of more than one number.
+        is_whole = first.get("block") == "linear" and math.prod(shape) == first["inputs"]
+        is_whole = is_whole and shape[-1] == first["inputs"]
         if obs_dtype == "sparse" and is_whole and first.get("bias", True):
             bag = _At(block="bag", name=first["name"], features=features, out=first["out"])
             bag.node = getattr(first, "node", None)
