@@ -235,6 +235,14 @@ class Flaky(InProcess):
         return [*again, *answers]
 
 
+class Lost(Flaky):
+    """Loses every worker."""
+
+    def wait(self, seconds):
+        self._count = 0
+        return super().wait(seconds)
+
+
 def test_lost_ranges_are_asked_again_and_doubles_dropped():
     algorithm = prepare_algorithm(config("PPO"))
     whole = contents(algorithm.collect()[0])
@@ -242,11 +250,6 @@ def test_lost_ranges_are_asked_again_and_doubles_dropped():
     for _ in range(3):
         assert contents(algorithm.collect()[0]) == whole
     assert algorithm._crew.coordinator.counts()["lost"] >= 9
-
-    class Lost(Flaky):
-        def wait(self, seconds):
-            self._count = 0
-            return super().wait(seconds)
 
     with pytest.raises(RuntimeError, match="workers were lost in a row: test"):
         with_crew(algorithm, 1, Lost(1)).collect()
@@ -409,6 +412,15 @@ def test_bad_settings_are_one_line_before_work(tmp_path, capfd, words, problem):
     assert cli.main(["train", "--config", str(path), "--run_path", str(run), *words]) == 2
     assert problem in capfd.readouterr().err
     assert not run.exists()
+
+
+def test_work_that_fails_on_a_worker_is_one_line(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(crew, "transport_of", lambda workers: Lost(1))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config("PPO")))
+    words = ["--config", str(path), "--run_path", str(tmp_path / "run"), "--workers", "1"]
+    assert cli.main(["train", *words]) == 1
+    assert capfd.readouterr().err == "error: 13 workers were lost in a row: test\n"
 
 
 def sweep_words(tmp_path, *words):

@@ -52,6 +52,7 @@ PARTS: dict[str, Callable[[float], Part]] = {
     "laws": _laws,
     "disk": _disk,
     "fuzz": _fuzz,
+    "nodes": _counted(SOAK + "nodes.py", 20),
     "memory": lambda share: (_python(SOAK + "memory.py"), {}),
 }
 

@@ -147,6 +147,7 @@ def _run(words: list[str], program: str | None) -> int:
 
 def _failure(error: Exception) -> int:
     """Says what is wrong in one line, or lets an unforeseen error show its traceback."""
+    from twisterl.machines.computing import WorkerError
     from twisterl.runs.errors import RunFolderError
 
     foreseen = isinstance(error, (ConfigError, RunFolderError, MissingPackage))
@@ -159,7 +160,7 @@ def _failure(error: Exception) -> int:
     elif isinstance(error, OSError):
         text = f"{error.filename or 'writing'}: {error.strerror or error}"
         status = 1
-    elif isinstance(error, (FloatingPointError, MemoryError)):
+    elif isinstance(error, (FloatingPointError, MemoryError, WorkerError)):
         text, status = text or "out of memory", 1
     else:
         raise error
