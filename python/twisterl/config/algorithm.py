@@ -217,6 +217,9 @@ class AlgorithmSection(Section):
         A subclass of another package may choose an optimizer without betas.
         """
         section = self.model_dump(by_alias=True)
+        # Programs make the engine's collectors of all that is here.
+        if section["collecting"].get("workers") is None:
+            section["collecting"].pop("workers", None)
         given = self.optimizer.model_fields_set | {"lr"}
         optimizer = {key: value for key, value in section["optimizer"].items() if key in given}
         if optimizer.get("kind") == "adam":
