@@ -102,10 +102,12 @@ def run(line):
         words = shlex.split(MAKE.get(words[1], ""))
     if words[:3] == ["python", "-m", "twisterl.train"]:
         words = ["twisterl", "train", *words[3:]]
-    # A hub needs a network; tests/python/test_hub.py has one of its own.
+    # A hub needs a network; tests/python/test_hub.py has one of its own. Workers are processes that
+    # know nothing of shorter runs; tests/python/test_machines.py has them.
     if (
         words[:1] != ["twisterl"]
-        or words[1] == "bench"
+        or words[1] in ("bench", "sweep")
+        or {"--seeds", "--workers"} & {*words}
         or (words[1] == "hub" and "--dry-run" not in words)
     ):
         return

@@ -43,18 +43,24 @@ def require_equal(policy: Any, engine: twisterl.nn.Policy) -> None:
     _require_close("the logits", torch.from_numpy(logits), torch_says.logits)
     _require_close("the values", torch.from_numpy(values), torch_says.values)
     if policy.state_size:
-        _require_equal_episodes(module, x, engine, given, features)
+        _require_equal_episodes(module, method, x, engine, given, features)
 
 
 def _require_equal_episodes(
-    module: Any, x: torch.Tensor, engine: twisterl.nn.Policy, given: Any, features: Any
+    module: Any,
+    method: str,
+    x: torch.Tensor,
+    engine: twisterl.nn.Policy,
+    given: Any,
+    features: Any,
 ) -> None:
     """Compares them along episodes: torch is told sequences, the engine one step after another."""
     orders: list[Any] = [np.roll(np.arange(NUM_ROWS), step) for step in range(NUM_STEPS)]
     module = uncompiled(module).eval()
     with torch.no_grad():
         state = module.initial_state(NUM_ROWS)
-        *told, after = module(torch.stack([x[order] for order in orders], 1), state)
+        play = getattr(module, method)
+        *told, after = play(torch.stack([x[order] for order in orders], 1), state)
     states = state.to(torch.float32).numpy()
     for step, order in enumerate(orders):
         rows, offsets = (given[order], None) if features is None else _rows(features, order)

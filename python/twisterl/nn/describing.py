@@ -202,6 +202,10 @@ def _traced(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
     tracer = _Tracer([1 + num_axes, 2] if remembers(module) else [])
     tracer.traced_func_name = method
     if remembers(module) and hasattr(module, "followed_step"):
+        core: Any = module.core
+        if not hasattr(core, "net"):
+            who = f"{_who('', module)} remembers by {type(core).__name__}"
+            raise NotDescribed(f"{who}, which the engine does not have")
         tracer.traced_func_name = "followed_step"
     try:
         return tracer.trace(module)
@@ -376,9 +380,10 @@ class _Translator:
             shape = behind[0].get("shape", [features])
             behind = behind[1:]
         first = behind[0] if behind else {}
-        # Along the only axis of more than one number.
-        is_whole = first.get("block") == "linear" and math.prod(shape) == first["inputs"]
-        is_whole = is_whole and shape[-1] == first["inputs"]
+        if remembers(self._module) and math.prod(shape[:-1]) == 1:
+            # A sequence of one observation.
+            shape = shape[-1:]
+        is_whole = first.get("block") == "linear" and shape == [first["inputs"]]
         if obs_dtype == "sparse" and is_whole and first.get("bias", True):
             bag = _At(block="bag", name=first["name"], features=features, out=first["out"])
             bag.node = getattr(first, "node", None)

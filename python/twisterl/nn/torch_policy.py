@@ -332,16 +332,21 @@ class _Evaluate:
 
 def _structure(module: torch.nn.Module) -> list[Any]:
     """What decides the layers and their order, but for the weights."""
-    plain = (bool, int, float, str, tuple, type(None))
     return [
         (
             name,
             type(part),
-            {key: value for key, value in vars(part).items() if isinstance(value, plain)},
+            {key: value for key, value in vars(part).items() if _is_plain(value)},
             (bool(part._forward_hooks), bool(part._forward_pre_hooks), "forward" in vars(part)),
         )
         for name, part in module.named_modules()
     ]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str, type(None)))
 
 
 def _with_plain_names(
