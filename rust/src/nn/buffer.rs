@@ -90,12 +90,12 @@ impl Matrix {
     }
 
     /// All numbers from `column` of `row` on, with what lies between the rows.
-    pub(super) fn from(&self, row: usize, column: usize) -> &[f32] {
+    pub(super) fn tail(&self, row: usize, column: usize) -> &[f32] {
         &self.data[row * self.stride() + column..]
     }
 
     /// All numbers from `row` on, with what lies between the rows.
-    pub(super) fn from_mut(&mut self, row: usize) -> &mut [f32] {
+    pub(super) fn tail_mut(&mut self, row: usize) -> &mut [f32] {
         let stride = self.stride();
         &mut self.data[row * stride..]
     }

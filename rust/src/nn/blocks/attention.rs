@@ -136,12 +136,12 @@ impl Heads {
         scores.fill(0.0);
         for (head, scores) in scores.chunks_exact_mut(tokens * queries).enumerate() {
             for which in [0, 1] {
-                let from = read.from(first, self.column(which, head));
-                let to = turned.from_mut(which * width);
+                let from = read.tail(first, self.column(which, head));
+                let to = turned.tail_mut(which * width);
                 kernels.turn((from, read.stride()), (to, stride), [tokens, width]);
             }
-            let of_keys = (turned.from(width, 0), stride, tokens);
-            let of_queries = (turned.from(0, 0), stride, queries);
+            let of_keys = (turned.tail(width, 0), stride, tokens);
+            let of_queries = (turned.tail(0, 0), stride, queries);
             kernels.add_strided(of_keys, of_queries, width, scores);
         }
     }
@@ -184,7 +184,7 @@ impl Heads {
             made.reshape(1, tokens * padded);
             let made = made.row_mut(0);
             made.fill(0.0);
-            let values = (read.from(first, self.column(2, head)), read.stride(), padded);
+            let values = (read.tail(first, self.column(2, head)), read.stride(), padded);
             kernels.add_strided((p, queries, tokens), values, tokens, made);
             for (token, made) in made.chunks_exact(padded).enumerate() {
                 let to = &mut mixed.row_mut(first + token)[self.column(0, head)..][..width];

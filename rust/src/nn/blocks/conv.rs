@@ -288,7 +288,7 @@ impl Layer for Patches {
             let from = (image, &starts[..], &offsets[..]);
             kernels.multiply_placed(&self.weights.forward, from, made);
             let to = (output.row_mut(row), places);
-            kernels.turn((made.from(0, 0), made.stride()), to, [places, outputs]);
+            kernels.turn((made.tail(0, 0), made.stride()), to, [places, outputs]);
         }
     }
 

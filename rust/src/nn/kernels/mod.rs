@@ -111,8 +111,8 @@ impl Kernels {
         output: &mut [f32],
     ) {
         assert!(a.num_rows() == b.num_rows() && rows.end <= a.num_columns());
-        let (from, columns) = (a.from(0, rows.start), b.num_columns());
-        let of_b = (b.from(0, 0), b.stride(), columns);
+        let (from, columns) = (a.tail(0, rows.start), b.num_columns());
+        let of_b = (b.tail(0, 0), b.stride(), columns);
         self.add_strided((from, a.stride(), rows.len()), of_b, a.num_rows(), output);
     }
 
