@@ -39,17 +39,22 @@ SOLVED = {"state": list(range(9)), "time_limit_s": 5.0, "node_limit": 100}
 CALLS = {
     "PPOCollector": {**RUN, **CAP, "gamma": 0.9, "lambda": 0.9},
     "PPOCollector.collect": {"iteration": 0},
+    "PPOCollector.collect_range": {"iteration": 0, "first": 0, "count": 1},
     "PPOCollector.iteration": {"iteration": 0},
     "AZCollector": {**RUN, **CAP, **TREE, **NOISE, **RESIGNING},
     "AZCollector.collect": {"iteration": 0},
+    "AZCollector.collect_range": {"iteration": 0, "first": 0, "count": 1},
     "AZCollector.iteration": {"iteration": 0},
     "WalkCollector": {"num_walks": 4, "walk_length": 4, "num_cores": 1, "seed": 0},
     "WalkCollector.collect": {"iteration": 0},
+    "WalkCollector.collect_range": {"iteration": 0, "first": 0, "count": 1},
     "evaluate": {"num_episodes": 2, **PLAY},
-    "evaluate_episodes": {"num_episodes": 2, **PLAY},
+    "evaluate_episodes": {"num_episodes": 2, "first": 0, "count": 1, **PLAY},
     "solve": PLAY,
     "es_first_weights": {"hidden": 32, "seed": 0},
     "es_generations": {"seed": 0, "generation": 0, "num_generations": 1},
+    "es_scores": {"seed": 0, "generation": 0, "first": 0, "count": 1},
+    "es_update": {"seed": 0, "generation": 0},
     "es_evaluate": {"num_episodes": 2, "seed": 0},
     "OptimalSolver": {"most_states": 1_000_000, "time_limit_s": 5.0},
     "OptimalSolver.solve": SOLVED,
@@ -75,6 +80,7 @@ NETWORK = json.dumps(
 )
 TENSORS = {f"{name}.weight": np.ones((1, 1), np.float32) for name in "eav"}
 TENSORS |= {f"{name}.bias": np.ones(1, np.float32) for name in "eav"}
+SCORES = twisterl.collector.es_scores(ENV, WEIGHTS, SETTINGS, 0, 0, 0, 1)
 TABLES = {"logits": [[0.0]], "values": [0.0], "rewards": [0.0]}
 FIXED = {
     "es_first_weights": {"env": ENV},
@@ -82,6 +88,8 @@ FIXED = {
     "evaluate_episodes": {"env": ENV, "policy": POLICY},
     "solve": {"py_env": ENV, "policy": POLICY},
     "es_generations": {"env": ENV, "settings": SETTINGS, **MOMENTS},
+    "es_scores": {"env": ENV, "weights": WEIGHTS, "settings": SETTINGS},
+    "es_update": {"env": ENV, "settings": SETTINGS, "scores": SCORES, **MOMENTS},
     "es_evaluate": {"env": ENV, "weights": WEIGHTS, "settings": SETTINGS, "start": "reset"},
     "OptimalSolver": {"env": ENV},
     "solve_optimal": {"env": ENV},
@@ -118,9 +126,9 @@ def call(name, numbers):
     if method == "iteration":
         instance.iteration = numbers["iteration"]
         return instance
-    if method == "collect":
+    if method in ("collect", "collect_range"):
         policy = {} if class_name == "WalkCollector" else {"policy": POLICY}
-        return instance.collect(ENV, **policy, **numbers)
+        return getattr(instance, method)(ENV, **policy, **numbers)
     return getattr(instance, method)(**numbers)
 
 

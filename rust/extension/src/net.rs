@@ -563,9 +563,9 @@ impl PyPolicy {
         Ok((logits, values.into_pyarray(py)))
     }
 
-    /// `forward_batch` of observations in the course of episodes, for a policy with memory: `states`
-    /// float32 `[N, S]` are what it remembers before each, and the third that is returned what it
-    /// remembers after it.
+    /// `forward_batch` of observations in the course of episodes, for a policy with memory: `indices`
+    /// and `offsets` as there, `states` float32 `[N, S]` what it remembers before each, and the third
+    /// that is returned what it remembers after it.
     fn step_batch<'py>(
         &self,
         py: Python<'py>,
