@@ -62,7 +62,10 @@ TASKS = {
         "python -m pytest tests/parity",
         "python tests/parity/compare.py",
     ],
-    "parity-long": ["python tests/parity/long.py"],
+    "parity-long": [
+        "cargo test --release -p twisterl --test state_counts -- --include-ignored",
+        "python tests/parity/long.py",
+    ],
     "mutations": ["python tests/mutations/mutate.py"],
     "soak": ["python tests/soak/soak.py"],
     "bench": ["python benchmarks/run.py quick"],
