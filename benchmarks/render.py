@@ -121,6 +121,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
         ROOT / "docs" / "machines.md": table(("machines",)),
+        ROOT / "docs" / "synthesis.md": table(("synthesis",)),
     }
 
 
