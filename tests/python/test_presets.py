@@ -103,6 +103,12 @@ def test_a_config_to_begin_with_is_a_config(name, capsys):
     assert run.algorithm.get("learning", "diff_metric") in config["algorithm"]["evals"]
 
 
+def test_a_module_is_named_as_it_is(capsys):
+    config = json.loads(shown(capsys, "config", "init", "own/pancakes.wasm"))
+    assert (config["env_cls"], config["env"]) == ("own/pancakes.wasm", {})
+    assert check_run(config).algorithm.get("learning", "diff_max")
+
+
 @pytest.mark.parametrize("algorithm", ["PPO", "AZ", "RandomWalk", "ES"])
 def test_a_config_to_begin_with_of_each_algorithm(algorithm, tmp_path, capsys):
     path = tmp_path / "first.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisterl.config.json import read_json
-from twisterl.config.registry import ENVIRONMENTS, GYMNASIUM, REGISTRY, registered
+from twisterl.config.registry import ENVIRONMENTS, GYMNASIUM, REGISTRY, WASM, registered
 from twisterl.faults import ConfigError, Fault, unknown
 from twisterl.presets import presets
 
@@ -17,7 +17,8 @@ def first_config(name: str, algorithm: str | None) -> dict[str, Any]:
     """That of a preset for the environment `name` where there is one, else one made from defaults.
 
     Args:
-        name: an environment of this package, `gymnasium:ID`, or a class in Python, `package.Class`.
+        name: an environment of this package, `gymnasium:ID`, `FILE.wasm`, or a class in Python,
+            `package.Class`.
         algorithm: "PPO", "AZ", "RandomWalk" or "ES"; None for that of the first preset, or PPO.
 
     Raises `ConfigError`.
@@ -39,7 +40,7 @@ def first_config(name: str, algorithm: str | None) -> dict[str, Any]:
 def _from_defaults(name: str, known: str | None, algorithm: str) -> dict[str, Any]:
     env: dict[str, Any] = {}
     cls = name
-    if known is None and not name.startswith(GYMNASIUM):
+    if known is None and not name.startswith(GYMNASIUM) and not name.endswith(WASM):
         cls, env = "PyEnv", {"pyenv_cls": name}
     elif known is not None:
         cls = known
@@ -49,7 +50,7 @@ def _from_defaults(name: str, known: str | None, algorithm: str) -> dict[str, An
         section["evals"] = {"greedy": {"freq": 10}}
     (metric,) = section["evals"]
     section["learning"]["diff_metric"] = metric
-    if cls == "PyEnv" or _SCRAMBLED <= set(env):
+    if cls == "PyEnv" or cls.endswith(WASM) or _SCRAMBLED <= set(env):
         section["learning"] |= {"diff_threshold": 0.9, "diff_max": 32}
     config = {"env_cls": cls, "env": env, "policy_cls": "BasicPolicy", "policy": dict(_POLICY)}
     return {**config, "algorithm_cls": algorithm, "algorithm": section}
