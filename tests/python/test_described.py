@@ -273,3 +273,25 @@ def test_gradients_are_those_of_torch(name):
         learner.gradient(parameter, found)
         off = float(np.abs(found - expected[parameter].numpy()).max())
         assert off <= 1e-5 * largest, (parameter, off, largest)
+
+
+def test_layers_wider_than_a_vector_are_those_of_torch():
+    """More channels, places, tokens and columns than a vector has numbers, and a few over."""
+    attention = {"dim_feedforward": 36, "dropout": 0.0, "batch_first": True}
+    for shape, body in [
+        ([3, 11, 7], [torch.nn.Conv2d(3, 37, 3, padding=(1, 2)), torch.nn.MaxPool2d(3, 2, 1)]),
+        ([3, 9, 8], [torch.nn.Conv2d(3, 20, (4, 3), stride=(2, 1)), torch.nn.AvgPool2d(2)]),
+        ([5, 40], [torch.nn.Conv1d(5, 18, 5, padding=2)]),
+        ([37, 40], [torch.nn.TransformerEncoderLayer(40, 2, **attention)]),
+    ]:
+        torch.manual_seed(3)
+        body = torch.nn.Sequential(*body, torch.nn.Flatten()).eval()
+        width = body(torch.zeros(1, *shape)).shape[1]
+        policy = TorchPolicy(Heads(body, width).eval(), shape, 5, "float32")
+        engine = policy.to_rust()
+        assert not asks_torch(engine)
+        x = torch.randn(9, *shape)
+        with torch.no_grad():
+            expected = policy(x)
+        for got, wanted in zip(engine.forward_batch(x.numpy()), expected, strict=True):
+            np.testing.assert_allclose(got, wanted.reshape(got.shape), rtol=1e-5, atol=1e-5)

@@ -329,3 +329,58 @@ fn find_nonzero<'a>(input: &Matrix, columns: Range<usize>, found: &'a mut [u16])
     }
     &found[..num_found]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEVELS: [CpuLevel; 3] = [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable];
+
+    /// Small whole numbers, whose sums are exact.
+    fn number(i: usize) -> f32 {
+        (i * 7919 % 31) as f32 - 15.0
+    }
+
+    #[test]
+    fn rows_become_columns() {
+        for kernels in LEVELS.into_iter().filter_map(|level| Kernels::new(level).ok()) {
+            for [rows, columns] in [[1, 1], [16, 16], [37, 21], [21, 50], [64, 3]] {
+                let (step, stride) = (columns + 5, rows + 3);
+                let from: Vec<f32> = (0..rows * step).map(|i| i as f32).collect();
+                let mut to = vec![-1.0; columns * stride];
+                kernels.turn((&from, step), (&mut to, stride), [rows, columns]);
+                for (i, &value) in to.iter().enumerate() {
+                    let (column, row) = (i / stride, i % stride);
+                    let expected = if row < rows { from[row * step + column] } else { -1.0 };
+                    assert_eq!(value, expected, "{:?} {rows} {columns}", kernels.level());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn placed_rows_are_multiplied() {
+        for kernels in LEVELS.into_iter().filter_map(|level| Kernels::new(level).ok()) {
+            for (rows, depth, outputs) in [(1, 3, 5), (29, 20, 40), (13, 2 * BLOCK_DEPTH + 1, 70)] {
+                let starts: Vec<u32> = (0..rows as u32).map(|row| row * 3 % 11).collect();
+                let offsets: Vec<u32> = (0..depth as u32).map(|k| k * 5 % 97).collect();
+                let input: Vec<f32> = (0..110).map(number).collect();
+                let matrix: Vec<f32> = (0..depth * outputs).map(number).collect();
+                let weights = kernels.pack(&matrix, outputs);
+                let bias = pad(&(0..outputs).map(number).collect::<Vec<_>>());
+                let layer = PackedLinear { weights, bias, relu: false };
+                let mut made = Matrix::default();
+                kernels.multiply_placed(&layer, (&input, &starts, &offsets), &mut made);
+                for row in 0..rows {
+                    for (output, &value) in made.row(row)[..outputs].iter().enumerate() {
+                        let products = offsets.iter().enumerate().map(|(k, &offset)| {
+                            input[(starts[row] + offset) as usize] * matrix[k * outputs + output]
+                        });
+                        let expected = number(output) + products.sum::<f32>();
+                        assert_eq!(value, expected, "{:?} {row} {output}", kernels.level());
+                    }
+                }
+            }
+        }
+    }
+}
