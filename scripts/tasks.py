@@ -58,12 +58,12 @@ TASKS = {
         "python tests/mutations/mutate.py --rotate 6",
     ],
     "parity": [
-        "cargo test -p twisterl --test golden",
+        "cargo test -p twisterl --test all golden::",
         "python -m pytest tests/parity",
         "python tests/parity/compare.py",
     ],
     "parity-long": [
-        "cargo test --release -p twisterl --test state_counts -- --include-ignored",
+        "cargo test --release -p twisterl --test all -- state_counts:: --include-ignored",
         "python tests/parity/long.py",
     ],
     "mutations": ["python tests/mutations/mutate.py"],

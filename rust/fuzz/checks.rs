@@ -1,4 +1,4 @@
-//! What must hold for any bytes: the fuzz targets find them, `rust/tests/fuzz_seeds.rs` plays those
+//! What must hold for any bytes: the fuzz targets find them, `rust/tests/all/fuzz_seeds.rs` plays those
 //! that were found.
 
 use twisterl::envs::find;

@@ -1,7 +1,7 @@
 """Every kind of environment, played by everything that plays.
 
 A separately compiled crate is played in test_grid_world.py, older wheels in test_capsule.py, and
-the environments of the package by rust/tests/conformance.rs.
+the environments of the package by rust/tests/all/conformance.rs.
 """
 
 import random

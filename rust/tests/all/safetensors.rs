@@ -1,18 +1,15 @@
 //! Model files: what is read of them, what is refused, and that ours are those of the library.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 
-use common::{bytes_of, items, spec};
+use crate::common::{bytes_of, items, spec};
+use crate::counting::most_held;
 use proptest::prelude::*;
 use serde_json::Value;
 use twisterl::nn::safetensors::{Tensors, DIGEST, TIED};
 use twisterl::nn::{Network, Policy, Scratch};
 use twisterl::rl::env::Twists;
 use twisterl::spaces::Rows;
-
-mod common;
 
 fn with_header(header: &str) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()
@@ -164,36 +161,6 @@ proptest! {
     }
 }
 
-/// Counts the bytes that this thread holds, and the most that it ever held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
-}
-
-fn count(bytes: isize) {
-    let _ = HELD.try_with(|held| {
-        let (now, most) = held.get();
-        held.set((now + bytes, most.max(now + bytes)));
-    });
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        System.alloc(layout)
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        System.dealloc(pointer, layout);
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// A reader holds at most the size of the file and 64 MiB: here one file in memory, and that.
 #[test]
 fn hostile_headers_take_little_memory() {
@@ -213,9 +180,7 @@ fn hostile_headers_take_little_memory() {
         (format!("{{\"a\":{}", "[".repeat(240_000)), "expected an object of dtype"),
     ] {
         let bytes = with_header(&header);
-        HELD.set((0, 0));
-        let read = Tensors::parse(&bytes);
-        let most = HELD.get().1 as usize;
+        let (read, most) = most_held(|| Tensors::parse(&bytes));
         assert!(most <= bytes.len() + (64 << 20), "{said}: {most} bytes");
         match read {
             Ok(_) => assert_eq!(said, ""),

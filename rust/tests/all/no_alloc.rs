@@ -1,7 +1,4 @@
-//! Nothing is allocated per step: counted by an allocator that exists in this test alone.
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+//! Nothing is allocated per step.
 
 use serde_json::json;
 use twisterl::collector::az::{self, AzConfig};
@@ -15,52 +12,7 @@ use twisterl::search::{RootSelection, SelfPlay, TreeConfig};
 use twisterl::spaces::{Act, ActSpace, Acts};
 use twisterl::testing::{random_policy, Widths};
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator; counts what each thread asks of it.
-struct Counting;
-
-fn count() {
-    // A thread that is ending has no counter any more.
-    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        System.alloc(layout)
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        System.alloc_zeroed(layout)
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        System.realloc(pointer, layout, size)
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        System.dealloc(pointer, layout);
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// How often this thread allocates in `work`.
-fn allocations<T>(work: impl FnOnce() -> T) -> usize {
-    let before = ALLOCATIONS.get();
-    std::hint::black_box(work());
-    ALLOCATIONS.get() - before
-}
-
-#[test]
-fn the_counter_counts() {
-    assert!(allocations(|| vec![1u8; 100]) >= 1);
-    assert_eq!(allocations(|| 1 + 1), 0);
-}
+use crate::counting::allocations;
 
 #[test]
 fn environments_step_without_allocating() {

@@ -1,8 +1,6 @@
 //! Heads against torch.distributions, whose numbers tests/reference/write_heads.py wrote.
 
-mod common;
-
-use common::{items, spec};
+use crate::common::{items, spec};
 use serde_json::Value;
 use twisterl::nn::Head;
 use twisterl::spaces::{Act, ActSpace, Acts};

@@ -1,11 +1,9 @@
 //! What every environment of the list promises, on every size that its golden file names.
 
-mod common;
-
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-use common::{items, spec};
+use crate::common::{items, spec};
 use serde_json::{Map, Value};
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;

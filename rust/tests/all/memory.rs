@@ -1,8 +1,5 @@
 //! Policies that remember: each episode from its first observation on, wherever it is played.
 
-#[macro_use]
-mod common;
-
 use std::sync::Arc;
 
 use twisterl::collector::ppo::{collect, PpoConfig};

@@ -1,13 +1,10 @@
 //! Searching, and playing by it: what it promises whatever the threads and the cache.
 
-#[macro_use]
-mod common;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::random_policy;
+use crate::common::random_policy;
 use twisterl::collector::az::{collect, AzConfig};
 use twisterl::collector::ppo::DifficultyDistribution;
 use twisterl::collector::Table;

@@ -1,8 +1,6 @@
 //! Evolution Strategies equal specs/golden/es.json bit for bit, with any number of threads.
 
-mod common;
-
-use common::{items, spec};
+use crate::common::{items, spec};
 use serde_json::Value;
 use twisterl::envs::puzzle::Puzzle;
 use twisterl::es::{

@@ -1,36 +1,10 @@
-//! A warm policy allocates nothing; counted by an allocator that exists in this test alone.
+//! A warm policy allocates nothing.
 
-mod nn_reference;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-use nn_reference::{random_rows, Reference};
+use crate::counting::allocations;
+use crate::nn_reference::{random_rows, Reference};
 use twisterl::nn::{CpuLevel, NetSpec, Network, Policy, Scratch};
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;
-
-struct Counting;
-
-thread_local! {
-    // The test harness allocates too, on its own thread.
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: hands every call on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that is ending has no counter any more.
-        let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
-        System.alloc(layout)
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        System.dealloc(pointer, layout)
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_warm_policy_allocates_nothing() {
@@ -44,7 +18,7 @@ fn a_warm_policy_allocates_nothing() {
 /// Every block of the golden file.
 #[test]
 fn a_warm_composed_policy_allocates_nothing() {
-    let golden = include_str!("../../specs/golden/blocks.json");
+    let golden = include_str!("../../../specs/golden/blocks.json");
     let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
     let cases = ["cases", "memories"].map(|list| golden[list].as_array().unwrap());
     for case in cases.into_iter().flatten() {
@@ -75,9 +49,10 @@ fn require_none(policy: &dyn Policy, rows: impl Fn(usize) -> Rows, num_twists: i
         let rows = rows(num_rows);
         let twists: Vec<i32> = (0..num_rows as i32).map(|row| row % (num_twists + 1) - 1).collect();
         let (mut logits, mut values) = (vec![0.0; num_actions * num_rows], vec![0.0; num_rows]);
-        let before = ALLOCATIONS.get();
-        policy.forward_batch(&rows, Some(&twists), &mut scratch, &mut logits, &mut values).unwrap();
-        counts.push(ALLOCATIONS.get() - before);
+        counts.push(allocations(|| {
+            let outputs = (&mut logits[..], &mut values[..]);
+            policy.forward_batch(&rows, Some(&twists), &mut scratch, outputs.0, outputs.1).unwrap();
+        }));
     }
     assert!(counts[0] > 0, "the first call fills the scratch: does the allocator count?");
     assert_eq!(counts[1..], [0; 4]);

@@ -1,8 +1,5 @@
 //! What the tests of the public API share.
 
-// Each test file is a program of its own and uses a part.
-#![allow(dead_code, unused_macros)]
-
 use std::path::Path;
 
 use serde_json::Value;

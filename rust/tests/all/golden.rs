@@ -1,11 +1,9 @@
 //! Replays specs/golden, which a slow reference in Python wrote (tests/reference).
 
-mod common;
-
 use std::collections::HashSet;
 use std::path::Path;
 
-use common::{items, spec};
+use crate::common::{items, spec};
 use serde_json::{json, Map, Value};
 use twisterl::envs::{ENVIRONMENTS, TASKS};
 use twisterl::nn::Network;

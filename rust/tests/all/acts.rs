@@ -1,8 +1,5 @@
 //! Actions of parts and of numbers in the core: drawn, bounded, played, recorded.
 
-#[macro_use]
-mod common;
-
 use std::borrow::Cow;
 
 use twisterl::collector::az::{self, AzConfig};

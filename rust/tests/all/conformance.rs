@@ -1,12 +1,9 @@
 //! Everything that plays tells what it plays, with every kind of environment.
 
-#[macro_use]
-mod common;
-
 use std::borrow::Cow;
 use std::sync::Mutex;
 
-use common::{items, spec};
+use crate::common::{items, spec};
 use serde_json::{Map, Value};
 use twisterl::envs::ENVIRONMENTS;
 use twisterl::rl::env::Env;

@@ -1,7 +1,5 @@
 //! The exact optimum against published facts and against searches written another way.
 
-mod common;
-
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
@@ -59,7 +57,7 @@ fn checked_length(env: &Puzzle, state: &[i64], answer: Answer) -> usize {
 
 /// The layers of the golden file, which a Python search wrote.
 fn golden_layers(width: usize, height: usize) -> Vec<usize> {
-    let golden = common::spec("golden/puzzle.json");
+    let golden = crate::common::spec("golden/puzzle.json");
     let layers = golden["layers"].as_array().unwrap();
     let config = serde_json::json!({ "width": width, "height": height });
     let of_size = layers.iter().find(|layer| layer["config"] == config).unwrap();

@@ -1,8 +1,7 @@
 //! The seeds of the fuzz targets, with what they have found, through the checks of the targets.
 
-#[path = "../fuzz/checks.rs"]
+#[path = "../../fuzz/checks.rs"]
 mod checks;
-mod common;
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +31,7 @@ fn networks() {
 
 #[test]
 fn model_files() {
-    for case in common::items(&common::spec("models.json")) {
-        checks::safetensors(&common::bytes_of(case));
+    for case in crate::common::items(&crate::common::spec("models.json")) {
+        checks::safetensors(&crate::common::bytes_of(case));
     }
 }

@@ -1,9 +1,6 @@
 //! Environments that never end, and those that end late.
 
-#[macro_use]
-mod common;
-
-use common::random_policy;
+use crate::common::random_policy;
 use twisterl::collector::az::{self, AzConfig};
 use twisterl::collector::ppo::{self, PpoConfig};
 use twisterl::collector::walk::{self, WalkConfig};

@@ -1,12 +1,9 @@
 //! Beam search: what it finds, against a slow one and against the exact optimum.
 
-#[macro_use]
-mod common;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
-use common::random_policy;
+use crate::common::random_policy;
 use serde_json::{json, Map};
 use twisterl::envs::find;
 use twisterl::envs::puzzle::Puzzle;

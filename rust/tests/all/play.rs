@@ -1,12 +1,9 @@
 //! Collecting, evaluating and solving: what they promise whatever the threads and the cache.
 
-#[macro_use]
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use common::random_policy;
+use crate::common::random_policy;
 use twisterl::collector::ppo::{collect, DifficultyDistribution, PpoConfig, Truncation};
 use twisterl::collector::{Table, Work};
 use twisterl::envs::puzzle::Puzzle;

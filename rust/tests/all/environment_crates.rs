@@ -1,6 +1,5 @@
 //! A crate written for TwisteRL 0.5.1 compiles unchanged: the names and forms it uses.
 
-#![cfg(feature = "python_bindings")]
 // The pair of a class and its base is the form of that time.
 #![allow(deprecated)]
 

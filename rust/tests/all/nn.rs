@@ -1,8 +1,6 @@
 //! The policy network against plain loops in f64, on every processor level there is.
 
-mod nn_reference;
-
-use nn_reference::{random_rows, Reference};
+use crate::nn_reference::{random_rows, Reference};
 use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential};
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;

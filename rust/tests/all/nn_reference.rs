@@ -1,8 +1,5 @@
 //! A policy network as plain data, evaluated by plain loops in f64.
 
-// Each test file uses its part.
-#![allow(dead_code)]
-
 use twisterl::nn::{CpuLevel, EmbeddingBag, Head, Linear, Network, NetworkParts, Sequential};
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;

@@ -1,0 +1,32 @@
+//! What the crate promises to those who use it: one program, since each would be linked anew.
+
+#[macro_use]
+mod common;
+
+mod acts;
+mod beam;
+mod configs;
+mod conformance;
+mod counting;
+mod endless;
+#[cfg(feature = "python_bindings")]
+mod environment_crates;
+mod environments;
+mod es;
+mod exact;
+mod fuzz_seeds;
+mod golden;
+mod heads;
+mod laws;
+mod memory;
+mod nn;
+mod nn_allocation;
+mod nn_reference;
+mod no_alloc;
+mod play;
+mod polls;
+mod safetensors;
+mod search;
+mod signature;
+mod state_counts;
+mod walk;
