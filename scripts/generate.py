@@ -2,9 +2,10 @@
 """Writes what Rust and the config models have said for all: each fact stands in one place.
 
 From Rust's list of environments: config models, stubs, names. From the models of the config: its
-schema, the page of its keys, and what the Mojo port knows of them.
+schema, the page of its keys, and what the Mojo port knows of them. From the examples: presets.
 
-python scripts/generate.py            after a change of rust/src/envs or of the config models
+python scripts/generate.py            after a change of rust/src/envs, of the config models or of an
+                                      example that is a preset
 python scripts/generate.py --check    exits with 1 where a file is not what it writes
 """
 
@@ -209,6 +210,32 @@ FROM_RUST: dict[str, Callable[[], str]] = {
     "python/twisterl/twisterl/env.pyi": stubs,
     "python/twisterl/envs/listed.py": names,
 }
+# The examples that a package brings as presets. No links: a wheel made on Windows would hold
+# their text.
+PRESETS = {
+    "cartpole": "ppo_cartpole_v1",
+    "catch": "ppo_catch_v1",
+    "cube2": "rw_cube2_v1",
+    "grid_world": "ppo_grid_world_v1",
+    "lights_out": "ppo_lights_out_v1",
+    "lights_out5": "rw_lights_out_v1",
+    "linear_function": "ppo_linear_function_v1",
+    "pendulum": "ppo_pendulum_v1",
+    "permutation": "ppo_permutation_v1",
+    "puzzle15": "rw_puzzle15_v1",
+    "puzzle15_az": "az_puzzle15_v1",
+    "puzzle8": "ppo_puzzle8_v1",
+    "puzzle8_az": "az_puzzle8_v1",
+    "puzzle8_es": "es_puzzle8_v1",
+    "puzzle8_walks": "rw_puzzle8_v1",
+    "t_maze": "ppo_t_maze_v1",
+    "top_spin": "rw_top_spin_v1",
+    "two_walkers": "ppo_two_walkers_v1",
+}
+COPIES = {
+    f"python/twisterl/presets/{name}.json": (ROOT / f"examples/{example}.json").read_text
+    for name, example in PRESETS.items()
+}
 FROM_SCHEMA: dict[str, Callable[[], str]] = {"mojo/twisterl/keys.mojo": mojo}
 
 
@@ -217,7 +244,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     is_check = bool(arguments)
-    stale = written(FROM_RUST, is_check)
+    stale = written(FROM_RUST | COPIES, is_check)
     # In a process of its own, which imports the models as they are by now.
     mode = "--check" if is_check else "--write"
     pages = [sys.executable, "-m", "twisterl.config.schema", mode, *PAGES]

@@ -1,7 +1,7 @@
 """Configs that the package brings, by name: `twisterl train puzzle8`.
 
-Each is a link to a file of the repository's `examples`, of which a wheel holds the content. What a
-preset takes and reaches is in `measured.json`, from the results of the repository's benchmarks.
+Each is a copy of a file of the repository's `examples`, by scripts/generate.py. What a preset takes
+and reaches is in `measured.json`, from the results of the repository's benchmarks.
 """
 
 from __future__ import annotations
@@ -49,10 +49,7 @@ class Preset:
     @property
     def path(self) -> Path:
         """The file of its config."""
-        path = _FOLDER / f"{self.name}.json"
-        # Where git makes no links, as on Windows without that right, it writes where they lead.
-        text = path.read_text("utf-8") if path.is_file() and path.stat().st_size < 200 else ""
-        return _FOLDER / text if text.startswith("../") else path
+        return _FOLDER / f"{self.name}.json"
 
 
 @cache
