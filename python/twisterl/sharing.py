@@ -19,13 +19,21 @@ from twisterl.config.json import open_regular, parse_json, read_bytes
 from twisterl.hub import HubError, is_plain, unannounced
 from twisterl.on_demand import optional
 from twisterl.runs.digest import sha256_of
-from twisterl.runs.folder import BASE_CONFIG, BEST, FULL_CONFIG, MACHINE, METRICS, RunFolder
+from twisterl.runs.folder import (
+    BASE_CONFIG,
+    BEST,
+    FULL_CONFIG,
+    MACHINE,
+    METRICS,
+    MODULE,
+    RunFolder,
+)
 
 ANSWER_S = 2.5
 # SHA-256 of the files of a run, by name.
 DIGESTS = "digests.json"
 CARD = "README.md"
-_PULLED = ("*.json", "*.safetensors")
+_PULLED = ("*.json", "*.safetensors", MODULE)
 _Answer = TypeVar("_Answer")
 
 
@@ -42,7 +50,7 @@ def contents(folder: RunFolder) -> dict[str, bytes]:
     Raises `RunFolderError` without a checkpoint and `ConfigError` without a config.
     """
     files = {BASE_CONFIG: read_bytes(folder.path / BASE_CONFIG)}
-    for name in (FULL_CONFIG, MACHINE, METRICS):
+    for name in (FULL_CONFIG, MACHINE, METRICS, MODULE):
         if (folder.path / name).is_file():
             with open_regular(folder.path / name) as file:
                 files[name] = file.read()

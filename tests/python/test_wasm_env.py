@@ -122,6 +122,14 @@ def test_the_module_in_c_is_trained_and_solves(pancakes, tmp_path, monkeypatch, 
     for action in map(int, capsys.readouterr().out.split(":")[1].split()):
         pile[: action + 2] = pile[action + 1 :: -1]
     assert pile == [0, 1, 2, 3]
+    # The run is of this module, not of what has its name.
+    changed = Path(pancakes).read_bytes() + b"\0\1\0"  # A section without a name or content.
+    (tmp_path / "pancakes.wasm").write_bytes(changed)
+    monkeypatch.chdir(tmp_path)
+    for command in (["solve", run, "2 3 0 1"], ["train", "--resume", "--run_path", run]):
+        assert cli.main(command) != 0
+        assert "module.sha256: the run is of a module with the SHA-256" in capsys.readouterr().err
+    monkeypatch.chdir(Path(pancakes).parent)
     assert cli.main(["train", "--config", str(tmp_path / "config.json"), "env.sice=3"]) == 2
     assert "env.sice: pancakes.wasm: unknown key; did you mean size?" in capsys.readouterr().err
 

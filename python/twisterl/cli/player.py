@@ -15,6 +15,7 @@ from twisterl.config.run import Part, RunConfig
 from twisterl.config.trust import may_import
 from twisterl.config.validation import check_run, check_section
 from twisterl.faults import ConfigError, Fault
+from twisterl.runs import module_digest
 from twisterl.runs.folder import BASE_CONFIG, RunFolder
 from twisterl.strategy import entry
 
@@ -50,6 +51,7 @@ class SavedRun:
         else:
             path = Path(checkpoint)
         env, policy = build_player(self.config, path, trust=self.trust)
+        module_digest.require_same(env, self.folder)
         return Player(env, policy.to_rust(), self.config.algorithm.as_dict(), path)
 
 

@@ -33,10 +33,14 @@ class WasmEnv(PyEnv):
         assert isinstance(env, WasmEnv)
         return env
 
+    @property
+    def module(self) -> wasm.Module:
+        module: wasm.Module = self.python_env.module
+        return module
+
     def arguments(self) -> dict[str, Any]:
         """The path, and the parameters of the module that were given."""
-        module = self.python_env.module
-        return {"path": module.path, **module.arguments}
+        return {"path": self.module.path, **self.module.arguments}
 
 
 def environment_class(path: str) -> type[WasmEnv]:

@@ -6,6 +6,7 @@ docs/wasm-environments.md has the interface.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -59,7 +60,9 @@ class Module:
     def __init__(self, path: str, arguments: dict[str, Any]) -> None:
         self.path, self.arguments = path, arguments
         self.name = os.path.basename(path)
-        self.engine, self.compiled = _compiled(path, _read(path))
+        content = _read(path)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.engine, self.compiled = _compiled(path, content)
         self.idle: list[Instance] = []
         first = self.take()
         self.num_actions, self.num_features = first.num_actions, first.num_features

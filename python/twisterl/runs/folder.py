@@ -6,6 +6,7 @@ checkpoint_last.safetensors     the weights of the last commit
 checkpoint_best.safetensors     the weights of the best evaluation
 metrics.jsonl                   one line per iteration
 machine.json                    the machine and the versions of the last training
+module.sha256                   of an environment that is a WebAssembly module: which one it is
 lock                            held by the training that writes here
 resume/<serial>/                commits: weights, optimizer, state, manifest; the last one, and
                                 those that `logging` asks to keep
@@ -34,10 +35,13 @@ BEST = "checkpoint_best.safetensors"
 METRICS = "metrics.jsonl"
 CURVE = "learning_curve.png"
 MACHINE = "machine.json"
+MODULE = "module.sha256"
 LOCK = "lock"
 
 _RESUME = "resume"
 _TEMPORARY = re.compile(r".*\.tmp-\d+\w*$")
+# What a run writes, but for the dashboard's.
+_OURS = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, MACHINE, MODULE, _RESUME)
 # What TensorBoard's writer leaves in a run folder.
 _EVENTS = re.compile(r"events\.out\.tfevents\..*|(Benchmark_Detail|Losses|Times)[\w. +-]*_.*")
 
@@ -57,7 +61,7 @@ class RunFolder:
 
     def require_usable(self, *, resume: bool, overwrite: bool) -> None:
         """Raises `RunFolderError` if a run cannot start here; changes nothing."""
-        for name in (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, MACHINE, LOCK, _RESUME):
+        for name in (*_OURS, LOCK):
             if (self.path / name).is_symlink():
                 problem = "is a symbolic link; expected what a run has written, or nothing"
                 raise RunFolderError(f"{self.path / name}: {problem}")
@@ -81,8 +85,7 @@ class RunFolder:
         if not overwrite:
             return
         for entry in list(self.path.iterdir()):
-            ours = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, MACHINE, _RESUME)
-            if entry.name in ours or _EVENTS.match(entry.name):
+            if entry.name in _OURS or _EVENTS.match(entry.name):
                 _remove(entry)
 
     def write_json(self, name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisterl import on_demand, twisterl
 from twisterl.on_demand import torch
-from twisterl.runs import plan, run_config, snapshot
+from twisterl.runs import module_digest, plan, run_config, snapshot
 from twisterl.runs.commits import Commit
 from twisterl.runs.errors import CheckpointError, RunFolderError
 from twisterl.runs.folder import RunFolder
@@ -63,11 +63,12 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     every key that differs from the run's is told. So a difficulty, its bound or a length takes
     effect if it differs from that of the run's config, or is one of the paths `given` again.
 
-    Raises `RunFolderError` for a run of another algorithm and `CheckpointError` for another policy,
-    changing nothing.
+    Raises `RunFolderError` for a run of another algorithm or module, and `CheckpointError` for
+    another policy, changing nothing.
     """
     state, where = commit.state, os.fspath(folder.path)
     require_state(state, where)
+    module_digest.require_same(algorithm.env, folder)
     before, now = run_config.before(folder, state), run_config.whole(algorithm)
     changes = run_config.differences(before, now)
     _require_same_kind(algorithm, commit, changes, where)

@@ -16,6 +16,7 @@ from twisterl.config.validation import check_run
 from twisterl.envs.protocol import act_space
 from twisterl.faults import ConfigError, shown
 from twisterl.on_demand import torch
+from twisterl.runs import module_digest
 from twisterl.runs.folder import BASE_CONFIG, FULL_CONFIG, RunFolder
 
 _logger = logging.getLogger("twisterl")
@@ -85,6 +86,7 @@ def write(algorithm: Any, folder: RunFolder) -> None:
         parts = (algorithm.env, algorithm.held.policy, algorithm)
         remember_made(read_json(folder.path / BASE_CONFIG), map(_own_class, parts))
     folder.write_json(FULL_CONFIG, algorithm.config)
+    module_digest.keep(algorithm.env, folder)
 
 
 def whole(algorithm: Any) -> dict[str, Any]:
