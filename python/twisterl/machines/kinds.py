@@ -86,8 +86,8 @@ class Episodes:
 class Walks:
     """Random walks from the goal, as a `Walks`."""
 
-    _NAMES = ("indices", "offsets", "masks", "undo_counts", "sum_moves")
-    _TYPES = (np.int32, np.int64, np.bool_, np.float32, np.int64)
+    _NAMES = ("indices", "offsets", "masks", "undo_counts", "undo_shares", "sum_moves")
+    _TYPES = (np.int32, np.int64, np.bool_, np.float32, np.int64, np.int64)
 
     def play(self, players: Players, job: Job, first: int, count: int) -> tuple[Told, Arrays]:
         made = collector.WalkCollector(**_with_cores(job.work["collecting"], players))
@@ -101,7 +101,7 @@ class Walks:
             typed = zip(self._NAMES, self._TYPES, strict=True)
             columns: Arrays = {name: small[name].astype(kind, copy=False) for name, kind in typed}
             means = np.zeros(len(columns["sum_moves"]), np.float32)
-            columns_of = [columns[name] for name in self._NAMES[:4]]
+            columns_of = [columns[name] for name in self._NAMES[:5]]
             restored = _WALKS._restored(
                 *columns_of, means, columns["sum_moves"], told["num_samples"]
             )

@@ -103,6 +103,8 @@ pub struct PyWalks {
     /// float32 [U, A], how many samples each action would undo the last move of; of commuting walks
     /// shares of them.
     undo_counts: Py<PyArray2<f32>>,
+    /// int64 [U, A], of commuting walks the same in units of 2^-32, which parts add up; else [0, A].
+    undo_shares: Py<PyArray2<i64>>,
     /// float32 [U], moves since the goal, the mean over the samples.
     mean_moves: Py<PyArray1<f32>>,
     /// int64 [U], the same, summed over the samples.
@@ -116,12 +118,18 @@ impl PyWalks {
         let rows = walks.rows.len();
         let columns = walks.masks.len().checked_div(rows).unwrap_or(0);
         let (indices, offsets) = walks.rows.into_parts();
-        let sum_moves: Vec<i64> = walks.sum_moves.into_iter().map(|sum| sum as i64).collect();
+        let signed = |sums: Vec<u64>| sums.into_iter().map(|sum| sum as i64).collect::<Vec<_>>();
+        let sum_moves = signed(walks.sum_moves);
+        let shared = walks.undo_shares.len().checked_div(columns).unwrap_or(0);
         Ok(Self {
             indices: indices.into_pyarray(py).unbind(),
             offsets: offsets.into_pyarray(py).unbind(),
             masks: walks.masks.into_pyarray(py).reshape([rows, columns])?.unbind(),
             undo_counts: walks.undo_counts.into_pyarray(py).reshape([rows, columns])?.unbind(),
+            undo_shares: signed(walks.undo_shares)
+                .into_pyarray(py)
+                .reshape([shared, columns])?
+                .unbind(),
             mean_moves: walks.mean_moves.into_pyarray(py).unbind(),
             sum_moves: sum_moves.into_pyarray(py).unbind(),
             num_samples: walks.num_samples,
@@ -134,23 +142,20 @@ impl PyWalks {
         let masks = self.masks.bind(py);
         let [num_rows, num_actions] = [masks.shape()[0], masks.shape()[1]];
         let rows = Rows::from_parts(indices, offsets).filter(|rows| rows.len() == num_rows);
+        let unsigned = |sums: Vec<i64>| sums.into_iter().map(|sum| sum as u64).collect::<Vec<_>>();
         let walks = Walks {
             rows: rows
                 .ok_or_else(|| Error::invalid("offsets", "those of the indices", "others"))?,
             masks: masks.to_vec()?,
             undo_counts: self.undo_counts.bind(py).to_vec()?,
+            undo_shares: unsigned(self.undo_shares.bind(py).to_vec()?),
             mean_moves: self.mean_moves.bind(py).to_vec()?,
-            sum_moves: self
-                .sum_moves
-                .bind(py)
-                .to_vec()?
-                .into_iter()
-                .map(|sum| sum as u64)
-                .collect(),
+            sum_moves: unsigned(self.sum_moves.bind(py).to_vec()?),
             num_samples: self.num_samples,
         };
         let cells = num_rows * num_actions;
-        if walks.undo_counts.len() != cells || walks.sum_moves.len() != num_rows {
+        let has_shares = [0, cells].contains(&walks.undo_shares.len());
+        if walks.undo_counts.len() != cells || walks.sum_moves.len() != num_rows || !has_shares {
             return Err(Error::invalid("walks", "columns of equally many rows", "others").into());
         }
         Ok(walks)
@@ -167,11 +172,21 @@ impl PyWalks {
         offsets: Py<PyArray1<i64>>,
         masks: Py<PyArray2<bool>>,
         undo_counts: Py<PyArray2<f32>>,
+        undo_shares: Py<PyArray2<i64>>,
         mean_moves: Py<PyArray1<f32>>,
         sum_moves: Py<PyArray1<i64>>,
         num_samples: usize,
     ) -> Self {
-        Self { indices, offsets, masks, undo_counts, mean_moves, sum_moves, num_samples }
+        Self {
+            indices,
+            offsets,
+            masks,
+            undo_counts,
+            undo_shares,
+            mean_moves,
+            sum_moves,
+            num_samples,
+        }
     }
 
     /// What `parts` say together, each of the walks that follow those of the part before: bit for bit
@@ -192,6 +207,7 @@ impl PyWalks {
             walks.offsets.clone_ref(py),
             walks.masks.clone_ref(py),
             walks.undo_counts.clone_ref(py),
+            walks.undo_shares.clone_ref(py),
             walks.mean_moves.clone_ref(py),
             walks.sum_moves.clone_ref(py),
             walks.num_samples,

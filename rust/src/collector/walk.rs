@@ -55,6 +55,9 @@ pub struct Walks {
     /// How many samples each action would undo the last move of `[U, A]`; shares of them, where every
     /// move of a sample is one that may be undone.
     pub undo_counts: Vec<f32>,
+    /// Of commuting walks the same in units of 2^-32 `[U, A]`, else empty: shares are no sums of
+    /// exact numbers, and those of parts must add up to those of all.
+    pub undo_shares: Vec<u64>,
     /// Moves since the goal, the mean over the samples `[U]`.
     pub mean_moves: Vec<f32>,
     /// The same, summed: means of parts of the walks do not tell that of all.
@@ -265,18 +268,27 @@ fn out_of_steps(env: &dyn Env, step: usize, length: usize) -> Error {
 /// What samples say, state by state.
 #[derive(Default)]
 struct States {
+    commuting: bool,
     known: RowSet,
     walks: Walks,
 }
 
 impl States {
+    /// None yet, of commuting walks or others.
+    fn new(commuting: bool) -> Self {
+        Self { commuting, ..Self::default() }
+    }
+
     /// The number of the state with this `row`, where the actions of `seen` are legal.
     fn find(&mut self, row: &[i32], seen: &[bool]) -> usize {
-        let Self { known, walks } = self;
+        let Self { known, walks, commuting } = self;
         let (state, is_new) = known.insert(row);
         if is_new {
             walks.masks.resize((state + 1) * seen.len(), false);
-            walks.undo_counts.resize((state + 1) * seen.len(), 0.0);
+            match commuting {
+                true => walks.undo_shares.resize((state + 1) * seen.len(), 0),
+                false => walks.undo_counts.resize((state + 1) * seen.len(), 0.0),
+            }
             walks.sum_moves.push(0);
         }
         let masks = &mut walks.masks[state * seen.len()..][..seen.len()];
@@ -285,7 +297,11 @@ impl States {
     }
 
     fn finish(self) -> Walks {
-        let Self { known, mut walks } = self;
+        let Self { known, mut walks, commuting } = self;
+        if commuting {
+            let count = |&share: &u64| (share as f64 / SHARES).min(MOST_COUNTED) as f32;
+            walks.undo_counts = walks.undo_shares.iter().map(count).collect();
+        }
         let num_actions = walks.undo_counts.len().checked_div(walks.sum_moves.len()).unwrap_or(1);
         let counts = walks.undo_counts.chunks(num_actions.max(1));
         let counts = counts.map(|counts| counts.iter().map(|&count| f64::from(count)).sum::<f64>());
@@ -298,6 +314,8 @@ impl States {
     }
 }
 
+/// Of a sample.
+const SHARES: f64 = (1_u64 << 32) as f64;
 /// The most that a count in 32 bits says; one more adds nothing to it, in parts as in the whole.
 const MOST_COUNTED: f64 = (1 << 24) as f64;
 
@@ -310,8 +328,11 @@ impl Walks {
     pub fn joined(parts: &[Self], poll: Poll<'_>) -> Result<Self> {
         let num_actions = |part: &Self| part.masks.len().checked_div(part.rows.len());
         let width = parts.iter().find_map(num_actions).unwrap_or(0);
-        let mut states = States::default();
+        let mut states = States::new(parts.iter().any(|part| !part.undo_shares.is_empty()));
         for part in parts {
+            if states.commuting && part.undo_shares.len() != part.masks.len() {
+                return Err(Error::invalid("parts", "all of commuting walks", "others"));
+            }
             if num_actions(part).is_some_and(|other| other != width) {
                 return Err(Error::invalid("parts", format!("{width} actions"), "others"));
             }
@@ -321,9 +342,17 @@ impl Walks {
                 }
                 let cells = row * width..(row + 1) * width;
                 let state = states.find(part.rows.row(row), &part.masks[cells.clone()]);
-                let counts = &mut states.walks.undo_counts[state * width..][..width];
-                for (count, more) in counts.iter_mut().zip(&part.undo_counts[cells]) {
-                    *count = (f64::from(*count) + f64::from(*more)).min(MOST_COUNTED) as f32;
+                if states.commuting {
+                    let shares = &mut states.walks.undo_shares[state * width..][..width];
+                    shares
+                        .iter_mut()
+                        .zip(&part.undo_shares[cells])
+                        .for_each(|(sum, more)| *sum += more);
+                } else {
+                    let counts = &mut states.walks.undo_counts[state * width..][..width];
+                    for (count, more) in counts.iter_mut().zip(&part.undo_counts[cells]) {
+                        *count = (f64::from(*count) + f64::from(*more)).min(MOST_COUNTED) as f32;
+                    }
                 }
                 states.walks.sum_moves[state] += part.sum_moves[row];
             }
@@ -335,7 +364,7 @@ impl Walks {
 
 /// Adds up the samples of each state.
 fn merge(parts: &[Samples], num_actions: usize, commuting: bool, poll: Poll<'_>) -> Result<Walks> {
-    let mut states = States::default();
+    let mut states = States::new(commuting);
     for part in parts {
         for (sample, &moves) in part.moves.iter().enumerate() {
             if sample % SAMPLES_BETWEEN_POLLS == 0 {
@@ -346,11 +375,14 @@ fn merge(parts: &[Samples], num_actions: usize, commuting: bool, poll: Poll<'_>)
             let walks = &mut states.walks;
             // Every move since the goal is a sample.
             let num_undone = if commuting { moves as usize } else { 1 };
-            let share = 1.0 / num_undone as f32;
+            let share = (SHARES / num_undone as f64) as u64;
             for &undo in &part.undo[sample + 1 - num_undone..=sample] {
                 // Even where the environment's masks forbid it after the move that it undoes.
                 walks.masks[state * num_actions + undo as usize] = true;
-                walks.undo_counts[state * num_actions + undo as usize] += share;
+                match commuting {
+                    true => walks.undo_shares[state * num_actions + undo as usize] += share,
+                    false => walks.undo_counts[state * num_actions + undo as usize] += 1.0,
+                }
             }
             walks.sum_moves[state] += u64::from(moves);
         }

@@ -33,18 +33,26 @@ fn threads_change_nothing() {
 
 #[test]
 fn parts_joined_are_the_whole() {
-    let (env, config) = (puzzle(3, 3), config(60, 30));
-    let whole = walks(&env, &config, 0).unwrap();
+    let config = config(60, 30);
+    require_joined(&puzzle(3, 3), &config);
+    let commuting = WalkConfig { commuting: true, ..config };
+    require_joined(&*lights_out(3), &commuting);
+    let [whole, mixed] = [&config, &commuting].map(|c| walks(&*lights_out(3), c, 0).unwrap());
+    assert!(Walks::joined(&[whole.clone(), mixed], &mut || Ok(())).is_err());
+    let other = Walks { masks: vec![true], ..walks(&puzzle(2, 2), &config, 0).unwrap() };
+    assert!(Walks::joined(&[whole, other], &mut || Ok(())).is_err());
+}
+
+fn require_joined(env: &dyn Env, config: &WalkConfig) {
+    let whole = walks(env, config, 0).unwrap();
     for cuts in [vec![0, 60], vec![0, 1, 60], vec![0, 13, 14, 40, 60]] {
         let part = |ends: &[u64]| {
             let work = Work { episodes: ends[0]..ends[1], ..config.work(7, 0) };
-            collect(&env, &config, &work, &mut || Ok(())).unwrap()
+            collect(env, config, &work, &mut || Ok(())).unwrap()
         };
         let parts: Vec<Walks> = cuts.windows(2).map(part).collect();
         assert_eq!(Walks::joined(&parts, &mut || Ok(())).unwrap(), whole);
     }
-    let other = Walks { masks: vec![true], ..walks(&puzzle(2, 2), &config, 0).unwrap() };
-    assert!(Walks::joined(&[whole, other], &mut || Ok(())).is_err());
 }
 
 /// The same walks, one sample at a time: undo counts and moves by board.
