@@ -28,7 +28,7 @@ from twisterl.rl import PPO
 from twisterl.twisterl import collector
 from twisterl.utils import prepare_algorithm
 
-WORKERS = {"backend": "local", "address": None, "num_workers": 2, "num_cores": 1, "timeout_s": 60.0}
+WORKERS = {"backend": "local", "address": None, "num_workers": 2, "num_cores": 1, "timeout_s": 10.0}
 COLLECTING = {
     "PPO": {"num_episodes": 29},
     "AZ": {"num_episodes": 9, "num_mcts_searches": 8},
@@ -68,7 +68,7 @@ def contents(data):
     if hasattr(data, "found"):
         return {name: values.tobytes() for name, values in data.found.items()}
     if hasattr(data, "sum_moves"):
-        names = "indices offsets masks undo_counts mean_moves sum_moves".split()
+        names = "indices offsets masks undo_counts undo_shares mean_moves sum_moves".split()
         return {"n": data.num_samples, **{name: getattr(data, name).tobytes() for name in names}}
     arrays = data.arrays
     found = {name: getattr(arrays, name) for name in [*COLUMNS, "episode_starts"]}
@@ -120,6 +120,25 @@ def test_workers_have_the_bytes_of_one_process(name, embedding_size):
     assert alone.difficulty == algorithm.difficulty > 6
 
 
+MEMORY = {"policy_cls": "RecurrentActorCritic", "policy": {"core": "lstm", "hidden_size": 8}}
+PARTS = {"env_cls": "PyEnv", "env": {"pyenv_cls": "test_dicts.Views"}}
+OTHERS = {
+    "memory": config("PPO") | {"env_cls": "TMaze", "env": {"length": 4}} | MEMORY,
+    "parts": config("PPO", num_episodes=9) | PARTS,
+    "searched parts": config("AZ", num_episodes=5) | PARTS,
+    "commuting": config("RandomWalk", commuting=True)
+    | {"env_cls": "LightsOut", "env": {"width": 3, "height": 3}},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_memories_parts_and_commuting_walks_have_the_same_bytes(name):
+    algorithm = prepare_algorithm(OTHERS[name])
+    whole = contents(algorithm.collect()[0])
+    assert contents(with_crew(algorithm, 2).collect()[0]) == whole
+    assert algorithm._crew.coordinator.counts()["ranges"] > 2
+
+
 @pytest.mark.parametrize("name", ["PPO", "AZ", "RandomWalk"])
 def test_any_split_is_the_whole(name):
     algorithm = prepare_algorithm(config(name))
@@ -144,6 +163,35 @@ def test_boards_of_a_beam_search_are_cut_like_episodes():
         for column in ("success", "reward", "length", "nodes"):
             assert found[column].tobytes() == whole[column].tobytes()
         assert [a.tolist() for a in found["actions"]] == [a.tolist() for a in whole["actions"]]
+
+
+def test_an_evaluation_by_workers_says_the_same(tmp_path, monkeypatch, capfd):
+    path, run = tmp_path / "config.json", tmp_path / "run"
+    path.write_text(json.dumps(config("PPO")))
+    trained(path, run, num_steps=1)
+    transports = []
+    monkeypatch.setattr(
+        crew, "transport_of", lambda workers: transports.append(Shuffled(2)) or transports[-1]
+    )
+    words = [
+        "eval", str(run), "--num_episodes", "9", "--strategy", "beam,sample", "--beam_width", "4",
+        "--json",
+    ]  # fmt: skip
+    told = []
+    for more in ([], ["--workers", "2"]):
+        assert cli.main([*words, *more]) == 0
+        told.append(json.loads(capfd.readouterr().out))
+        for report in told[-1]:
+            del report["seconds"]
+    assert told[0] == told[1]
+    assert len(transports) == 1 and not transports[0].num_workers()
+    for more, problem in (
+        (["--workers", "0"], "workers.num_workers"),
+        (["--address", "a:1"], "not ray"),
+    ):
+        assert cli.main([*words, *more]) == 2
+        error = capfd.readouterr().err
+        assert problem in error and error.count("\n") == 1
 
 
 def ppo(env):
@@ -283,9 +331,24 @@ def test_a_slow_worker_costs_a_range_and_one_that_hangs_is_replaced():
     assert contents(algorithm.collect()[0]) == whole
     counts = algorithm._crew.coordinator.counts()
     assert (counts["repeated"], counts["lost"]) == (1, 0)
-    hanging = Coordinator(Silent(1), 1, timeout_s=0.05)
+    hanging = Coordinator(Silent(1), 1, timeout_s=1.0)
     assert contents(hanging.compute(crew.episodes(algorithm, "reset"))) == whole
     assert hanging.counts()["lost"] == 1
+
+
+class Deaf(InProcess):
+    """Workers that are never there again once they were asked."""
+
+    def idle(self):
+        return []
+
+
+def test_nothing_hangs_for_longer_than_the_time_out():
+    job = crew.episodes(prepare_algorithm(config("PPO")), "reset")
+    with pytest.raises(RuntimeError, match=r"no part for 0\.1 s; .*workers\.timeout_s is 0\.05"):
+        Coordinator(Deaf(1), 1, timeout_s=0.05).compute(job)
+    with pytest.raises(RuntimeError, match=r"no worker for 0\.05 s"):
+        Coordinator(InProcess(0), 1, timeout_s=0.05).compute(job)
 
 
 class Forked:
@@ -319,11 +382,19 @@ class Forked:
                 os.kill(self.pid, signal.SIGKILL)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@needs_fork
 def test_a_hundred_killed_workers_change_no_byte(monkeypatch):
     monkeypatch.setattr(processes, "launched", Forked)
-    algorithm = prepare_algorithm(config("PPO"))
-    whole = contents(algorithm.collect()[0])
+    kinds = [prepare_algorithm(config(name)) for name in COLLECTING]
+
+    def played(algorithm):
+        name = type(algorithm).__name__
+        return contents(algorithm.collect()[0]), algorithm.evaluate(judged(name))[0]
+
+    wholes = [played(algorithm) for algorithm in kinds]
     transport = processes.Processes(3)
     drawn, killed = random.Random(7), 0
     asked = transport.ask
@@ -336,13 +407,32 @@ def test_a_hundred_killed_workers_change_no_byte(monkeypatch):
             killed += 1
 
     transport.ask = ask
-    with_crew(algorithm, 3, transport)
+    of_all = with_crew(kinds[0], 3, transport)._crew
     lost = 0
-    while killed < 100:
-        assert contents(algorithm.collect()[0]) == whole
-        lost += algorithm._crew.coordinator.counts()["lost"]
+    for algorithm, whole in itertools.cycle(zip(kinds, wholes, strict=True)):
+        if killed >= 100:
+            break
+        algorithm._crew = of_all
+        assert played(algorithm) == whole
+        lost += of_all.coordinator.counts()["lost"]
     assert lost >= 30  # The others had answered, or were killed between two ranges.
-    algorithm.disconnect()
+    of_all.coordinator.end()
+
+
+@needs_fork
+def test_a_worker_that_stands_still_is_replaced(monkeypatch):
+    monkeypatch.setattr(processes, "launched", Forked)
+    algorithm = prepare_algorithm(config("PPO", embedding_size=2048))
+    whole = contents(algorithm.collect()[0])
+    transport = processes.Processes(1)
+    coordinator = Coordinator(transport, 1, timeout_s=2.0)
+    coordinator.start()
+    # What it is sent, weights and all, is more than a pipe holds.
+    (worker,) = transport.workers.values()
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    assert contents(coordinator.compute(crew.episodes(algorithm, "reset"))) == whole
+    assert coordinator.counts()["lost"] == 1
+    coordinator.end()
 
 
 def test_processes_serve_and_a_killed_coordinator_resumes(tmp_path):

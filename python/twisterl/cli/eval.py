@@ -21,6 +21,8 @@ examples:
       the same boards by several strategies, one line each
   twisterl eval runs/ppo_puzzle8_v1 --start reset --difficulty 32 --json
       boards scrambled by 32 random moves; the result as JSON
+  twisterl eval runs/ppo_puzzle8_v1 --strategy beam --workers 4 --backend ray --address auto
+      the boards cut into ranges, which four workers of a Ray cluster search: the same result
 
 Where an exact solver exists (see twisterl solve --optimal), the lengths are compared with those of
 shortest solutions: of all boards whose optimum is proven within --optimum_time_s."""
@@ -43,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     player.add_search_options(parser, "as the run was judged, with its numbers")
     add("--optimum_time_s", "--optimum-time-s", type=float, default=OPTIMUM_TIME_S, metavar="S",
         help="for shortest solutions, all boards together (default: 30; 0: none)")  # fmt: skip
+    player.add_workers(parser, "; --num_cores is then of each")
     add("--seed", type=int, default=0, metavar="S")
     add("--json", action="store_true", help="print the result as JSON")
 
@@ -70,8 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
         plays = [
             player.played(as_judged, loaded.algorithm, {**one, "start": start}) for one in asked
         ]
-        optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
-        reports = [report_of(loaded, play, optimum) for play in plays]
+        with player.judge(arguments, loaded) as judge:
+            optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
+            reports = [report_of(loaded, play, optimum, judge) for play in plays]
     if arguments.json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2))
     else:
@@ -79,14 +83,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def report_of(loaded: Any, play: dict[str, Any], optimum: Any) -> dict[str, Any]:
-    """What `play` finds, as JSON has it; `optimum` is that of `optimum_of`."""
+def report_of(loaded: Any, play: dict[str, Any], optimum: Any, judge: Any) -> dict[str, Any]:
+    """What `play` finds, as JSON has it; `optimum` is that of `optimum_of`.
+
+    `judge` plays, as `collector.evaluate_episodes`.
+    """
     from twisterl.envs.protocol import is_task
     from twisterl.rl.evaluation import wilson
-    from twisterl.twisterl import collector
 
     begin = time.perf_counter()
-    played = collector.evaluate_episodes(loaded.env, loaded.policy, **play)
+    played = judge(loaded.env, loaded.policy, **play)
     seconds = time.perf_counter() - begin
     solved = played["success"]
     num_solved = int(solved.sum())

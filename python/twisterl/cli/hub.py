@@ -87,13 +87,15 @@ def _judge(saved: Any, num_episodes: int) -> dict[str, Any]:
     from twisterl.config.evaluations import Evaluation
     from twisterl.config.validation import check_section
     from twisterl.strategy import as_judged
+    from twisterl.twisterl import collector
 
     asked = {"num_episodes": num_episodes}
     check_section(Evaluation, asked, "--", "command line")
     loaded = saved.load("best")
     start = "uniform" if player.draws_uniformly(loaded.env) else "reset"
     play = player.played(as_judged, loaded.algorithm, {**asked, "start": start, "seed": 0})
-    return report_of(loaded, play, optimum_of(loaded.env, play, OPTIMUM_TIME_S))
+    optimum = optimum_of(loaded.env, play, OPTIMUM_TIME_S)
+    return report_of(loaded, play, optimum, collector.evaluate_episodes)
 
 
 def _pull(arguments: argparse.Namespace, repo: str) -> int:

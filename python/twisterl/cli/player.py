@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,16 @@ from twisterl.config.json import read_json
 from twisterl.config.run import Part, RunConfig
 from twisterl.config.trust import may_import
 from twisterl.config.validation import check_run, check_section
+from twisterl.config.values import Workers
 from twisterl.faults import ConfigError, Fault
+from twisterl.rl.held import Held
 from twisterl.runs import module_digest
 from twisterl.runs.folder import BASE_CONFIG, RunFolder
+from twisterl.runs.run_config import Described
 from twisterl.strategy import entry
+from twisterl.twisterl import collector
+
+Judge = Callable[..., dict[str, Any]]
 
 # Of a board that is to be solved by a policy that plays by chance.
 TRIES = 100
@@ -25,12 +32,17 @@ TRIES = 100
 
 @dataclass(frozen=True)
 class Player:
-    """`policy` is the engine's; `algorithm` that section of the run config."""
+    """`policy` is the engine's; `algorithm` that section of the run config.
+
+    `held` and `described` are as in an algorithm, for the workers that may play instead.
+    """
 
     env: Any
     policy: Any
     algorithm: dict[str, Any]
     checkpoint: Path
+    held: Held
+    described: Described
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,9 @@ class SavedRun:
             path = Path(checkpoint)
         env, policy = build_player(self.config, path, trust=self.trust)
         module_digest.require_same(env, self.folder)
-        return Player(env, policy.to_rust(), self.config.algorithm.as_dict(), path)
+        section = self.config.algorithm.as_dict()
+        described = Described(self.config.given, self.config)
+        return Player(env, policy.to_rust(), section, path, Held(policy), described)
 
 
 def read(run: str, *, trust: bool) -> SavedRun:
@@ -123,6 +137,50 @@ def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
     add("--max_episode_steps", "--max-episode-steps", type=int, metavar="N",
         help="an episode of more steps is an error (default: as the run was judged)")  # fmt: skip
     add("--num_cores", "--num-cores", type=int, metavar="N", help="threads")
+
+
+def add_workers(parser: argparse.ArgumentParser, what: str) -> None:
+    """Who plays: see docs/machines.md."""
+    add = parser.add_argument
+    add("--workers", type=int, metavar="N", help=f"N workers play, with the same bytes{what}")
+    add("--backend", choices=["local", "ray"], help="who they are: processes of this machine, or "
+        "actors of a Ray cluster")  # fmt: skip
+    add("--address", metavar="HOST:PORT", help="of the Ray cluster, or auto; without it Ray is "
+        "started on this machine alone")  # fmt: skip
+
+
+def workers(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of workers, by the keys of a config's section of them."""
+    given = {
+        "num_workers": arguments.workers,
+        "backend": arguments.backend,
+        "address": arguments.address,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+@contextlib.contextmanager
+def judge(arguments: argparse.Namespace, player: Player) -> Iterator[Judge]:
+    """What plays as `collector.evaluate_episodes`: the workers of the command line, if there are.
+
+    Raises `ConfigError` before anything is played.
+    """
+    given = workers(arguments)
+    if not given:
+        yield collector.evaluate_episodes
+        return
+    from twisterl.machines.crew import Crew
+
+    given |= {} if arguments.num_cores is None else {"num_cores": arguments.num_cores}
+    section = check_section(Workers, given, "workers.", "command line")
+    if faults := list(section.faults("workers")):
+        raise ConfigError(faults, "command line")
+    crew = Crew(section.model_dump())
+    try:
+        crew.start(player)
+        yield crew.judge(player)
+    finally:
+        crew.coordinator.end()
 
 
 def asked(arguments: argparse.Namespace) -> dict[str, Any]:

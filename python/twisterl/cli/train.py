@@ -42,7 +42,7 @@ exit status: 0 done, 1 failed while running, 2 wrong input (nothing was written)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    from twisterl.cli.player import add_trust
+    from twisterl.cli.player import add_trust, add_workers
 
     add = parser.add_argument
     add("--config", metavar="FILE", help="the run config, JSON; with --resume taken from the run")
@@ -70,12 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "there before; another run, or one that went on longer, is kept")  # fmt: skip
     add("--time-budget", "--time_budget", type=float, metavar="S", help="end after so many seconds "
         "of training, of all parts of the run: learning.time_budget_s")  # fmt: skip
-    add("--workers", type=int, metavar="N", help="N workers play, with the same bytes: "
-        "algorithm.collecting.workers.num_workers")  # fmt: skip
-    add("--backend", choices=["local", "ray"], help="who they are: processes of this machine, or "
-        "actors of a Ray cluster")  # fmt: skip
-    add("--address", metavar="HOST:PORT", help="of the Ray cluster, or auto; without it Ray is "
-        "started on this machine alone")  # fmt: skip
+    add_workers(parser, ": algorithm.collecting.workers.num_workers")
     add("--save-signal", "--save_signal", default="USR1", metavar="NAME",
         help="the signal that saves and goes on (default: USR1)")  # fmt: skip
     add_trust(parser)
@@ -182,13 +177,10 @@ def _passed_on(arguments: argparse.Namespace) -> list[str]:
 
 def _workers(arguments: argparse.Namespace) -> list[tuple[str, Any]]:
     """What the command line says of workers, as overrides of the config."""
-    given = {
-        "num_workers": arguments.workers,
-        "backend": arguments.backend,
-        "address": arguments.address,
-    }
+    from twisterl.cli.player import workers
+
     path = "algorithm.collecting.workers"
-    return [(f"{path}.{key}", value) for key, value in given.items() if value is not None]
+    return [(f"{path}.{key}", value) for key, value in workers(arguments).items()]
 
 
 def _summary(training: Any, begun_at: int) -> str:

@@ -185,13 +185,8 @@ class AlgorithmSection(Section):
             problem = "has a meaning with kind muon alone; leave it out, or choose that"
             yield Fault(joined(path, "optimizer.momentum"), problem)
         workers = getattr(self.collecting, "workers", None)
-        if workers is not None and workers.backend != "ray" and workers.address is not None:
-            problem = f"got {workers.address!r}; expected null, for backend is not ray"
-            yield Fault(joined(path, "collecting.workers.address"), problem)
-        if workers is not None and getattr(self.collecting, "commuting", False):
-            # Shares of a sample do not add up to the same bytes in another order.
-            problem = "expected null, for collecting.commuting is true"
-            yield Fault(joined(path, "collecting.workers"), problem)
+        if workers is not None:
+            yield from workers.faults(joined(path, "collecting.workers"))
         for where, search in self.searches().items():
             yield from impossible_trees(search, joined(path, where))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from twisterl.faults import Fault, joined
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Cores = Annotated[int, Field(ge=1, le=4096)]
@@ -48,6 +51,12 @@ class Workers(Section):
     timeout_s: Seconds = Field(
         600.0, description="a worker that keeps a range so long is taken for lost"
     )
+
+    def faults(self, path: str) -> Iterator[Fault]:
+        """What no key shows alone; `path` is that of the section."""
+        if self.backend != "ray" and self.address is not None:
+            problem = f"got {self.address!r}; expected null, for backend is not ray"
+            yield Fault(joined(path, "address"), problem)
 
 
 def workers() -> Any:

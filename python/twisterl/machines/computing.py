@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Callable
@@ -30,12 +31,9 @@ class Computing:
         self._trust, self._num_cores = trust, num_cores
         self._env: tuple[Any, Any] = None, None
         self._policy: tuple[Any, Any] = None, None
-        self._weights: tuple[str | None, bytes] = None, b""
-
-    @property
-    def weights_version(self) -> str | None:
-        """Of the weights that are here."""
-        return self._weights[0]
+        self._weights: tuple[str | None, wire.Arrays] = None, {}
+        # The last one, by its bytes.
+        self._job: tuple[bytes, Job | None, str | None] = b"", None, None
 
     def part(self, content: bytes, weights: Callable[[], bytes], first: int, count: int) -> bytes:
         """Range `first..first + count` of the job that `content` is.
@@ -48,11 +46,7 @@ class Computing:
         told["cpu"] = cpu_level()[0]
         arrays: wire.Arrays = {}
         try:
-            job, version = jobs.read(content, "job")
-            if version is not None:
-                if version != self._weights[0]:
-                    self._weights = version, weights()
-                job = jobs.with_weights(job, self._weights[1])
+            job, version = self._made_job(content, weights)
             more, arrays = self._play(job, version, first, count)
             told["part"] = more
         except Exception as error:
@@ -60,6 +54,17 @@ class Computing:
             told["error"] = str(error) if told[_KIND_OF_FAULT] else _named(error)
         told["seconds"] = time.perf_counter() - begun
         return wire.pack(told, arrays)
+
+    def _made_job(self, content: bytes, weights: Callable[[], bytes]) -> tuple[Job, str | None]:
+        known, job, version = self._job
+        if job is None or content != known:
+            job, version = jobs.read(content, "job")
+            if version is not None:
+                if version != self._weights[0]:
+                    self._weights = version, jobs.weights_of(weights())
+                job = dataclasses.replace(job, weights=self._weights[1])
+            self._job = content, job, version
+        return job, version
 
     def _play(self, job: Job, version: str | None, first: int, count: int) -> Any:
         jobs.require_same(job, "job")

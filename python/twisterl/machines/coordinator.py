@@ -10,13 +10,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from twisterl.machines import computing, wire
 from twisterl.machines.computing import WorkerError
-from twisterl.machines.job import Job
-from twisterl.machines.transport import Range, Transport
+from twisterl.machines.job import Job, Packed
+from twisterl.machines.transport import Answer, Range, Transport
 
 # Ranges of a worker's share: the slowest worker costs at most one range, and each costs a message.
 RANGES_PER_WORKER = 4
@@ -26,6 +26,7 @@ _SLOW = 2.0
 # Losses without one part in between, beyond two of each worker, that end the work.
 _LOSSES = 10
 _WAIT_S = 0.2
+_TIMEOUT = "algorithm.collecting.workers.timeout_s"
 
 
 @dataclass
@@ -43,13 +44,28 @@ class Counts:
     merge_s: float = 0.0
 
 
+@dataclass
+class _Work:
+    """A job that is being computed, `name` its digest."""
+
+    name: str
+    left: deque[Range]
+    # Parts by the first of their range, which are read after they have come.
+    done: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    answered: set[int] = field(default_factory=set)
+    # Of the ranges that have come.
+    durations: list[float] = field(default_factory=list)
+    # Without one part in between.
+    losses: int = 0
+
+
 class Coordinator:
     """Computes jobs by the workers of a `transport`.
 
     Args:
         num_workers: how many are to be expected, which sizes the ranges.
         timeout_s: a worker that keeps a range so long is taken for lost; likewise there must be a
-            worker within that time.
+            worker within that time, and a part within twice that time.
     """
 
     def __init__(self, transport: Transport, num_workers: int, timeout_s: float = 600.0) -> None:
@@ -88,7 +104,8 @@ class Coordinator:
 
         Raises:
             ConfigError: a worker refused the job, or there is none.
-            WorkerError: the job failed on a worker, or workers were lost again and again.
+            WorkerError: the job failed on a worker, workers were lost again and again, or nothing
+                came for too long.
         """
         self.start()
         parts = self._parts(job, self.ranges(job.total) if ranges is None else ranges)
@@ -99,88 +116,101 @@ class Coordinator:
 
     def _parts(self, job: Job, ranges: list[Range]) -> list[tuple[Any, Any]]:
         packed = job.packed()
-        name = computing.digest(packed.job)
-        left = deque(ranges)
-        done: dict[int, tuple[Any, Any]] = {}
-        durations: list[float] = []
-        losses, seen = 0, time.monotonic()
-        while len(done) < len(ranges):
-            for worker in self.transport.idle():
-                part = left.popleft() if left else self._slow(name, done, durations)
-                if part is None:
-                    break
-                self._counts.bytes_sent += len(packed.job)
-                self._running[worker] = name, part, time.monotonic()
-                self.transport.ask(worker, packed, part)
-            for answer in self.transport.wait(_WAIT_S):
-                if answer.part is None:
-                    losses += 1
-                    self._lose(self._running.pop(answer.worker, None), name, done, left)
-                    if losses > _LOSSES + 2 * self._num_workers:
-                        raise WorkerError(f"{losses} workers were lost in a row: {answer.why}")
-                else:
-                    losses = 0
-                    durations += self._take(answer.worker, answer.part, name, done)
+        work = _Work(computing.digest(packed.job), deque(ranges))
+        answers: list[Answer] = []
+        seen = heard = time.monotonic()
+        while True:
+            # Workers play on while their parts are read.
+            self._ask_idle(packed, work)
+            for answer in answers:
+                if answer.part is not None and self._take(answer.worker, answer.part, work):
+                    heard = time.monotonic()
+            if len(work.done) == len(ranges):
+                return [work.done[part.first] for part in ranges]
+            answers = self.transport.wait(_WAIT_S)
+            self._sort(answers, work)
             for worker in self._overdue():
-                self.transport.drop(worker, f"no part within {self._timeout_s} s")
-                self._lose(self._running.pop(worker), name, done, left)
+                self.transport.drop(worker, f"no part within {self._timeout_s:g} s")
+                self._lose(self._running.pop(worker), work)
+            now = time.monotonic()
             if self.transport.num_workers():
-                seen = time.monotonic()
-            elif time.monotonic() - seen > self._timeout_s:
-                raise WorkerError(f"no worker for {self._timeout_s} s")
-        return [done[part.first] for part in ranges]
+                seen = now
+            elif now - seen > self._timeout_s:
+                raise WorkerError(f"no worker for {self._timeout_s:g} s")
+            # Whoever hangs, another one has had the range for as long.
+            if now - heard > 2 * self._timeout_s:
+                raise WorkerError(
+                    f"no part for {2 * self._timeout_s:g} s; {_TIMEOUT} is {self._timeout_s:g}, "
+                    "and a range must take less"
+                )
 
-    def _take(self, worker: int, content: bytes, name: str, done: dict[int, Any]) -> list[float]:
-        """Keeps a part that is of use; how long its range took if it is what was waited for."""
+    def _ask_idle(self, packed: Packed, work: _Work) -> None:
+        for worker in self.transport.idle():
+            part = work.left.popleft() if work.left else self._slow(work)
+            if part is None:
+                return
+            self._counts.bytes_sent += len(packed.job)
+            self._running[worker] = work.name, part, time.monotonic()
+            self.transport.ask(worker, packed, part)
+
+    def _sort(self, answers: list[Answer], work: _Work) -> None:
+        """Notes who has lost a range and who has ended one."""
+        idle = set(self.transport.idle())
+        for answer in answers:
+            if answer.part is None:
+                work.losses += 1
+                self._lose(self._running.pop(answer.worker, None), work)
+                if work.losses > _LOSSES + 2 * self._num_workers:
+                    raise WorkerError(f"{work.losses} workers were lost in a row: {answer.why}")
+                continue
+            work.losses = 0
+            if answer.worker in idle and answer.worker in self._running:
+                job, part, since = self._running.pop(answer.worker)
+                if job == work.name:
+                    work.answered.add(part.first)
+                    work.durations.append(time.monotonic() - since)
+
+    def _take(self, worker: int, content: bytes, work: _Work) -> bool:
+        """Keeps a part if it is of use: whether it is."""
         source = f"worker {worker}"
         self._counts.bytes_received += len(content)
         told, arrays = wire.unpack(content, source)
-        durations = []
-        job, part, since = self._running.get(worker, (None, None, 0.0))
-        if part is not None and (job, vars(part)) == (told.get("job"), _range(told)):
-            del self._running[worker]
-            durations.append(time.monotonic() - since)
         # What was asked of two, or of a job that is over, is of no use any more.
-        if told.get("job") != name or told.get("first") in done:
-            return durations
+        if told.get("job") != work.name or told.get("first") in work.done:
+            return False
         computing.require_success(told, source)
         self._counts.ranges += 1
         self._counts.seconds += told["seconds"]
-        done[told["first"]] = told, arrays
-        return durations
+        work.done[told["first"]] = told, arrays
+        return True
 
-    def _lose(
-        self,
-        asked: tuple[str, Range, float] | None,
-        name: str,
-        done: dict[int, Any],
-        left: deque[Range],
-    ) -> None:
+    def _lose(self, asked: tuple[str, Range, float] | None, work: _Work) -> None:
         if asked is None:
             return
         self._counts.lost += 1
-        elsewhere = [part for job, part, _ in self._running.values() if job == name]
-        if asked[0] == name and asked[1].first not in done and asked[1] not in elsewhere:
-            left.appendleft(asked[1])
+        job, part, _ = asked
+        elsewhere = [part for job, part, _ in self._running.values() if job == work.name]
+        if job == work.name and part.first not in work.answered and part not in elsewhere:
+            work.left.appendleft(part)
 
     def _overdue(self) -> list[int]:
         now = time.monotonic()
         running = self._running.items()
         return [worker for worker, (_, _, since) in running if now - since > self._timeout_s]
 
-    def _slow(self, name: str, done: dict[int, Any], durations: list[float]) -> Range | None:
+    def _slow(self, work: _Work) -> Range | None:
         """A range that another worker has for long, to be asked again."""
-        if not durations:
+        if not work.durations:
             return None
-        limit = time.monotonic() - _SLOW * statistics.median(durations)
-        asked = [(since, part) for job, part, since in self._running.values() if job == name]
+        limit = time.monotonic() - _SLOW * statistics.median(work.durations)
+        asked = [(since, part) for job, part, since in self._running.values() if job == work.name]
         once = [(since, part) for since, part in asked if sum(p == part for _, p in asked) == 1]
-        late = [(since, part) for since, part in once if since < limit and part.first not in done]
+        late = [
+            (since, part)
+            for since, part in once
+            if since < limit and part.first not in work.answered
+        ]
         if not late:
             return None
         self._counts.repeated += 1
         return min(late, key=lambda each: each[0])[1]
-
-
-def _range(told: dict[str, Any]) -> dict[str, Any]:
-    return {"first": told.get("first"), "count": told.get("count")}

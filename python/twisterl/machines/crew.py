@@ -29,7 +29,10 @@ def transport_of(workers: Mapping[str, Any]) -> Transport:
 
 
 class Crew:
-    """Lets workers collect and evaluate for one algorithm, with the bytes that it has by itself."""
+    """Lets workers collect and evaluate for one algorithm, with the bytes that it has by itself.
+
+    A `twisterl.cli.player.Player` will do, to evaluate.
+    """
 
     def __init__(self, workers: Mapping[str, Any], transport: Transport | None = None) -> None:
         transport = transport_of(workers) if transport is None else transport
@@ -129,7 +132,7 @@ def _job(
     plays: bool = True,
     arrays: dict[str, Any] | None = None,
 ) -> Job:
-    policy, weights = jobs.policy(algorithm) if plays else (None, {})
+    policy, weights = jobs.policy(algorithm.held.policy) if plays else (None, {})
     env, difficulty = jobs.environment(algorithm), algorithm.env.difficulty
     return Job(kind, total, env, difficulty, policy, work, weights, arrays or {})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -102,8 +101,9 @@ def read(content: bytes, source: str) -> tuple[Job, str | None]:
     return Job(**told, **named), None
 
 
-def with_weights(job: Job, weights: bytes) -> Job:
-    return dataclasses.replace(job, weights=wire.unpack(weights, "weights")[1])
+def weights_of(content: bytes) -> Arrays:
+    """What `Packed.weights` holds."""
+    return wire.unpack(content, "weights")[1]
 
 
 def require_same(job: Mapping[str, Any] | Job, source: str) -> None:
@@ -137,14 +137,13 @@ def environment(algorithm: Any) -> dict[str, Any]:
     raise ConfigError([Fault("env", problem)], "algorithm.collecting.workers")
 
 
-def policy(algorithm: Any) -> tuple[dict[str, Any], Arrays]:
-    """The description and the weights of the engine's policy of `algorithm`, as they are now.
+def policy(held: Any) -> tuple[dict[str, Any], Arrays]:
+    """The description and the weights of the engine's policy of the policy `held`, as they are now.
 
     Raises `ConfigError` for a policy that torch plays: its bits may depend on the machine.
     """
     from twisterl.nn.spec import engine_parts
 
-    held = algorithm.held.policy
     try:
         own = getattr(held, "engine_parts", None)
         spec, weights, obs_perms, act_perms = own() if own else engine_parts(held)

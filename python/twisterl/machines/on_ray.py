@@ -199,16 +199,28 @@ def connected(address: str | None) -> tuple[Any, bool]:
 
 
 def _require_reachable(address: str | None) -> None:
-    """Raises `ConfigError` at once where nobody listens, which Ray tries for minutes."""
+    """Raises `ConfigError` soon where no Ray listens, which it would try for minutes."""
     if address is None or address in ("auto", "local"):
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise _refused(f"address: expected host:port, ray://host:port or auto, got {address!r}")
     try:
-        socket.create_connection((host, int(port)), _CONNECT_S).close()
+        with socket.create_connection((host, int(port)), _CONNECT_S) as there:
+            is_other = not (os.environ.get("RAY_USE_TLS") == "1" or _speaks_http2(there))
     except (OSError, OverflowError) as error:
         raise _refused(f"nothing answers at {address}: {_first_line(error)}") from error
+    if is_other:
+        raise _refused(f"what listens at {address} is no Ray cluster")
+
+
+def _speaks_http2(there: socket.socket) -> bool:
+    """Whether the other side begins as Ray's does (RFC 9113, 3.4: its first frame is SETTINGS)."""
+    there.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+    header = b""
+    while len(header) < 9 and (more := there.recv(9 - len(header))):
+        header += more
+    return len(header) == 9 and header[3] == 4
 
 
 def _refused(problem: str) -> ConfigError:

@@ -58,7 +58,7 @@ def launched(num_cores: int, trust: bool) -> Any:
 
 
 class _Worker:
-    """A process and the thread that reads from it."""
+    """A process, and the threads that write to it and read from it: it may stand still."""
 
     def __init__(
         self, number: int, num_cores: int, trust: bool, inbox: queue.Queue[Answer]
@@ -67,7 +67,9 @@ class _Worker:
         self.weights_version: str | None = None
         self.process = launched(num_cores, trust)
         self._inbox = inbox
-        threading.Thread(target=self._read, daemon=True).start()
+        self._outbox: queue.Queue[tuple[bytes, ...] | None] = queue.Queue()
+        for target in (self._read, self._write):
+            threading.Thread(target=target, daemon=True).start()
 
     def _read(self) -> None:
         stdout: Any = self.process.stdout
@@ -81,14 +83,16 @@ class _Worker:
         is_new = packed.weights_version != self.weights_version
         self.weights_version = packed.weights_version
         weights = packed.weights if is_new else b""
-        stdin: Any = self.process.stdin
+        self._outbox.put((json.dumps(vars(part)).encode(), packed.job, weights))
+
+    def _write(self) -> None:
         # One that has just ended is told of by its reader.
-        with contextlib.suppress(OSError, ValueError):
-            send(stdin, json.dumps(vars(part)).encode(), packed.job, weights)
+        with contextlib.suppress(OSError), self.process.stdin as stdin:
+            while (pieces := self._outbox.get()) is not None:
+                send(stdin, *pieces)
 
     def end(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self.process.stdin.close()
+        self._outbox.put(None)
         self.process.kill()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twisterl.rl.columns import take_rows
-from twisterl.runs import header, tensors
+from twisterl.runs import tensors
 from twisterl.runs.errors import CheckpointError
 from twisterl.twisterl.collector import distinct_rows
 
@@ -24,7 +24,11 @@ Arrays = dict[str, Array]
 _TOLD = "twisterl.told"
 # Ends the name of the column that says which distinct row each row is.
 _ROW_OF = ".row_of"
-_SMALL: tuple[Any, ...] = (np.uint8, np.int16, np.int32)
+# Types of integers, the smallest first, with the least and the most that they hold.
+_SMALL: tuple[tuple[Any, int, int], ...] = tuple(
+    (kind, int(np.iinfo(kind).min), int(np.iinfo(kind).max))
+    for kind in (np.uint8, np.int16, np.int32)
+)
 
 
 class WireError(CheckpointError):
@@ -48,15 +52,6 @@ def unpack(content: bytes, source: str) -> tuple[dict[str, Any], Arrays]:
     if not isinstance(told, dict):
         raise WireError(f"{source}: expected an object, got {type(told).__name__}")
     return told, arrays
-
-
-def header_of(content: bytes, source: str) -> dict[str, Any]:
-    """What `pack` was told, without the arrays and unchecked."""
-    from io import BytesIO
-
-    found, _ = header.read_header(BytesIO(content), len(content), source)
-    told: dict[str, Any] = json.loads(header.metadata_of(found, source)[_TOLD])
-    return told
 
 
 def compact(columns: Mapping[str, Array]) -> Arrays:
@@ -135,9 +130,9 @@ def _narrow(values: Array) -> Array:
     """Integers in as few bytes as hold them all; other numbers as they are."""
     if values.dtype.kind != "i" or not values.size:
         return values
-    low, high = values.min(), values.max()
-    for kind in _SMALL:
-        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+    low, high = int(values.min()), int(values.max())
+    for kind, least, most in _SMALL:
+        if least <= low and high <= most:
             return values.astype(kind, copy=False)
     return values
 
