@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,20 @@ import numpy.typing as npt
 import torch
 
 from twisterl.nn import checked
-from twisterl.nn.nested import FORMATS, converted, has_tensors, joined, leaves, mapped, stacked
+from twisterl.nn.entries import Entries, concatenated, format_of
+from twisterl.nn.nested import FORMATS, converted
+from twisterl.nn.rollouts import (
+    bounds_of,
+    chained,
+    ends_of,
+    in_order,
+    inner_bounds,
+    whole_rollouts,
+)
 
 
 class Step:
-    """A step of a sequence; its data have singular names, as attributes or by key.
+    """A step of a sequence: rows [...] of its entries by singular names, as attributes or by key.
 
     `next_*` is that of the next step of the same rollout, or the last row where there is one more
     than there are steps.
@@ -78,19 +86,17 @@ class StepSequence:
         rollout_bounds: Sequence[int] | npt.NDArray[Any] | None = None,
         **data: Any,
     ) -> None:
-        entries = {"rewards": rewards, "observations": observations, "actions": actions, **data}
-        if data_format is None:
-            data_format = "torch" if any(map(has_tensors, entries.values())) else "numpy"
-        self.data_format = checked.choice("data_format", data_format, FORMATS)
+        given = {"rewards": rewards, "observations": observations, "actions": actions, **data}
         self.rollout_info, self.continuous = rollout_info, bool(continuous)
-        self._data: dict[str, Any] = {}
         self.length = len(rewards)
         if not self.length:
             raise ValueError("rewards: expected at least one step, got none")
-        for name, value in entries.items():
+        form = format_of(given.values()) if data_format is None else data_format
+        self._entries = Entries(self.length, form, self.continuous)
+        for name, value in given.items():
             self.add_data(name, value)
-        self.done = self._ends(done, complete)
-        self._bounds = self._checked_bounds(rollout_bounds) if continuous else None
+        self.done = ends_of(done, self.length, complete and self.continuous)
+        self._bounds = bounds_of(rollout_bounds, self.done) if continuous else None
 
     # What there is.
 
@@ -100,7 +106,12 @@ class StepSequence:
     @property
     def data_names(self) -> list[str]:
         """The names of all entries; `done` is none."""
-        return list(self._data)
+        return list(self._entries.named)
+
+    @property
+    def data_format(self) -> str:
+        """ "numpy" or "torch"."""
+        return self._entries.data_format
 
     def add_data(self, name: str, value: Any) -> None:
         """Adds an entry of n or n + 1 rows.
@@ -109,35 +120,22 @@ class StepSequence:
             KeyError: there is one of that name.
             ValueError: a name of this class, or as the constructor.
         """
-        if name in self._data:
+        if name in self._entries.named:
             raise KeyError(f"{name}: expected a new name, got one that is there")
         if hasattr(type(self), name) or name in vars(self) or name.startswith("_"):
             raise ValueError(f"{name}: expected another name, got one of StepSequence itself")
-        rows = stacked(name, value, self.data_format)
-        allowed = (self.length, self.length + 1) if self.continuous else (self.length,)
-        for leaf in leaves(rows):
-            if leaf.ndim == 0 or len(leaf) not in allowed:
-                got = "a number" if leaf.ndim == 0 else len(leaf)
-                expected = " or ".join(map(str, allowed))
-                raise ValueError(f"{name}: expected {expected} rows, got {got}")
-        self._data[name] = rows
+        self._entries.add(name, value)
 
     def get_data_values(self, name: str, truncate_last: bool = False) -> Any:
-        """The rows of an entry, with `truncate_last` n of them.
-
-        Raises:
-            KeyError: there is none.
-        """
-        if name not in self._data:
-            raise KeyError(f"expected one of {', '.join(self._data)}, got {name!r}")
-        rows = self._data[name]
-        return mapped(lambda leaf: leaf[: self.length], rows) if truncate_last else rows
+        """The rows of an entry, with `truncate_last` n of them; KeyError if there is none."""
+        return self._entries.rows(name, truncate_last)
 
     def __getattr__(self, name: str) -> Any:
-        data = self.__dict__.get("_data", {})
-        if name in data:
-            return data[name]
-        raise AttributeError(f"StepSequence: expected one of {', '.join(data)}, got {name!r}")
+        entries = self.__dict__.get("_entries")
+        named = {} if entries is None else entries.named
+        if name in named:
+            return named[name]
+        raise AttributeError(f"StepSequence: expected one of {', '.join(named)}, got {name!r}")
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, str):
@@ -159,16 +157,19 @@ class StepSequence:
         if name == "done":
             return bool(self.done[index])
         plain = name.removeprefix("next_")
-        found = next((each for each in (plain, f"{plain}s") if each in self._data), None)
+        found = self._entries.of_step(plain)
         if found is None:
-            raise AttributeError(f"a step: expected one of {', '.join(self._data)}, got {name!r}")
-        rows = self._data[found]
-        if plain != name:
-            index += 1
-            inside = self.continuous and index not in self.rollout_bounds[1:-1]
-            if not inside or any(index >= len(leaf) for leaf in leaves(rows)):
-                raise AttributeError(f"{name}: expected a next step, got the last of a rollout")
-        return mapped(lambda leaf: leaf[index], rows)
+            known = ", ".join(self.data_names)
+            raise AttributeError(f"a step: expected one of {known}, got {name!r}")
+        if plain == name:
+            return self._entries.row(found, index)
+        try:
+            if not self.continuous or index + 1 in self.rollout_bounds[1:-1]:
+                raise IndexError
+            return self._entries.row(found, index + 1)
+        except IndexError:
+            said = f"{name}: expected a next step, got the last of a rollout"
+            raise AttributeError(said) from None
 
     # Rollouts.
 
@@ -221,28 +222,14 @@ class StepSequence:
         parts = list(parts)
         if not parts:
             raise ValueError("parts: expected at least one sequence, got none")
-        names = parts[0].data_names
-        for part in parts:
-            if set(part.data_names) != set(names):
-                expected = f"expected the entries {', '.join(names)} in all of them"
-                raise ValueError(f"parts: {expected}, got {', '.join(part.data_names)}")
         form = checked.choice("data_format", data_format or parts[0].data_format, FORMATS)
-        data = {
-            name: joined(name, [part.get_data_values(name, truncate_last) for part in parts], form)
-            for name in names
-        }
         continuous = all(part.continuous for part in parts)
-        begins = np.cumsum([0, *map(len, parts)])
-        bounds = [0]
-        if continuous:
-            for begin, part in zip(begins, parts, strict=False):
-                bounds += (part.rollout_bounds[1:] + begin).tolist()
         return cls(
-            **data,
+            **concatenated([part._entries for part in parts], form, truncate_last),
             data_format=form,
             done=np.concatenate([part.done for part in parts]),
             continuous=continuous,
-            rollout_bounds=bounds if continuous else None,
+            rollout_bounds=chained([p.rollout_bounds for p in parts]) if continuous else None,
             rollout_info=parts[0].rollout_info if len(parts) == 1 else None,
         )
 
@@ -252,17 +239,7 @@ class StepSequence:
         self, batch_size: int | None = None, num_batches: int | None = None
     ) -> Iterator[StepSequence]:
         """Slices in their order: of `batch_size` steps, or `num_batches` of nearly equal length."""
-        if (batch_size is None) == (num_batches is None):
-            raise ValueError("batch_size: expected it or num_batches, got both or neither")
-        if batch_size is not None:
-            checked.integer("batch_size", batch_size)
-            bounds = [*range(0, self.length, batch_size), self.length]
-        else:
-            count = checked.integer("num_batches", num_batches)
-            if count > self.length:
-                raise ValueError(f"num_batches: expected at most {self.length}, got {count}")
-            bounds = [self.length * place // count for place in range(count + 1)]
-        return (self[a:b] for a, b in pairwise(bounds))
+        return (self[a:b] for a, b in in_order(self.length, batch_size, num_batches))
 
     def split_shuffled_batches(
         self, batch_size: int, complete_rollouts: bool = False, rng: Any = np.random
@@ -277,11 +254,7 @@ class StepSequence:
         if not complete_rollouts:
             order = rng.permutation(self.length)
             return (self[order[a : a + batch_size]] for a in range(0, self.length, batch_size))
-        batches: list[list[int]] = [[]]
-        for index in rng.permutation(self.rollout_count):
-            if sum(self.rollout_lengths[batches[-1]]) >= batch_size:
-                batches.append([])
-            batches[-1].append(int(index))
+        batches = whole_rollouts(self.rollout_lengths, batch_size, rng)
         return (self.get_rollout(batch) for batch in batches)
 
     # Returns.
@@ -295,7 +268,7 @@ class StepSequence:
         checked.number("gamma", gamma, 0.0, 1.0)
         if self.rollout_count != 1:
             raise ValueError(f"rollout: expected a single one, got {self.rollout_count}")
-        rewards = np.asarray(converted(self._data["rewards"], "numpy"), np.float64)
+        rewards = np.asarray(converted(self.get_data_values("rewards"), "numpy"), np.float64)
         steps = enumerate(rewards[: self.length])
         return math.fsum(gamma**t * float(reward) for t, reward in steps)
 
@@ -303,47 +276,17 @@ class StepSequence:
 
     def numpy(self, dtype: Any = None) -> None:
         """Makes all entries arrays, of `dtype` where it is given."""
-        self._convert("numpy", dtype)
+        self._entries.convert("numpy", dtype)
 
     def torch(self, dtype: torch.dtype | None = None) -> None:
         """Makes all entries tensors, of `dtype` where it is given."""
-        self._convert("torch", dtype)
-
-    def _convert(self, form: str, dtype: Any) -> None:
-        self._data = {
-            name: mapped(lambda leaf: converted(leaf, form, dtype), rows)
-            for name, rows in self._data.items()
-        }
-        self.data_format = form
-
-    # How it is made.
-
-    def _ends(self, done: Any, complete: bool) -> npt.NDArray[np.bool_]:
-        if done is None:
-            ends = np.zeros(self.length, bool)
-            ends[-1] = complete and self.continuous
-            return ends
-        ends = np.array(done.tolist() if isinstance(done, torch.Tensor) else done, bool)
-        if ends.shape != (self.length,):
-            raise ValueError(f"done: expected shape [{self.length}], got {list(ends.shape)}")
-        return ends
-
-    def _checked_bounds(self, given: Any) -> npt.NDArray[np.int64]:
-        if given is None:
-            inner = np.flatnonzero(self.done[:-1]) + 1
-            return np.array([0, *inner, self.length], np.int64)
-        bounds = np.asarray(given)
-        rises = bounds.ndim == 1 and len(bounds) > 1 and bool((np.diff(bounds) > 0).all())
-        if not rises or bounds[0] != 0 or bounds[-1] != self.length:
-            expected = f"rising numbers from 0 to {self.length}"
-            raise ValueError(f"rollout_bounds: expected {expected}, got {bounds.tolist()}")
-        return bounds.astype(np.int64)
+        self._entries.convert("torch", dtype)
 
     def _sliced(self, index: slice) -> StepSequence:
         if (index.step or 1) != 1 or not self.continuous:
             return self._picked(np.arange(self.length)[index])
         start, stop, _ = index.indices(self.length)
-        bounds = [0, *(b - start for b in self.rollout_bounds if start < b < stop), stop - start]
+        bounds = inner_bounds(self.rollout_bounds, start, stop)
         return self._part(slice(start, stop), slice(start, stop + 1), bounds)
 
     def _picked(self, index: npt.NDArray[Any]) -> StepSequence:
@@ -356,13 +299,8 @@ class StepSequence:
 
     def _part(self, index: Any, longer: Any, bounds: list[int] | None) -> StepSequence:
         """Some steps; `longer` is for entries of n + 1 rows."""
-
-        def rows(leaf: Any) -> Any:
-            return leaf[index if len(leaf) == self.length else longer]
-
-        data: Mapping[str, Any] = {name: mapped(rows, each) for name, each in self._data.items()}
         return StepSequence(
-            **data,
+            **self._entries.part(index, longer),
             data_format=self.data_format,
             done=self.done[index],
             continuous=bounds is not None,
