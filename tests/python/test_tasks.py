@@ -61,6 +61,41 @@ def test_as_gymnasium(name):
     assert any(lengths), "no episode was cut off"
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("TMaze", {}),
+        ("TMaze", {"length": 2, "max_episode_steps": 7}),
+        ("Catch", {}),
+        ("Catch", {"width": 3, "height": 5}),
+        ("TwoWalkers", {}),
+        ("TwoWalkers", {"width": 2, "height": 2, "max_episode_steps": 9}),
+    ],
+)
+def test_as_the_reference(monkeypatch, name, sizes):
+    """Starts of equal streams, states, observations, rewards to the last bit, and ends."""
+    monkeypatch.syspath_prepend(ROOT / "tests/reference")
+    twin = getattr(importlib.import_module("tasks"), name)(**sizes)
+    env, stream = getattr(envs, name)(**sizes), importlib.import_module("rng").Rng
+    ends = set()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        env.reset(seed=seed)
+        twin.reset(stream(seed))
+        while True:
+            assert env.get_state() == twin.state, f"seed {seed}, step {twin.steps}"
+            assert np.array_equal(env.observe(), twin.observe()), f"seed {seed}, step {twin.steps}"
+            got = (env.reward(), env.is_final(), env.truncated(), env.success())
+            assert got == (twin.reward(), twin.is_final(), twin.truncated(), twin.success())
+            if twin.is_final():
+                break
+            action = drawn(env.act_space(), rng)
+            env.step(action)
+            twin.step(action)
+        ends.add((twin.truncated(), twin.success()))
+    assert len(ends) > 1, "all episodes ended alike"
+
+
 def _steady(name, env):
     if name == "CartPole":
         _, _, angle, speed = env.observe()
