@@ -39,6 +39,12 @@ def pixi_tasks(pixi):
     return tasks
 
 
+def test_files_of_tests_have_names_of_their_own():
+    # Two of one name cannot be read by one process; which share a file is in changes with the list.
+    names = [path.name for path in ROOT.glob("tests/**/*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
+
+
 def test_pixi_runs_the_commands_of_make(pixi):
     names = {name.replace("train-python", "train"): task for name, task in pixi_tasks(pixi).items()}
     assert set(names) == set(dev.TASKS)
