@@ -87,6 +87,22 @@ def test_configs_of_other_algorithms_and_names_that_are_equal(tmp_path):
     assert list(groups[0].differs) == ["env.width", "algorithm_cls"]
 
 
+def test_what_only_one_run_has_is_told_from_a_default(tmp_path):
+    evals = {"evals": {"sure": {"num_searches": 1}, "wide": {"strategy": "beam"}}}
+    parts = [
+        {"env": {"width": 4}, "algorithm": evals},
+        {"env_cls": "LightsOut", "env": {}, "algorithm": {"evals": {"sure": {"num_searches": 2}}}},
+    ]
+    for name, more in zip("xy", parts, strict=True):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, [row(0)], {**config(), **more})
+    one, other = comparison.grouped(comparison.read_all([str(tmp_path / p) for p in "xy"]))
+    assert one.differs["env.width"] == "4" and other.differs["env.width"] == "–"
+    assert [group.differs["algorithm.evals.wide"] for group in (one, other)] == ["yes", "no"]
+    assert other.differs["algorithm.evals.sure.num_searches"] == "2"
+    assert not any(key.startswith("algorithm.evals.wide.") for key in one.differs)
+
+
 def test_what_cannot_be_compared(runs, tmp_path, capsys):
     for words, said in (
         ([str(runs / "no run")], "holds no run"),

@@ -3,7 +3,7 @@
 Those of the package are built from named parameters, which `twisterl.config` describes, and share
 the methods of `PyBaseEnv`. docs/environments.md shows them all.
 
-An environment for [PyEnv][] is any class with these methods. ``A`` is the number of actions,
+An environment for `PyEnv` is any class with these methods. ``A`` is the number of actions,
 ``F`` the product of the shape of the observation.
 
 ===========================  =====================================================================

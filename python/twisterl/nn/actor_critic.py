@@ -32,7 +32,7 @@ class ActorCritic(nn.Module):
     """Encoder, core and two heads; the structure of PufferLib's policies.
 
     Args:
-        encoder: from observations [N, *shape] to features [N, F]; has `out_features`, or both
+        encoder: from observations `[N, *shape]` to features [N, F]; has `out_features`, or both
             heads are given.
         core: as `twisterl.nn.cores` says, or None.
         actor: from features to a logit for each choice, or a mean for each number; None: a Linear.
@@ -95,7 +95,7 @@ class ActorCritic(nn.Module):
         """(logits, value), or (mean, std, value) of numbers; with a memory the new state too.
 
         Args:
-            obs: [B, *shape], or [B, T, *shape] for sequences; of any dtype and device.
+            obs: `[B, *shape]`, or `[B, T, *shape]` for sequences; of any dtype and device.
             state: [B, S]; None: the initial one.
             done: [B] or [B, T]; where it is set the state restarts before that observation.
 
@@ -115,7 +115,7 @@ class ActorCritic(nn.Module):
     def outputs(self, obs: Any, state: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         """(outputs, value), with a memory the new state too: what training and the engine take.
 
-        Outputs are the logits [*, A] of all parts one after the other, or the means of numbers.
+        Outputs are the logits `[*, A]` of all parts one after the other, or the means of numbers.
         Arguments and other shapes as in `forward`.
         """
         if self.state_size or isinstance(obs, Mapping | tuple):
@@ -168,7 +168,7 @@ class ActorCritic(nn.Module):
     def followed_step(
         self, obs: torch.Tensor, state: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """As `forward` of observations [B, *shape], for `twisterl.nn.describe` to follow."""
+        """As `forward` of observations `[B, *shape]`, for `twisterl.nn.describe` to follow."""
         net: Any = self.core.net
         features, state = net(self.encoder(obs)[:, None], state)
         features = features[:, 0]

@@ -40,7 +40,7 @@ class LSTMWrapper(nn.Module):
         """Logits [B, A] and values [B, 1] of one step.
 
         Args:
-            observations: [B, *shape].
+            observations: `[B, *shape]`.
             state: its "lstm_h" and "lstm_c" [B, H], or None, are replaced by the new ones.
         """
         if self._leading_axes(observations) != 1:
@@ -54,7 +54,7 @@ class LSTMWrapper(nn.Module):
         """Logits [B T, A] and values [B, T] of a sequence; the stored state is cut from its graph.
 
         Args:
-            observations: [B, T, *shape], or [B, *shape] for one step.
+            observations: `[B, T, *shape]`, or `[B, *shape]` for one step.
             state: as `forward_eval`.
         """
         if self._leading_axes(observations) == 1:

@@ -152,7 +152,7 @@ class IndependentMultiAgentPolicy(_Together, nn.Module):
         """What `MLPPolicy.forward` tells of each row, by the policy of its agent, in their order.
 
         Args:
-            observations: [B, *shape].
+            observations: `[B, *shape]`.
             agent_ids: integers [B] from 0 to num_agents - 1; agents may be absent.
 
         Raises:

@@ -106,7 +106,7 @@ def flatten_observations(obs: Any, space: Any) -> torch.Tensor:
     """[..., N]: the leaves of `obs` raveled and joined, in the order of `space`.
 
     Args:
-        obs: nested as `space`, leaves [..., *shape] with the same leading axes; arrays or tensors.
+        obs: nested as `space`, leaves `[..., *shape]` of the same leading axes; arrays or tensors.
 
     Raises:
         TypeError, ValueError: leaves that are missing or do not fit.

@@ -205,7 +205,7 @@ class BasicPolicy(Placed):
         """Logits [B, A] before any mask and values [B, 1] of observations as arrays.
 
         Args:
-            x: [B, *obs_shape], or flattened to [B, F] or [F]; 0 and 1 if observations are sparse,
+            x: `[B, *obs_shape]`, or flattened to [B, F] or [F]; 0 and 1 if observations are sparse,
                 vectors [B, F] as of `twisterl.nn.parts` if they have several parts.
             perm_indices: int [B], the twist of each row, -1 for none; None draws them.
         """

@@ -50,7 +50,7 @@ class RunningNorm(torch.nn.Module):
 
     @torch.no_grad()
     def update(self, x: torch.Tensor) -> None:
-        """Adds the observations `x` [..., *size]."""
+        """Adds the observations `x` `[..., *size]`."""
         rows = self._checked(x).to(self.mean.device, torch.float64).reshape(-1, *self.size)
         if not len(rows):
             return
@@ -67,7 +67,7 @@ class RunningNorm(torch.nn.Module):
         self.count += added
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`x` [..., *size] made normal, of its dtype."""
+        """`x` `[..., *size]` made normal, of its dtype."""
         x = self._checked(x)
         if not x.is_floating_point():
             x = x.to(self.mean.dtype)

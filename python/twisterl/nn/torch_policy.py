@@ -157,7 +157,7 @@ class TorchPolicy(Placed):
         """Logits [B, A] before any mask and values [B, 1] of observations as arrays.
 
         Args:
-            x: [B, *obs_shape], or flattened to [B, F].
+            x: `[B, *obs_shape]`, or flattened to [B, F].
             perm_indices: not used; there are no twists.
 
         Raises:

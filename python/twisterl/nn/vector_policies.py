@@ -141,7 +141,7 @@ class NormalizedPolicy(ActorCritic):
         return self.norm.std
 
     def update_normalization(self, observations: torch.Tensor) -> None:
-        """Adds `observations` [B, *shape] to what the statistics are of."""
+        """Adds `observations` `[B, *shape]` to what the statistics are of."""
         self.norm.update(observations.reshape(-1, *self.norm.size))
 
 

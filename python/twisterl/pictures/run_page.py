@@ -28,7 +28,9 @@ def run_page(run: History) -> str:
     ]
     panels = panels_of(run)
     if panels:
-        parts.append(sheet.grid([sheet.card(panel) for panel in panels]))
+        # Two or three in a row, so that none is left alone.
+        kind = "" if len(panels) % 2 else "large"
+        parts.append(sheet.grid([sheet.card(panel) for panel in panels], kind))
         small = [sheet.card(panel, chart(panel, width=_SMALL[0], height=_SMALL[1]))
                  for panel in others_of(run)]  # fmt: skip
         if small:

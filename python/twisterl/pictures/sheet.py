@@ -35,7 +35,7 @@ h1 { margin: 0; font-size: clamp(1.4rem, 4vw, 1.9rem); letter-spacing: -0.02em;
   color: var(--faint); letter-spacing: 0; }
 .grid-of { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr));
   gap: 16px; }
-.grid-of.small { grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); }
+.grid-of.small { grid-template-columns: repeat(auto-fill, minmax(min(240px, 100%), 1fr)); }
 .grid-of.large { grid-template-columns: repeat(auto-fit, minmax(min(430px, 100%), 1fr)); }
 .card { padding: 14px 16px 8px; margin: 0; min-width: 0; }
 .card h2 { font-size: 1rem; margin: 0; display: inline; }
@@ -115,10 +115,14 @@ def grid(cards: Sequence[str], kind: str = "") -> str:
     return f'<div class="grid-of {kind}">\n' + "\n".join(cards) + "\n</div>"
 
 
+# What a reader calls a fact of a machine.
+_SAID = {"memory_gib": "memory (GiB)"}
+
+
 def facts(pairs: Mapping[str, object]) -> str:
     """A table of names and values; None is left out."""
     rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><th>{html.escape(_SAID.get(name, name))}</th><td>{html.escape(str(value))}</td></tr>"
         for name, value in pairs.items()
         if value is not None
     )

@@ -1,6 +1,6 @@
 """Circuit synthesis for qiskit: few two-qubit gates, on any coupling map, verified.
 
-See [synthesize][] and docs/synthesis.md. The plug-ins named "twisterl" do the same in `transpile`.
+See `synthesize` and docs/synthesis.md. The plug-ins named "twisterl" do the same in `transpile`.
 """
 
 from twisterl.on_demand import optional

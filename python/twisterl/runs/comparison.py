@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from twisterl.runs.history import History, found_by, is_number, speeds_of
 # What the horizontal axis may be, and the key of a row that says it.
 AXES = {"time": "elapsed_s", "steps": "total_steps", "iterations": "iteration"}
 _NO_CONFIG: dict[str, Any] = {}
+_EVALUATION = re.compile(r"(algorithm\.evals\.[^.]+)\.")
 # The share solved whose time a table tells.
 TARGET = 0.95
 
@@ -62,8 +64,9 @@ def grouped(runs: Sequence[History]) -> list[Group]:
         # A run without a config is nobody's equal.
         key = json.dumps(whole, sort_keys=True, default=str) if whole else str(number)
         groups.setdefault(key, []).append(run)
-    flat = [dict(_flat(_without_seed(members[0]))) for members in groups.values()]
-    keys = [key for key in dict.fromkeys(key for own in flat for key in own)
+    flat = _together([dict(_flat(_without_seed(members[0]))) for members in groups.values()])
+    order = [key for own in flat for key, value in own.items() if value != "–"]
+    keys = [key for key in dict.fromkeys(order)
             if len({own.get(key) for own in flat}) > 1]  # fmt: skip
     if "algorithm_cls" in keys:
         # Most keys of one algorithm are none of another.
@@ -77,6 +80,26 @@ def grouped(runs: Sequence[History]) -> list[Group]:
         Group(name, members, {key: own.get(key) for key in keys})
         for name, members, own in zip(names, groups.values(), flat, strict=True)
     ]
+
+
+def _together(flat: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The configs `flat`, in which an evaluation that not all have is one key, and what another
+    environment takes is told from a default.
+    """
+    named = [{found[1] for key in own if (found := _EVALUATION.match(key))} for own in flat]
+    some = set().union(*named) - set.intersection(*named)
+    is_mixed = len({own.get("env_cls") for own in flat}) > 1
+    of_env = {key for own in flat for key in own if is_mixed and key.startswith("env.")}
+    whole = []
+    for own, names in zip(flat, named, strict=True):
+        kept = {
+            key: value
+            for key, value in own.items()
+            if not ((found := _EVALUATION.match(key)) and found[1] in some)
+        }
+        evals = {name: "yes" if name in names else "no" for name in sorted(some)}
+        whole.append({**dict.fromkeys(of_env - own.keys(), "–"), **kept, **evals})
+    return whole
 
 
 def _name(runs: Sequence[History]) -> str:
