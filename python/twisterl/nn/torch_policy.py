@@ -290,25 +290,35 @@ class TorchPolicy(Placed):
 
     def _ask(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """Logits [*, A], values [*, 1] and, of a module with memory, states [B, S]."""
-        lead = list(x.shape[: x.dim() - len(self.obs_shape)])
+        logits, values, *states = self._told(x, state)
+        return (logits, values.reshape(*logits.shape[:-1], 1), *states)
+
+    def _told(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """As `_ask`, of a step of all lanes: values [*] or [*, 1]."""
+        lead = x.shape[: x.dim() - len(self.obs_shape)]
         module: Any = self._compiled[0] if self._compiled else self.module
         if self.method != "forward":
             module = getattr(module, self.method)
         seen = split(x, self.obs_dtype) if isinstance(self.obs_dtype, dict) else x
         told = module(seen) if state is None else module(seen, state)
-        wanted = [("logits", [*lead, self.num_actions]), ("values", lead)]
-        wanted += [("states", [lead[0], self.state_size])] if state is not None else []
-        expected = f"{self._name()}: expected ({', '.join(f'{n} {s}' for n, s in wanted)})"
+        wanted = [(*lead, self.num_actions), lead]
+        if state is not None:
+            wanted.append((lead[0], self.state_size))
         if not isinstance(told, tuple) or not all(isinstance(part, torch.Tensor) for part in told):
             count = "two" if state is None else "three"
-            raise TypeError(f"{expected}, {count} tensors, got {type(told).__name__}")
-        shapes = [list(part.shape) for part in told]
-        fits = [shape == want for shape, (_, want) in zip(shapes, wanted, strict=False)]
-        if shapes[1:2] == [[*lead, 1]]:
-            fits[1] = True
-        if len(told) != len(wanted) or not all(fits):
-            raise ValueError(f"{expected}, got tensors of {shapes}")
-        return (told[0], told[1].reshape(*lead, 1), *told[2:])
+            raise TypeError(f"{self._expected(wanted)}, {count} tensors, got {type(told).__name__}")
+        shapes = [tuple(part.shape) for part in told]
+        if shapes[1:2] == [(*lead, 1)]:
+            wanted[1] = (*lead, 1)
+        if shapes != wanted:
+            got = [list(shape) for shape in shapes]
+            wanted[1] = lead
+            raise ValueError(f"{self._expected(wanted)}, got tensors of {got}")
+        return told
+
+    def _expected(self, wanted: list[tuple[int, ...]]) -> str:
+        named = zip(("logits", "values", "states"), wanted, strict=False)
+        return f"{self._name()}: expected ({', '.join(f'{n} {list(s)}' for n, s in named)})"
 
 
 def _is_pyrados(module_cls: type) -> bool:
@@ -321,13 +331,26 @@ class _Evaluate:
     def __init__(self, policy: TorchPolicy) -> None:
         self.policy = policy
         parameter = next(iter(policy.module.parameters()), None)
-        self.device = None if parameter is None else parameter.device
+        self.device = (
+            None if parameter is None or parameter.device.type == "cpu" else parameter.device
+        )
 
     def __call__(self, observations: Floats, states: Floats | None = None) -> tuple[Floats, ...]:
-        x = torch.from_numpy(observations).to(self.device)
-        state = None if states is None else torch.from_numpy(states).to(self.device)
+        x = torch.from_numpy(observations)
+        state = None if states is None else torch.from_numpy(states)
+        # Each call of torch that is spared counts: there is one entry a step.
+        if self.device is not None:
+            x = x.to(self.device)
+            state = None if state is None else state.to(self.device)
         with torch.inference_mode():
-            return tuple(map(array, self.policy._ask(x, state)))
+            return tuple(map(_array, self.policy._told(x, state)))
+
+
+def _array(tensor: torch.Tensor) -> Floats:
+    """The values as float32, which are no copy where they are already."""
+    if tensor.dtype is torch.float32 and tensor.device.type == "cpu" and not tensor.requires_grad:
+        return tensor.numpy()
+    return array(tensor)
 
 
 def _structure(module: torch.nn.Module) -> list[Any]:
