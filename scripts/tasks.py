@@ -54,7 +54,7 @@ TASKS = {
         *CHECK,
         RUST_TESTS,
         PYTEST,
-        "python tests/parity/compare.py --transitions 2e5",
+        "python tests/parity/compare.py --transitions 1e5",
         "python tests/mutations/mutate.py --rotate 6",
     ],
     "parity": [

@@ -28,4 +28,4 @@ def test_killed_runs_end_as_if_nothing_had_been():
 
 
 def test_mutated_configs_are_refused_or_train():
-    assert "200 configs: " in soak("configs.py", "--count", "200", "--train-every", "2")
+    assert "200 configs: " in soak("configs.py", "--count", "200", "--train-every", "4")
