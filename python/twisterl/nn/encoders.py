@@ -24,7 +24,7 @@ from twisterl.nn.spaces import flat_dim, is_choice, shape_of
 
 
 class VectorEncoder(nn.Sequential):
-    """Flattened observations through layers, each with a ReLU."""
+    """Flattened observations [N, F] through layers [N, width], each ReLU(W x + b)."""
 
     def __init__(self, observation_space: Any, widths: Sequence[int]) -> None:
         sizes = [flat_dim("observation_space", observation_space), *widths]
@@ -33,7 +33,7 @@ class VectorEncoder(nn.Sequential):
 
 
 class Pixels(nn.Module):
-    """Pixels as shares of 255; those of a space that ends at 1 are such already."""
+    """Pixels [...] as shares of 255; those of a space that ends at 1 are such already."""
 
     def __init__(self, observation_space: Any) -> None:
         super().__init__()
@@ -132,10 +132,12 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionEncoder(nn.Module):
-    """Tokens that attend to each other, averaged.
+    """Tokens x that attend to each other: ReLU(Linear(mean of x + MHA(x, x, x))).
 
-    An observation [T, ...] is T tokens; one of [D] is D tokens of one number. A token is its
-    Linear plus a learned vector of its place: without that, attention knows no order.
+    An observation [T, ...] is T tokens; one of [D] is D tokens of one number. A token is
+    ReLU(Linear(numbers) + a learned vector of its place): without the place attention knows no
+    order, and without the ReLU the mean of all tokens is the same wherever each of them is.
+    Vaswani et al., "Attention is all you need", 3.2.
 
     Args:
         d_model: width of the tokens, a multiple of `nhead`.
@@ -149,17 +151,21 @@ class AttentionEncoder(nn.Module):
             raise ValueError(f"d_model: expected a multiple of nhead {nhead}, got {d_model}")
         self.num_tokens = shape[0] if shape else 1
         self.embed = layer_init(nn.Linear(math.prod(shape[1:]), d_model))
-        self.place = nn.Parameter(0.02 * torch.randn(self.num_tokens, d_model))
+        # As large as what the Linear makes of a one.
+        self.place = nn.Parameter(torch.empty(self.num_tokens, d_model))
+        nn.init.orthogonal_(self.place, math.sqrt(2))
         self.attention = nn.MultiheadAttention(d_model, nhead, batch_first=True)
+        self.joined = layer_init(nn.Linear(d_model, d_model))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         tokens = self.embed(x.reshape(x.shape[0], self.num_tokens, -1)) + self.place
+        tokens = tokens.relu()
         attended, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        return attended.mean(1)
+        return self.joined((tokens + attended).mean(1)).relu()
 
 
 class MultiInputEncoder(nn.Module):
-    """Images and vectors of a Dict space, each through an encoder of its own, then joined."""
+    """Images and vectors of a Dict space, each by an encoder of its own, joined: [N, 512]."""
 
     def __init__(self, observation_space: Any, width: int = 128, out_features: int = 512) -> None:
         super().__init__()

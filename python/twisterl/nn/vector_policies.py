@@ -25,6 +25,8 @@ from twisterl.nn.spaces import action_space_of, flat_dim
 class MLPPolicy(ActorCritic):
     """Two Linear layers with a ReLU each: the first example of PufferLib's guide.
 
+    f [B, H] = ReLU(W2 ReLU(W1 x + b1) + b2), logits [B, A] = W f + b, value [B, 1] = v f + c.
+
     `BasicPolicy`, as the guide calls it, is TwisteRL's own.
     """
 
@@ -59,7 +61,9 @@ class ContinuousPolicy(MLPPolicy):
 
 
 class ResidualPolicy(ActorCritic):
-    """ReLU(Linear(256)), then x + Linear(ReLU(Linear(x))) in each block.
+    """x [B, 256] = ReLU(Linear(obs)), then x + Linear(ReLU(Linear(x))) in each block.
+
+    He et al., "Deep residual learning for image recognition", 3.
 
     Args:
         num_blocks: how many blocks.
@@ -86,8 +90,9 @@ class ResidualPolicy(ActorCritic):
 
 
 class AttentionPolicy(ActorCritic):
-    """Self-attention over the tokens of an observation: its rows, or the numbers of a vector.
+    """Self-attention over the tokens of an observation: its rows, or the numbers of a vector [D].
 
+    `AttentionEncoder` has the equation; a token knows its place.
     The guide attends to one token, which makes attention a linear map.
 
     Args:
@@ -109,7 +114,7 @@ class AttentionPolicy(ActorCritic):
 
 
 class NormalizedPolicy(ActorCritic):
-    """`MLPPolicy` of (x - `obs_mean`) / (`obs_std` + 1e-8).
+    """`MLPPolicy` of (x - `obs_mean`) / (`obs_std` + 1e-8), of vectors x [B, F].
 
     The statistics are those of everything that `update_normalization` was given; they are buffers.
     """
@@ -146,7 +151,9 @@ class NormalizedPolicy(ActorCritic):
 
 
 class RecurrentActorCritic(ActorCritic):
-    """A Linear with a ReLU, a memory, and the heads.
+    """A Linear with a ReLU, a memory, and the heads, of PufferLib's guide.
+
+    f [B, I] = ReLU(W x + b), y [B, H], state [B, S] = core(f, state); the heads are of y.
 
     Args:
         core: "lstm", "gru" or "rnn".
