@@ -32,7 +32,7 @@ OUTCOMES: dict[str, tuple[list[int], float, float]] = {
 }
 # Learning runs of a benchmark, and the seconds after which each is ended; the others have neither.
 SEEDS = {
-    **dict.fromkeys(("reach", "environments", "az8", "az_search", "es15"), 3),
+    **dict.fromkeys(("reach", "recall", "environments", "az8", "az_search", "es15"), 3),
     **dict.fromkeys(("quality", "es8", "tasks"), 5),
     "az15": 1,
 }

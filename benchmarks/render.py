@@ -107,7 +107,7 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("updates", "environments", "tasks", "az15", "az_search", "clients")
+    elsewhere = ("updates", "environments", "tasks", "recall", "az15", "az_search", "clients")
     elsewhere += ("machines", "web", "synthesis")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
@@ -117,6 +117,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "environments.md": outcomes(),
         ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
         ROOT / "docs" / "optimum.md": table(("optimum",)),
+        ROOT / "docs" / "memory.md": recalled(),
         ROOT / "docs" / "web.md": table(("web",)),
         ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
@@ -262,6 +263,28 @@ def returns(content: dict[str, Any]) -> str:
     seeds = content["rows"][0]["ours"]["rounds"]
     note = f"Of training the median of {seeds} seeds; its goal is for the slowest."
     return "".join(lines) + f"\n{note}\n"
+
+
+def recalled() -> str:
+    """What each memory makes of the memory task, a line each; nothing before it was measured."""
+    contents = read(("recall",))
+    if not contents:
+        return ""
+    rows = {(row["name"], row["unit"]): row for row in contents[0]["rows"]}
+    text = (
+        "| config | solved, worst seed | training, slowest seed | processors | steps |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+    )
+    for name in dict.fromkeys(name.partition(":")[0] for name, _ in rows):
+        solved, took = rows[f"{name}: solved", "%"], rows[f"{name}: training", "s"]
+        cells = [
+            f"{readable(solved['ours']['low'])} % {ratio(solved)}",
+            f"{readable(took['ours']['high'])} s {ratio(took)}",
+            *(figure(rows[f"{name}: training", unit], "ours") for unit in ("CPU-s", "steps")),
+        ]
+        text += f"| {' | '.join([f'[{name}.json](../examples/{name}.json)', *cells])} |\n"
+    seeds = contents[0]["rows"][0]["ours"]["rounds"]
+    return f"{text}\nOf processors and steps the median of {seeds} seeds.\n\n{origin(contents)}"
 
 
 def line(row: dict[str, Any], benchmark: str) -> str:

@@ -18,7 +18,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 # `make bench`, and alone in the tables of the READMEs.
 LEARNING = (
     *("quality", "walk15", "walk15_long", "walk_cube", "walk_lights", "es15"),
-    *("reach", "dense", "updates", "blocks", "environments", "tasks"),
+    *("reach", "dense", "updates", "blocks", "environments", "tasks", "recall"),
     *("az15", "az_search", "clients", "machines", "web", "synthesis"),
 )
 # Of `make bench`.

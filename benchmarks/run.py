@@ -75,6 +75,7 @@ BENCHMARKS = {
     "walk_lights": walks.walk_lights,
     "environments": learning.environments,
     "tasks": task_runs.tasks,
+    "recall": task_runs.recall,
     "az8": alphazero.az8,
     "az15": alphazero.az15,
     "az_search": alphazero.az_search,
