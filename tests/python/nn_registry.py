@@ -168,8 +168,9 @@ def nf(rng):
 
 
 def headed(rng):
-    policy = nf(rng)
-    return nn.PolicyActorCritic(policy.env_spec.obs_space, choice(small(rng)), policy)
+    kinds = ["RNNPolicy", "GRUPolicy", "TwoHeadedLSTMPolicy"]
+    policy = [nf, adn, *map(layered, kinds)][rng.integers(5)](rng)
+    return nn.PolicyActorCritic(policy.env_spec.obs_space, action_space(rng), policy)
 
 
 def attending(kind, *more):
@@ -198,7 +199,7 @@ CASES: dict[str, Case] = {
     },
     "ADNPolicy": Case(adn, seen_by),
     "NFPolicy": Case(nf, seen_by),
-    "PolicyActorCritic": Case(headed, observed, remembers=True),
+    "PolicyActorCritic": Case(headed, observed, remembers=True, seeds=8),
     "MLP": Case(
         lambda rng: nn.MLP(3, [small(rng), small(rng)], activation_fn="tanh"),
         lambda module, count: (torch.randn(count, 3),),

@@ -5,7 +5,6 @@ import math
 import nn_oracles as oracles
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from nn_oracles import FUNCTIONS, weights_of
 from twisterl import nn
@@ -209,55 +208,6 @@ def test_pointers(seed):
             scores = np.where(valid, scores, -1e300) if valid.any() else np.zeros(choices)
             close(told[b, d], oracles.softmax(scores))
     assert not any("bias" in name for name in w)
-
-
-MADE = {
-    "mlp": lambda: (nn.MLP(4, [3, 2], norm_layer=torch.nn.LayerNorm), [(5, 4)]),
-    "places": lambda: (nn.PositionalEmbedding(4, 6), [(2, 3, 4)]),
-    "skips": lambda: (nn.SequentialSkipConnection(4), [(2, 4), (2, 4)]),
-    "cross": lambda: (nn.CrossAttention(4, hidden_dim=3), [(2, 3, 4), (2, 5, 4)]),
-    "own": lambda: (nn.SelfAttention(4, hidden_dim=3), [(2, 3, 4)]),
-    "stack": lambda: (nn.SelfAttentionStack(nn.SelfAttention(4, hidden_dim=3), 2), [(2, 3, 4)]),
-    "shared": lambda: (
-        nn.SelfAttentionStack(nn.SelfAttention(4, hidden_dim=3), 2, share_parameters=True),
-        [(2, 3, 4)],
-    ),
-    "perceiver": lambda: (nn.PerceiverLayer(4, hidden_dim=3), [(2, 3, 4), (2, 5, 4)]),
-    "perceiver_io": lambda: (nn.PerceiverIOLayer(4, 2, hidden_dim=3), [(2, 3, 4), (2, 5, 4)]),
-    "pointer": lambda: (nn.PointerNetwork(4), [(2, 3, 4), (2, 5, 4)]),
-}
-
-
-@pytest.mark.parametrize("name", MADE)
-@pytest.mark.parametrize("seed", range(3))
-def test_what_all_have_in_common(name, seed):
-    torch.manual_seed(seed)
-    module, shapes = MADE[name]()
-    given = [torch.randn(shape, requires_grad=True) for shape in shapes]
-    told = module(*given)
-    told.square().sum().backward()
-    assert all(each.grad is not None for each in (*given, *module.parameters()))
-    # Rows do not mix.
-    torch.testing.assert_close(module(*(x[:1] for x in given)), told[:1], atol=1e-5, rtol=1e-4)
-    state = module.state_dict()
-    assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
-    again = MADE[name]()[0]
-    again.load_state_dict(safetensors.torch.load(safetensors.torch.save(state)))
-    assert torch.equal(again(*given), told)
-    module.double()
-    assert module(*(x.double() for x in given)).dtype == torch.float64
-    meta = module.to("meta")(*(x.double().to("meta") for x in given))
-    assert meta.shape == told.shape and meta.device.type == "meta"
-
-
-@pytest.mark.parametrize("name", ["perceiver_io", "pointer"])
-def test_whole_graphs_are_compiled(name):
-    torch.manual_seed(0)
-    module, shapes = MADE[name]()
-    given = [torch.randn(shape) for shape in shapes]
-    torch._dynamo.reset()
-    compiled = torch.compile(module, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(*given), module(*given))
 
 
 class Played(torch.nn.Module):

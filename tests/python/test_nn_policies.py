@@ -1,10 +1,7 @@
 """Policies of PufferLib's kind: over random arguments, and the faults that must not return."""
 
-import json
-
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from nn_cases import (
     POLICIES,
@@ -12,16 +9,13 @@ from nn_cases import (
     box,
     choice,
     parts,
-    rows,
     tensors,
     together,
 )
 from twisterl import nn
-from twisterl.config.constructed import constructed
 from twisterl.nn.cores import RecurrentCore
 from twisterl.nn.encoders import ImpalaCNN
 from twisterl.nn.observations import zeros
-from twisterl.nn.torch_policy import sizes_of
 from twisterl.train import prepare_algorithm
 
 
@@ -73,34 +67,6 @@ def test_actions_are_judged_as_they_are_drawn(name, seed):
     else:
         assert bool((action.abs() <= 1).all())
         torch.testing.assert_close(likeliest, policy(obs)[0].tanh())
-
-
-@every(24)
-def test_rows_do_not_mix_and_dtypes_follow(name, seed):
-    policy = made(name, seed)
-    obs = zeros(policy.observation_space, 3, torch.randn)
-    told = policy(obs)
-    equal(tuple(part[1:2] for part in tensors(told)), policy(rows(obs, slice(1, 2))))
-    policy.double()
-    assert {part.dtype for part in tensors(policy(obs))} == {torch.float64}
-    equal([part.float() for part in tensors(policy(obs))], told, 1e-4)
-    # Nothing is on a device of its own.
-    meta = policy.to("meta")
-    assert {part.device.type for part in tensors(meta(obs))} == {"meta"}
-
-
-@every(16)
-def test_weights_are_saved_and_arguments_told(name, seed):
-    policy = made(name, seed)
-    state = policy.state_dict()
-    assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
-    saved = safetensors.torch.load(safetensors.torch.save(state))
-    given = json.loads(json.dumps(constructed(policy, positional=2)))
-    again = type(policy)(policy.observation_space, policy.action_space, **given).eval()
-    again.load_state_dict(saved)
-    obs = zeros(policy.observation_space, 2, torch.randn)
-    equal(policy(obs), again(obs), 0)
-    assert sizes_of(type(policy)) == ["observation_space", "action_space"]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -164,14 +130,6 @@ def test_gradients_are_differences_and_end_where_a_state_restarts(kind):
     core(x, state, done)[0][:, 3].sum().backward()
     assert not x.grad[0, :2].any() and x.grad[1, :2].any()
     assert not state.grad[0].any() and state.grad[1].any()
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_whole_graphs_are_compiled(name):
-    policy = made(name, 2)
-    obs = zeros(policy.observation_space, 2, torch.randn)
-    torch._dynamo.reset()
-    equal(torch.compile(policy, fullgraph=True, backend="eager")(obs), policy(obs))
 
 
 def test_independent_agents_keep_the_order():

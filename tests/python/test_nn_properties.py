@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -100,6 +101,7 @@ def test_gradients_are_differences(name, seed):
     module = made(name, seed).double()
     inputs = wide(CASES[name].inputs(module, 3))
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    parameters += [leaf.requires_grad_() for leaf in leaves(inputs) if leaf.is_floating_point()]
     with torch.no_grad():
         for parameter in parameters:
             # Where a bias is 0, ReLUs of silent units stand at their kink.
@@ -110,8 +112,6 @@ def test_gradients_are_differences(name, seed):
         told = told_by(module, inputs)
         return sum((weight * part).sum() for weight, part in zip(weights, told, strict=True))
 
-    if not parameters:
-        return
     gradients = torch.autograd.grad(total(), parameters, allow_unused=True)
     way = [torch.randn_like(parameter) for parameter in parameters]
     slope = sum((g * w).sum() for g, w in zip(gradients, way, strict=True) if g is not None)
@@ -162,8 +162,10 @@ def test_the_engine_computes_it_or_says_why_not(name, seed):
     outputs = num_outputs(action_space_of("action_space", module.action_space))
     dtype = ("float32", "sparse")[seed % 2]
     policy = TorchPolicy(module, module.observation_space.shape, outputs, dtype)
-    if name == "PolicyActorCritic":
-        with pytest.raises(NotDescribed, match=f"{name} remembers by PolicyCore"):
+    kept_in_torch = getattr(getattr(module.core, "policy", None), "name", "") in ("adn", "nf")
+    if kept_in_torch:
+        who = type(module.core.policy).__name__
+        with pytest.raises(NotDescribed, match=f"{who} has potentials, which the engine does not"):
             policy.net_spec()
         return
     engine = policy.to_rust()
@@ -177,3 +179,30 @@ def test_the_engine_computes_it_or_says_why_not(name, seed):
         told = policy(torch.from_numpy(given))
     np.testing.assert_allclose(logits, told[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(values, told[1][:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_everything_public_tells_shapes_and_where_it_comes_from():
+    """A shape, and an equation or a source: of its own or of the module that it is in."""
+    named = {name: getattr(nn, name) for name in nn.__all__ if name != "describe"}
+    for module in (nn.functional, nn.distributions):
+        listed = getattr(module, "__all__", None) or vars(module)
+        named |= {name: vars(module)[name] for name in listed if not name.startswith("_")}
+    sources = (
+        r" = |\bby\b|Pyrado|PufferLib|rl8|torch|TwisteRL|et al\.|inverse|\+ |\* |softmax|max\("
+    )
+    faults = []
+    for name, value in named.items():
+        if not (inspect.isclass(value) or inspect.isfunction(value)):
+            continue
+        if not value.__module__.startswith("twisterl.nn."):
+            continue
+        own = vars(value).get("__doc__") or "" if inspect.isclass(value) else value.__doc__ or ""
+        around = inspect.getmodule(value).__doc__ or ""
+        forward = getattr(
+            vars(value).get("forward") if inspect.isclass(value) else None, "__doc__", None
+        )
+        if "[" not in own + (forward or ""):
+            faults.append(f"{name}: no shape")
+        if not re.search(sources, own + around):
+            faults.append(f"{name}: neither an equation nor a source")
+    assert not faults

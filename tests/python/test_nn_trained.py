@@ -12,14 +12,18 @@ torch = pytest.importorskip("torch")
 if os.environ.get("CI") != "true":
     pytest.importorskip("onnxruntime")
 
+import nn_cases  # noqa: E402
 import onnxruntime  # noqa: E402
-from nn_cases import box, choice, parts  # noqa: E402
+from nn_cases import Like, box, choice, parts  # noqa: E402
 from twisterl import cli, envs, nn  # noqa: E402
+from twisterl.config.run import Part  # noqa: E402
+from twisterl.export.onnx import encode  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
 from twisterl.nn.heads import Product  # noqa: E402
 from twisterl.rl import PPO, columns  # noqa: E402
 from twisterl.train import prepare_algorithm  # noqa: E402
 
+SHARED = {"shared_hidden_size": 3, "shared_num_recurrent_layers": 1, "head_2_size": 2}
 # Environment, its arguments, policy and its arguments, and whether the engine trains it.
 NAMED = [
     ("CartPole", {}, "MLPPolicy", {"hidden_size": 8}, True),
@@ -33,7 +37,12 @@ NAMED = [
     ("Catch", {}, "ImpalaPolicy", {"widths": [2], "hidden_size": 4}, True),
     ("TMaze", {}, "RecurrentActorCritic", {"hidden_size": 4, "input_size": 4}, True),
     ("Pendulum", {}, "RecurrentActorCritic", {"hidden_size": 4, "input_size": 4}, False),
+    ("TMaze", {}, "LSTMPolicy", {"hidden_size": 4, "num_recurrent_layers": 2}, True),
+    ("Pendulum", {}, "TwoHeadedGRUPolicy", SHARED, False),
+    ("TMaze", {}, "NFPolicy", {"hidden_size": 3}, False),
 ]
+# Those of them that only torch plays.
+IN_TORCH = ("ADNPolicy", "NFPolicy")
 
 
 def config(env, arguments, policy_cls, policy, algorithm="PPO"):
@@ -65,7 +74,7 @@ def test_they_are_trained_played_and_written(
     assert any(not torch.equal(after[name], before[name]) for name in before)
     assert (algorithm._engine_obstacle() is None) == by_engine
     played = algorithm.policy.to_rust().__reduce__()[0].__name__
-    assert played != "from_torch"
+    assert (played == "from_torch") == (policy_cls in IN_TORCH)
     saved = json.loads((tmp_path / "run/base_config.json").read_text("utf-8"))
     assert saved["policy_cls"].endswith(policy_cls)
     assert saved["policy"].items() >= policy.items()
@@ -224,11 +233,33 @@ def test_faults_of_a_config_are_told(env, policy_cls, policy, said):
 
 
 def test_what_torch_cannot_play_yet_is_said():
-    """A memory, and actions that are no single choice."""
-    policy = {"hidden_size": 4, "num_recurrent_layers": 1}
-    given = config("Pendulum", {}, "GRUPolicy", policy)
-    with pytest.raises(TypeError, match=r"whose actions are no single choice, and Policy.* rem"):
+    """A memory that the engine does not have, and actions that are no single choice."""
+    given = config("Pendulum", {}, "NFPolicy", {"hidden_size": 4})
+    with pytest.raises(TypeError, match=r"whose actions are no single choice, and NFPolicy has"):
         prepare_algorithm(given, trust=False)
+
+
+def test_observations_of_several_parts_are_written():
+    space = nn_cases.together(image=box(2, 20, 24, low=0.0, high=1.0), place=box(3))
+    parts_of = {
+        "image": {"dtype": "uint8", "shape": [2, 20, 24]},
+        "place": {"dtype": "float32", "shape": [3]},
+    }
+    torch.manual_seed(0)
+    size = 2 * 20 * 24 + 3
+    policy = nn.TorchPolicy(nn.MultiInputPolicy(space, choice(4)), [size], 4, parts_of).eval()
+    session = onnxruntime.InferenceSession(
+        encode(Part("mine", None, {}), Like(num_actions=lambda: 4), policy)
+    )
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (3, 2, 20, 24)).astype(np.uint8)
+    place = random.normal(size=(3, 3)).astype(np.float32)
+    told = session.run(None, {"observation.image": image, "observation.place": place})
+    flat = np.concatenate([image.reshape(3, -1) / 255, place], 1, dtype=np.float32)
+    with torch.no_grad():
+        expected = policy(torch.from_numpy(flat))
+    for got, wanted in zip(told, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
 
 
 def test_a_head_of_another_size_is_refused():

@@ -101,6 +101,14 @@ class Graph:
         number = self.node("Cast", [x], self._shapes[x], to=self._onnx.TensorProto.FLOAT)
         return self._with("Div", number, 255.0)
 
+    def _parts(self, x: str, block: Block) -> str:
+        """Inputs `x.name` [N, *shape], raveled and joined."""
+        flat = []
+        for part in block["parts"]:
+            given = self._dense(self.given(f"{x}.{part['name']}", part["shape"]), part)
+            flat.append(self.reshaped(given, [math.prod(part["shape"])]))
+        return self.node("Concat", flat, [sum(self._shapes[part][0] for part in flat)], axis=1)
+
     def _linear(self, x: str, block: Block) -> str:
         name, shape = block["name"], self._shapes[x]
         made = [*shape[:-1], block["out"]]
@@ -246,6 +254,7 @@ class Graph:
         kind, size = block["cell"], block["size"]
         order, shape = _GATES[kind], self._shapes[x]
         before, after = self._before[block["name"]], []
+        x = self.reshaped(x, shape[-1:])
         x = self.node("Unsqueeze", [x, self._number(np.array([0], np.int64))], shape)
         options: dict[str, Any] = {"hidden_size": size}
         if kind == "gru":
@@ -268,7 +277,7 @@ class Graph:
         self.states[block["name"]] = [
             self.node("Concat", list(parts), [size], axis=0) for parts in kinds
         ]
-        return self.node("Squeeze", [x, self._number(np.array([0], np.int64))], [*shape[:-1], size])
+        return self.reshaped(x, [*shape[:-1], size])
 
     def _cell(self, name: str, suffix: str, order: list[int], size: int) -> list[str]:
         """The weights of one layer with their gates in ONNX's order: of inputs, of h, biases."""

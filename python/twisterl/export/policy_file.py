@@ -37,10 +37,15 @@ def require_native(part: Part) -> str:
 
 
 def described(policy: Any) -> dict[str, Any]:
-    """The network of `policy` as data; `ConfigError` if only Python can compute it."""
+    """As `network_of`; `ConfigError` also if it remembers."""
     if getattr(policy, "state_size", 0):
         problem = "remembers what it has seen; expected a policy without memory"
         raise ConfigError([Fault("policy_cls", problem)], "run")
+    return network_of(policy)
+
+
+def network_of(policy: Any) -> dict[str, Any]:
+    """The network of `policy` as data; `ConfigError` if only Python can compute it."""
     try:
         policy.to_rust()
         return policy.net_spec()

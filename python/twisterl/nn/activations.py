@@ -16,7 +16,7 @@ from twisterl.nn import checked
 
 
 class SquaredReLU(nn.Module):
-    """max(x, 0)^2. So et al., "Primer: Searching for Efficient Transformers"."""
+    """max(x, 0)^2 of numbers [...]. So et al., "Primer: Searching for Efficient Transformers"."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(x).square()
@@ -45,7 +45,7 @@ ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
 
 
 def get_activation(name: str, /, **params: Any) -> nn.Module:
-    """The activation `name`, a key of `ACTIVATIONS`, made with `params`.
+    """The activation `name`, a key of `ACTIVATIONS`, made with `params`; of numbers [...].
 
     `softmax` and `log_softmax` are of the last axis unless `dim` says otherwise.
 

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -118,12 +117,8 @@ class ActorCritic(nn.Module):
         Outputs are the logits `[*, A]` of all parts one after the other, or the means of numbers.
         Arguments and other shapes as in `forward`.
         """
-        if self.state_size or isinstance(obs, Mapping | tuple):
-            outputs, value, after = self._evaluated(obs, state, None)
-            return (outputs, value, after) if after is not None else (outputs, value)
-        # Nothing is looked at, so that torch.fx can follow.
-        features = self.encoder(obs.to(next(self.parameters())))
-        return self.actor(features), self.critic(features)
+        outputs, value, after = self._evaluated(obs, state, None)
+        return (outputs, value, after) if self.state_size else (outputs, value)
 
     def get_action(
         self,
@@ -165,22 +160,13 @@ class ActorCritic(nn.Module):
         told = (action, logp, entropy, value)
         return (*told, state) if state is not None and self.state_size else told
 
-    def followed_step(
-        self, obs: torch.Tensor, state: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """As `forward` of observations `[B, *shape]`, for `twisterl.nn.describe` to follow."""
-        net: Any = self.core.net
-        features, state = net(self.encoder(obs)[:, None], state)
-        features = features[:, 0]
-        return self.actor(features), self.critic(features), state
-
     def _evaluated(
         self, obs: Any, state: torch.Tensor | None, done: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        if is_traced(obs) and isinstance(self.core, NoCore):
+        if is_traced(obs):
             # What it computes of a batch is described: where its numbers are does not matter then.
-            features = self.encoder(obs)
-            return self.actor(features), self.critic(features), None
+            features, state = self.core.step(self.encoder(obs), state, done)
+            return self.actor(features), self.critic(features), state
         own = next(self.parameters())
         obs = mapped(obs, lambda part: part.to(own))
         leading = self._num_leading_axes(obs, done)

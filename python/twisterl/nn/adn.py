@@ -31,7 +31,7 @@ _OF_CAPACITY = (
 
 
 class ADNPolicy(PotentialBasedPolicy):
-    """One neuron a number of the action: tau dp/dt = f(p, s, h), a = f(w p').
+    """One neuron a number of the action [B, n]: tau dp/dt = f(p, s, h), a = f(w p').
 
     s is `obs_layer(obs)` and, of the n x n weights `prev_act_layer`, what the activations before
     do; f(w p) is `pot_to_act_layer`. Luksch et al., "Adaptive Movement Sequences and Predictive

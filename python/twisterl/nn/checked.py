@@ -23,6 +23,8 @@ def tensor(name: str, value: Any, ndim: int | None = None, at_least: int = 0) ->
 
 def shape(name: str, value: Any, expected: Iterable[int]) -> torch.Tensor:
     """`value`, which must be a tensor of the `expected` shape."""
+    if is_recorded(value):
+        return value
     sizes = list(expected)
     if list(tensor(name, value).shape) != sizes:
         raise ValueError(f"{name}: expected shape {sizes}, got {list(value.shape)}")

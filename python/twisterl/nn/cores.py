@@ -42,6 +42,9 @@ class NoCore(nn.Module):
 class RecurrentCore(nn.Module):
     """Layers of torch's recurrent modules with one set of weights for steps and sequences.
 
+    Inputs are [B, F] or [B, T, F], outputs [B, H] or [B, T, H]; `twisterl.nn.cells` has the
+    equations.
+
     Args:
         kind: "rnn", "gru" or "lstm".
         input_size: F.
@@ -88,8 +91,7 @@ class RecurrentCore(nn.Module):
             state: [B, S]; None: the initial one.
             done: [B, T], bool or 0 and 1.
         """
-        checked.tensor("x", x, ndim=3)
-        checked.shape("x", x, (*x.shape[:2], self.input_size))
+        checked.last_axis("x", x, self.input_size, ndim=3)
         if state is None:
             state = self.initial_state(x.shape[0])
         checked.shape("state", state, (x.shape[0], self.state_size))
@@ -99,14 +101,21 @@ class RecurrentCore(nn.Module):
 
 
 class LSTMCore(RecurrentCore):
-    """A long short-term memory: `RecurrentCore` of kind "lstm"."""
+    """A long short-term memory: `RecurrentCore` of kind "lstm".
+
+    c' [B, H] = f c + i g, h' = o tanh(c'). Hochreiter and Schmidhuber, "Long short-term memory".
+    """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
         super().__init__("lstm", input_size, hidden_size, num_layers)
 
 
 class GRUCore(RecurrentCore):
-    """A gated recurrent unit: `RecurrentCore` of kind "gru"."""
+    """A gated recurrent unit: `RecurrentCore` of kind "gru".
+
+    h' [B, H] = (1 - z) n + z h. Cho et al., "Learning phrase representations using RNN
+    encoder-decoder", 2.3.
+    """
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
         super().__init__("gru", input_size, hidden_size, num_layers)

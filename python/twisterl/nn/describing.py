@@ -34,7 +34,7 @@ from torch.nn.utils import parametrize
 from twisterl.nn.layers import LEAVES, MULTIPLE, RECURRENT, leaf_type
 from twisterl.nn.parts import reading
 from twisterl.nn.remembering import Moves
-from twisterl.nn.spec import Block, NetSpec, plain_name
+from twisterl.nn.spec import Block, NetSpec, NotDescribed, plain_name
 
 # Observations that a module is asked about: more than one, and a number that shapes seldom have.
 NUM_ROWS = 7
@@ -42,10 +42,6 @@ NUM_ROWS = 7
 OFFSET_EPS = 1e-12
 # A description that grows beyond it would say the same layers many times over.
 _MOST_BLOCKS = 10_000
-
-
-class NotDescribed(TypeError):
-    """A layer that the engine does not play: its name, its type and why."""
 
 
 def describe(
@@ -201,14 +197,10 @@ def _traced(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
     # One that remembers sees one observation at a time here, not a sequence.
     tracer = _Tracer([1 + num_axes, 2] if remembers(module) else [])
     tracer.traced_func_name = method
-    if remembers(module) and hasattr(module, "followed_step"):
-        core: Any = module.core
-        if not hasattr(core, "net"):
-            who = f"{_who('', module)} remembers by {type(core).__name__}"
-            raise NotDescribed(f"{who}, which the engine does not have")
-        tracer.traced_func_name = "followed_step"
     try:
         return tracer.trace(module)
+    except NotDescribed:
+        raise
     except Exception as error:  # a forward of any kind fails with errors of any kind
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise NotDescribed(
@@ -544,7 +536,9 @@ class _Translator:
             raise NotDescribed(f"{self._who(node)} is no layer that the engine has")
         name = str(node.target) if node.op == "call_module" else ""
         inputs = self._shape(source)
-        if kind in RECURRENT and (len(node.args) != 2 or node.kwargs or node.args[0] is not source):
+        # A third argument, where sequences restart, is none here.
+        told = [part for part in node.args if part is not None]
+        if kind in RECURRENT and (len(told) != 2 or node.kwargs or told[0] is not source):
             raise NotDescribed(f"{self._who(node)} of other arguments than an input and a state")
         options = {key: value for key, value in node.kwargs.items() if key != "need_weights"}
         if kind in MULTIPLE and (options or any(part is not source for part in node.args)):

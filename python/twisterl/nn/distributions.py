@@ -21,7 +21,7 @@ _HALF_LOG_TAU = 0.5 * math.log(2.0 * math.pi)
 
 
 class Distribution(ABC):
-    """Of k actions in each of B rows.
+    """Of k actions in each of B rows: draws [B, k].
 
     Args:
         features: TensorDict or mapping of what the subclass reads.
@@ -111,7 +111,7 @@ class Normal(Distribution):
 
 
 class SquashedNormal(Normal):
-    """a = tanh(z) of a normal z: log p(a) = sum log N(z) - 2 (log 2 - z - softplus(-2 z)).
+    """a = tanh(z) [B, k] of a normal z: log p(a) = sum log N(z) - 2 (log 2 - z - softplus(-2 z)).
 
     Haarnoja et al., "Soft Actor-Critic Algorithms and Applications", appendix C. At -1 and 1, which
     no z reaches, the log-probability is that of the nearest number inside.

@@ -42,7 +42,7 @@ class CNNPolicy(ActorCritic):
 
 
 class ImpalaPolicy(ActorCritic):
-    """`ImpalaCNN` and the heads; images of any size.
+    """`ImpalaCNN` and the heads: of images [B, C, H, W] of any size logits [B, A], values [B, 1].
 
     Args:
         widths: channels of each stage.
@@ -69,7 +69,8 @@ class ImpalaPolicy(ActorCritic):
 class MultiInputPolicy(ActorCritic):
     """Of a Dict space: two convolutions for each image, Linear(128) for each vector, Linear(512).
 
-    Images are leaves of three axes. Observations are dicts, nested as the space.
+    Images are leaves [B, C, H, W], vectors [B, ...]. Observations are dicts, nested as the space;
+    f [B, 512] = ReLU(Linear(all their features)). From PufferLib's guide.
     """
 
     def __init__(self, observation_space: Any, action_space: Any) -> None:

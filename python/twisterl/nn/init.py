@@ -20,7 +20,7 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def layer_init(layer: Layer, std: float = math.sqrt(2), bias_const: float = 0.0) -> Layer:
-    """Makes the weight of `layer` orthogonal, every singular value of weight.flatten(1) `std`.
+    """Makes weight.flatten(1) [out, in] of `layer` orthogonal, every singular value `std`.
 
     Customary: sqrt(2) where a ReLU follows, 0.01 for an actor, 1 for a critic. Saxe et al., "Exact
     solutions to the nonlinear dynamics of learning in deep linear neural networks"; the name is
@@ -46,7 +46,7 @@ def layer_init(layer: Layer, std: float = math.sqrt(2), bias_const: float = 0.0)
 
 
 def init_param(module: nn.Module, **kwargs: Any) -> None:
-    """Draws the parameters of one layer anew, by its type, as Pyrado does.
+    """Draws the weights [out, in] and biases [out] of one layer anew, by its type: Pyrado's.
 
     Linear, RNN, GRU: orthogonal weights with gain 1; biases N(0, 1 / sqrt(n)), or uniform in
     +-1 / sqrt(n) with `uniform_bias`, n being the number of biases.

@@ -18,14 +18,14 @@ from twisterl.nn import checked
 
 
 def binary_mask_to_float_mask(mask: torch.Tensor, /) -> torch.Tensor:
-    """0 where `mask` is valid and -inf elsewhere, of its shape; float32 unless it is a float."""
+    """0 where `mask` [...] is valid and -inf elsewhere, its shape; float32 unless it is a float."""
     mask = checked.tensor("mask", mask)
     dtype = mask.dtype if mask.is_floating_point() else torch.float32
     return torch.zeros_like(mask, dtype=dtype).masked_fill(mask == 0, float("-inf"))
 
 
 def float_mask_to_binary_mask(mask: torch.Tensor, /) -> torch.Tensor:
-    """bool of the shape of `mask`: False at -inf, True elsewhere."""
+    """bool of the shape of `mask` [...]: False at -inf, True elsewhere."""
     return ~torch.isneginf(checked.tensor("mask", mask))
 
 
@@ -71,7 +71,7 @@ def masked_avg(
 def masked_max(
     x: torch.Tensor, /, *, mask: torch.Tensor | None = None, dim: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest valid element of `x` along `dim` and its index, the axis kept with size 1.
+    """The largest valid element of `x` [B, T, ...] along `dim` and its index, the axis of size 1.
 
     Where none is valid: the least number of the dtype, and index 0.
     """
@@ -91,7 +91,7 @@ def masked_max(
 def masked_log_softmax(
     x: torch.Tensor, /, *, mask: torch.Tensor | None = None, dim: int = -1
 ) -> torch.Tensor:
-    """x - log sum exp(x) over the valid elements along `dim`, of the shape of `x`.
+    """x - log sum exp(x) over the valid elements along `dim`, of the shape of `x` [..., A].
 
     The others get the least finite number of the dtype, a probability of 0 and no gradient. Where
     none is valid all are equally probable.
@@ -107,7 +107,7 @@ def masked_log_softmax(
 def masked_categorical_sample(
     x: torch.Tensor, /, *, mask: torch.Tensor | None = None, dim: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draws one of the categories along `dim` with probability softmax(x) over the valid ones.
+    """Draws a category of `x` [B, A, ...] along `dim`, by softmax(x) over the valid ones.
 
     Returns:
         `x` at the drawn category and its index, both with `dim` of size 1.
@@ -124,7 +124,7 @@ def masked_categorical_sample(
 def skip_connection(
     x: torch.Tensor, y: torch.Tensor, /, *, kind: str | None = "cat", dim: int = -1
 ) -> torch.Tensor:
-    """`x` and `y` joined: "cat" along `dim`, "residual" as x + y, None leaves y.
+    """`x` and `y` [..., E] joined: "cat" along `dim`, "residual" as x + y, None leaves y.
 
     Args:
         x, y: of one shape; "cat" lets them differ along `dim`.

@@ -180,7 +180,7 @@ def _chosen(parts: tuple[Any, ...], agent_ids: torch.Tensor) -> Any:
     """Of what each agent tells of all rows, that of the agent of each row."""
     if isinstance(parts[0], tuple):
         return tuple(_chosen(each, agent_ids) for each in zip(*parts, strict=True))
-    rows = torch.arange(len(agent_ids), device=agent_ids.device)
+    rows = torch.arange(agent_ids.shape[0], device=agent_ids.device)
     return torch.stack(parts)[agent_ids, rows]
 
 

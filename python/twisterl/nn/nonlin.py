@@ -69,7 +69,7 @@ class IndiNonlinLayer(nn.Module):
 
 
 class MirrConv1d(nn.Conv1d):
-    """A convolution whose kernel is symmetric: its first ceil(k / 2) taps are the parameters.
+    """A convolution of [B, C, T] whose kernel is symmetric: its first ceil(k / 2) taps are kept.
 
     The arguments are those of torch's Conv1d, but there is no bias by default. "circular" adds
     `padding` in all, half of it at each side, so that `padding=k - 1` keeps the length.

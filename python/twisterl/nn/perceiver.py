@@ -124,5 +124,5 @@ class PerceiverIOLayer(nn.Module):
     ) -> torch.Tensor:
         """[B, O, E]; the arguments are those of `PerceiverLayer`."""
         latents = self.perceiver(q, kv, key_padding_mask, attention_mask)
-        queries = self.output_query.expand(len(latents), *self.output_query.shape)
+        queries = self.output_query.expand(latents.shape[0], *self.output_query.shape)
         return self.output_attention(queries, latents)

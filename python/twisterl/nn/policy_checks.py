@@ -44,7 +44,7 @@ def check_policy_shapes(policy: Any, observation_space: Any, batch_size: int = 3
 
 
 def check_gradients(policy: Any, observation_space: Any) -> dict[str, str]:
-    """For every parameter whether it gets a gradient: "ok", "missing" or "nan".
+    """For every parameter whether it gets a gradient of a batch [1, ...]: "ok", "missing", "nan".
 
     The gradients that the parameters hold stay as they are.
     """

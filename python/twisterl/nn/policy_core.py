@@ -53,23 +53,32 @@ class PolicyCore(nn.Module):
         self, x: torch.Tensor, state: torch.Tensor | None = None, done: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """y [B, K] and the new state [B, S] after one input `x` [B, D]."""
-        y, state = self(x[:, None], state, None if done is None else done[:, None])
-        return y[:, 0], state
+        features, state = self._features(x[:, None], state, None if done is None else done[:, None])
+        return self._told(features[:, 0]), state
 
     def forward(
         self, x: torch.Tensor, state: torch.Tensor | None = None, done: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """y [B, T, K] and the last state [B, S] of inputs `x` [B, T, D]."""
-        state = self.initial_state(len(x)) if state is None else state
-        checked.shape("state", state, (len(x), self.state_size))
-        features, state = self.policy.features(x, state, done)
-        return torch.cat((*_several(self.policy.outputs(features)), features), -1), state
+        features, state = self._features(x, state, done)
+        return self._told(features), state
+
+    def _features(
+        self, x: torch.Tensor, state: torch.Tensor | None, done: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        state = self.initial_state(x.shape[0]) if state is None else state
+        checked.shape("state", state, (x.shape[0], self.state_size))
+        return self.policy.features(x, state, done)
+
+    def _told(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.cat((*_several(self.policy.outputs(features)), features), -1)
 
 
 class PolicyActorCritic(ActorCritic):
     """A recurrent policy, and Linear heads: logits or means of its (first) output, values of all.
 
-    The trained policy is `core.policy`.
+    With its output y [B, Y] and features f [B, F]: logits or means W y + b [B, A], value
+    V (y, f) + c [B, 1]. The trained policy is `core.policy`.
 
     Args:
         policy: one of `twisterl.nn`, as many numbers wide as it sees and, best, as there are

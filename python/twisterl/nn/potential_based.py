@@ -13,6 +13,7 @@ from twisterl.nn import checked
 from twisterl.nn.base_policy import draw_parameters
 from twisterl.nn.recurrent import LayeredPolicy
 from twisterl.nn.spaces import EnvSpec
+from twisterl.nn.spec import NotDescribed
 
 # Potentials stay between it and its negative.
 _LIMIT = 100.0
@@ -153,6 +154,8 @@ class PotentialBasedPolicy(LayeredPolicy):
     def features(
         self, obs: torch.Tensor, hidden: torch.Tensor, done: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        if checked.is_recorded(obs):
+            raise NotDescribed(f"{type(self).__name__} has potentials, which the engine does not")
         external, coupling = self.obs_layer(obs), self._coupling()
         checked.shape("what obs_layer returns", external, (*obs.shape[:2], self.num_neurons))
         steps = []

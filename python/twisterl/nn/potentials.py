@@ -82,7 +82,7 @@ def pd_capacity_21_abs(
     capacity: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> torch.Tensor:
-    """tau dp/dt = s - d (1 - |d| / C); the fixed points of `pd_capacity_21`, less steep."""
+    """tau dp/dt [..., n] = s - d (1 - |d| / C); fixed points of `pd_capacity_21`, less steep."""
     d, share = _relative(p, h, capacity)
     return (s - d * (1 - share.abs())) / _positive("tau", tau)
 
@@ -96,7 +96,7 @@ def pd_capacity_32(
     capacity: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> torch.Tensor:
-    """tau dp/dt = s + d (1 - d^2 / C^2) (1 - (2 d)^2 / C^2).
+    """tau dp/dt [..., n] = s + d (1 - d^2 / C^2) (1 - (2 d)^2 / C^2).
 
     Stable at -C, 0 and C, unstable at -C/2 and C/2. The text of the original has the other sign
     before d, which would make the stable points unstable; its code has this one.
@@ -114,7 +114,7 @@ def pd_capacity_32_abs(
     capacity: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> torch.Tensor:
-    """tau dp/dt = s + d (1 - |d| / C) (1 - 2 |d| / C); the fixed points of `pd_capacity_32`."""
+    """tau dp/dt [..., n] = s + d (1 - |d| / C) (1 - 2 |d| / C); see `pd_capacity_32`."""
     d, share = _relative(p, h, capacity)
     return (s + d * (1 - share.abs()) * (1 - 2 * share.abs())) / _positive("tau", tau)
 

@@ -159,7 +159,10 @@ class RecurrentPolicy(Policy):
 
 
 class LayeredPolicy(RecurrentPolicy):
-    """A recurrent policy of features, from which its outputs are."""
+    """A recurrent policy of features [..., F], from which its outputs [..., A] are.
+
+    features, hidden = g(obs, hidden), action = f(features).
+    """
 
     @property
     @abstractmethod

@@ -27,7 +27,10 @@ _OPTIONS = ("bias", "device", "dtype")
 
 
 class RNNPolicyBase(LayeredPolicy):
-    """Recurrent layers `rnn_layers`, a Linear `output_layer`, a nonlinearity; see `cells`.
+    """Recurrent layers `rnn_layers`, a Linear `output_layer`, a nonlinearity: a = f(W h' + b).
+
+    `forward` takes obs [B, D] and hidden [B, S] and returns actions [B, A] and hidden [B, S];
+    `twisterl.nn.cells` has the equations of a step.
 
     Args:
         spec: the spaces of the environment.
@@ -95,7 +98,7 @@ class RNNPolicyBase(LayeredPolicy):
 
 
 class RNNPolicy(RNNPolicyBase):
-    """h' = f(W x + b + U h + c); see `RNNPolicyBase`.
+    """h' [B, H] = f(W x + b + U h + c); see `RNNPolicyBase`. Elman, "Finding structure in time".
 
     Args:
         hidden_nonlin: f, "tanh" or "relu".
@@ -123,14 +126,21 @@ class RNNPolicy(RNNPolicyBase):
 
 
 class GRUPolicy(RNNPolicyBase):
-    """A gated recurrent unit; see `RNNPolicyBase`."""
+    """A gated recurrent unit, S = L H; see `RNNPolicyBase`.
+
+    h' [B, H] = (1 - z) n + z h. Cho et al., "Learning phrase representations using RNN
+    encoder-decoder", 2.3.
+    """
 
     name = "gru"
     recurrent_network_type = nn.GRU
 
 
 class LSTMPolicy(RNNPolicyBase):
-    """A long short-term memory; see `RNNPolicyBase`. S is 2 L H: all h, then all c."""
+    """A long short-term memory; see `RNNPolicyBase`. S is 2 L H: all h, then all c.
+
+    c' [B, H] = f c + i g, h' = o tanh(c'). Hochreiter and Schmidhuber, "Long short-term memory".
+    """
 
     name = "lstm"
     recurrent_network_type = nn.LSTM

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 
 class EnvSpec(NamedTuple):
-    """The spaces of an environment."""
+    """The spaces of an environment, whose elements have a shape `[D]` each: Pyrado's."""
 
     obs_space: Any
     act_space: Any
@@ -30,7 +30,7 @@ class EnvSpec(NamedTuple):
 
 
 class BoxSpace:
-    """Numbers between bounds, which may be infinite.
+    """Numbers [...] between bounds of that shape, which may be infinite.
 
     Args:
         bound_lo, bound_up: numbers, or arrays of the shape of an element.
@@ -187,7 +187,7 @@ def _checked_labels(labels: Sequence[str] | None, count: int) -> list[str] | Non
 
 
 class MultiDiscreteSpace:
-    """One of n for each of some parts.
+    """One of n for each of some parts, [parts].
 
     Args:
         nvec: n of each part.

@@ -22,6 +22,11 @@ from twisterl.nn.utils import array
 Block = dict[str, Any]
 NetSpec = dict[str, Any]
 
+
+class NotDescribed(TypeError):
+    """A layer that the engine does not play: its name, its type and why."""
+
+
 RELU: Block = {"block": "relu"}
 _DESCRIBING = {"net_spec", "_first_blocks"}
 

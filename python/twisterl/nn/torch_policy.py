@@ -206,6 +206,15 @@ class TorchPolicy(Placed):
             raise NotDescribed(self._known[1])
         return self._known[1]
 
+    @property
+    def is_described(self) -> bool:
+        """Whether the engine has all its layers."""
+        try:
+            self.net_spec()
+        except NotDescribed:
+            return False
+        return True
+
     def of_arrays(self, module: torch.nn.Module) -> tuple[torch.nn.Module, str, str]:
         """`module`, this one's or a copy, as it takes observations `[B, *obs_shape]`.
 
@@ -271,7 +280,11 @@ class TorchPolicy(Placed):
             evaluate(first, initial)
             initial = initial[0]
         return twisterl.nn.Policy.from_torch(
-            evaluate, self.obs_shape, self.num_actions, self.obs_dtype, initial
+            evaluate,
+            self.obs_shape,
+            self.num_actions,
+            self.obs_dtype,
+            initial,
         )
 
     def _floats(self, x: torch.Tensor, lead: list[int]) -> torch.Tensor:

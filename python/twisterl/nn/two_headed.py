@@ -25,7 +25,8 @@ from twisterl.nn.spaces import EnvSpec
 class TwoHeadedRNNPolicyBase(LayeredPolicy):
     """Recurrent layers `shared`, and two Linear, `head_1` and `head_2`, each with a nonlinearity.
 
-    `forward` returns (out_1, out_2, hidden), `evaluate` (out_1, out_2).
+    `forward` returns (out_1 [B, A1], out_2 [B, A2], hidden [B, S]), `evaluate` (out_1, out_2):
+    out_i = f_i(W_i h' + b_i), with the same h' of the step that `twisterl.nn.cells` has.
 
     Args:
         spec: the spaces of the environment.
@@ -95,7 +96,7 @@ class TwoHeadedRNNPolicyBase(LayeredPolicy):
 
 
 class TwoHeadedRNNPolicy(TwoHeadedRNNPolicyBase):
-    """See `TwoHeadedRNNPolicyBase`.
+    """h' [B, H] = f(W x + b + U h + c); see `TwoHeadedRNNPolicyBase`.
 
     Args:
         shared_hidden_nonlin: "tanh" or "relu".
@@ -127,14 +128,14 @@ class TwoHeadedRNNPolicy(TwoHeadedRNNPolicyBase):
 
 
 class TwoHeadedGRUPolicy(TwoHeadedRNNPolicyBase):
-    """See `TwoHeadedRNNPolicyBase`."""
+    """h' [B, H] = (1 - z) n + z h; see `TwoHeadedRNNPolicyBase`."""
 
     name = "thgru"
     recurrent_network_type = nn.GRU
 
 
 class TwoHeadedLSTMPolicy(TwoHeadedRNNPolicyBase):
-    """See `TwoHeadedRNNPolicyBase`; S is 2 L H."""
+    """c' [B, H] = f c + i g, h' = o tanh(c'); see `TwoHeadedRNNPolicyBase`. S is 2 L H."""
 
     name = "thlstm"
     recurrent_network_type = nn.LSTM
