@@ -45,7 +45,7 @@ impl GoalTable {
         }
         let most_states = (bytes / BYTES_OF_A_STATE).clamp(1, u64::from(u32::MAX)) as usize;
         let mut env = env.try_clone()?;
-        let states = only_goal(&mut *env)?;
+        let states = observed_goal(&mut *env)?;
         let next_to_goal = neighbours(&mut *env)?;
         let (name, action_names) = (env.spec().name.clone(), env.spec().action_names.clone());
         let mut table = Self { states, most_states, name, action_names, next_to_goal };
@@ -108,8 +108,8 @@ fn kept<T>(work: impl FnOnce(&mut Vec<Arc<GoalTable>>) -> T) -> T {
     work(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The goal, in which `env` is then.
-fn only_goal(env: &mut dyn Env) -> Result<Breadth> {
+/// The goal, known by what is seen of it; `env` is then there.
+fn observed_goal(env: &mut dyn Env) -> Result<Breadth> {
     env.spec().require_inverses()?;
     env.spec().require_goal()?;
     env.try_reset_goal(&mut Rng::stream(0, 0, 0))?;
