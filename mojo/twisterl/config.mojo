@@ -335,6 +335,7 @@ def read_evaluation(
     if strategy != ABSENT and document.kind(strategy) != Kind.NULL:
         is_greedy = entry.choice(document, "strategy") == 0
     _ = entry.choice(document, "root_selection")
+    _ = entry.choice(document, "precision")
     for key in ["gamma", "C", "beam_value_weight", "time_limit_s"]:
         _ = entry.optional_number(document, key)
     for key in ["max_expand_depth", "num_cores", "beam_width", "beam_views", "goal_table_bytes"]:

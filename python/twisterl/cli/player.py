@@ -132,6 +132,7 @@ def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
         help="symmetries through which beam sees a state")  # fmt: skip
     add("--goal_table_bytes", "--goal-table-bytes", type=int, metavar="N",
         help="for a table of the states around the goal, where beam and mcts end")  # fmt: skip
+    add("--precision", metavar="NAME", help="f32, or int8: faster, a little coarser")
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
     add("--max_episode_steps", "--max-episode-steps", type=int, metavar="N",

@@ -77,6 +77,9 @@ class Evaluation(Section):
     goal_table_bytes: Annotated[int, Field(ge=0, le=2**40)] = Field(
         0, description="memory for a table of the states around the goal, where beam and mcts end"
     )
+    precision: Literal["f32", "int8"] = Field(
+        "f32", description="of the network's numbers; int8 is faster and a little coarser"
+    )
     time_limit_s: Seconds | None = Field(None, description="for each start")
     node_limit: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
         None, description="states given to the policy for each start"

@@ -85,8 +85,8 @@ class Playing:
             deterministic: take the likeliest action every time; alone, without a search.
             options: `strategy` ("greedy", "sample", "value", "mcts" or "beam"), `root_selection`,
                 `gamma`, `beam_width`, `beam_value_weight`, `beam_views`, `goal_table_bytes`,
-                `time_limit_s`, `node_limit`, `max_episode_steps` and `num_cores`, as in an entry
-                of `evals`.
+                `precision`, `time_limit_s`, `node_limit`, `max_episode_steps` and `num_cores`,
+                as in an entry of `evals`.
 
         Raises:
             ValueError: `state` is no state of the environment, an option is out of range, or

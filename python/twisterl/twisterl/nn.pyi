@@ -76,6 +76,7 @@ class Policy:
         indices: npt.ArrayLike | Mapping[str, Any],
         offsets: npt.NDArray[np.int64] | None = None,
         perms: npt.NDArray[np.int32] | None = None,
+        precision: str = "f32",
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
     def step_batch(
         self,

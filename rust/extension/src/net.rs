@@ -20,7 +20,7 @@ use crate::torch_policy::TorchPolicy;
 use twisterl::error::Error;
 use twisterl::nn::{
     masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts,
-    Policy, Scratch, Sequential,
+    Policy, Precision, Scratch, Sequential,
 };
 use twisterl::python_interface::described::Described;
 use twisterl::python_interface::error::wrong_type;
@@ -538,15 +538,21 @@ impl PyPolicy {
     /// `[K]` and `offsets` int64 `[N + 1]`; where observations are dense, `indices` are these, an array
     /// `[N, ..]`, and there are no `offsets`; of several parts, a dictionary of such arrays, and of pairs
     /// (indices, offsets) where a part is sparse. A row is seen through the permutation `perms` int32
-    /// `[N]`, -1 for none. Raises TypeError for other types, ValueError for what is out of range.
-    #[pyo3(signature = (indices, offsets=None, perms=None))]
+    /// `[N]`, -1 for none, and evaluated in numbers of `precision`, "f32" or "int8". Raises TypeError for
+    /// other types, ValueError for what is out of range.
+    #[pyo3(signature = (indices, offsets=None, perms=None, precision="f32"))]
     fn forward_batch<'py>(
         &self,
         py: Python<'py>,
         indices: &Bound<'py, PyAny>,
         offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
         perms: Option<PyArrayLike1<'py, i32, TypeMustMatch>>,
+        precision: &str,
     ) -> PyResult<Outputs<'py>> {
+        let policy = match Precision::of(precision)? {
+            Precision::F32 => self.policy.clone(),
+            short => self.policy.at(short)?,
+        };
         let rows = self.rows(indices, offsets)?;
         let perms = perms.map(|perms| perms.as_array().to_vec());
         let num_actions = self.policy.num_actions();
@@ -555,7 +561,7 @@ impl PyPolicy {
         py.detach(|| {
             in_scratch(|scratch| {
                 let perms = perms.as_deref();
-                self.policy.forward_batch(&rows, perms, scratch, &mut logits, &mut values)
+                policy.forward_batch(&rows, perms, scratch, &mut logits, &mut values)
             })
         })?;
         let logits = logits.into_pyarray(py).reshape([rows.len(), num_actions])?;

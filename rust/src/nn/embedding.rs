@@ -1,6 +1,7 @@
 //! The first layer: sums of the vectors of the active features, never a one-hot product.
 
 use super::buffer::{Aligned, Matrix};
+use super::coarse::CoarseBags;
 use super::kernels::{pad, places, Bags, Conv, Kernels, Packed, Place};
 use super::linear::check_finite;
 use crate::error::{Error, Result};
@@ -145,6 +146,17 @@ enum Vectors {
 }
 
 impl PackedEmbedding {
+    pub(super) fn applies_relu(&self) -> bool {
+        self.relu
+    }
+
+    /// The same in short numbers; none for a convolution, and where sums would not fit.
+    pub(super) fn coarse(&self, kernels: Kernels) -> Option<CoarseBags> {
+        let Vectors::Bag(vectors) = &self.vectors else { return None };
+        let vectors = kernels.unpack(vectors, self.bias.len());
+        CoarseBags::new(kernels, &vectors, &self.bias, self.relu)
+    }
+
     /// Writes one row of `output` per bag; all features are below F.
     pub(super) fn forward(&self, kernels: Kernels, bags: &Bags, output: &mut Matrix) {
         match &self.vectors {

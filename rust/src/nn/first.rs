@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::coarse::CoarseBags;
 use super::embedding::{EmbeddingBag, PackedEmbedding};
 use super::kernels::{Bags, Kernels, PackedLinear, LANES};
 use super::linear::Linear;
@@ -60,6 +61,7 @@ impl First {
 #[derive(Clone)]
 pub(super) enum PackedFirst {
     Sparse(PackedEmbedding),
+    Coarse(CoarseBags),
     Dense(Dtype, PackedLinear),
 }
 
@@ -69,8 +71,24 @@ impl PackedFirst {
     /// [`ObsSpace::dtype`]: crate::spaces::ObsSpace::dtype
     pub(super) fn dtype(&self) -> &'static str {
         match self {
-            Self::Sparse(_) => SPARSE,
+            Self::Sparse(_) | Self::Coarse(_) => SPARSE,
             Self::Dense(dtype, _) => dtype.name(),
+        }
+    }
+
+    /// The same in bytes, as far as there is such a form.
+    pub(super) fn coarse(&self, kernels: Kernels) -> Self {
+        match self {
+            Self::Sparse(layer) => layer.coarse(kernels).map_or_else(|| self.clone(), Self::Coarse),
+            _ => self.clone(),
+        }
+    }
+
+    pub(super) fn applies_relu(&self) -> bool {
+        match self {
+            Self::Sparse(layer) => layer.applies_relu(),
+            Self::Coarse(layer) => layer.applies_relu(),
+            Self::Dense(_, layer) => layer.relu,
         }
     }
 
@@ -89,14 +107,18 @@ impl PackedFirst {
     ) -> Result<()> {
         let Scratch { bags, activations: [x, y, _], .. } = scratch;
         match self {
-            Self::Sparse(layer) => {
+            Self::Sparse(_) | Self::Coarse(_) => {
                 bags.clear();
                 for row in chunk {
                     let features = rows.row(row);
                     check_row(row, features, num_features, None)?;
                     push_features(features, perm(row)?, bags);
                 }
-                layer.forward(kernels, bags, x);
+                match self {
+                    Self::Sparse(layer) => layer.forward(kernels, bags, x),
+                    Self::Coarse(layer) => layer.forward(bags, x),
+                    Self::Dense(..) => {}
+                }
             }
             Self::Dense(dtype, layer) => {
                 x.reshape(chunk.len(), num_features.next_multiple_of(LANES));

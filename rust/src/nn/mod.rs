@@ -36,6 +36,7 @@
 mod blocks;
 mod buffer;
 mod built;
+mod coarse;
 mod embedding;
 mod first;
 mod functions;
@@ -48,6 +49,7 @@ mod linear;
 mod memory;
 mod network;
 mod policy;
+mod precision;
 pub mod safetensors;
 mod scratch;
 mod shapes;
@@ -77,6 +79,7 @@ pub use network::{Network, NetworkParts};
 #[cfg(feature = "python_bindings")]
 pub use policy::check_outputs;
 pub use policy::Policy;
+pub use precision::Precision;
 pub use scratch::Scratch;
 pub use shapes::Parameter;
 pub(crate) use softmax::exp_sum;

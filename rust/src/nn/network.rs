@@ -1,16 +1,18 @@
 //! The policy network of the engine: shared layers, then one head for the logits and one for the
 //! value.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::buffer::Matrix;
+use super::coarse::{AnyLinear, Coarsened};
 use super::first::{First, PackedFirst};
 use super::graph::Graph;
 use super::head::Head;
-use super::kernels::{CpuLevel, Kernels, PackedLinear, LANES, TILE_ROWS};
+use super::kernels::{CpuLevel, Kernels, LANES, TILE_ROWS};
 use super::layout::Flat;
 use super::linear::{Linear, Sequential};
 use super::policy::{check_len, check_outputs, Policy};
+use super::precision::Precision;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
@@ -47,6 +49,8 @@ pub struct Network {
     num_features: usize,
     obs_perms: Arc<[Vec<u32>]>,
     act_perms: Arc<[Vec<u32>]>,
+    /// The body in short numbers, once that was asked for.
+    coarse: Arc<OnceLock<Body>>,
 }
 
 /// The layers.
@@ -59,18 +63,48 @@ enum Body {
 /// Linear layers and ReLUs, of which no more is kept than the next one reads.
 struct Stack {
     first: PackedFirst,
-    common: Vec<PackedLinear>,
+    common: Vec<AnyLinear>,
     heads: Heads,
     /// Columns of the widest activations.
     max_columns: usize,
 }
 
+impl Stack {
+    /// The same in short numbers.
+    fn coarse(&self, kernels: Kernels) -> Self {
+        let coarse = |layers: &[AnyLinear], mut behind_relu: bool| {
+            let layers = layers.iter().map(|layer| {
+                let coarse = layer.coarse(kernels, behind_relu);
+                behind_relu = layer.applies_relu();
+                coarse
+            });
+            layers.collect::<Vec<_>>()
+        };
+        let of_first = self.first.applies_relu();
+        let behind_relu = self.common.last().map_or(of_first, AnyLinear::applies_relu);
+        // The last layers stay as they are: theirs are the outputs.
+        let head = |layers: &[AnyLinear]| match layers.split_last() {
+            Some((last, hidden)) => [coarse(hidden, behind_relu), vec![last.clone()]].concat(),
+            None => Vec::new(),
+        };
+        let heads = match &self.heads {
+            Heads::Joined(layer) => Heads::Joined(layer.clone()),
+            Heads::Apart { action, value } => {
+                Heads::Apart { action: head(action), value: head(value) }
+            }
+        };
+        let common = coarse(&self.common, of_first);
+        let (first, max_columns) = (self.first.coarse(kernels), self.max_columns);
+        Self { first, common, heads, max_columns }
+    }
+}
+
 enum Heads {
     /// One layer each: side by side in one layer of `A + 1` outputs, the value last.
-    Joined(PackedLinear),
+    Joined(AnyLinear),
     Apart {
-        action: Vec<PackedLinear>,
-        value: Vec<PackedLinear>,
+        action: Vec<AnyLinear>,
+        value: Vec<AnyLinear>,
     },
 }
 
@@ -108,9 +142,8 @@ impl Network {
         if num_values != 1 {
             return Err(Error::invalid("Policy: outputs of value_net", "1", num_values));
         }
-        let pack = |net: &Sequential| -> Vec<PackedLinear> {
-            net.layers.iter().map(|layer| layer.pack(kernels)).collect()
-        };
+        let packed = |layer: &Linear| AnyLinear::Exact(layer.pack(kernels));
+        let pack = |net: &Sequential| net.layers.iter().map(packed).collect::<Vec<_>>();
         let layers = [common, action_net, value_net].into_iter().flat_map(|net| &net.layers);
         let max_outputs = layers.map(Linear::num_outputs).fold(first.num_columns(), usize::max);
         let joined = match (action_net.layers.as_slice(), value_net.layers.as_slice()) {
@@ -120,7 +153,7 @@ impl Network {
         let stack = Stack {
             common: pack(common),
             heads: match joined {
-                Some(layer) => Heads::Joined(layer.pack(kernels)),
+                Some(layer) => Heads::Joined(packed(&layer)),
                 None => Heads::Apart { action: pack(action_net), value: pack(value_net) },
             },
             first: first.pack(kernels),
@@ -167,6 +200,7 @@ impl Network {
             num_features,
             obs_perms: checked_perms("obs_perms", obs_perms, num_features)?.into(),
             act_perms: checked_perms("act_perms", act_perms, num_actions)?.into(),
+            coarse: Arc::default(),
         })
     }
 
@@ -205,17 +239,17 @@ impl Network {
         logits: &mut [f32],
         values: &mut [f32],
     ) {
-        let [x, y, z] = &mut scratch.activations;
-        self.run(&stack.common, x, y);
+        let Scratch { activations: [x, y, z], coarsened: spare, .. } = scratch;
+        self.run(&stack.common, x, spare, y);
         match &stack.heads {
             Heads::Joined(layer) => {
-                self.kernels.multiply(layer, x, y);
+                layer.multiply(self.kernels, x, spare, y);
                 self.write_logits(y, twists, logits);
                 write_values(y, self.num_actions, values);
             }
             Heads::Apart { action, value } => {
-                self.write_logits(self.head(action, x, y, z), twists, logits);
-                write_values(self.head(value, x, y, z), 0, values);
+                self.write_logits(self.head(action, x, spare, [y, z]), twists, logits);
+                write_values(self.head(value, x, spare, [y, z]), 0, values);
             }
         }
     }
@@ -223,24 +257,24 @@ impl Network {
     /// Passes a copy of `x` through `layers`; the result is in one of the three.
     fn head<'a>(
         &self,
-        layers: &[PackedLinear],
+        layers: &[AnyLinear],
         x: &'a Matrix,
-        y: &'a mut Matrix,
-        z: &mut Matrix,
+        spare: &mut Coarsened,
+        [y, z]: [&'a mut Matrix; 2],
     ) -> &'a Matrix {
         let Some((first, rest)) = layers.split_first() else {
             return x;
         };
-        self.kernels.multiply(first, x, y);
-        self.run(rest, y, z);
+        first.multiply(self.kernels, x, spare, y);
+        self.run(rest, y, spare, z);
         y
     }
 
     /// Passes `x` through `layers`; the result is in `x` again.
-    fn run(&self, layers: &[PackedLinear], x: &mut Matrix, spare: &mut Matrix) {
+    fn run(&self, layers: &[AnyLinear], x: &mut Matrix, spare: &mut Coarsened, y: &mut Matrix) {
         for layer in layers {
-            self.kernels.multiply(layer, x, spare);
-            std::mem::swap(x, spare);
+            layer.multiply(self.kernels, x, spare, y);
+            std::mem::swap(x, y);
         }
     }
 
@@ -403,6 +437,21 @@ impl Policy for Network {
 
     fn share(&self) -> Arc<dyn Policy> {
         Arc::new(self.clone())
+    }
+
+    fn at(&self, precision: Precision) -> Result<Arc<dyn Policy>> {
+        match (precision, &self.body) {
+            (Precision::F32, _) => Ok(self.share()),
+            (Precision::Int8, Body::Stack(stack)) => {
+                let make = || Body::Stack(Arc::new(stack.coarse(self.kernels)));
+                let body = self.coarse.get_or_init(make).clone();
+                Ok(Arc::new(Self { body, ..self.clone() }))
+            }
+            (Precision::Int8, Body::Composed(_)) => {
+                let expected = "f32 for a network that is described block by block";
+                Err(Error::invalid("precision", expected, precision.name()))
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::head::Head;
+use super::precision::Precision;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::spaces::{Parts, Rows};
@@ -88,6 +89,20 @@ pub trait Policy: Send + Sync {
 
     /// The same policy, to be kept by threads that may outlive the caller's; copies no weights.
     fn share(&self) -> Arc<dyn Policy>;
+
+    /// The same policy, computing in numbers of `precision`.
+    ///
+    /// # Errors
+    /// If there is no such form of it, or not on this processor.
+    fn at(&self, precision: Precision) -> Result<Arc<dyn Policy>> {
+        match precision {
+            Precision::F32 => Ok(self.share()),
+            _ => {
+                let expected = "f32 for a policy that is no network of the engine";
+                Err(Error::invalid("precision", expected, precision.name()))
+            }
+        }
+    }
 }
 
 pub(crate) fn check_len(name: &str, got: usize, expected: usize) -> Result<()> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{BeamConfig, EvalConfig, Strategy};
 use crate::error::{Error, Result};
+use crate::nn::Precision;
 use crate::search::{Budget, RootSelection, TreeConfig};
 
 /// What the strategies are called.
@@ -41,6 +42,7 @@ pub struct Asked {
     pub time_limit_s: Option<f64>,
     pub node_limit: Option<u64>,
     pub goal_table_bytes: u64,
+    pub precision: Precision,
     pub max_episode_steps: Option<u32>,
 }
 
@@ -64,6 +66,7 @@ impl Default for Asked {
             time_limit_s: None,
             node_limit: None,
             goal_table_bytes: eval.goal_table_bytes,
+            precision: eval.precision,
             max_episode_steps: eval.max_episode_steps,
         }
     }
@@ -114,6 +117,7 @@ impl TryFrom<Asked> for EvalConfig {
             num_cores: asked.num_cores,
             budget: Budget::new(asked.time_limit_s, asked.node_limit)?,
             goal_table_bytes: asked.goal_table_bytes,
+            precision: asked.precision,
             max_episode_steps: asked.max_episode_steps,
         };
         config.check()?;

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::engine::capped;
 use crate::engine::pool::DEFAULT_CORES;
 use crate::error::{Error, Result};
+use crate::nn::Precision;
 use crate::search::{Budget, TreeConfig};
 
 /// Two states for each of its width are made ready: gigabytes at this one.
@@ -55,6 +56,8 @@ pub struct EvalConfig {
     /// Memory for a table of the states around the only goal of the environment, 0 for none: a beam
     /// or a tree that touches it goes on by a shortest way.
     pub goal_table_bytes: u64,
+    /// Of the network's numbers.
+    pub precision: Precision,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
     /// error. `None`: where it does not end by itself, as many as
     /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
@@ -70,6 +73,7 @@ impl Default for EvalConfig {
             num_cores: DEFAULT_CORES,
             budget: Budget::default(),
             goal_table_bytes: 0,
+            precision: Precision::F32,
             max_episode_steps: None,
         }
     }

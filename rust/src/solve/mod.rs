@@ -31,7 +31,7 @@ pub use starts::Starts;
 /// # Errors
 /// If the strategy is out of range, the policy does not fit the environment, a start is no state or
 /// cannot be solved, no action is legal in a state that is not final, an episode does not end, an
-/// environment fails, or `poll` does.
+/// environment fails, `poll` does, or the policy has no form of `config.precision`.
 pub fn evaluate(
     env: &dyn Env,
     policy: &dyn Policy,
@@ -50,6 +50,7 @@ pub fn evaluate(
         Strategy::Beam(_) => require_no_memory(policy, "a beam search")?,
     }
     config.check()?;
+    let policy = &*policy.at(config.precision)?;
     starts.check(env)?;
     if starts.is_empty() {
         return Ok(Vec::new());

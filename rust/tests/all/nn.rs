@@ -1,7 +1,9 @@
 //! The policy network against plain loops in f64, on every processor level there is.
 
 use crate::nn_reference::{random_rows, Reference};
-use twisterl::nn::{CpuLevel, EmbeddingBag, Linear, NetSpec, Network, Policy, Scratch, Sequential};
+use twisterl::nn::{
+    CpuLevel, EmbeddingBag, Linear, NetSpec, Network, Policy, Precision, Scratch, Sequential,
+};
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;
 use twisterl::Error;
@@ -130,6 +132,28 @@ fn levels_with_fused_multiply_add_agree_in_every_bit() {
         assert_eq!(bits(&pair[0].0), bits(&pair[1].0));
         assert_eq!(bits(&pair[0].1), bits(&pair[1].1));
     }
+}
+
+/// Without head layers the outputs are the hidden ones, which are the same on all levels.
+#[test]
+fn short_numbers_are_near_and_alike_everywhere() {
+    let mut reference = Reference::new(9, 90, 150, &[200, 7], &[], 7);
+    reference.action.clear();
+    let rows = random_rows(&mut Rng::new(5), 70, 90, 12);
+    let exact = forward(&reference.policy(CpuLevel::detect()), &rows, None);
+    let mut seen = Vec::new();
+    for level in levels() {
+        let policy = reference.policy(level).at(Precision::Int8).unwrap();
+        let all = forward(&*policy, &rows, None);
+        let mut one = Rows::default();
+        one.push(rows.row(69));
+        assert_eq!(bits(&forward(&*policy, &one, None).0), bits(&all.0[69 * 7..]));
+        let most = exact.0.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
+        let wrong = exact.0.iter().zip(&all.0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(wrong > 0.0 && wrong < 0.02 * most, "{level:?}: {wrong} of {most}");
+        seen.push(bits(&all.0));
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 #[test]

@@ -7,6 +7,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bytes;
+mod dots;
+#[cfg(target_arch = "x86_64")]
+mod dots_x86;
 mod level;
 mod packed;
 mod portable;
@@ -17,6 +21,8 @@ use std::ops::Range;
 use super::buffer::{Aligned, Matrix};
 use crate::error::{Error, Result};
 
+pub(super) use bytes::{Words, Work};
+pub(super) use dots::Dots;
 pub use level::CpuLevel;
 pub(super) use packed::{pad, places, Bags, Conv, Packed, PackedLinear, Place, LANES};
 
@@ -77,6 +83,18 @@ impl Kernels {
     /// `matrix [rows, num_columns]`, row-major, as the loops of this level read it.
     pub(super) fn pack(self, matrix: &[f32], num_columns: usize) -> Packed {
         Packed::new(matrix, num_columns, self.panel_columns())
+    }
+
+    /// The first `columns` numbers of each row of what [`Kernels::pack`] made.
+    pub(super) fn unpack(self, packed: &Packed, columns: usize) -> Vec<f32> {
+        let panel = self.panel_columns();
+        let place = |row: usize, column: usize| {
+            let first = column / panel * panel;
+            let width = panel.min(packed.padded_columns - first);
+            packed.data[first * packed.num_rows + row * width + column - first]
+        };
+        let rows = 0..packed.num_rows;
+        rows.flat_map(|row| (0..columns).map(move |column| place(row, column))).collect()
     }
 
     /// Runs `work`, compiled for this level where it is inlined. Its bits are those of every level.
