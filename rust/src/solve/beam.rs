@@ -10,18 +10,18 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use super::batches::{Batches, Queue};
 use super::config::{BeamConfig, EvalConfig};
 use super::episode::Episode;
 use super::frontier::Frontier;
 use super::starts::Starts;
 use crate::engine::capped::{Capped, Children};
 use crate::engine::lockstep::{advance, check_views};
-use crate::engine::pool::{num_workers, run, run_foreign, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::error::{Error, Result};
 use crate::exact::goal_table::GoalTable;
-use crate::nn::{Policy, Scratch};
+use crate::nn::Policy;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
@@ -29,10 +29,8 @@ use crate::spaces::{Acts, Rows};
 
 /// States that a worker evaluates together, where its starts have that many.
 const BATCH_ROWS: usize = 256;
-/// For fewer states a thread costs more than it brings.
-const ROWS_PER_THREAD: usize = 192;
-/// Rows that are evaluated before the clock and the poll are looked at: a few milliseconds' worth.
-const ROWS_OF_A_PART: usize = 1 << 12;
+/// A search alone has all threads from this width on where there are fewer starts than those.
+const SHARED_WIDTH: usize = 192;
 /// Children that a search makes at once: some ten milliseconds' worth.
 const MOST_PROPOSED: usize = 1 << 16;
 
@@ -64,8 +62,7 @@ pub(super) fn search(
     let num_starts = starts.len();
     let workers = cores.min(num_starts);
     // Threads share the batches of a search where it is the only one, or wide enough for them.
-    let (workers, threads) = match workers == 1 || (workers < cores && width >= 2 * ROWS_PER_THREAD)
-    {
+    let (workers, threads) = match workers == 1 || (workers < cores && width >= SHARED_WIDTH) {
         true => (1, cores),
         false => (workers, 1),
     };
@@ -119,7 +116,7 @@ impl Worker<'_> {
         mut network: Batches<'_>,
         poll: Poll<'_>,
     ) -> Result<()> {
-        let num_actions = network.policy.num_actions();
+        let num_actions = network.num_actions();
         let mut batch = Rows::default();
         let mut busy = Vec::with_capacity(frontiers.len());
         for mut frontier in frontiers {
@@ -137,23 +134,82 @@ impl Worker<'_> {
                 return Ok(());
             }
             batch.clear();
-            busy.iter().for_each(|frontier| batch.extend_from(frontier.rows()));
-            let is_late = || busy.iter().all(Frontier::is_late);
-            if !network.evaluate(&batch, &is_late, poll)? {
-                continue;
+            let unranked = |frontier: &&mut Frontier<'_>| !frontier.is_ranked();
+            let mut asked: Vec<_> = busy.iter_mut().filter(unranked).collect();
+            asked.iter().for_each(|frontier| batch.extend_from(frontier.rows()));
+            let is_late = || asked.iter().all(|frontier| frontier.is_late());
+            if !asked.is_empty() {
+                let Some((logits, values)) = network.evaluate(&batch, &is_late, poll)? else {
+                    continue;
+                };
+                let mut first = 0;
+                for frontier in &mut asked {
+                    let end = first + frontier.rows().len();
+                    let logits = &logits[first * num_actions..end * num_actions];
+                    frontier.rank(logits, &values[first..end], poll)?;
+                    first = end;
+                }
             }
-            let mut first = 0;
-            for frontier in &mut busy {
-                let end = first + frontier.rows().len();
-                let logits = &network.logits[first * num_actions..end * num_actions];
-                frontier.rank(logits, &network.values[first..end], poll)?;
-                first = end;
-            }
-            self.make_children(&mut busy, num_actions, poll)?;
-            for frontier in &mut busy {
-                frontier.descend(&self.envs)?;
+            let expected: usize = busy.iter_mut().map(Frontier::open).sum();
+            match (&mut busy[..], network.num_threads(expected)) {
+                ([only], threads @ 2..) => {
+                    self.share_out(only, (threads, expected), &mut network, poll)?;
+                }
+                _ => {
+                    self.make_children(&mut busy, num_actions, poll)?;
+                    for frontier in &mut busy {
+                        frontier.descend(&self.envs)?;
+                    }
+                }
             }
         }
+    }
+
+    /// Makes the best children of `frontier`, about `expected`, and goes on to them while other threads
+    /// rank theirs.
+    fn share_out(
+        &mut self,
+        frontier: &mut Frontier<'_>,
+        (threads, expected): (usize, usize),
+        network: &mut Batches<'_>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let (num_actions, size) = (network.num_actions(), network.chunk_rows(expected));
+        let (deadline, weight) = (frontier.deadline(), frontier.value_weight());
+        let make = |queue: &Queue, poll: Poll<'_>| {
+            let hand_over = |frontier: &Frontier<'_>, made: Range<usize>| {
+                let mut chunk = queue.spare();
+                frontier.hand_over(made, &mut chunk);
+                queue.push(chunk);
+            };
+            let mut handed = 0;
+            loop {
+                self.moves.clear();
+                frontier.propose(MOST_PROPOSED, &mut self.moves);
+                if self.moves.is_empty() {
+                    break;
+                }
+                let moves = std::mem::take(&mut self.moves);
+                for part in moves.chunks(size) {
+                    self.advance(part, num_actions, poll)?;
+                    frontier.accept(&self.envs, &self.views, 0, part.len())?;
+                    while !frontier.is_solved() && frontier.num_made() >= handed + size {
+                        hand_over(frontier, handed..handed + size);
+                        handed += size;
+                    }
+                }
+                self.moves = moves;
+            }
+            if !frontier.is_solved() && frontier.num_made() > handed {
+                hand_over(frontier, handed..frontier.num_made());
+            }
+            Ok(())
+        };
+        let mut chunks = network.stream(threads, (weight, &|| deadline.is_over()), make, poll)?;
+        frontier.descend(&self.envs)?;
+        frontier.take(&mut chunks);
+        network.keep(chunks);
+        Ok(())
     }
 
     /// The search itself, or the one that follows it if it is done: a wider one, or one from the
@@ -194,9 +250,7 @@ impl Worker<'_> {
     fn look(&mut self, frontier: &Frontier<'_>, poll: Poll<'_>) -> Result<()> {
         let lane = frontier.first_slot;
         self.envs.load(lane, &*frontier.root)?;
-        self.moves.clear();
-        self.moves.push(LaneMove { lane, action: Move::Observe });
-        self.advance(frontier.root.num_actions(), poll)
+        self.advance(&[LaneMove { lane, action: Move::Observe }], frontier.root.num_actions(), poll)
     }
 
     /// Makes the best children of every search until all their layers are full, all are made, or
@@ -213,151 +267,20 @@ impl Worker<'_> {
             if self.moves.is_empty() {
                 return Ok(());
             }
-            self.advance(num_actions, poll)?;
+            let moves = std::mem::take(&mut self.moves);
+            self.advance(&moves, num_actions, poll)?;
+            self.moves = moves;
             let mut row = 0;
             for frontier in busy.iter_mut() {
-                row += frontier.accept(&self.envs, &self.views, row)?;
+                row += frontier.accept(&self.envs, &self.views, row, usize::MAX)?;
             }
         }
     }
 
-    fn advance(&mut self, num_actions: usize, poll: Poll<'_>) -> Result<()> {
+    fn advance(&mut self, moves: &[LaneMove], num_actions: usize, poll: Poll<'_>) -> Result<()> {
         self.views.clear();
-        let told = (&self.moves[..], &Acts::default());
+        let told = (moves, &Acts::default());
         advance(&mut self.envs, told, 0, &mut self.rngs, &mut self.views, poll)?;
-        check_views(&self.views, self.moves.len(), num_actions)
-    }
-}
-
-/// The policy, run by as many threads as a batch is worth.
-struct Batches<'a> {
-    policy: &'a dyn Policy,
-    /// Symmetries that are seen through; empty where states are seen as they are.
-    views: Vec<i32>,
-    shares: Vec<Mutex<Share>>,
-    /// `[N, A]`
-    logits: Vec<f32>,
-    /// `[N]`
-    values: Vec<f32>,
-}
-
-/// What one thread evaluates.
-#[derive(Default)]
-struct Share {
-    rows: Rows,
-    seen: Seen,
-    logits: Vec<f32>,
-    values: Vec<f32>,
-    scratch: Scratch,
-}
-
-/// What the network says of states that it sees through one symmetry.
-#[derive(Default)]
-struct Seen {
-    twists: Vec<i32>,
-    logits: Vec<f32>,
-    values: Vec<f32>,
-}
-
-impl Seen {
-    /// Makes `logits` and `values` the means over `views`.
-    fn average(
-        &mut self,
-        (policy, views): (&dyn Policy, &[i32]),
-        rows: &Rows,
-        scratch: &mut Scratch,
-        (logits, values): (&mut [f32], &mut [f32]),
-    ) -> Result<()> {
-        logits.fill(0.0);
-        values.fill(0.0);
-        self.logits.resize(logits.len(), 0.0);
-        self.values.resize(values.len(), 0.0);
-        let share = 1.0 / views.len() as f32;
-        let add = |(mean, seen): (&mut f32, &f32)| *mean += share * seen;
-        for &view in views {
-            self.twists.clear();
-            self.twists.resize(rows.len(), view);
-            let (seen, said) = (&mut self.logits[..], &mut self.values[..]);
-            policy.forward_batch(rows, Some(&self.twists), scratch, seen, said)?;
-            logits.iter_mut().zip(&*seen).for_each(add);
-            values.iter_mut().zip(&*said).for_each(add);
-        }
-        Ok(())
-    }
-}
-
-impl Share {
-    /// Part by part; false if `is_late` before the end.
-    fn evaluate(
-        &mut self,
-        (policy, views): (&dyn Policy, &[i32]),
-        rows: &Rows,
-        range: Range<usize>,
-        is_late: &impl Fn() -> bool,
-        poll: Poll<'_>,
-    ) -> Result<bool> {
-        let num_actions = policy.num_actions();
-        self.logits.resize(range.len() * num_actions, 0.0);
-        self.values.resize(range.len(), 0.0);
-        let parts = self.logits.chunks_mut(ROWS_OF_A_PART * num_actions);
-        for (part, (logits, values)) in
-            parts.zip(self.values.chunks_mut(ROWS_OF_A_PART)).enumerate()
-        {
-            poll()?;
-            if is_late() {
-                return Ok(false);
-            }
-            let first = range.start + part * ROWS_OF_A_PART;
-            self.rows.clear();
-            (first..first + values.len()).for_each(|row| self.rows.push(rows.row(row)));
-            match views {
-                [] => policy.forward_batch(&self.rows, None, &mut self.scratch, logits, values)?,
-                _ => {
-                    let Self { rows, seen, scratch, .. } = self;
-                    seen.average((policy, views), rows, scratch, (logits, values))?;
-                }
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl<'a> Batches<'a> {
-    /// The first symmetry is the identity; the others are spread over all.
-    fn new(policy: &'a dyn Policy, views: usize, threads: usize) -> Self {
-        let shares = (0..threads).map(|_| Mutex::default()).collect();
-        let num_twists = policy.num_twists();
-        let views = match views.min(num_twists) {
-            0 | 1 => Vec::new(),
-            views => (0..views).map(|view| (view * num_twists / views) as i32).collect(),
-        };
-        Self { policy, views, shares, logits: Vec::new(), values: Vec::new() }
-    }
-
-    /// Fills `logits` and `values` for `rows`; false if `is_late` before the end.
-    fn evaluate(
-        &mut self,
-        rows: &Rows,
-        is_late: &(impl Fn() -> bool + Sync),
-        poll: Poll<'_>,
-    ) -> Result<bool> {
-        let threads = (rows.len() / ROWS_PER_THREAD).clamp(1, self.shares.len());
-        let (policy, views, shares) = (self.policy, &self.views[..], &self.shares);
-        let bound = |thread: usize| thread * rows.len() / threads;
-        let done = run(threads, poll, |thread, poll| {
-            let mut share = shares[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            share.evaluate((policy, views), rows, bound(thread)..bound(thread + 1), is_late, poll)
-        })?;
-        if done.contains(&false) {
-            return Ok(false);
-        }
-        self.logits.clear();
-        self.values.clear();
-        for share in &mut self.shares[..threads] {
-            let share = share.get_mut().unwrap_or_else(PoisonError::into_inner);
-            self.logits.extend_from_slice(&share.logits);
-            self.values.extend_from_slice(&share.values);
-        }
-        Ok(true)
+        check_views(&self.views, moves.len(), num_actions)
     }
 }

@@ -1,29 +1,19 @@
 //! One beam search, depth by depth; it calls neither network nor environment.
 
+use std::ops::Range;
+
 use super::config::BeamConfig;
 use super::episode::Episode;
+use super::ranking::{Chunk, Node, Ranking};
 use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::engine::row_set::RowSet;
 use crate::error::Result;
 use crate::exact::goal_table::GoalTable;
-use crate::nn::masked_log_softmax;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::search::Budget;
 use crate::spaces::Rows;
-
-/// A state in the beam.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    /// Log-probability of the path to it.
-    score: f32,
-    /// Sum of the rewards of all states up to this one.
-    reward: f32,
-    slot: usize,
-    /// The action that leads back to its parent, if one is known to.
-    undo: Option<usize>,
-}
 
 /// A child that is being made.
 #[derive(Clone, Copy, Debug)]
@@ -85,10 +75,13 @@ pub(super) struct Frontier<'a> {
     next: Layer,
     /// Slots of the next layer that hold no state.
     free: Vec<usize>,
-    /// Log-probability of the path to each child `[nodes, A]`.
-    scores: Vec<f32>,
-    candidates: Candidates,
+    /// The children of the layer,
+    ranking: Ranking,
+    /// if they have been ranked.
+    is_ranked: bool,
     proposed: Vec<Child>,
+    /// Of the proposed, how many were taken.
+    num_accepted: usize,
     /// By depth, parent and action of each node.
     history: Vec<Vec<(u32, u32)>>,
     /// The best state in which an episode ended.
@@ -127,9 +120,10 @@ impl<'a> Frontier<'a> {
             layer: Layer::default(),
             next: Layer::default(),
             free: Vec::new(),
-            scores: Vec::new(),
-            candidates: Candidates::default(),
+            ranking: Ranking::default(),
+            is_ranked: false,
             proposed: Vec::new(),
+            num_accepted: 0,
             history: Vec::new(),
             ended: None,
             narrower: None,
@@ -175,6 +169,7 @@ impl<'a> Frontier<'a> {
 
     fn begin_search(&mut self, views: &Views) -> Result<()> {
         (self.ended, self.was_full, self.is_whole) = (None, false, true);
+        self.is_ranked = false;
         self.history.clear();
         self.layer.clear();
         let status = views.status[0];
@@ -212,36 +207,54 @@ impl<'a> Frontier<'a> {
         self.deadline.is_over()
     }
 
-    fn is_solved(&self) -> bool {
+    pub(super) fn is_solved(&self) -> bool {
         self.ended.as_ref().is_some_and(|episode| episode.success)
     }
 
-    /// Ranks all children by the `logits [nodes, A]` and `values [nodes]` of their parents, and
-    /// makes room for them.
+    /// When the time is used up.
+    pub(super) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// What a value adds to a rank.
+    pub(super) fn value_weight(&self) -> f32 {
+        self.value_weight
+    }
+
+    pub(super) fn is_ranked(&self) -> bool {
+        self.is_ranked
+    }
+
+    /// Ranks all children by the `logits [nodes, A]` and `values [nodes]` of their parents.
     ///
     /// # Errors
     /// If a state has no legal action, or `poll` fails.
     pub(super) fn rank(&mut self, logits: &[f32], values: &[f32], poll: Poll<'_>) -> Result<()> {
         let num_actions = self.num_actions;
-        self.candidates.clear();
-        self.scores.resize(logits.len(), 0.0);
-        for (i, node) in self.layer.nodes.iter().enumerate() {
-            if i % NODES_BETWEEN_POLLS == 0 {
-                poll()?;
-            }
-            let actions = i * num_actions..(i + 1) * num_actions;
-            let masks = &self.layer.masks[actions.clone()];
-            let scores = &mut self.scores[actions.clone()];
-            masked_log_softmax(&logits[actions.clone()], masks, scores)?;
-            for ((child, score), (action, &legal)) in
-                actions.zip(scores).zip(masks.iter().enumerate())
-            {
-                *score += node.score;
-                if legal && Some(action) != node.undo {
-                    self.candidates.push(*score + self.value_weight * values[i], child);
-                }
-            }
+        self.ranking.clear();
+        for first in (0..self.layer.nodes.len()).step_by(NODES_BETWEEN_POLLS) {
+            poll()?;
+            let nodes = first..self.layer.nodes.len().min(first + NODES_BETWEEN_POLLS);
+            let cells = nodes.start * num_actions..nodes.end * num_actions;
+            let of = (&self.layer.nodes[nodes.clone()], &self.layer.masks[cells.clone()]);
+            let said = (&logits[cells], &values[nodes]);
+            self.ranking.rank(first, of, said, self.value_weight)?;
         }
+        self.is_ranked = true;
+        Ok(())
+    }
+
+    /// Takes the ranking of all children from `chunks`, which are of all the layer's nodes; none if one
+    /// was not ranked.
+    pub(super) fn take(&mut self, chunks: &mut [Chunk]) {
+        self.ranking.clear();
+        chunks.sort_unstable_by_key(|chunk| chunk.first);
+        chunks.iter().for_each(|chunk| self.ranking.extend(&chunk.ranking));
+        self.is_ranked = chunks.iter().all(|chunk| chunk.is_ranked);
+    }
+
+    /// Makes room for the children, which are ranked; how many of them are likely to be made.
+    pub(super) fn open(&mut self) -> usize {
         self.nodes += self.layer.nodes.len() as u64;
         self.history.push(Vec::new());
         self.next.clear();
@@ -250,31 +263,44 @@ impl<'a> Frontier<'a> {
         let room = usize::try_from(left).map_or(self.width, |left| left.min(self.width));
         self.free.clear();
         self.free.extend((half..half + room).rev());
-        Ok(())
+        room.min(self.ranking.candidates.len())
+    }
+
+    /// How many states of the next depth there are so far.
+    pub(super) fn num_made(&self) -> usize {
+        self.next.nodes.len()
+    }
+
+    /// Copies states of the next depth.
+    pub(super) fn hand_over(&self, made: Range<usize>, chunk: &mut Chunk) {
+        let cells = made.start * self.num_actions..made.end * self.num_actions;
+        let rows = made.clone().map(|row| self.next.rows.rows().row(row));
+        chunk.fill(made.start, &self.next.nodes[made.clone()], rows, &self.next.masks[cells]);
     }
 
     /// Appends the moves that make the best children not made yet, as many as there is room for, but
     /// `most`; none once a child of this depth is solved, or the time used up.
     pub(super) fn propose(&mut self, most: usize, moves: &mut Vec<LaneMove>) {
         self.proposed.clear();
+        self.num_accepted = 0;
         if self.is_solved() || self.is_late() {
             return;
         }
         while let Some(&slot) = self.free.last().filter(|_| self.proposed.len() < most) {
-            let Some(child) = self.candidates.next(self.width) else {
+            let Some(child) = self.ranking.candidates.next(self.width) else {
                 break;
             };
             self.free.pop();
             let (parent, action) = (child / self.num_actions, child % self.num_actions);
-            let score = self.scores[child];
+            let score = self.ranking.scores[child];
             self.proposed.push(Child { parent, action, score, slot });
             let parent = self.layer.nodes[parent].slot;
             moves.push(LaneMove { lane: slot, action: Move::StepFrom { parent, action } });
         }
     }
 
-    /// Takes the children that [`Frontier::propose`] asked for, seen from row `first_row` of
-    /// `views` on, and returns how many there were. What was seen in this depth is not
+    /// Takes the next children that [`Frontier::propose`] asked for, at most `most` of them, seen from
+    /// row `first_row` of `views` on, and returns how many there were. What was seen in this depth is not
     /// taken again, nor, if moves can be undone, what was seen in the one before.
     ///
     /// # Errors
@@ -284,9 +310,12 @@ impl<'a> Frontier<'a> {
         envs: &dyn VecEnv,
         views: &Views,
         first_row: usize,
+        most: usize,
     ) -> Result<usize> {
         let proposed = std::mem::take(&mut self.proposed);
-        for (i, child) in (first_row..).zip(&proposed) {
+        let first = self.num_accepted;
+        self.num_accepted = proposed.len().min(first.saturating_add(most));
+        for (i, child) in (first_row..).zip(&proposed[first..self.num_accepted]) {
             let status = views.status[i];
             let reward = self.layer.nodes[child.parent].reward + status.reward;
             let row = views.rows.row(i);
@@ -305,7 +334,7 @@ impl<'a> Frontier<'a> {
             }
         }
         self.proposed = proposed;
-        Ok(self.proposed.len())
+        Ok(self.num_accepted - first)
     }
 
     /// Whether the table knows the state that is seen as `row`, and the way from there was kept.
@@ -353,7 +382,7 @@ impl<'a> Frontier<'a> {
     /// If an environment fails.
     pub(super) fn descend(&mut self, envs: &dyn VecEnv) -> Result<()> {
         self.was_full |= self.next.nodes.len() == self.width;
-        self.is_whole &= self.candidates.are_taken();
+        self.is_whole &= self.ranking.candidates.are_taken();
         if let Some(table) = self.table.filter(|_| self.is_whole && !self.is_solved()) {
             self.at_least = self.at_least.max(self.history.len() + table.radius() + 1);
         }
@@ -362,6 +391,7 @@ impl<'a> Frontier<'a> {
             self.ended = Some(self.unfinished(envs)?);
         }
         std::mem::swap(&mut self.layer, &mut self.next);
+        self.is_ranked = false;
         Ok(())
     }
 
@@ -412,71 +442,5 @@ impl<'a> Frontier<'a> {
         }
         actions.reverse();
         actions
-    }
-}
-
-/// Children by rank, the best first and of equals that of the lowest number; sorted only as far as
-/// they are asked for.
-#[derive(Default)]
-struct Candidates {
-    /// The rank's bits, so changed that larger ranks are smaller numbers, above the number.
-    keys: Vec<u64>,
-    num_sorted: usize,
-    num_taken: usize,
-}
-
-impl Candidates {
-    fn clear(&mut self) {
-        self.keys.clear();
-        (self.num_sorted, self.num_taken) = (0, 0);
-    }
-
-    fn are_taken(&self) -> bool {
-        self.num_taken == self.keys.len()
-    }
-
-    #[inline]
-    fn push(&mut self, rank: f32, number: usize) {
-        let bits = rank.to_bits();
-        // Bits of positive floats rise as the floats rise, bits of negative ones as they fall.
-        let falling = if rank.is_sign_negative() { bits } else { !bits & (u32::MAX >> 1) };
-        self.keys.push(u64::from(falling) << 32 | number as u64);
-    }
-
-    /// The next best; `batch` is how many are likely to be asked for.
-    fn next(&mut self, batch: usize) -> Option<usize> {
-        if self.num_taken == self.num_sorted {
-            let rest = &mut self.keys[self.num_sorted..];
-            let count = rest.len().min(2 * batch);
-            if count < rest.len() {
-                rest.select_nth_unstable(count);
-            }
-            rest[..count].sort_unstable();
-            self.num_sorted += count;
-        }
-        let key = *self.keys.get(self.num_taken)?;
-        self.num_taken += 1;
-        Some(key as u32 as usize)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::Rng;
-
-    #[test]
-    fn candidates_come_by_rank_then_number() {
-        let mut rng = Rng::new(2);
-        let mut candidates = Candidates::default();
-        for _ in 0..3 {
-            let ranks: Vec<f32> = (0..500).map(|_| rng.below(40) as f32 / 7.0 - 3.0).collect();
-            candidates.clear();
-            ranks.iter().enumerate().for_each(|(number, &rank)| candidates.push(rank, number));
-            let mut expected: Vec<usize> = (0..ranks.len()).collect();
-            expected.sort_by(|&a, &b| ranks[b].total_cmp(&ranks[a]).then(a.cmp(&b)));
-            let found: Vec<usize> = std::iter::from_fn(|| candidates.next(20)).collect();
-            assert_eq!(found, expected);
-        }
     }
 }

@@ -4,11 +4,13 @@
 //! (`tries.rs`), towards the largest value (`by_value.rs`), or by a beam of states (`beam.rs`).
 
 mod asked;
+mod batches;
 mod beam;
 mod by_value;
 mod config;
 mod episode;
 mod frontier;
+mod ranking;
 mod starts;
 mod tries;
 
