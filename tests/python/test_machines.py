@@ -435,7 +435,8 @@ def test_a_worker_that_stands_still_is_replaced(monkeypatch):
     coordinator.end()
 
 
-def test_processes_serve_and_a_killed_coordinator_resumes(tmp_path):
+@needs_fork
+def test_processes_serve_and_a_killed_coordinator_resumes(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config("PPO")))
     alone, killed = tmp_path / "alone", tmp_path / "killed"
@@ -457,6 +458,7 @@ def test_processes_serve_and_a_killed_coordinator_resumes(tmp_path):
         child.stdout.readline()
         child.kill()
     assert "workers, 16 ranges" in first
+    monkeypatch.setattr(processes, "launched", Forked)
     trained(path, killed, resume=True, num_steps=4, overrides=[*two, often])
     last = [(run / "checkpoint_last.safetensors").read_bytes() for run in (alone, killed)]
     assert last[0] == last[1]
@@ -552,6 +554,26 @@ def test_a_wrong_sweep_starts_nothing(tmp_path, capfd, words, problem):
     told = capfd.readouterr().err
     assert problem in told and told.count("\n") <= 2
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_ended_sweep_does_not_wait_for_its_trainings():
+    from twisterl.machines import runs
+
+    begun, ended = [], threading.Event()
+
+    def run_one(words):
+        begun.append(words)
+        if words != ["a"]:
+            ended.wait(60)
+        return 0, ""
+
+    told = runs.run_all([(word, [word]) for word in "abcde"], run_one, 1)
+    assert next(told) == runs.Ended("a", 0, "")
+    with pytest.raises(KeyboardInterrupt):
+        told.throw(KeyboardInterrupt())
+    assert not ended.is_set()
+    ended.set()
+    assert len(begun) <= 2
 
 
 def test_seeds_are_runs_below_the_run_folder(tmp_path, monkeypatch, capfd):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("ray")
 
-from test_machines import config, contents
+from test_machines import config, contents, sweep_words
+from trainings import trained
 from twisterl import cli
 from twisterl.faults import ConfigError
 from twisterl.machines.on_ray import OnRay
@@ -74,6 +77,33 @@ def test_where_nobody_listens_is_one_line(address, problem):
     with pytest.raises(ConfigError, match=problem) as refused:
         OnRay(1, address=address).start()
     assert "\n" not in str(refused.value)
+
+
+def test_another_listener_and_another_version_of_ray_are_one_line(cluster, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=lambda: other.accept()[0].close(), daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=r"no Ray cluster|nothing answers"):
+            OnRay(1, address=address).start()
+    import ray
+
+    monkeypatch.setattr(ray, "__version__", "2.9.9")
+    with pytest.raises(ConfigError, match=r"Version mismatch: .*Ray: 2\.9\.9") as refused:
+        OnRay(1, address=cluster.address).start()
+    assert "\n" not in str(refused.value)
+
+
+def test_a_sweep_on_ray_trains_as_on_this_machine(cluster, tmp_path, capfd):
+    words = sweep_words(tmp_path, "sweep", "--num_steps", "1", "--backend", "ray")
+    assert cli.main([*words, "--address", cluster.address, "--seed", "2"]) == 0
+    assert "1 of 1 trainings" in capfd.readouterr().out
+    trained(tmp_path / "config.json", tmp_path / "alone", num_steps=1, seed=2)
+    folders = tmp_path / "alone", tmp_path / "runs" / "seed=2"
+    weights = [(folder / "checkpoint_last.safetensors").read_bytes() for folder in folders]
+    assert weights[0] == weights[1]
+    assert cli.main([*words, "--address", "127.0.0.1:1", "--seed", "3"]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "runs" / "seed=3").exists()
 
 
 def test_without_ray_nothing_is_written(tmp_path, monkeypatch, capfd):

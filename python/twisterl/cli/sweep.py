@@ -65,7 +65,19 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 def train_all(
     arguments: argparse.Namespace, planned: Sequence[Any], parent: Path, more: list[str]
 ) -> int:
-    """Runs the `planned` trainings below `parent` and says how each has ended."""
+    """Runs the `planned` trainings below `parent` and says how each has ended.
+
+    A signal that ends this process lets all of them save and end.
+    """
+    from twisterl.cli.signals import interruptible
+
+    with interruptible():
+        return _train_all(arguments, planned, parent, more)
+
+
+def _train_all(
+    arguments: argparse.Namespace, planned: Sequence[Any], parent: Path, more: list[str]
+) -> int:
     from twisterl.machines import runs
 
     commands = []
@@ -88,6 +100,10 @@ def train_all(
                 failed += 1
                 text = f"trained where {parent} is another folder; nodes must share it"
             print(f"[{number}/{len(commands)}] {done.name}: {text}", flush=True)
+    except KeyboardInterrupt:
+        run_one.end()
+        print(f"ended; with --resume the trainings in {parent} go on", flush=True)
+        raise
     finally:
         run_one.end()
     print(f"{len(commands) - failed} of {len(commands)} trainings are in {parent}", flush=True)

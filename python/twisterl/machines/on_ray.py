@@ -230,4 +230,9 @@ def _refused(problem: str) -> ConfigError:
 def _first_line(error: Exception) -> str:
     """What an error says that matters; Ray's run over many lines, the cause in the last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if "Traceback" in str(error) else lines[0]) if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    if "Traceback" in str(error):
+        return lines[-1]
+    # A list follows, as of the versions that differ.
+    return " ".join(lines) if lines[0].endswith(":") else lines[0]

@@ -95,15 +95,17 @@ def run_all(
     run_one: Callable[[list[str]], tuple[int, str]],
     num_workers: int,
 ) -> Iterator[Ended]:
-    """Runs the named commands, so many at once, and tells of each as it ends."""
-    with ThreadPoolExecutor(num_workers) as pool:
+    """Runs the named commands, so many at once, and tells of each as it ends.
+
+    Where nobody listens any more, no other one is begun; whoever runs them ends the rest.
+    """
+    pool = ThreadPoolExecutor(num_workers)
+    try:
         asked = {pool.submit(run_one, command): name for name, command in commands}
-        try:
-            for done in as_completed(asked):
-                yield Ended(asked[done], *done.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for done in as_completed(asked):
+            yield Ended(asked[done], *done.result())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Local:
@@ -131,10 +133,13 @@ class Local:
         return child.returncode, last_lines(said)
 
     def end(self) -> None:
-        """Lets all trainings save and end."""
+        """Lets all trainings save and end, and waits for them."""
         with self._lock:
-            for child in self._children:
-                child.terminate()
+            children = list(self._children)
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()
 
 
 class OnRay:
