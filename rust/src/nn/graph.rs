@@ -2,7 +2,7 @@
 
 use super::blocks::linear::Affine;
 use super::blocks::recurrent::Recurrent;
-use super::blocks::{columns, Kept, Layer, Span};
+use super::blocks::{columns, Describe, Kept, Layer, Span};
 use super::buffer::Matrix;
 use super::input::Input;
 use super::kernels::{Bags, Kernels, LANES};
@@ -306,8 +306,8 @@ impl Builder<'_> {
     ) -> Result<Made> {
         let mut i = first;
         while let Some(block) = blocks.get(i) {
-            let relu =
-                matches!(block, Block::Linear { .. }) && blocks.get(i + 1) == Some(&Block::Relu);
+            let relu = matches!(block, Block::Linear { .. } | Block::Conv(_))
+                && blocks.get(i + 1) == Some(&Block::Relu);
             i += usize::from(relu);
             // A fused layer gives what its ReLU gives, and has the place of that.
             let place = format!("{list}.{i}");
@@ -370,6 +370,12 @@ impl Builder<'_> {
             | Block::Sparse { .. }
             | Block::Parts { .. } => {
                 Err(Error::invalid("block", "one that reads no observations", block.kind()))
+            }
+            Block::Conv(conv) => {
+                let made = conv.output(&shape)?;
+                check_width(&made)?;
+                let layer = conv.layer_with(relu, &shape, self.layout);
+                self.push(place.to_owned(), Op::Layer(layer), vec![node], made)
             }
             _ => {
                 let Some(leaf) = block.leaf() else {

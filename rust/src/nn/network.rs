@@ -210,8 +210,8 @@ impl Network {
     }
 
     /// What each block of a composed network gives for `rows`: the place of the block in the
-    /// description, how many numbers, and those of all rows. A ReLU behind a linear block is one with
-    /// it; joined heads, and a network that is no composition, are left out.
+    /// description, how many numbers, and those of all rows. A ReLU behind a linear block or a
+    /// convolution is one with it; joined heads, and a network that is no composition, are left out.
     ///
     /// # Errors
     /// As [`Policy::forward_batch`].

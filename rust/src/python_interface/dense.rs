@@ -49,6 +49,7 @@ pub fn read_rows(
         let expected = format!("an array [N, {features}]");
         return Err(Error::invalid(source(), expected, format!("{got:?}")).into());
     }
+    rows.words.reserve(count * dtype.num_words(features));
     for row in 0..count {
         rows.push_with(|words| numbers.push(row * features..(row + 1) * features, words))?;
     }

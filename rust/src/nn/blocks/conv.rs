@@ -11,7 +11,7 @@ use super::linear::Weights;
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Overlaid};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::MOST_NUMBERS;
 use crate::nn::shapes::{mismatch, Parameter};
@@ -40,8 +40,8 @@ pub(super) struct Window {
     pub(super) channels: usize,
     pub(super) input: [usize; 2],
     pub(super) kernel: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) padding: [usize; 2],
     pub(super) output: [usize; 2],
 }
 
@@ -89,6 +89,11 @@ impl Window {
         self.input[0] * self.input[1]
     }
 
+    /// Height and width of the input with its padding around it.
+    pub(super) fn padded(&self) -> [usize; 2] {
+        std::array::from_fn(|axis| self.input[axis] + 2 * self.padding[axis])
+    }
+
     /// The part of axis `axis` under the kernel at `place`: from where in the kernel, where in the
     /// image, and how long.
     #[inline(always)]
@@ -129,6 +134,21 @@ impl Window {
     }
 }
 
+impl Window {
+    /// Where the patches are in an image that has its padding around it.
+    fn places_of_patches(&self) -> Overlaid {
+        let ([height, width], [stride_y, stride_x]) = (self.padded(), self.stride);
+        let at = |channel: usize, y: usize, x: usize| ((channel * height + y) * width + x) as u32;
+        let [rows, columns] = self.output;
+        let starts = (0..rows * columns)
+            .map(|place| at(0, place / columns * stride_y, place % columns * stride_x));
+        let [kernel_y, kernel_x] = self.kernel;
+        let offsets = (0..self.channels * kernel_y * kernel_x)
+            .map(|i| at(i / (kernel_y * kernel_x), i / kernel_x % kernel_y, i % kernel_x));
+        Overlaid::new(starts.collect(), offsets.collect())
+    }
+}
+
 impl Describe for Conv {
     fn parameters(&self) -> Vec<Parameter> {
         let shape = [&[self.out, self.channels][..], &self.kernel].concat();
@@ -148,7 +168,8 @@ impl Describe for Conv {
         let depth = self.kernel.iter().product::<usize>().saturating_mul(self.channels);
         let outputs = columns(self.out);
         let wide = depth.max(outputs).saturating_mul(window.places());
-        let padded = Places::count(&window);
+        let [height, width] = window.padded();
+        let padded = height.saturating_mul(width).saturating_mul(window.channels);
         if window.places().max(wide).max(padded) > MOST_NUMBERS || self.out == 0 {
             let expected = format!("1 to {MOST_NUMBERS} numbers in all patches");
             return Err(Error::invalid("kernel", expected, format!("{:?}", self.kernel)));
@@ -158,14 +179,24 @@ impl Describe for Conv {
     }
 
     fn layer(&self, input: &[usize], layout: &mut Layout) -> Box<dyn Layer> {
-        let window = self.window(input).expect("its output was asked for");
-        let depth = self.channels * window.kernel[0] * window.kernel[1];
-        let weights = Weights::new(depth, vec![(self.out, self.parameters())], false, layout);
-        Box::new(Patches { places: Places::new(&window), window, weights })
+        self.layer_with(false, input, layout)
     }
 }
 
 impl Conv {
+    /// Its layer, one with the ReLU behind it if `relu`.
+    pub(in crate::nn) fn layer_with(
+        &self,
+        relu: bool,
+        input: &[usize],
+        layout: &mut Layout,
+    ) -> Box<dyn Layer> {
+        let window = self.window(input).expect("its output was asked for");
+        let depth = self.channels * window.kernel[0] * window.kernel[1];
+        let weights = Weights::new(depth, vec![(self.out, self.parameters())], relu, layout);
+        Box::new(Patches { places: window.places_of_patches(), window, weights, relu })
+    }
+
     fn window(&self, input: &[usize]) -> Result<Window> {
         Window::new(input, [&self.kernel, &self.stride, &self.padding])
     }
@@ -173,43 +204,9 @@ impl Conv {
 
 struct Patches {
     window: Window,
-    places: Places,
+    places: Overlaid,
     weights: Weights,
-}
-
-/// Where the patches are in an image that has its padding around it.
-struct Places {
-    /// Height and width of it.
-    size: [usize; 2],
-    /// Of every patch.
-    starts: Vec<u32>,
-    /// Of every number of a patch, from its start.
-    offsets: Vec<u32>,
-}
-
-impl Places {
-    fn size(window: &Window) -> [usize; 2] {
-        std::array::from_fn(|axis| window.input[axis] + 2 * window.padding[axis])
-    }
-
-    /// Numbers of an image with its padding.
-    fn count(window: &Window) -> usize {
-        let [height, width] = Self::size(window);
-        height.saturating_mul(width).saturating_mul(window.channels)
-    }
-
-    fn new(window: &Window) -> Self {
-        let size = Self::size(window);
-        let ([height, width], [stride_y, stride_x]) = (size, window.stride);
-        let at = |channel: usize, y: usize, x: usize| ((channel * height + y) * width + x) as u32;
-        let [rows, columns] = window.output;
-        let starts = (0..rows * columns)
-            .map(|place| at(0, place / columns * stride_y, place % columns * stride_x));
-        let [kernel_y, kernel_x] = window.kernel;
-        let offsets = (0..window.channels * kernel_y * kernel_x)
-            .map(|i| at(i / (kernel_y * kernel_x), i / kernel_x % kernel_y, i % kernel_x));
-        Self { size, starts: starts.collect(), offsets: offsets.collect() }
-    }
+    relu: bool,
 }
 
 impl Patches {
@@ -238,7 +235,7 @@ impl Patches {
         if above + before == 0 {
             return image;
         }
-        let [padded_height, padded_width] = self.places.size;
+        let [padded_height, padded_width] = self.window.padded();
         padded.reshape(1, columns(channels * padded_height * padded_width));
         let to = padded.row_mut(0);
         to.fill(0.0);
@@ -281,14 +278,18 @@ impl Layer for Patches {
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
         let Kept { output, saved: [padded, made, ..], .. } = kept;
         let (places, outputs) = (self.window.places(), self.weights.outputs);
-        let Places { starts, offsets, .. } = &self.places;
         output.reshape(input.num_rows(), columns(outputs * places));
         for row in 0..input.num_rows() {
             let image = self.padded(input.row(row), padded);
-            let from = (image, &starts[..], &offsets[..]);
-            kernels.multiply_placed(&self.weights.forward, from, made);
+            kernels.multiply_placed(&self.weights.forward, image, &self.places, made);
             let to = (output.row_mut(row), places);
             kernels.turn((made.tail(0, 0), made.stride()), to, [places, outputs]);
+        }
+    }
+
+    fn receive(&self, _: Kernels, kept: &mut Kept) {
+        if self.relu {
+            kept.delta.keep_where_positive(&kept.output);
         }
     }
 

@@ -115,29 +115,30 @@ impl Under {
 
 impl Pooled {
     /// The largest numbers of an image: of every line of places first over the rows under the
-    /// kernel, all columns together, then over the columns.
+    /// kernel, all columns together, then over the columns. `line` has room for a row and its padding.
     #[inline(always)]
     fn largest(&self, image: &[f32], line: &mut [f32], output: &mut [f32]) {
-        let window = &self.window;
-        let [height, width] = window.output;
-        for channel in 0..window.channels {
-            let image = &image[channel * window.area()..][..window.area()];
+        // Loops over a known stride are vectors.
+        match self.window.stride[1] {
+            1 => self.largest_by(1, image, line, output),
+            2 => self.largest_by(2, image, line, output),
+            stride => self.largest_by(stride, image, line, output),
+        }
+    }
+
+    #[inline(always)]
+    fn largest_by(&self, stride: usize, image: &[f32], line: &mut [f32], output: &mut [f32]) {
+        let Window { channels, input: [_, wide], kernel, padding, .. } = self.window;
+        let [height, width] = self.window.output;
+        line.fill(f32::NEG_INFINITY);
+        for channel in 0..channels {
+            let image = &image[channel * self.window.area()..][..self.window.area()];
             for y in 0..height {
-                let (_, from, rows) = window.under(0, y);
-                let mut rows = image.chunks_exact(window.input[1]).skip(from).take(rows);
-                match rows.next() {
-                    Some(first) => line.copy_from_slice(first),
-                    None => continue,
-                }
-                for row in rows {
-                    line.iter_mut().zip(row).for_each(|(most, &x)| *most = larger(*most, x));
-                }
+                let (_, from, rows) = self.window.under(0, y);
+                let under = &mut line[padding[1]..][..wide];
+                largest_of(rows, 1, |row| &image[(from + row) * wide..], under);
                 let output = &mut output[(channel * height + y) * width..][..width];
-                for (x, most) in output.iter_mut().enumerate() {
-                    let (_, from, length) = window.under(1, x);
-                    let under = &line[from..][..length];
-                    *most = under[1..].iter().fold(under[0], |most, &x| larger(most, x));
-                }
+                largest_of(kernel[1], stride, |column| &line[column..], output);
             }
         }
     }
@@ -156,13 +157,49 @@ impl Pooled {
     }
 }
 
+/// `to[i]` becomes the largest of number `i * stride` of so many lists, of at least one.
+#[inline(always)]
+fn largest_of<'a>(count: usize, stride: usize, list: impl Fn(usize) -> &'a [f32], to: &mut [f32]) {
+    let reach = (to.len() - 1) * stride + 1;
+    let list = |i| &list(i)[..reach];
+    let first = list(0);
+    match count {
+        2 => {
+            let second = list(1);
+            for i in 0..to.len() {
+                to[i] = larger(first[i * stride], second[i * stride]);
+            }
+        }
+        3 => {
+            let (second, third) = (list(1), list(2));
+            for i in 0..to.len() {
+                let most = larger(first[i * stride], second[i * stride]);
+                to[i] = larger(most, third[i * stride]);
+            }
+        }
+        _ => {
+            for i in 0..to.len() {
+                to[i] = first[i * stride];
+            }
+            for other in 1..count {
+                let other = list(other);
+                for i in 0..to.len() {
+                    to[i] = larger(to[i], other[i * stride]);
+                }
+            }
+        }
+    }
+}
+
 /// The larger of two numbers; NaN is larger than all.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
-    if b > a || b.is_nan() {
+    // The first is one instruction.
+    let most = if b > a { b } else { a };
+    if b.is_nan() {
         b
     } else {
-        a
+        most
     }
 }
 
@@ -171,7 +208,8 @@ impl Layer for Pooled {
         let Kept { output, saved: [line, ..], .. } = kept;
         let width = self.window.channels * self.window.places();
         output.reshape(input.num_rows(), columns(width));
-        line.reshape(1, columns(self.window.input[1]));
+        let [_, room] = self.window.padded();
+        line.reshape(1, columns(room));
         kernels.widely(
             #[inline(always)]
             || {
@@ -179,8 +217,7 @@ impl Layer for Pooled {
                     let (image, output) = (input.row(row), output.row_mut(row));
                     match self.of {
                         Pooling::Max => {
-                            let line = &mut line.row_mut(0)[..self.window.input[1]];
-                            self.largest(image, line, output);
+                            self.largest(image, &mut line.row_mut(0)[..room], output);
                         }
                         Pooling::Mean => self.mean(image, output),
                     }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 pub(super) use bytes::{Words, Work};
 pub(super) use dots::Dots;
 pub use level::CpuLevel;
-pub(super) use packed::{pad, places, Bags, Conv, Packed, PackedLinear, Place, LANES};
+pub(super) use packed::{pad, places, Bags, Conv, Overlaid, Packed, PackedLinear, Place, LANES};
 
 /// Rows of a tile, at which batches are best cut.
 pub(super) const TILE_ROWS: usize = 6;
@@ -223,18 +223,19 @@ impl Kernels {
         }
     }
 
-    /// [`Kernels::multiply`] of rows that lie over each other in `input`: number `k` of row `r` is at
-    /// `starts[r] + offsets[k]`. Panics if one is out of range; reshapes `output`.
+    /// [`Kernels::multiply`] of rows that lie over each other in `input`. Panics if a place is out of
+    /// range; reshapes `output`.
     pub(super) fn multiply_placed(
         self,
         layer: &PackedLinear,
-        (input, starts, offsets): (&[f32], &[u32], &[u32]),
+        input: &[f32],
+        places: &Overlaid,
         output: &mut Matrix,
     ) {
         let Packed { data, num_rows: depth, padded_columns } = &layer.weights;
+        let (starts, offsets) = (places.starts(), places.offsets());
         let (depth, rows) = (*depth, starts.len());
-        let last = |numbers: &[u32]| numbers.iter().max().map_or(0, |&number| number as usize);
-        assert!(offsets.len() == depth && last(starts) + last(offsets) < input.len());
+        assert!(offsets.len() == depth && places.reach() <= input.len());
         assert!(data.len() == depth * padded_columns && layer.bias.len() == *padded_columns);
         output.reshape(rows, *padded_columns);
         for start in (0..depth).step_by(BLOCK_DEPTH) {
@@ -388,7 +389,8 @@ mod tests {
                 let bias = pad(&(0..outputs).map(number).collect::<Vec<_>>());
                 let layer = PackedLinear { weights, bias, relu: false };
                 let mut made = Matrix::default();
-                kernels.multiply_placed(&layer, (&input, &starts, &offsets), &mut made);
+                let places = Overlaid::new(starts.clone(), offsets.clone());
+                kernels.multiply_placed(&layer, &input, &places, &mut made);
                 for row in 0..rows {
                     for (output, &value) in made.row(row)[..outputs].iter().enumerate() {
                         let products = offsets.iter().enumerate().map(|(k, &offset)| {

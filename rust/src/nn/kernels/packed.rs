@@ -89,6 +89,35 @@ impl PackedLinear {
     }
 }
 
+/// Where rows are that lie over each other in an input: number `k` of row `r` is at
+/// `starts[r] + offsets[k]`.
+pub(in crate::nn) struct Overlaid {
+    starts: Vec<u32>,
+    offsets: Vec<u32>,
+    /// Numbers that an input has at least.
+    reach: usize,
+}
+
+impl Overlaid {
+    pub(in crate::nn) fn new(starts: Vec<u32>, offsets: Vec<u32>) -> Self {
+        let last = |numbers: &[u32]| numbers.iter().max().map_or(0, |&number| number as usize);
+        let reach = last(&starts) + last(&offsets) + 1;
+        Self { starts, offsets, reach }
+    }
+
+    pub(in crate::nn) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    pub(in crate::nn) fn offsets(&self) -> &[u32] {
+        &self.offsets
+    }
+
+    pub(in crate::nn) fn reach(&self) -> usize {
+        self.reach
+    }
+}
+
 pub(in crate::nn) fn pad(bias: &[f32]) -> Aligned {
     let mut padded = Aligned::zeros(bias.len().next_multiple_of(LANES));
     padded[..bias.len()].copy_from_slice(bias);
