@@ -50,7 +50,7 @@ def synthesis(_options: argparse.Namespace) -> list[dict[str, Any]]:
     from twisterl.quantum.coupling import Coupling
     from twisterl.quantum.models import run_config
     from twisterl.quantum.synthesis import views
-    from twisterl.quantum.targets import LINEAR, Target
+    from twisterl.quantum.targets import Target
     from twisterl.utils import prepare_algorithm
 
     seeds = range(2000 * QUBITS, 2000 * QUBITS + 2 * TARGETS, 2)
@@ -59,7 +59,8 @@ def synthesis(_options: argparse.Namespace) -> list[dict[str, Any]]:
     states = np.array([[view.state() for view, _ in views(target)] for target in targets], np.int64)
     rows = []
     for topology in TOPOLOGIES:
-        config = run_config(LINEAR, Coupling.of(topology, QUBITS), Budget().num_iterations)
+        coupling = Coupling.of(topology, QUBITS)
+        config = run_config(targets[0], coupling, Budget().num_iterations)
         algorithm = prepare_algorithm(config)
         start, cpu = time.perf_counter(), time.process_time()
         algorithm.learn(algorithm.num_iterations)

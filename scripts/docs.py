@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "target" / "site"
 GENERATED, HTML, RUNS = SITE / "generated", SITE / "html", SITE / "runs"
-NOTEBOOKS = ("puzzle", "alphazero", "own_environment")
+NOTEBOOKS = ("puzzle", "alphazero", "own_environment", "circuit_synthesis")
 # Of the gallery: what is trained, and how it is called.
 SHOWN = {
     "puzzle8_walks": "The 8-puzzle",

@@ -11,20 +11,21 @@ import pytest
 if os.environ.get("CI") != "true":
     pytest.importorskip("qiskit")
 
+from circuit_cases import EXACT, FORWARD, KINDS, check, check_random, drawn, pairs_of
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit.library import LinearFunction, PermutationGate
-from qiskit.quantum_info import Clifford, Operator, random_clifford
-from qiskit.synthesis.linear import random_invertible_binary_matrix
+from qiskit.circuit.library import LinearFunction, PauliEvolutionGate, PermutationGate
+from qiskit.quantum_info import Operator, SparsePauliOp
+from qiskit.synthesis import LieTrotter
 from qiskit.transpiler import CouplingMap
 from qiskit.transpiler.passes import HLSConfig
 from twisterl.quantum import Budget, Fallback, models, plugins, synthesize
 from twisterl.quantum.circuits import is_fitting
-from twisterl.quantum.synthesis import _exactly, views
+from twisterl.quantum.synthesis import exactly, views
 from twisterl.quantum.targets import Target
+from twisterl.runs.folder import RunFolder
+from twisterl.sharing import contents
 
 ROOT = Path(__file__).parents[2]
-EXACT = Budget(num_iterations=0)
-MAPS = [None, "line", "ring", "star", "grid", "heavy_hex"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,42 +35,11 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-def drawn(kind, n, seed):
-    if kind == "clifford":
-        return random_clifford(n, seed=seed)
-    if kind == "linear_function":
-        return LinearFunction(random_invertible_binary_matrix(n, seed=seed))
-    return PermutationGate(np.random.default_rng(seed).permutation(n))
-
-
-def pairs_of(circuit):
-    ends = [[circuit.find_bit(q).index for q in gate.qubits] for gate in circuit.data]
-    return [tuple(pair) for pair in ends if len(pair) > 1]
-
-
-def check(circuit, target):
-    wanted = target if isinstance(target, Clifford) else Clifford(target)
-    assert Clifford(circuit) == wanted
-    if circuit.num_qubits <= 4:
-        assert Operator(circuit).equiv(Operator(target))
-
-
 @pytest.mark.filterwarnings("ignore::twisterl.quantum.Fallback")
-@pytest.mark.parametrize("kind", ["linear_function", "permutation", "clifford"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_random_targets_on_every_map(kind):
-    most = {"linear_function": 5, "permutation": 8, "clifford": 4}[kind]
-    gate = "swap" if kind == "permutation" else "cx"
-    for seed in range(100):
-        target = drawn(kind, 2 + seed % (most - 1), seed)
-        n, name = target.num_qubits, MAPS[seed % len(MAPS)]
-        circuit = synthesize(target, name, budget=EXACT)
-        check(circuit, target)
-        edges = models.Coupling.of(name, n).directed
-        assert set(pairs_of(circuit)) <= edges, (seed, name)
-        known = {gate} if kind != "clifford" else {gate, *"hsxyz", "sdg", "sx", "sxdg"}
-        assert set(circuit.count_ops()) <= known
-        # All but the largest are in the table.
-        assert circuit.metadata["twisterl"]["method"] == "exact"
+    methods = [check_random(kind, seed) for seed in range(75)]
+    assert methods.count("exact") >= 50
 
 
 def test_optima_are_those_of_breadth_first_search():
@@ -100,16 +70,17 @@ def test_optima_are_those_of_breadth_first_search():
             assert circuit.metadata["twisterl"] == {"method": "exact", "at_least": length}
 
 
-@pytest.mark.parametrize("kind", ["linear_function", "permutation", "clifford"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_view_of_a_target_is_as_long(kind):
     for seed in range(5):
-        target = Target.of(drawn(kind, 4, seed))
-        coupling = models.Coupling.of("line", 4)
+        n = 2 if kind == "pauli_network" else 4
+        target = Target.of(drawn(kind, n, seed))
+        coupling = models.Coupling.of("line", n)
         lengths = set()
         asked = list(views(target))
         assert len(asked) == (4 if kind == "linear_function" else 2)
         for view, restored in asked:
-            circuit, _ = _exactly(view, coupling, EXACT)
+            circuit, _ = exactly(view, coupling, EXACT)
             circuit = restored(circuit)
             assert target.is_by(circuit) and is_fitting(circuit, coupling)
             lengths.add(circuit.num_nonlocal_gates())
@@ -124,27 +95,66 @@ def test_a_directed_map_is_kept():
     assert set(pairs_of(circuit)) <= {(1, 0), (1, 2)}
 
 
-@pytest.mark.parametrize("kind", ["linear_function", "permutation", "clifford"])
+def test_weights_are_costs_of_edges():
+    target = PermutationGate([1, 0, 2, 3])
+    # One dear SWAP, or five the other way round the ring.
+    for dear, pairs in ((4, 1), (9, 5)):
+        circuit = synthesize(target, "ring", budget=EXACT, weights={(1, 0): dear})
+        check(circuit, target)
+        told = circuit.metadata["twisterl"]
+        assert len(pairs_of(circuit)) == pairs
+        assert (told["cost"], told["at_least"]) == (min(dear, 5), 1)
+    # Of the two directions of a CNOT each has its own.
+    cnot = of(("cx", 0, 1))
+    for weights, cost in (({(0, 1): 3, (1, 0): 2}, 3), ({(1, 0): 2}, 2), ({}, None)):
+        told = synthesize(cnot, "line", budget=EXACT, weights=weights).metadata["twisterl"]
+        assert told.get("cost") == cost
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "text"),
+    [
+        ({(0, 2): 1}, ValueError, r"weights: got \(0, 2\); expected an edge"),
+        ({(0, 1): 0}, ValueError, "expected a positive number"),
+        ({(0, 1): float("nan")}, ValueError, "expected a positive number"),
+        ({(0, 1): "1"}, TypeError, "expected a number"),
+        ([1], TypeError, "weights: got a list; expected costs by pairs"),
+    ],
+)
+def test_bad_weights_are_named(weights, error, text):
+    with pytest.raises(error, match=text):
+        synthesize([1, 0, 2], "line", weights=weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_beam_is_verified_and_its_model_kept(kind, cache, capsys):
-    n = {"linear_function": 6, "permutation": 12, "clifford": 5}[kind]
+    n = {"linear_function": 6, "permutation": 12, "clifford": 5, "pauli_network": 4}[kind]
     budget = Budget(node_limit=0, num_iterations=3, beam_width=256)
     target = drawn(kind, n, 3)
     first = synthesize(target, "ring", budget=budget)
     check(first, target)
     assert first.metadata["twisterl"]["method"] == "beam"
     assert "3 of 3 iterations" in capsys.readouterr().err
-    (path,) = (cache / "models").iterdir()
+    (path,) = (cache / "models").glob("*/checkpoint_best.safetensors")
     written = path.stat().st_mtime_ns
     models._trained.cache_clear()
     assert synthesize(target, "ring", budget=budget) == first
     assert not capsys.readouterr().err and path.stat().st_mtime_ns == written
+    # What the cache has is a run, which may come from elsewhere.
+    given = Budget(node_limit=0, num_iterations=0, beam_width=256, model=str(path.parent))
+    assert synthesize(target, "ring", budget=given) == first
+    with pytest.raises(ValueError, match=r"budget\.model: got a model of .*; expected one of"):
+        synthesize(target, "line", budget=given)
+    with pytest.raises(ValueError, match=r"budget\.model: .*base_config\.json"):
+        synthesize(target, "ring", budget=Budget(node_limit=0, model=str(cache)))
+    assert contents(RunFolder(path.parent)).keys() > {"base_config.json", path.name}
 
 
 def test_a_corrupt_cache_file_is_named_and_made_again(cache, capsys):
     budget = Budget(node_limit=0, num_iterations=1, beam_width=64)
     target = drawn("permutation", 8, 0)
     first = synthesize(target, budget=budget)
-    (path,) = (cache / "models").iterdir()
+    (path,) = (cache / "models").glob("*/checkpoint_best.safetensors")
     whole = path.read_bytes()
     path.write_bytes(whole[:-4] + b"\0\0\0\1")
     models._trained.cache_clear()
@@ -176,16 +186,22 @@ def test_circuits_are_read():
     check(synthesize(circuit), circuit)
     check(synthesize(Operator(circuit)), circuit)
     check(synthesize(QuantumCircuit(1)), QuantumCircuit(1))
+    with pytest.warns(Fallback, match="pauli_network of 3 qubits"):
+        check(synthesize(of(("ccx", 0, 1, 2)), "line", budget=FORWARD), of(("ccx", 0, 1, 2)))
 
 
-MEASURED = QuantumCircuit(2, 1)
+MEASURED, INITIALIZED, TURNED = QuantumCircuit(2, 1), QuantumCircuit(1), QuantumCircuit(2)
 MEASURED.measure(0, 0)
+INITIALIZED.initialize([1, 0])
+for _ in range(33):
+    TURNED.t(0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ((of(("t", 0)),), ValueError, "target: .*'t'|target: .*Clifford"),
+        ((INITIALIZED,), ValueError, "target: got 'initialize'; expected Clifford gates"),
+        ((TURNED,), ValueError, "target: got 33 rotations; expected at most 32"),
         ((MEASURED,), ValueError, "target: "),
         (([0, 0],), ValueError, "target: .*ordering"),
         ((3,), TypeError, "target: got a int; expected a Clifford"),
@@ -217,6 +233,7 @@ PLUGINS = {
     "clifford": plugins.CliffordPlugin,
     "linear_function": plugins.LinearFunctionPlugin,
     "permutation": plugins.PermutationPlugin,
+    "PauliEvolution": plugins.PauliEvolutionPlugin,
 }
 
 
@@ -225,13 +242,20 @@ def test_transpile_takes_the_plugins():
     circuit.append(drawn("linear_function", 4, 1), [3, 1, 0, 2])
     circuit.append(drawn("permutation", 3, 2), [0, 2, 3])
     circuit.append(drawn("clifford", 3, 3).to_instruction(), [0, 1, 2])
-    config = HLSConfig(**{kind: [(plugin(), {})] for kind, plugin in PLUGINS.items()})
+    # They commute, so that their product is the evolution itself.
+    operator = SparsePauliOp(["XXZ", "YYZ", "ZZI"], [0.3, -0.7, 1.1])
+    circuit.append(PauliEvolutionGate(operator, time=0.4), [1, 2, 3])
+    options = {"num_iterations": 0, "node_limit": 2000}
+    config = HLSConfig(**{kind: [(plugin(), options)] for kind, plugin in PLUGINS.items()})
     for coupling_map in (None, CouplingMap.from_line(4)):
         done = transpile(
             circuit, coupling_map=coupling_map, hls_config=config, initial_layout=[0, 1, 2, 3],
             seed_transpiler=0, basis_gates=["cx", "rz", "sx", "x"],
         )  # fmt: skip
         assert Operator.from_circuit(done).equiv(Operator(circuit))
+    many = PauliEvolutionGate(SparsePauliOp(["XX", "ZZ", "YX"]), synthesis=LieTrotter(reps=11))
+    with pytest.warns(Fallback, match="PauliEvolution by qiskit: .* 33 rotations"):
+        assert plugins.PauliEvolutionPlugin().run(many) is None
     with pytest.raises(ValueError, match="beam_widht: unknown option; did you mean beam_width"):
         plugins.PermutationPlugin().run(PermutationGate([1, 0]), beam_widht=3)
     apart = CouplingMap([[0, 1], [2, 3]])

@@ -44,6 +44,10 @@ class Task:
     def act(self, action: int) -> None:
         raise NotImplementedError
 
+    def act_away(self, action: int, rng: Rng) -> None:
+        """Goes to a state in which `action` leads back, or nearer to the goal."""
+        self.act(action)
+
     def solved(self) -> bool:
         raise NotImplementedError
 
@@ -59,7 +63,7 @@ class Task:
         """`difficulty` random actions from a goal."""
         self.goal(rng)
         for _ in range(self.difficulty):
-            self.act(rng.below(len(self.action_names())))
+            self.act_away(rng.below(len(self.action_names())), rng)
         self.depth = self.depth_slope * self.difficulty
 
     def reset_uniform(self, rng: Rng) -> None:

@@ -160,6 +160,42 @@ class CliffordArguments(Section):
     )
 
 
+class PauliNetworkArguments(Section):
+    """Pauli networks: two-qubit rotations bring Paulis to single qubits, then a Clifford."""
+
+    num_qubits: Annotated[int, Field(ge=2, le=16)] = Field(5, description="qubits")
+    topology: Literal[
+        "line",
+        "ring",
+        "grid",
+        "star",
+        "heavy_hex",
+        "all_to_all",
+        "yorktown",
+        "falcon_5",
+        "falcon_7",
+        "melbourne",
+        "falcon_16",
+        "almaden",
+        "falcon_27",
+        "rochester",
+        "hummingbird_65",
+    ] = Field("line", description="which pairs are coupled")
+    edges: Pairs | None = Field(None, description="in place of the topology's")
+    num_rotations: Annotated[int, Field(ge=1, le=32)] = Field(
+        4, description="the most that a state has"
+    )
+    difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1, description="random actions that scramble a solved state"
+    )
+    depth_slope: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        2, description="steps of an episode for each unit of difficulty"
+    )
+    max_depth: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        256, description="steps left after set_state"
+    )
+
+
 class GridWorldArguments(Section):
     """An agent walks around walls to a random goal."""
 
@@ -302,6 +338,7 @@ ENVIRONMENTS: dict[str, type[Section]] = {
     "Permutation": PermutationArguments,
     "LinearFunction": LinearFunctionArguments,
     "Clifford": CliffordArguments,
+    "PauliNetwork": PauliNetworkArguments,
     "GridWorld": GridWorldArguments,
     "TopSpin": TopSpinArguments,
     "Pancake": PancakeArguments,

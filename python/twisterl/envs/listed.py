@@ -8,6 +8,7 @@ Cube2 = _compiled.Cube2
 Permutation = _compiled.Permutation
 LinearFunction = _compiled.LinearFunction
 Clifford = _compiled.Clifford
+PauliNetwork = _compiled.PauliNetwork
 GridWorld = _compiled.GridWorld
 TopSpin = _compiled.TopSpin
 Pancake = _compiled.Pancake
@@ -28,6 +29,7 @@ __all__ = [
     "LinearFunction",
     "MountainCarContinuous",
     "Pancake",
+    "PauliNetwork",
     "Pendulum",
     "Permutation",
     "Puzzle",

@@ -4,26 +4,44 @@ from __future__ import annotations
 
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import PermutationGate
-from qiskit.synthesis import synth_clifford_full, synth_cnot_count_full_pmh
+from qiskit.synthesis import (
+    synth_clifford_full,
+    synth_cnot_count_full_pmh,
+    synth_pauli_network_rustiq,
+)
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import SabreSwap
 from qiskit.transpiler.passes.synthesis.hls_plugins import TokenSwapperSynthesisPermutation
 
 from twisterl.quantum.coupling import Coupling
-from twisterl.quantum.targets import CLIFFORD, PERMUTATION, Target
+from twisterl.quantum.networks import Network
+from twisterl.quantum.targets import CLIFFORD, NETWORK, PERMUTATION, Target
 
 
 def synthesized(target: Target, coupling: Coupling) -> QuantumCircuit:
-    """By token swapping, Patel-Markov-Hayes or greedily, then routed by Sabre where it must be."""
+    """By token swapping, Patel-Markov-Hayes, greedily or Rustiq, and by Sabre where it must be."""
     if target.kind == PERMUTATION:
         return _swaps(target.object, coupling)
-    if target.kind == CLIFFORD:
+    if target.kind == NETWORK:
+        circuit = _network(target.object)
+    elif target.kind == CLIFFORD:
         circuit = synth_clifford_full(target.object)
     else:
         sections = range(1, max(2, target.num_qubits // 2 + 1))
         circuits = [synth_cnot_count_full_pmh(target.object.linear, s) for s in sections]
         circuit = min(circuits, key=QuantumCircuit.size)
     return _as_cnots(_routed(circuit, coupling))
+
+
+def _network(network: Network) -> QuantumCircuit:
+    """By Rustiq up to a Clifford, which is made that of the network."""
+    labels = [(pauli.to_label()[::-1], angle) for pauli, angle in network.rotations]
+    sparse = [(label, list(range(network.num_qubits)), angle) for label, angle in labels]
+    circuit = synth_pauli_network_rustiq(
+        network.num_qubits, sparse, preserve_order=True, upto_clifford=True
+    )
+    rest = Network.of(circuit).clifford.adjoint().compose(network.clifford)
+    return circuit.compose(synth_clifford_full(rest))
 
 
 def _swaps(permutation: PermutationGate, coupling: Coupling) -> QuantumCircuit:

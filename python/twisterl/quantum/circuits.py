@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable, Iterable
 
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Clifford
 from qiskit.synthesis import synth_clifford_full
 
 from twisterl.quantum.coupling import Coupling
-from twisterl.quantum.targets import CLIFFORD, PERMUTATION, Target
+from twisterl.quantum.networks import Network, Rotation, is_single, unsigned
+from twisterl.quantum.targets import CLIFFORD, NETWORK, PERMUTATION, Target
 
 # Up to Paulis, what takes a letter to Z and what takes it to X, and back again.
 _TO_Z = {"x": ["h"], "y": ["sx"], "z": []}
@@ -25,6 +28,8 @@ def of_actions(target: Target, names: list[str]) -> QuantumCircuit:
         a, b = map(int, re.findall(r"\d+", pair))
         gates.append((letters, a, b))
     if target.kind == CLIFFORD:
+        return _of_rotations(Network((), target.object), gates)
+    if target.kind == NETWORK:
         return _of_rotations(target.object, gates)
     circuit = QuantumCircuit(target.num_qubits)
     for _, a, b in reversed(gates):
@@ -35,28 +40,77 @@ def of_actions(target: Target, names: list[str]) -> QuantumCircuit:
     return circuit
 
 
-def _of_rotations(wanted: Clifford, gates: list[tuple[str, int, int]]) -> QuantumCircuit:
-    """`exp(i pi/4 P Q)` for each, then what is left of `wanted`: single-qubit gates."""
+def _of_rotations(wanted: Network, gates: list[tuple[str, int, int]]) -> QuantumCircuit:
+    """`exp(i pi/4 P Q)` for each, each rotation of `wanted` as soon as it can be done, then what is
+    left of its Clifford: single-qubit gates."""
     n = wanted.num_qubits
     circuit = QuantumCircuit(n)
+    # The same without the rotations.
+    frame = QuantumCircuit(n)
     waiting: list[list[str]] = [[] for _ in range(n)]
+
+    def flush(qubit: int) -> None:
+        alone = QuantumCircuit(1)
+        for name in waiting[qubit]:
+            getattr(alone, name)(0)
+        waiting[qubit] = []
+        # Gates in a row become a simpler one.
+        for each in (circuit, frame):
+            each.compose(synth_clifford_full(Clifford(alone)), [qubit], inplace=True)
+
+    left = _done(circuit, wanted.rotations, flush)
     for letters, a, b in gates:
         before = (_TO_Z[letters[0]], _TO_X[letters[1]])
         for qubit, names in zip((a, b), before, strict=True):
-            alone = QuantumCircuit(1)
-            for name in waiting[qubit] + names:
-                getattr(alone, name)(0)
-            # Gates in a row become a simpler one.
-            circuit.compose(synth_clifford_full(Clifford(alone)), [qubit], inplace=True)
+            waiting[qubit] += names
+            flush(qubit)
         circuit.cx(a, b)
+        frame.cx(a, b)
         waiting[a] = ["s", *(_BACK[name] for name in before[0])]
         waiting[b] = ["sx", *(_BACK[name] for name in before[1])]
-    rest = Clifford(circuit).adjoint().compose(wanted)
+        if left:
+            moved = [
+                unsigned(pauli.evolve(_rotation(letters), [a, b], frame="s"), angle)
+                for pauli, angle in left
+            ]
+            left = _done(circuit, moved, flush)
+    rest = Clifford(frame).adjoint().compose(wanted.clifford)
     for qubit in range(n):
         rows, columns = [qubit, n + qubit], [qubit, n + qubit, 2 * n]
         own = synth_clifford_full(Clifford(rest.tableau[rows][:, columns]))
         circuit.compose(own, [qubit], inplace=True)
     return circuit
+
+
+def _done(
+    circuit: QuantumCircuit, rotations: Iterable[Rotation], flush: Callable[[int], None]
+) -> list[Rotation]:
+    """Appends the rotations about one qubit that commute with all before them; the others."""
+    left: list[Rotation] = []
+    for pauli, angle in rotations:
+        if not is_single(pauli) or any(pauli.anticommutes(other) for other, _ in left):
+            left.append((pauli, angle))
+            continue
+        (qubit,) = (pauli.x | pauli.z).nonzero()[0].tolist()
+        flush(qubit)
+        name = {(True, False): "rx", (True, True): "ry", (False, True): "rz"}
+        getattr(circuit, name[bool(pauli.x[qubit]), bool(pauli.z[qubit])])(angle, qubit)
+    return left
+
+
+@functools.cache
+def _rotation(letters: str) -> Clifford:
+    """`exp(i pi/4 P Q)` of two qubits, up to Paulis."""
+    circuit = QuantumCircuit(2)
+    before = (_TO_Z[letters[0]], _TO_X[letters[1]])
+    for qubit, names in enumerate(before):
+        for name in names:
+            getattr(circuit, name)(qubit)
+    circuit.cx(0, 1)
+    for qubit, (turn, names) in enumerate(zip(("s", "sx"), before, strict=True)):
+        for name in (turn, *(_BACK[name] for name in names)):
+            getattr(circuit, name)(qubit)
+    return Clifford(circuit)
 
 
 def exchanged(circuit: QuantumCircuit) -> QuantumCircuit:

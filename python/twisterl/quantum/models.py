@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import twisterl.envs
 from twisterl import __version__
-from twisterl.faults import InputError
+from twisterl.config.json import read_json
+from twisterl.config.validation import check_run
+from twisterl.faults import ConfigError, InputError
 from twisterl.quantum.coupling import Coupling
-from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, PERMUTATION
-from twisterl.runs import tensors
-from twisterl.runs.errors import CheckpointError
-from twisterl.runs.files import write_atomic
+from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, NETWORK, PERMUTATION, Target
+from twisterl.runs.errors import CheckpointError, RunFolderError
+from twisterl.runs.folder import BASE_CONFIG, BEST, RunFolder
 from twisterl.utils import prepare_algorithm
 
 _SAMPLES_AN_ITERATION = 30_000
+_BAR = 20
+_EPISODE = ("difficulty", "depth_slope", "max_depth")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Budget:
         beam_width: of the beam searches where the exact one found nothing; 0 for none.
         num_iterations: of training where the cache has no model, about half a second each; 0 for
             none, so that only the exact search is used.
+        model: folder of a run that leads the beams in place of what the cache has: of another's
+            cache, `twisterl train` or `twisterl hub pull`.
 
     Raises:
         ValueError, TypeError: a number is negative or no integer.
@@ -41,9 +47,14 @@ class Budget:
     node_limit: int = 1_500_000
     beam_width: int = 1024
     num_iterations: int = 200
+    model: str | None = None
 
     def __post_init__(self) -> None:
+        if self.model is not None and not isinstance(self.model, (str, os.PathLike)):
+            raise TypeError(f"budget.model: got {self.model!r}; expected a path")
         for name, number in vars(self).items():
+            if name == "model":
+                continue
             if isinstance(number, bool) or not isinstance(number, int):
                 raise TypeError(f"budget.{name}: got {number!r}; expected an integer")
             if number < 0:
@@ -63,17 +74,20 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twisterl"
 
 
-def run_config(kind: str, coupling: Coupling, num_iterations: int) -> dict[str, Any]:
+def run_config(target: Target, coupling: Coupling, num_iterations: int) -> dict[str, Any]:
     """Of the training; walks are about as long as the circuits of random targets."""
+    kind = target.kind
     n, distance = coupling.num_qubits, coupling.mean_distance()
     if kind == PERMUTATION:
         walk_length = n * distance
     else:
         walk_length = n * n * (0.5 if kind == LINEAR else 0.4) * distance
+    if kind == NETWORK:
+        walk_length += target.num_places()
     length = max(8, round(walk_length))
     return {
         "env_cls": ENVIRONMENTS[kind],
-        "env": {**coupling.arguments(kind == LINEAR), "max_depth": max(256, 4 * length)},
+        "env": {**target.arguments(coupling), "max_depth": max(256, 4 * length)},
         "policy_cls": "BasicPolicy",
         "policy": {
             "embedding_size": 512,
@@ -100,22 +114,51 @@ def run_config(kind: str, coupling: Coupling, num_iterations: int) -> dict[str, 
     }
 
 
-def trained(kind: str, coupling: Coupling, num_iterations: int) -> Any:
+def trained(target: Target, coupling: Coupling, budget: Budget) -> Any:
     """The algorithm of `run_config` after its training: from memory, the cache, or made now.
 
-    A file of the cache that cannot be used is named in a warning and written again.
+    A file of the cache that cannot be used is named in a warning and written again. `budget.model`
+    is taken as it is; `InputError` if it is no run, or one of another environment.
     """
-    config = json.dumps(run_config(kind, coupling, num_iterations), sort_keys=True)
-    digest = hashlib.sha256(f"{__version__} {config}".encode()).hexdigest()[:16]
-    path = cache_folder() / "models" / f"{kind}-{coupling.num_qubits}-{digest}.safetensors"
-    return _trained(config, path)
+    config = run_config(target, coupling, budget.num_iterations)
+    if budget.model is not None:
+        return _given(str(budget.model), config["env_cls"], json.dumps(config["env"]))
+    text = json.dumps(config, sort_keys=True)
+    digest = hashlib.sha256(f"{__version__} {text}".encode()).hexdigest()[:16]
+    name = f"{target.kind}-{target.num_qubits}-{digest}"
+    return _trained(text, cache_folder() / "models" / name)
+
+
+def _board(env_cls: str, env: dict[str, Any]) -> dict[str, Any]:
+    """What tells boards of an environment of ours apart, how long episodes are aside."""
+    arguments = getattr(twisterl.envs, env_cls)(**env).arguments()
+    return {name: value for name, value in arguments.items() if name not in _EPISODE}
+
+
+@functools.lru_cache(8)
+def _given(model: str, env_cls: str, env: str) -> Any:
+    folder = RunFolder(model)
+    try:
+        config = read_json(folder.path / BASE_CONFIG)
+        check_run(config)
+        if config["env_cls"] not in (env_cls, f"twisterl.envs.{env_cls}"):
+            raise InputError(f"budget.model: got one of {config['env_cls']}; expected {env_cls}")
+        own, wanted = _board(env_cls, config["env"]), _board(env_cls, json.loads(env))
+        if own != wanted:
+            raise InputError(f"budget.model: got a model of {own}; expected one of {wanted}")
+        weights = folder.weights_path()
+        # It may come from anywhere: no class of another package is imported.
+        return prepare_algorithm(config, load_checkpoint_path=weights, trust=False)
+    except (ConfigError, CheckpointError, RunFolderError) as error:
+        raise InputError(f"budget.model: {error}") from None
 
 
 @functools.lru_cache(8)
 def _trained(config: str, path: Path) -> Any:
-    if path.exists():
+    folder = RunFolder(path)
+    if (path / BEST).exists():
         try:
-            return prepare_algorithm(json.loads(config), load_checkpoint_path=path)
+            return prepare_algorithm(json.loads(config), load_checkpoint_path=path / BEST)
         except CheckpointError as error:
             warnings.warn(f"{error}; trained again", stacklevel=5)
     algorithm = prepare_algorithm(json.loads(config))
@@ -125,16 +168,18 @@ def _trained(config: str, path: Path) -> Any:
         done = progress.iteration + 1
         end = "\r" if sys.stderr.isatty() and done < total else "\n"
         if end == "\r" or done in (1, total):
-            text = f"twisterl: training {path.stem}: {done} of {total} iterations"
+            full = done * _BAR // total
+            bar = "#" * full + "." * (_BAR - full)
+            text = f"twisterl: training {path.name}: [{bar}] {done} of {total} iterations"
             print(text, end=end, file=sys.stderr, flush=True)
 
     algorithm.subscribe(show)
     algorithm.learn(total)
     algorithm.sync_rs_policy()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        weights = algorithm.held.policy.state_dict()
-        write_atomic(path, tensors.encode(weights, {"twisterl.config": config}))
+        folder.prepare()
+        folder.write_json(BASE_CONFIG, json.loads(config))
+        folder.save_best(algorithm.held.policy.state_dict())
     except OSError as error:
         warnings.warn(f"{path}: the model is not kept: {error.strerror}", stacklevel=5)
     return algorithm

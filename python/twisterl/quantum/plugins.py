@@ -15,7 +15,7 @@ from qiskit.transpiler.passes.synthesis.plugin import HighLevelSynthesisPlugin
 from twisterl.faults import InputError, nearest
 from twisterl.quantum.models import Budget
 from twisterl.quantum.synthesis import Fallback, synthesize
-from twisterl.quantum.targets import MOST_QUBITS
+from twisterl.quantum.targets import Target
 
 _FIELDS = [field.name for field in fields(Budget)]
 
@@ -45,19 +45,20 @@ class _Plugin(HighLevelSynthesisPlugin):
         Without `qubits`, before a layout, all of them are coupled.
         """
         budget = _budget(options)
-        n = high_level_object.num_qubits
         reduced = None
         if coupling_map is not None and qubits is not None:
             reduced = coupling_map.reduce(qubits, check_if_connected=False)
         problem = None
-        if n > MOST_QUBITS[self.kind]:
-            problem = f"it has {n} qubits; at most {MOST_QUBITS[self.kind]} are synthesized"
-        elif reduced is not None and not reduced.is_connected():
+        try:
+            wanted = Target.of(high_level_object)
+        except (InputError, TypeError) as error:
+            problem = str(error)
+        if reduced is not None and not reduced.is_connected():
             problem = f"its qubits {list(qubits)} are not connected"
         if problem is not None:
             warnings.warn(f"{self.kind} by qiskit: {problem}", Fallback, stacklevel=2)
             return None
-        return synthesize(high_level_object, reduced, budget=budget)
+        return synthesize(wanted, reduced, budget=budget)
 
 
 class CliffordPlugin(_Plugin):
@@ -76,3 +77,9 @@ class PermutationPlugin(_Plugin):
     """`permutation.twisterl`"""
 
     kind = "permutation"
+
+
+class PauliEvolutionPlugin(_Plugin):
+    """`PauliEvolution.twisterl`, of product formulas"""
+
+    kind = "PauliEvolution"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from twisterl.quantum import by_qiskit, circuits, models
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
 from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, Target
+from twisterl.quantum.weights import Weights
 from twisterl.twisterl import collector
 
 _MOST_STATES = 500_000
@@ -27,25 +28,33 @@ class Fallback(UserWarning):
 
 
 def synthesize(
-    target: Any, coupling_map: Any = None, *, budget: Budget | None = None
+    target: Any,
+    coupling_map: Any = None,
+    *,
+    budget: Budget | None = None,
+    weights: Mapping[tuple[int, int], float] | None = None,
 ) -> QuantumCircuit:
     """A circuit of `target` with few two-qubit gates, verified.
 
     Args:
-        target: a qiskit `Clifford`, `LinearFunction`, `PermutationGate` or its pattern, or a
-            `QuantumCircuit` or `Operator` that is one of these.
+        target: a qiskit `Clifford`, `LinearFunction`, `PermutationGate` or its pattern,
+            `PauliEvolutionGate` of a product formula, or a `QuantumCircuit` or `Operator` that is
+            one of these; a circuit may have rotations about Paulis between its Clifford gates.
         coupling_map: None (all-to-all), a topology's name as of the environments, a qiskit
             `CouplingMap`, whose directions are kept, or pairs of qubits.
         budget: the default finds optima of small targets, and trains a model for large ones.
+        weights: what a gate from one qubit to another costs, 1 where it is left out. The cheapest
+            of the circuits on the whole map and on those without the dearest edges is returned.
 
     Returns:
         SWAPs for a permutation, CNOTs for a linear function, CNOTs and single-qubit Cliffords for a
-        Clifford; global phase aside equal to `target`. `metadata["twisterl"]` has its `method`
-        ("exact", "beam" or "qiskit") and `at_least`, the fewest gates of that kind that any circuit
-        of `target` has, as far as it is proven.
+        Clifford, and rotations of single qubits with them for others; global phase aside equal to
+        `target`. `metadata["twisterl"]` has its `method` ("exact", "beam" or "qiskit") and
+        `at_least`, the fewest gates of that kind that any circuit of `target` has, as far as it is
+        proven; with `weights` both its `cost` and `at_least` are of them.
 
     Raises:
-        ValueError, TypeError: `target`, `coupling_map` or `budget` cannot be used.
+        ValueError, TypeError: `target`, `coupling_map`, `budget` or `weights` cannot be used.
     """
     if budget is None:
         budget = Budget()
@@ -53,29 +62,44 @@ def synthesize(
         raise TypeError(f"budget: got a {type(budget).__name__}; expected a Budget")
     wanted = Target.of(target)
     coupling = Coupling.of(coupling_map, wanted.num_qubits)
-    found = {"qiskit": by_qiskit.synthesized(wanted, coupling)}
-    at_least = 0
-    if coupling.num_qubits > 1:
-        ours, at_least = _exactly(wanted, coupling, budget)
-        if ours is not None:
-            found = {"exact": ours, **found}
-        elif at_least < circuits.cost(found["qiskit"]):
-            beam = _by_beam(wanted, coupling, budget)
-            found = found if beam is None else {"beam": beam, **found}
-            if beam is None:
-                reason = "the budget allows no model" if _is_without(budget) else "no beam solved"
-                size = f"{wanted.kind} of {wanted.num_qubits} qubits"
-                warnings.warn(f"{size} by qiskit: {reason}", Fallback, stacklevel=2)
-    method, best = min(found.items(), key=lambda item: circuits.cost(item[1]))
-    best = circuits.turned(best, coupling)
+    prices = Weights.of(weights, coupling)
+    found, at_least = _found(wanted, coupling, budget)
+    for cheaper in prices.cheaper(coupling):
+        found += _found(wanted, cheaper, budget)[0]
+    turned = [(method, circuits.turned(circuit, coupling)) for method, circuit in found]
+    method, best = min(turned, key=lambda item: prices.cost(item[1]))
     if not (wanted.is_by(best) and circuits.is_fitting(best, coupling)):
         raise AssertionError(f"the circuit by {method} is not the {wanted.kind}; please report it")
     best.metadata = {"twisterl": {"method": method, "at_least": at_least}}
+    if weights:
+        told = {"cost": prices.cost(best), "at_least": at_least * prices.least()}
+        best.metadata["twisterl"].update(told)
     return best
 
 
+def _found(
+    wanted: Target, coupling: Coupling, budget: Budget
+) -> tuple[list[tuple[str, QuantumCircuit]], int]:
+    """Circuits, the favourite first, with their methods, and how many gates there are at least."""
+    theirs = [("qiskit", by_qiskit.synthesized(wanted, coupling))]
+    if coupling.num_qubits < 2:
+        return theirs, 0
+    ours, at_least = exactly(wanted, coupling, budget)
+    if ours is not None:
+        return [("exact", ours), *theirs], at_least
+    if at_least >= circuits.cost(theirs[0][1]):
+        return theirs, at_least
+    beam = by_beam(wanted, coupling, budget)
+    if beam is not None:
+        return [("beam", beam), *theirs], at_least
+    reason = "the budget allows no model" if _is_without(budget) else "no beam solved"
+    size = f"{wanted.kind} of {wanted.num_qubits} qubits"
+    warnings.warn(f"{size} by qiskit: {reason}", Fallback, stacklevel=3)
+    return theirs, at_least
+
+
 def _is_without(budget: Budget) -> bool:
-    return not (budget.beam_width and budget.num_iterations)
+    return not (budget.beam_width and (budget.num_iterations or budget.model is not None))
 
 
 @functools.lru_cache(8)
@@ -87,13 +111,13 @@ def _solver(kind: str, arguments: str) -> tuple[collector.OptimalSolver | None, 
         return None, env.action_names()
 
 
-def _exactly(
+def exactly(
     target: Target, coupling: Coupling, budget: Budget
 ) -> tuple[QuantumCircuit | None, int]:
     """An optimal circuit, or None and how many gates there are at least."""
     if not budget.node_limit:
         return None, 0
-    arguments = coupling.arguments(target.kind == LINEAR)
+    arguments = target.arguments(coupling)
     solver, names = _solver(target.kind, json.dumps(arguments))
     if solver is None:
         return None, 0
@@ -103,11 +127,13 @@ def _exactly(
     return circuits.of_actions(target, [names[action] for action in actions]), length
 
 
-def _by_beam(target: Target, coupling: Coupling, budget: Budget) -> QuantumCircuit | None:
+def by_beam(
+    target: Target, coupling: Coupling, budget: Budget, num_cores: int = 32
+) -> QuantumCircuit | None:
     """The shortest of the circuits of all views of the target, each by a beam of its own."""
     if _is_without(budget):
         return None
-    algorithm = models.trained(target.kind, coupling, budget.num_iterations)
+    algorithm = models.trained(target, coupling, budget)
     names = algorithm.env.action_names()
     asked = list(views(target))
     played = collector.evaluate_episodes(
@@ -116,6 +142,7 @@ def _by_beam(target: Target, coupling: Coupling, budget: Budget) -> QuantumCircu
         states=np.array([view.state() for view, _ in asked], np.int64),
         strategy="beam",
         beam_width=budget.beam_width,
+        num_cores=num_cores,
         actions=True,
     )
     found = []

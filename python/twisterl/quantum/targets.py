@@ -7,22 +7,34 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit.library import LinearFunction, PermutationGate
+from qiskit.circuit.library import LinearFunction, PauliEvolutionGate, PermutationGate
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Clifford, Operator
 
 from twisterl.faults import InputError
+from twisterl.quantum.coupling import Coupling
+from twisterl.quantum.networks import MOST_ROTATIONS, Network
 
 LINEAR, CLIFFORD, PERMUTATION = "linear_function", "clifford", "permutation"
+NETWORK = "pauli_network"
 # Each kind's environment, and the most qubits that it has.
-ENVIRONMENTS = {LINEAR: "LinearFunction", CLIFFORD: "Clifford", PERMUTATION: "Permutation"}
-MOST_QUBITS = {LINEAR: 16, CLIFFORD: 16, PERMUTATION: 65}
-_KINDS = "Clifford, LinearFunction, PermutationGate, pattern, QuantumCircuit or Operator"
+ENVIRONMENTS = {
+    LINEAR: "LinearFunction",
+    CLIFFORD: "Clifford",
+    PERMUTATION: "Permutation",
+    NETWORK: "PauliNetwork",
+}
+MOST_QUBITS = {LINEAR: 16, CLIFFORD: 16, PERMUTATION: 65, NETWORK: 16}
+_KINDS = (
+    "Clifford, LinearFunction, PermutationGate, pattern, PauliEvolutionGate, QuantumCircuit or "
+    "Operator"
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """`object` is qiskit's: a `LinearFunction`, `Clifford` or `PermutationGate`, as `kind` says."""
+    """`object` is qiskit's `LinearFunction`, `Clifford` or `PermutationGate`, or a [Network][], as
+    `kind` says."""
 
     kind: str
     object: Any
@@ -30,22 +42,41 @@ class Target:
 
     @classmethod
     def of(cls, given: Any) -> Target:
-        """Circuits of SWAPs are permutations, others of CNOTs too linear functions, else Cliffords.
+        """Circuits of SWAPs are permutations, others of CNOTs too linear functions, of other
+        Clifford gates Cliffords, with rotations too Pauli networks.
 
-        Raises `InputError` for what is none of the three or has too many qubits, `TypeError` for
-        what is no circuit at all.
+        Raises `InputError` for what is none of these, has too many qubits or rotations, `TypeError`
+        for what is no circuit at all.
         """
+        if isinstance(given, Target):
+            return given
         kind, thing = _read(given)
         n = thing.num_qubits
         if not 1 <= n <= MOST_QUBITS[kind]:
             expected = f"1 to {MOST_QUBITS[kind]} for a {kind}"
             raise InputError(f"target: got {n} qubits; expected {expected}")
+        if kind == NETWORK and len(thing.rotations) > MOST_ROTATIONS:
+            got = len(thing.rotations)
+            raise InputError(f"target: got {got} rotations; expected at most {MOST_ROTATIONS}")
         return cls(kind, thing, n)
 
     def clifford(self) -> Clifford:
         return self.object if self.kind == CLIFFORD else Clifford(self.object)
 
+    def arguments(self, coupling: Coupling) -> dict[str, Any]:
+        """Of the environment."""
+        arguments = coupling.arguments(self.kind == LINEAR)
+        if self.kind == NETWORK:
+            arguments["num_rotations"] = self.num_places()
+        return arguments
+
+    def num_places(self) -> int:
+        """For rotations: a power of two, so that circuits of about the same size share a model."""
+        return int(max(4, 1 << (len(self.object.rotations) - 1).bit_length()))
+
     def inverse(self) -> Target:
+        if self.kind == NETWORK:
+            return Target(self.kind, self.object.inverse(), self.num_qubits)
         if self.kind == CLIFFORD:
             return Target(self.kind, self.object.adjoint(), self.num_qubits)
         if self.kind == PERMUTATION:
@@ -65,12 +96,21 @@ class Target:
             return [int(qubit) for qubit in self.object.pattern]
         if self.kind == LINEAR:
             matrix = self.object.linear
-        else:
+        elif self.kind == CLIFFORD:
             matrix = self.object.adjoint().symplectic_matrix
+        else:
+            n, rotations = self.num_qubits, self.object.rotations
+            rows = np.zeros((2 * n + self.num_places(), 2 * n), int)
+            rows[: 2 * n] = self.object.clifford.adjoint().symplectic_matrix
+            for row, (pauli, _) in zip(rows[2 * n :], rotations, strict=False):
+                row[:] = [*pauli.x, *pauli.z]
+            matrix = rows
         return [int(entry) for entry in np.asarray(matrix, int).ravel()]
 
     def is_by(self, circuit: QuantumCircuit) -> bool:
         """Whether `circuit` does this, signs included, up to a global phase."""
+        if self.kind == NETWORK:
+            return Network.of(circuit).is_as(self.object)
         return bool(Clifford(circuit) == self.clifford())
 
 
@@ -79,6 +119,7 @@ def _read(given: Any) -> tuple[str, Any]:
         (PERMUTATION, PermutationGate),
         (LINEAR, LinearFunction),
         (CLIFFORD, Clifford),
+        (NETWORK, Network),
     ):
         if isinstance(given, cls):
             return kind, given
@@ -87,6 +128,10 @@ def _read(given: Any) -> tuple[str, Any]:
             return PERMUTATION, PermutationGate(given)
         if isinstance(given, QuantumCircuit):
             return _read_circuit(given)
+        if isinstance(given, PauliEvolutionGate):
+            circuit = QuantumCircuit(given.num_qubits)
+            circuit.append(given, circuit.qubits)
+            return NETWORK, Network.of(circuit)
         if isinstance(given, Operator):
             return CLIFFORD, Clifford.from_operator(given)
     except QiskitError as error:
@@ -100,4 +145,5 @@ def _read_circuit(circuit: QuantumCircuit) -> tuple[str, Any]:
         return PERMUTATION, PermutationGate(LinearFunction(circuit).permutation_pattern())
     if names <= {"cx", "swap", "permutation", "linear_function"}:
         return LINEAR, LinearFunction(circuit)
-    return CLIFFORD, Clifford(circuit)
+    network = Network.of(circuit)
+    return (NETWORK, network) if network.rotations else (CLIFFORD, network.clifford)

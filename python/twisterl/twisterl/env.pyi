@@ -77,6 +77,7 @@ __all__ += [
     "LinearFunction",
     "MountainCarContinuous",
     "Pancake",
+    "PauliNetwork",
     "Pendulum",
     "Permutation",
     "TMaze",
@@ -192,6 +193,21 @@ class Pancake(PyBaseEnv):
         *,
         num_pancakes: int = 10,
         burnt: bool = False,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class PauliNetwork(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        num_qubits: int = 5,
+        topology: str = "line",
+        edges: Sequence[Sequence[int]] | None = None,
+        num_rotations: int = 4,
         difficulty: int = 1,
         depth_slope: int = 2,
         max_depth: int = 256,

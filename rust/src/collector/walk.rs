@@ -122,14 +122,18 @@ fn require_commuting(env: &dyn Env, inverses: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// The actions that undo the moves of `env`, if walks of `config` can be played.
+/// The actions that undo the moves of `env`, if walks of `config` can be played; steps away are named
+/// by what leads back.
 fn usable(env: &dyn Env, config: &WalkConfig) -> Result<Vec<usize>> {
     config.check()?;
     let spec = env.spec();
-    let inverses = spec.require_inverses()?;
+    let inverses = match spec.steps_away {
+        true => (0..spec.num_actions()).collect(),
+        false => spec.require_inverses()?.to_vec(),
+    };
     spec.require_goal()?;
     env.try_clone()?.try_reset_goal(&mut Rng::new(0))?;
-    Ok(inverses.to_vec())
+    Ok(inverses)
 }
 
 /// The walks of `work`: random legal moves from the goal, none of which undoes the one before it; of
@@ -178,6 +182,7 @@ struct Walker<'a> {
     row: Vec<i32>,
     masks: Vec<bool>,
     legal: Vec<usize>,
+    steps_away: bool,
     tells_truncation: bool,
     /// Actions that the walk does not make again `[A]`; `None` where moves do not commute.
     spent: Option<Vec<bool>>,
@@ -192,6 +197,7 @@ impl<'a> Walker<'a> {
             row: Vec::new(),
             masks: vec![false; inverses.len()],
             legal: Vec::with_capacity(inverses.len()),
+            steps_away: env.spec().steps_away,
             tells_truncation: env.spec().tells_truncation,
             spent: commuting.then(|| vec![false; inverses.len()]),
             samples: Samples::default(),
@@ -209,7 +215,7 @@ impl<'a> Walker<'a> {
             if step % STEPS_BETWEEN_POLLS == 1 {
                 poll()?;
             }
-            let Self { env, inverses, masks, legal, spent, .. } = self;
+            let Self { env, inverses, masks, legal, steps_away, spent, .. } = self;
             legal.clear();
             legal.extend((0..masks.len()).filter(|&action| {
                 let is_spent = |spent: &Vec<bool>| spent[action];
@@ -219,7 +225,10 @@ impl<'a> Walker<'a> {
                 return Ok(());
             }
             let action = legal[rng.below(legal.len() as u32) as usize];
-            env.try_step(action)?;
+            match *steps_away {
+                true => env.try_step_away(action, rng)?,
+                false => env.try_step(action)?,
+            }
             undo = Some(inverses[action]);
             if let Some(spent) = spent {
                 (spent[action], spent[inverses[action]]) = (true, true);

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::rl::env::Twists;
 use crate::rng::Rng;
 
-const MOST_QUBITS: usize = 16;
+pub(super) const MOST_QUBITS: usize = 16;
 const LETTERS: [char; 3] = ['x', 'y', 'z'];
 /// Of the letters X, Y, Z; the identity first.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
@@ -34,14 +34,14 @@ pub struct Rotations {
 }
 
 /// Bit q is X at qubit q, bit `num_qubits + q` Z; both are Y.
-type Pauli = u32;
+pub(super) type Pauli = u32;
 
 /// The two smallest Paulis of each qubit's three, the smaller one first; the third is their product.
-type Planes = [[Pauli; 2]; MOST_QUBITS];
+pub(super) type Planes = [[Pauli; 2]; MOST_QUBITS];
 
 /// Of the Paulis `a`, `b` and their product the two smallest.
 #[inline]
-fn plane(a: Pauli, b: Pauli) -> [Pauli; 2] {
+pub(super) fn plane(a: Pauli, b: Pauli) -> [Pauli; 2] {
     let (low, high) = (a.min(b), a.max(b));
     let third = a ^ b;
     match (third < low, third < high) {
@@ -57,11 +57,11 @@ fn bits(letter: usize) -> (Pauli, Pauli) {
 }
 
 impl Rotations {
-    fn n(&self) -> usize {
+    pub(super) fn n(&self) -> usize {
         self.graph.num_qubits
     }
 
-    fn at(&self, qubit: usize, letter: usize) -> Pauli {
+    pub(super) fn at(&self, qubit: usize, letter: usize) -> Pauli {
         let (x, z) = bits(letter);
         x << qubit | z << (self.n() + qubit)
     }
@@ -74,13 +74,13 @@ impl Rotations {
     }
 
     #[inline]
-    fn anticommutes(&self, a: Pauli, b: Pauli) -> bool {
+    pub(super) fn anticommutes(&self, a: Pauli, b: Pauli) -> bool {
         (a & self.swapped(b)).count_ones() % 2 == 1
     }
 
     /// The letter of `pauli` at a qubit as two bits: whether it anticommutes with X, with Z there.
     #[inline]
-    fn letter(&self, pauli: Pauli, qubit: usize) -> usize {
+    pub(super) fn letter(&self, pauli: Pauli, qubit: usize) -> usize {
         let n = self.n();
         (pauli >> (n + qubit) & 1 | (pauli >> qubit & 1) << 1) as usize
     }
@@ -94,9 +94,34 @@ impl Rotations {
     }
 
     /// Of the features of a plane: pairs of qubits, then single ones.
-    fn num_features(&self) -> usize {
+    pub(super) fn num_features(&self) -> usize {
         let n = self.n();
         PAIRS * n * (n - 1) / 2 + n
+    }
+
+    /// `pauli` after an action.
+    #[inline]
+    pub(super) fn turned(&self, pauli: Pauli, action: usize) -> Pauli {
+        let (axis, swapped) = self.axes[action];
+        pauli ^ axis & 0_u32.wrapping_sub((pauli & swapped).count_ones() & 1)
+    }
+
+    /// The two Paulis of an end of an action's edge that it does not leave as they are.
+    pub(super) fn turned_at(&self, action: usize, end: usize) -> [Pauli; 2] {
+        let (a, b) = self.graph.edges[action / PAIRS];
+        let (qubit, own) = [(a, action % PAIRS / 3), (b, action % 3)][end];
+        [(own + 1) % 3, (own + 2) % 3].map(|letter| self.at(qubit, letter))
+    }
+
+    /// A letter for each qubit, `.` where `pauli` does nothing.
+    pub(super) fn text(&self, pauli: Pauli) -> String {
+        (0..self.n()).map(|q| ['.', 'Z', 'X', 'Y'][self.letter(pauli, q)]).collect()
+    }
+
+    /// Where the twists, in their order, take each qubit and each letter.
+    pub(super) fn relabellings(&self) -> impl Iterator<Item = (Vec<usize>, [usize; 3])> + '_ {
+        let maps = self.graph.automorphisms.iter();
+        maps.flat_map(|map| ORDERS.iter().map(|&order| (map.clone(), order)))
     }
 
     /// The first feature of the qubits `a < b`.
@@ -184,10 +209,8 @@ impl Rules for Rotations {
     }
     #[inline]
     fn apply(&self, planes: &mut Planes, action: usize) {
-        let (axis, swapped) = self.axes[action];
         for [a, b] in &mut planes[..self.graph.num_qubits] {
-            let odd = |pauli: Pauli| 0_u32.wrapping_sub((pauli & swapped).count_ones() & 1);
-            [*a, *b] = plane(*a ^ axis & odd(*a), *b ^ axis & odd(*b));
+            [*a, *b] = plane(self.turned(*a, action), self.turned(*b, action));
         }
     }
     /// All but those that change nothing, whose axis is one of the state's own Paulis.
@@ -286,10 +309,8 @@ impl Rules for Rotations {
     }
     /// The Paulis of each qubit, `.` where they do nothing.
     fn render(&self, planes: &Planes) -> String {
-        let n = self.n();
-        let letter = |pauli, q| ['.', 'Z', 'X', 'Y'][self.letter(pauli, q)];
-        let text = |pauli| (0..n).map(|q| letter(pauli, q)).collect::<String>();
-        planes[..n].iter().map(|&[a, b]| format!("{} {}\n", text(a), text(b))).collect()
+        let planes = planes[..self.n()].iter();
+        planes.map(|&[a, b]| format!("{} {}\n", self.text(a), self.text(b))).collect()
     }
 
     fn inverse_actions(&self) -> Option<Vec<usize>> {
@@ -304,39 +325,37 @@ impl Rules for Rotations {
     fn twists(&self) -> Twists {
         let (mut observations, mut actions) = Twists::default();
         let n = self.n();
-        for map in &self.graph.automorphisms {
-            for order in ORDERS {
-                // Where a pair of letters at the vertices r, s goes.
-                let image = |r: usize, s: usize, pair: usize| {
-                    let (p, q) = (order[pair / 3], order[pair % 3]);
-                    if map[r] < map[s] {
-                        (map[r], map[s], 3 * p + q)
-                    } else {
-                        (map[s], map[r], 3 * q + p)
-                    }
-                };
-                let mut to = Vec::with_capacity(n * self.num_features());
-                for q in 0..n {
-                    let first = map[q] * self.num_features();
-                    for (r, s) in (0..n).flat_map(|r| (r + 1..n).map(move |s| (r, s))) {
-                        to.extend((0..PAIRS).map(|pair| {
-                            let (r, s, pair) = image(r, s, pair);
-                            first + self.first_feature(r, s) + pair
-                        }));
-                    }
-                    to.extend((0..n).map(|r| first + self.num_features() - n + map[r]));
+        for (map, order) in self.relabellings() {
+            // Where a pair of letters at the vertices r, s goes.
+            let image = |r: usize, s: usize, pair: usize| {
+                let (p, q) = (order[pair / 3], order[pair % 3]);
+                if map[r] < map[s] {
+                    (map[r], map[s], 3 * p + q)
+                } else {
+                    (map[s], map[r], 3 * q + p)
                 }
-                observations.push(to);
-                actions.push(
-                    (0..self.num_actions())
-                        .map(|action| {
-                            let (a, b) = self.graph.edges[action / PAIRS];
-                            let (a, b, pair) = image(a, b, action % PAIRS);
-                            self.action(a, b, pair).expect("an automorphism maps edges to edges")
-                        })
-                        .collect(),
-                );
+            };
+            let mut to = Vec::with_capacity(n * self.num_features());
+            for q in 0..n {
+                let first = map[q] * self.num_features();
+                for (r, s) in (0..n).flat_map(|r| (r + 1..n).map(move |s| (r, s))) {
+                    to.extend((0..PAIRS).map(|pair| {
+                        let (r, s, pair) = image(r, s, pair);
+                        first + self.first_feature(r, s) + pair
+                    }));
+                }
+                to.extend((0..n).map(|r| first + self.num_features() - n + map[r]));
             }
+            observations.push(to);
+            actions.push(
+                (0..self.num_actions())
+                    .map(|action| {
+                        let (a, b) = self.graph.edges[action / PAIRS];
+                        let (a, b, pair) = image(a, b, action % PAIRS);
+                        self.action(a, b, pair).expect("an automorphism maps edges to edges")
+                    })
+                    .collect(),
+            );
         }
         (observations, actions)
     }

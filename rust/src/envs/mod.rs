@@ -18,6 +18,7 @@ pub mod linear_function;
 pub mod mountain_car;
 pub mod pancake;
 pub mod parameters;
+pub mod pauli_network;
 pub mod pendulum;
 pub mod permutation;
 pub mod puzzle;
@@ -48,6 +49,8 @@ macro_rules! environments {
             linear_function::LinearFunction,
             /// Clifford synthesis: two-qubit rotations bring a Clifford to single-qubit ones.
             clifford::Clifford,
+            /// Pauli networks: two-qubit rotations bring Paulis to single qubits, then a Clifford.
+            pauli_network::PauliNetwork,
             /// An agent walks around walls to a random goal.
             grid_world::GridWorld,
             /// TopSpin: tokens on a ring, of which a turnstile turns some over.

@@ -43,6 +43,10 @@ pub trait Rules: Sized + Send + Sync + 'static {
     fn is_goal(&self, state: &Self::State) -> bool;
     /// Plays `action`, in `0..A`; an impossible one changes nothing.
     fn apply(&self, state: &mut Self::State, action: usize);
+    /// Goes to a state in which `action` leads back, or to one that is nearer to the goal.
+    fn apply_away(&self, state: &mut Self::State, action: usize, _rng: &mut Rng) {
+        self.apply(state, action);
+    }
     fn masks(&self, _state: &Self::State, masks: &mut [bool]) {
         masks.fill(true);
     }
@@ -156,10 +160,12 @@ pub(super) const EPISODE: [Parameter; 3] = [
 fn spec_of<R: Rules>(rules: &R) -> EnvSpec {
     let obs = ObsSpace::Sparse { shape: rules.obs_shape() };
     let acts = ActSpace::Discrete { n: rules.num_actions() };
+    let inverse_actions = rules.inverse_actions();
     EnvSpec {
         action_names: rules.action_names(),
         twists: rules.twists(),
-        inverse_actions: rules.inverse_actions(),
+        steps_away: inverse_actions.is_none(),
+        inverse_actions,
         has_goal: true,
         has_uniform: true,
         tells_truncation: true,
@@ -175,11 +181,21 @@ impl<R: Rules> Scrambled<R> {
         self.state = self.fixed.rules.goal(rng);
         let num_actions = self.fixed.rules.num_actions() as u32;
         for _ in 0..self.difficulty {
-            self.fixed.rules.apply(&mut self.state, rng.below(num_actions) as usize);
+            let action = rng.below(num_actions) as usize;
+            self.fixed.rules.apply_away(&mut self.state, action, rng);
         }
         let depth = self.depth_slope.saturating_mul(self.difficulty);
         self.depth = u32::try_from(depth).unwrap_or(u32::MAX);
         Ok(())
+    }
+
+    #[inline]
+    fn check_action(&self, action: usize) -> Result<()> {
+        let num_actions = self.fixed.rules.num_actions();
+        if action < num_actions {
+            return Ok(());
+        }
+        Err(Error::invalid("action", format!("an integer in 0..{num_actions}"), action))
     }
 
     fn place(&mut self, state: R::State) {
@@ -286,15 +302,14 @@ impl<R: Rules> Env for Scrambled<R> {
     }
     #[inline]
     fn try_step(&mut self, action: usize) -> Result<()> {
-        let num_actions = self.fixed.rules.num_actions();
-        if action >= num_actions {
-            return Err(Error::invalid(
-                "action",
-                format!("an integer in 0..{num_actions}"),
-                action,
-            ));
-        }
+        self.check_action(action)?;
         self.fixed.rules.apply(&mut self.state, action);
+        self.depth = self.depth.saturating_sub(1);
+        Ok(())
+    }
+    fn try_step_away(&mut self, action: usize, rng: &mut Rng) -> Result<()> {
+        self.check_action(action)?;
+        self.fixed.rules.apply_away(&mut self.state, action, rng);
         self.depth = self.depth.saturating_sub(1);
         Ok(())
     }

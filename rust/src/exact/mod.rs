@@ -1,8 +1,8 @@
 //! The exact optimum, for judging: shortest solutions, proven.
 //!
-//! Small spaces are searched once from the goal ([`breadth`]); larger ones from both ends. Sliding
-//! puzzles of more than nine cells use iterative deepening with pattern databases
-//! ([`deepening`], [`patterns`]). A [`Solver`] prepares what many states need; [`solve`] answers for
+//! Small spaces are searched once from the goal ([`breadth`]); larger ones from both ends, and those
+//! whose steps cannot be undone from the state alone. Sliding puzzles of more than nine cells use
+//! iterative deepening with pattern databases ([`deepening`], [`patterns`]). A [`Solver`] prepares what many states need; [`solve`] answers for
 //! one, whose limits bound all that it does.
 //!
 //! ```
@@ -18,6 +18,7 @@
 
 pub mod breadth;
 pub mod deepening;
+mod forward;
 pub(crate) mod goal_table;
 pub mod meter;
 mod once;
@@ -26,6 +27,8 @@ mod solver;
 
 pub use once::solve;
 pub use solver::Solver;
+
+use crate::error::Error;
 
 /// What an exact search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,4 +47,9 @@ impl Answer {
     fn unproven(at_least: usize) -> Self {
         Self { actions: None, at_least }
     }
+}
+
+fn out_of_reach(num_states: usize) -> Error {
+    let got = format!("one of which the goal is out of reach ({num_states} states searched)");
+    Error::invalid("state", "one that can be solved", got)
 }

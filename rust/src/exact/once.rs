@@ -2,10 +2,11 @@
 
 use super::breadth::{Breadth, Grown};
 use super::deepening;
+use super::forward;
 use super::meter::Meter;
 use super::patterns::Patterns;
-use super::solver::{kept_patterns, large_puzzle, only_goal, out_of_reach, tiles_of, Solver};
-use super::Answer;
+use super::solver::{kept_patterns, large_puzzle, only_goal, tiles_of, Solver};
+use super::{out_of_reach, Answer};
 use crate::clock::Deadline;
 use crate::engine::pool::Poll;
 use crate::error::Result;
@@ -28,6 +29,10 @@ pub fn solve(env: &dyn Env, state: &[i64], budget: Budget, poll: Poll<'_>) -> Re
     env.check_solvable()?;
     match large_puzzle(&*env) {
         Some((width, height)) => deepen(width, height, &tiles_of(&*env), meter),
+        None if forward::is_one_way(&*env) => match env.try_status()?.success {
+            true => Ok(Answer::found(Vec::new())),
+            false => forward::shortest(&*env, Solver::MOST_STATES, meter),
+        },
         None => meet_halfway(&mut *env, meter),
     }
 }

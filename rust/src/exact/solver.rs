@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::breadth::{Breadth, Grown};
 use super::deepening;
+use super::forward;
 use super::meter::Meter;
 use super::patterns::Patterns;
-use super::Answer;
+use super::{out_of_reach, Answer};
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run_foreign, Poll};
 use crate::envs::puzzle::Puzzle;
@@ -46,6 +47,8 @@ enum Method {
     },
     /// There are many goals: each state is searched from, until one is met.
     FromState,
+    /// The same where no action undoes another.
+    Forward,
 }
 
 impl Solver {
@@ -56,7 +59,7 @@ impl Solver {
     /// pattern databases of a sliding puzzle of more than nine cells.
     ///
     /// # Errors
-    /// If the environment has no inverse actions, no goal to start from or no state keys, if it
+    /// If the environment has no state keys, has inverse actions and no goal to start from, if it
     /// fails, or `poll` does.
     pub fn new(env: &dyn Env, most_states: usize, poll: Poll<'_>) -> Result<Self> {
         Self::within(env, most_states, None, poll)
@@ -82,6 +85,7 @@ impl Solver {
                 Some(patterns) => patterns,
                 None => Arc::new(Patterns::of_single_tiles(width, height)),
             }),
+            None if forward::is_one_way(&*env) => Method::Forward,
             None => around_goal(&mut *env, most_states, meter)?,
         };
         Ok(Self { env, method: Arc::new(method), most_states })
@@ -162,6 +166,7 @@ impl Solver {
                     None => meet(env, Some(states), self.most_states, meter),
                 }
             }
+            Method::Forward => forward::shortest(env, self.most_states, meter),
             Method::FromState => meet(env, None, self.most_states, meter),
         }
     }
@@ -200,11 +205,6 @@ fn meet(
             Grown::Stopped => return Ok(Answer::unproven(around_state.radius() + radius + 1)),
         }
     }
-}
-
-pub(super) fn out_of_reach(num_states: usize) -> Error {
-    let got = format!("one of which the goal is out of reach ({num_states} states searched)");
-    Error::invalid("state", "one that can be solved", got)
 }
 
 /// The sides of a sliding puzzle that has too many states to keep them all.

@@ -158,6 +158,12 @@ pub trait Env: EnvObject + Send + Sync {
     fn try_reset_goal(&mut self, _rng: &mut Rng) -> Result<()> {
         Err(self.spec().no_goal())
     }
+    /// Goes to a state in which `action` leads back to this one, or nearer to the goal, drawn from
+    /// `rng`; [`EnvSpec::steps_away`].
+    fn try_step_away(&mut self, _action: usize, _rng: &mut Rng) -> Result<()> {
+        let expected = "an environment that can step away from the goal (try_step_away)";
+        Err(Error::invalid("env", expected, format!("{} without it", self.spec().name)))
+    }
     /// The state as a number: equal exactly if the futures are, steps left apart. `None` if it
     /// does not fit.
     fn state_key(&self) -> Option<u128> {

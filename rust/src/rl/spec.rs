@@ -32,6 +32,9 @@ pub struct EnvSpec {
     /// The action that undoes each action `[A]`, if every action that changes the state can be
     /// undone by one action whatever the state.
     pub inverse_actions: Option<Vec<usize>>,
+    /// Whether [`Env::try_step_away`](super::env::Env::try_step_away) is there, for walks from the goal
+    /// where no action undoes another.
+    pub steps_away: bool,
     /// Whether [`Env::try_reset_goal`](super::env::Env::try_reset_goal) is there.
     pub has_goal: bool,
     /// Whether [`Env::try_reset_uniform`](super::env::Env::try_reset_uniform) is there.
@@ -60,6 +63,7 @@ impl EnvSpec {
             acts,
             twists: Twists::default(),
             inverse_actions: None,
+            steps_away: false,
             has_goal: false,
             has_uniform: false,
             tells_truncation: false,

@@ -242,11 +242,12 @@ fn check_explore(env: &dyn Env, policy: &dyn Policy, state: &[i64]) -> Result<()
 /// Walks of two moves, of which the samples tell all: where they led and what undoes them.
 fn check_walks(env: &dyn Env, watched: &Watched, num_cores: usize) -> Result<()> {
     let spec = env.spec();
-    let Some(inverses) = &spec.inverse_actions else {
+    if spec.inverse_actions.is_none() && !spec.steps_away {
         return Ok(());
-    };
+    }
     let long = WalkConfig { num_walks: EPISODES, walk_length: 6, num_cores, ..Default::default() };
     walk::collect(watched, &long, &long.work(SEED, ITERATION), &mut || Ok(()))?;
+    let Some(inverses) = &spec.inverse_actions else { return Ok(()) };
     let config = WalkConfig { num_walks: 1, walk_length: 2, num_cores, ..Default::default() };
     for number in 0..EPISODES as u64 {
         let mut work = config.work(SEED, ITERATION);

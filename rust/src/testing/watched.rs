@@ -38,6 +38,13 @@ impl Watched {
     fn assert_seen(&self) {
         assert!(self.is_seen.load(Ordering::Relaxed), "a state is asked about before it is seen");
     }
+
+    fn assert_going(&self) -> Result<()> {
+        assert!(self.is_seen.swap(false, Ordering::Relaxed), "a step answers no observation");
+        let Status { is_final, success, .. } = self.env.try_status()?;
+        assert!(!is_final || (success && self.walks), "a step follows the end of an episode");
+        Ok(())
+    }
 }
 
 impl Clone for Watched {
@@ -119,10 +126,12 @@ impl Env for Watched {
         self.try_act(Act::Discrete(action))
     }
     fn try_act(&mut self, act: Act<'_>) -> Result<()> {
-        assert!(self.is_seen.swap(false, Ordering::Relaxed), "a step answers no observation");
-        let Status { is_final, success, .. } = self.env.try_status()?;
-        assert!(!is_final || (success && self.walks), "a step follows the end of an episode");
+        self.assert_going()?;
         self.env.try_act(act)
+    }
+    fn try_step_away(&mut self, action: usize, rng: &mut Rng) -> Result<()> {
+        self.assert_going()?;
+        self.env.try_step_away(action, rng)
     }
     fn try_observe(&self, indices: &mut Vec<i32>) -> Result<()> {
         assert!(!self.is_seen.swap(true, Ordering::Relaxed), "a state is observed twice");

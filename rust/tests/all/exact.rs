@@ -1,6 +1,6 @@
 //! The exact optimum against published facts and against searches written another way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -95,6 +95,9 @@ fn the_cube_has_its_known_layers() {
 fn every_listed_environment_is_solved_from_both_ends() {
     for entry in twisterl::envs::ENVIRONMENTS {
         let env = entry.make(&serde_json::Map::new()).unwrap();
+        if env.spec().inverse_actions.is_none() {
+            continue;
+        }
         let (more, fewer) = (solver(&*env, 60_000), solver(&*env, 15_000));
         let mut rng = Rng::new(7);
         for _ in 0..10 {
@@ -115,6 +118,40 @@ fn every_listed_environment_is_solved_from_both_ends() {
                 assert!(played.success() && actions.len() <= 6, "{} {state:?}", entry.class);
             }
         }
+    }
+}
+
+#[test]
+fn what_no_action_undoes_is_searched_forward() {
+    let given = serde_json::json!({"num_qubits": 3, "topology": "ring", "num_rotations": 2});
+    let entry = twisterl::envs::find("PauliNetwork").unwrap();
+    let env = entry.make(given.as_object().unwrap()).unwrap();
+    let solver = solver(&*env, Solver::MOST_STATES);
+    for draw in 0..3 {
+        let mut start = env.clone();
+        start.try_reset_uniform(&mut Rng::new(draw)).unwrap();
+        let state = start.state().unwrap();
+        // By whole states, until one is solved.
+        let (mut layer, mut seen, mut length) = (vec![start], HashSet::from([state.clone()]), 0);
+        while !layer.iter().any(|env| env.success()) {
+            let mut next = Vec::new();
+            for (env, action) in layer.iter().flat_map(|env| (0..27).map(move |a| (env, a))) {
+                let mut child = env.clone();
+                child.step(action);
+                next.extend(seen.insert(child.state().unwrap()).then_some(child));
+            }
+            (layer, length) = (next, length + 1);
+        }
+        for answer in [solve(&solver, &state, None), once(&*env, &state, Budget::default()).0] {
+            assert_eq!(answer.at_least, length);
+            let mut played = env.clone();
+            played.try_set_state(&state).unwrap();
+            answer.actions.unwrap().iter().for_each(|&action| played.step(action));
+            assert!(played.success());
+        }
+        let few = Budget { nodes: Some(20), ..Budget::default() };
+        let answer = once(&*env, &state, few).0;
+        assert!(answer.actions.is_none() && answer.at_least <= length);
     }
 }
 

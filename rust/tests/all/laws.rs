@@ -169,8 +169,9 @@ fn restores(name: &str, env: &dyn Env, moves: &[u32], rng: &mut Rng) -> Check {
 
 /// The inverse of `action` leads back to `before`.
 fn undoes(name: &str, after: &dyn Env, action: usize, before: &Seen) -> Check {
-    let inverse = after.spec().inverse_actions.clone().unwrap()[action];
-    prop_assert_eq!(after.spec().inverse_actions.clone().unwrap()[inverse], action, "{}", name);
+    let Some(inverses) = after.spec().inverse_actions.clone() else { return Ok(()) };
+    let inverse = inverses[action];
+    prop_assert_eq!(inverses[inverse], action, "{}", name);
     let mut back = after.clone_box();
     back.try_step(inverse).unwrap();
     let back = seen(&*back);
@@ -210,8 +211,9 @@ fn is_state(name: &str, env: &mut dyn Env, mut numbers: Vec<i64>) -> Check {
     let mut state = env.state().unwrap();
     env.try_set_state(&state).unwrap();
     prop_assert_eq!(env.state().unwrap(), state.clone(), "{}", name);
-    // Of all matrices that are one state up to single-qubit gates, Clifford tells one.
-    if !name.starts_with("Clifford") {
+    // Of all matrices that are one state up to single-qubit gates, Clifford tells one, and of a
+    // network what is left to do.
+    if !name.starts_with("Clifford") && !name.starts_with("PauliNetwork") {
         numbers.sort_unstable();
         state.sort_unstable();
         prop_assert_eq!(numbers, state, "{}", name);

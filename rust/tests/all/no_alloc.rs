@@ -45,7 +45,8 @@ fn environments_step_without_allocating() {
                 nodes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();
             }
         };
-        play(2000);
+        // Until the buffers have seen the longest observations.
+        play(5000);
         let counted = allocations(|| play(10_000));
         // A uniform board of the sliding puzzle is drawn into a vector.
         let allowed = if entry.class == "Puzzle" { 10_000 / 50 } else { 0 };

@@ -79,10 +79,14 @@ class Lanes(episodes.Lanes):
         return (own[:, :, None] != self.axes).all(1)
 
     def observe(self) -> Any:
+        return active(self.features(self.state))
+
+    def features(self, planes: Any) -> Any:
+        """Whether each is active [N, F]."""
         one, other = self.asked.T
-        a, b = self.state[:, 0, :, None], self.state[:, 1, :, None]
+        a, b = planes[:, 0, :, None], planes[:, 1, :, None]
         odd = self.odd(a, one) & self.odd(b, other) ^ self.odd(b, one) & self.odd(a, other)
-        return active(odd.reshape(len(odd), -1))
+        return odd.reshape(len(odd), -1)
 
 
 def smallest(state: Any) -> Any:

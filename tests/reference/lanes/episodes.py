@@ -34,6 +34,10 @@ class Lanes:
         """`state` [M, S] after `actions` [M]; an impossible one changes nothing."""
         raise NotImplementedError
 
+    def moved_away(self, state: Array, actions: Array, rng: Rng, which: Array) -> Array:
+        """States [M, S] from which `actions` [M] lead back or nearer to the goal."""
+        return self.moved(state, actions)
+
     def uniform(self, rng: Rng) -> Array:
         """States [M, S] drawn uniformly from those that can be solved."""
         raise NotImplementedError
@@ -58,7 +62,7 @@ class Lanes:
         for i in range(int(difficulty.max(initial=0))):
             (going,) = np.nonzero(i < difficulty)
             actions = self.scramble_actions(rng, going, i)
-            state[going] = self.moved(state[going], actions)
+            state[going] = self.moved_away(state[going], actions, rng, going)
         self.state[which] = state
         self.depth[which] = self.depth_slope * difficulty
 

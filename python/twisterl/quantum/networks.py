@@ -1,0 +1,138 @@
+"""Pauli networks: rotations about Paulis and a Clifford after them, read from circuits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
+from qiskit.circuit.library import PauliEvolutionGate
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Clifford, Pauli
+from qiskit.synthesis import ProductFormula
+
+from twisterl.faults import InputError
+
+MOST_ROTATIONS = 32
+Rotation = tuple[Pauli, Any]
+# Rotations by name, the Pauli of the last qubit first, as qiskit writes them.
+_AXES = {
+    "rx": "X", "ry": "Y", "rz": "Z", "p": "Z", "u1": "Z",
+    "rxx": "XX", "ryy": "YY", "rzz": "ZZ", "rzx": "XZ",
+}  # fmt: skip
+_ANGLES = {"t": math.pi / 4, "tdg": -math.pi / 4}
+
+
+@dataclass(frozen=True)
+class Network:
+    """`exp(-i angle/2 P)` for each of `rotations` (P, angle) in turn, then `clifford`.
+
+    No P has a phase; an angle is a number or a qiskit expression.
+    """
+
+    rotations: tuple[Rotation, ...]
+    clifford: Clifford
+
+    @property
+    def num_qubits(self) -> int:
+        return int(self.clifford.num_qubits)
+
+    @classmethod
+    def of(cls, circuit: QuantumCircuit) -> Network:
+        """Of a circuit of Clifford gates, rotations, and what is defined by them.
+
+        Raises `InputError`, which names the gate, for any other.
+        """
+        n = circuit.num_qubits
+        before = Clifford(np.eye(2 * n, dtype=bool))
+        rotations = []
+        for piece, qubits in _pieces(circuit, list(range(n))):
+            if isinstance(piece, Clifford):
+                before = before.compose(piece, qubits)
+                continue
+            label, angle = piece
+            pauli = _spread(label, qubits, n).evolve(before, frame="h")
+            rotations.append(unsigned(pauli, angle))
+        return cls(tuple(rotations), before)
+
+    def inverse(self) -> Network:
+        """Of the inverse: what came last comes first, with the Clifford pulled through it."""
+        pulled = [
+            unsigned(pauli.evolve(self.clifford, frame="s"), -angle)
+            for pauli, angle in reversed(self.rotations)
+        ]
+        return Network(tuple(pulled), self.clifford.adjoint())
+
+    def is_as(self, other: Network) -> bool:
+        """Whether they are the same but for the order of rotations that commute."""
+        left = list(other.rotations)
+        for pauli, angle in self.rotations:
+            for at, (wanted, its) in enumerate(left):
+                if wanted == pauli and _is_same(angle, its):
+                    del left[at]
+                    break
+                if wanted.anticommutes(pauli):
+                    return False
+            else:
+                return False
+        return not left and bool(self.clifford == other.clifford)
+
+
+def is_single(pauli: Pauli) -> bool:
+    return int((pauli.x | pauli.z).sum()) == 1
+
+
+def unsigned(pauli: Pauli, angle: Any) -> Rotation:
+    # A phase of 2 is -1: a turn the other way.
+    return Pauli((pauli.z, pauli.x)), -angle if pauli.phase == 2 else angle
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    difference = one - other
+    try:
+        return abs(float(difference)) < 1e-9
+    except TypeError:  # parameters without values
+        return bool(one == other)
+
+
+def _spread(label: str, qubits: list[int], n: int) -> Pauli:
+    letters = ["I"] * n
+    for letter, qubit in zip(reversed(label), qubits, strict=True):
+        letters[n - 1 - qubit] = letter
+    return Pauli("".join(letters))
+
+
+def _pieces(circuit: QuantumCircuit, qubits: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    """Cliffords, and labels and angles of rotations, with the qubits of each."""
+    for instruction in circuit.data:
+        gate = instruction.operation
+        at = [qubits[circuit.find_bit(qubit).index] for qubit in instruction.qubits]
+        if gate.name == "barrier":
+            continue
+        if gate.name in _AXES:
+            yield (_AXES[gate.name], gate.params[0]), at
+        elif gate.name in _ANGLES:
+            yield ("Z", _ANGLES[gate.name]), at
+        elif isinstance(gate, PauliEvolutionGate) and isinstance(gate.synthesis, ProductFormula):
+            for label, ends, angle in gate.synthesis.expand(gate):
+                if set(label) - set("IXYZ"):
+                    raise InputError(f"target: got the term {label!r}; expected Paulis")
+                # Here the first letter is that of the first qubit.
+                yield (label[::-1], angle), [at[end] for end in ends]
+        else:
+            yield from _defined(gate, at)
+
+
+def _defined(gate: Instruction, qubits: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    try:
+        yield Clifford(gate), qubits
+    except QiskitError:
+        definition = getattr(gate, "definition", None)
+        if definition is None or not qubits:
+            expected = "Clifford gates, rotations and what is defined by them"
+            raise InputError(f"target: got {gate.name!r}; expected {expected}") from None
+        yield from _pieces(definition, qubits)
