@@ -79,7 +79,11 @@ RUNS = {
         "algorithm": {
             "seed": 3,
             "collecting": {"num_walks": 12, "walk_length": 9},
-            "training": {"sample_power": 0.5, "lr_schedule": {"kind": "cosine"}},
+            "training": {
+                "sample_power": 0.5,
+                "bellman_from": 2,
+                "lr_schedule": {"kind": "cosine"},
+            },
             "learning": {"num_steps": 4, "diff_metric": "beam"},
             "evals": {"beam": {"strategy": "beam", "beam_width": 4, "num_episodes": 5}},
         },

@@ -187,6 +187,9 @@ class AlgorithmSection(Section):
         workers = getattr(self.collecting, "workers", None)
         if workers is not None:
             yield from workers.faults(joined(path, "collecting.workers"))
+        if workers is not None and getattr(self.training, "bellman_from", None) is not None:
+            problem = "expected null, for training.bellman_from is given"
+            yield Fault(joined(path, "collecting.workers"), problem)
         for where, search in self.searches().items():
             yield from impossible_trees(search, joined(path, where))
 

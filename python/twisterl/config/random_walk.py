@@ -38,6 +38,11 @@ class RandomWalkTraining(Training):
     sample_power: Fraction = Field(
         1.0, description="a state met n times weighs n to this power: 1 as met, 0 all alike"
     )
+    bellman_from: Annotated[int, Field(ge=0, le=10**12)] | None = Field(
+        None,
+        description="iteration from which values learn from the best next state's; "
+        "null: always from the walks",
+    )
     minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
         1024, description="distinct states; null: all of an iteration"
     )

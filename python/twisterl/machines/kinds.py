@@ -103,7 +103,7 @@ class Walks:
             means = np.zeros(len(columns["sum_moves"]), np.float32)
             columns_of = [columns[name] for name in self._NAMES[:5]]
             restored = _WALKS._restored(
-                *columns_of, means, columns["sum_moves"], told["num_samples"]
+                *columns_of, means, columns["sum_moves"], means[:0], told["num_samples"]
             )
             walks.append(restored)
         return collector.Walks.joined(walks)

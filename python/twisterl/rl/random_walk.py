@@ -13,7 +13,13 @@ mean of k over them:
     value  = mean(w(s) (V(s) - (1 - m(s) / walk_length))^2)
     total  = policy + vf_coef value
 
-over the distinct states of an iteration. So V is 1 at the goal and falls with the moves away from
+over the distinct states of an iteration. From iteration `bellman_from` on, the value learns from
+the network V' that the iteration begins with (fitted value iteration, as DeepCubeA, Agostinelli et
+al. 2019, has it), since walks over-estimate how far it is:
+
+    value  = mean(w(s) (V(s) - (max over next states t of V'(t) - 1 / walk_length))^2), V'(goal) = 1
+
+ So V is 1 at the goal and falls with the moves away from
 it: larger is better, as for every other algorithm.
 """
 
@@ -73,7 +79,9 @@ class RandomWalk(MinibatchDescent):
         crew = self.connect()
         if crew is not None:
             return crew.walks(self)
-        return self.collector.collect(self.env, iteration=self.iteration)
+        start = self.config["training"]["bellman_from"]
+        policy = self._current_policy() if start is not None and self.iteration >= start else None
+        return self.collector.collect(self.env, iteration=self.iteration, policy=policy)
 
     def num_collected(self, data: Walks) -> int:
         return data.num_samples
@@ -95,6 +103,10 @@ class RandomWalk(MinibatchDescent):
         weights = powers.astype(np.float32)
         legal = np.asarray(data.masks, bool)
         moves = np.asarray(data.mean_moves, np.float32)
+        length = np.float32(self.config["collecting"]["walk_length"])
+        values = 1 - moves / length
+        if len(following := np.asarray(data.next_values)):
+            values = np.where(np.isfinite(following), following - 1 / length, values)
         rows = np.arange(len(moves), dtype=np.int64)
         return {
             "indices": np.asarray(data.indices, np.int64),
@@ -103,7 +115,7 @@ class RandomWalk(MinibatchDescent):
             "rows": rows,
             "illegal": None if legal.all() else ~legal,
             "undo": counts / num_samples[:, None],
-            "values": 1 - moves / np.float32(self.config["collecting"]["walk_length"]),
+            "values": values,
             "weights": weights / np.float32(weights.mean(dtype=np.float64)),
         }
 

@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMetho
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use serde::{Deserialize, Serialize};
-use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
+use twisterl::collector::walk::{check, collect, collect_ahead, WalkConfig, Walks};
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
 use twisterl::spaces::Rows;
@@ -12,6 +12,7 @@ use twisterl::Error;
 
 use crate::detached::detached;
 use crate::keywords::{constructor, method, Given};
+use crate::net::PyPolicy;
 use crate::read;
 use crate::run::{Range, Seed};
 
@@ -53,17 +54,23 @@ impl PyWalkCollector {
 
     /// The walks of `iteration`, as `Walks`; `env` stays as it is and the interpreter lock is released.
     ///
-    /// Raises ValueError as `check` does, and what the environment raises.
-    #[pyo3(signature = (env, iteration=0))]
+    /// With a `policy` of the engine, `next_values` say what it holds of the states one move on.
+    ///
+    /// Raises ValueError as `check` does or if the policy does not fit, and what the environment raises.
+    #[pyo3(signature = (env, iteration=0, policy=None))]
     fn collect(
         &self,
         env: &Bound<'_, PyAny>,
         #[pyo3(from_py_with = read::iteration)] iteration: u64,
+        policy: Option<&Bound<'_, PyPolicy>>,
     ) -> PyResult<PyWalks> {
         let py = env.py();
         let env = get_env(env)?;
+        let policy = policy.map(|policy| policy.get().policy.clone());
         let work = self.config.work(self.seed, iteration);
-        let walks = detached(py, |poll| collect(&*env, &self.config, &work, poll))?;
+        let walks = detached(py, |poll| {
+            collect_ahead(&*env, &self.config, &work, policy.as_deref(), poll)
+        })?;
         PyWalks::from_walks(py, walks)
     }
 }
@@ -109,6 +116,9 @@ pub struct PyWalks {
     mean_moves: Py<PyArray1<f32>>,
     /// int64 [U], the same, summed over the samples.
     sum_moves: Py<PyArray1<i64>>,
+    /// float32 [U], the largest value of the states one move on, 1 where one is solved, -inf where all
+    /// of them end badly; empty where no policy was asked.
+    next_values: Py<PyArray1<f32>>,
     /// States visited, equal ones too, an integer.
     num_samples: usize,
 }
@@ -132,6 +142,7 @@ impl PyWalks {
                 .unbind(),
             mean_moves: walks.mean_moves.into_pyarray(py).unbind(),
             sum_moves: sum_moves.into_pyarray(py).unbind(),
+            next_values: walks.next_values.into_pyarray(py).unbind(),
             num_samples: walks.num_samples,
         })
     }
@@ -151,11 +162,13 @@ impl PyWalks {
             undo_shares: unsigned(self.undo_shares.bind(py).to_vec()?),
             mean_moves: self.mean_moves.bind(py).to_vec()?,
             sum_moves: unsigned(self.sum_moves.bind(py).to_vec()?),
+            next_values: self.next_values.bind(py).to_vec()?,
             num_samples: self.num_samples,
         };
         let cells = num_rows * num_actions;
         let has_shares = [0, cells].contains(&walks.undo_shares.len());
-        if walks.undo_counts.len() != cells || walks.sum_moves.len() != num_rows || !has_shares {
+        let columns = [walks.sum_moves.len(), walks.next_values.len().max(num_rows)];
+        if walks.undo_counts.len() != cells || columns != [num_rows; 2] || !has_shares {
             return Err(Error::invalid("walks", "columns of equally many rows", "others").into());
         }
         Ok(walks)
@@ -175,6 +188,7 @@ impl PyWalks {
         undo_shares: Py<PyArray2<i64>>,
         mean_moves: Py<PyArray1<f32>>,
         sum_moves: Py<PyArray1<i64>>,
+        next_values: Py<PyArray1<f32>>,
         num_samples: usize,
     ) -> Self {
         Self {
@@ -185,6 +199,7 @@ impl PyWalks {
             undo_shares,
             mean_moves,
             sum_moves,
+            next_values,
             num_samples,
         }
     }
@@ -210,6 +225,7 @@ impl PyWalks {
             walks.undo_shares.clone_ref(py),
             walks.mean_moves.clone_ref(py),
             walks.sum_moves.clone_ref(py),
+            walks.next_values.clone_ref(py),
             walks.num_samples,
         );
         Ok((slf.get_type().getattr("_restored")?, columns))

@@ -1,5 +1,6 @@
 //! Playing episodes for training, in parallel and reproducibly.
 
+mod ahead;
 pub mod az;
 mod given;
 mod merge;

@@ -18,10 +18,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ahead::{self, Ahead};
 use super::work::Work;
 use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::row_set::RowSet;
 use crate::error::{Error, Result};
+use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rng::Rng;
 use crate::spaces::Rows;
@@ -62,6 +64,9 @@ pub struct Walks {
     pub mean_moves: Vec<f32>,
     /// The same, summed: means of parts of the walks do not tell that of all.
     pub sum_moves: Vec<u64>,
+    /// The largest value of the states one move on `[U]`, 1 where one is solved, -infinity where all
+    /// of them end badly; none unless a policy was asked, see [`collect_ahead`].
+    pub next_values: Vec<f32>,
     /// `N`.
     pub num_samples: usize,
 }
@@ -147,21 +152,44 @@ fn usable(env: &dyn Env, config: &WalkConfig) -> Result<Vec<usize>> {
 /// # Errors
 /// As [`check`], or if the environment runs out of steps on a walk, or it or `poll` fails.
 pub fn collect(env: &dyn Env, config: &WalkConfig, work: &Work, poll: Poll<'_>) -> Result<Walks> {
+    collect_ahead(env, config, work, None, poll)
+}
+
+/// [`collect`], and what `policy`, if any, says of the states one move on from those of the walks.
+///
+/// # Errors
+/// As [`collect`], or if the policy does not fit the environment or has a memory.
+pub fn collect_ahead(
+    env: &dyn Env,
+    config: &WalkConfig,
+    work: &Work,
+    policy: Option<&dyn Policy>,
+    poll: Poll<'_>,
+) -> Result<Walks> {
     let inverses = usable(env, config)?;
     work.check()?;
+    policy.map_or(Ok(()), |policy| ahead::check(env, policy))?;
+    let policy = policy.map(Policy::share);
     let workers = num_workers(config.num_cores).min(work.len());
     let num_actions = inverses.len();
     let &WalkConfig { walk_length, commuting, .. } = config;
     let (env, work) = (env.try_clone()?, work.clone());
     let parts = run_foreign(workers, &mut *poll, move |worker, poll| {
         let walker = &mut Walker::new(&*env, &inverses, commuting)?;
+        let ahead = policy.as_deref().map(|policy| Ahead::new(&*env, policy));
+        walker.ahead = ahead.transpose()?;
         let share = |worker| worker * work.len() / workers;
         for walk in share(worker)..share(worker + 1) {
             let walk = work.episodes.start + walk as u64;
             let mut rng = Rng::stream(work.seed, work.iteration, walk);
             walker.walk(walk_length, walk_length, &mut rng, poll)?;
         }
-        Ok(std::mem::take(&mut walker.samples))
+        let mut samples = std::mem::take(&mut walker.samples);
+        if let Some(mut ahead) = walker.ahead.take() {
+            ahead.evaluate(poll)?;
+            (samples.known, samples.next_values) = (ahead.known.into_rows(), ahead.best);
+        }
+        Ok(samples)
     })?;
     merge(&parts, num_actions, commuting, poll)
 }
@@ -174,6 +202,9 @@ struct Samples {
     /// The action that undoes the last move.
     undo: Vec<u32>,
     moves: Vec<u32>,
+    /// The distinct rows, and the largest value of the states one move on from each, if asked for.
+    known: Rows,
+    next_values: Vec<f32>,
 }
 
 struct Walker<'a> {
@@ -186,6 +217,8 @@ struct Walker<'a> {
     tells_truncation: bool,
     /// Actions that the walk does not make again `[A]`; `None` where moves do not commute.
     spent: Option<Vec<bool>>,
+    /// Looks at what follows each state, where that is asked for.
+    ahead: Option<Ahead<'a>>,
     samples: Samples,
 }
 
@@ -200,6 +233,7 @@ impl<'a> Walker<'a> {
             steps_away: env.spec().steps_away,
             tells_truncation: env.spec().tells_truncation,
             spent: commuting.then(|| vec![false; inverses.len()]),
+            ahead: None,
             samples: Samples::default(),
         })
     }
@@ -244,6 +278,9 @@ impl<'a> Walker<'a> {
             samples.masks.extend_from_slice(masks);
             samples.undo.push(inverses[action] as u32);
             samples.moves.push(moves);
+            if let Some(ahead) = &mut self.ahead {
+                ahead.see(&**env, row, masks, poll)?;
+            }
             if step < length && (status.truncated || (status.is_final && !*tells_truncation)) {
                 return Err(out_of_steps(&**env, step, length));
             }
@@ -337,6 +374,7 @@ impl Walks {
     pub fn joined(parts: &[Self], poll: Poll<'_>) -> Result<Self> {
         let num_actions = |part: &Self| part.masks.len().checked_div(part.rows.len());
         let width = parts.iter().find_map(num_actions).unwrap_or(0);
+        let looks_ahead = parts.iter().any(|part| !part.next_values.is_empty());
         let mut states = States::new(parts.iter().any(|part| !part.undo_shares.is_empty()));
         for part in parts {
             if states.commuting && part.undo_shares.len() != part.masks.len() {
@@ -344,6 +382,9 @@ impl Walks {
             }
             if num_actions(part).is_some_and(|other| other != width) {
                 return Err(Error::invalid("parts", format!("{width} actions"), "others"));
+            }
+            if part.next_values.len() != if looks_ahead { part.rows.len() } else { 0 } {
+                return Err(Error::invalid("parts", "next values of all or of none", "others"));
             }
             for row in 0..part.rows.len() {
                 if row % SAMPLES_BETWEEN_POLLS == 0 {
@@ -364,6 +405,9 @@ impl Walks {
                     }
                 }
                 states.walks.sum_moves[state] += part.sum_moves[row];
+                if let Some(&value) = part.next_values.get(row) {
+                    states.walks.next_values.resize(states.walks.sum_moves.len(), value);
+                }
             }
             states.walks.num_samples += part.num_samples;
         }
@@ -394,6 +438,11 @@ fn merge(parts: &[Samples], num_actions: usize, commuting: bool, poll: Poll<'_>)
                 }
             }
             walks.sum_moves[state] += u64::from(moves);
+        }
+        for (row, &value) in part.next_values.iter().enumerate() {
+            let (state, _) = states.known.insert(part.known.row(row));
+            states.walks.next_values.resize(states.walks.sum_moves.len(), 0.0);
+            states.walks.next_values[state] = value;
         }
         states.walks.num_samples += part.undo.len();
     }

@@ -1,14 +1,19 @@
 //! Random walks from the goal: what a sample is, whatever the threads.
 
+mod common;
+
 use std::collections::HashMap;
 
+use common::random_policy;
 use serde_json::json;
-use twisterl::collector::walk::{check, collect, WalkConfig, Walks};
+use twisterl::collector::walk::{check, collect, collect_ahead, WalkConfig, Walks};
 use twisterl::collector::Work;
 use twisterl::envs::find;
 use twisterl::envs::puzzle::Puzzle;
+use twisterl::nn::{Policy, Scratch};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
+use twisterl::spaces::Rows;
 use twisterl::{Error, Result};
 
 fn puzzle(width: usize, height: usize) -> Puzzle {
@@ -53,6 +58,45 @@ fn require_joined(env: &dyn Env, config: &WalkConfig) {
         let parts: Vec<Walks> = cuts.windows(2).map(part).collect();
         assert_eq!(Walks::joined(&parts, &mut || Ok(())).unwrap(), whole);
     }
+}
+
+#[test]
+fn the_best_of_the_next_states_is_told() {
+    let env = puzzle(3, 3);
+    let policy = random_policy(&env, 4);
+    let told = |num_cores| {
+        let config = WalkConfig { num_cores, ..config(300, 20) };
+        let work = config.work(7, 0);
+        collect_ahead(&env, &config, &work, Some(&policy), &mut || Ok(())).unwrap()
+    };
+    let walks = told(1);
+    assert_eq!(told(2), walks);
+    let value = |env: &Puzzle| {
+        let (mut rows, mut logits, mut values) = (Rows::default(), [0.0; 4], [0.0]);
+        rows.push_with(|words| env.try_observe(words)).unwrap();
+        let scratch = &mut Scratch::default();
+        policy.forward_batch(&rows, None, scratch, &mut logits, &mut values).unwrap();
+        values[0]
+    };
+    for (row, &next) in walks.next_values.iter().enumerate() {
+        let mut state = vec![0; 9];
+        walks.rows.row(row).iter().for_each(|&it| state[it as usize / 9] = i64::from(it) % 9);
+        let mut start = env.clone();
+        start.try_set_state(&state).unwrap();
+        let best = (0..4).filter(|&action| start.masks()[action]).map(|action| {
+            let mut next = start.clone();
+            next.step(action);
+            if next.solved() {
+                1.0
+            } else {
+                value(&next)
+            }
+        });
+        assert_eq!(next, best.fold(f32::NEG_INFINITY, f32::max), "{state:?}");
+    }
+    assert_eq!(Walks::joined(std::slice::from_ref(&walks), &mut || Ok(())).unwrap(), walks);
+    let without = Walks { next_values: Vec::new(), ..walks.clone() };
+    assert!(Walks::joined(&[walks, without], &mut || Ok(())).is_err());
 }
 
 /// The same walks, one sample at a time: undo counts and moves by board.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{named, Algorithm, Descending, Found, Iteration};
 use crate::clock::Stopwatch;
-use crate::collector::walk::{check, collect, WalkConfig};
+use crate::collector::walk::{check, collect_ahead, WalkConfig};
 use crate::engine::pool::Poll;
 use crate::rl::env::Env;
 use crate::run::config::RunConfig;
@@ -22,6 +22,7 @@ pub(super) struct RandomWalk {
 struct Training {
     vf_coef: f32,
     sample_power: f64,
+    bellman_from: Option<u64>,
 }
 
 impl RandomWalk {
@@ -44,7 +45,9 @@ impl Algorithm for RandomWalk {
     fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found> {
         let watch = Stopwatch::start();
         let work = self.collecting.work(of.seed, of.iteration);
-        let walks = collect(of.env, &self.collecting, &work, &mut *poll)?;
+        let looks_ahead = self.training.bellman_from.is_some_and(|from| of.iteration >= from);
+        let policy = looks_ahead.then_some(of.policy);
+        let walks = collect_ahead(of.env, &self.collecting, &work, policy, &mut *poll)?;
         let collect = watch.seconds();
         let num_actions = of.learner.num_actions();
         let counts: Vec<f32> =
@@ -59,7 +62,11 @@ impl Algorithm for RandomWalk {
         let undo: Vec<f32> =
             shares.flat_map(|(undo, count)| undo.iter().map(move |u| u / count)).collect();
         let length = self.collecting.walk_length as f32;
-        let values: Vec<f32> = walks.mean_moves.iter().map(|moves| 1.0 - moves / length).collect();
+        let mut values: Vec<f32> =
+            walks.mean_moves.iter().map(|moves| 1.0 - moves / length).collect();
+        for (value, next) in values.iter_mut().zip(&walks.next_values) {
+            *value = if next.is_finite() { next - 1.0 / length } else { *value };
+        }
         let illegal: Vec<bool> = walks.masks.iter().map(|legal| !legal).collect();
         let twists = vec![-1; walks.rows.len()];
         let row_of: Vec<i64> = (0..walks.rows.len() as i64).collect();
