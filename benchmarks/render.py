@@ -108,7 +108,7 @@ def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
     elsewhere = ("updates", "environments", "tasks", "recall", "az15", "az_search", "clients")
-    elsewhere += ("machines", "web", "synthesis")
+    elsewhere += ("machines", "web", "synthesis", "levers", "one_board")
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
@@ -123,6 +123,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
         ROOT / "docs" / "machines.md": table(("machines",)),
         ROOT / "docs" / "synthesis.md": table(("synthesis",)),
+        ROOT / "docs" / "random-walks.md": table(("levers", "one_board")),
     }
 
 

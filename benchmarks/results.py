@@ -19,7 +19,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 LEARNING = (
     *("quality", "walk15", "walk15_long", "walk_cube", "walk_lights", "es15"),
     *("reach", "dense", "updates", "blocks", "environments", "tasks", "recall"),
-    *("az15", "az_search", "clients", "machines", "web", "synthesis"),
+    *("az15", "az_search", "clients", "machines", "web", "synthesis", "levers", "one_board"),
 )
 # Of `make bench`.
 LONGEST_S = 600

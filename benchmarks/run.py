@@ -32,6 +32,7 @@ import example_run
 import growth
 import languages
 import learning
+import levers
 import machines
 import proven
 import results
@@ -85,6 +86,8 @@ BENCHMARKS = {
     "machines": machines.machines,
     "web": web.web,
     "synthesis": synthesis.synthesis,
+    "levers": levers.levers,
+    "one_board": levers.one_board,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],

@@ -1,0 +1,174 @@
+"""What the levers of the solver bring: `levers` and `one_board` of run.py.
+
+- int8 inference: states a second of the reference network (512, 256) on the 15-puzzle by processor
+  time, and what it costs the beams of a trained 8-puzzle.
+- Bellman refinement: the 8-puzzle's walks with values learned from the next states in the last half
+  of the iterations, beside the walks alone, of the same seeds.
+- Two threads for one board, `one_board`: seconds of a beam of the reference network over equally
+  many states; a machine without other work alone shows them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from learner import prepare, uniform_boards
+from results import row
+from sides import OURS, ROOT, spread
+
+# What most of the other benchmarks take for the reference network, but of four by four.
+REFERENCE = {"embedding_size": 512, "common_layers": [256]}
+CONFIG = ROOT / "examples" / "rw_puzzle8_v1.json"
+ROWS = 2048
+# Depths of a beam that finds nothing; width, least speed-up by two threads.
+DEPTHS = 40
+BEAMS = ((256, 1.5), (2048, 1.85))
+SEEDS = (0, 1, 2)
+PRECISIONS = ("f32", "int8")
+# The share of optimal answers that short numbers may cost.
+LOSS = 0.005
+
+
+def levers(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """int8 inference and Bellman refinement, by processor time."""
+    return [*inference(options.repeats), *trained()]
+
+
+def one(value: float) -> dict[str, Any]:
+    return {OURS: spread([value])}
+
+
+def reference() -> tuple[Any, Any]:
+    """The 15-puzzle, and its network as it begins."""
+    import torch
+    from twisterl.envs import Puzzle
+    from twisterl.nn import BasicPolicy
+
+    torch.manual_seed(0)
+    env = Puzzle(width=4, height=4, difficulty=1, depth_slope=2, max_depth=DEPTHS)
+    return env, BasicPolicy(env.obs_shape(), env.num_actions(), **REFERENCE).to_rust()
+
+
+def in_turns(works: list[Callable[[], Any]], repeats: int, clock: Callable[[], float]) -> Any:
+    """The seconds of each, `[repeats][works]`, the first round left out."""
+    rounds = []
+    for _ in range(repeats + 1):
+        taken = []
+        for work in works:
+            start = clock()
+            work()
+            taken.append(clock() - start)
+        rounds.append(taken)
+    return rounds[1:]
+
+
+def inference(repeats: int) -> list[dict[str, Any]]:
+    _, policy = reference()
+    tiles = np.random.default_rng(0).permuted(np.tile(np.arange(16), (ROWS, 1)), axis=1)
+    indices = (tiles + 16 * np.arange(16)).astype(np.int32).ravel()
+    offsets = np.arange(ROWS + 1, dtype=np.int64) * 16
+
+    def play(precision: str) -> Callable[[], Any]:
+        return lambda: [
+            policy.forward_batch(indices, offsets, precision=precision) for _ in range(20)
+        ]
+
+    taken = in_turns([play(p) for p in PRECISIONS], max(repeats, 5), time.process_time)
+    rows = []
+    for number, precision in enumerate(PRECISIONS):
+        speeds = [20 * ROWS / round_[number] for round_ in taken]
+        name = f"reference network, 4×4, {precision}, 1 thread"
+        rows.append(row(name, "states/CPU-s", {OURS: spread(speeds)}))
+    ratios = [exact / short for exact, short in taken]
+    name = "reference network, 4×4: states/s of int8 / f32"
+    return [*rows, row(name, "times", {OURS: spread(ratios)}, at_least=2.5)]
+
+
+def one_board(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Two threads for one board."""
+    from twisterl.twisterl import collector
+
+    env, policy = reference()
+    rows = []
+    for width, goal in BEAMS:
+        for precision in PRECISIONS:
+
+            def play(cores: int, how: dict[str, Any]) -> Callable[[], Any]:
+                return lambda: collector.evaluate_episodes(
+                    env, policy, num_episodes=1, start="uniform", seed=3, num_cores=cores, **how
+                )
+
+            how = {"strategy": "beam", "beam_width": width, "precision": precision}
+            taken = in_turns([play(1, how), play(2, how)], options.repeats, time.perf_counter)
+            name = f"15-puzzle, one board, beam {width:,}, {precision}, 1 → 2 threads"
+            figures = {OURS: spread([alone / both for alone, both in taken])}
+            rows.append(row(name, "times", figures, **at_least(goal, precision)))
+    return rows
+
+
+def at_least(goal: float, precision: str) -> dict[str, float]:
+    """The goals are those of f32."""
+    return {"at_least": goal} if precision == "f32" else {}
+
+
+def trained() -> list[dict[str, Any]]:
+    boards = uniform_boards(np.random.default_rng(12345))
+    shortest = optimal_lengths(boards)
+    found: dict[str, list[float]] = {}
+    for seed in SEEDS:
+        for refined in (False, True):
+            algorithm = prepare(str(CONFIG), seed, bellman(refined))
+            start = time.process_time()
+            algorithm.learn(algorithm.num_iterations)
+            kind = "walks, then Bellman" if refined else "walks"
+            name = f"8-puzzle, {kind}"
+            found.setdefault(f"{name}: training|CPU-s", []).append(time.process_time() - start)
+            for precision in PRECISIONS:
+                for label, how in searches(precision):
+                    share = optimal(algorithm, boards, shortest, how)
+                    found.setdefault(f"{name}, {label}, {precision}: optimal|", []).append(share)
+    rows = [row(*name.split("|"), {OURS: spread(values)}) for name, values in found.items()]
+    for label, _ in searches(""):
+        exact, short = (found[f"8-puzzle, walks, {label}, {p}: optimal|"] for p in PRECISIONS)
+        lost = statistics.mean(exact) - statistics.mean(short)
+        name = f"8-puzzle, walks, {label}: optimal answers that int8 costs"
+        rows.append(row(name, "", one(lost), at_most=LOSS))
+    return rows
+
+
+def searches(precision: str) -> list[tuple[str, dict[str, Any]]]:
+    value = {"strategy": "value", "precision": precision}
+    beam = {"strategy": "beam", "beam_value_weight": 30.0, "precision": precision}
+    widths = [(f"beam {width}", {**beam, "beam_width": width}) for width in (4, 16)]
+    return [("by values", value), *widths]
+
+
+def bellman(refined: bool) -> dict[str, Any]:
+    # Judged at the end, so that no time of the training goes into it.
+    judged = {"algorithm.evals.beam_16.freq": 1000, "algorithm.evals.beam_16.num_episodes": 1}
+    return {**judged, "algorithm.training.bellman_from": 20} if refined else judged
+
+
+def optimal_lengths(boards: Any) -> Any:
+    import sys
+
+    sys.path.insert(0, str(ROOT / "tests" / "reference"))
+    import optimum
+
+    return optimum.optimal_lengths(boards)
+
+
+def optimal(algorithm: Any, boards: Any, shortest: Any, how: dict[str, Any]) -> float:
+    """The share of boards that are solved by as few moves as there can be."""
+    from twisterl.twisterl import collector
+
+    found = collector.evaluate_episodes(
+        copy.copy(algorithm.env), algorithm.policy.to_rust(), states=boards, num_cores=2, **how
+    )
+    return float(np.mean(found["success"] & (found["length"] == shortest)))
