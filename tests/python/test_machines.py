@@ -292,11 +292,11 @@ class Lost(Flaky):
 
 
 def test_lost_ranges_are_asked_again_and_doubles_dropped():
-    algorithm = prepare_algorithm(config("PPO"))
-    whole = contents(algorithm.collect()[0])
+    alone, algorithm = (prepare_algorithm(config("PPO")) for _ in range(2))
     with_crew(algorithm, 3, Flaky(3))
-    for _ in range(3):
-        assert contents(algorithm.collect()[0]) == whole
+    for iteration in range(3):
+        alone.iteration = algorithm.iteration = iteration
+        assert contents(algorithm.collect()[0]) == contents(alone.collect()[0])
     assert algorithm._crew.coordinator.counts()["lost"] >= 9
 
     with pytest.raises(RuntimeError, match="workers were lost in a row: test"):
@@ -559,19 +559,23 @@ def test_a_wrong_sweep_starts_nothing(tmp_path, capfd, words, problem):
 def test_an_ended_sweep_does_not_wait_for_its_trainings():
     from twisterl.machines import runs
 
-    begun, ended = [], threading.Event()
+    second, ended = threading.Event(), threading.Event()
+    begun, over = [], []
 
     def run_one(words):
         begun.append(words)
         if words != ["a"]:
-            ended.wait(60)
+            second.set()
+            ended.wait(2)
+            over.append(words)
         return 0, ""
 
     told = runs.run_all([(word, [word]) for word in "abcde"], run_one, 1)
     assert next(told) == runs.Ended("a", 0, "")
+    assert second.wait(60)
     with pytest.raises(KeyboardInterrupt):
         told.throw(KeyboardInterrupt())
-    assert not ended.is_set()
+    assert not over
     ended.set()
     assert len(begun) <= 2
 
