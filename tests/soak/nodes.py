@@ -101,7 +101,6 @@ class Node:
         start = f"ray start --address={ADDRESS}:{PORT} --node-ip-address={self._address} {NODE}"
         command = [*within(self._space), f"{PRIVATE} && exec {start} --block"]
         quiet = subprocess.DEVNULL
-        quiet = subprocess.DEVNULL
         self._child = subprocess.Popen(command, stdout=quiet, stderr=quiet)
 
     def set_link(self, state: str) -> None:
@@ -125,6 +124,8 @@ class Node:
 def rounds(count: int) -> int:
     sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "python")]
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # A token of this user's would be asked of some processes and not known to others.
+    os.environ["RAY_AUTH_MODE"] = "disabled"
     os.environ["RAY_agent_register_timeout_ms"] = str(round(1000 * START_S))
     from test_machines import config, contents
     from twisterl.utils import prepare_algorithm
@@ -146,8 +147,10 @@ def rounds(count: int) -> int:
     nodes = [started(0), started(1)]
     workers = {"backend": "ray", "address": f"{ADDRESS}:{PORT}", "num_workers": 2}
     workers["timeout_s"] = TIMEOUT_S
-    alone = prepare_algorithm(config("AZ"))
-    algorithm = prepare_algorithm(config("AZ", workers=workers))
+    # Seconds of play, so that what happens to a node happens in the middle of a collection.
+    long = {"num_episodes": 1024, "num_mcts_searches": 400}
+    alone = prepare_algorithm(config("AZ", **long))
+    algorithm = prepare_algorithm(config("AZ", **long, workers=workers))
     whole = contents(alone.collect()[0])
     transport = algorithm.connect().coordinator.transport
     asked = transport.ask

@@ -190,7 +190,10 @@ def connected(address: str | None) -> tuple[Any, bool]:
         ray.init(address, **options)
     except Exception as error:
         where = "on this machine" if address is None else f"at {address!r}"
-        raise _refused(f"Ray cannot be reached {where}: {_first_line(error)}") from error
+        hint = ""
+        if isinstance(error, ConnectionError) and "RAY_AUTH_MODE" not in os.environ:
+            hint = "; if the cluster asks for a token, set RAY_AUTH_MODE=token"
+        raise _refused(f"Ray cannot be reached {where}: {_first_line(error)}{hint}") from error
     finally:
         if ending is not None:
             # Ray puts its own in place, which ends a run without saving it.
