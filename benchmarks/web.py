@@ -18,8 +18,8 @@ from results import row
 from sides import OURS, ROOT, spread
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Iterations: enough to solve all boards of the first and nearly all of the second.
-TRAINED = {"rw_puzzle8_v1": 25, "rw_puzzle15_v1": 12}
+# Iterations: enough to solve all boards of the first, nearly all of the second, most of the third.
+TRAINED = {"rw_puzzle8_v1": 25, "rw_puzzle15_v1": 12, "rw_top_spin_v1": 8}
 BOARDS = 20
 # The width of the beam, and the most milliseconds of a board.
 GOALS = {"rw_puzzle8_v1": (128, 15), "rw_puzzle15_v1": (256, 1000)}
@@ -44,7 +44,7 @@ TURNS = """() => {
 
 
 def web(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Pages of two puzzles in Chromium: opening, solving, size; and what rounded weights lose."""
+    """Pages of puzzles in Chromium: opening, solving, size; and what rounded weights lose."""
     with tempfile.TemporaryDirectory() as folder, opened() as browser:
         runs = {name: trained(name, Path(folder)) for name in TRAINED}
         pages = {name: made(run) for name, run in runs.items()}
@@ -59,7 +59,7 @@ def web(options: argparse.Namespace) -> list[dict[str, Any]]:
                 row(f"{what}: solved of {BOARDS}", "", figure(len(found))),
                 row(f"{what}: longest wait of the page", "ms", figure(longest)),
             ]
-        return rows + sizes(pages) + losses(runs)
+        return rows + sizes(pages) + losses(runs) + differences(runs)
 
 
 @contextlib.contextmanager
@@ -154,6 +154,39 @@ def losses(runs: dict[str, Path]) -> list[dict[str, Any]]:
             what = f"{name}, {kind} weights, beam 64"
             rows.append(row(f"{what}: solved of 100", "", figure(len(found))))
             rows.append(row(f"{what}: mean length", "moves", figure(float(np.mean(found)))))
+    return rows
+
+
+def differences(runs: dict[str, Path]) -> list[dict[str, Any]]:
+    """What the portable loops of the module round otherwise than those of this processor: logits."""
+    sys.path.insert(0, str(ROOT / "tests" / "wasm"))
+    import wasmtime
+    from module import Module
+    from twisterl.cli import player
+    from twisterl.config.build import build_player
+    from twisterl.export import policy_file
+    from twisterl.web import engine
+
+    compiler = wasmtime.Engine()
+    compiled = wasmtime.Module(compiler, engine())
+    rows = []
+    for name, run in runs.items():
+        saved = player.read(str(run), trust=True)
+        env, policy = build_player(saved.config, saved.folder.weights_path("last"), trust=True)
+        module = Module(compiler, compiled, lambda: 0.0)
+        module.make(saved.config.env.name, **saved.config.env.as_dict())
+        module.hand_over("load_policy", policy_file.encode(saved.config.env, env, policy))
+        native, worst = policy.to_rust(), 0.0
+        for seed in range(100):
+            state = env.random_state(seed)
+            env.set_state(state)
+            module.set_state(state)
+            features = np.array(env.observe(), np.int32)
+            logits, values = native.forward_batch(features, np.array([0, len(features)]))
+            given = np.append(logits[0], values[0]) - module.ask("logits")
+            worst = max(worst, float(np.abs(given).max()))
+        what = f"{name}: logits, largest difference from the native engine"
+        rows.append(row(what, "", figure(worst)))
     return rows
 
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from sphinx import addnodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
 project = "TwisteRL"
 author = "The TwisteRL authors"
 html_title = "TwisteRL"
@@ -36,11 +39,18 @@ autodoc_typehints = "description"
 default_role = "code"
 
 
-def folder_of_the_repository(app, env, node, content):
-    """Of a link to a folder, which is no page, its text; other links that lead nowhere are told."""
-    place = Path(env.doc2path(node["refdoc"])).parent / node.get("reftarget", "")
-    return content if place.is_dir() else None
+class FolderLinks(SphinxPostTransform):
+    """Makes text of links to folders, which are no pages; others that lead nowhere are told."""
+
+    # Before those of myst-parser.
+    default_priority = 8
+
+    def run(self, **_):
+        for node in list(self.document.findall(addnodes.pending_xref)):
+            page = Path(self.env.doc2path(node.get("refdoc", self.env.docname)))
+            if node["reftype"] == "myst" and (page.parent / node["reftarget"]).is_dir():
+                node.replace_self(node[0].deepcopy())
 
 
 def setup(app):
-    app.connect("missing-reference", folder_of_the_repository)
+    app.add_post_transform(FolderLinks)

@@ -35,7 +35,7 @@ class ActorCritic(nn.Module):
             heads are given.
         core: as `twisterl.nn.cores` says, or None.
         actor: from features to a logit for each choice, or a mean for each number; None: a Linear.
-        critic: from features to a value [*, 1]; None: a Linear.
+        critic: from features to a value `[*, 1]`; None: a Linear.
         observation_space: None: vectors.
         action_space: a choice, several ones, or numbers, which are tanh of a normal whose
             deviations are exp(`actor_logstd`); None: a choice of what the actor tells.

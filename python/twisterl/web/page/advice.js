@@ -9,6 +9,7 @@ export class Advice {
   #value = document.getElementById("value");
   #curve = document.getElementById("curve");
   #legend = document.getElementById("legend");
+  #caption = document.getElementById("caption");
   #rows = [];
 
   constructor(names, play) {
@@ -61,6 +62,7 @@ export class Advice {
     const known = places.map(({ value }, index) => [index, value])
       .filter(([, value]) => value !== undefined);
     this.#curve.replaceChildren();
+    this.#caption.textContent = known.length < 2 ? "" : "Its value along the moves.";
     if (known.length < 2) {
       return;
     }

@@ -12,7 +12,7 @@ export function lamps(root, { parameters: { width, height }, play }) {
   board.append(...shapes);
   root.append(board);
   return {
-    help: "Press a lamp: it and its neighbours change. Tab and Enter work too.",
+    help: "Press a lamp: it and its neighbours change, until all are dark. Tab and Enter work too.",
     show({ state }) {
       shapes.forEach((shape, cell) => {
         const [x, y] = [cell % width, Math.floor(cell / width)];

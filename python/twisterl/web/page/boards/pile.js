@@ -27,7 +27,8 @@ export function pile(root, { parameters: { num_pancakes: count, burnt }, actions
   });
   return {
     keys,
-    help: "Click a pancake: all from the top down to it are turned over.",
+    help: "Click a pancake: all from the top down to it are turned over. "
+      + `At the end the smallest is on top${burnt ? ", burnt sides down" : ""}.`,
     show({ state }) {
       state.forEach((entry, place) => {
         const size = burnt ? entry >> 1 : entry;

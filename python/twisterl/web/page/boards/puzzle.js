@@ -52,7 +52,8 @@ export function puzzle(root, { parameters: { width, height }, play }) {
 
   return {
     keys: { ArrowLeft: LEFT, ArrowUp: UP, ArrowRight: RIGHT, ArrowDown: DOWN },
-    help: "Click a tile beside the gap, swipe, or move the gap with the arrow keys.",
+    help: "Click a tile beside the gap, swipe, or move the gap with the arrow keys. "
+      + "At the end the gap comes first, then all numbers in order.",
     show(place) {
       state = place.state;
       state.forEach((tile, cell) => {

@@ -33,7 +33,8 @@ export function ring(root, { parameters: { num_tokens: count, turnstile }, actio
   ]));
   return {
     keys: { ArrowLeft: 0, ArrowRight: 1, ArrowUp: 2, ArrowDown: 2, " ": 2 },
-    help: "Turn the ring with the left and right keys; up, or a click on the turnstile, flips it.",
+    help: "Turn the ring with the left and right keys; up, or a click on the turnstile, flips it. "
+      + "At the end all numbers are in order.",
     show({ state }) {
       state.forEach((token, place) => {
         const degrees = angle(place);
