@@ -158,7 +158,7 @@ def losses(runs: dict[str, Path]) -> list[dict[str, Any]]:
 
 
 def differences(runs: dict[str, Path]) -> list[dict[str, Any]]:
-    """What the portable loops of the module round otherwise than those of this processor: logits."""
+    """What the module's portable loops round otherwise than those of this processor: logits."""
     sys.path.insert(0, str(ROOT / "tests" / "wasm"))
     import wasmtime
     from module import Module
