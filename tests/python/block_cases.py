@@ -100,7 +100,9 @@ networks = {
     "pooled bytes": lambda: _image(
         nn.Conv2d(3, 4, 4, stride=2), nn.AvgPool2d(2, 1, 1), nn.MaxPool2d(3, 2, 1), dtype="uint8"
     ),
-    "whole image": lambda: _image(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1)),
+    "whole image": lambda: _image(
+        nn.Conv2d(3, 8, 3), nn.GroupNorm(4, 8), nn.SiLU(), nn.AdaptiveAvgPool2d(1)
+    ),
     "impala": lambda: _image(
         nn.Conv2d(3, 6, 3, padding=1),
         nn.MaxPool2d(3, 2, 1),

@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from twisterl.envs import Cube2, LightsOut, Puzzle  # noqa: E402
-from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
+from twisterl.envs import Catch, Cube2, LightsOut, Puzzle  # noqa: E402
+from twisterl.nn import BasicPolicy, Conv1dPolicy, TorchPolicy  # noqa: E402
 from twisterl.rl import AZ, PPO, RandomWalk  # noqa: E402
 
 COLLECTING = {
@@ -104,6 +104,37 @@ def test_gradients_are_those_of_torch(name):
         scale = max(np.abs(gradient).max() for gradient in expected)
         for one, other in zip(expected, got, strict=True):
             np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * scale)
+
+
+class Seeing(torch.nn.Module):
+    """Convolutions with a ReLU behind them and without, norms of groups, and poolings."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Sequential(
+            *(torch.nn.Conv2d(1, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1)),
+            *(torch.nn.GroupNorm(3, 6), torch.nn.Conv2d(6, 4, 2), torch.nn.GroupNorm(2, 4)),
+            *(torch.nn.Tanh(), torch.nn.AvgPool2d(2), torch.nn.Flatten()),
+        )
+        self.heads = torch.nn.Linear(16, 4)
+
+    def forward(self, x):
+        outputs = self.heads(self.body(x))
+        return outputs[:, :3], outputs[:, 3:]
+
+
+def test_gradients_of_an_image_network():
+    torch.manual_seed(0)
+    env = Catch()
+    policy = TorchPolicy(Seeing(), env.obs_shape(), env.num_actions(), env.obs_dtype())
+    by_torch, by_rust = (made("PPO", env, policy, engine) for engine in ("torch", "rust"))
+    batch, _ = by_torch.data_to_torch(by_torch.collect()[0])
+    losses = [algorithm.train_step(batch)[0] for algorithm in (by_torch, by_rust)]
+    assert losses[1] == pytest.approx(losses[0], rel=2e-5, abs=2e-6)
+    expected, got = gradients(by_torch), gradients(by_rust)
+    scale = max(np.abs(gradient).max() for gradient in expected)
+    for one, other in zip(expected, got, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])

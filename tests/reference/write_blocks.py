@@ -118,6 +118,11 @@ def cases() -> dict[str, tuple[list[int], nn.Module, list[Block]]]:
         ),
         "layer_norm": ([3, 6], nn.LayerNorm(6, 1e-3), [{**norm, "shape": [6]}]),
         "layer_norm of all": ([3, 7], nn.LayerNorm([3, 7], 1e-3), [{**norm, "shape": [3, 7]}]),
+        "group_norm": (
+            [4, 3, 2],
+            nn.GroupNorm(2, 4, 1e-3),
+            [{"block": "group_norm", "name": "body", "groups": 2, "channels": 4, "eps": 1e-3}],
+        ),
         "running_norm": (
             [6],
             Known(6),

@@ -168,6 +168,22 @@ class Graph:
         options = {"axis": -len(block["shape"]), "epsilon": block["eps"]}
         return self.node("LayerNormalization", inputs, shape, **options)
 
+    def _group_norm(self, x: str, block: Block) -> str:
+        """Groups as layers, then the channels' own numbers: opset 17 has groups of images alone."""
+        name, shape = block["name"], self._shapes[x]
+        size = math.prod(shape) // block["groups"]
+        groups = self.reshaped(x, [block["groups"], size])
+        inputs = [groups, self._number(np.ones(size, np.float32))]
+        normal = self.node(
+            "LayerNormalization", inputs, [block["groups"], size], axis=-1, epsilon=block["eps"]
+        )
+        normal = self.reshaped(normal, shape)
+        for kind, joined in (("weight", "Mul"), ("bias", "Add")):
+            if f"{name}.{kind}" in self._weights:
+                numbers = self._weights[f"{name}.{kind}"].reshape(-1, *[1] * (len(shape) - 1))
+                normal = self._with(joined, normal, numbers)
+        return normal
+
     def _running_norm(self, x: str, block: Block) -> str:
         shape = self._shapes[x]
         mean, var = (self._weights[f"{block['name']}.{kind}"] for kind in ("mean", "var"))

@@ -89,6 +89,12 @@ def _layer_norm(module: Any, name: str, inputs: Shape, outputs: Shape) -> Made:
     return [layer_norm(name, module)]
 
 
+def _group_norm(module: Any, name: str, inputs: Shape, outputs: Shape) -> Made:
+    block: Block = {"block": "group_norm", "name": name, "groups": module.num_groups}
+    block |= {"channels": module.num_channels, "eps": module.eps}
+    return [block if module.weight is not None else {**block, "affine": False}]
+
+
 def _axes(count: int, size: Any) -> list[int]:
     """A number for each axis; torch takes one for all."""
     return [int(size)] * count if isinstance(size, int) else [int(n) for n in size]
@@ -240,6 +246,7 @@ LEAVES: dict[type, Callable[..., Made]] = {
     nn.ELU: _activation("elu", alpha="alpha"),
     nn.Softplus: _softplus,
     nn.LayerNorm: _layer_norm,
+    nn.GroupNorm: _group_norm,
     RunningNorm: _running_norm,
     nn.Embedding: _embedding,
     nn.Conv1d: _conv(1),

@@ -63,6 +63,7 @@ pub use blocks::activation::Activation;
 pub use blocks::attention::Attention;
 pub use blocks::cells::Cell;
 pub use blocks::conv::Conv;
+pub use blocks::group_norm::GroupNorm;
 pub use blocks::layer_norm::LayerNorm;
 pub use blocks::lookup::Embedding;
 pub use blocks::pool::{Pool, Pooling};

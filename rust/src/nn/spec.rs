@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::blocks::activation::Activation;
 use super::blocks::attention::Attention;
 use super::blocks::conv::Conv;
+use super::blocks::group_norm::GroupNorm;
 use super::blocks::layer_norm::LayerNorm;
 use super::blocks::lookup::Embedding;
 use super::blocks::pool::Pool;
@@ -86,6 +87,7 @@ pub enum Block {
     /// Another function of each number.
     Activation(Activation),
     LayerNorm(LayerNorm),
+    GroupNorm(GroupNorm),
     RunningNorm(RunningNorm),
     Embedding(Embedding),
     Conv(Conv),
@@ -206,6 +208,7 @@ impl Block {
             Block::Relu => &Activation::Relu,
             Block::Activation(block) => block,
             Block::LayerNorm(block) => block,
+            Block::GroupNorm(block) => block,
             Block::RunningNorm(block) => block,
             Block::Embedding(block) => block,
             Block::Conv(block) => block,

@@ -10,6 +10,7 @@ pub(super) mod activation;
 pub(super) mod attention;
 pub(super) mod cells;
 pub(super) mod conv;
+pub(super) mod group_norm;
 pub(super) mod layer_norm;
 pub(super) mod linear;
 pub(super) mod lookup;
