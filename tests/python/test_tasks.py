@@ -68,6 +68,7 @@ def test_as_gymnasium(name):
         ("TMaze", {"length": 2, "max_episode_steps": 7}),
         ("Catch", {}),
         ("Catch", {"width": 3, "height": 5}),
+        ("CliffWalking", {"width": 3, "height": 3, "max_episode_steps": 20, "solved_at": -20}),
         ("TwoWalkers", {}),
         ("TwoWalkers", {"width": 2, "height": 2, "max_episode_steps": 9}),
     ],

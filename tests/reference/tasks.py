@@ -1,4 +1,4 @@
-"""Tasks of this package in plain Python, written from specs/envs: TMaze, Catch, TwoWalkers.
+"""Tasks of this package in plain Python, written from specs/envs: TMaze, Catch and others.
 
 Those that are Gymnasium's have Gymnasium's for a reference.
 """
@@ -108,6 +108,35 @@ class Catch(Episodic):
         image = np.zeros((1, self.height, self.width), np.uint8)
         image[0, row, column] = image[0, -1, paddle] = 255
         return image
+
+
+class CliffWalking(Episodic):
+    def __init__(
+        self,
+        width: int = 12,
+        height: int = 4,
+        max_episode_steps: int = 200,
+        solved_at: float = -15.0,
+    ) -> None:
+        super().__init__(max_episode_steps, solved_at)
+        self.width, self.height = width, height
+
+    def start(self, rng: Rng) -> list[int]:
+        return [(self.height - 1) * self.width]
+
+    def play(self, action: int) -> tuple[float, bool]:
+        y, x = divmod(self.state[0], self.width)
+        down, right = [(-1, 0), (0, 1), (1, 0), (0, -1)][action]
+        y = min(max(y + down, 0), self.height - 1)
+        x = min(max(x + right, 0), self.width - 1)
+        if y == self.height - 1 and 0 < x < self.width - 1:
+            self.state = [y * self.width]
+            return -100.0, False
+        self.state = [y * self.width + x]
+        return -1.0, (y, x) == (self.height - 1, self.width - 1)
+
+    def observe(self) -> list[int]:
+        return list(self.state)
 
 
 class TwoWalkers(Episodic):

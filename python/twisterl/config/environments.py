@@ -331,6 +331,19 @@ class TwoWalkersArguments(Section):
     )
 
 
+class CliffWalkingArguments(Section):
+    """A walk along a cliff, which costs 100 to fall down: Gymnasium's."""
+
+    width: Annotated[int, Field(ge=2, le=64)] = Field(12, description="cells in a row")
+    height: Annotated[int, Field(ge=2, le=64)] = Field(4, description="rows")
+    max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        200, description="then it is cut off"
+    )
+    solved_at: Annotated[float, Field(ge=-1_000_000_000, le=1_000_000_000)] = Field(
+        -15.0, description="the return that makes it a success"
+    )
+
+
 ENVIRONMENTS: dict[str, type[Section]] = {
     "Puzzle": PuzzleArguments,
     "LightsOut": LightsOutArguments,
@@ -348,4 +361,5 @@ ENVIRONMENTS: dict[str, type[Section]] = {
     "TMaze": TMazeArguments,
     "Catch": CatchArguments,
     "TwoWalkers": TwoWalkersArguments,
+    "CliffWalking": CliffWalkingArguments,
 }

@@ -18,10 +18,12 @@ MountainCarContinuous = _compiled.MountainCarContinuous
 TMaze = _compiled.TMaze
 Catch = _compiled.Catch
 TwoWalkers = _compiled.TwoWalkers
+CliffWalking = _compiled.CliffWalking
 
 __all__ = [
     "CartPole",
     "Catch",
+    "CliffWalking",
     "Clifford",
     "Cube2",
     "GridWorld",

@@ -70,6 +70,7 @@ class PyEnv(PyBaseEnv):
 __all__ += [
     "CartPole",
     "Catch",
+    "CliffWalking",
     "Clifford",
     "Cube2",
     "GridWorld",
@@ -104,6 +105,18 @@ class Catch(PyBaseEnv):
         height: int = 10,
         max_episode_steps: int = 64,
         solved_at: float = 1.0,
+    ) -> Self: ...
+    def copy(self) -> Self: ...
+    def arguments(self) -> dict[str, Any]: ...
+
+class CliffWalking(PyBaseEnv):
+    def __new__(
+        cls,
+        *,
+        width: int = 12,
+        height: int = 4,
+        max_episode_steps: int = 200,
+        solved_at: float = -15.0,
     ) -> Self: ...
     def copy(self) -> Self: ...
     def arguments(self) -> dict[str, Any]: ...

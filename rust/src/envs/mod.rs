@@ -7,6 +7,7 @@ use crate::rl::env::Env;
 
 pub mod cart_pole;
 pub mod catch;
+pub mod cliff_walking;
 pub mod clifford;
 pub mod coupling;
 pub mod cube2;
@@ -76,6 +77,8 @@ macro_rules! tasks {
             catch::Catch,
             /// Two agents who each go to a place of their own and must not block each other.
             two_walkers::TwoWalkers,
+            /// A walk along a cliff, which costs 100 to fall down: Gymnasium's.
+            cliff_walking::CliffWalking,
         }
     };
 }
