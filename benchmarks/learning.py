@@ -33,7 +33,8 @@ OUTCOMES: dict[str, tuple[list[int], float, float]] = {
 # Learning runs of a benchmark, and the seconds after which each is ended; the others have neither.
 SEEDS = {
     **dict.fromkeys(("reach", "recall", "environments", "az8", "az_search", "es15"), 3),
-    **dict.fromkeys(("quality", "es8", "tasks"), 5),
+    **dict.fromkeys(("quality", "es8", "tasks", "task_networks"), 5),
+    **dict.fromkeys(("beside_cartpole", "beside_pendulum", "beside_t_maze"), 5),
     "az15": 1,
 }
 LIMITS_S = {"reach": 300, "az8": 6, "az15": 900, "az_search": 36, "es8": 60, "es15": 160}

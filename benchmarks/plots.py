@@ -89,6 +89,24 @@ def main() -> int:
     draw_curves(axes, content["rows"][0]["runs"])
     save(figure, "learning", [content])
 
+    contents = [
+        results.read(name)
+        for name in ("tasks", "task_networks")
+        if (results.RESULTS / f"{name}.json").exists()
+    ]
+    learned = {
+        row["name"].split(":")[0]: row["runs"]
+        for content in contents
+        for row in content["rows"]
+        if "curve" in row.get("runs", [{}])[0]
+    }
+    if learned:
+        figure, axes = picture(COLUMNS, -(-len(learned) // COLUMNS))
+        draw_returns(axes.flat, learned)
+        save(
+            figure, "tasks", contents, "mean return of the evaluations of a training, a line a seed"
+        )
+
     figure, axes = picture(2)
     contents = [results.read(name) for name in ("walk8", "walk15")]
     draw_beams(axes, [row for content in contents for row in content["rows"]])
@@ -127,6 +145,21 @@ def draw_curves(axes: Any, runs: list[dict[str, Any]]) -> None:
         axis.xaxis.set_major_formatter(lambda value, _: readable(value))
         axis.grid(color="0.88")
         axis.legend(fontsize=9, loc="lower right")
+
+
+def draw_returns(axes: Any, learned: dict[str, list[dict[str, Any]]]) -> None:
+    """The mean return of the evaluations of each config over its steps, a line for each seed."""
+    axes = list(axes)
+    for axis, (name, runs) in zip(axes, learned.items(), strict=False):
+        for run in runs:
+            values = [[point[key] for point in run["curve"]] for key in ("steps", "return")]
+            axis.plot(*values, linewidth=1, marker=".", markersize=3)
+        axis.set_title(name.removeprefix("ppo_").removesuffix("_v1"), loc="left", fontsize=11)
+        axis.set(xlabel="steps collected", ylabel="mean return")
+        axis.xaxis.set_major_formatter(lambda value, _: readable(value))
+        axis.grid(color="0.88")
+    for axis in axes[len(learned) :]:
+        axis.remove()
 
 
 def draw_beams(axes: Any, rows: list[dict[str, Any]]) -> None:

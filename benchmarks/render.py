@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import preset_results
-from results import LEARNING
+from results import BESIDE, LEARNING
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -107,8 +107,9 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
-    elsewhere = ("updates", "environments", "tasks", "recall", "az15", "az_search", "clients")
-    elsewhere += ("machines", "web", "synthesis", "levers", "one_board")
+    elsewhere = ("updates", "environments", "tasks", "task_networks", "recall", "az15")
+    elsewhere += ("az_search", "clients", "machines", "web", "synthesis", "levers", "one_board")
+    elsewhere += BESIDE
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
@@ -238,13 +239,17 @@ def outcomes() -> str:
             lines.append(f"| {' | '.join([link, starts, *figures])} |\n")
     seeds = content["rows"][0]["ours"]["rounds"]
     lines.append(f"\nMedians of {seeds} seeds.\n" if seeds > 1 else "\nOne seed.\n")
-    tasks = json.loads((RESULTS / "tasks.json").read_text())
-    return "".join(lines) + f"\n{returns(tasks)}\n{origin([content, tasks])}"
+    tasks = read(("tasks", "task_networks"))
+    beside = [line(row, each["benchmark"]) for each in read(BESIDE) for row in rows_of(each)]
+    compared = f"{HEAD}{''.join(beside)}\n" if beside else ""
+    measured = origin([content, *tasks, *read(BESIDE)])
+    return "".join(lines) + f"\n{returns(tasks)}\n{compared}{measured}"
 
 
-def returns(content: dict[str, Any]) -> str:
+def returns(contents: list[dict[str, Any]]) -> str:
     """What the example configs of tasks reach, a line each, of the worst seed."""
-    rows = {(row["name"], row["unit"]): row for row in content["rows"]}
+    every = [row for content in contents for row in content["rows"]]
+    rows = {(row["name"], row["unit"]): row for row in every}
     lines = [
         "| task | mean return, worst seed | solved, worst seed | training | processors | steps |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n"
@@ -261,7 +266,7 @@ def returns(content: dict[str, Any]) -> str:
             ]
             link = f"[{config}.json](../examples/{config}.json)"
             lines.append(f"| {' | '.join([link, *cells])} |\n")
-    seeds = content["rows"][0]["ours"]["rounds"]
+    seeds = every[0]["ours"]["rounds"]
     note = f"Of training the median of {seeds} seeds; its goal is for the slowest."
     return "".join(lines) + f"\n{note}\n"
 

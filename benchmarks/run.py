@@ -38,6 +38,7 @@ import proven
 import results
 import sides
 import synthesis
+import task_peers
 import task_runs
 import updates
 import walks
@@ -77,6 +78,12 @@ BENCHMARKS = {
     "environments": learning.environments,
     "tasks": task_runs.tasks,
     "recall": task_runs.recall,
+    "task_networks": task_runs.task_networks,
+    "beside_cartpole": task_peers.beside("cartpole"),
+    "beside_pendulum": task_peers.beside("pendulum"),
+    "beside_t_maze": task_peers.beside("t_maze"),
+    "cart_pole_steps": task_peers.cart_pole_steps,
+    "played": task_peers.played,
     "az8": alphazero.az8,
     "az15": alphazero.az15,
     "az_search": alphazero.az_search,

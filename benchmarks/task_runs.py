@@ -23,6 +23,9 @@ TASKS: dict[str, tuple[float, float]] = {
     "ppo_catch_v1": (0.99, 10),
     "ppo_two_walkers_v1": (0.9, 60),
     "ppo_t_maze_v1": (0.9, 60),
+}
+# The same by policies of other kinds.
+NETWORKS: dict[str, tuple[float, float]] = {
     "ppo_pendulum_continuous_v1": (-200, 120),
     "ppo_catch_impala_v1": (0.99, 60),
     "ppo_two_walkers_shared_v1": (0.9, 60),
@@ -39,12 +42,20 @@ EVAL = ["--num_episodes", "1000", "--seed", "1000", "--json"]
 
 def tasks(options: argparse.Namespace) -> list[dict[str, Any]]:
     """What the example configs of tasks reach in 1,000 episodes, and what training takes."""
+    return learned(TASKS, options)
+
+
+def task_networks(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the example configs of tasks reach by policies of other kinds."""
+    return learned(NETWORKS, options)
+
+
+def learned(
+    configs: dict[str, tuple[float, float]], options: argparse.Namespace
+) -> list[dict[str, Any]]:
     rows = []
-    for name, (least, longest_s) in TASKS.items():
-        runs = []
-        for seed in range(options.seeds):
-            runs.append(run(name, seed))
-            print(f"  {name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
+    for name, (least, longest_s) in configs.items():
+        runs = of_seeds(name, options.seeds)
         rows += [
             worst(f"{name}: mean return", "", [run["reward"] for run in runs], at_least=least),
             row(f"{name}: solved", "%", {OURS: spread(100 * run["success"] for run in runs)}),
@@ -60,10 +71,7 @@ def recall(options: argparse.Namespace) -> list[dict[str, Any]]:
     """What the memory task's configs solve: by GRU, LSTM, ADN and NF."""
     rows = []
     for name in MEMORIES:
-        runs = []
-        for seed in range(options.seeds):
-            runs.append(run(name, seed))
-            print(f"  {name} seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
+        runs = of_seeds(name, options.seeds)
         solved = [100 * run["success"] for run in runs]
         seconds = [run["seconds"] for run in runs]
         rows += [
@@ -76,8 +84,17 @@ def recall(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def run(name: str, seed: int) -> dict[str, float]:
-    """One training of a config by the command, and its evaluation."""
+def of_seeds(name: str, seeds: int) -> list[dict[str, Any]]:
+    runs = []
+    for seed in range(seeds):
+        runs.append(run(name, seed))
+        said = {key: value for key, value in runs[-1].items() if key != "curve"}
+        print(f"  {name} seed {seed}: {said}", file=sys.stderr, flush=True)
+    return runs
+
+
+def run(name: str, seed: int) -> dict[str, Any]:
+    """One training of a config by the command, its evaluation, and the returns on its way."""
     environment = sides.without_thread_choice(OURS)
     twisterl = [sys.executable, "-m", "twisterl.cli"]
     with tempfile.TemporaryDirectory() as folder:
@@ -92,12 +109,17 @@ def run(name: str, seed: int) -> dict[str, float]:
         )
         usage = sides.ended(child, f"training of {name}")
         seconds = time.monotonic() - begin
-        last = json.loads((path / "metrics.jsonl").read_text().splitlines()[-1])
+        lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
         found = json.loads(printed([*twisterl, "eval", str(path), *EVAL], environment))
     return {
         "seconds": seconds,
         "cpu_s": usage.ru_utime + usage.ru_stime,
-        "steps": last["total_steps"],
+        "steps": lines[-1]["total_steps"],
         "reward": found["mean_reward"],
         "success": found["success"],
+        "curve": [
+            {"steps": line["total_steps"], "return": line["reward"]}
+            for line in lines
+            if line["reward"] is not None
+        ],
     }

@@ -160,12 +160,13 @@ assert tuple(map(int, twisterl.__version__.split("."))) >= (0, 5, 10), twisterl.
         Peer(
             name="sb3",
             title="Stable-Baselines3 2.9.2",
-            alone=("stable-baselines3==2.9.2",),
+            alone=("stable-baselines3==2.9.2", "sb3-contrib==2.9.2"),
             requirements=("gymnasium==1.4.0",),
             borrowed=("numpy", "torch"),
             check="""
-import importlib.metadata, stable_baselines3
-assert importlib.metadata.version("stable-baselines3") == "2.9.2"
+import importlib.metadata, sb3_contrib
+for name in ("stable-baselines3", "sb3-contrib"):
+    assert importlib.metadata.version(name) == "2.9.2", name
 """,
             script="peers/sb3_steps.py",
         ),

@@ -14,6 +14,7 @@ from dense_ppo import ACTIONS, Puzzles
 from gymnasium.spaces import Box, Discrete
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 from worker import Round, serve
 
@@ -121,6 +122,28 @@ def collect(side: int, difficulty: int, plan: dict[str, Any]) -> Round:
     return work, lambda _: lanes * length
 
 
+def cart_pole(lanes: int, length: int, widths: list[int]) -> Round:
+    """Collections of Gymnasium's CartPole."""
+    found = PPO(
+        "MlpPolicy",
+        make_vec_env("CartPole-v1", lanes, seed=0),
+        n_steps=length,
+        batch_size=lanes,
+        policy_kwargs={"net_arch": widths},
+        device="cpu",
+        seed=0,
+    )
+    found._setup_learn(lanes * length)
+    lanes_of, nothing = found.get_env(), CallbackList([])
+    nothing.init_callback(found)
+    assert lanes_of is not None
+
+    def work() -> None:
+        found.collect_rollouts(lanes_of, nothing, found.rollout_buffer, length)
+
+    return work, lambda _: lanes * length
+
+
 if __name__ == "__main__":
     torch.set_num_threads(int(sys.argv[1]))
-    serve({"policy_step": policy_step, "collect": collect})
+    serve({"policy_step": policy_step, "collect": collect, "cart_pole": cart_pole})
