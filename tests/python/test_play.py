@@ -40,6 +40,14 @@ class Shown(Countdown):
     def __str__(self): return f"{self.left} left"
 
 
+class Parts(Countdown):
+    def obs_space(self):
+        half = {"dtype": "float32", "shape": [1]}
+        return {"left": {"dtype": "sparse", "shape": [16]}, "more": {"half": half}}
+
+    def observe(self): return {"left": [self.left], "more": {"half": [self.left / 2]}}
+
+
 class Dice(Shown):
     """Steps are random: what was planned does not come."""
 
@@ -119,6 +127,11 @@ def test_an_environment_in_python_can_be_played(monkeypatch, capsys):
     assert out.count("solved!") == 2 and "impossible" not in out
     plain = ["--env", "PyEnv", "pyenv_cls=countdown.Countdown", "left=3"]
     assert "features 5\nmoves: 0" in played(monkeypatch, capsys, plain, ["q"])
+    parts = ["--env", "PyEnv", "pyenv_cls=countdown.Parts", "--difficulty", "2"]
+    out = played(monkeypatch, capsys, parts, ["1", "u", "q"])
+    assert re.findall(r"left (\d)\nmore.half ([\d.]+)\nmoves: (\d)", out) == [
+        ("6", "3.0", "0"), ("4", "2.0", "1"), ("6", "3.0", "0"),
+    ]  # fmt: skip
 
 
 def test_a_run_of_an_environment_in_python_plays_on(

@@ -13,4 +13,6 @@ def text_of(env: Any) -> str:
     try:
         return f"state {' '.join(map(str, env.get_state()))}"
     except (AttributeError, ValueError):
-        return f"features {' '.join(map(str, env.observe()))}"
+        seen = env.observe()
+        parts = seen if isinstance(seen, dict) else {"features": seen}
+        return "\n".join(f"{name} {' '.join(map(str, part))}" for name, part in parts.items())
