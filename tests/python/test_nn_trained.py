@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from twisterl.rl import PPO, columns  # noqa: E402
 from twisterl.train import prepare_algorithm  # noqa: E402
 
 SHARED = {"shared_hidden_size": 3, "shared_num_recurrent_layers": 1, "head_2_size": 2}
+ADN = {"activation_nonlin": "tanh", "potentials_dyn_fcn": "pd_cubic", "outputs": 3}
 # Environment, its arguments, policy and its arguments, and whether the engine trains it.
 NAMED = [
     ("CartPole", {}, "MLPPolicy", {"hidden_size": 8}, True),
@@ -39,6 +41,7 @@ NAMED = [
     ("Pendulum", {}, "RecurrentActorCritic", {"hidden_size": 4, "input_size": 4}, False),
     ("TMaze", {}, "LSTMPolicy", {"hidden_size": 4, "num_recurrent_layers": 2}, True),
     ("Pendulum", {}, "TwoHeadedGRUPolicy", SHARED, False),
+    ("Pendulum", {}, "ADNPolicy", ADN, False),
     ("TMaze", {}, "NFPolicy", {"hidden_size": 3}, False),
 ]
 # Those of them that only torch plays.
@@ -232,11 +235,19 @@ def test_faults_of_a_config_are_told(env, policy_cls, policy, said):
         prepare_algorithm(config(env, {}, policy_cls, policy), trust=False)
 
 
-def test_what_torch_cannot_play_yet_is_said():
-    """A memory that the engine does not have, and actions that are no single choice."""
-    given = config("Pendulum", {}, "NFPolicy", {"hidden_size": 4})
-    with pytest.raises(TypeError, match=r"whose actions are no single choice, and NFPolicy has"):
-        prepare_algorithm(given, trust=False)
+def test_what_only_torch_plays_keeps_its_head():
+    """Also in a copy that another process makes: numbers are drawn as their head says."""
+    algorithm = prepare_algorithm(config("Pendulum", {}, "ADNPolicy", ADN), trust=False)
+    with torch.no_grad():
+        algorithm.policy.module.actor_logstd.fill_(-1.0)
+    engine = algorithm.policy.to_rust()
+    head = {"head": "normal", "log_std": [-1.0], "squash": True}
+    for policy in (engine, pickle.loads(pickle.dumps(engine))):
+        assert json.loads(policy.__reduce__()[1][-1]) == head
+    make, arguments = engine.__reduce__()
+    for wrong in (json.dumps({**head, "log_std": [0.0, 0.0]}), "no head"):
+        with pytest.raises(ValueError, match=r"head|as many as"):
+            make(*arguments[:-1], wrong)
 
 
 def test_observations_of_several_parts_are_written():

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import logging
 import math
 from collections.abc import Sequence
@@ -249,9 +250,6 @@ class TorchPolicy(Placed):
             spec = self.net_spec()
         except NotDescribed as error:
             asking = self._asking_torch()
-            if self.head.spec() is not None:
-                problem = "whose actions are no single choice"
-                raise TypeError(f"policy: torch cannot play one {problem}, and {error}") from None
             if self._said != str(error):
                 self._said = str(error)
                 _logger.warning("policy: torch plays it, for the engine does not: %s", error)
@@ -285,7 +283,16 @@ class TorchPolicy(Placed):
             self.num_actions,
             self.obs_dtype,
             initial,
+            self._head_as_told(),
         )
+
+    def _head_as_told(self) -> str | None:
+        """The head in JSON as the engine has it, with its numbers."""
+        told = self.head.spec()
+        if told is None or told["head"] != "normal":
+            return None if told is None else json.dumps(told)
+        log_std = self.head.log_std.tolist()  # type: ignore[attr-defined]
+        return json.dumps({"head": "normal", "log_std": log_std, "squash": told["squash"]})
 
     def _floats(self, x: torch.Tensor, lead: list[int]) -> torch.Tensor:
         return as_floats(x.reshape(*lead, *self.obs_shape), self.obs_dtype)

@@ -54,6 +54,7 @@ class Policy:
         num_actions: int,
         obs_dtype: str | Mapping[str, Any] | None = None,
         initial_state: npt.ArrayLike | None = None,
+        head: str | None = None,
     ) -> Policy: ...
     @property
     def state_size(self) -> int: ...

@@ -198,6 +198,11 @@ thread_local! {
     static ROWS: Cell<Rows> = Cell::default();
 }
 
+/// What Python is told of a head; None of a categorical one.
+fn to_json(head: &Head) -> Option<String> {
+    (*head != Head::Categorical).then(|| head.to_json())
+}
+
 /// Runs `work` with the memory of the call before: what is new costs more than a small network.
 fn in_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     // A policy of torch may ask another one, which gets its own.
@@ -354,7 +359,8 @@ impl PyPolicy {
                         ObsSpace::Dict(_) => dict::description(py, space)?.into_any(),
                         _ => space.dtype().into_bound_py_any(py)?,
                     };
-                    let parts = (evaluate, space.shape(), num_actions, dtype, state);
+                    let head = to_json(policy.head());
+                    let parts = (evaluate, space.shape(), num_actions, dtype, state, head);
                     let made = slf.get_type().getattr("from_torch")?;
                     return Ok((made, parts.into_pyobject(py)?));
                 }
@@ -368,7 +374,7 @@ impl PyPolicy {
                 (dtype.name(), PyLinear { inner }).into_bound_py_any(py)?
             }
         };
-        let head = (head != Head::Categorical).then(|| head.to_json());
+        let head = to_json(&head);
         let parts = (first, common?, action_net?, value_net?, obs_perms, act_perms, head);
         Ok((slf.get_type().into_any(), parts.into_pyobject(py)?))
     }
@@ -383,16 +389,21 @@ impl PyPolicy {
     ///
     /// Where `initial_state` float32 [S] is given, the policy has a memory of `S` numbers, which an episode
     /// begins with: `evaluate` also takes them, [N, S], and returns, third, those after the observations.
-    /// Raises ValueError for another `obs_dtype`, TypeError for another `initial_state`.
+    /// Where actions are no single choice, `head` says in JSON what the outputs stand for.
+    /// Raises ValueError for another `obs_dtype` or `head`, TypeError for another `initial_state`.
     #[staticmethod]
-    #[pyo3(signature = (evaluate, obs_shape, num_actions, obs_dtype=None, initial_state=None))]
+    #[pyo3(signature = (
+        evaluate, obs_shape, num_actions, obs_dtype=None, initial_state=None, head=None
+    ))]
     fn from_torch(
         evaluate: Py<PyAny>,
         #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
         #[pyo3(from_py_with = read::num_actions)] num_actions: usize,
         obs_dtype: Option<&Bound<'_, PyAny>>,
         initial_state: Option<&Bound<'_, PyAny>>,
+        head: Option<&str>,
     ) -> PyResult<Self> {
+        let head = head.map_or(Ok(Head::Categorical), Head::parse)?;
         let initial_state = match initial_state {
             None => Vec::new(),
             Some(given) => {
@@ -413,7 +424,8 @@ impl PyPolicy {
         // The bounds are those of an environment.
         let acts = ActSpace::Discrete { n: num_actions };
         let described = Described::new(EnvSpec::new("the policy".into(), space, acts))?;
-        let policy = TorchPolicy::new(evaluate, described.spec.obs, num_actions, initial_state);
+        let obs = described.spec.obs;
+        let policy = TorchPolicy::new(evaluate, obs, num_actions, initial_state, head)?;
         Ok(Self { policy: policy.share(), parts: Parts::Torch(policy) })
     }
 

@@ -8,7 +8,7 @@ use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
 use twisterl::error::{Error, Result};
-use twisterl::nn::{check_outputs, Policy, Scratch};
+use twisterl::nn::{check_outputs, Head, Policy, Scratch};
 use twisterl::python_interface::error::wrong_type;
 use twisterl::spaces::{ObsSpace, Parts, Rows};
 
@@ -21,22 +21,30 @@ pub(crate) struct TorchPolicy {
     num_actions: usize,
     /// `[S]`
     initial_state: Vec<f32>,
+    head: Head,
 }
 
 impl TorchPolicy {
-    /// A policy of `num_actions` actions for observations of `space`.
+    /// A policy of `num_actions` outputs, which `head` reads, for observations of `space`.
     pub(crate) fn new(
         evaluate: Py<PyAny>,
         space: ObsSpace,
         num_actions: usize,
         initial_state: Vec<f32>,
-    ) -> Self {
-        Self { evaluate, space, num_actions, initial_state }
+        head: Head,
+    ) -> Result<Self> {
+        head.check(num_actions)?;
+        Ok(Self { evaluate, space, num_actions, initial_state, head })
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        let (space, state) = (self.space.clone(), self.initial_state.clone());
-        Self::new(self.evaluate.clone_ref(py), space, self.num_actions, state)
+        Self {
+            evaluate: self.evaluate.clone_ref(py),
+            space: self.space.clone(),
+            num_actions: self.num_actions,
+            initial_state: self.initial_state.clone(),
+            head: self.head.clone(),
+        }
     }
 
     /// What it was made of.
@@ -108,6 +116,10 @@ fn copied(
 impl Policy for TorchPolicy {
     fn num_actions(&self) -> usize {
         self.num_actions
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
     }
 
     fn num_features(&self) -> usize {

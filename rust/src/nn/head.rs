@@ -58,8 +58,9 @@ impl Head {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Refuses a head that is not for `num_outputs`, or whose numbers are not finite.
-    pub(super) fn check(&self, num_outputs: usize) -> Result<()> {
+    /// # Errors
+    /// If it is not for `num_outputs`, or its numbers are not finite.
+    pub fn check(&self, num_outputs: usize) -> Result<()> {
         let expected = match self {
             Self::Categorical => return Ok(()),
             Self::Product { nvec } => nvec.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)),
