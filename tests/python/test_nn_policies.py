@@ -295,6 +295,15 @@ def test_attention_is_no_linear_map():
     assert middle.abs().max() > 1e-3
 
 
+def test_attention_tells_boards_apart():
+    """The same tokens at other places make no small difference, from the first weights on."""
+    torch.manual_seed(0)
+    policy = nn.AttentionPolicy(box(9, 9), choice(4), 16, 2)
+    boards = torch.stack([torch.eye(9)[torch.randperm(9)] for _ in range(50)])
+    features = policy.encoder(boards).detach()
+    assert features.std(0).norm() > 0.05 * features.mean(0).norm()
+
+
 SPACE, ACTIONS = box(3), choice(2)
 
 

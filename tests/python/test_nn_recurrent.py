@@ -546,6 +546,22 @@ def test_each_is_trained_from_a_config_of_anywhere(policy_cls, tmp_path):
     assert torch.equal(again.policy.module.core.policy.param_values, after)
 
 
+def test_an_actor_sees_the_first_output_and_a_critic_all():
+    torch.manual_seed(0)
+    seen = nn.BoxSpace(-1, 1, 3)
+    policy = nn.TwoHeadedGRUPolicy(nn.EnvSpec(seen, nn.BoxSpace(-1, 1, 2)), 4, 1, head_2_size=3)
+    actor_critic = nn.PolicyActorCritic(seen, nn.DiscreteSpace([0, 1]), policy)
+    obs, told = torch.randn(5, 3), []
+    for change in (0.0, policy.head_2.bias, policy.head_1.bias):
+        with torch.no_grad():
+            change += 1.0
+        told.append(actor_critic(obs)[:2])
+    moved = [
+        [not torch.equal(b, a) for a, b in zip(told[i], told[i + 1], strict=True)] for i in (0, 1)
+    ]
+    assert moved == [[False, True], [True, True]]
+
+
 def test_a_policy_is_trained_as_it_is_given():
     spec = EnvSpec(BoxSpace(0, 1, 4), BoxSpace(-1, 1, 3))
     policy = nn.NFPolicy(spec, 4)
