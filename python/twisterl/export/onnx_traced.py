@@ -16,13 +16,15 @@ from twisterl.nn.dense import as_floats
 class _Step(torch.nn.Module):
     """A copy of a policy's module, of observations [N, F] and, if it remembers, states [N, S]."""
 
+    # [A], where actions are numbers.
+    log_std: torch.Tensor | None
+
     def __init__(self, policy: Any) -> None:
         super().__init__()
         self.module = copy.deepcopy(policy.module)
         self.method, self.obs_shape = policy.method, policy.obs_shape
         self.obs_dtype = policy.obs_dtype
         log_std = getattr(policy.head, "log_std", None)
-        # Where actions are numbers.
         self.register_buffer("log_std", None if log_std is None else log_std.detach().clone())
 
     def forward(self, observation: torch.Tensor, *state: torch.Tensor) -> tuple[Any, ...]:
@@ -52,7 +54,7 @@ def traced(onnx: Any, policy: Any) -> Any:
         given.append(policy.module.initial_state(2).detach().to(torch.float32))
         inputs, outputs = [*inputs, "state"], [*outputs, "next_state"]
     rows = {each: {0: "N"} for each in (*inputs, *outputs) if each != "log_std"}
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     step = _Step(policy).to("cpu", torch.float32).eval()
     try:
         with warnings.catch_warnings(), torch.no_grad():

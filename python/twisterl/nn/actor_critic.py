@@ -118,7 +118,8 @@ class ActorCritic(nn.Module):
         Arguments and other shapes as in `forward`.
         """
         outputs, value, after = self._evaluated(obs, state, None)
-        return (outputs, value, after) if self.state_size else (outputs, value)
+        remembered = (after,) if after is not None and self.state_size else ()
+        return (outputs, value, *remembered)
 
     def get_action(
         self,
