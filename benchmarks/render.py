@@ -82,6 +82,9 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
+# In docs/synthesis.md.
+CIRCUITS = ("synthesis", "linear", "cliffords", "routing", "couplings")
+
 
 def main() -> int:
     shown = pages()
@@ -108,8 +111,8 @@ def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
     elsewhere = ("updates", "environments", "tasks", "task_networks", "recall", "az15")
-    elsewhere += ("az_search", "clients", "machines", "web", "synthesis", "levers", "one_board")
-    elsewhere += BESIDE
+    elsewhere += ("az_search", "clients", "machines", "web", "levers", "one_board")
+    elsewhere += (*BESIDE, *CIRCUITS)
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
         ROOT / "README.md": chosen_tables(),
@@ -123,7 +126,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
         ROOT / "docs" / "machines.md": table(("machines",)),
-        ROOT / "docs" / "synthesis.md": table(("synthesis",)),
+        ROOT / "docs" / "synthesis.md": table(CIRCUITS),
         ROOT / "docs" / "random-walks.md": table(("levers", "one_board")),
     }
 

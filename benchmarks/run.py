@@ -25,6 +25,7 @@ from typing import Any
 
 import alphazero
 import blocks
+import circuits
 import clients
 import compared
 import evolution
@@ -95,6 +96,10 @@ BENCHMARKS = {
     "synthesis": synthesis.synthesis,
     "levers": levers.levers,
     "one_board": levers.one_board,
+    "linear": circuits.linear,
+    "cliffords": circuits.cliffords,
+    "routing": circuits.routing,
+    "couplings": circuits.couplings,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],

@@ -64,7 +64,9 @@ class Peer:
         if self.alone:
             self._require([*pip, "--no-deps", *self.alone])
         found = self._borrow()
-        self._require([*pip, *self.requirements, *(x for x in self.borrowed if x not in found)])
+        wanted = [*self.requirements, *(x for x in self.borrowed if x not in found)]
+        if wanted:
+            self._require([*pip, *wanted])
         self._require([str(self.python), "-c", self.check])
         return self.python
 
@@ -152,6 +154,17 @@ assert tuple(map(int, twisterl.__version__.split("."))) >= (0, 5, 10), twisterl.
             borrowed=("numpy", "torch"),
             check=f"import qiskit_gym.rl\n{OLD_CHECK}",
             script="peers/circuits.py",
+        ),
+        Peer(
+            name="ibm-models",
+            title="IBM's models (qiskit-ibm-ai-local-transpiler 0.5.5)",
+            alone=("qiskit-ibm-ai-local-transpiler==0.5.5",),
+            requirements=(),
+            check="""
+import importlib.metadata
+assert importlib.metadata.version("qiskit-ibm-ai-local-transpiler") == "0.5.5"
+""",
+            script="peers/ibm.py",
         ),
         jax_peer("mctx", "0.0.71", "peers/mctx_search.py"),
         jax_peer("evosax", "0.3.2", "peers/evosax_es.py"),

@@ -49,6 +49,7 @@ PARTS: dict[str, Callable[[float], Part]] = {
     "kills": _counted(SOAK + "kills.py", 1000),
     "configs": _counted(SOAK + "configs.py", 10_000),
     "models": _counted("tests/parity/models.py", 1_000_000),
+    "circuits": _counted(SOAK + "circuits.py", 10_000),
     "laws": _laws,
     "disk": _disk,
     "fuzz": _fuzz,

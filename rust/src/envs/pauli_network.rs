@@ -252,10 +252,10 @@ mod tests {
         for (((map, order), obs_perm), act_perm) in twists {
             let relabelled = |pauli: Pauli| {
                 let mut image = 0;
-                for q in 0..n {
+                for (q, &place) in map.iter().enumerate().take(n) {
                     let letter = rules.clifford.letter(pauli, q);
                     if letter != 0 {
-                        image |= rules.clifford.at(map[q], order[[0, 2, 0, 1][letter]]);
+                        image |= rules.clifford.at(place, order[[0, 2, 0, 1][letter]]);
                     }
                 }
                 image
@@ -263,9 +263,9 @@ mod tests {
             let mut state = rules.uniform(rng);
             let mut mirror = state;
             mirror.rotations = state.rotations.map(relabelled);
-            for q in 0..n {
+            for (q, &place) in map.iter().enumerate().take(n) {
                 let [a, b] = state.planes[q].map(relabelled);
-                mirror.planes[map[q]] = super::super::clifford::plane(a, b);
+                mirror.planes[place] = super::super::clifford::plane(a, b);
             }
             for _ in 0..3 {
                 let seen = |state: &State| {
