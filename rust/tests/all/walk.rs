@@ -1,10 +1,8 @@
 //! Random walks from the goal: what a sample is, whatever the threads.
 
-mod common;
-
 use std::collections::HashMap;
 
-use common::random_policy;
+use crate::common::random_policy;
 use serde_json::json;
 use twisterl::collector::walk::{check, collect, collect_ahead, WalkConfig, Walks};
 use twisterl::collector::Work;
