@@ -15,18 +15,25 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from twisterl.cli import shell, streams
+from twisterl.config.evaluations import PRESETS
 from twisterl.config.paths import section_of
 from twisterl.config.registry import REGISTRY, Run
 
 
 def schema() -> dict[str, Any]:
-    """Run config: the sections of a class of this package follow the name of that class."""
+    """Run config: the sections of a class of this package follow the name of that class.
+
+    No keywords of JSON schema, but read by Rust: "evaluations", what entries of `evals` mean by
+    their names, and an algorithm's "default_evals".
+    """
     definitions: dict[str, Any] = {}
     rules = []
     for kind, classes in REGISTRY.items():
         for name, (_, model) in classes.items():
             part = model.model_json_schema(by_alias=True)
             definitions.update(part.pop("$defs", {}))
+            if evals := getattr(model, "default_evals", ()):
+                part["default_evals"] = list(evals)
             definitions[f"{kind.removesuffix('_cls')}_{name}"] = part
             rules.append(
                 {
@@ -46,6 +53,7 @@ def schema() -> dict[str, Any]:
         "title": "TwisteRL run config",
         **{key: run[key] for key in ("type", "properties", "required")},
         "allOf": rules,
+        "evaluations": PRESETS,
         "$defs": dict(sorted(definitions.items())),
     }
 

@@ -405,45 +405,23 @@ fn part(section: &str, class: String, given: &Value, faults: &mut Vec<Fault>) ->
     Some(Part { class, section: completed, given })
 }
 
-/// What an evaluation of this name means where its entry says nothing else.
-fn preset(name: &str) -> Option<Value> {
-    Some(match name {
-        "ppo_deterministic" => json!({"deterministic": true, "num_searches": 1}),
-        "ppo_1" => json!({"deterministic": false, "num_searches": 1}),
-        "ppo_10" => json!({"deterministic": false, "num_searches": 10}),
-        "beam_64" => json!({"strategy": "beam", "beam_width": 64}),
-        "mcts_100" => {
-            json!({"deterministic": true, "num_searches": 1, "num_mcts_searches": 100})
-        }
-        _ => return None,
-    })
-}
-
-/// The evaluations of a config that names none.
-fn default_evals(class: &str) -> &'static [&'static str] {
-    match class {
-        "PPO" => &["ppo_deterministic", "ppo_1", "ppo_10"],
-        "AZ" => &["ppo_deterministic", "ppo_1", "ppo_10", "mcts_100"],
-        "RandomWalk" => &["ppo_deterministic", "ppo_1", "beam_64"],
-        _ => &["ppo_deterministic"],
-    }
-}
-
 /// `given`, an algorithm's section, with its evaluations and what their names say; `{}` is none.
 fn with_evals(given: &Value, class: &str) -> Value {
     let mut given = given.clone();
     let by_default: Map<String, Value> =
-        default_evals(class).iter().map(|&name| (name.to_owned(), json!({}))).collect();
+        schema::default_evals(class).map(|name| (name.to_owned(), json!({}))).collect();
     let learning = given.get("learning").cloned().unwrap_or_else(|| json!({}));
     let evals = given.get("evals").cloned().unwrap_or(by_default.into());
     let (Value::Object(mut evals), true) = (evals, learning.is_object()) else { return given };
     if let Some(asked) = learning["diff_metric"].as_str() {
-        if !evals.is_empty() && preset(asked).is_some() {
+        if !evals.is_empty() && schema::evaluation(asked).is_some() {
             evals.entry(asked).or_insert_with(|| json!({}));
         }
     }
     for (name, entry) in &mut evals {
-        if let (Some(Value::Object(mut whole)), Value::Object(own)) = (preset(name), &entry) {
+        if let (Some(Value::Object(whole)), Value::Object(own)) = (schema::evaluation(name), &entry)
+        {
+            let mut whole = whole.clone();
             whole.extend(own.clone());
             *entry = whole.into();
         }

@@ -32,6 +32,17 @@ pub(super) fn torch_only(name: &str) -> Vec<([&'static str; 2], &'static Value)>
     found
 }
 
+/// What an evaluation of this name means where its entry says nothing else.
+pub(super) fn evaluation(name: &str) -> Option<&'static Value> {
+    SCHEMA["evaluations"].get(name)
+}
+
+/// The evaluations of a config for the algorithm `name` that names none.
+pub(super) fn default_evals(name: &str) -> impl Iterator<Item = &'static str> {
+    let described = section("algorithm", name).unwrap_or(&Value::Null);
+    described["default_evals"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// The short names of the classes of a section.
 pub(super) fn names(section: &str) -> Vec<&'static str> {
     let defined = SCHEMA["$defs"].as_object().into_iter().flat_map(Map::keys);
