@@ -49,22 +49,28 @@
 //! # Ok::<(), twisterl::run::Failure>(())
 //! ```
 
+// What only training uses is left over where there is none, and not compiled.
+#![cfg_attr(not(feature = "learning"), allow(dead_code, unused_imports))]
+
 pub mod clock;
 pub mod collector;
 pub mod engine;
 pub mod envs;
 pub mod error;
+#[cfg(feature = "learning")]
 pub mod es;
 pub mod exact;
 pub mod exported;
 pub mod nn;
 pub mod rl;
 pub mod rng;
+#[cfg(feature = "learning")]
 pub mod run;
 pub mod search;
 pub mod solve;
 pub mod spaces;
 pub mod testing;
+#[cfg(feature = "learning")]
 pub mod train;
 
 /// Where there is Python, there is a clock.

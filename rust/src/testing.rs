@@ -10,6 +10,7 @@
 //! ```
 
 pub mod players;
+pub mod requests;
 pub mod signature;
 pub mod trace;
 mod watched;

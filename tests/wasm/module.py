@@ -89,6 +89,16 @@ class Module:
         solved, _, *actions = self.tell("solve", asked, seed)
         return bool(solved), actions
 
+    def parity(self, **request):
+        """The answer to a request of docs/parity.md that needs no files; raises Refused."""
+        content = json.dumps(request).encode()
+        address = self.lend(content)
+        try:
+            self.ask("parity", address, len(content))
+            return json.loads(self.message())
+        finally:
+            self._call("free", address)
+
     def lend(self, content):
         """The address of a new buffer of the module with this content; raises Refused."""
         address = self._call("alloc", len(content)) & 0xFFFFFFFF

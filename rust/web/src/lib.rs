@@ -197,6 +197,13 @@ pub extern "C" fn optimum(node_limit: f64, time_limit_s: f64) -> i32 {
     answer(|session| session.optimum(node_limit, time_limit_s))
 }
 
+/// Answers a request of the parity check, JSON in a buffer, that needs no files: random play, random
+/// streams or the signature. The answer is a message in JSON.
+#[no_mangle]
+pub extern "C" fn parity(address: usize, length: usize) -> i32 {
+    said(|session| Ok(session.parity(address, length)?.to_string()))
+}
+
 #[no_mangle]
 pub extern "C" fn output_address() -> usize {
     with(|session| session.output.as_ptr() as usize)

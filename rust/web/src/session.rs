@@ -13,6 +13,7 @@ use twisterl::rng::Rng;
 use twisterl::search::{explore, Budget};
 use twisterl::solve::{solve, Asked, EvalConfig, Strategy};
 use twisterl::spaces::Rows;
+use twisterl::testing::requests::{self, Request};
 use twisterl::{Error, Result};
 
 // The memory of a module is small, and one that has no more of it is lost: so these bound it all.
@@ -31,6 +32,8 @@ const MOST_NODES: u64 = 1 << 22;
 /// Simulations of a move, times the states of each.
 const MOST_SIMULATIONS: usize = 1 << 16;
 const MOST_KEPT: usize = 1 << 14;
+/// Lanes of random play, and steps of each.
+const MOST_PLAYED: u64 = 1 << 20;
 /// Numbers that the host can hold exactly.
 const MOST_NUMBER: u64 = 1 << 53;
 
@@ -280,6 +283,19 @@ impl Session {
         let found = explore(self.env()?, self.policy()?, &tree, rng, &mut || Ok(()))?;
         self.output.extend(found.policy.iter().map(|&share| f64::from(share)));
         Ok(())
+    }
+
+    pub fn parity(&self, address: usize, length: usize) -> Result<Value> {
+        let asked: Value = serde_json::from_str(self.text(address, length)?)
+            .map_err(|error| Error::invalid("request", "a JSON object", error))?;
+        let request = Request(&asked);
+        for name in ["first_lane", "lanes", "steps"] {
+            if asked[name].as_u64().is_some_and(|number| number > MOST_PLAYED) {
+                return Err(Error::invalid(name, format!("at most {MOST_PLAYED}"), &asked[name]));
+            }
+        }
+        let answer = requests::answer(&request)?;
+        answer.ok_or_else(|| Error::invalid("task", "one that needs no files", &asked["task"]))
     }
 
     pub fn optimum(&mut self, node_limit: f64, time_limit_s: f64) -> Result<()> {

@@ -7,15 +7,14 @@ use std::process::ExitCode;
 
 use serde_json::{json, Value};
 use twisterl::collector::ppo::{collect, PpoConfig, Truncation};
-use twisterl::envs;
 use twisterl::nn::safetensors::Tensors;
 use twisterl::nn::{Network, Policy, Scratch};
 use twisterl::rl::env::{Env, Twists};
 use twisterl::rng::Rng;
 use twisterl::solve::{evaluate, EvalConfig, Starts, Strategy};
 use twisterl::spaces::Rows;
-use twisterl::testing::signature::{self, streams};
-use twisterl::testing::trace::{digests, join, records, Record, Workload};
+use twisterl::testing::requests::{self, hex, Request};
+use twisterl::testing::trace::join;
 use twisterl::{Error, Result};
 
 mod models;
@@ -45,120 +44,50 @@ fn invalid(name: &str, expected: &str, got: impl std::fmt::Display) -> Error {
 
 fn answer(request: &Value) -> Result<()> {
     let request = Request(request);
-    let answer = match request.text("task")? {
-        "digests" => {
-            let block = request.number("block")?;
-            let found = digests(&*request.env()?, &request.workload()?, block)?;
-            json!({ "digests": found.into_iter().map(hex).collect::<Vec<_>>() })
-        }
-        "records" => {
-            let found = records(&*request.env()?, &request.workload()?)?;
-            json!({ "records": found.iter().map(record).collect::<Vec<_>>() })
-        }
-        "words" => {
-            let (lanes, steps) = (request.number("lanes")?, request.number("steps")?);
-            let digest = streams(request.number("seed")? as u64, lanes, steps);
-            json!({ "digests": [hex(digest)] })
-        }
-        "signature" => json!({ "lines": signature::text()?.lines().collect::<Vec<_>>() }),
-        "network" => network(&request)?,
-        "greedy" => greedy(&request)?,
-        "collect" => collected(&request)?,
-        "models" => models::verdicts(Path::new(request.text("pack")?))?,
-        other => return Err(invalid("task", "one of docs/parity.md", other)),
+    let answer = match requests::answer(&request)? {
+        Some(answer) => answer,
+        None => match request.text("task")? {
+            "network" => network(&request)?,
+            "greedy" => greedy(&request)?,
+            "collect" => collected(&request)?,
+            "models" => models::verdicts(Path::new(request.text("pack")?))?,
+            other => return Err(invalid("task", "one of docs/parity.md", other)),
+        },
     };
     println!("{answer}");
     Ok(())
 }
 
-fn hex(word: u64) -> String {
-    format!("{word:016x}")
+/// The policy in the file `weights`, with the one twist `perms` if there is one.
+fn policy(request: &Request<'_>) -> Result<Network> {
+    let twists = match request.0.get("perms") {
+        None => Twists::default(),
+        Some(perms) => {
+            let (obs, act) = serde_json::from_value(perms.clone())
+                .map_err(|error| invalid("perms", "two lists", error))?;
+            (vec![obs], vec![act])
+        }
+    };
+    Network::from_state_dict(&Tensors::read(Path::new(request.text("weights")?))?, twists)
 }
 
-fn record(record: &Record) -> Value {
-    let Record { action, status, masks, observation } = record;
-    let masks: String = masks.iter().map(|&mask| if mask { '1' } else { '0' }).collect();
-    json!({
-        "move": action,
-        "reward": status.reward,
-        "final": status.is_final,
-        "success": status.success,
-        "truncated": status.truncated,
-        "masks": masks,
-        "observation": observation,
-    })
-}
-
-struct Request<'a>(&'a Value);
-
-impl Request<'_> {
-    fn get(&self, name: &str) -> Result<&Value> {
-        self.0.get(name).ok_or_else(|| invalid(name, "a value", "nothing"))
-    }
-
-    fn number(&self, name: &str) -> Result<usize> {
-        let value = self.get(name)?;
-        value.as_u64().map(|n| n as usize).ok_or_else(|| invalid(name, "a natural number", value))
-    }
-
-    fn float(&self, name: &str) -> Result<f32> {
-        let value = self.get(name)?;
-        value.as_f64().map(|x| x as f32).ok_or_else(|| invalid(name, "a number", value))
-    }
-
-    fn text(&self, name: &str) -> Result<&str> {
-        let value = self.get(name)?;
-        value.as_str().ok_or_else(|| invalid(name, "a text", value))
-    }
-
-    fn env(&self) -> Result<Box<dyn Env>> {
-        let parameters = self.get("parameters")?;
-        let parameters =
-            parameters.as_object().ok_or_else(|| invalid("parameters", "an object", parameters))?;
-        envs::find(self.text("environment")?)?.make(parameters)
-    }
-
-    fn workload(&self) -> Result<Workload> {
-        Ok(Workload {
-            seed: self.number("seed")? as u64,
-            first_lane: self.number("first_lane")?,
-            lanes: self.number("lanes")?,
-            steps: self.number("steps")?,
-            uniform: self.get("uniform")? == &Value::Bool(true),
-        })
-    }
-
-    /// The policy in the file `weights`, with the one twist `perms` if there is one.
-    fn policy(&self) -> Result<Network> {
-        let twists = match self.0.get("perms") {
-            None => Twists::default(),
-            Some(perms) => {
-                let (obs, act) = serde_json::from_value(perms.clone())
-                    .map_err(|error| invalid("perms", "two lists", error))?;
-                (vec![obs], vec![act])
-            }
-        };
-        Network::from_state_dict(&Tensors::read(Path::new(self.text("weights")?))?, twists)
-    }
-
-    /// Boards `0..count`: board `b` is the uniform start of the stream (`seed`, 1, `b`).
-    fn boards(&self, env: &dyn Env) -> Result<Vec<Box<dyn Env>>> {
-        let seed = self.number("seed")? as u64;
-        let board = |b| {
-            let mut board = env.try_clone()?;
-            board.try_reset_uniform(&mut Rng::stream(seed, 1, b as u64))?;
-            Ok(board)
-        };
-        (0..self.number("boards")?).map(board).collect()
-    }
+/// Boards `0..count`: board `b` is the uniform start of the stream (`seed`, 1, `b`).
+fn boards(request: &Request<'_>, env: &dyn Env) -> Result<Vec<Box<dyn Env>>> {
+    let seed = request.word("seed")?;
+    let board = |b| {
+        let mut board = env.try_clone()?;
+        board.try_reset_uniform(&mut Rng::stream(seed, 1, b as u64))?;
+        Ok(board)
+    };
+    (0..request.number("boards")?).map(board).collect()
 }
 
 /// Logits `[N, A]` and values `[N]` of uniformly random boards.
 fn network(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
-    let policy = request.policy()?;
+    let policy = policy(request)?;
     let mut rows = Rows::default();
-    for board in request.boards(&*env)? {
+    for board in boards(request, &*env)? {
         rows.push_with(|indices| board.try_observe(indices))?;
     }
     let (mut logits, mut values) =
@@ -172,7 +101,7 @@ fn network(request: &Request<'_>) -> Result<Value> {
 /// Greedy play from uniform starts, by `evaluate`: a digest of each episode.
 fn greedy(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
-    let policy = request.policy()?;
+    let policy = policy(request)?;
     let config = EvalConfig {
         strategy: Strategy::Policy,
         deterministic: true,
@@ -180,7 +109,7 @@ fn greedy(request: &Request<'_>) -> Result<Value> {
         ..EvalConfig::default()
     };
     let starts = Starts::Uniform(request.number("boards")?);
-    let seed = request.number("seed")? as u64;
+    let seed = request.word("seed")?;
     let episodes = evaluate(&*env, &policy, starts, &config, seed, &mut || Ok(()))?;
     let digests: Vec<String> = episodes
         .iter()
@@ -198,7 +127,7 @@ fn greedy(request: &Request<'_>) -> Result<Value> {
 /// PPO collection: every column of the table, floats as their bits.
 fn collected(request: &Request<'_>) -> Result<Value> {
     let env = request.env()?;
-    let policy = request.policy()?;
+    let policy = policy(request)?;
     let config = PpoConfig {
         num_episodes: request.number("episodes")?,
         gamma: request.float("gamma")?,
@@ -210,7 +139,7 @@ fn collected(request: &Request<'_>) -> Result<Value> {
         },
         ..PpoConfig::default()
     };
-    let (seed, iteration) = (request.number("seed")? as u64, request.number("iteration")? as u64);
+    let (seed, iteration) = (request.word("seed")?, request.number("iteration")? as u64);
     let work = config.work(seed, iteration);
     let table = collect(&*env, &policy, &config, &work, &mut || Ok(()))?;
     let bits = |name: &str| -> Result<Vec<u32>> {

@@ -37,6 +37,13 @@ const BLOCK_DEPTH: usize = 512;
 /// weights behind a ReLU, which for so few rows take longer to load than to multiply.
 const MAX_SPARSE_ROWS: usize = 3;
 
+/// Rows that skip zeros each for itself, see [`Kernels::multiply_by`]. Vectors of WebAssembly are so
+/// short that a row alone takes as long as one of a tile, so that what it skips is won.
+const ROWS_APART: usize = if cfg!(target_family = "wasm") { 16 } else { 1 };
+
+/// Columns of a panel of the portable loops: those of two rows of sums, or of twice as many of one.
+const PORTABLE_COLUMNS: usize = if cfg!(target_family = "wasm") { 32 } else { 16 };
+
 /// The loops of one level that this processor has.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernels {
@@ -76,7 +83,8 @@ impl Kernels {
     fn panel_columns(self) -> usize {
         match self.level {
             CpuLevel::Avx512 => 64,
-            CpuLevel::Avx2 | CpuLevel::Portable => 16,
+            CpuLevel::Avx2 => 16,
+            CpuLevel::Portable => PORTABLE_COLUMNS,
         }
     }
 
@@ -187,37 +195,66 @@ impl Kernels {
 
     /// `output = input x weights + bias` for all rows of `input`; reshapes `output`.
     pub(super) fn multiply(self, layer: &PackedLinear, input: &Matrix, output: &mut Matrix) {
+        self.multiply_by::<ROWS_APART>(layer, input, output);
+    }
+
+    /// [`Kernels::multiply`], to the bit. Groups of `APART` rows skip their zeros, each row its own,
+    /// unless they are few; for `APART` 1 those that all rows share, where that is worth it.
+    fn multiply_by<const APART: usize>(
+        self,
+        layer: &PackedLinear,
+        input: &Matrix,
+        output: &mut Matrix,
+    ) {
         let Packed { data, num_rows: depth, padded_columns } = &layer.weights;
         let (depth, rows) = (*depth, input.num_rows());
         assert!(input.num_columns() >= depth && layer.bias.len() == *padded_columns);
         assert!(data.len() == depth * padded_columns);
         output.reshape(rows, *padded_columns);
-        let mut nonzero = [0; BLOCK_DEPTH];
+        let group_rows = if APART > 1 { APART } else { rows.max(1) };
+        let mut found = [[0; BLOCK_DEPTH]; APART];
         for start in (0..depth).step_by(BLOCK_DEPTH) {
             let end = depth.min(start + BLOCK_DEPTH);
-            let nonzero =
-                (rows <= MAX_SPARSE_ROWS).then(|| find_nonzero(input, start..end, &mut nonzero));
-            for first in (0..*padded_columns).step_by(self.panel_columns()) {
-                let columns = self.panel_columns().min(padded_columns - first);
-                // SAFETY: the panel of columns `first..first + columns` starts at `first * depth`
-                // and has `depth` rows of `columns`; `input` and `output` have `rows` rows of at
-                // least `depth` and `padded_columns` columns; `bias` has `padded_columns` values;
-                // `nonzero` is below `end - start`. The level is available.
-                unsafe {
-                    let panel = simd::Panel {
-                        input: input.as_ptr().add(start),
-                        input_stride: input.stride(),
-                        weights: data.as_ptr().add(first * depth + start * columns),
-                        depth: end - start,
-                        nonzero,
-                        bias: (start == 0).then(|| layer.bias.as_ptr().add(first)),
-                        output: output.as_mut_ptr().add(first),
-                        output_stride: output.stride(),
-                        finish: (end == depth).then_some(layer.relu),
-                        rows,
-                        columns,
-                    };
-                    dispatch!(self, multiply(&panel));
+            for row in (0..rows).step_by(group_rows) {
+                let group = row..rows.min(row + group_rows);
+                let mut part_rows = if APART > 1 { 1 } else { group.len() };
+                let mut nonzero = [None; APART];
+                if part_rows <= MAX_SPARSE_ROWS {
+                    let parts = group.clone().step_by(part_rows).zip(&mut found);
+                    for ((row, found), nonzero) in parts.zip(&mut nonzero) {
+                        *nonzero =
+                            Some(find_nonzero(input, row..row + part_rows, start..end, found));
+                    }
+                }
+                let count = nonzero.iter().flatten().map(|found| found.len()).sum::<usize>();
+                if APART > 1 && count > group.len() * (end - start) / 4 * 3 {
+                    (part_rows, nonzero) = (group.len(), [None; APART]);
+                }
+                for first in (0..*padded_columns).step_by(self.panel_columns()) {
+                    let columns = self.panel_columns().min(padded_columns - first);
+                    for (row, nonzero) in group.clone().step_by(part_rows).zip(nonzero) {
+                        // SAFETY: the panel of columns `first..first + columns` starts at
+                        // `first * depth` and has `depth` rows of `columns`; `input` and `output` have
+                        // `part_rows` rows from `row` on, of at least `depth` and `padded_columns`
+                        // columns; `bias` has `padded_columns` values; `nonzero` is below
+                        // `end - start`. The level is available.
+                        unsafe {
+                            let panel = simd::Panel {
+                                input: input.as_ptr().add(row * input.stride() + start),
+                                input_stride: input.stride(),
+                                weights: data.as_ptr().add(first * depth + start * columns),
+                                depth: end - start,
+                                nonzero,
+                                bias: (start == 0).then(|| layer.bias.as_ptr().add(first)),
+                                output: output.as_mut_ptr().add(row * output.stride() + first),
+                                output_stride: output.stride(),
+                                finish: (end == depth).then_some(layer.relu),
+                                rows: part_rows,
+                                columns,
+                            };
+                            dispatch!(self, multiply(&panel));
+                        }
+                    }
                 }
             }
         }
@@ -332,19 +369,34 @@ impl Kernels {
     }
 }
 
-/// The columns among `columns` where any row is not zero, counted from the first; in `found`.
-fn find_nonzero<'a>(input: &Matrix, columns: Range<usize>, found: &'a mut [u16]) -> &'a [u16] {
-    let mut any = [0u32; BLOCK_DEPTH];
-    for row in 0..input.num_rows() {
-        for (any, value) in any.iter_mut().zip(&input.row(row)[columns.clone()]) {
-            // Without the sign: -0 is zero, too.
-            *any |= value.to_bits() << 1;
-        }
+/// The columns among `columns` where any of `rows` is not zero, counted from the first; in `found`.
+fn find_nonzero<'a>(
+    input: &Matrix,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    found: &'a mut [u16],
+) -> &'a [u16] {
+    // Without the sign: -0 is zero, too.
+    let bits = |value: &f32| value.to_bits() << 1;
+    if rows.len() == 1 {
+        let values = &input.row(rows.start)[columns];
+        return find(values.iter().map(bits), found);
     }
+    let mut any = [0u32; BLOCK_DEPTH];
+    let any = &mut any[..columns.len()];
+    for row in rows {
+        let values = &input.row(row)[columns.clone()];
+        any.iter_mut().zip(values).for_each(|(any, value)| *any |= bits(value));
+    }
+    find(any.iter().copied(), found)
+}
+
+/// The places of `bits` that are not zero; in `found`.
+fn find(bits: impl Iterator<Item = u32>, found: &mut [u16]) -> &[u16] {
     let mut num_found = 0;
-    for (column, any) in any[..columns.len()].iter().enumerate() {
-        found[num_found] = column as u16;
-        num_found += usize::from(*any != 0);
+    for (place, bits) in bits.enumerate() {
+        found[num_found] = place as u16;
+        num_found += usize::from(bits != 0);
     }
     &found[..num_found]
 }
@@ -373,6 +425,35 @@ mod tests {
                     let expected = if row < rows { from[row * step + column] } else { -1.0 };
                     assert_eq!(value, expected, "{:?} {rows} {columns}", kernels.level());
                 }
+            }
+        }
+    }
+
+    /// The rows of a browser: dense groups, sparse ones, zeros alone, and more than a block deep.
+    #[test]
+    fn rows_apart_have_the_bits_of_rows_together() {
+        for kernels in LEVELS.into_iter().filter_map(|level| Kernels::new(level).ok()) {
+            for (rows, depth, outputs) in [(1, 40, 5), (21, 48, 70), (35, BLOCK_DEPTH + 32, 16)] {
+                let matrix: Vec<f32> = (0..depth * outputs).map(|i| number(i) / 7.0).collect();
+                let weights = kernels.pack(&matrix, outputs);
+                let layer = PackedLinear { weights, bias: pad(&vec![0.3; outputs]), relu: true };
+                let mut input = Matrix::default();
+                input.reshape(rows, depth.next_multiple_of(LANES));
+                for row in 0..rows {
+                    for (k, to) in input.row_mut(row).iter_mut().enumerate() {
+                        let is_zero = row > 8 && (k + row) % 4 > 0 || row % 5 == 0;
+                        *to = if is_zero { -0.0 } else { number(k + row) / 3.0 };
+                    }
+                }
+                let bits = |made: &Matrix| {
+                    let rows = (0..rows).flat_map(|row| &made.row(row)[..outputs]);
+                    rows.map(|value| value.to_bits()).collect::<Vec<_>>()
+                };
+                let (mut together, mut apart) = (Matrix::default(), Matrix::default());
+                kernels.multiply_by::<1>(&layer, &input, &mut together);
+                kernels.multiply_by::<16>(&layer, &input, &mut apart);
+                assert!(bits(&together).iter().any(|&bits| bits > 0));
+                assert_eq!(bits(&apart), bits(&together), "{:?} {rows}", kernels.level());
             }
         }
     }

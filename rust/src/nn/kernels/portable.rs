@@ -1,4 +1,4 @@
-//! Plain arithmetic for every other processor: tiles of 2 rows x 16 columns.
+//! Plain arithmetic for every other processor: tiles of 2 rows x 16 columns, or of 1 x 32.
 
 use std::ops::Range;
 
@@ -51,21 +51,30 @@ impl Simd for Portable {
 }
 
 /// # Safety
-/// The panel's pointers are good for its sizes; `columns` is 16.
+/// The panel's pointers are good for its sizes; `columns` is 16 or 32.
 pub(super) unsafe fn multiply(panel: &Panel) {
-    simd::multiply::<Portable, 2, 4>(panel)
+    match panel.columns {
+        32 => simd::multiply::<Portable, 1, 8>(panel),
+        _ => simd::multiply::<Portable, 2, 4>(panel),
+    }
 }
 
 /// # Safety
 /// As for [`multiply`]; every start with every offset is in the panel's input.
 pub(super) unsafe fn multiply_placed(panel: &Panel, places: Places) {
-    simd::multiply_placed::<Portable, 2, 4>(panel, places)
+    match panel.columns {
+        32 => simd::multiply_placed::<Portable, 1, 8>(panel, places),
+        _ => simd::multiply_placed::<Portable, 2, 4>(panel, places),
+    }
 }
 
 /// # Safety
 /// As for [`multiply`]; every feature names a vector of the panel, every bag a row of its output.
 pub(super) unsafe fn sum_bags(panel: &BagPanel, bags: &Bags) {
-    simd::sum_bags::<Portable, 4>(panel, bags)
+    match panel.columns {
+        32 => simd::sum_bags::<Portable, 8>(panel, bags),
+        _ => simd::sum_bags::<Portable, 4>(panel, bags),
+    }
 }
 
 /// # Safety
@@ -75,9 +84,12 @@ pub(super) unsafe fn sum_placed(conv: &Conv, features: &[u32], relu: bool, outpu
 }
 
 /// # Safety
-/// The block's pointers are good for its sizes; `columns` is 16.
+/// The block's pointers are good for its sizes; `columns` is 16 or 32.
 pub(super) unsafe fn products(block: &Products) {
-    simd::products::<Portable, 4>(block)
+    match block.columns {
+        32 => simd::products::<Portable, 8>(block),
+        _ => simd::products::<Portable, 4>(block),
+    }
 }
 
 /// # Safety

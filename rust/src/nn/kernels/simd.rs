@@ -249,7 +249,7 @@ pub(super) unsafe fn multiply<S: Simd, const R: usize, const V: usize>(panel: &P
         tile::<S, R, V>(panel, row);
         row += R;
     }
-    while row < panel.rows {
+    while R > 1 && row < panel.rows {
         let rest = panel.rows - row;
         let rows = if rest > 6 { rest.div_ceil(2).min(6) } else { rest };
         match rows {
@@ -276,7 +276,7 @@ pub(super) unsafe fn multiply_placed<S: Simd, const R: usize, const V: usize>(
         placed_tile::<S, R, V>(panel, places, row);
         row += R;
     }
-    while row < panel.rows {
+    while R > 1 && row < panel.rows {
         let rows = (panel.rows - row).min(4);
         match rows {
             1 => placed_tile::<S, 1, V>(panel, places, row),
