@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from twisterl.envs import Catch, Cube2, LightsOut, Puzzle  # noqa: E402
 from twisterl.nn import BasicPolicy, Conv1dPolicy, TorchPolicy  # noqa: E402
 from twisterl.rl import AZ, PPO, RandomWalk  # noqa: E402
+from twisterl.utils import prepare_algorithm  # noqa: E402
 
 COLLECTING = {
     "PPO": {"num_episodes": 24, "num_cores": 1},
@@ -91,19 +92,61 @@ def test_gradients_are_those_of_torch(name):
         by_torch, by_rust = (
             made(name, env, policy, engine, **coefficients) for engine in ("torch", "rust")
         )
-        data, _ = by_torch.collect()
-        with torch.no_grad():
-            # Other weights than those that played, so that ratios differ from 1.
-            for one, other in zip(parameters(by_torch), parameters(by_rust), strict=True):
-                one += 0.1 * torch.randn(one.shape)
-                other.copy_(one)
-        batch, _ = by_torch.data_to_torch(data)
-        losses = [algorithm.train_step(batch)[0] for algorithm in (by_torch, by_rust)]
-        assert losses[1] == pytest.approx(losses[0], rel=2e-5, abs=2e-6)
-        expected, got = gradients(by_torch), gradients(by_rust)
-        scale = max(np.abs(gradient).max() for gradient in expected)
-        for one, other in zip(expected, got, strict=True):
-            np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * scale)
+        require_equal_gradients(by_torch, by_rust)
+
+
+def require_equal_gradients(by_torch, by_rust):
+    data, _ = by_torch.collect()
+    with torch.no_grad():
+        # Other weights than those that played, so that ratios differ from 1.
+        for one, other in zip(parameters(by_torch), parameters(by_rust), strict=True):
+            one += 0.1 * torch.randn(one.shape)
+            other.copy_(one)
+    batch, _ = by_torch.data_to_torch(data)
+    losses = [algorithm.train_step(batch)[0] for algorithm in (by_torch, by_rust)]
+    assert losses[1] == pytest.approx(losses[0], rel=2e-5, abs=2e-6)
+    expected, got = gradients(by_torch), gradients(by_rust)
+    scale = max(np.abs(gradient).max() for gradient in expected)
+    for one, other in zip(expected, got, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * scale)
+
+
+AGENTS = {"num_agents": 2, "hidden_size": 9}
+# Numbers, several parts, weights of several blocks, convolutions, a memory.
+OTHERS = [
+    ("Pendulum", "BasicPolicy", {"embedding_size": 9, "squash": False}),
+    ("Pendulum", "BasicPolicy", {"embedding_size": 9, "squash": True}),
+    ("Pendulum", "ContinuousPolicy", {"hidden_size": 7}),
+    ("TwoWalkers", "BasicPolicy", {"embedding_size": 9}),
+    ("TwoWalkers", "SharedMultiAgentPolicy", AGENTS),
+    ("TwoWalkers", "IndependentMultiAgentPolicy", AGENTS),
+    ("Catch", "ImpalaPolicy", {"widths": [2], "hidden_size": 5}),
+    ("Pendulum", "RecurrentActorCritic", {"input_size": 5, "hidden_size": 6}),
+]
+
+
+@pytest.mark.parametrize("most", [None, 0.01])
+@pytest.mark.parametrize(("env", "policy_cls", "policy"), OTHERS, ids=lambda value: str(value))
+def test_gradients_of_other_actions_and_layers(env, policy_cls, policy, most):
+    by_torch, by_rust = (
+        prepare_algorithm(
+            {
+                "env_cls": env,
+                "policy_cls": policy_cls,
+                "policy": policy,
+                "algorithm_cls": "PPO",
+                "algorithm": {
+                    "engine": engine,
+                    "device": "cpu",
+                    "collecting": {"num_episodes": 2, "num_cores": 1},
+                    "training": {"ent_coef": 0.05, "max_grad_norm": most},
+                    "evals": {},
+                },
+            }
+        )
+        for engine in ("torch", "rust")
+    )
+    require_equal_gradients(by_torch, by_rust)
 
 
 class Seeing(torch.nn.Module):

@@ -69,14 +69,12 @@ def obstacle(algorithm: Any) -> str | None:
         return f"{type(policy.module).__name__} has no net_spec(): {error}"
     except TypeError as error:
         return str(error)
-    if "head" in spec:
-        return f"actions are {spec['head']['head']}, not categorical"
-    named = [block["name"] for block in all_blocks(spec) if "name" in block]
-    described = set(named)
-    owners = {owner(plain_name(name), described) for name, _ in policy.named_parameters()}
-    if owners != described or len(named) != len(described):
-        twice = {name for name in named if named.count(name) > 1}
-        return f"net_spec() does not name {', '.join(sorted((owners ^ described) | twice))} once"
+    head = spec.get("head", {}).get("name")
+    described = {block["name"] for block in all_blocks(spec) if "name" in block}
+    names = {plain_name(name) for name, _ in policy.named_parameters()} - {head}
+    owners = {owner(name, described) for name in names}
+    if owners != described:
+        return f"net_spec() does not name {', '.join(sorted(owners ^ described))}"
     dropping = [part for part in policy.modules() if isinstance(part, torch.nn.Dropout)]
     if any(part.p > 0 for part in dropping):
         return "Dropout is torch's"

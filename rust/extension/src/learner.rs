@@ -14,7 +14,7 @@ use twisterl::spaces::Rows;
 use twisterl::train::az::{self, AzTargets};
 use twisterl::train::ppo::{self, PpoTargets};
 use twisterl::train::walk::{self, WalkTargets};
-use twisterl::train::{AdamConfig, Descent, Learner, Losses, Moment, Samples, Sequences};
+use twisterl::train::{AdamConfig, Descent, Learner, Losses, Moment, Played, Samples, Sequences};
 
 type Floats<'py> = PyReadonlyArrayDyn<'py, f32>;
 type Perms = Vec<Vec<usize>>;
@@ -163,10 +163,19 @@ impl PyLearner {
         descent: &Bound<'_, PyDict>,
     ) -> PyResult<Losses> {
         let read = Given(samples);
-        let (actions, log_probs) = (read.ints("actions")?, read.floats("log_probs")?);
+        let log_probs = read.floats("log_probs")?;
+        // Numbers are floats, choices are integers.
+        let (numbers, choices);
+        let actions = if let Ok(found) = read.floats("actions") {
+            numbers = found;
+            Played::Numbers(numbers.as_slice()?)
+        } else {
+            choices = read.ints("actions")?;
+            Played::Choices(choices.as_slice()?)
+        };
         let (advantages, returns) = (read.floats("advantages")?, read.floats("returns")?);
         let targets = PpoTargets {
-            actions: actions.as_slice()?,
+            actions,
             log_probs: log_probs.as_slice()?,
             advantages: advantages.as_slice()?,
             returns: returns.as_slice()?,

@@ -28,7 +28,7 @@ use crate::rng::Rng;
 use crate::spaces::{Act, ActSpace, Acts};
 
 /// `log(2 pi) / 2`
-const HALF_LOG_TAU: f32 = 0.918_938_5;
+pub(crate) const HALF_LOG_TAU: f32 = 0.918_938_5;
 /// The mean of a function under a standard normal is taken by the trapezoidal rule, at multiples of this
 /// step so many to each side: what is smooth is summed exactly but for the last digits.
 const STEP: f32 = 0.25;
@@ -150,11 +150,8 @@ impl Head {
                 let of = |(&mean, &log_std): (&f32, &f32)| {
                     let plain = log_std + 0.5 + HALF_LOG_TAU;
                     let std = log_std.exp();
-                    let slope = |step: i32| {
-                        let z = STEP * step as f32;
-                        STEP * (-0.5 * z * z - HALF_LOG_TAU).exp() * log_slope(mean + std * z)
-                    };
-                    plain + if *squash { (-STEPS..=STEPS).map(slope).sum() } else { 0.0 }
+                    let slope = |(z, weight): (f32, f32)| weight * log_slope(mean + std * z);
+                    plain + if *squash { slope_nodes().map(slope).sum() } else { 0.0 }
                 };
                 Ok(outputs.iter().zip(log_std).map(of).sum())
             }
@@ -234,8 +231,16 @@ pub(crate) fn normal_log_prob(means: &[f32], log_std: &[f32], squash: bool, draw
     means.iter().zip(log_std.iter().zip(drawn)).map(of).sum()
 }
 
+/// Where a function is looked at for its mean under a standard normal, and what each place weighs.
+pub(crate) fn slope_nodes() -> impl Iterator<Item = (f32, f32)> {
+    (-STEPS..=STEPS).map(|step| {
+        let z = STEP * step as f32;
+        (z, STEP * (-0.5 * z * z - HALF_LOG_TAU).exp())
+    })
+}
+
 /// `log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + exp(-2 |u|)))`
-fn log_slope(u: f32) -> f32 {
+pub(crate) fn log_slope(u: f32) -> f32 {
     let u = u.abs();
     2.0 * (std::f32::consts::LN_2 - u - (-2.0 * u).exp().ln_1p())
 }

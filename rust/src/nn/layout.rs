@@ -1,5 +1,8 @@
 //! Where the parameters of a network are in one flat vector.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use super::buffer::Aligned;
 use super::shapes::Parameter;
 use crate::error::{Error, Result};
@@ -35,6 +38,9 @@ struct Place {
 #[derive(Clone, Default)]
 pub(crate) struct Layout {
     places: Vec<Place>,
+    /// Further places of parameters that several blocks have, and which those are.
+    copies: Vec<(usize, Place)>,
+    known: HashMap<String, usize>,
     len: usize,
 }
 
@@ -59,7 +65,8 @@ impl Layout {
         start
     }
 
-    /// Puts a parameter of `inputs x outputs` numbers at `start`, its inputs `stride` apart.
+    /// Puts a parameter of `inputs x outputs` numbers at `start`, its inputs `stride` apart; one that has
+    /// a place gets another one.
     pub(super) fn place(
         &mut self,
         parameter: Parameter,
@@ -67,7 +74,38 @@ impl Layout {
         stride: usize,
         [inputs, outputs]: [usize; 2],
     ) {
-        self.places.push(Place { parameter, start, stride, inputs, outputs });
+        let known = self.known.get(&parameter.name).copied();
+        let known = known.filter(|&index| self.places[index].parameter == parameter);
+        let place = Place { parameter, start, stride, inputs, outputs };
+        match known {
+            Some(index) => self.copies.push((index, place)),
+            None => {
+                self.known.insert(place.parameter.name.clone(), self.places.len());
+                self.places.push(place);
+            }
+        }
+    }
+
+    /// Puts a vector behind all else, if there is one; where it is.
+    pub(super) fn append(&mut self, parameter: Option<Parameter>) -> Range<usize> {
+        let Some(parameter) = parameter else { return self.len..self.len };
+        let count = parameter.shape.iter().product();
+        let start = self.reserve(count);
+        self.place(parameter, start, count, [1, count]);
+        start..start + count
+    }
+
+    /// Places of one and the same number: the first, and another one.
+    pub(super) fn tied(&self) -> Vec<(usize, usize)> {
+        let mut tied = Vec::new();
+        for (index, copy) in &self.copies {
+            let mut firsts = Vec::new();
+            self.places[*index].each(|at, _| firsts.push(at));
+            let mut firsts = firsts.into_iter();
+            // Both go through their numbers in one order.
+            copy.each(|at, _| tied.extend(firsts.next().map(|first| (first, at))));
+        }
+        tied
     }
 
     /// Takes the numbers of parameter `index` as torch has them, row-major `[outputs, inputs]`.
@@ -75,9 +113,11 @@ impl Layout {
     /// # Errors
     /// If they are not as many.
     pub(crate) fn write(&self, index: usize, values: &[f32], to: &mut Flat) -> Result<()> {
-        let place = &self.places[index];
-        place.check(values.len())?;
-        place.each(|at, from| to.0[at] = values[from]);
+        self.places[index].check(values.len())?;
+        let copies = self.copies.iter().filter(|(of, _)| *of == index).map(|(_, place)| place);
+        for place in std::iter::once(&self.places[index]).chain(copies) {
+            place.each(|at, from| to.0[at] = values[from]);
+        }
         Ok(())
     }
 

@@ -46,6 +46,7 @@ mod input;
 mod kernels;
 mod layout;
 mod linear;
+mod measured;
 mod memory;
 mod network;
 mod policy;
@@ -72,10 +73,13 @@ pub use blocks::running_norm::RunningNorm;
 pub use embedding::EmbeddingBag;
 pub use first::First;
 pub use head::Head;
-pub(crate) use head::{normal_log_prob, parts, standard_normal};
+pub(crate) use head::{
+    log_slope, normal_log_prob, parts, slope_nodes, standard_normal, HALF_LOG_TAU,
+};
 pub use kernels::CpuLevel;
 pub(crate) use layout::{Flat, Layout};
 pub use linear::{Linear, Sequential};
+pub use measured::Products;
 pub use network::{Network, NetworkParts};
 #[cfg(feature = "python_bindings")]
 pub use policy::check_outputs;

@@ -23,6 +23,8 @@
 //! # Ok::<(), twisterl::Error>(())
 //! ```
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::blocks::activation::Activation;
@@ -168,7 +170,7 @@ impl HeadSpec {
         *self == Self::Categorical
     }
 
-    fn parameter(&self) -> Option<Parameter> {
+    pub(super) fn parameter(&self) -> Option<Parameter> {
         match self {
             Self::Normal { name, dim, .. } => {
                 Some(Parameter { name: name.clone(), shape: vec![*dim] })
@@ -250,9 +252,18 @@ impl NetSpec {
         })
     }
 
-    /// All parameters in the order of the flat vector.
+    /// All parameters in the order of the flat vector, one that several blocks have once.
     pub fn parameters(&self) -> Vec<Parameter> {
         let blocks = [&self.encoder, &self.action, &self.value].into_iter().flatten();
-        blocks.flat_map(Block::parameters).chain(self.head.parameter()).collect()
+        let mut known = HashMap::new();
+        let mut found: Vec<Parameter> = Vec::new();
+        for parameter in blocks.flat_map(Block::parameters).chain(self.head.parameter()) {
+            let first: usize = *known.entry(parameter.name.clone()).or_insert(found.len());
+            // Two of one name that differ are refused where they are read.
+            if found.get(first) != Some(&parameter) {
+                found.push(parameter);
+            }
+        }
+        found
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{json, Map, Value};
 use super::faults::{joined, nearest, quoted, shown, unknown, Failure, Fault, Faults};
 use super::{json, schema};
 use crate::envs;
+use crate::es::Rule;
 use crate::rl::env::Env;
 use crate::rl::start::Start;
 use crate::search::TreeConfig;
@@ -21,11 +22,12 @@ pub enum Kind {
     Ppo,
     Az,
     RandomWalk,
+    Es,
 }
 
 /// Names of classes in configs.
-const KINDS: [(&str, Kind); 3] =
-    [("PPO", Kind::Ppo), ("AZ", Kind::Az), ("RandomWalk", Kind::RandomWalk)];
+const KINDS: [(&str, Kind); 4] =
+    [("PPO", Kind::Ppo), ("AZ", Kind::Az), ("RandomWalk", Kind::RandomWalk), ("ES", Kind::Es)];
 const SECTIONS: [(&str, &str); 3] =
     [("env_cls", "env"), ("policy_cls", "policy"), ("algorithm_cls", "algorithm")];
 /// Where Python has the classes of a section.
@@ -110,7 +112,11 @@ pub(super) struct Optimizer {
     pub(super) betas: [f64; 2],
     pub(super) eps: f64,
     pub(super) weight_decay: f64,
+    #[serde(default)]
     pub(super) amsgrad: bool,
+    /// Of Evolution Strategies.
+    #[serde(default)]
+    pub(super) rule: Rule,
 }
 
 impl RunConfig {
@@ -158,7 +164,8 @@ impl RunConfig {
             return Err(Failure::config(source, "algorithm_cls", problem));
         };
         let of = &algorithm.section;
-        if of["engine"] == "torch" {
+        // Evolution Strategies have no engine to choose.
+        if of.get("engine").is_some_and(|engine| engine == "torch") {
             let problem = "got \"torch\"; expected auto or rust: this program is without torch";
             faults.push(Fault::new("algorithm.engine", problem));
         }
@@ -473,8 +480,34 @@ fn disagreements(section: &Map<String, Value>, given: &Value, class: &str) -> Ve
     for (name, entry) in members(&section["evals"]) {
         faults.extend(impossible_tree(entry, &joined("algorithm.evals", name)));
     }
-    if class == "AZ" {
-        faults.extend(impossible_tree(&section["collecting"], "algorithm.collecting"));
+    match class {
+        "AZ" => faults.extend(impossible_tree(&section["collecting"], "algorithm.collecting")),
+        "ES" => faults.extend(not_greedy(section)),
+        _ => {}
+    }
+    faults
+}
+
+/// What Evolution Strategies do not have: other than greedy play, and starts that no scramble bounds.
+fn not_greedy(section: &Map<String, Value>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, entry) in members(&section["evals"]) {
+        let is_greedy = entry["strategy"].is_null() || entry["strategy"] == "greedy";
+        for (key, expected, fits) in [
+            ("deterministic", "true", entry["deterministic"] == true),
+            ("num_mcts_searches", "0", entry["num_mcts_searches"] == 0),
+            ("strategy", "greedy", is_greedy),
+        ] {
+            if !fits {
+                let got = shown(&entry[key]);
+                let problem = format!("got {got}; expected {expected}: ES plays greedily");
+                faults.push(Fault::new(joined(&joined("algorithm.evals", name), key), problem));
+            }
+        }
+    }
+    if section["learning"]["final_diff_is_none"] == true {
+        let problem = "got true; expected false: ES learns from scrambled states alone";
+        faults.push(Fault::new("algorithm.learning.final_diff_is_none", problem));
     }
     faults
 }

@@ -56,9 +56,13 @@ fn raised(
 /// (difficulty, success, reward) of an evaluation; no difficulty is the hardest.
 pub(super) type Metrics = (Option<usize>, f64, f64);
 
-/// Whether `one` is better than `other`, and whether it is at least as good.
-pub(super) fn compared(one: &Metrics, other: &Metrics) -> (bool, bool) {
-    let rank = |metrics: &Metrics| (metrics.0.unwrap_or(usize::MAX), metrics.1, metrics.2);
+/// Whether `one` is better than `other`, and whether it is at least as good; of a task the reward
+/// counts before the success.
+pub(super) fn compared(one: &Metrics, other: &Metrics, is_task: bool) -> (bool, bool) {
+    let rank = |&(difficulty, success, reward): &Metrics| {
+        let (first, second) = if is_task { (reward, success) } else { (success, reward) };
+        (difficulty.unwrap_or(usize::MAX), first, second)
+    };
     let order = rank(one).partial_cmp(&rank(other));
     (order.is_some_and(|order| order.is_gt()), order.is_some_and(|order| order.is_ge()))
 }
@@ -79,5 +83,14 @@ mod tests {
         assert_eq!(raised(&learning, 7, false, 0.75), (Some(7), false));
         let unbounded = Learning { final_diff_is_none: true, ..learning };
         assert_eq!(raised(&unbounded, 9, true, 0.75), (None, true));
+    }
+
+    #[test]
+    fn the_reward_of_a_task_counts_before_its_success() {
+        let (one, other) = ((Some(3), 0.9, 5.0), (Some(3), 0.8, 6.0));
+        assert_eq!(compared(&one, &other, false), (true, true));
+        assert_eq!(compared(&one, &other, true), (false, false));
+        assert_eq!(compared(&(None, 0.0, 0.0), &other, true), (true, true));
+        assert_eq!(compared(&other, &other, true), (false, true));
     }
 }

@@ -8,6 +8,7 @@ use super::curriculum::{Curriculum, Metrics};
 use super::faults::Failure;
 use super::folder::RunFolder;
 use super::lock::RunLock;
+use super::policies;
 use super::policy::Net;
 use super::tensors::{Stored, StoredTensors};
 use crate::rl::env::Env;
@@ -74,13 +75,13 @@ impl Training {
     /// If the environment, the policy and the algorithm do not fit.
     pub fn new(config: RunConfig) -> Result<Self, Failure> {
         let env = config.make_env()?;
-        let net = Net::new(&config, &*env)?;
+        let net = policies::net(&config, &*env)?;
         let mut learner = Learner::new(&net.spec, &net.twists)
             .map_err(|error| Failure::config("config", "policy", error.to_string()))?;
         let (drawn, generator) = net.draw(config.seed);
         drawn.iter().enumerate().try_for_each(|(index, values)| learner.set(index, values))?;
-        let algorithm = algorithm::of(&config)?;
-        algorithm.check(&*env)?;
+        let mut algorithm = algorithm::of(&config)?;
+        algorithm.begin(&*env, &net, &mut learner)?;
         for (name, evaluation) in &config.evals {
             if evaluation.start == Start::Uniform {
                 env.spec().require_uniform().map_err(|error| {

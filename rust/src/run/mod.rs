@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! JSON -> checked, with every default      (json.rs, schema.rs, config.rs)
-//!      -> environment, network, algorithm   (going.rs, policy.rs, algorithm/)
+//!      -> environment, network, algorithm   (going.rs, *polic*.rs, algorithm/)
 //!      -> the loop                           (training.rs, plan.rs, curriculum.rs)
 //!      -> a run folder, and back             (folder.rs, commits.rs, lock.rs, state.rs)
 //!      -> actions                            (player.rs)
@@ -12,6 +12,7 @@
 //! moments and checkpoints, byte for byte, and either language goes on with what the other has saved.
 
 mod algorithm;
+mod basic_policy;
 mod commits;
 mod config;
 mod curriculum;
@@ -22,13 +23,16 @@ mod going;
 mod json;
 mod lock;
 mod mersenne;
+mod orthogonal;
 mod plan;
 mod player;
+mod policies;
 mod policy;
 mod progress;
 mod schema;
 mod state;
 mod tensors;
+mod torch_policies;
 mod training;
 
 pub use config::{Kind, RunConfig};

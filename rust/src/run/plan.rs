@@ -48,7 +48,7 @@ pub(super) fn beyond(
 }
 
 /// Iterations of the schedules; `None` if there are none.
-fn length(config: &RunConfig, planned: Option<u64>) -> Result<Option<u64>, Failure> {
+pub(super) fn length(config: &RunConfig, planned: Option<u64>) -> Result<Option<u64>, Failure> {
     let scheduled = last_values(config);
     if scheduled.is_empty() {
         return Ok(None);

@@ -65,8 +65,14 @@ impl Player {
     /// The likeliest legal action in the state that `env` is in.
     ///
     /// # Errors
-    /// If no action is legal, or `env` is of another kind.
+    /// If no action is legal, `env` is of another kind, its actions are no choice of one of many, or
+    /// the policy remembers.
     pub fn act(&self, env: &dyn Env) -> Result<usize, Error> {
+        env.spec().acts.require_discrete("Player::act")?;
+        if self.policy.state_size() > 0 {
+            let got = format!("one that remembers {} numbers", self.policy.state_size());
+            return Err(Error::invalid("policy", "one without memory", got));
+        }
         let mut rows = Rows::default();
         rows.push_with(|words| env.try_observe(words))?;
         let num_actions = self.policy.num_actions();

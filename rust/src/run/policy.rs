@@ -1,14 +1,15 @@
-//! From the section `policy` to a network: its description and its first weights.
+//! A network of a run: its description and its first weights.
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::config::RunConfig;
 use super::faults::Failure;
 use super::mersenne::Mersenne;
+use super::orthogonal::orthogonal;
 use super::tensors::Stored;
-use crate::nn::{Block, NetSpec, Network, Parameter};
-use crate::rl::env::{Env, Twists};
-use crate::spaces::{ActSpace, ObsSpace};
+use crate::nn::{Block, HeadSpec, NetSpec, Network, Parameter};
+use crate::rl::env::Twists;
+use crate::spaces::ActSpace;
 use crate::train::Learner;
 use crate::Error;
 
@@ -18,60 +19,62 @@ pub(super) struct Net {
     pub(super) twists: Twists,
     /// The second name of a weight in Python's state dict, and its first.
     pub(super) copy: Option<(String, String)>,
+    /// What Python saves, in its order.
+    pub(super) saved: Vec<Saved>,
+    drawing: Drawing,
 }
 
-/// The keys of a `BasicPolicy`, and that of a `Conv1dPolicy`.
-#[derive(Deserialize)]
-struct Arguments {
-    embedding_size: usize,
-    common_layers: Vec<usize>,
-    policy_layers: Vec<usize>,
-    value_layers: Vec<usize>,
-    twists: bool,
-    squash: bool,
-    conv_dim: Option<usize>,
+/// A parameter as Python saves it: its number in the description, name and shape.
+#[derive(Clone)]
+pub(super) struct Saved {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+}
+
+/// How first weights are drawn.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Drawing {
+    /// As torch draws those of its layers, from its own generator.
+    Torch,
+    /// Orthogonal matrices, as `twisterl.nn.init` makes them, of other numbers than torch's.
+    Orthogonal,
 }
 
 impl Net {
-    /// The network that `config` describes, for `env`.
-    ///
-    /// # Errors
-    /// If they do not fit, or the engine does not train it.
-    pub(super) fn new(config: &RunConfig, env: &dyn Env) -> Result<Self, Failure> {
-        let refused = |problem: String| Failure::config("config", "policy", problem);
-        let arguments: Arguments = serde_json::from_value(config.policy.clone().into())
-            .map_err(|error| refused(error.to_string()))?;
-        let spec = env.spec();
-        let ActSpace::Discrete { n: num_actions } = spec.acts else {
-            let problem = format!("got {} actions; expected discrete ones", spec.acts.kind());
-            return Err(Failure::config("config", "env", problem));
-        };
-        if arguments.squash {
-            let problem = "squash: expected false, for actions are not numbers, got true";
-            return Err(refused(problem.to_owned()));
+    pub(super) fn of(spec: NetSpec, twists: Twists, drawing: Drawing) -> Self {
+        let parameters = spec.parameters().into_iter().enumerate();
+        let mut saved: Vec<Saved> = parameters
+            .map(|(index, Parameter { name, shape })| Saved { index, name, shape })
+            .collect();
+        if matches!(spec.head, HeadSpec::Normal { .. }) {
+            // It is the module's own, and those come before those of its parts; of torch's policies
+            // it is a row.
+            saved.rotate_right(1);
+            if drawing == Drawing::Orthogonal {
+                saved[0].shape.insert(0, 1);
+            }
         }
-        let (mut encoder, width, copy) = arguments.first(&spec.obs).map_err(refused)?;
-        encoder.push(Block::Relu);
-        let common = stack("common", width, &arguments.common_layers, true);
-        let width = arguments.common_layers.last().copied().unwrap_or(width);
-        encoder.extend(common);
-        let head = |name: &str, layers: &[usize], out: usize| {
-            stack(name, width, &[layers, &[out]].concat(), false)
-        };
-        let action = head("action", &arguments.policy_layers, num_actions);
-        let value = head("value", &arguments.value_layers, 1);
-        let spec_of =
-            NetSpec { encoder, action, value, head: Default::default(), initial_state: Vec::new() };
-        let twists = if arguments.twists { spec.twists.clone() } else { Twists::default() };
-        Ok(Self { spec: spec_of, twists, copy })
+        Self { spec, twists, copy: None, saved, drawing }
     }
 
-    /// The first weights, those that torch draws with `seed`, and its generator as it is then.
+    /// The first weights for `seed`, and torch's generator as it is then.
     pub(super) fn draw(&self, seed: u64) -> (Vec<Vec<f32>>, Stored) {
         let mut generator = Mersenne::new(seed);
+        let own = match &self.spec.head {
+            HeadSpec::Normal { name, .. } => Some(name),
+            _ => None,
+        };
         let mut num_inputs = 1;
-        let parameters = self.spec.parameters().into_iter();
-        let drawn = parameters.map(|Parameter { shape, .. }| {
+        let parameters = self.spec.parameters().into_iter().enumerate();
+        let drawn = parameters.map(|(index, Parameter { name, shape })| {
+            // Deviations of 1.
+            if Some(&name) == own {
+                return vec![0.0; shape.iter().product()];
+            }
+            if self.drawing == Drawing::Orthogonal {
+                return orthogonal(&name, &shape, seed, index as u64);
+            }
             // A bias follows its weight, and has as many inputs.
             if let [_, inputs @ ..] = shape.as_slice() {
                 num_inputs = if inputs.is_empty() { num_inputs } else { inputs.iter().product() };
@@ -103,63 +106,24 @@ pub(super) fn weights_of(learner: &Learner) -> crate::Result<Vec<(Parameter, Vec
     parameters.into_iter().enumerate().map(read).collect::<Result<_, Error>>()
 }
 
-impl Arguments {
-    /// The blocks that read an observation, their outputs, and the second name of their weight.
-    #[allow(clippy::type_complexity)]
-    fn first(
-        &self,
-        obs: &ObsSpace,
-    ) -> Result<(Vec<Block>, usize, Option<(String, String)>), String> {
-        let (size, name) = (self.embedding_size, "embeddings".to_owned());
-        match (self.conv_dim, obs) {
-            (None, ObsSpace::Sparse { .. }) => {
-                let bag = Block::Bag { name, features: obs.num_features(), out: size };
-                Ok((vec![bag], size, None))
-            }
-            (None, &ObsSpace::Dense { dtype, .. }) => {
-                let features = obs.num_features();
-                let read = Block::Dense { features, dtype };
-                let layer = Block::Linear { name, inputs: features, out: size, bias: true };
-                Ok((vec![read, layer], size, None))
-            }
-            (None, ObsSpace::Dict(parts)) => {
-                let read = Block::Parts { parts: parts.clone() };
-                let inputs = parts.num_features();
-                let layer = Block::Linear { name, inputs, out: size, bias: true };
-                Ok((vec![read, layer], size, None))
-            }
-            (Some(axis), ObsSpace::Sparse { shape }) => {
-                let &[rows, columns] = shape.as_slice() else {
-                    return Err(format!("obs_shape: expected two numbers, got {shape:?}"));
-                };
-                let positions = [rows, columns][1 - axis];
-                if size % positions != 0 {
-                    let expected = format!("expected a multiple of {positions}");
-                    return Err(format!("embedding_size: {expected}, got {size}"));
-                }
-                let (name, out) = (format!("{name}.{axis}"), size / positions);
-                let copy = ("conv_layer.weight".to_owned(), format!("{name}.weight"));
-                let block = Block::BagConv1d { name, shape: [rows, columns], axis, out };
-                Ok((vec![block], size, Some(copy)))
-            }
-            (Some(_), obs) => {
-                let got = if obs.parts().is_some() { "a dict" } else { "dense ones" };
-                Err(format!("Conv1dPolicy: expected sparse observations, got {got}"))
-            }
+/// The section `policy`, which the schema has completed.
+pub(super) fn arguments<T: DeserializeOwned>(config: &RunConfig) -> Result<T, Failure> {
+    serde_json::from_value(config.policy.clone().into())
+        .map_err(|error| Failure::config("config", "policy", error.to_string()))
+}
+
+/// The head of a policy for actions of `acts`, whose own parameter is called `name`.
+pub(super) fn head_of(acts: &ActSpace, name: &str, squash: bool) -> HeadSpec {
+    match acts {
+        ActSpace::Discrete { .. } => HeadSpec::Categorical,
+        ActSpace::MultiDiscrete { nvec } => HeadSpec::Product { nvec: nvec.clone() },
+        ActSpace::Box { low, .. } => {
+            HeadSpec::Normal { name: name.to_owned(), dim: low.len(), squash }
         }
     }
 }
 
-/// Linear layers of these widths with a ReLU between them, and one at the end if `ends_in_relu`.
-fn stack(name: &str, inputs: usize, widths: &[usize], ends_in_relu: bool) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut inputs = inputs;
-    for (i, &out) in widths.iter().enumerate() {
-        blocks.push(Block::Linear { name: format!("{name}.{}", 2 * i), inputs, out, bias: true });
-        if ends_in_relu || i + 1 < widths.len() {
-            blocks.push(Block::Relu);
-        }
-        inputs = out;
-    }
-    blocks
+/// A linear layer with a bias.
+pub(super) fn linear(name: impl Into<String>, inputs: usize, out: usize) -> Block {
+    Block::Linear { name: name.into(), inputs, out, bias: true }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{json, Map, Value};
 
+use crate::es::Played;
 use crate::solve::Episode;
 
 /// The quantile of the normal distribution that 95 % lie within.
@@ -29,6 +30,21 @@ impl Evaluated {
             success: solved.len() as f64 / count,
             reward: rewards / count,
             mean_length: (!solved.is_empty()).then(|| moves as f64 / solved.len() as f64),
+            num_episodes: episodes.len(),
+        }
+    }
+
+    /// Of episodes of Evolution Strategies.
+    pub(super) fn of_played(episodes: &[Played]) -> Self {
+        let count = episodes.len() as f64;
+        let solved: Vec<f64> =
+            episodes.iter().filter(|p| p.moves >= 0).map(|p| f64::from(p.moves)).collect();
+        let rewards: f64 = episodes.iter().map(|played| f64::from(played.reward)).sum();
+        Self {
+            success: solved.len() as f64 / count,
+            reward: rewards / count,
+            mean_length: (!solved.is_empty())
+                .then(|| solved.iter().sum::<f64>() / solved.len() as f64),
             num_episodes: episodes.len(),
         }
     }

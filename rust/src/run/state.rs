@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{json, Value};
 
 use super::commits::Commit;
-use super::config::RunConfig;
+use super::config::{Kind, RunConfig};
 use super::curriculum::{Curriculum, Metrics};
 use super::faults::{joined, shown, Failure};
 use super::going::{Counters, Passed, Training};
-use super::policy::{weights_of, Net};
+use super::policy::{weights_of, Net, Saved};
 use super::tensors::{Stored, StoredTensors};
 use crate::nn::safetensors::Tensors;
 use crate::train::{Learner, Moment};
@@ -55,11 +55,13 @@ type Changes = Vec<(String, Value, Value)>;
 /// The state dict of the policy.
 pub(super) fn state_dict(net: &Net, learner: &Learner) -> crate::Result<Tensors> {
     let mut tensors = Tensors::default();
-    for (parameter, values) in weights_of(learner)? {
-        if let Some((copy, _)) = net.copy.as_ref().filter(|(_, of)| *of == parameter.name) {
-            tensors.push(copy, parameter.shape.clone(), &values)?;
+    let weights = weights_of(learner)?;
+    for Saved { index, name, shape } in &net.saved {
+        let (_, values) = &weights[*index];
+        if let Some((copy, _)) = net.copy.as_ref().filter(|(_, of)| of == name) {
+            tensors.push(copy, shape.clone(), values)?;
         }
-        tensors.push(&parameter.name, parameter.shape, &values)?;
+        tensors.push(name, shape.clone(), values)?;
     }
     Ok(tensors)
 }
@@ -68,21 +70,30 @@ pub(super) fn state_dict(net: &Net, learner: &Learner) -> crate::Result<Tensors>
 pub(super) fn commit_of(run: &Training) -> Result<Commit, Failure> {
     let learner = &run.learner;
     let mut optimizer = run.passed.tensors.clone();
-    for (index, parameter) in learner.parameters().enumerate().filter(|_| learner.step() > 0) {
-        let mut values = vec![0.0; parameter.shape.iter().product()];
+    let descended = run.net.saved.iter().enumerate().filter(|_| learner.step() > 0);
+    for (place, Saved { index, shape, .. }) in descended {
+        let mut values = vec![0.0; shape.iter().product()];
         for (name, moment) in kinds(&run.config) {
-            learner.get_moment(moment, index, &mut values)?;
-            let stored = Stored::of(parameter.shape.clone(), &values);
-            optimizer.insert(format!("optimizer.{index}.{name}"), stored);
+            learner.get_moment(moment, *index, &mut values)?;
+            let stored = Stored::of(shape.clone(), &values);
+            optimizer.insert(format!("optimizer.{place}.{name}"), stored);
         }
         let step = Stored::of(Vec::new(), &[learner.step() as f32]);
-        optimizer.insert(format!("optimizer.{index}.step"), step);
+        optimizer.insert(format!("optimizer.{place}.step"), step);
     }
+    let moments = run.algorithm.moments().into_iter();
+    optimizer.extend(moments.map(|(name, stored)| (format!("optimizer.0.{name}"), stored)));
     let memory = run.algorithm.memory().into_iter();
     optimizer.extend(memory.map(|(name, stored)| (format!("memory.{name}"), stored)));
     let Counters { iteration, total_steps, elapsed_s, num_without_improvement } = run.counters;
     let adam = &run.config.optimizer;
-    let numbers: Vec<usize> = (0..learner.parameters().len()).collect();
+    let numbers: Vec<usize> = (0..run.net.saved.len()).collect();
+    let group = json!({
+        "lr": adam.lr, "betas": adam.betas, "eps": adam.eps,
+        "weight_decay": adam.weight_decay, "amsgrad": adam.amsgrad, "params": numbers,
+    });
+    let groups: Vec<Value> =
+        Some(group).filter(|_| run.config.kind != Kind::Es).into_iter().collect();
     let state = json!({
         "iteration": iteration,
         "total_steps": total_steps,
@@ -99,10 +110,7 @@ pub(super) fn commit_of(run: &Training) -> Result<Commit, Failure> {
         "config": run.config.whole(),
         "optimizer": {
             "scalars": {},
-            "param_groups": [{
-                "lr": adam.lr, "betas": adam.betas, "eps": adam.eps,
-                "weight_decay": adam.weight_decay, "amsgrad": adam.amsgrad, "params": numbers,
-            }],
+            "param_groups": groups,
         },
     });
     Ok(Commit { weights: state_dict(&run.net, learner)?, optimizer, state })
@@ -114,6 +122,9 @@ fn kinds(config: &RunConfig) -> impl Iterator<Item = (&'static str, Moment)> {
 }
 
 fn torch_threads(run: &Training) -> u64 {
+    if run.config.kind == Kind::Es {
+        return 1;
+    }
     let cores = run.config.algorithm["collecting"]["num_cores"].as_u64().unwrap_or(1) as usize;
     crate::engine::pool::num_workers(cores.min(MOST_THREADS)) as u64
 }
@@ -131,7 +142,7 @@ pub(super) fn load_weights(
     let mut problems = BTreeSet::new();
     let mut known = BTreeSet::new();
     let mut values = Vec::new();
-    for parameter in learner.parameters() {
+    for parameter in &net.saved {
         let copy = net.copy.as_ref().filter(|(_, of)| *of == parameter.name);
         let names = [Some(&parameter.name), copy.map(|(copy, _)| copy)];
         let found: Vec<_> =
@@ -151,7 +162,7 @@ pub(super) fn load_weights(
                 problems
                     .insert(format!("{copy} and {name} are one weight but have different values"));
             }
-            [(_, of), ..] => values.push(*of),
+            [(_, of), ..] => values.push((parameter.index, *of)),
         }
     }
     for tensor in weights.iter().filter(|tensor| !known.contains(&tensor.name)) {
@@ -161,7 +172,7 @@ pub(super) fn load_weights(
         let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
         return Err(Failure::Folder(format!("{source}: does not fit the policy:{lines}")));
     }
-    values.iter().enumerate().try_for_each(|(index, values)| learner.set(index, values))?;
+    values.iter().try_for_each(|(index, values)| learner.set(*index, values))?;
     Ok(())
 }
 
@@ -213,15 +224,15 @@ pub(super) fn restore(
         .remember(&memory, &*run.env)
         .map_err(|problem| Failure::Folder(format!("{place}: memory: {problem}")))?;
     load_weights(&run.net, &mut run.learner, weights, &place).map_err(shaped)?;
-    let count = run.learner.parameters().len();
-    for index in 0..count {
+    for (place, Saved { index, .. }) in run.net.saved.iter().enumerate() {
         for (name, moment) in kinds(&run.config) {
-            let stored = optimizer.get(&format!("optimizer.{index}.{name}"));
+            let stored = optimizer.get(&format!("optimizer.{place}.{name}"));
             if let Some(values) = stored.and_then(Stored::values::<f32>) {
-                run.learner.set_moment(moment, index, &values)?;
+                run.learner.set_moment(moment, *index, &values)?;
             }
         }
     }
+    run.algorithm.set_moments(optimizer);
     run.learner.set_step(step);
     let is_ours = |name: &str| name.starts_with("optimizer.") || name.starts_with("memory.");
     run.passed = Passed {
@@ -271,14 +282,21 @@ fn require_moments(run: &Training, tensors: &StoredTensors, place: &str) -> Resu
     let mut steps = BTreeSet::new();
     let saved: Vec<&String> = tensors.keys().filter(|n| n.starts_with("optimizer.")).collect();
     let mut expected = BTreeSet::new();
-    for (index, parameter) in run.learner.parameters().enumerate() {
-        let prefix = format!("optimizer.{index}.");
+    let own = run.algorithm.moments();
+    let scalar: &[usize] = &[];
+    for (place, parameter) in run.net.saved.iter().enumerate() {
+        let prefix = format!("optimizer.{place}.");
         if !saved.iter().any(|name| name.starts_with(&prefix)) {
             continue;
         }
-        let scalar: &[usize] = &[];
-        let moments = kinds(&run.config).map(|(name, _)| (name, parameter.shape.as_slice()));
-        for (name, shape) in moments.chain([("step", scalar)]) {
+        let moments: Vec<(&str, &[usize])> = match own.is_empty() {
+            true => kinds(&run.config)
+                .map(|(name, _)| (name, parameter.shape.as_slice()))
+                .chain([("step", scalar)])
+                .collect(),
+            false => own.iter().map(|(name, of)| (name.as_str(), of.shape.as_slice())).collect(),
+        };
+        for (name, shape) in moments {
             let name = format!("{prefix}{name}");
             match tensors.get(&name) {
                 None => problems.push(format!("{name} is missing")),

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::algorithm::{Found, Iteration};
+use super::config::Kind;
 use super::curriculum::compared;
 use super::faults::Failure;
 use super::files::write_atomic;
@@ -193,6 +194,7 @@ impl Training {
         let watch = Stopwatch::start();
         let Counters { iteration, .. } = self.counters;
         let difficulty = self.difficulty();
+        let schedule_length = plan::length(&self.config, self.schedule_plan())?;
         let share_done = plan::share_done(&self.config, self.schedule_plan(), iteration)?;
         let schedule = &self.config.schedule;
         let factor = plan::factor(schedule.kind, schedule.final_ratio, share_done);
@@ -208,9 +210,12 @@ impl Training {
             iteration,
             lr,
             share_done,
+            schedule_length,
         };
         let Found { mut losses, num_steps, times } = self.algorithm.iterate(of, &mut *poll)?;
-        losses.push(("lr", lr));
+        if self.config.kind != Kind::Es {
+            losses.push(("lr", lr));
+        }
         if let Some((name, loss)) = losses.iter().find(|(_, loss)| !loss.is_finite()) {
             return Err(Failure::Diverged(format!(
                 "iteration {iteration}: the loss {name} is {loss}; training stops, the weights are \
@@ -262,9 +267,17 @@ impl Training {
             let watch = Stopwatch::start();
             let start = if entry.start == Start::Reset { start } else { entry.start };
             let starts = Starts::of(start, entry.num_episodes)?;
-            let episodes =
-                evaluate(&*self.env, &policy, starts, &entry.play, entry.seed, &mut *poll)?;
-            found.push((name.clone(), Evaluated::of(&episodes)));
+            let own = self.algorithm.evaluate(&*self.env, &self.learner, entry, &mut *poll)?;
+            let evaluated = match own {
+                Some(evaluated) => evaluated,
+                None => {
+                    let play = self.algorithm.playing(entry);
+                    let env = &*self.env;
+                    let episodes = evaluate(env, &policy, starts, &play, entry.seed, &mut *poll)?;
+                    Evaluated::of(&episodes)
+                }
+            };
+            found.push((name.clone(), evaluated));
             times.push((format!("eval_{name}"), watch.seconds()));
         }
         Ok(found)
@@ -275,8 +288,9 @@ impl Training {
         let target = self.config.learning.target_reward;
         self.is_on_target = target.is_some_and(|target| found.reward >= target);
         let metrics = (difficulty, found.success, found.reward);
+        let is_task = self.env.spec().is_task;
         let (is_better, is_as_good) =
-            self.best.map_or((true, true), |best| compared(&metrics, &best));
+            self.best.map_or((true, true), |best| compared(&metrics, &best, is_task));
         if is_as_good {
             self.best = Some(metrics);
         }

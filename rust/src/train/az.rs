@@ -40,7 +40,7 @@ pub fn train(
     descent: &Descent,
     poll: Poll<'_>,
 ) -> Result<Losses> {
-    let num_actions = learner.num_actions();
+    let num_actions = learner.require_categorical()?;
     check_len("visits", targets.visits.len(), samples.len() * num_actions)?;
     check_len("returns", targets.returns.len(), samples.len())?;
     learner.descend(samples, &Az { samples, targets, num_actions }, descent, poll)
@@ -68,7 +68,8 @@ impl Objective for Az<'_> {
     ) -> f32 {
         let AzTargets { policy_coef, vf_coef, .. } = *self.targets;
         let mut by_value = 0.0;
-        let mut chosen = LogSoftmax::new(logits, gradient, scratch);
+        let whole = std::slice::from_ref(&self.num_actions);
+        let mut chosen = LogSoftmax::new(logits, whole, gradient, scratch);
         for &sample in samples {
             let sample = sample as usize;
             chosen.see_through(self.samples.illegal(sample, self.num_actions));

@@ -6,7 +6,7 @@ use super::adam::{Adam, AdamConfig, Moment};
 use super::batch::{shuffled, Minibatch, Samples};
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::{Error, Result};
-use crate::nn::{Chunk, Flat, Loss, NetSpec, Parameter, Piece, Seen, Trainable};
+use crate::nn::{Chunk, Flat, HeadSpec, Loss, NetSpec, Parameter, Piece, Seen, Trainable};
 use crate::rl::env::Twists;
 use crate::rng::{mix, Rng};
 
@@ -23,8 +23,9 @@ pub trait Objective: Sync {
     const NUM_TERMS: usize;
 
     /// The samples of one observation, which all have its outputs `logits [A]`, before masks, and
-    /// `value`. Adds their terms to `terms`; writes the gradient of what is minimized by the logits
-    /// to `gradient [A]`, and returns that by the value; both times `scale`, one over the number of
+    /// `value`; behind the outputs are the head's own parameters, `[A + H]` in all. Adds their terms
+    /// to `terms`; writes the gradient of what is minimized by the outputs and parameters to
+    /// `gradient [A + H]`, and returns that by the value; both times `scale`, one over the number of
     /// samples.
     #[allow(clippy::too_many_arguments)]
     fn observe(
@@ -173,6 +174,24 @@ impl Learner {
         self.network.num_actions()
     }
 
+    /// Numbers `S` that the network remembers.
+    pub fn state_size(&self) -> usize {
+        self.network.state_size()
+    }
+
+    /// What the outputs stand for.
+    pub fn head(&self) -> &HeadSpec {
+        self.network.head()
+    }
+
+    /// The number of actions, where an action is one of them.
+    pub(super) fn require_categorical(&self) -> Result<usize> {
+        match self.head() {
+            HeadSpec::Categorical => Ok(self.num_actions()),
+            other => Err(Error::invalid("network: head", "categorical", format!("{other:?}"))),
+        }
+    }
+
     /// Number of pairs of permutations `P`.
     pub fn num_twists(&self) -> usize {
         self.network.num_twists()
@@ -314,7 +333,7 @@ impl Learner {
         }
         means.iter_mut().for_each(|sum| *sum /= minibatch.len() as f64);
         let l2 = objective.l2();
-        let squares = if l2 > 0.0 { sum_of_squares(network.weights().numbers()) } else { 0.0 };
+        let squares = if l2 > 0.0 { sum_of_squares(network, network.weights()) } else { 0.0 };
         let losses = objective.losses(&means, squares);
         if objective.goes_too_far(&losses) {
             return Ok((losses, false));
@@ -325,12 +344,13 @@ impl Learner {
             network.fill(chunks, piece);
             Ok(())
         })?;
+        network.fill_rest(chunks, gradient);
         if l2 > 0.0 {
             let pairs = gradient.numbers_mut().iter_mut().zip(network.weights().numbers());
             pairs.for_each(|(gradient, weight)| *gradient += 2.0 * l2 * weight);
         }
         if let Some(most) = descent.max_grad_norm {
-            let norm = sum_of_squares(gradient.numbers()).sqrt() as f32;
+            let norm = sum_of_squares(network, gradient).sqrt() as f32;
             let scale = most / (norm + 1e-6);
             if scale < 1.0 {
                 gradient.numbers_mut().iter_mut().for_each(|number| *number *= scale);
@@ -407,7 +427,9 @@ fn share<T: Send>(
 }
 
 /// In blocks, so that the sum is the same wherever it is made.
-fn sum_of_squares(numbers: &[f32]) -> f64 {
+fn sum_of_squares(network: &Trainable, of: &Flat) -> f64 {
     let block = |block: &[f32]| -> f32 { block.iter().map(|number| number * number).sum() };
-    numbers.chunks(NORM_BLOCK).map(|numbers| f64::from(block(numbers))).sum()
+    let blocks = of.numbers().chunks(NORM_BLOCK);
+    let repeated = network.repeated(of).map(|number| f64::from(number).powi(2));
+    blocks.map(|numbers| f64::from(block(numbers))).sum::<f64>() - repeated.sum::<f64>()
 }

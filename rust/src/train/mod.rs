@@ -12,8 +12,10 @@
 mod adam;
 pub mod az;
 mod batch;
+mod judge;
 mod learner;
 mod lengths;
+mod normal;
 pub mod ppo;
 mod sequences;
 mod softmax;
@@ -21,5 +23,6 @@ pub mod walk;
 
 pub use adam::{AdamConfig, Moment};
 pub use batch::Samples;
+pub use judge::Played;
 pub use learner::{Descent, Learner, Losses, Objective};
 pub use sequences::Sequences;

@@ -1,6 +1,7 @@
 //! Proximal policy optimization (Schulman et al. 2017), with masked actions.
 //!
-//! With the ratio `r = pi(a|s) / pi_old(a|s)`, both over the legal actions alone:
+//! With the ratio `r = pi(a|s) / pi_old(a|s)`, both over the legal actions alone (of actions of more
+//! than one choice, [`Head`](crate::nn::Head) says what `pi` and its entropy are):
 //!
 //! ```text
 //! policy  = -mean(min(r A, clip(r, 1 - clip_ratio, 1 + clip_ratio) A))
@@ -10,17 +11,19 @@
 //! ```
 
 use super::batch::Samples;
+use super::judge::{Judge, Played};
 use super::learner::{Descent, Learner, Losses, Objective};
 use super::lengths::check_len;
+use super::normal::Normal;
 use super::softmax::LogSoftmax;
 use crate::engine::pool::Poll;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::nn::HeadSpec;
 
 /// What the samples were played for.
 #[derive(Clone, Copy, Debug)]
 pub struct PpoTargets<'a> {
-    /// `[N]`, each in `0..A`.
-    pub actions: &'a [i64],
+    pub actions: Played<'a>,
     /// `[N]`, of the action when it was drawn.
     pub log_probs: &'a [f32],
     /// `[N]`
@@ -50,15 +53,16 @@ pub fn train(
     poll: Poll<'_>,
 ) -> Result<Losses> {
     let num_actions = learner.num_actions();
-    check_len("actions", targets.actions.len(), samples.len())?;
+    targets.actions.check(learner.head(), num_actions, samples.len())?;
     check_len("log_probs", targets.log_probs.len(), samples.len())?;
     check_len("advantages", targets.advantages.len(), samples.len())?;
     check_len("returns", targets.returns.len(), samples.len())?;
-    let known = 0..num_actions as i64;
-    if let Some(action) = targets.actions.iter().find(|action| !known.contains(*action)) {
-        return Err(Error::invalid("actions", format!("in 0..{num_actions}"), action));
-    }
-    learner.descend(samples, &Ppo { samples, targets, num_actions }, descent, poll)
+    let drawn = match learner.head() {
+        HeadSpec::Categorical => Drawn::Choices(vec![num_actions]),
+        HeadSpec::Product { nvec } => Drawn::Choices(nvec.clone()),
+        HeadSpec::Normal { dim, squash, .. } => Drawn::Numbers { dim: *dim, squash: *squash },
+    };
+    learner.descend(samples, &Ppo { samples, targets, num_actions, drawn }, descent, poll)
 }
 
 /// `r - 1 - log r`, the estimator k3 of "Approximating KL Divergence" (Schulman 2020): never negative.
@@ -74,6 +78,58 @@ struct Ppo<'a> {
     samples: &'a Samples<'a>,
     targets: &'a PpoTargets<'a>,
     num_actions: usize,
+    drawn: Drawn,
+}
+
+/// What actions are drawn from.
+enum Drawn {
+    /// A softmax for each part, of so many choices.
+    Choices(Vec<usize>),
+    Numbers {
+        dim: usize,
+        squash: bool,
+    },
+}
+
+impl Ppo<'_> {
+    /// [`Objective::observe`] of actions of `width` choices or numbers, which `chosen` judges.
+    fn judge<'a>(
+        &'a self,
+        samples: &[u32],
+        scale: f32,
+        value: f32,
+        terms: &mut [f64],
+        width: usize,
+        mut chosen: impl Judge<'a>,
+    ) -> f32 {
+        let PpoTargets { clip_ratio, vf_coef, ent_coef, .. } = *self.targets;
+        let mut by_value = 0.0;
+        for &sample in samples {
+            let sample = sample as usize;
+            chosen.see_through(self.samples.illegal(sample, self.num_actions));
+            let act = self.targets.actions.row(sample, width);
+            let advantage = self.targets.advantages[sample];
+            let log_ratio = chosen.log_prob(act) - self.targets.log_probs[sample];
+            let ratio = log_ratio.exp();
+            let clipped = ratio.clamp(1.0 - clip_ratio, 1.0 + clip_ratio);
+            let (free, bound) = (ratio * advantage, clipped * advantage);
+            if free <= bound {
+                chosen.push_log_prob(act, -free * scale);
+            }
+            if ent_coef != 0.0 {
+                chosen.push_entropy(-ent_coef * scale);
+            }
+            let miss = value - self.targets.returns[sample];
+            by_value += 2.0 * vf_coef * scale * miss;
+            terms[0] += f64::from(miss * miss);
+            terms[1] -= f64::from(free.min(bound));
+            terms[2] += f64::from(chosen.entropy());
+            terms[3] += f64::from(divergence(ratio, log_ratio));
+            terms[4] += f64::from(u8::from(clipped != ratio));
+        }
+        chosen.finish();
+        by_value
+    }
 }
 
 impl Objective for Ppo<'_> {
@@ -90,34 +146,16 @@ impl Objective for Ppo<'_> {
         scratch: &mut Vec<f32>,
         terms: &mut [f64],
     ) -> f32 {
-        let PpoTargets { clip_ratio, vf_coef, ent_coef, .. } = *self.targets;
-        let mut by_value = 0.0;
-        let mut chosen = LogSoftmax::new(logits, gradient, scratch);
-        for &sample in samples {
-            let sample = sample as usize;
-            chosen.see_through(self.samples.illegal(sample, self.num_actions));
-            let action = self.targets.actions[sample] as usize;
-            let advantage = self.targets.advantages[sample];
-            let log_ratio = chosen.log_prob(action) - self.targets.log_probs[sample];
-            let ratio = log_ratio.exp();
-            let clipped = ratio.clamp(1.0 - clip_ratio, 1.0 + clip_ratio);
-            let (free, bound) = (ratio * advantage, clipped * advantage);
-            if free <= bound {
-                chosen.push_log_prob(action, -free * scale);
+        match &self.drawn {
+            Drawn::Choices(nvec) => {
+                let chosen = LogSoftmax::new(logits, nvec, gradient, scratch);
+                self.judge(samples, scale, value, terms, nvec.len(), chosen)
             }
-            if ent_coef != 0.0 {
-                chosen.push_entropy(-ent_coef * scale);
+            Drawn::Numbers { dim, squash } => {
+                let chosen = Normal::new(logits, *squash, gradient);
+                self.judge(samples, scale, value, terms, *dim, chosen)
             }
-            let miss = value - self.targets.returns[sample];
-            by_value += 2.0 * vf_coef * scale * miss;
-            terms[0] += f64::from(miss * miss);
-            terms[1] -= f64::from(free.min(bound));
-            terms[2] += f64::from(chosen.entropy());
-            terms[3] += f64::from(divergence(ratio, log_ratio));
-            terms[4] += f64::from(u8::from(clipped != ratio));
         }
-        chosen.finish();
-        by_value
     }
 
     fn losses(&self, means: &[f64], _squares: f64) -> Vec<f64> {

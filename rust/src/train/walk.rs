@@ -40,7 +40,7 @@ pub fn train(
     descent: &Descent,
     poll: Poll<'_>,
 ) -> Result<Losses> {
-    let num_actions = learner.num_actions();
+    let num_actions = learner.require_categorical()?;
     check_len("undo", targets.undo.len(), samples.len() * num_actions)?;
     check_len("values", targets.values.len(), samples.len())?;
     check_len("weights", targets.weights.len(), samples.len())?;
@@ -68,7 +68,8 @@ impl Objective for Walk<'_> {
         terms: &mut [f64],
     ) -> f32 {
         let mut by_value = 0.0;
-        let mut chosen = LogSoftmax::new(logits, gradient, scratch);
+        let whole = std::slice::from_ref(&self.num_actions);
+        let mut chosen = LogSoftmax::new(logits, whole, gradient, scratch);
         for &sample in samples {
             let sample = sample as usize;
             chosen.see_through(self.samples.illegal(sample, self.num_actions));

@@ -32,6 +32,7 @@ pub enum Unit {
     NanosecondsEach,
     StepsPerSecond,
     SimulationsPerSecond,
+    GigaflopsPerSecond,
 }
 
 impl Unit {
@@ -40,6 +41,7 @@ impl Unit {
             Unit::NanosecondsEach => "ns",
             Unit::StepsPerSecond => "steps/s",
             Unit::SimulationsPerSecond => "simulations/s",
+            Unit::GigaflopsPerSecond => "GFLOP/s",
         }
     }
 }
@@ -65,6 +67,7 @@ pub fn time(
         Ok(match unit {
             Unit::NanosecondsEach => each * 1e9,
             Unit::StepsPerSecond | Unit::SimulationsPerSecond => 1.0 / each,
+            Unit::GigaflopsPerSecond => 1e-9 / each,
         })
     })?;
     Ok(Some(spread(name, unit, figures)))

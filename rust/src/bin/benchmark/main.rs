@@ -6,6 +6,7 @@ mod environment;
 mod figure;
 mod options;
 mod policy;
+mod products;
 mod report;
 mod self_play;
 
@@ -20,6 +21,7 @@ use environment::environment;
 use figure::Figure;
 use options::Options;
 use policy::with_policy;
+use products::products;
 use report::{report, table};
 use self_play::self_play;
 
@@ -38,7 +40,7 @@ usage: cargo run --release --bin benchmark -- [options]
   --threads T,T,...     thread counts of the collection (1, 2, 4, ... up to this machine)
   --batches N,N,...     boards evaluated together in the steps with a policy (1,96)
   --seconds S           time spent on each figure (0.5)
-  --only NAME           the figure of this name alone
+  --only NAME           the figure of this name alone; if NAME ends in a comma, all that begin so
   --repeats N           do its work N times and print how much that was, without a clock:
                         for counters of instructions (valgrind)
   --json                print one JSON object instead of the table
@@ -90,6 +92,7 @@ fn measure(options: &Options) -> Result<Vec<Figure>> {
     let policy = random_policy(&env, options.widths, 0)?;
     let mut figures = environment(options, &env)?;
     figures.extend(with_policy(options, &env, &policy)?);
+    figures.extend(products(options)?);
     figures.extend(evolution(options, &env)?);
     figures.extend(self_play(options, &env, &policy)?);
     for cache in [false, true] {

@@ -86,7 +86,8 @@ impl Options {
 
     /// Whether the figure of this name is to be measured, if it is one of many.
     pub fn wants(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only == name)
+        let fits = |only: &String| only == name || only.ends_with(',') && name.starts_with(only);
+        self.only.as_ref().is_none_or(fits)
     }
 
     pub fn env(&self) -> Result<Puzzle> {

@@ -111,6 +111,12 @@ impl Kernels {
         unsafe { dispatch!(self, widely(work)) };
     }
 
+    /// `rounds` of products with sums that wait for nothing but each other's registers; how many.
+    pub(super) fn multiply_adds(self, rounds: usize) -> usize {
+        // SAFETY: the level is available.
+        unsafe { dispatch!(self, multiply_adds(rounds)) }
+    }
+
     /// Packs `matrix` anew, whose rows are `stride` apart.
     pub(super) fn repack(self, packed: &mut Packed, matrix: &[f32], stride: usize, columns: usize) {
         packed.fill(matrix, stride, columns, self.panel_columns());

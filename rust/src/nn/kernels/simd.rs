@@ -4,6 +4,7 @@
 // Rows, columns and vectors of a tile are told apart by their letters.
 #![allow(clippy::needless_range_loop)]
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::super::buffer::Matrix;
@@ -420,4 +421,24 @@ pub(super) unsafe fn turn<S: Simd>(matrix: &Turned) {
             }
         }
     }
+}
+
+/// Chains of products with sums that are enough to fill all units.
+const CHAINS: usize = 12;
+
+/// `rounds` of each chain's; how many there were.
+///
+/// # Safety
+/// The processor has what `S` needs.
+#[inline(always)]
+pub(super) unsafe fn multiply_adds<S: Simd>(rounds: usize) -> usize {
+    let (by, more) = (S::splat(black_box(0.999)), S::splat(black_box(0.001)));
+    let mut sums = [S::splat(black_box(0.5)); CHAINS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = S::multiply_add(*sum, by, more);
+        }
+    }
+    black_box(&sums);
+    rounds * CHAINS * S::LANES
 }

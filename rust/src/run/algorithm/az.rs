@@ -6,16 +6,18 @@
 use serde::Deserialize;
 
 use super::batch::Batch;
-use super::{named, Algorithm, Descending, Found, Iteration};
+use super::{named, require_no_memory, Algorithm, Descending, Found, Iteration};
 use crate::clock::Stopwatch;
 use crate::collector::az::{AzConfig, Collector};
 use crate::engine::pool::Poll;
 use crate::rl::env::Env;
 use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
+use crate::run::policy::Net;
 use crate::run::tensors::{Stored, StoredTensors};
 use crate::spaces::Rows;
 use crate::train::az::{train, AzTargets};
+use crate::train::Learner;
 
 pub(super) struct Az {
     collecting: AzConfig,
@@ -69,6 +71,11 @@ impl Az {
 }
 
 impl Algorithm for Az {
+    fn begin(&mut self, env: &dyn Env, _: &Net, learner: &mut Learner) -> Result<(), Failure> {
+        env.spec().acts.require_discrete("AlphaZero")?;
+        require_no_memory(learner)
+    }
+
     fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found> {
         let watch = Stopwatch::start();
         self.before = None;

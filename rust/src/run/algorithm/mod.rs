@@ -1,17 +1,22 @@
 //! The algorithms: how each collects, and what it makes of it. One file each.
 
-use super::config::{Kind, RunConfig};
+use super::config::{Evaluation, Kind, RunConfig};
 use super::faults::Failure;
+use super::policy::Net;
+use super::progress::Evaluated;
 use super::tensors::StoredTensors;
 use crate::engine::pool::Poll;
 use crate::nn::Policy;
 use crate::rl::env::Env;
 use crate::rl::start::Start;
+use crate::solve::EvalConfig;
 use crate::train::{AdamConfig, Descent, Learner};
 
 mod az;
 mod batch;
+mod es;
 mod ppo;
+mod sequences;
 mod walk;
 
 /// What an iteration is played and trained by.
@@ -27,6 +32,8 @@ pub(super) struct Iteration<'a> {
     pub(super) lr: f64,
     /// The share of the schedules that is over.
     pub(super) share_done: f64,
+    /// Iterations of the schedules; `None` if there are none.
+    pub(super) schedule_length: Option<u64>,
 }
 
 /// What an iteration has brought.
@@ -44,10 +51,33 @@ pub(super) trait Algorithm: Send {
     /// One iteration: collects by the policy, updates the learner.
     fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found>;
 
-    /// Refuses an environment that cannot be learned from.
-    fn check(&self, _env: &dyn Env) -> crate::Result<()> {
-        Ok(())
+    /// Refuses an environment or a network that cannot be learned from or by; may give the network
+    /// other first weights.
+    fn begin(&mut self, env: &dyn Env, net: &Net, learner: &mut Learner) -> Result<(), Failure>;
+
+    /// How an evaluation plays.
+    fn playing(&self, entry: &Evaluation) -> EvalConfig {
+        entry.play
     }
+
+    /// An evaluation by code of its own, where the algorithm has some.
+    fn evaluate(
+        &self,
+        _env: &dyn Env,
+        _learner: &Learner,
+        _entry: &Evaluation,
+        _poll: Poll<'_>,
+    ) -> crate::Result<Option<Evaluated>> {
+        Ok(None)
+    }
+
+    /// Moments of its own optimizer, where the learner's Adam is not used.
+    fn moments(&self) -> StoredTensors {
+        StoredTensors::new()
+    }
+
+    /// Puts back the moments in what a commit holds, of the shapes that [`Algorithm::moments`] gives.
+    fn set_moments(&mut self, _stored: &StoredTensors) {}
 
     /// What iterations hand on besides weights and moments, `[name]` as Python calls it.
     fn memory(&self) -> StoredTensors {
@@ -69,6 +99,7 @@ pub(super) fn of(config: &RunConfig) -> Result<Box<dyn Algorithm>, Failure> {
         Kind::Ppo => Box::new(ppo::Ppo::new(config)?),
         Kind::Az => Box::new(az::Az::new(config)?),
         Kind::RandomWalk => Box::new(walk::RandomWalk::new(config)?),
+        Kind::Es => Box::new(es::Es::new(config)?),
     })
 }
 
@@ -118,4 +149,16 @@ impl Descending {
 /// `values` by their names.
 fn named<const N: usize>(names: [&'static str; N], values: &[f64]) -> Vec<(&'static str, f64)> {
     names.into_iter().zip(values.iter().copied()).collect()
+}
+
+/// Refuses a network with a memory, which PPO alone trains.
+fn require_no_memory(learner: &Learner) -> Result<(), Failure> {
+    match learner.state_size() {
+        0 => Ok(()),
+        size => {
+            let problem =
+                format!("expected one without memory, got one that remembers {size} numbers");
+            Err(Failure::config("config", "policy_cls", problem))
+        }
+    }
 }

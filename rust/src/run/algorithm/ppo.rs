@@ -3,13 +3,18 @@
 use serde::Deserialize;
 
 use super::batch::Batch;
+use super::sequences::Cut;
 use super::{named, Algorithm, Descending, Found, Iteration};
 use crate::clock::Stopwatch;
 use crate::collector::ppo::{Collector, PpoConfig};
+use crate::collector::Column;
 use crate::engine::pool::Poll;
+use crate::rl::env::Env;
 use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
+use crate::run::policy::Net;
 use crate::train::ppo::{train, PpoTargets};
+use crate::train::{Learner, Played, Samples};
 
 pub(super) struct Ppo {
     collecting: PpoConfig,
@@ -26,7 +31,13 @@ struct Training {
     clip_ratio: f32,
     normalize_advantage: bool,
     target_kl: Option<f32>,
+    /// Of a network that remembers.
+    sequence_length: Option<usize>,
+    burn_in: usize,
 }
+
+/// Steps of a sequence where the config names none.
+const SEQUENCE_LENGTH: usize = 64;
 
 impl Ppo {
     pub(super) fn new(config: &RunConfig) -> Result<Self, Failure> {
@@ -42,6 +53,31 @@ impl Ppo {
 }
 
 impl Algorithm for Ppo {
+    fn begin(&mut self, _: &dyn Env, _: &Net, learner: &mut Learner) -> Result<(), Failure> {
+        let Training { sequence_length, burn_in, .. } = &mut self.training;
+        let refused = |key: &str, problem: String| {
+            Err(Failure::config("config", format!("algorithm.training.{key}"), problem))
+        };
+        if learner.state_size() > 0 {
+            let length = *sequence_length.get_or_insert(SEQUENCE_LENGTH);
+            return match *burn_in > length {
+                true => {
+                    let most = format!("expected at most {length}, the length of a sequence");
+                    refused("burn_in", format!("{most}, got {burn_in}"))
+                }
+                false => Ok(()),
+            };
+        }
+        let without = "for a policy without memory";
+        match (sequence_length, *burn_in) {
+            (Some(length), _) => {
+                refused("sequence_length", format!("expected None {without}, got {length}"))
+            }
+            (None, 0) => Ok(()),
+            (None, burn_in) => refused("burn_in", format!("expected 0 {without}, got {burn_in}")),
+        }
+    }
+
     fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found> {
         let watch = Stopwatch::start();
         let collecting = self.collecting.started(of.start);
@@ -58,8 +94,12 @@ impl Algorithm for Ppo {
         let Training { vf_coef, clip_ratio, target_kl, ent_coef, ent_coef_final, .. } =
             self.training;
         let last = ent_coef_final.unwrap_or(ent_coef);
+        let actions = match table.column("actions")? {
+            Column::F32(cells) => Played::Numbers(&cells.data),
+            _ => Played::Choices(table.get("actions")?),
+        };
         let targets = PpoTargets {
-            actions: table.get("actions")?,
+            actions,
             log_probs: table.get("log_probs")?,
             advantages: &advantages,
             returns: table.get("returns")?,
@@ -69,7 +109,13 @@ impl Algorithm for Ppo {
             target_kl,
         };
         let descent = self.descending.descent(&of, batch.len(), false);
-        let losses = train(of.learner, &batch.samples(true), &targets, &descent, poll)?;
+        let cut = match self.training.sequence_length {
+            Some(length) => Some(Cut::new(&table, &batch, length, self.training.burn_in)?),
+            None => None,
+        };
+        let sequences = cut.as_ref().map(Cut::sequences);
+        let samples = Samples { sequences, ..batch.samples(true) };
+        let losses = train(of.learner, &samples, &targets, &descent, poll)?;
         let names = ["value", "policy", "entropy", "total", "kl", "clip_fraction"];
         Ok(Found {
             losses: named(names, &losses),

@@ -2,15 +2,16 @@
 
 use serde::Deserialize;
 
-use super::{named, Algorithm, Descending, Found, Iteration};
+use super::{named, require_no_memory, Algorithm, Descending, Found, Iteration};
 use crate::clock::Stopwatch;
 use crate::collector::walk::{check, collect_ahead, WalkConfig};
 use crate::engine::pool::Poll;
 use crate::rl::env::Env;
 use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
+use crate::run::policy::Net;
 use crate::train::walk::{train, WalkTargets};
-use crate::train::Samples;
+use crate::train::{Learner, Samples};
 
 pub(super) struct RandomWalk {
     collecting: WalkConfig,
@@ -38,8 +39,10 @@ impl RandomWalk {
 }
 
 impl Algorithm for RandomWalk {
-    fn check(&self, env: &dyn Env) -> crate::Result<()> {
-        check(env, &self.collecting)
+    fn begin(&mut self, env: &dyn Env, _: &Net, learner: &mut Learner) -> Result<(), Failure> {
+        env.spec().acts.require_discrete("random walks")?;
+        check(env, &self.collecting)?;
+        require_no_memory(learner)
     }
 
     fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found> {
