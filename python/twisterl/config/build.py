@@ -9,7 +9,7 @@ from typing import Any
 
 from twisterl import on_demand
 from twisterl.config import fitting
-from twisterl.config.resolve import PYENV, import_class, import_classes
+from twisterl.config.resolve import PYENV, import_classes
 from twisterl.config.run import Part, RunConfig
 from twisterl.config.torch_only import torch_only
 from twisterl.defaults import default_device
@@ -21,7 +21,7 @@ from twisterl.on_demand import torch
 # By name: tensors, or arrays.
 Weights = dict[str, Any]
 # The algorithms whose updates the engine computes.
-_BY_ENGINE = ("PPO", "AZ", "RandomWalk")
+_BY_ENGINE = ("PPO", "AZ", "RandomWalk", "ES")
 
 
 def build_algorithm(
@@ -50,10 +50,6 @@ def build_algorithm(
     from twisterl.runs.run_config import Described
 
     env = make_env(run.env, classes)
-    if by_engine and act_space(env)["type"] != "discrete":
-        _require_torch("env_cls", "training where an action is no choice of one of many")
-        by_engine = False
-        classes["policy_cls"] = import_class("policy_cls", run.policy.path)
     weights: Any = None
     if checkpoint is not None:
         weights = (checkpoints.load_arrays if by_engine else checkpoints.load)(checkpoint)

@@ -69,11 +69,11 @@ class Crew:
 
     def generations(self, algorithm: Any, settings: str, net: Any) -> dict[str, Any]:
         """As `collector.es_generations`: workers tell what members reach, this process learns."""
-        weights, optimizer = algorithm._weights(), algorithm.optimizer
+        weights, (first, second) = algorithm._weights(), algorithm.moments()
         found: dict[str, Any] = {
             "weights": weights,
-            "first": optimizer.first.numpy(),
-            "second": optimizer.second.numpy(),
+            "first": first,
+            "second": second,
         }
         count = algorithm.config["training"]["num_generations"]
         told: dict[str, list[Any]] = {}

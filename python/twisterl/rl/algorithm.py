@@ -127,8 +127,7 @@ class Algorithm(Holding, Playing, Kept):
     def _take(self, policy: Any) -> None:
         """Makes `policy` what is trained, and its optimizer."""
         if isinstance(policy, ArrayPolicy):
-            shapes = [values.shape for values in policy.weights.values()]
-            self.held = Held(policy, ArrayAdam(shapes, self.config["optimizer"]))
+            self.held = Held(policy, self._make_array_optimizer(policy))
             self.obs_size, self.obs_dtype = policy.obs_size, policy.obs_dtype
             return
         if not hasattr(policy, "to_rust"):
@@ -185,6 +184,11 @@ class Algorithm(Holding, Playing, Kept):
         if arguments.get("kind") == "muon":
             return make_muon(self.policy.named_parameters(), arguments)
         return make_adam(self.policy.parameters(), arguments)
+
+    def _make_array_optimizer(self, policy: ArrayPolicy) -> Any:
+        """As `_make_optimizer`, of arrays."""
+        shapes = [values.shape for values in policy.weights.values()]
+        return ArrayAdam(shapes, self.config["optimizer"])
 
     @timed
     def data_to_torch(self, data: Any) -> Any:

@@ -57,6 +57,12 @@ class ArrayAdam:
         moments = {kind: np.zeros(self.shapes[index], np.float32) for kind in self.kinds}
         return {"step": np.zeros((), np.float32), **moments}
 
+    def in_torch(self, policy: Any) -> Any:
+        """Torch's Adam of `policy` with copies of the moments."""
+        from twisterl.rl.torch_view import adam_of
+
+        return adam_of(self, policy)
+
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.state, "param_groups": copy.deepcopy(self.param_groups)}
 

@@ -12,22 +12,28 @@ the same config and gives the same numbers, from the first weights on. See `rust
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from twisterl import strategy, twisterl
 from twisterl.config.es import ESOptimizer
 from twisterl.faults import ConfigError, Fault
-from twisterl.nn.policy import BasicPolicy
+from twisterl.nn.arrays import ArrayPolicy
+from twisterl.on_demand import torch
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.evaluation import Evaluation
 from twisterl.runs import plan
 
 Floats = npt.NDArray[np.float32]
+# The parameters of a policy that code is compiled for, in the order of that code.
+_COMPILED = (
+    *("embeddings.weight", "embeddings.bias", "action.0.weight", "value.0.weight"),
+    *("action.0.bias", "value.0.bias"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,17 @@ class Evolved:
 
 
 class Moments:
-    """First and second moments `[P]` of all weights, saved and restored as torch's optimizers."""
+    """First and second moments `[P]` of all weights, saved and restored as torch's optimizers.
 
-    def __init__(self, count: int) -> None:
-        self.first, self.second = torch.zeros(count), torch.zeros(count)
+    They are tensors, or arrays where the weights are.
+    """
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self.first, self.second = first, second
+
+    def in_torch(self, policy: Any) -> Moments:
+        """The same as tensors."""
+        return Moments(torch.from_numpy(self.first), torch.from_numpy(self.second))
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": {0: {"first": self.first, "second": self.second}}, "param_groups": []}
@@ -68,17 +81,22 @@ class ES(Algorithm):
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         self._is_compiled = _is_compiled(env, policy)
-        self._names = () if self._is_compiled else _parameters(policy)
+        self._names = _COMPILED if self._is_compiled else _parameters(policy)
         super().__init__(env, policy, config, run_path)
 
     def _make_optimizer(self) -> Moments:
-        return Moments(len(self._weights()))
+        count = len(self._weights())
+        return Moments(torch.zeros(count), torch.zeros(count))
+
+    def _make_array_optimizer(self, policy: ArrayPolicy) -> Any:
+        count = sum(values.size for values in policy.weights.values())
+        return Moments(np.zeros(count, np.float32), np.zeros(count, np.float32))
 
     def draw_weights(self) -> None:
         """The first weights of the run's seed, as in every language; those of torch elsewhere."""
         if not self._is_compiled:
             return
-        self._set_weights(_first_weights(self.env, self.policy, self.config["seed"]))
+        self._set_weights(_first_weights(self.env, self.held.policy, self.config["seed"]))
         self.sync_rs_policy()
 
     @timed
@@ -87,21 +105,25 @@ class ES(Algorithm):
         num_generations = self.config["training"]["num_generations"]
         crew = self.connect()
         if crew is not None:
-            net = None if self._is_compiled else _described(self.policy)
+            net = None if self._is_compiled else _described(self.held.policy)
             return Evolved(crew.generations(self, self._settings(), net))
         return Evolved(
             twisterl.collector.es_generations(
                 self.env,
                 self._weights(),
-                self.optimizer.first.numpy(),
-                self.optimizer.second.numpy(),
+                *self.moments(),
                 self._settings(),
                 self.config["seed"],
                 self.iteration * num_generations,
                 num_generations,
-                None if self._is_compiled else _described(self.policy),
+                None if self._is_compiled else _described(self.held.policy),
             )
         )
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """The first and the second ones as arrays."""
+        moments = self.held.optimizer
+        return np.asarray(moments.first), np.asarray(moments.second)
 
     @timed
     def data_to_torch(self, data: Evolved) -> Evolved:
@@ -113,8 +135,8 @@ class ES(Algorithm):
         """Takes over the evolved weights; what the last generation reached."""
         found = torch_data.found
         self._set_weights(found["weights"])
-        self.optimizer.first = torch.from_numpy(found["first"])
-        self.optimizer.second = torch.from_numpy(found["second"])
+        moments = self.held.own({name: found[name] for name in ("first", "second")})
+        self.held.optimizer.first, self.held.optimizer.second = moments.values()
         return {name: float(found[name][-1]) for name in ("fitness", "best_fitness", "success")}
 
     @timed
@@ -169,34 +191,50 @@ class ES(Algorithm):
             }
         )
 
-    def _tensors(self) -> list[torch.Tensor]:
-        """The weights in the order of the engine; the embedding by features where compiled."""
-        if not self._is_compiled:
-            named = dict(self.policy.named_parameters())
-            return [named[name] for name in self._names]
-        first, action, value = self.policy.embeddings, self.policy.action[0], self.policy.value[0]
-        weights = [first.weight.T, first.bias, action.weight, value.weight]
-        return [*weights, action.bias, value.bias]
+    def _named(self) -> list[Any]:
+        """Arrays or tensors in the order of the engine."""
+        named = dict(self.held.policy.named_parameters())
+        return [named[name] for name in self._names]
 
     def _weights(self) -> Floats:
-        parts = [tensor.detach().cpu().reshape(-1) for tensor in self._tensors()]
-        return torch.cat(parts).numpy()
+        arrays = list(map(_array, self._named()))
+        if self._is_compiled:
+            # By features.
+            arrays[0] = arrays[0].T
+        return np.concatenate([array.reshape(-1) for array in arrays])
 
     def _set_weights(self, weights: Floats) -> None:
         begin = 0
-        with torch.no_grad():
-            for tensor in self._tensors():
-                part = torch.from_numpy(weights[begin : begin + tensor.numel()])
-                tensor.copy_(part.reshape(tensor.shape))
-                begin += tensor.numel()
+        for place, weight in enumerate(self._named()):
+            by_features = self._is_compiled and place == 0
+            shape = tuple(weight.shape)
+            part = weights[begin : begin + math.prod(shape)]
+            part = part.reshape(shape[::-1]).T if by_features else part.reshape(shape)
+            begin += part.size
+            if isinstance(weight, np.ndarray):
+                weight[...] = part
+            else:
+                with torch.no_grad():
+                    weight.copy_(torch.from_numpy(part))
+
+
+def _array(weight: Any) -> Floats:
+    return weight if isinstance(weight, np.ndarray) else weight.detach().cpu().numpy()
 
 
 def _is_compiled(env: Any, policy: Any) -> bool:
     """Whether code is compiled for the board and the network."""
-    layers = ("common", 0), ("action", 1), ("value", 1)
-    fits = isinstance(env, twisterl.env.Puzzle) and type(policy) is BasicPolicy
-    fits = fits and all(len(getattr(policy, name)) == count for name, count in layers)
-    if not fits or policy.num_twists:
+    if not isinstance(env, twisterl.env.Puzzle):
+        return False
+    if isinstance(policy, ArrayPolicy):
+        is_basic = policy.name == "BasicPolicy"
+    else:
+        from twisterl.nn.policy import BasicPolicy
+
+        is_basic = type(policy) is BasicPolicy
+    if not is_basic or policy.num_twists:
+        return False
+    if {name for name, _ in policy.named_parameters()} != {*_COMPILED}:
         return False
     try:
         _first_weights(env, policy, seed=0)
@@ -225,5 +263,6 @@ def _parameters(policy: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _first_weights(env: Any, policy: BasicPolicy, seed: int) -> Floats:
-    return twisterl.collector.es_first_weights(env, policy.embeddings.out_features, seed)
+def _first_weights(env: Any, policy: Any, seed: int) -> Floats:
+    hidden = len(dict(policy.named_parameters())["embeddings.bias"])
+    return twisterl.collector.es_first_weights(env, hidden, seed)

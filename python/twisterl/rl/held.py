@@ -14,7 +14,7 @@ from twisterl.on_demand import MissingPackage, is_installed, lacks_torch, torch
 
 
 class Held:
-    """A policy and its optimizer: torch's, or an `ArrayPolicy` and an `ArrayAdam`."""
+    """A policy and its optimizer: torch's, or an `ArrayPolicy` and an optimizer of arrays."""
 
     def __init__(self, policy: Any, optimizer: Any = None) -> None:
         self.policy, self.optimizer = policy, optimizer
@@ -66,10 +66,10 @@ class Held:
         """
         if not is_installed():
             raise MissingPackage(lacks_torch("the policy of an algorithm as a torch module"))
-        from twisterl.rl.torch_view import adam_of, module_of
+        from twisterl.rl.torch_view import module_of
 
         policy = module_of(self.policy)
-        self.policy, self.optimizer = policy, adam_of(self.optimizer, policy)
+        self.policy, self.optimizer = policy, self.optimizer.in_torch(policy)
         # As if the policy had been torch's from the first.
         torch.set_rng_state(torch.as_tensor(self._random["cpu"]))
 

@@ -9,7 +9,6 @@ import torch
 from twisterl.nn.arrays import ArrayPolicy
 from twisterl.nn.policy import BasicPolicy, Conv1dPolicy
 from twisterl.rl.adam import Adam, make_adam
-from twisterl.rl.array_adam import ArrayAdam
 
 _CLASSES = {"BasicPolicy": BasicPolicy, "Conv1dPolicy": Conv1dPolicy}
 
@@ -33,8 +32,8 @@ def module_of(policy: ArrayPolicy) -> BasicPolicy:
     return module
 
 
-def adam_of(optimizer: ArrayAdam, policy: BasicPolicy) -> Adam:
-    """The optimizer of `policy` in torch, with copies of the moments."""
+def adam_of(optimizer: Any, policy: BasicPolicy) -> Adam:
+    """An `ArrayAdam` as the optimizer of `policy` in torch, with copies of the moments."""
     group = optimizer.param_groups[0]
     names = ("lr", "betas", "eps", "weight_decay", "amsgrad")
     adam = make_adam(policy.parameters(), {name: group[name] for name in names})

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from twisterl import on_demand
 from twisterl.on_demand import torch
 from twisterl.rl.array_adam import ArrayAdam
 from twisterl.rl.held import Held
@@ -136,7 +137,7 @@ def _expected(optimizer: Any, indices: set[str]) -> dict[str, Any] | None:
             for index in indices & {str(number) for number in range(len(optimizer.shapes))}
             for name, value in optimizer.new_moments(int(index)).items()
         }
-    if isinstance(optimizer, torch.optim.Adam):
+    if on_demand.is_imported() and isinstance(optimizer, torch.optim.Adam):
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         names = ["exp_avg", "exp_avg_sq"]
         names += ["max_exp_avg_sq"] if optimizer.defaults["amsgrad"] else []
