@@ -19,6 +19,8 @@ WORKLOADS = json.loads((Path(__file__).resolve().parent / "workloads.json").read
 PLAN = WORKLOADS["growth"]
 # As titles say it, where the option of the Rust benchmark has another name.
 AXES = {"search_episodes": "games", "batches": "batch"}
+# What the products of a layer are called.
+PRODUCTS = "products,"
 PROGRAM = str(ROOT / "target" / "release" / "benchmark")
 
 
@@ -42,6 +44,9 @@ def engine(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for figure in report["figures"]:
         name, unit = figure["name"], figure["unit"]
+        if name.startswith(PRODUCTS):
+            # `updates` has them.
+            continue
         goal = {"at_most": goals[name]} if name in goals else {}
         rows.append(row(f"{name}, 3×3", unit, {OURS: median_and_range(figure)}, **goal))
     return rows

@@ -1,7 +1,7 @@
 """One learning run of whichever twisterl the interpreter has, watched from outside.
 
     learner.py reach CONFIG SEED DIFFICULTY LIMIT_S REPORT     until the curriculum gets there
-    learner.py quality CONFIG SEED REPORT                      the whole run, with its curve
+    learner.py quality CONFIG SEED ENGINE REPORT               the whole run, with its curve
     learner.py walk CONFIG SEED RUN SEARCHES STEPS REPORT      the same, kept in the folder RUN,
         then beam searches: `16:1000,128:200` for 1,000 boards at width 16 and 200 at width 128;
         STEPS instead of the config's learning.num_steps, 0 for the config's
@@ -113,14 +113,14 @@ def reach(config_path: str, seed: int, difficulty: int, limit_s: float) -> dict[
     return {**report, "reached": report["difficulty"] >= difficulty, "curve": curve}
 
 
-def quality(config_path: str, seed: int) -> dict[str, Any]:
+def quality(config_path: str, seed: int, engine: str) -> dict[str, Any]:
     import numpy as np
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "reference"))
     import optimum
     from twisterl.twisterl.collector import evaluate_episodes
 
-    algorithm = prepare(config_path, seed)
+    algorithm = prepare(config_path, seed, {"algorithm.engine": engine})
     boards = uniform_boards(np.random.default_rng(12345))
     shortest = optimum.optimal_lengths(boards)
     cores = algorithm.config["collecting"]["num_cores"]
@@ -371,7 +371,7 @@ def main() -> None:
     elif mode == "outcome":
         report = outcome(config_path, int(seed), [int(text) for text in rest[0].split(",")])
     else:
-        report = quality(config_path, int(seed))
+        report = quality(config_path, int(seed), rest[0])
     Path(rest[-1]).write_text(json.dumps(report))
 
 

@@ -1,9 +1,10 @@
-"""How long learning takes: `reach`, `quality`, `environments` and `dense` of run.py."""
+"""How long learning takes: `reach`, `quality`, `curves`, `environments`, `dense` of run.py."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sides
 from growth import WORKLOADS
 from peers import peer
@@ -30,10 +32,12 @@ OUTCOMES: dict[str, tuple[list[int], float, float]] = {
     "ppo_cube2_v1": ([5, 6, 8], 90, 90),
     "ppo_puzzle8_residual_v1": ([0], 95, 60),
 }
+# Two deviations of the success on 1,000 boards, at its largest.
+CHANCE = 2 * (0.25 / 1000) ** 0.5
 # Learning runs of a benchmark, and the seconds after which each is ended; the others have neither.
 SEEDS = {
     **dict.fromkeys(("reach", "recall", "environments", "az8", "az_search", "es15"), 3),
-    **dict.fromkeys(("quality", "es8", "tasks", "task_networks"), 5),
+    **dict.fromkeys(("quality", "curves", "es8", "tasks", "task_networks"), 5),
     **dict.fromkeys(("beside_cartpole", "beside_pendulum", "beside_t_maze"), 5),
     "az15": 1,
 }
@@ -80,7 +84,7 @@ def quality(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Learning curves of the example config, judged on 1,000 uniformly random boards."""
     runs = []
     for seed in range(options.seeds):
-        runs.append(learn(OURS, ["quality", str(EXAMPLE), str(seed)]))
+        runs.append(learn(OURS, ["quality", str(EXAMPLE), str(seed), "auto"]))
         curve = runs[-1].pop("curve")
         last = {key: value for key, value in runs[-1].items()}
         print(f"  seed {seed}: {last}", file=sys.stderr, flush=True)
@@ -103,6 +107,47 @@ def quality(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
     rows[0]["runs"] = runs
     return rows
+
+
+def curves(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Learning curves of the example config by the engine's updates and by torch's."""
+    runs: dict[str, list[dict[str, Any]]] = {OURS: [], PEER: []}
+    for seed in range(options.seeds):
+        for side, engine in ((OURS, "rust"), (PEER, "torch")):
+            found = learn(OURS, ["quality", str(EXAMPLE), str(seed), engine])
+            print(f"  {engine} seed {seed}: {found['reached_s']} s", file=sys.stderr, flush=True)
+            runs[side].append(found)
+    places = steps_of_all([run for found in runs.values() for run in found])
+    ours, theirs = ([success_at(run, places) for run in runs[side]] for side in (OURS, PEER))
+    inside = [
+        min(band) - CHANCE <= statistics.median(found) <= max(band) + CHANCE
+        for found, band in zip(zip(*ours, strict=True), zip(*theirs, strict=True), strict=True)
+    ]
+    name = "8-puzzle, PPO, curves of all seeds"
+    share = 100 * sum(inside) / len(inside)
+    rows = [
+        row(f"{name}: median within torch's band", "%", {OURS: spread([share])}, at_least=100),
+        row(
+            f"{name}: sampled success at the end",
+            "",
+            {side: spread(run["sampled"] for run in found) for side, found in runs.items()},
+        ),
+    ]
+    rows[0] |= {"peer_is": "torch's updates", "places": places, "inside": inside, "runs": runs}
+    return rows
+
+
+def steps_of_all(runs: list[dict[str, Any]], count: int = 40) -> list[float]:
+    """Numbers of steps that all runs got to, at equal distances."""
+    first = max(run["curve"][0]["steps"] for run in runs)
+    last = min(run["curve"][-1]["steps"] for run in runs)
+    return [first + (last - first) * i / (count - 1) for i in range(count)]
+
+
+def success_at(run: dict[str, Any], places: list[float]) -> list[float]:
+    """Sampled success after so many steps, on straight lines between the points of the curve."""
+    points = [[point[key] for point in run["curve"]] for key in ("steps", "sampled")]
+    return [float(value) for value in np.interp(places, *points)]
 
 
 def environments(options: argparse.Namespace) -> list[dict[str, Any]]:

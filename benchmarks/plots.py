@@ -14,6 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import results
 from growth import WORKLOADS
 
@@ -107,6 +108,14 @@ def main() -> int:
             figure, "tasks", contents, "mean return of the evaluations of a training, a line a seed"
         )
 
+    # Measured apart from the others.
+    if (results.RESULTS / "curves.json").exists():
+        figure, axes = picture(2)
+        content = results.read("curves")
+        draw_engines(axes, content["rows"][0])
+        legend = "bands: from the lowest to the highest seed; lines: medians"
+        save(figure, "engines", [content], legend)
+
     figure, axes = picture(2)
     contents = [results.read(name) for name in ("walk8", "walk15")]
     draw_beams(axes, [row for content in contents for row in content["rows"]])
@@ -160,6 +169,27 @@ def draw_returns(axes: Any, learned: dict[str, list[dict[str, Any]]]) -> None:
         axis.grid(color="0.88")
     for axis in axes[len(learned) :]:
         axis.remove()
+
+
+def draw_engines(axes: Any, found: dict[str, Any]) -> None:
+    """Success of PPO by the engine's updates and by torch's, by steps and by seconds."""
+    for axis, over, label in zip(
+        axes, ("steps", "seconds"), ("steps collected", "training time in seconds"), strict=True
+    ):
+        for side, name, color in (("peer", "torch", "C1"), ("ours", "engine", "C0")):
+            curves = [
+                [[point[key] for point in run["curve"]] for key in (over, "sampled")]
+                for run in found["runs"][side]
+            ]
+            last = min(places[-1] for places, _ in curves)
+            at = np.linspace(max(places[0] for places, _ in curves), last, 60)
+            values = np.array([np.interp(at, *curve) for curve in curves])
+            axis.fill_between(at, values.min(0), values.max(0), color=color, alpha=0.25, lw=0)
+            axis.plot(at, np.median(values, 0), color=color, label=name, linewidth=1)
+        axis.set(xlabel=label, ylabel="8-puzzle, sampled success", ylim=(0, 1.02))
+        axis.xaxis.set_major_formatter(lambda value, _: readable(value))
+        axis.grid(color="0.88")
+        axis.legend(fontsize=9, loc="lower right")
 
 
 def draw_beams(axes: Any, rows: list[dict[str, Any]]) -> None:

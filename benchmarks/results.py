@@ -19,7 +19,7 @@ BESIDE = ("beside_cartpole", "beside_pendulum", "beside_t_maze", "cart_pole_step
 # What `make bench-learning` measures: learning runs of minutes, or by the peer. The others are
 # `make bench`, and alone in the tables of the READMEs.
 LEARNING = (
-    *("quality", "walk15", "walk15_long", "walk_cube", "walk_lights", "es15"),
+    *("quality", "curves", "walk15", "walk15_long", "walk_cube", "walk_lights", "es15"),
     *("reach", "dense", "updates", "blocks", "environments", "tasks", "task_networks", "recall"),
     *BESIDE,
     *("az15", "az_search", "clients", "machines", "web", "synthesis", "levers", "one_board"),

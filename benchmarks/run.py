@@ -71,6 +71,7 @@ BENCHMARKS = {
     "dense": learning.dense,
     "reach": learning.reach,
     "quality": learning.quality,
+    "curves": learning.curves,
     "walk8": walks.walk8,
     "walk15": walks.walk15,
     "walk15_long": walks.walk15_long,
