@@ -1,4 +1,4 @@
-"""The ports in Python behave as specs/signature.txt says; rust/tests/all/signature.rs tests Rust."""
+"""The ports in Python behave as specs/signature.txt says; rust/tests/all/signature.rs has Rust."""
 
 import subprocess
 import sys
