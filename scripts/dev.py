@@ -81,8 +81,7 @@ def main() -> int:
         return doctor()
     try:
         if task == "test":
-            # One more than processors: tests wait for disks, terminals and other processes.
-            beside.run(test_jobs(), (os.cpu_count() or 1) + 1)
+            beside.run(test_jobs(), os.cpu_count() or 1)
             return 0
         if task.endswith("-mojo"):
             make_venv()

@@ -200,7 +200,7 @@ for _ in range(33):
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ((INITIALIZED,), ValueError, "target: got 'initialize'; expected Clifford gates"),
+        ((INITIALIZED,), ValueError, "target: got 'reset'; expected Clifford gates"),
         ((TURNED,), ValueError, "target: got 33 rotations; expected at most 32"),
         ((MEASURED,), ValueError, "target: "),
         (([0, 0],), ValueError, "target: .*ordering"),

@@ -148,7 +148,7 @@ for run in runs:
     assert run.policy is policy
 """
     run(source, "none")
-    for name in BY_ENGINE:
+    for name in BY_ENGINE[:3]:
         assert saved(tmp_path / name) == saved(root / name / "whole")
 
 

@@ -38,7 +38,7 @@ def test_no_failing_call_tears_or_loses_a_run(small, config_file, library, tmp_p
     small["algorithm"]["evals"]["ppo_1"]["num_episodes"] = 2
     config_file.write_text(json.dumps(small))
     # In the soak every run is finished, and every call fails in both ways.
-    step = "1" if os.environ.get("SOAK") else "7"
+    step = "1" if os.environ.get("SOAK") else "13"
     command = [sys.executable, HERE / "failing_disk.py", library, config_file, tmp_path, step]
     environment = {**os.environ, "LD_PRELOAD": str(library)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -39,15 +39,14 @@ impl Dots {
 
     /// Does `work`, compiled for the processor that the products are of. Its bits are the same everywhere.
     pub(in crate::nn) fn run(self, work: impl Work) {
-        // SAFETY: who made `self` has asked the processor.
-        unsafe {
-            match self {
-                #[cfg(target_arch = "x86_64")]
-                Self::Vnni512 => super::dots_x86::run512(work),
-                #[cfg(target_arch = "x86_64")]
-                Self::Vnni256 | Self::Avx2 => super::dots_x86::run256(work),
-                Self::Plain => work.run(),
-            }
+        match self {
+            // SAFETY: who made `self` has asked the processor.
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni512 => unsafe { super::dots_x86::run512(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni256 | Self::Avx2 => unsafe { super::dots_x86::run256(work) },
+            Self::Plain => work.run(),
         }
     }
 
