@@ -38,7 +38,7 @@ class Maze(gymnasium.Env[Any, Any]):
     def __init__(self) -> None:
         sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "reference"))
         from rng import Rng
-        from tasks import TMaze
+        from plain_tasks import TMaze
 
         self._task, self._stream = TMaze(), Rng
 

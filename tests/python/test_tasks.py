@@ -76,7 +76,7 @@ def test_as_gymnasium(name):
 def test_as_the_reference(monkeypatch, name, sizes):
     """Starts of equal streams, states, observations, rewards to the last bit, and ends."""
     monkeypatch.syspath_prepend(ROOT / "tests/reference")
-    twin = getattr(importlib.import_module("tasks"), name)(**sizes)
+    twin = getattr(importlib.import_module("plain_tasks"), name)(**sizes)
     env, stream = getattr(envs, name)(**sizes), importlib.import_module("rng").Rng
     ends = set()
     for seed in range(40):

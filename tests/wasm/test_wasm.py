@@ -29,7 +29,7 @@ NO_LIMIT = float("inf")
 SEEDS = range(20)
 # Those that go on from their ends.
 SCRAMBLED = ("Puzzle", "LightsOut", "Cube2", "Permutation", "LinearFunction", "Clifford",
-             "GridWorld", "TopSpin", "Pancake")  # fmt: skip
+             "PauliNetwork", "GridWorld", "TopSpin", "Pancake")  # fmt: skip
 
 
 class Clock:
