@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from trainings import begun, train  # noqa: E402
 from twisterl.runs.folder import RunFolder  # noqa: E402
+from twisterl.runs.metrics import Metrics  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -66,6 +67,30 @@ def test_an_interrupted_run_that_cannot_be_saved_says_so(small, tmp_path):
     algorithm.subscribe(interrupt)
     with pytest.raises(FileNotFoundError):
         algorithm.learn(3)
+
+
+@pytest.mark.parametrize("moment", ["before its line", "after its line"])
+def test_an_iteration_that_counts_has_its_line(small, tmp_path, monkeypatch, moment):
+    """Wherever the interruption comes between the two; and the best weights."""
+    algorithm = prepare_algorithm(small, tmp_path)
+    write = Metrics.write
+
+    def interrupted(metrics, progress):
+        is_third = progress.iteration == 2
+        if not is_third or moment == "after its line":
+            write(metrics, progress)
+        if is_third:
+            monkeypatch.setattr(Metrics, "write", write)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Metrics, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        algorithm.learn(9)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["iteration"] for line in lines] == [0, 1, 2]
+    assert RunFolder(tmp_path).last_iteration() == 3
+    algorithm.learn(1)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
 
 
 @posix

@@ -112,6 +112,8 @@ class Algorithm(Holding, Playing, Kept):
         self.total_steps = 0
         self.elapsed_s = 0.0
         self.best_metrics: tuple[float, ...] | None = None
+        # What the last iteration of this call of `learn` has brought.
+        self.last_progress: Progress | None = None
         self._num_solves = 0
         self.dashboard = Dashboard()
         self.num_without_improvement = 0
@@ -348,6 +350,7 @@ class Algorithm(Holding, Playing, Kept):
             self._learn(end)
 
     def _learn(self, end: int) -> None:
+        self.last_progress = None
         recorder = Recorder(self, self._run_folder)
         with contextlib.ExitStack() as ending:
             ending.callback(self._watchers.end, self)
@@ -375,23 +378,26 @@ class Algorithm(Holding, Playing, Kept):
             num_steps = benchmarks.get("num_steps", 0)
             self.total_steps += num_steps
             self.elapsed_s += times["total"]
+            progress = Progress(
+                iteration=self.iteration,
+                total_iterations=end,
+                difficulty=difficulty,
+                next_difficulty=self.difficulty,
+                success=benchmarks["success"],
+                reward=benchmarks["reward"],
+                evaluations=benchmarks.get("evaluations", {}),
+                losses=losses,
+                times=times,
+                num_steps=num_steps,
+                total_steps=self.total_steps,
+                elapsed_s=self.elapsed_s,
+                improved=improved,
+                workers=None if self._crew is None else self._crew.coordinator.counts(),
+            )
+            # Before it counts, so that no iteration that counts goes without its line.
+            self.last_progress = progress
             self.iteration += 1
-        return Progress(
-            iteration=self.iteration - 1,
-            total_iterations=end,
-            difficulty=difficulty,
-            next_difficulty=self.difficulty,
-            success=benchmarks["success"],
-            reward=benchmarks["reward"],
-            evaluations=benchmarks.get("evaluations", {}),
-            losses=losses,
-            times=times,
-            num_steps=num_steps,
-            total_steps=self.total_steps,
-            elapsed_s=self.elapsed_s,
-            improved=improved,
-            workers=None if self._crew is None else self._crew.coordinator.counts(),
-        )
+        return progress
 
     def _judge(self, difficulty: int | None, success: float | None, reward: float | None) -> bool:
         """Whether these are the best metrics so far; raises the difficulty where it is due."""

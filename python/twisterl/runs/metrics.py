@@ -17,14 +17,24 @@ class Metrics:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._path = Path(folder) / METRICS
-        self._file = os.fdopen(open_for_appending(self._path), "a", encoding="utf-8")
+        # Unbuffered: what an interruption leaves is in the file, or nowhere.
+        self._file = os.fdopen(open_for_appending(self._path), "ab", buffering=0)
+        self._begun: tuple[int, int] | None = None
 
     def write(self, progress: Progress) -> None:
-        """Raises FileNotFoundError if the file is no longer that of the folder."""
+        """Writes the line of an iteration; of the last one again, whatever came of it before.
+
+        Raises FileNotFoundError if the file is no longer that of the folder.
+        """
         self.require_there()
         with naming(self._path):
-            self._file.write(json.dumps(progress.as_dict()) + "\n")
-            self._file.flush()
+            if self._begun is not None and self._begun[0] == progress.iteration:
+                self._file.truncate(self._begun[1])
+            else:
+                self._begun = (progress.iteration, os.fstat(self._file.fileno()).st_size)
+            line = memoryview((json.dumps(progress.as_dict()) + "\n").encode())
+            while line:
+                line = line[self._file.write(line) :]
 
     def require_there(self) -> None:
         """Raises FileNotFoundError if the folder was removed or replaced meanwhile."""

@@ -49,9 +49,7 @@ class Recorder:
         """Writes what an iteration has brought, and saves the run when it is time."""
         algorithm = self._algorithm
         if self._metrics is not None and self._folder is not None:
-            self._metrics.write(progress)
-            if progress.improved:
-                self._folder.save_best(algorithm.held.policy.state_dict())
+            self._write(self._metrics, self._folder, progress)
             logging = algorithm.config["logging"]
             if algorithm.save_is_asked() or plan.is_time_to_save(logging, algorithm.iteration):
                 self._save()
@@ -61,6 +59,11 @@ class Recorder:
             writer = self._dashboard_writer()
             if writer is not None:
                 dashboard.write_scalars(writer, progress)
+
+    def _write(self, metrics: Metrics, folder: RunFolder, progress: Progress) -> None:
+        metrics.write(progress)
+        if progress.improved:
+            folder.save_best(self._algorithm.held.policy.state_dict())
 
     def __exit__(
         self,
@@ -91,12 +94,18 @@ class Recorder:
 
     def _rescue(self, first: BaseException) -> None:
         """Saves the last iterations of a run that has failed with `first`, if that can be done."""
-        if self._metrics is None or not self._is_unsaved():
+        if self._metrics is None or self._folder is None or not self._is_unsaved():
             return
         try:
             # Another run may be where a removed folder was.
             self._metrics.require_there()
-            self._save()
+            last = self._algorithm.last_progress
+            try:
+                if last is not None and last.iteration == self._algorithm.iteration - 1:
+                    # It may have been interrupted after it counted and before it was written.
+                    self._write(self._metrics, self._folder, last)
+            finally:
+                self._save()
         except (OSError, CheckpointError) as lost:
             if isinstance(first, KeyboardInterrupt):
                 raise
