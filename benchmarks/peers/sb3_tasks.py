@@ -37,8 +37,8 @@ class Maze(gymnasium.Env[Any, Any]):
 
     def __init__(self) -> None:
         sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "reference"))
-        from rng import Rng
         from plain_tasks import TMaze
+        from rng import Rng
 
         self._task, self._stream = TMaze(), Rng
 
