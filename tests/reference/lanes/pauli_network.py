@@ -51,7 +51,7 @@ class Lanes(clifford.Lanes):
             (stay,) = np.nonzero((qubits > 1) | ((qubits == 1) & bound))
             left[stay, places[stay]] = pauli[stay]
             places[stay] += 1
-        return np.concatenate([planes.reshape(count, -1), left], 1)
+        return np.concatenate([planes.reshape(count, 2 * n), left], 1)
 
     def goal(self, rng: Rng) -> Any:
         planes = super().goal(rng)
