@@ -20,8 +20,8 @@ MOJO_TESTS = [
 # The feature only adds code; without it compare.py builds the crate.
 RUST_TESTS = "cargo test -p twisterl --features python_bindings"
 PYTEST = "python -m pytest"
-# Tests that run a program which Rust's tests build.
-RUNNING_RUST = ("tests/python/test_rust_program.py",)
+# Tests that run, or are linked with, what Rust's tests build.
+RUNNING_RUST = ("tests/python/test_grid_world.py", "tests/python/test_rust_program.py")
 
 MOJO_PLATFORMS = ("linux", "darwin")
 

@@ -167,7 +167,7 @@ def _first_difference(ports: dict[str, Port], fault: Fault) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         boards = compare.boards([fault.environment])
         for check in compare.checks(ports, boards, TRANSITIONS, Path(folder)):
-            _, found = check()
+            found = [difference for _, differences in check() for difference in differences]
             if found:
                 return found[0].what
         return None

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import models
@@ -31,7 +32,8 @@ from workloads import Board
 # Of each board, in `make parity`.
 TRANSITIONS = 1e6
 TRANSITIONS_PER_MODEL = 50
-Check = Callable[[], tuple[str, list[Difference]]]
+Finding = tuple[str, list[Difference]]
+Check = Callable[[], list[Finding]]
 
 
 def main() -> int:
@@ -70,7 +72,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         work = checks(ports, boards(environments), transitions, Path(folder))
         with ThreadPoolExecutor(processors()) as pool:
-            for line, differences in pool.map(lambda check: check(), work):
+            for line, differences in chain.from_iterable(pool.map(lambda check: check(), work)):
                 print(f"{'DIFFERENT' if differences else 'same'}  {line}", flush=True)
                 found += differences
     return found
@@ -89,23 +91,32 @@ def boards(environments: list[str] | None) -> list[Board]:
 def checks(
     ports: dict[str, Port], boards: list[Board], transitions: float, folder: Path
 ) -> Iterator[Check]:
-    """What is compared. One process of a port answers for many boards where it starts slowly."""
+    """What is compared. One process of a port answers for many boards: most start slowly."""
 
     def asked(task: str, boards: list[Board]) -> list[Board]:
         return [b for b in boards if any(answering(ports, task, b))]
 
+    def one(check: Callable[[], Finding]) -> Check:
+        return lambda: [check()]
+
     default = [board for board in boards if board.is_default]
-    yield partial(moves.words, ports)
-    for board in asked("digests", boards):
-        yield partial(moves.play, ports, board, transitions)
+    yield one(partial(moves.words, ports))
+    for part in parts(asked("digests", boards)):
+        yield partial(moves.play_all, ports, part, transitions)
     if random := asked("network", [board for board in default if board.uniform]):
-        yield partial(policies.outputs, ports, random, folder)
+        yield one(partial(policies.outputs, ports, random, folder))
     if saved := asked("greedy", [board for board in boards if board.plays_saved_policy]):
-        yield partial(policies.greedy, ports, saved)
-    for board in asked("collect", default):
-        yield partial(policies.collection, ports, board, folder)
-    yield partial(models.judged, ports, int(transitions / TRANSITIONS_PER_MODEL), 0)
-    yield partial(moves.signature, ports)
+        yield one(partial(policies.greedy, ports, saved))
+    for part in parts(asked("collect", default)):
+        yield partial(policies.collections, ports, part, folder)
+    yield one(partial(models.judged, ports, int(transitions / TRANSITIONS_PER_MODEL), 0))
+    yield one(partial(moves.signature, ports))
+
+
+def parts(boards: list[Board]) -> list[list[Board]]:
+    """The boards for each of twice as many checks as run at a time."""
+    count = min(2 * processors(), len(boards))
+    return [boards[first::count] for first in range(count)]
 
 
 if __name__ == "__main__":

@@ -72,29 +72,50 @@ def first(differs: Callable[[int], bool], most: int) -> int:
     return low
 
 
+def play_all(
+    ports: dict[str, Port], boards: list[Board], transitions: float
+) -> list[tuple[str, list[Difference]]]:
+    """Random play on every board; one process of each port plays them all."""
+
+    def asked(name: str) -> list[Request]:
+        known = [b for b in boards if name == "reference" or name in answering(ports, "digests", b)]
+        return [digests(ports, name, board, transitions) for board in known]
+
+    knowing = {name: each.knowing(asked(name)) for name, each in ports.items()}
+    return [play(knowing, board, transitions) for board in boards]
+
+
 def play(ports: dict[str, Port], board: Board, transitions: float) -> tuple[str, list[Difference]]:
     """Random play, all of it judged by the reference."""
     whole = request(board, transitions)
     lanes, block = whole["lanes"], whole["block"]
-    judged = lanes_for(ports["reference"], board, lanes)
-    answer = ports["reference"].ask({**whole, "lanes": judged})
+    asked = digests(ports, "reference", board, transitions)
+    judged, answer = asked["lanes"], ports["reference"].ask(asked)
     wanted, played = answer["digests"], answer["transitions"]
     differences, same = [], []
     if played < transitions * judged / lanes:
         what = f"{board.title}: expected {transitions:,.0f} transitions, got {played:,}"
         differences.append(Difference("reference", what))
     for name in answering(ports, "digests", board):
-        asked = min(judged, lanes_for(ports[name], board, lanes))
-        expected = wanted[: asked // block]
-        got = ports[name].ask({**whole, "lanes": asked})["digests"]
+        asked = digests(ports, name, board, transitions)
+        expected = wanted[: asked["lanes"] // block]
+        got = ports[name].ask(asked)["digests"]
         if got != expected:
             lane = unequal(expected, got)[0] * block
             differences.append(Difference(name, first_record(ports, name, whole, lane)))
-        same.append(name if asked == judged else f"{name} (a sample of {asked / judged:.1%})")
+        part = asked["lanes"] / judged
+        same.append(name if part == 1 else f"{name} (a sample of {part:.1%})")
     covered = f"{played:,} transitions"
     if judged < lanes:
         covered += f" of {transitions:,.0f}, since the reference has no lanes in NumPy"
     return f"{board.title}: {covered}: {', '.join(same)}", differences
+
+
+def digests(ports: dict[str, Port], name: str, board: Board, transitions: float) -> Request:
+    """What a port is asked to play: no more than the reference judges."""
+    whole = request(board, transitions)
+    of = [ports["reference"], ports[name]]
+    return {**whole, "lanes": min(lanes_for(port, board, whole["lanes"]) for port in of)}
 
 
 def request(board: Board, transitions: float) -> Request:

@@ -21,7 +21,10 @@ def load(path: str | Path) -> Forward:
     table = np.vstack([tensors["embeddings.weight"].T, np.zeros(len(tensors["embeddings.bias"]))])
 
     def forward(observation: Any) -> tuple[Any, Any]:
-        hidden = np.maximum(table[observation].sum(1) + tensors["embeddings.bias"], 0)
+        # How often each row has a feature; the last one, of zeros, is what fills rows up.
+        seen = np.zeros((len(observation), len(table)))
+        np.add.at(seen, (np.arange(len(observation))[:, None], observation), 1)
+        hidden = np.maximum(seen @ table + tensors["embeddings.bias"], 0)
         hidden = dense(tensors, "common", hidden, final_relu=True)
         logits = dense(tensors, "action", hidden, final_relu=False)
         return logits, dense(tensors, "value", hidden, final_relu=False)[:, 0]

@@ -105,23 +105,44 @@ def first_game(
     )
 
 
-def collection(ports: dict[str, Port], board: Board, folder: Path) -> tuple[str, list[Difference]]:
-    """Collected episodes, advantages and returns, each answer judged once."""
+def collections(
+    ports: dict[str, Port], boards: list[Board], folder: Path
+) -> list[tuple[str, list[Difference]]]:
+    """Collected episodes of every board; one process of each port collects them all."""
+    asked = {board.title: collect_requests(board, folder) for board in boards}
+
+    def known(name: str) -> list[Request]:
+        having = [board for board in boards if name in answering(ports, "collect", board)]
+        return [request for board in having for request in asked[board.title]]
+
+    knowing = {name: each.knowing(known(name)) for name, each in ports.items()}
+    return [collection(knowing, board, asked[board.title]) for board in boards]
+
+
+def collect_requests(board: Board, folder: Path) -> list[Request]:
+    """With both ways to end what is cut off."""
     weights = folder / f"{board.environment}-collect.safetensors"
     network.save_random(weights, board.features, board.num_actions, seed=7)
     request = {**board.request, "task": "collect", "weights": str(weights), "iteration": 3}
     request |= {"episodes": 300, "gamma": 0.97, "lambda": 0.9}
-    both = [{**request, "truncation": truncation} for truncation in ("terminal", "bootstrap")]
+    return [{**request, "truncation": truncation} for truncation in ("terminal", "bootstrap")]
+
+
+def collection(
+    ports: dict[str, Port], board: Board, asked: list[Request]
+) -> tuple[str, list[Difference]]:
+    """Collected episodes, advantages and returns, each answer judged once."""
     differences, names = [], list(answering(ports, "collect", board))
     judged: list[tuple[Request, str | None]] = []
     for name in names:
-        for place, (asked, got) in enumerate(zip(both, ports[name].ask_all(both), strict=True)):
+        for place, request in enumerate(asked):
+            got = ports[name].ask(request)
             if len(judged) <= place:
-                judged.append((got, rollout.judge(asked, got["fields"])))
+                judged.append((got, rollout.judge(request, got["fields"])))
             # The same bits get the same judgement.
             same = got == judged[place][0]
-            what = judged[place][1] if same else rollout.judge(asked, got["fields"])
+            what = judged[place][1] if same else rollout.judge(request, got["fields"])
             if what:
-                title = f"{board.title}, seed {request['seed']}, collection ({asked['truncation']})"
-                differences.append(Difference(name, f"{title}, {what}"))
+                title = f"{board.title}, seed {request['seed']}, collection"
+                differences.append(Difference(name, f"{title} ({request['truncation']}), {what}"))
     return f"{board.title}: 600 collected episodes with GAE: {', '.join(names)}", differences

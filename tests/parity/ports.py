@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class PortError(RuntimeError):
 
 @dataclass
 class Port:
-    """One line of ports.toml; `root` is where it is built and run, `paths` what Python imports."""
+    """One line of ports.toml; `root` is where it is built and run, `known` what it has answered."""
 
     name: str
     run: str
@@ -36,6 +36,7 @@ class Port:
     platforms: list[str] = field(default_factory=list)
     root: Path = ROOT
     variables: dict[str, str] = field(default_factory=dict)
+    known: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
 
     @property
     def is_fast(self) -> bool:
@@ -55,9 +56,15 @@ class Port:
             (self.root / "target").mkdir(exist_ok=True)
             self._call(shlex.split(self.build))
 
+    def knowing(self, requests: list[dict[str, Any]]) -> Port:
+        """The same port, which knows the answers to `requests`: one process has given them all."""
+        answers = self.ask_all(requests) if requests else []
+        return replace(self, known=list(zip(requests, answers, strict=True)))
+
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to one request."""
-        return self.ask_all([request])[0]
+        known = next((answer for asked, answer in self.known if asked == request), None)
+        return self.ask_all([request])[0] if known is None else known
 
     def ask_all(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The answers to several requests, by one process."""

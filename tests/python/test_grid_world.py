@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -30,20 +31,16 @@ pytestmark = [
 @pytest.fixture(scope="session")
 def package(tmp_path_factory):
     """A folder with the built module ``grid_world``."""
-    target = ROOT / "target" / "grid_world"
-    environment = {
-        **os.environ,
-        # Unoptimized: built in a fifth of the time, it plays as well.
-        "CARGO_PROFILE_DEV_DEBUG": "0",
-        "CARGO_TARGET_DIR": str(target),
-        "PYO3_BUILD_EXTENSION_MODULE": "1",
-        "PYO3_PYTHON": sys.executable,
-    }
-    command = ["cargo", "build", "--manifest-path", str(CRATE / "Cargo.toml")]
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    environment = {**os.environ, "PYO3_PYTHON": sys.executable}
+    # As Rust's tests are built, which have built the engine then; not where they cannot be.
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        environment["PYO3_BUILD_EXTENSION_MODULE"] = "1"
+    command = ["cargo", "build", "--package", "grid_world"]
     # Its crates are those of the workspace, so nothing has to be fetched as a rule.
     for options in (["--offline"], []):
         built = subprocess.run(
-            [*command, *options], env=environment, capture_output=True, text=True
+            [*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True
         )
         if built.returncode == 0:
             break

@@ -32,7 +32,7 @@ def _counted(script: str, count: int) -> Callable[[float], Part]:
 
 def _laws(share: float) -> Part:
     cases = str(max(64, round(share * 500_000)))
-    command = ["cargo", "test", "--quiet", "--package", "twisterl", "--test", "laws"]
+    command = ["cargo", "test", "--quiet", "--package", "twisterl", "--test", "all", "laws::"]
     return command, {"PROPTEST_CASES": cases}
 
 
