@@ -123,9 +123,14 @@ def require_success(told: dict[str, Any], source: str) -> None:
         raise wire.WireError(f"{source}: not a part of a job")
 
 
-def merged(kind: str, parts: list[tuple[Any, wire.Arrays]]) -> Any:
-    """What the parts, in their order, are together."""
-    return KINDS[kind].merge([(told["part"], arrays) for told, arrays in parts])
+def read(kind: str, told: Any, arrays: wire.Arrays) -> Any:
+    """What `part_of` gives, ready to be put together."""
+    return KINDS[kind].read(told["part"], arrays)
+
+
+def merged(kind: str, parts: list[Any]) -> Any:
+    """What the parts, as `read` gives them in their order, are together."""
+    return KINDS[kind].merge(parts)
 
 
 class WorkerError(RuntimeError):

@@ -49,9 +49,10 @@ class _Work:
     """A job that is being computed, `name` its digest."""
 
     name: str
+    kind: str
     left: deque[Range]
-    # Parts by the first of their range, which are read after they have come.
-    done: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    # Parts by the first of their range.
+    done: dict[int, Any] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
     # Of the ranges that have come.
     durations: list[float] = field(default_factory=list)
@@ -114,9 +115,9 @@ class Coordinator:
         self._counts.merge_s += time.perf_counter() - begun
         return whole
 
-    def _parts(self, job: Job, ranges: list[Range]) -> list[tuple[Any, Any]]:
+    def _parts(self, job: Job, ranges: list[Range]) -> list[Any]:
         packed = job.packed()
-        work = _Work(computing.digest(packed.job), deque(ranges))
+        work = _Work(computing.digest(packed.job), job.kind, deque(ranges))
         answers: list[Answer] = []
         seen = heard = time.monotonic()
         while True:
@@ -181,7 +182,9 @@ class Coordinator:
         computing.require_success(told, source)
         self._counts.ranges += 1
         self._counts.seconds += told["seconds"]
-        work.done[told["first"]] = told, arrays
+        begun = time.perf_counter()
+        work.done[told["first"]] = computing.read(work.kind, told, arrays)
+        self._counts.merge_s += time.perf_counter() - begun
         return True
 
     def _lose(self, asked: tuple[str, Range, float] | None, work: _Work) -> None:

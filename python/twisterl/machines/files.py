@@ -73,7 +73,7 @@ def merge(job: Path_, parts: Iterable[Path_]) -> Any:
     if begin != told.total or len(ordered) != len(found):
         problem = f"expected parts that follow each other to {told.total}; none begins at {begin}"
         raise ConfigError([Fault("", problem)], os.fspath(job))
-    return computing.merged(told.kind, ordered)
+    return computing.merged(told.kind, [computing.read(told.kind, *part) for part in ordered])
 
 
 def _read(path: Path_) -> bytes:

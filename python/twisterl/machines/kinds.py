@@ -33,8 +33,11 @@ class Kind(Protocol):
     def play(self, players: Players, job: Job, first: int, count: int) -> tuple[Told, Arrays]:
         """The range, as JSON and arrays that travel."""
 
-    def merge(self, parts: list[tuple[Told, Arrays]]) -> Any:
-        """What all ranges together are, in their order."""
+    def read(self, told: Told, arrays: Arrays) -> Any:
+        """A range as it travelled, ready to be put together: done while others are played."""
+
+    def merge(self, parts: list[Any]) -> Any:
+        """What all ranges, as `read` gives them, are together, in their order."""
 
 
 class Episodes:
@@ -50,6 +53,7 @@ class Episodes:
         "perms": np.int64,
         "states": np.float32,
     }
+    _STARTS = ("offsets", "episode_starts")
     _COLLECTORS: Mapping[str, Any] = {"PPO": collector.PPOCollector, "AZ": collector.AZCollector}
 
     def play(self, players: Players, job: Job, first: int, count: int) -> tuple[Told, Arrays]:
@@ -66,17 +70,21 @@ class Episodes:
         told |= {"actions": arrays.actions.dtype.name, "is_searched": job.work["algorithm"] == "AZ"}
         return told, small
 
-    def merge(self, parts: list[tuple[Told, Arrays]]) -> Any:
-        told = parts[0][0]
+    def read(self, told: Told, arrays: Arrays) -> tuple[Told, Arrays]:
         types = {**self._TYPES, "actions": np.dtype(told["actions"])}
         types |= {f"extra.{name}": np.float32 for name in told["extra"]}
-        wholes = [wire.whole(small, types) for _, small in parts]
-        columns = {name: _joined([whole[name] for whole in wholes]) for name in types}
-        rows = [wire.whole_rows(small) for _, small in parts]
-        columns["indices"] = _joined([indices for indices, _ in rows])
-        columns["offsets"] = _following([offsets for _, offsets in rows])
-        starts = [small["episode_starts"].astype(np.int64) for _, small in parts]
-        columns["episode_starts"] = _following(starts)
+        columns = wire.whole(arrays, types)
+        columns["indices"], columns["offsets"] = wire.whole_rows(arrays)
+        columns["episode_starts"] = arrays["episode_starts"].astype(np.int64)
+        return told, columns
+
+    def merge(self, parts: list[tuple[Told, Arrays]]) -> Any:
+        told, wholes = parts[0][0], [columns for _, columns in parts]
+        joined = {name: [whole[name] for whole in wholes] for name in wholes[0]}
+        columns = {
+            name: _following(each) if name in self._STARTS else _joined(each)
+            for name, each in joined.items()
+        }
         extra = {name: columns.pop(f"extra.{name}") for name in told["extra"]}
         space = tuple(told["obs_space"])
         arrays = collector.CollectedArrays(additional_data=extra, obs_space=space, **columns)
@@ -95,18 +103,16 @@ class Walks:
         # Their rows are distinct already.
         return {"num_samples": walks.num_samples}, {n: getattr(walks, n) for n in self._NAMES}
 
-    def merge(self, parts: list[tuple[Told, Arrays]]) -> Any:
-        walks = []
-        for told, small in parts:
-            typed = zip(self._NAMES, self._TYPES, strict=True)
-            columns: Arrays = {name: small[name].astype(kind, copy=False) for name, kind in typed}
-            means = np.zeros(len(columns["sum_moves"]), np.float32)
-            columns_of = [columns[name] for name in self._NAMES[:5]]
-            restored = _WALKS._restored(
-                *columns_of, means, columns["sum_moves"], means[:0], told["num_samples"]
-            )
-            walks.append(restored)
-        return collector.Walks.joined(walks)
+    def read(self, told: Told, arrays: Arrays) -> Any:
+        typed = zip(self._NAMES, self._TYPES, strict=True)
+        columns = [arrays[name].astype(kind, copy=False) for name, kind in typed]
+        means = np.zeros(len(columns[-1]), np.float32)
+        return _WALKS._restored(
+            *columns[:5], means, columns[-1], means[:0], told["num_samples"]
+        )
+
+    def merge(self, parts: list[Any]) -> Any:
+        return collector.Walks.joined(parts)
 
 
 class Boards:
@@ -126,11 +132,14 @@ class Boards:
             arrays["num_actions"] = np.array([len(moves) for moves in found["actions"]], np.int64)
         return {}, arrays
 
-    def merge(self, parts: list[tuple[Told, Arrays]]) -> dict[str, Any]:
-        found: dict[str, Any] = {n: _joined([small[n] for _, small in parts]) for n in self._NAMES}
-        if "actions" in parts[0][1]:
-            moves = _joined([small["actions"] for _, small in parts])
-            ends = np.cumsum(_joined([small["num_actions"] for _, small in parts]))
+    def read(self, told: Told, arrays: Arrays) -> Arrays:
+        return arrays
+
+    def merge(self, parts: list[Arrays]) -> dict[str, Any]:
+        found: dict[str, Any] = {n: _joined([small[n] for small in parts]) for n in self._NAMES}
+        if "actions" in parts[0]:
+            moves = _joined([small["actions"] for small in parts])
+            ends = np.cumsum(_joined([small["num_actions"] for small in parts]))
             found["actions"] = np.split(moves, ends[:-1])
         return found
 
@@ -147,9 +156,12 @@ class Fitness:
         )
         return {}, dict(zip(("fitness", "solved", "steps"), scores, strict=True))
 
-    def merge(self, parts: list[tuple[Told, Arrays]]) -> Any:
+    def read(self, told: Told, arrays: Arrays) -> Arrays:
+        return arrays
+
+    def merge(self, parts: list[Arrays]) -> Any:
         names = "fitness", "solved", "steps"
-        return tuple(_joined([arrays[name] for _, arrays in parts]) for name in names)
+        return tuple(_joined([arrays[name] for arrays in parts]) for name in names)
 
 
 class Made:
@@ -158,7 +170,10 @@ class Made:
     def play(self, players: Players, job: Job, first: int, count: int) -> tuple[Told, Arrays]:
         return {}, {}
 
-    def merge(self, parts: list[tuple[Told, Arrays]]) -> None:
+    def read(self, told: Told, arrays: Arrays) -> None:
+        return None
+
+    def merge(self, parts: list[None]) -> None:
         return None
 
 
