@@ -107,9 +107,7 @@ class Walks:
         typed = zip(self._NAMES, self._TYPES, strict=True)
         columns = [arrays[name].astype(kind, copy=False) for name, kind in typed]
         means = np.zeros(len(columns[-1]), np.float32)
-        return _WALKS._restored(
-            *columns[:5], means, columns[-1], means[:0], told["num_samples"]
-        )
+        return _WALKS._restored(*columns[:5], means, columns[-1], means[:0], told["num_samples"])
 
     def merge(self, parts: list[Any]) -> Any:
         return collector.Walks.joined(parts)
