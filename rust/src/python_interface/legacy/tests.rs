@@ -90,11 +90,34 @@ fn address_of<T: ?Sized>(boxed: &Box<T>) -> usize {
     boxed as *const Box<T> as usize
 }
 
+/// A box, with a copy of its vtable and what lies behind that: a linker puts there what it likes.
+struct Laid {
+    words: [usize; 2],
+    _vtable: Box<[usize; NUM_WORDS + 3]>,
+    _boxed: Box<dyn OldEnv>,
+}
+
+impl Laid {
+    fn new(boxed: Box<dyn OldEnv>, behind: [usize; 3]) -> Self {
+        // SAFETY: a box of a trait is two words, the second the address of this vtable.
+        let [data, vtable]: [usize; 2] = unsafe { std::mem::transmute_copy(&boxed) };
+        let known = unsafe { *(vtable as *const [usize; NUM_WORDS]) };
+        let mut copied = Box::new([0; NUM_WORDS + 3]);
+        copied[..NUM_WORDS].copy_from_slice(&known);
+        copied[NUM_WORDS..].copy_from_slice(&behind);
+        Self { words: [data, copied.as_ptr() as usize], _vtable: copied, _boxed: boxed }
+    }
+
+    fn candidate(&self) -> std::result::Result<Candidate, String> {
+        Candidate::at(self.words.as_ptr() as usize)
+    }
+}
+
 #[test]
 fn plays_a_box_of_the_known_shape() {
-    let old: Box<dyn OldEnv> =
-        Box::new(Old { puzzle: Puzzle::new(3, 3, 4, 2, 64).unwrap(), tracks: true });
-    let candidate = Candidate::at(address_of(&old)).unwrap();
+    let puzzle = Puzzle::new(3, 3, 4, 2, 64).unwrap();
+    let old = Laid::new(Box::new(Old { puzzle, tracks: true }), [0; 3]);
+    let candidate = old.candidate().unwrap();
     assert_eq!((candidate.num_actions, candidate.difficulty), (4, 4));
     let mut env = candidate.accept("Old".to_owned()).unwrap();
     drop(old);
@@ -124,11 +147,21 @@ fn plays_a_box_of_the_known_shape() {
 #[test]
 fn what_is_told_is_what_was_played() {
     let puzzle = Puzzle::new(2, 2, 8, 2, 16).unwrap();
-    let old: Box<dyn OldEnv> = Box::new(Old { puzzle, tracks: false });
-    let env = Candidate::at(address_of(&old)).unwrap().accept("Old".to_owned()).unwrap();
+    let old = Laid::new(Box::new(Old { puzzle, tracks: false }), [0; 3]);
+    let env = old.candidate().unwrap().accept("Old".to_owned()).unwrap();
     let states = [[1, 0, 2, 3], [1, 3, 2, 0], [3, 2, 1, 0]].map(Vec::from);
     let shown = |row: &[i32]| row.iter().map(|feature| i64::from(feature % 4)).collect();
     check_players(&env, &states, Beginning::Shown(&shown)).unwrap();
+}
+
+#[test]
+fn one_method_more_is_another_shape_but_the_next_vtable_is_not() {
+    let code = refuses_other_shapes as fn() as usize;
+    for (behind, is_accepted) in [([code, 24, 8], true), ([code, code, code], false)] {
+        let puzzle = Puzzle::new(2, 2, 8, 2, 16).unwrap();
+        let old = Laid::new(Box::new(Old { puzzle, tracks: false }), behind);
+        assert_eq!(old.candidate().map(drop).is_ok(), is_accepted);
+    }
 }
 
 #[test]
