@@ -81,7 +81,7 @@ class Episodes:
     def merge(self, parts: list[tuple[Told, Arrays]]) -> Any:
         told, wholes = parts[0][0], [columns for _, columns in parts]
         joined = {name: [whole[name] for whole in wholes] for name in wholes[0]}
-        columns = {
+        columns: Arrays = {
             name: _following(each) if name in self._STARTS else _joined(each)
             for name, each in joined.items()
         }
