@@ -105,7 +105,7 @@ class Walks:
 
     def read(self, told: Told, arrays: Arrays) -> Any:
         typed = zip(self._NAMES, self._TYPES, strict=True)
-        columns = [arrays[name].astype(kind, copy=False) for name, kind in typed]
+        columns: list[Any] = [arrays[name].astype(kind, copy=False) for name, kind in typed]
         means = np.zeros(len(columns[-1]), np.float32)
         return _WALKS._restored(*columns[:5], means, columns[-1], means[:0], told["num_samples"])
 
