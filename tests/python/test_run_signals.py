@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from trainings import begun, train  # noqa: E402
+from twisterl.runs import dashboard  # noqa: E402
 from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.runs.metrics import Metrics  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -114,3 +117,50 @@ def test_a_signal_after_the_end_ends_a_command_at_once():
     code = f"import atexit, os, signal; from twisterl import cli; {kill}; cli.entry(['--version'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 128 + signal.SIGTERM
+
+
+class Ended(KeyboardInterrupt):
+    pass
+
+
+def ended(number, frame):
+    raise Ended
+
+
+@pytest.mark.parametrize("of_torch", [True, False])
+def test_a_signal_among_the_figures_leaves_no_queue_that_hangs(of_torch, tmp_path, monkeypatch):
+    monkeypatch.setattr(dashboard, "_FLUSH_S", 0.2)
+    owner = dashboard.Dashboard()
+    writer = dashboard._make_writer(tmp_path, 0, owner, of_torch)
+    owner.give(writer)
+    owner.flush()
+    told = writer._file if hasattr(writer, "_file") else writer.file_writer.event_writer
+    queue = told._async_writer._byte_queue
+    put = queue._put
+
+    def interrupted(item):
+        queue._put = put
+        put(item)
+        signal.raise_signal(signal.SIGTERM)
+
+    queue._put = interrupted
+    losses, times = {"total": 1.0, "policy": 2.0}, {"total": 3.0, "last": 4.0}
+    figures = SimpleNamespace(iteration=0, losses=losses, times=times, evaluations={})
+    vars(figures).update(difficulty=1, success=0.5, reward=0.5)
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        with pytest.raises(Ended):
+            dashboard.write_scalars(writer, figures)
+        assert signal.getsignal(signal.SIGTERM) is ended
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    owner.flush()
+    assert b"Times/last" in next(tmp_path.iterdir()).read_bytes()
+    # What somebody else's figure leaves, of which the thread that writes was not told.
+    with queue.mutex:
+        queue.queue.append(b"cut off")
+        queue.unfinished_tasks += 1
+    begin = time.monotonic()
+    owner.flush()
+    assert time.monotonic() - begin < 5
+    writer.close()

@@ -7,10 +7,12 @@ import importlib.util
 import logging
 import os
 import secrets
+import signal
 import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from twisterl.on_demand import is_imported, is_installed
@@ -23,6 +25,9 @@ _NOT_MADE: Any = object()
 # The module of the writer that needs no torch.
 _WITHOUT_TORCH = "twisterl.runs.event_file"
 _logger = logging.getLogger("twisterl")
+# Seconds that the thread which writes may sleep: what an interruption has cut off does not wake it,
+# and `flush` waits for it.
+_FLUSH_S = 2
 
 
 class Dashboard:
@@ -93,11 +98,42 @@ def _make_writer(
     charts = {"all": ["Multiline", ["Losses/.*"]]}
     made = importlib.import_module("torch.utils.tensorboard" if of_torch else _WITHOUT_TORCH)
     writer_cls = made.SummaryWriter if of_torch else made.EventWriter
-    with naming(folder):
-        writer = writer_cls(os.fspath(folder), purge_step=iteration, filename_suffix=suffix)
+    options = {"purge_step": iteration, "filename_suffix": suffix, "flush_secs": _FLUSH_S}
+    with naming(folder), signals_put_off():
+        writer = writer_cls(os.fspath(folder), **options)
         writer.add_custom_scalars({"Losses": charts, "Times": {"all": ["Multiline", ["Times/.*"]]}})
     weakref.finalize(owner, _close, writer)
     return writer
+
+
+@contextlib.contextmanager
+def signals_put_off() -> Iterator[None]:
+    """Puts a signal's handler off until the block ends, but for a second signal.
+
+    A writer hands its thread all it is told through a queue of Python's. What a handler raises in
+    the middle of that leaves a queue which counts wrongly, or whose reader sleeps on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append((number, frame))
+        if len(came) > 1:
+            before[number](number, frame)
+
+    known = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    before: dict[int, Any] = {n: handler for n, handler in known.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            before[came[0][0]](*came[0])
 
 
 @contextlib.contextmanager
@@ -139,7 +175,7 @@ def write_scalars(writer: Any, progress: Progress) -> None:
     The tags that had a folder for each figure hold the one that stands for all: the total, or the
     evaluation that the curriculum goes by.
     """
-    with naming(_place(writer)):
+    with naming(_place(writer)), signals_put_off():
         for name, value in {**_summed(progress), **scalars(progress)}.items():
             writer.add_scalar(name, value, progress.iteration, new_style=True)
 

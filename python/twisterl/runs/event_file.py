@@ -23,11 +23,20 @@ class EventWriter:
         log_dir: the folder of the file.
         purge_step: earlier files' figures of this step and later ones are no longer shown.
         filename_suffix: of the file's name.
+        flush_secs: how long what was written may not be in the file yet.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str], purge_step: int, filename_suffix: str):
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str],
+        purge_step: int,
+        filename_suffix: str,
+        flush_secs: float,
+    ):
         self.log_dir = os.fspath(log_dir)
-        self._file = EventFileWriter(self.log_dir, filename_suffix=filename_suffix)
+        self._file = EventFileWriter(
+            self.log_dir, flush_secs=flush_secs, filename_suffix=filename_suffix
+        )
         self._write(Event(file_version="brain.Event:2"), purge_step)
         self._write(Event(session_log=SessionLog(status=SessionLog.START)), purge_step)
 
