@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import random_networks
 import torch
 from block_cases import Heads, body_of, networks
 from ring import DenseRing
@@ -19,6 +20,7 @@ from twisterl import twisterl
 from twisterl.envs import Puzzle, PyEnv
 from twisterl.nn import TorchPolicy, compared, describe
 from twisterl.nn.describing import NotDescribed
+from twisterl.nn.spec import all_blocks, to_engine
 from twisterl.rl import PPO
 from twisterl.rl.rust_descent import obstacle
 
@@ -158,50 +160,35 @@ def test_a_module_of_dense_observations_learns():
     algorithm.learn(3)
 
 
-def random_layer(random, shape):
-    """A layer for numbers of `shape`, and the shape behind it; shapes stay small."""
-    pick = lambda *names: names[random.integers(len(names))]  # noqa: E731
-    if len(shape) == 3 and min(shape[1:]) >= 3 and random.random() < 0.6:
-        layer = pick(
-            torch.nn.Conv2d(shape[0], int(random.integers(1, 20)), 3, int(random.integers(1, 3))),
-            torch.nn.MaxPool2d(2, 1),
-            torch.nn.AvgPool2d(3, 2, 1),
-        )
-    elif len(shape) == 2 and shape[1] % 2 == 0 and random.random() < 0.4:
-        options = {"dropout": 0.0, "batch_first": True, "norm_first": bool(random.integers(2))}
-        layer = torch.nn.TransformerEncoderLayer(shape[1], 2, 20, **options)
-    elif len(shape) < 3 and random.random() < 0.5:
-        layer = torch.nn.Linear(shape[-1], int(random.integers(1, 70)))
-    else:
-        layer = pick(
-            body_of(shape[-1]),
-            torch.nn.LayerNorm(shape[-1]),
-            *(torch.nn.Tanh(), torch.nn.GELU(), torch.nn.SiLU(), torch.nn.ELU(), torch.nn.ReLU()),
-        )
-    return layer, list(layer(torch.zeros(1, *shape)).shape[1:])
-
-
 def test_two_hundred_random_networks():
     random = np.random.default_rng(0)
     torch.manual_seed(0)
-    largest = 0.0
+    largest, blocks, cells = 0.0, set(), set()
     for case in range(200):
-        start = [int(n) for n in random.integers(3, 9, size=1 + case % 3)]
-        shape, layers = start, []
-        for _ in range(random.integers(1, 5)):
-            layer, shape = random_layer(random, shape)
-            layers.append(layer)
-        body = torch.nn.Sequential(*layers, torch.nn.Flatten())
-        policy = TorchPolicy(Heads(body, int(np.prod(shape))).eval(), start, 5, "float32")
-        engine = policy.to_rust()
-        assert not asks_torch(engine)
-        x = random.standard_normal((4, *start), np.float32)
+        module, shape, dtype = random_networks.network(random, case)
+        policy = TorchPolicy(module.eval(), shape, 5, dtype)
+        spec = policy.net_spec()
+        blocks |= {block["block"] for block in all_blocks(spec)}
+        cells |= {block["cell"] for block in all_blocks(spec) if "cell" in block}
+        engine = to_engine(policy, spec)
+        given, features = compared._observations(policy)
+        batch = (given,) if features is None else features
+        if isinstance(dtype, dict):
+            batch = (compared._as_told(given, dtype),)
         with torch.no_grad():
-            expected = policy(torch.from_numpy(x))
-        for got, wanted in zip(engine.forward_batch(x), expected, strict=True):
+            if policy.state_size:
+                states = torch.randn(len(given), policy.state_size)
+                told = engine.step_batch(*batch, None, states.numpy())
+                expected = module(torch.from_numpy(given), states)
+            else:
+                told, expected = engine.forward_batch(*batch), policy(torch.from_numpy(given))
+        for got, wanted in zip(told, expected, strict=True):
             wanted = wanted.numpy().reshape(got.shape)
-            largest = max(largest, float(np.abs(got - wanted).max() / max(1, np.abs(wanted).max())))
-    assert largest < 1e-5
+            off = float(np.abs(got - wanted).max() / max(1, np.abs(wanted).max()))
+            assert off < 1e-5, (case, off, module)
+            largest = max(largest, off)
+    assert (blocks, cells) == (random_networks.BLOCKS, random_networks.CELLS)
+    assert largest > 0
 
 
 def test_the_golden_file_is_what_torch_says_now():
