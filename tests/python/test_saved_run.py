@@ -9,7 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
+from trainings import train, trained  # noqa: E402
 from twisterl import cli, utils  # noqa: E402
+from twisterl.cli import player  # noqa: E402
 from twisterl.runs import tensors  # noqa: E402
 from twisterl.runs.errors import CheckpointError  # noqa: E402
 
@@ -133,3 +135,34 @@ def test_a_replay_buffer_that_is_none_is_refused(small, name, change):
     with pytest.raises(CheckpointError, match="holds no samples of 16 features and 4 actions"):
         algorithm.remember(bad)
     assert torch.equal(algorithm.memory()["visits"], good["visits"])
+
+
+def test_a_file_of_another_network_says_how_it_differs(small, tmp_path, capsys, caplog):
+    """A training refuses it; what plays it goes by the file, not by the class of the run."""
+    small["policy_cls"] = "torch_nets.Plain"
+    config, policy = tmp_path / "config.json", tmp_path / "policy.safetensors"
+    for function in ("Tanh", "ReLU"):
+        small["policy"] = {"function": function}
+        config.write_text(json.dumps(small))
+        trained(config, tmp_path / function, num_steps=1)
+    assert cli.main(["export", str(tmp_path / "Tanh"), "--safetensors", str(policy)]) == 0
+    capsys.readouterr()
+    # The config is that of the ReLU.
+    assert train(config, tmp_path / "run", "--load_checkpoint_path", str(policy)) == 2
+    error = capsys.readouterr().err
+    differs = "encoder.1: got activation, expected relu"
+    assert "describes another network" in error and differs in error
+    assert error.count("\n") == 1 and not (tmp_path / "run").exists()
+
+    def outputs(run, checkpoint):
+        played = player.read(str(tmp_path / run), trust=True).load(str(checkpoint))
+        return played.policy.predict(played.env.observe(), played.env.masks())
+
+    assert not caplog.records
+    assert outputs("ReLU", policy) == outputs("Tanh", "best")
+    assert differs in caplog.text and caplog.text.count("plays the network of the file") == 1
+    assert outputs("ReLU", "best") != outputs("Tanh", policy)
+    spoilt = tensors.encode(tensors.read(policy)[0], {"twisterl.network": "[1]"})
+    policy.write_bytes(spoilt)
+    with pytest.raises(CheckpointError, match=r"metadata twisterl\.network: expected an object"):
+        outputs("Tanh", policy)

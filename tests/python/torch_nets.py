@@ -56,3 +56,21 @@ class Answering(torch.nn.Module):
 
     def forward(self, x):
         return self.told(x)
+
+
+class Plain(torch.nn.Module):
+    """Layers that the engine has, with the function of torch.nn between them that is asked for."""
+
+    def __init__(self, obs_shape, num_actions, function="Tanh"):
+        super().__init__()
+        self.function = function
+        num_features = torch.Size(obs_shape).numel()
+        self.first, self.between = torch.nn.Linear(num_features, 8), getattr(torch.nn, function)()
+        self.actor, self.critic = torch.nn.Linear(8, num_actions), torch.nn.Linear(8, 1)
+
+    def arguments(self):
+        return {"function": self.function}
+
+    def forward(self, x):
+        x = self.between(self.first(x.flatten(1)))
+        return self.actor(x), self.critic(x)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from twisterl import on_demand
 from twisterl.config import fitting
@@ -15,9 +18,12 @@ from twisterl.config.torch_only import torch_only
 from twisterl.defaults import default_device
 from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.faults import ConfigError, Fault
+from twisterl.nn import file_policy
 from twisterl.nn.arrays import DESCRIBED, ArrayPolicy, layer_sizes
 from twisterl.on_demand import torch
+from twisterl.runs.errors import CheckpointError
 
+_logger = logging.getLogger("twisterl")
 # By name: tensors, or arrays.
 Weights = dict[str, Any]
 # The algorithms whose updates the engine computes.
@@ -95,20 +101,44 @@ def build_player(
 ) -> tuple[Any, Any]:
     """Environment and policy of a trained model, without its algorithm.
 
+    A file that describes its own network is played by that, and it is said where the config's class
+    makes another one.
+
     Raises `ConfigError` or `CheckpointError`; `trust` as in `import_class`.
     """
     from twisterl.runs import tensors
 
+    weights: Any
     if run.policy.name in DESCRIBED:
         classes = import_classes({"env_cls": run.env}, trust=trust)
-        arrays, _ = tensors.read_arrays(checkpoint)
+        weights, notes = tensors.read_arrays(checkpoint)
         env = make_env(run.env, classes)
-        return env, _array_policy(run, env, arrays, checkpoint)
-    _require_torch("policy_cls", f"{run.policy.path}, a module of torch,")
-    classes = import_classes({"env_cls": run.env, "policy_cls": run.policy}, trust=trust)
-    weights, _ = tensors.read(checkpoint)
-    env = make_env(run.env, classes)
-    return env, make_policy(run, classes["policy_cls"], env, weights, checkpoint)
+        policy: Any = _array_policy(run, env, None, None)
+    else:
+        _require_torch("policy_cls", f"{run.policy.path}, a module of torch,")
+        classes = import_classes({"env_cls": run.env, "policy_cls": run.policy}, trust=trust)
+        weights, notes = tensors.read(checkpoint)
+        env = make_env(run.env, classes)
+        policy = make_policy(run, classes["policy_cls"], env)
+    source = os.fspath(checkpoint)
+    network = file_policy.network_of(notes, source)
+    if network is not None and (others := _other_network(policy, network)):
+        own = f"plays the network of the file, which is not that of {run.policy.path}"
+        _logger.warning("%s: %s: %s", source, own, "; ".join(others))
+        arrays = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        is_twisted = notes.get(file_policy.TWISTS) == "environment"
+        return env, file_policy.FilePolicy(network, arrays, env, is_twisted=is_twisted)
+    _load(policy, weights, checkpoint)
+    return env, policy
+
+
+def _other_network(policy: Any, network: dict[str, Any]) -> list[str]:
+    """Where `network` is another one than that of `policy`."""
+    try:
+        own = policy.net_spec()
+    except (AttributeError, TypeError) as error:
+        return [f"it is described, and {error}"]
+    return file_policy.differences(own, network)
 
 
 def build_env(part: Part, *, trust: bool) -> Any:
@@ -173,8 +203,22 @@ def _load(policy: Any, weights: Weights | None, source: str | os.PathLike[str] |
     if weights is not None:
         from twisterl.runs.tensors import require_match
 
+        _require_same_network(policy, source)
         require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
         policy.load_state_dict(weights)
+
+
+def _require_same_network(policy: Any, source: str | os.PathLike[str] | None) -> None:
+    """Refuses a file that describes another network than that of `policy`."""
+    from twisterl.runs import tensors
+
+    if source is None or not os.fspath(source).endswith(".safetensors"):
+        return
+    network = file_policy.network_of(tensors.notes(source), os.fspath(source))
+    others = [] if network is None else _other_network(policy, network)
+    if others:
+        problem = f"describes another network than the config's policy: {'; '.join(others)}"
+        raise CheckpointError(f"{os.fspath(source)}: {problem}")
 
 
 def _policy_arguments(env: Any, part: Part) -> tuple[list[int], int, dict[str, Any]]:

@@ -21,7 +21,7 @@ from twisterl.cli.player import action_names
 from twisterl.config.run import Part
 from twisterl.envs import listed
 from twisterl.faults import ConfigError, Fault
-from twisterl.nn.arrays import ArrayPolicy
+from twisterl.nn.file_policy import NETWORK, TWISTS
 from twisterl.runs import tensors
 
 
@@ -70,8 +70,8 @@ def encode(part: Part, env: Any, policy: Any, weights: Mapping[str, Any] | None 
         raise ConfigError([Fault("policy", problem)], "run")
     notes = {
         "twisterl.environment": json.dumps({"env_cls": name, "env": part.as_dict()}),
-        "twisterl.network": json.dumps(spec),
-        "twisterl.twists": "environment" if own[0] else "none",
+        NETWORK: json.dumps(spec),
+        TWISTS: "environment" if own[0] else "none",
         "twisterl.actions": json.dumps(action_names(env)),
     }
     return tensors.encode(arrays_of(policy) if weights is None else weights, notes)
@@ -79,8 +79,8 @@ def encode(part: Part, env: Any, policy: Any, weights: Mapping[str, Any] | None 
 
 def arrays_of(policy: Any) -> dict[str, npt.NDArray[np.float32]]:
     """The float32 arrays that `net_spec()` names, by name."""
-    if isinstance(policy, ArrayPolicy):
-        return dict(policy.named_parameters())
+    if hasattr(policy, "engine_parts"):
+        return dict(policy.engine_parts()[1])
     from twisterl.nn.spec import engine_tensors
 
     return engine_tensors(policy, policy.net_spec())

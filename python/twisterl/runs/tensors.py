@@ -140,6 +140,17 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, str]]:
     return _read(path, _array)
 
 
+def notes(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The metadata of the safetensors file at `path`, whose tensors are not read.
+
+    Raises `CheckpointError` as `read` does.
+    """
+    source = os.fspath(path)
+    with opened(source) as file:
+        content, _ = header.read_header(file, os.fstat(file.fileno()).st_size, source)
+    return header.metadata_of(content, source)
+
+
 def _tensor(buffer: npt.NDArray[np.uint8], dtype: str, shape: list[int]) -> torch.Tensor:
     # An empty buffer has no memory to share.
     flat = torch.from_numpy(buffer) if len(buffer) else torch.empty(0, dtype=torch.uint8)
