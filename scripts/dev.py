@@ -28,6 +28,7 @@ import beside
 import installing
 from tasks import (
     CHECK,
+    COMPILING,
     MOJO_PLATFORMS,
     MOJO_TESTS,
     MORE,
@@ -88,7 +89,7 @@ def main() -> int:
             install_pins("mojo")
         else:
             more = ["test", "mojo"] if task in TESTING else MORE.get(task, [])
-            set_up(["run", *more], with_torch=task in USING_TORCH)
+            set_up(["run", *more], task in USING_TORCH, with_extension=task not in COMPILING)
         commands = list(map(shlex.split, TASKS[task]))
         if task == "train":
             bring_what_is_trained_by(commands[0])
@@ -239,11 +240,12 @@ def environment() -> dict[str, str]:
 # Set-up: each step leaves a stamp that names what it was made from.
 
 
-def set_up(requirements: list[str], with_torch: bool) -> None:
+def set_up(requirements: list[str], with_torch: bool, with_extension: bool) -> None:
     require_programs()
     make_venv()
     install_packages(requirements, with_torch)
-    build_extension()
+    if with_extension:
+        build_extension()
 
 
 def require_programs() -> None:

@@ -85,5 +85,7 @@ TESTING = {"test", "check", "parity", "parity-long", "mutations", "soak"}
 TESTING |= {"bench", "bench-learning"}
 # What tasks need beside what others do, of the files of requirements.
 MORE = {"wheel": ["wheel"], "docs": ["docs", "mojo"]}
+# Those that compile what they need, and run nothing of the package.
+COMPILING = {"wheel", "web-module"}
 # Those that run torch; train does where its config asks for it.
 USING_TORCH = TESTING | {"clients", "docs"}

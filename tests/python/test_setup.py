@@ -320,6 +320,17 @@ def test_train_installs_torch_where_its_config_asks(tmp_path, monkeypatch, capsy
     )
 
 
+@pytest.mark.parametrize("task, built", [("wheel", 0), ("web-module", 0), ("bench", 1)])
+def test_what_compiles_for_itself_builds_no_extension_first(monkeypatch, task, built):
+    calls = []
+    for name in ("require_programs", "make_venv", "install_packages", "run"):
+        monkeypatch.setattr(dev, name, lambda *_: None)
+    monkeypatch.setattr(dev, "build_extension", lambda: calls.append("extension"))
+    monkeypatch.setattr(sys, "argv", ["dev.py", task])
+    assert dev.main() == 0
+    assert len(calls) == built
+
+
 def test_the_core_is_the_package_without_torch():
     """The same files, so that one may be installed over the other."""
     whole, core = toml("pyproject.toml"), toml("python/pyproject.toml")
