@@ -240,6 +240,7 @@ def walk(config_path: str, seed: int, run: str, searches: str, steps: int) -> di
     if spent.exists():
         algorithm.resume()
         before = json.loads(spent.read_text())
+    algorithm.beam_value_weight = metric["beam_value_weight"]
     solved_all: list[float] = []
 
     def judge(width: int, count: int) -> dict[str, Any]:
@@ -249,7 +250,7 @@ def walk(config_path: str, seed: int, run: str, searches: str, steps: int) -> di
             states=boards[:count],
             strategy="beam",
             beam_width=width,
-            beam_value_weight=metric["beam_value_weight"],
+            beam_value_weight=algorithm.beam_value_weight,
             num_cores=2,
         )
 
@@ -266,11 +267,17 @@ def walk(config_path: str, seed: int, run: str, searches: str, steps: int) -> di
     steps = algorithm.config["learning"]["num_steps"]
     algorithm.learn(steps - algorithm.iteration)
     cpu_s = json.loads(spent.read_text())
+    clock = Watch()
+    if metric["beam_value_weight"] is None:
+        # As the training itself does where its evaluations are due.
+        algorithm.beam_value_weight, _ = algorithm.choose_beam_weight(metric)
+    weighing_s, weighing_cpu_s = clock.read()
     shortest, proven = OptimalSolver(algorithm.env).lengths(states=boards, num_cores=2)
     assert proven.all()
     report: dict[str, Any] = {
-        "seconds": algorithm.elapsed_s,
-        "cpu_s": cpu_s,
+        "seconds": algorithm.elapsed_s + weighing_s,
+        "cpu_s": cpu_s + weighing_cpu_s,
+        "beam_value_weight": algorithm.beam_value_weight,
         "steps": algorithm.total_steps,
         "solved_all_s": solved_all[0] if solved_all else None,
         "mean_optimum": float(shortest.mean()),

@@ -38,7 +38,7 @@ comptime KEYS = (
     '  "root_selection": {"default": "puct", "enum": ["puct", "gumbel"]},'
     '  "gamma": {"default": 1.0, "minimum": 0, "maximum": 1},'
     '  "beam_width": {"default": 64, "minimum": 1, "maximum": 10000000},'
-    '  "beam_value_weight": {"default": 0.0, "minimum": 0, "maximum": 1e+30},'
+    '  "beam_value_weight": {"default": null, "minimum": 0, "maximum": 1e+30},'
     '  "beam_views": {"default": 1, "minimum": 1, "maximum": 1000000},'
     '  "goal_table_bytes": {"default": 0, "minimum": 0, "maximum": 1099511627776},'
     '  "precision": {"default": "f32", "enum": ["f32", "int8"]},'

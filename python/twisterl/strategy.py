@@ -21,6 +21,8 @@ _EPISODES = ("num_episodes", "seed", "start", "freq")
 _KEPT = ("num_cores", "max_episode_steps")
 # Of these None is an answer: no limit.
 _LIMITS = ("time_limit_s", "node_limit")
+# In the section of an algorithm: the weight of values in a beam that its training has chosen.
+CHOSEN = "beam_value_weight"
 # A beam by values alone; the untrained policy decides between equal ones.
 _BY_VALUES = {"beam_width": 64, "beam_value_weight": 1e6}
 
@@ -46,7 +48,7 @@ def as_judged(algorithm: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[st
     the strategy is another than the judge's, a tree follows the rules of the search that taught.
 
     Args:
-        algorithm: that section of the run config, defaults included.
+        algorithm: that section of the run config, defaults included; `CHOSEN` may stand there too.
         asked: keys of an entry of `evals`. One whose value is None is left open, but for
             `time_limit_s` and `node_limit`, of which None means no limit.
 
@@ -104,7 +106,25 @@ def _completed(
         rest["num_searches"] = max(rest["num_searches"], tries)
     if strategy != "mcts":
         rest["deterministic"] = strategy != "sample"
-    return {**rest, **given, "strategy": strategy}
+    return weighed({**rest, **given, "strategy": strategy}, algorithm.get(CHOSEN))
+
+
+def open_judge(algorithm: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The entry of `evals` that judges the run, if its training is to choose how much values weigh.
+
+    That is a beam which does not say it, but for Evolution: what it plays by it does not search.
+    """
+    metric = (algorithm.get("learning") or {}).get("diff_metric") or ""
+    judge = (algorithm.get("evals") or {}).get(metric)
+    if judge is None or name_of(judge) != "beam" or _player(algorithm) is not None:
+        return None
+    return judge if judge.get("beam_value_weight") is None else None
+
+
+def weighed(play: Mapping[str, Any], chosen: float | None) -> dict[str, Any]:
+    """`play` with the weight `chosen` by a training, or the engine's 0, where it says none."""
+    weight = play.get("beam_value_weight")
+    return {**play, "beam_value_weight": (chosen or 0.0) if weight is None else weight}
 
 
 def _asked_for(given: Mapping[str, Any]) -> str | None:

@@ -229,13 +229,17 @@ def test_learns_to_solve_and_tells_the_distance(walking):
 
 
 def test_a_resumed_run_is_the_same_run(walking, tmp_path):
+    # So soon a weight of values has been chosen, which goes on too.
+    walking["algorithm"]["evals"]["beam"]["freq"] = 2
     whole = prepare_algorithm(walking)
     whole.learn(4)
     first = prepare_algorithm(walking, tmp_path)
     first.learn(2)
     second = prepare_algorithm(walking, tmp_path)
     second.resume()
+    assert second.beam_value_weight == first.beam_value_weight is not None
     second.learn(2)
+    assert second.beam_value_weight == whole.beam_value_weight
     # The schedule is constant, so that a shorter run makes the same steps.
     for name, weights in whole.policy.state_dict().items():
         assert torch.equal(second.policy.state_dict()[name], weights), name

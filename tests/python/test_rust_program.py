@@ -260,6 +260,8 @@ def test_the_same_run_whoever_trains(runs):
             ours, theirs = folder / file, runs["python"] / file
             assert ours.exists() == theirs.exists()
             assert not ours.exists() or ours.read_bytes() == theirs.read_bytes(), (who, file)
+        has_open_beam = "beam" in last[0]["config"]["algorithm"]["evals"]
+        assert (b"twisterl.beam_value_weight" in commit(folder)[1]) == has_open_beam, who
     full = [
         json.loads((folder / "full_algorithm_config.json").read_text()) for folder in runs.values()
     ]

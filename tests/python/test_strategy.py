@@ -9,9 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl import cli, train  # noqa: E402
+from twisterl.cli import player, web  # noqa: E402
 from twisterl.config.evaluations import Evaluation  # noqa: E402
 from twisterl.config.searches import TREE_RULES  # noqa: E402
 from twisterl.config.validation import check_algorithm  # noqa: E402
+from twisterl.runs.checkpoints import notes  # noqa: E402
+from twisterl.runs.errors import CheckpointError  # noqa: E402
 from twisterl.runs.tensors import encode, read  # noqa: E402
 from twisterl.strategy import as_judged, to_solve  # noqa: E402
 from twisterl.twisterl import collector  # noqa: E402
@@ -228,6 +231,30 @@ def test_beams_use_the_values_that_the_run_was_judged_with(trained, tmp_path, ca
     assert cli.main(words) == 0
     assert "solved in 4 moves" in capsys.readouterr().out
     assert cli.main([*words, "--beam_value_weight", "0"]) == 1
+
+    # Left open, it is what the training chooses on boards of its own, and stands in the file.
+    del config["algorithm"]["evals"]["judge"]["beam_value_weight"]
+    (run / "base_config.json").write_text(json.dumps(config))
+    untold = prepare_algorithm(config, None, str(taught))
+    assert untold.beam_value_weight is None and untold.solve(board) is None
+    chosen, _ = untold.choose_beam_weight(untold.config["evals"]["judge"])
+    assert chosen >= 32
+    taught.write_bytes(encode(weights, notes(chosen)))
+    algorithm = prepare_algorithm(config, None, str(taught))
+    assert algorithm.solve(board) == [2, 1, 0, 1]
+    assert algorithm.solve(board, beam_value_weight=0.0) is None
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--beam_value_weight", "0"]) == 1
+    capsys.readouterr()
+    words = ["eval", str(run), "--checkpoint", str(taught), "--num_episodes", "2", "--json"]
+    assert cli.main([*words, "--start", "reset", "--optimum_time_s", "0"]) == 0
+    assert json.loads(capsys.readouterr().out)["beam_value_weight"] == chosen
+    options = argparse.Namespace(checkpoint=str(taught), title=None, exact=True)
+    page, _ = web.make(player.read(str(run), trust=False), options, b"")
+    assert f'"beam_value_weight": {chosen}' in page
+    taught.write_bytes(encode(weights, {"twisterl.beam_value_weight": "-1"}))
+    with pytest.raises(CheckpointError, match="beam_value_weight: expected a number"):
+        prepare_algorithm(config, None, str(taught))
 
 
 @pytest.mark.parametrize(

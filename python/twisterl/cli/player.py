@@ -19,9 +19,10 @@ from twisterl.config.values import Workers
 from twisterl.faults import ConfigError, Fault
 from twisterl.rl.held import Held
 from twisterl.runs import module_digest
+from twisterl.runs.checkpoints import beam_value_weight
 from twisterl.runs.folder import BASE_CONFIG, RunFolder
 from twisterl.runs.run_config import Described
-from twisterl.strategy import entry
+from twisterl.strategy import CHOSEN, entry
 from twisterl.twisterl import collector
 
 Judge = Callable[..., dict[str, Any]]
@@ -65,6 +66,7 @@ class SavedRun:
         env, policy = build_player(self.config, path, trust=self.trust)
         module_digest.require_same(env, self.folder)
         section = self.config.algorithm.as_dict()
+        section[CHOSEN] = beam_value_weight(path)
         described = Described(self.config.given, self.config)
         return Player(env, policy.to_rust(), section, path, Held(policy), described)
 

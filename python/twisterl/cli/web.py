@@ -62,7 +62,8 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
     from twisterl.envs.protocol import act_space
     from twisterl.export import policy_file
     from twisterl.faults import ConfigError, Fault
-    from twisterl.strategy import to_solve
+    from twisterl.runs.checkpoints import beam_value_weight
+    from twisterl.strategy import CHOSEN, to_solve
     from twisterl.web import assemble, weights
 
     part, checkpoint = saved.config.env, arguments.checkpoint
@@ -74,6 +75,7 @@ def make(saved: SavedRun, arguments: argparse.Namespace, engine: bytes) -> tuple
         problem = f"{part.name} has actions of more than one choice; a page plays one of many"
         raise ConfigError([Fault("env_cls", problem)], "run")
     algorithm = saved.config.algorithm.as_dict()
+    algorithm[CHOSEN] = beam_value_weight(checkpoint)
     settings = part.as_dict()
     facts: dict[str, Any] = {
         "run": saved.folder.path.name,

@@ -71,6 +71,7 @@ def build_algorithm(
     algorithm.described = Described(run.given, run)
     if checkpoint is not None:
         algorithm.started_from = os.fspath(checkpoint)
+        algorithm.beam_value_weight = checkpoints.beam_value_weight(checkpoint)
     elif hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
     return algorithm

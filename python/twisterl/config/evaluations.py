@@ -68,8 +68,10 @@ class Evaluation(Section):
     beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         64, description="states that beam keeps at every depth"
     )
-    beam_value_weight: SearchWeight = Field(
-        0.0, description="what a value adds to a path's log-probability in beam"
+    beam_value_weight: SearchWeight | None = Field(
+        None,
+        description="what a value adds to a path's log-probability in beam; null: what the "
+        "training has found best on boards of its own, where this beam is `diff_metric`, else 0",
     )
     beam_views: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         1, description="symmetries through which beam sees a state; it goes by their mean"

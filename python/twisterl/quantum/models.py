@@ -19,6 +19,7 @@ from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, InputError
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, NETWORK, PERMUTATION, Target
+from twisterl.runs import checkpoints
 from twisterl.runs.errors import CheckpointError, RunFolderError
 from twisterl.runs.folder import BASE_CONFIG, BEST, RunFolder
 from twisterl.utils import prepare_algorithm
@@ -179,7 +180,8 @@ def _trained(config: str, path: Path) -> Any:
     try:
         folder.prepare()
         folder.write_json(BASE_CONFIG, json.loads(config))
-        folder.save_best(algorithm.held.policy.state_dict())
+        notes = checkpoints.notes(algorithm.beam_value_weight)
+        folder.save_best(algorithm.held.policy.state_dict(), notes)
     except OSError as error:
         warnings.warn(f"{path}: the model is not kept: {error.strerror}", stacklevel=5)
     return algorithm

@@ -142,6 +142,7 @@ def by_beam(
         states=np.array([view.state() for view, _ in asked], np.int64),
         strategy="beam",
         beam_width=budget.beam_width,
+        beam_value_weight=algorithm.beam_value_weight,
         num_cores=num_cores,
         actions=True,
     )

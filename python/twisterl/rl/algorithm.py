@@ -14,7 +14,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from twisterl import twisterl
+from twisterl import strategy, twisterl
 from twisterl.config.algorithm import AlgorithmSection
 from twisterl.config.registry import ALGORITHMS
 from twisterl.config.validation import check_algorithm
@@ -285,6 +285,10 @@ class Algorithm(Holding, Playing, Kept):
             finally:
                 self._engine_policy.is_held = False
         del torch_data
+        judge = strategy.open_judge(self.config)
+        if judge is not None and self._is_due(judge["freq"]):
+            weight, times["beam_value_weight"] = self.choose_beam_weight(judge)
+            self.beam_value_weight = weight
         results: dict[str, Evaluation] = {}
         for name, arguments in self.config["evals"].items():
             if self._is_due(arguments["freq"]):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twisterl import twisterl
+from twisterl import strategy, twisterl
 from twisterl.rl import evaluation
 from twisterl.rl.curriculum import Curriculum
 from twisterl.rl.evaluation import Evaluation
 from twisterl.rl.held import Held
 from twisterl.rl.synced import EnginePolicy
 from twisterl.rl.timing import timed
-from twisterl.strategy import to_solve
+from twisterl.strategy import CHOSEN, to_solve, weighed
 
 if TYPE_CHECKING:
     from twisterl.machines.crew import Crew
@@ -28,6 +28,8 @@ class Playing:
     env: Any
     held: Held
     curriculum: Curriculum
+    # Of values in a beam where the config says none; None before one was chosen.
+    beam_value_weight: float | None = None
     _num_solves: int
     connect: Callable[[], Crew | None]
 
@@ -58,11 +60,23 @@ class Playing:
     @timed
     def evaluate(self, kwargs: dict[str, Any]) -> Evaluation:
         """`(success, reward)` of the evaluation that `kwargs`, an entry of `evals`, describes."""
-        if self.curriculum.is_unbounded and kwargs.get("start", "reset") == "reset":
-            kwargs = {**kwargs, "start": "uniform"}
+        kwargs = self._begun(weighed(kwargs, self.beam_value_weight))
         crew = self.connect()
         judge = None if crew is None else crew.judge(self)
         return evaluation.evaluate(self.env, self._current_policy(), kwargs, judge)
+
+    def _begun(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """`entry` of `evals` with the starts that it has now."""
+        if self.curriculum.is_unbounded and entry.get("start", "reset") == "reset":
+            return {**entry, "start": "uniform"}
+        return entry
+
+    @timed
+    def choose_beam_weight(self, entry: dict[str, Any]) -> float:
+        """How much values weigh best in the beam of `entry`, on boards that nothing else plays."""
+        entry = self._begun({**strategy.entry(entry), "seed": self.config["seed"]})
+        del entry["freq"]
+        return twisterl.collector.choose_beam_weight(self.env, self._current_policy(), **entry)
 
     def solve(
         self,
@@ -104,7 +118,7 @@ class Playing:
             "max_expand_depth": max_expand_depth,
             **options,
         }
-        searches = to_solve(self.config, asked)
+        searches = to_solve({**self.config, CHOSEN: self.beam_value_weight}, asked)
         with self._env_lock:
             self.env.set_state(state)
             env = self.env.copy() if hasattr(self.env, "copy") else None

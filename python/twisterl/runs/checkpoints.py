@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import os
+from collections.abc import Mapping
 
 from twisterl.on_demand import is_installed, lacks_torch, torch
-from twisterl.runs import tensors
+from twisterl.runs import header, tensors
 from twisterl.runs.errors import CheckpointError
 from twisterl.runs.files import write_atomic
 
 _logger = logging.getLogger("twisterl")
 # Older versions run code or corrupt memory while reading "weights only" pickles.
 _SAFE_PICKLE_TORCH = (2, 10)
+# Metadata of ours: the weight of values in a beam that a training has chosen, in JSON.
+_BEAM_VALUE_WEIGHT = "twisterl.beam_value_weight"
 
 
 def load(checkpoint_path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
@@ -40,6 +45,38 @@ def load_arrays(checkpoint_path: str | os.PathLike[str]) -> tensors.Arrays:
     if path.endswith(".pt") and not is_installed():
         raise CheckpointError(lacks_torch(f"{path}: a pickle of torch"))
     return {name: value.numpy() for name, value in load(path).items()}
+
+
+def notes(beam_value_weight: float | None) -> dict[str, str]:
+    """The metadata of weights with which a training has chosen `beam_value_weight`, if it has."""
+    if beam_value_weight is None:
+        return {}
+    return {_BEAM_VALUE_WEIGHT: json.dumps(beam_value_weight)}
+
+
+def weight_in(metadata: Mapping[str, str], source: str) -> float | None:
+    """What `notes` has put into `metadata`; `CheckpointError` for a weight that no beam takes."""
+    text = metadata.get(_BEAM_VALUE_WEIGHT)
+    if text is None:
+        return None
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        problem = f"expected a number that is not negative, got {text!r}"
+        raise CheckpointError(f"{source}: metadata {_BEAM_VALUE_WEIGHT}: {problem}")
+    return weight
+
+
+def beam_value_weight(checkpoint_path: str | os.PathLike[str]) -> float | None:
+    """The weight of values in a beam that came with a checkpoint, None if it has none."""
+    path = os.fspath(checkpoint_path)
+    if not path.endswith(".safetensors"):
+        return None
+    with tensors.opened(path) as file:
+        content, _ = header.read_header(file, os.fstat(file.fileno()).st_size, path)
+    return weight_in(header.metadata_of(content, path), path)
 
 
 def convert(

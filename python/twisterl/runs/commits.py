@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,13 @@ class Commit:
 
     `weights` is the policy's state dict; `optimizer` the tensors of the optimizer, of the random
     generators and of what the algorithm remembers, both of torch or as arrays; `state` the rest, as
-    JSON.
+    JSON; `notes` the metadata of the weights.
     """
 
     weights: dict[str, Any]
     optimizer: dict[str, Any]
     state: dict[str, Any]
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Commits:
@@ -61,7 +62,7 @@ class Commits:
         from twisterl.runs import tensors
 
         tensors.require_finite(commit.optimizer, _OPTIMIZER)
-        weights = tensors.encode(commit.weights)
+        weights = tensors.encode(commit.weights, commit.notes)
         files = {
             _WEIGHTS: weights,
             _OPTIMIZER: tensors.encode(commit.optimizer),
@@ -104,11 +105,9 @@ class Commits:
         for folder in sorted(self, reverse=True):
             problem = _damage(folder)
             if problem is None:
-                return Commit(
-                    read(folder / _WEIGHTS)[0],
-                    read(folder / _OPTIMIZER)[0],
-                    read_json(folder / _STATE),
-                )
+                weights, notes = read(folder / _WEIGHTS)
+                optimizer, _ = read(folder / _OPTIMIZER)
+                return Commit(weights, optimizer, read_json(folder / _STATE), notes)
             problems.append(problem)
         detail = "; ".join(problems) or "no commit was written"
         raise RunFolderError(f"{self.path.parent}: cannot be resumed: {detail}")

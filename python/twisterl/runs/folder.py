@@ -113,12 +113,15 @@ class RunFolder:
         """The iterations of the newest commit, None if there is no commit."""
         return self.commits.last_iteration()
 
-    def save_best(self, weights: Mapping[str, Any]) -> None:
-        """Replaces `checkpoint_best`; `CheckpointError` if a weight is not finite."""
+    def save_best(self, weights: Mapping[str, Any], notes: Mapping[str, str] | None = None) -> None:
+        """Replaces `checkpoint_best`, with the metadata `notes`.
+
+        Raises `CheckpointError` if a weight is not finite.
+        """
         from twisterl.runs import tensors
 
         tensors.require_finite(weights, BEST)
-        write_atomic(self.path / BEST, tensors.encode(weights))
+        write_atomic(self.path / BEST, tensors.encode(weights, notes))
 
     def weights_path(self, which: str = "best") -> Path:
         """The checkpoint `which` ("best" or "last"), or the other one where it is missing."""

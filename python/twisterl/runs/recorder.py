@@ -7,7 +7,7 @@ import logging
 from types import TracebackType
 from typing import Any
 
-from twisterl.runs import dashboard, machine, plan, run_config
+from twisterl.runs import checkpoints, dashboard, machine, plan, run_config
 from twisterl.runs.errors import CheckpointError
 from twisterl.runs.folder import MACHINE, RunFolder
 from twisterl.runs.metrics import Metrics
@@ -63,7 +63,9 @@ class Recorder:
     def _write(self, metrics: Metrics, folder: RunFolder, progress: Progress) -> None:
         metrics.write(progress)
         if progress.improved:
-            folder.save_best(self._algorithm.held.policy.state_dict())
+            algorithm = self._algorithm
+            notes = checkpoints.notes(algorithm.beam_value_weight)
+            folder.save_best(algorithm.held.policy.state_dict(), notes)
 
     def __exit__(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisterl import on_demand, twisterl
 from twisterl.on_demand import torch
-from twisterl.runs import module_digest, plan, run_config, snapshot
+from twisterl.runs import checkpoints, module_digest, plan, run_config, snapshot
 from twisterl.runs.commits import Commit
 from twisterl.runs.errors import CheckpointError, RunFolderError
 from twisterl.runs.folder import RunFolder
@@ -53,7 +53,8 @@ def commit_of(algorithm: Any) -> Commit:
         "optimizer": notes,
     }
     tensors.update({f"{_MEMORY}{name}": value for name, value in algorithm.memory().items()})
-    return Commit(algorithm.held.policy.state_dict(), tensors, state)
+    notes = checkpoints.notes(algorithm.beam_value_weight)
+    return Commit(algorithm.held.policy.state_dict(), tensors, state, notes)
 
 
 def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection[str] = ()) -> None:
@@ -72,6 +73,7 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     before, now = run_config.before(folder, state), run_config.whole(algorithm)
     changes = run_config.differences(before, now)
     _require_same_kind(algorithm, commit, changes, where)
+    weight = checkpoints.weight_in(commit.notes, where)
     device = algorithm.config["device"]
     memory = {
         name.removeprefix(_MEMORY): value
@@ -83,6 +85,7 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     snapshot.unflatten(commit.optimizer, state["optimizer"], algorithm.held, device)
     best = state["best_metrics"]
     algorithm.best_metrics = None if best is None else tuple(best)
+    algorithm.beam_value_weight = weight
     for name in snapshot.COUNTERS:
         # Commits of earlier versions do not have them all.
         setattr(algorithm, name, state.get(name, 0))

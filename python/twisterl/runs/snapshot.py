@@ -44,7 +44,10 @@ def take(algorithm: Any) -> Snapshot:
         copy.deepcopy(held.optimizer.state_dict()),
         held.generators(algorithm.config["device"]),
         algorithm.memory(),
-        {name: getattr(algorithm, name) for name in (*COUNTERS, "best_metrics")},
+        {
+            name: getattr(algorithm, name)
+            for name in (*COUNTERS, "best_metrics", "beam_value_weight")
+        },
         algorithm.env.difficulty,
         algorithm.curriculum.state(),
     )

@@ -14,6 +14,7 @@ __all__ = [
     "PPOCollector",
     "WalkCollector",
     "Walks",
+    "choose_beam_weight",
     "defaults",
     "distinct_rows",
     "es_evaluate",
@@ -322,6 +323,15 @@ def evaluate_episodes(
     max_expand_depth: int = 1,
     **options: Any,
 ) -> dict[str, Any]: ...
+def choose_beam_weight(
+    env: Any,
+    policy: Policy,
+    num_episodes: int = 64,
+    seed: int = 0,
+    num_cores: int = 32,
+    start: str = "reset",
+    **options: Any,
+) -> float: ...
 def solve(
     py_env: Any,
     policy: Policy,

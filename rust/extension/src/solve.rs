@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::start::Start;
-use twisterl::solve::{evaluate, solve, Asked, Episode, EvalConfig, Starts};
+use twisterl::solve::{choose_beam_weight, evaluate, solve, Asked, Episode, EvalConfig, Starts};
 
 use crate::detached::detached;
 use crate::keywords::{function, Given};
@@ -94,6 +94,41 @@ function! {
         }
         Ok(result)
     } => Bound<'py, PyDict>
+}
+
+/// Which boards a weight is tried on.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Boards {
+    num_episodes: usize,
+    start: Start,
+}
+
+impl Default for Boards {
+    fn default() -> Self {
+        Self { num_episodes: 64, start: Start::Reset }
+    }
+}
+
+function! {
+/// The `beam_value_weight` by which `policy` solves the most of `num_episodes` boards, at most 64, and
+/// those by the fewest moves, a float; the smallest of equals.
+///
+/// Boards begin by `start` and are drawn by `seed`, but are those of no collection or evaluation. The
+/// beam is that of `options` ("beam_width", "beam_views", ..), which are those of `evaluate`; it is at
+/// most 64 wide and has no limit of time.
+///
+/// Raises ValueError for what is out of range or no beam, TypeError for an option that is none.
+    choose_beam_weight_py, "choose_beam_weight",
+    "(env, policy, num_episodes=64, seed=0, num_cores=32, start=\"reset\", **options)",
+    |py, given| {
+        let (env, policy) = (given.required("env")?, given.policy()?);
+        let (Seed { seed }, Boards { num_episodes, start }) = (given.read()?, given.read()?);
+        let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
+        let env = get_env(&env)?;
+        let boards = (start, num_episodes);
+        Ok(detached(py, |poll| choose_beam_weight(&*env, &*policy, boards, &config, seed, poll))?)
+    } => f32
 }
 
 function! {

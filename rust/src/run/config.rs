@@ -14,7 +14,7 @@ use crate::es::Rule;
 use crate::rl::env::Env;
 use crate::rl::start::Start;
 use crate::search::TreeConfig;
-use crate::solve::{Asked, EvalConfig, StrategyName};
+use crate::solve::{Asked, BeamConfig, EvalConfig, Strategy, StrategyName};
 
 /// The algorithms that this program trains by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(super) struct Evaluation {
     pub(super) start: Start,
     pub(super) freq: u64,
     pub(super) play: EvalConfig,
+    /// Whether `play` is a beam whose weight of values nobody has said.
+    pub(super) is_open: bool,
 }
 
 /// The section `learning`.
@@ -302,8 +304,21 @@ impl Evaluation {
                 !["num_episodes", "seed", "start", "freq"].contains(&key.as_str())
             });
         }
-        let play = EvalConfig::try_from(Asked::deserialize(&entry).map_err(fault)?)?;
-        Ok(Self { num_episodes, seed, start, freq, play })
+        let asked = Asked::deserialize(&entry).map_err(fault)?;
+        let play = EvalConfig::try_from(asked)?;
+        let is_open =
+            asked.beam_value_weight.is_none() && matches!(play.strategy, Strategy::Beam(_));
+        Ok(Self { num_episodes, seed, start, freq, play, is_open })
+    }
+
+    /// `play`, with this `weight` of values where the entry has left it open.
+    pub(super) fn weighing(&self, play: EvalConfig, weight: Option<f32>) -> EvalConfig {
+        match (play.strategy, weight) {
+            (Strategy::Beam(beam), Some(value_weight)) if self.is_open => {
+                EvalConfig { strategy: Strategy::Beam(BeamConfig { value_weight, ..beam }), ..play }
+            }
+            _ => play,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Training {
     pub(super) counters: Counters,
     pub(super) curriculum: Curriculum,
     pub(super) best: Option<Metrics>,
+    /// Of values in a beam where the config says none; `None` before one was chosen.
+    pub(super) beam_value_weight: Option<f32>,
     /// Where the run is planned to end.
     pub(super) num_iterations: Option<u64>,
     /// What that was when the run began: schedules without a length of their own keep it.
@@ -100,6 +102,7 @@ impl Training {
             counters: Counters::default(),
             curriculum: Curriculum::default(),
             best: None,
+            beam_value_weight: None,
             schedule_iterations: None,
             started_from: None,
             passed: Passed::of(generator),

@@ -28,6 +28,8 @@ const DIFF_MAX: &str = "algorithm.learning.diff_max";
 const NUM_STEPS: &str = "algorithm.learning.num_steps";
 /// What decides which tensors a run has.
 const SHAPING: [&str; 3] = ["env", "policy", "algorithm.optimizer"];
+/// Metadata of weights, in JSON.
+const BEAM_VALUE_WEIGHT: &str = "twisterl.beam_value_weight";
 /// Torch's own, as Python counts them.
 const MOST_THREADS: usize = 16;
 
@@ -52,18 +54,37 @@ struct State {
 /// A difference of two configs: the dotted path, what was and what is.
 type Changes = Vec<(String, Value, Value)>;
 
-/// The state dict of the policy.
-pub(super) fn state_dict(net: &Net, learner: &Learner) -> crate::Result<Tensors> {
+/// The state dict of the policy, and what a beam needs besides.
+pub(super) fn weights(run: &Training) -> crate::Result<Tensors> {
     let mut tensors = Tensors::default();
-    let weights = weights_of(learner)?;
-    for Saved { index, name, shape } in &net.saved {
+    let weights = weights_of(&run.learner)?;
+    if let Some(weight) = run.beam_value_weight {
+        let text = json!(weight).to_string();
+        tensors.metadata.insert(BEAM_VALUE_WEIGHT.to_owned(), text);
+    }
+    for Saved { index, name, shape } in &run.net.saved {
         let (_, values) = &weights[*index];
-        if let Some((copy, _)) = net.copy.as_ref().filter(|(_, of)| of == name) {
+        if let Some((copy, _)) = run.net.copy.as_ref().filter(|(_, of)| of == name) {
             tensors.push(copy, shape.clone(), values)?;
         }
         tensors.push(name, shape.clone(), values)?;
     }
     Ok(tensors)
+}
+
+/// The weight of values in a beam that a training has chosen, as [`weights`] keeps it.
+///
+/// # Errors
+/// For one that no beam takes.
+pub(super) fn beam_value_weight(weights: &Tensors, source: &str) -> Result<Option<f32>, Failure> {
+    let Some(text) = weights.metadata.get(BEAM_VALUE_WEIGHT) else { return Ok(None) };
+    match text.parse::<f32>() {
+        Ok(weight) if weight.is_finite() && weight >= 0.0 => Ok(Some(weight)),
+        _ => {
+            let problem = format!("expected a number that is not negative, got {text:?}");
+            Err(Failure::Folder(format!("{source}: metadata {BEAM_VALUE_WEIGHT}: {problem}")))
+        }
+    }
 }
 
 /// Everything that [`restore`] needs to go on as if the run had never stopped.
@@ -113,7 +134,7 @@ pub(super) fn commit_of(run: &Training) -> Result<Commit, Failure> {
             "param_groups": groups,
         },
     });
-    Ok(Commit { weights: state_dict(&run.net, learner)?, optimizer, state })
+    Ok(Commit { weights: weights(run)?, optimizer, state })
 }
 
 /// The moments that the optimizer has.
@@ -194,6 +215,7 @@ pub(super) fn restore(
     let Commit { weights, optimizer, state } = commit;
     let read = State::deserialize(state)
         .map_err(|error| Failure::config(format!("{place}: state.json"), "", error.to_string()))?;
+    let beam_value_weight = beam_value_weight(weights, &place)?;
     let now = run.config.whole();
     let mut changes = Changes::new();
     differences(&state["config"], &now, "", &mut changes);
@@ -245,6 +267,7 @@ pub(super) fn restore(
     };
     run.counters = read.counters;
     run.best = read.best_metrics;
+    run.beam_value_weight = beam_value_weight;
     run.started_from = read.started_from;
     let is_said = |path: &str| {
         let is_given = |given: &String| path == given || path.starts_with(&format!("{given}."));

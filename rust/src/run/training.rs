@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::algorithm::{Found, Iteration};
-use super::config::Kind;
+use super::config::{Evaluation, Kind};
 use super::curriculum::compared;
 use super::faults::Failure;
 use super::files::write_atomic;
@@ -26,7 +26,7 @@ use crate::engine::pool::Poll;
 use crate::nn::safetensors::Tensors;
 use crate::nn::Network;
 use crate::rl::start::Start;
-use crate::solve::{evaluate, Starts};
+use crate::solve::{choose_beam_weight, evaluate, Starts};
 use crate::Error;
 
 impl Training {
@@ -37,7 +37,9 @@ impl Training {
     pub fn load_weights(&mut self, path: &Path) -> Result<(), Failure> {
         let tensors = Tensors::read(path)?;
         let source = path.display().to_string();
+        let weight = state::beam_value_weight(&tensors, &source)?;
         state::load_weights(&self.net, &mut self.learner, &tensors, &source)?;
+        self.beam_value_weight = weight;
         self.started_from = Some(source);
         Ok(())
     }
@@ -170,12 +172,12 @@ impl Training {
         poll()?;
         let iteration = self.counters.iteration;
         let (saved, difficulty) = (self.learner.saved(), self.env.get_difficulty());
-        let before = (self.counters, self.curriculum, self.best);
+        let before = (self.counters, self.curriculum, self.best, self.beam_value_weight);
         self.try_iterate(poll).map_err(|failure| {
             self.learner.restore(saved);
             self.algorithm.undo();
             self.env.set_difficulty(difficulty);
-            (self.counters, self.curriculum, self.best) = before;
+            (self.counters, self.curriculum, self.best, self.beam_value_weight) = before;
             match failure {
                 Failure::Engine(Error::Policy(problem))
                     if problem.starts_with("expected finite ") =>
@@ -250,9 +252,10 @@ impl Training {
         })
     }
 
-    /// Those that are due after the running iteration, by the weights that it has made.
+    /// Those that are due after the running iteration, by the weights that it has made. The one that
+    /// judges comes first, if it lets the weight of values in a beam be chosen.
     fn evaluations(
-        &self,
+        &mut self,
         start: Start,
         times: &mut Vec<(String, f64)>,
         poll: Poll<'_>,
@@ -262,16 +265,31 @@ impl Training {
         let watch = Stopwatch::start();
         let policy: Network = self.net.network(&self.learner)?;
         times.push(("to_rust".to_owned(), watch.seconds()));
+        let begin = |entry: &Evaluation| match entry.start {
+            Start::Reset => start,
+            Start::Uniform => Start::Uniform,
+        };
+        let metric = self.config.learning.diff_metric.as_ref();
+        let judge = metric.and_then(|name| self.config.evals.get(name));
+        let weighs = |entry: &&Evaluation| entry.is_open && self.config.kind != Kind::Es;
+        if let Some(entry) = judge.filter(weighs).filter(|entry| is_due(entry.freq)) {
+            let watch = Stopwatch::start();
+            let boards = (begin(entry), entry.num_episodes);
+            let (env, seed) = (&*self.env, self.config.seed);
+            let weight = choose_beam_weight(env, &policy, boards, &entry.play, seed, &mut *poll)?;
+            self.beam_value_weight = Some(weight);
+            times.push(("beam_value_weight".to_owned(), watch.seconds()));
+        }
         let mut found = Vec::new();
         for (name, entry) in self.config.evals.iter().filter(|(_, entry)| is_due(entry.freq)) {
             let watch = Stopwatch::start();
-            let start = if entry.start == Start::Reset { start } else { entry.start };
-            let starts = Starts::of(start, entry.num_episodes)?;
+            let starts = Starts::of(begin(entry), entry.num_episodes)?;
             let own = self.algorithm.evaluate(&*self.env, &self.learner, entry, &mut *poll)?;
             let evaluated = match own {
                 Some(evaluated) => evaluated,
                 None => {
-                    let play = self.algorithm.playing(entry);
+                    let play =
+                        entry.weighing(self.algorithm.playing(entry), self.beam_value_weight);
                     let env = &*self.env;
                     let episodes = evaluate(env, &policy, starts, &play, entry.seed, &mut *poll)?;
                     Evaluated::of(&episodes)
@@ -338,7 +356,7 @@ impl Recorder {
         let line = format!("{}\n", progress.to_json());
         file.write_all(line.as_bytes()).map_err(Failure::at(&path.join(METRICS)))?;
         if progress.improved {
-            let weights = state::state_dict(&run.net, &run.learner)?;
+            let weights = state::weights(run)?;
             write_atomic(&path.join(BEST), &weights.to_bytes())?;
         }
         match plan::is_time_to_save(&run.config, run.counters.iteration) {

@@ -37,7 +37,8 @@ pub struct Asked {
     pub root_selection: RootSelection,
     pub gamma: f32,
     pub beam_width: usize,
-    pub beam_value_weight: f32,
+    /// `None`: what the training has chosen, as a caller puts it in; 0 where it has chosen none.
+    pub beam_value_weight: Option<f32>,
     pub beam_views: usize,
     pub time_limit_s: Option<f64>,
     pub node_limit: Option<u64>,
@@ -61,7 +62,7 @@ impl Default for Asked {
             root_selection: tree.root_selection,
             gamma: tree.gamma,
             beam_width: beam.width,
-            beam_value_weight: beam.value_weight,
+            beam_value_weight: None,
             beam_views: beam.views,
             time_limit_s: None,
             node_limit: None,
@@ -98,7 +99,7 @@ impl TryFrom<Asked> for EvalConfig {
         };
         let beam = BeamConfig {
             width: asked.beam_width,
-            value_weight: asked.beam_value_weight,
+            value_weight: asked.beam_value_weight.unwrap_or(BeamConfig::default().value_weight),
             views: asked.beam_views,
         };
         TreeConfig { num_simulations: tree.num_simulations.max(1), ..tree }.check()?;

@@ -1,7 +1,8 @@
 //! Playing episodes to judge a policy or to solve a state.
 //!
 //! A [`Strategy`] says how a start is solved: by tries of the policy's own actions or of tree searches
-//! (`tries.rs`), towards the largest value (`by_value.rs`), or by a beam of states (`beam.rs`).
+//! (`tries.rs`), towards the largest value (`by_value.rs`), or by a beam of states (`beam.rs`), whose
+//! weight of values is found by trying (`weighing.rs`).
 
 mod asked;
 mod batches;
@@ -13,6 +14,7 @@ mod frontier;
 mod ranking;
 mod starts;
 mod tries;
+mod weighing;
 
 use crate::engine::lockstep::{check_fit, check_search, require_no_memory};
 use crate::engine::pool::Poll;
@@ -24,6 +26,7 @@ pub use asked::{Asked, StrategyName};
 pub use config::{BeamConfig, EvalConfig, Strategy};
 pub use episode::Episode;
 pub use starts::Starts;
+pub use weighing::choose_beam_weight;
 
 /// Plays from every start and returns the best try of each, in order.
 ///
