@@ -140,13 +140,15 @@ def test_an_iteration_that_fails_leaves_no_trace(whole, tmp_path, monkeypatch, p
         real(self, *arguments)
         raise KeyboardInterrupt
 
-    # One that no evaluation gives by chance.
+    # Ones that no evaluation gives by chance.
     before, algorithm.num_without_improvement = algorithm.num_without_improvement, 55
+    chosen, algorithm.beam_value_weight = algorithm.beam_value_weight, 7.5
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(owner, phase, interrupted)
         algorithm.learn(1)
     assert algorithm.iteration == 3 and algorithm.num_without_improvement == 55
-    algorithm.num_without_improvement = before
+    assert algorithm.beam_value_weight == 7.5
+    algorithm.num_without_improvement, algorithm.beam_value_weight = before, chosen
     algorithm.learn(4)
     assert_same_run(folder, tmp_path)
 
