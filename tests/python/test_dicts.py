@@ -229,7 +229,7 @@ def test_the_engine_and_torch_agree(env, policy, caplog):
     shares = by_torch.predict(told, [True, True])
     np.testing.assert_allclose(shares[0], logits.softmax(1)[0].detach(), atol=1e-6)
     np.testing.assert_allclose(shares[1], value.item(), atol=1e-6)
-    played = [collector(8).collect(env, each) for each in (engine, policy._asking_torch())]
+    played = [collector(8).collect(env, each) for each in (engine, policy.asking_torch())]
     np.testing.assert_allclose(*(data.values for data in played), atol=1e-5)
     basic = BasicPolicy(env.obs_shape(), 2, 8, obs_dtype=env.obs_space())
     shares, value = basic.to_rust().predict(told, [True, True])

@@ -131,7 +131,7 @@ def test_the_engine_plays_episodes_as_torch_does(env, name):
     engine = policy.to_rust()
     assert is_own(engine) and engine.state_size == policy.state_size
     require_same_episodes(pickle.loads(pickle.dumps(engine)), policy, [9, 9])
-    told = [collector(40).collect(env, player) for player in (engine, policy._asking_torch())]
+    told = [collector(40).collect(env, player) for player in (engine, policy.asking_torch())]
     assert np.array_equal(told[0].arrays.actions, told[1].arrays.actions)
     np.testing.assert_allclose(told[0].arrays.states, told[1].arrays.states, atol=1e-5)
     assert everything(collector(40, 3).collect(env, engine)) == everything(told[0])
@@ -159,7 +159,7 @@ def test_a_search_finds_what_it_finds_with_torch(env, play):
     policy = policy_of("lstm", env)
     found = [
         twisterl.collector.evaluate_episodes(env, player, 20, seed=2, **play)
-        for player in (policy.to_rust(), policy._asking_torch())
+        for player in (policy.to_rust(), policy.asking_torch())
     ]
     assert found[0].keys() == found[1].keys()
     for name, column in found[0].items():
@@ -333,7 +333,9 @@ def test_states_of_another_size_are_refused(env):
         ValueError, match="network: initial_state: expected 40 numbers, or none, got 3"
     ):
         twisterl.nn.Policy.from_spec(json.dumps(told), tensors, [], [])
-    with pytest.raises(ValueError, match="length of states: expected 40, got 39"):
-        policy.to_rust().step_batch(
-            np.zeros(1, np.int32), np.array([0, 1]), np.zeros((1, 39), np.float32)
-        )
+    for shape in ((1, 39), (40, 1), (40,)):
+        with pytest.raises(ValueError, match=rf"states: expected \[1, 40\], got \[{shape[0]}"):
+            for engine in (policy.to_rust(), policy.asking_torch()):
+                engine.step_batch(
+                    np.zeros(1, np.int32), np.array([0, 1]), np.zeros(shape, np.float32)
+                )

@@ -23,7 +23,7 @@ import inspect
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,18 @@ import torch
 
 from twisterl import twisterl
 from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
+from twisterl.nn.asked import Asked, are_tensors, asked
 from twisterl.nn.compared import require_equal
 from twisterl.nn.dense import as_floats
 from twisterl.nn.describing import NotDescribed, describe, uncompiled
 from twisterl.nn.heads import Categorical, Head
-from twisterl.nn.parts import checked_dtype, module_of_vectors, split
+from twisterl.nn.parts import checked_dtype, module_of_vectors
 from twisterl.nn.placed import Placed
 from twisterl.nn.policy_core import PolicyActorCritic, actor_critic_of
 from twisterl.nn.recurrent import RecurrentPolicy
 from twisterl.nn.spaces import DiscreteSpace, EnvSpec, action_space_from, observation_space_from
 from twisterl.nn.spec import NetSpec, plain_name, to_engine
-from twisterl.nn.utils import Floats, array
+from twisterl.nn.utils import array
 
 _logger = logging.getLogger("twisterl")
 
@@ -249,7 +250,7 @@ class TorchPolicy(Placed):
         try:
             spec = self.net_spec()
         except NotDescribed as error:
-            asking = self._asking_torch()
+            asking = self.asking_torch()
             if self._said != str(error):
                 self._said = str(error)
                 _logger.warning("policy: torch plays it, for the engine does not: %s", error)
@@ -257,32 +258,32 @@ class TorchPolicy(Placed):
         if self._compared == spec:
             return to_engine(self, spec)
         # What the module returns is looked at first.
-        self._asking_torch()
+        self.asking_torch()
         engine = to_engine(self, spec)
         require_equal(self, engine)
         self._compared = spec
         return engine
 
-    def _asking_torch(self) -> twisterl.nn.Policy:
+    def asking_torch(self) -> twisterl.nn.Policy:
+        """The engine's policy that asks a copy of the module, whatever its layers are.
+
+        Raises:
+            TypeError, ValueError: the module returns no logits and values.
+        """
         told = copy.copy(self)
         told._compiled = ()
         told._modules = {"module": copy.deepcopy(self.module).eval().requires_grad_(False)}
-        evaluate = _Evaluate(told)
-        first = np.zeros((1, *self.obs_shape), np.float32)
-        if not self.state_size:
-            # What it returns is looked at before anything is played.
-            evaluate(first)
-            initial = None
-        else:
+        evaluate = Asked(told)
+        first, initial = np.zeros((1, *self.obs_shape), np.float32), None
+        if self.state_size:
             initial = array(told._initial_states(torch.from_numpy(first)))
-            evaluate(first, initial)
-            initial = initial[0]
+        evaluate.first(first, initial)
         return twisterl.nn.Policy.from_torch(
             evaluate,
             self.obs_shape,
             self.num_actions,
             self.obs_dtype,
-            initial,
+            None if initial is None else initial[0],
             self._head_as_told(),
         )
 
@@ -315,26 +316,30 @@ class TorchPolicy(Placed):
 
     def _told(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """As `_ask`, of a step of all lanes: values [*] or [*, 1]."""
+        told = asked(self._player(), self.obs_dtype, x, state)
+        self._require_told(told, x, state)
+        return told
+
+    def _require_told(self, told: Any, x: torch.Tensor, state: torch.Tensor | None) -> None:
+        """Refuses what is no answer for observations `x` and what was remembered before them."""
         lead = x.shape[: x.dim() - len(self.obs_shape)]
-        module: Any = self._compiled[0] if self._compiled else self.module
-        if self.method != "forward":
-            module = getattr(module, self.method)
-        seen = split(x, self.obs_dtype) if isinstance(self.obs_dtype, dict) else x
-        told = module(seen) if state is None else module(seen, state)
         wanted = [(*lead, self.num_actions), lead]
         if state is not None:
             wanted.append((lead[0], self.state_size))
-        if not isinstance(told, tuple) or not all(isinstance(part, torch.Tensor) for part in told):
+        if not are_tensors(told):
             count = "two" if state is None else "three"
             raise TypeError(f"{self._expected(wanted)}, {count} tensors, got {type(told).__name__}")
         shapes = [tuple(part.shape) for part in told]
         if shapes[1:2] == [(*lead, 1)]:
-            wanted[1] = (*lead, 1)
+            shapes[1] = lead
         if shapes != wanted:
-            got = [list(shape) for shape in shapes]
-            wanted[1] = lead
+            got = [list(part.shape) for part in told]
             raise ValueError(f"{self._expected(wanted)}, got tensors of {got}")
-        return told
+
+    def _player(self) -> Callable[..., Any]:
+        """What computes, of the module or of what torch has compiled of it."""
+        module = self._compiled[0] if self._compiled else self.module
+        return module if self.method == "forward" else getattr(module, self.method)
 
     def _expected(self, wanted: list[tuple[int, ...]]) -> str:
         named = zip(("logits", "values", "states"), wanted, strict=False)
@@ -343,34 +348,6 @@ class TorchPolicy(Placed):
 
 def _is_pyrados(module_cls: type) -> bool:
     return issubclass(module_cls, RecurrentPolicy)
-
-
-class _Evaluate:
-    """What the engine calls; picklable, as its policy is."""
-
-    def __init__(self, policy: TorchPolicy) -> None:
-        self.policy = policy
-        parameter = next(iter(policy.module.parameters()), None)
-        self.device = (
-            None if parameter is None or parameter.device.type == "cpu" else parameter.device
-        )
-
-    def __call__(self, observations: Floats, states: Floats | None = None) -> tuple[Floats, ...]:
-        x = torch.from_numpy(observations)
-        state = None if states is None else torch.from_numpy(states)
-        # Each call of torch that is spared counts: there is one entry a step.
-        if self.device is not None:
-            x = x.to(self.device)
-            state = None if state is None else state.to(self.device)
-        with torch.inference_mode():
-            return tuple(map(_array, self.policy._told(x, state)))
-
-
-def _array(tensor: torch.Tensor) -> Floats:
-    """The values as float32, which are no copy where they are already."""
-    if tensor.dtype is torch.float32 and tensor.device.type == "cpu" and not tensor.requires_grad:
-        return tensor.numpy()
-    return array(tensor)
 
 
 def _structure(module: torch.nn.Module) -> list[Any]:

@@ -91,13 +91,21 @@ impl<'py> Given<'py> {
         self.take(name)?.ok_or_else(|| refused("no", name))
     }
 
-    /// The argument `policy`.
+    /// The argument `policy`, for one episode.
     pub(crate) fn policy(&self) -> PyResult<Arc<dyn Policy>> {
+        Ok(self.player()?.get().policy.clone())
+    }
+
+    /// The argument `policy`, for many episodes, any part of which may be played by itself.
+    pub(crate) fn policy_of_many(&self) -> PyResult<Arc<dyn Policy>> {
+        Ok(self.player()?.get().of_many())
+    }
+
+    fn player(&self) -> PyResult<Bound<'py, PyPolicy>> {
         let policy = self.required("policy")?;
-        match policy.cast::<PyPolicy>() {
-            Ok(policy) => Ok(policy.get().policy.clone()),
-            Err(_) => Err(wrong_type("policy", "a policy of the engine, of to_rust()", &policy)),
-        }
+        policy.cast_into::<PyPolicy>().map_err(|error| {
+            wrong_type("policy", "a policy of the engine, of to_rust()", &error.into_inner())
+        })
     }
 
     /// The arguments that are fields of `T`; the others of its fields have their defaults.

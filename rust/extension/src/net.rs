@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods,
-    PyReadonlyArrayDyn, TypeMustMatch,
+    PyReadonlyArrayDyn, PyUntypedArrayMethods, TypeMustMatch,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -216,6 +216,14 @@ impl PyPolicy {
     fn of(parts: NetworkParts) -> PyResult<Self> {
         let policy = Network::for_cpu(&parts, CpuLevel::detect())?;
         Ok(Self { policy: Arc::new(policy), parts: Parts::Network(Box::new(parts)) })
+    }
+
+    /// What plays many episodes: to the same bits, whichever of them are played together.
+    pub(crate) fn of_many(&self) -> Arc<dyn Policy> {
+        match &self.parts {
+            Parts::Torch(policy) => Python::attach(|py| Arc::new(policy.of_many(py))),
+            _ => self.policy.clone(),
+        }
     }
 
     /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
@@ -593,6 +601,12 @@ impl PyPolicy {
     ) -> PyResult<Stepped<'py>> {
         let rows = self.rows(indices, offsets)?;
         let (num_actions, size) = (self.policy.num_actions(), self.policy.state_size());
+        if states.shape() != [rows.len(), size] {
+            let (expected, got) = ([rows.len(), size], states.shape());
+            return Err(
+                Error::invalid("states", format!("{expected:?}"), format!("{got:?}")).into()
+            );
+        }
         let mut logits = vec![0.0; rows.len() * num_actions];
         let mut values = vec![0.0; rows.len()];
         let mut states = states.as_array().iter().copied().collect::<Vec<f32>>();

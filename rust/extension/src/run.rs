@@ -134,7 +134,7 @@ impl<Collector: Collects> Run<Collector> {
 
     /// Collects without the interpreter lock what `given` asks for.
     pub(crate) fn collect(&self, given: Given<'_>) -> PyResult<PyCollectedData> {
-        let (env, policy) = (given.required("py_env")?, given.policy()?);
+        let (env, policy) = (given.required("py_env")?, given.policy_of_many()?);
         let py = env.py();
         let range: Range = given.read()?;
         let Asked { iteration, start } = given.rest()?;

@@ -45,7 +45,7 @@ function! {
     evaluate_py, "evaluate",
     "(py_env, policy, num_episodes, deterministic, num_searches, num_mcts_searches=0, seed=0, C=1.41, max_expand_depth=1, num_cores=32, **options)",
     |py, given| {
-        let (env, policy) = (given.required("py_env")?, given.policy()?);
+        let (env, policy) = (given.required("py_env")?, given.policy_of_many()?);
         let (Seed { seed }, Episodes { num_episodes, .. }) = (given.read()?, given.read()?);
         let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
         let starts = Starts::of(Start::Reset, num_episodes)?;
@@ -67,7 +67,7 @@ function! {
     evaluate_episodes, "evaluate_episodes",
     "(env, policy, num_episodes=100, deterministic=False, num_searches=1, seed=0, num_cores=32, start=\"reset\", states=None, actions=False, first=0, count=None, num_mcts_searches=0, C=1.41, max_expand_depth=1, **options)",
     |py, given| {
-        let (env, policy) = (given.required("env")?, given.policy()?);
+        let (env, policy) = (given.required("env")?, given.policy_of_many()?);
         let states = given.take("states")?;
         let (Seed { seed }, Episodes { num_episodes, start, actions }) =
             (given.read()?, given.read()?);

@@ -22,7 +22,14 @@ pub(crate) struct TorchPolicy {
     /// `[S]`
     initial_state: Vec<f32>,
     head: Head,
+    /// A batch is filled up with zeros to a multiple of so many rows.
+    block: usize,
 }
+
+/// Rows by which torch gives an observation the same bits among however many others, as far as is known:
+/// matrix products have kernels of their own for fewer than 16, and what is left of two vectors of 16
+/// numbers goes through functions of single ones.
+const BLOCK: usize = 32;
 
 impl TorchPolicy {
     /// A policy of `num_actions` outputs, which `head` reads, for observations of `space`.
@@ -34,7 +41,7 @@ impl TorchPolicy {
         head: Head,
     ) -> Result<Self> {
         head.check(num_actions)?;
-        Ok(Self { evaluate, space, num_actions, initial_state, head })
+        Ok(Self { evaluate, space, num_actions, initial_state, head, block: 1 })
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -44,7 +51,13 @@ impl TorchPolicy {
             num_actions: self.num_actions,
             initial_state: self.initial_state.clone(),
             head: self.head.clone(),
+            block: self.block,
         }
+    }
+
+    /// The policy for a game of many episodes, any part of which may be played by itself.
+    pub(crate) fn of_many(&self, py: Python<'_>) -> Self {
+        Self { block: BLOCK, ..self.clone_ref(py) }
     }
 
     /// What it was made of.
@@ -55,8 +68,8 @@ impl TorchPolicy {
     /// The observations as numbers `[N * F]`.
     fn numbers(&self, rows: &Rows) -> Result<Vec<f32>> {
         let features = self.space.num_features();
-        let mut all = vec![0.0; rows.len() * features];
-        for (row, place) in all.chunks_exact_mut(features).enumerate() {
+        let mut all = vec![0.0; rows.len().next_multiple_of(self.block) * features];
+        for (row, place) in all.chunks_exact_mut(features).take(rows.len()).enumerate() {
             self.space.check_row(row, rows.row(row))?;
             self.space.write(rows.row(row), place);
         }
@@ -72,16 +85,19 @@ impl TorchPolicy {
         values: &mut [f32],
     ) -> PyResult<()> {
         type Array<'py> = PyReadonlyArrayDyn<'py, f32>;
-        let shape = [&[values.len()], self.space.shape()].concat();
+        let rows = values.len().next_multiple_of(self.block);
+        let shape = [&[rows], self.space.shape()].concat();
         let observations = observations.into_pyarray(py).reshape(shape)?;
-        let (rows, actions, size) = (values.len(), self.num_actions, self.initial_state.len());
+        let (actions, size) = (self.num_actions, self.initial_state.len());
         let evaluate = self.evaluate.bind(py);
         let (told_logits, told_values): (Array<'_>, Array<'_>) = if size == 0 {
             let told = evaluate.call1((observations,))?;
             let expected = "a pair of float32 arrays, logits [N, A] and values [N]";
             told.extract().map_err(|_| wrong_type("policy", expected, &told))?
         } else {
-            let before = states.to_vec().into_pyarray(py).reshape([rows, size])?;
+            let more = self.initial_state.iter().cycle().take(rows * size - states.len());
+            let before = states.iter().chain(more).copied().collect::<Vec<f32>>();
+            let before = before.into_pyarray(py).reshape([rows, size])?;
             let told = evaluate.call1((observations, before))?;
             let expected = "float32 arrays: logits [N, A], values [N] and states [N, S]";
             let (logits, values, after): (Array<'_>, Array<'_>, Array<'_>) =
@@ -95,6 +111,7 @@ impl TorchPolicy {
     }
 }
 
+/// Copies the first rows of what was `told`, as many as there is room for.
 fn copied(
     what: &str,
     shapes: &[&[usize]],
@@ -109,7 +126,12 @@ fn copied(
             format!("{:?}", told.shape()),
         ));
     }
-    to.iter_mut().zip(told).for_each(|(to, &from)| *to = from);
+    // Columns of a wider tensor, as a module with one layer for both heads returns them, are read row by
+    // row: an iterator over all of them would look up each number's place.
+    let width = told.shape().last().copied().unwrap_or(1).max(1);
+    for (to, row) in to.chunks_mut(width).zip(told.rows()) {
+        to.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
+    }
     Ok(())
 }
 

@@ -131,8 +131,13 @@ impl ObsSpace {
         match self {
             Self::Dict(parts) => parts.write(words, |feature, number| to[feature] += number),
             Self::Sparse { .. } => words.iter().for_each(|&word| to[word as usize] += 1.0),
-            &Self::Dense { dtype, .. } => {
-                to.iter_mut().zip(numbers(words, dtype)).for_each(|(to, from)| *to = from);
+            Self::Dense { dtype: Dtype::Float32, .. } => {
+                to.iter_mut().zip(words).for_each(|(to, &word)| *to = f32::from_bits(word as u32));
+            }
+            Self::Dense { dtype: Dtype::Uint8, .. } => {
+                for (to, word) in to.chunks_mut(4).zip(words) {
+                    to.iter_mut().zip(word.to_le_bytes()).for_each(|(to, byte)| *to = unit(byte));
+                }
             }
         }
     }
