@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("torch")
 
 from python_envs import Line
+from torch_nets import Gated
 from trainings import MODULE, trained
 from twisterl import cli, envs
 from twisterl.faults import ConfigError
@@ -122,17 +123,23 @@ def test_workers_have_the_bytes_of_one_process(name, embedding_size):
 
 MEMORY = {"policy_cls": "RecurrentActorCritic", "policy": {"core": "lstm", "hidden_size": 8}}
 PARTS = {"env_cls": "PyEnv", "env": {"pyenv_cls": "test_dicts.Views"}}
+GATED = {"policy_cls": "torch_nets.Gated", "policy": {"width": 16}}
+ADN = {"policy_cls": "ADNPolicy"}
+ADN["policy"] = {"activation_nonlin": "tanh", "potentials_dyn_fcn": "pd_cubic"}
 OTHERS = {
     "memory": config("PPO") | {"env_cls": "TMaze", "env": {"length": 4}} | MEMORY,
     "parts": config("PPO", num_episodes=9) | PARTS,
     "searched parts": config("AZ", num_episodes=5) | PARTS,
     "commuting": config("RandomWalk", commuting=True)
     | {"env_cls": "LightsOut", "env": {"width": 3, "height": 3}},
+    "torch plays": config("PPO", num_episodes=40) | GATED,
+    "torch searches": config("AZ", num_episodes=5, num_mcts_searches=4) | GATED,
+    "torch remembers": config("PPO") | {"env_cls": "TMaze", "env": {"length": 4}} | ADN,
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_memories_parts_and_commuting_walks_have_the_same_bytes(name):
+def test_other_players_and_walks_have_the_same_bytes(name):
     algorithm = prepare_algorithm(OTHERS[name])
     whole = contents(algorithm.collect()[0])
     assert contents(with_crew(algorithm, 2).collect()[0]) == whole
@@ -230,6 +237,47 @@ def test_environments_in_python_are_sent_by_their_class(tmp_path):
     with pytest.raises(ConfigError, match="config from elsewhere"):
         files.compute(path, tmp_path / "part.bin", 0, 1, trust=False)
     assert not (tmp_path / "part.bin").exists()
+
+
+class Mixing(Gated):
+    """An observation's outputs depend on the others of its batch."""
+
+    def forward(self, x):
+        return super().forward(x - x.mean(0))
+
+
+class Sharp(Gated):
+    """Has a number that no state dict holds."""
+
+    sharpness = 1.0
+
+    def forward(self, x):
+        logits, value = super().forward(x)
+        return self.sharpness * logits, value
+
+
+def test_what_torch_plays_is_sent_or_refused_by_name():
+    env = prepare_algorithm(config("PPO")).env
+
+    def started(module):
+        algorithm = with_crew(PPO(env, module, {"evals": {}}), 2)
+        algorithm._crew.start(algorithm)
+
+    class Inner(Gated):
+        pass
+
+    started(Sharp([9, 9], 4, 16))
+    sharper = Sharp([9, 9], 4, 16)
+    sharper.sharpness = 2.0
+    for module, problem in (
+        (Mixing([9, 9], 4, 16), "gives an observation other bits among 32 than among 256"),
+        (sharper, "what a worker makes of its class and arguments computes something else"),
+        (Inner([9, 9], 4, 16), "Inner is defined inside another scope"),
+    ):
+        with pytest.raises(ConfigError, match=problem) as refused:
+            started(module)
+        assert "policy: cannot be sent to workers" in str(refused.value)
+        assert "\n" not in str(refused.value)
 
 
 def test_parts_hold_distinct_rows_and_nothing_twice():

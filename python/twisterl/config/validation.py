@@ -46,8 +46,17 @@ def check_run(raw: Any, source: str = "config") -> RunConfig:
 
 def check_env(path: str, arguments: dict[str, Any], source: str = "config") -> Part:
     """The environment of that class alone; `ConfigError` with every fault."""
+    return _checked_part("env_cls", path, arguments, source)
+
+
+def check_policy(path: str, arguments: dict[str, Any], source: str = "config") -> Part:
+    """The policy of that class alone; `ConfigError` with every fault."""
+    return _checked_part("policy_cls", path, arguments, source)
+
+
+def _checked_part(kind: str, path: str, arguments: dict[str, Any], source: str) -> Part:
     faults: list[Fault] = []
-    part = _part("env_cls", {"env_cls": path, "env": arguments}, faults)
+    part = _part(kind, {kind: path, kind.removesuffix("_cls"): arguments}, faults)
     if faults:
         raise ConfigError(faults, source)
     return part

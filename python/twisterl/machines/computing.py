@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import time
@@ -12,7 +13,7 @@ from twisterl.config.build import build_env
 from twisterl.config.validation import check_env
 from twisterl.faults import ConfigError, Fault
 from twisterl.machines import job as jobs
-from twisterl.machines import wire
+from twisterl.machines import torch_played, wire
 from twisterl.machines.job import Job
 from twisterl.machines.kinds import KINDS, Players
 from twisterl.twisterl import nn
@@ -73,8 +74,11 @@ class Computing:
         if not (0 <= first < first + count <= job.total):
             expected = f"some of 0..{job.total}"
             raise wire.WireError(f"range: expected {expected}, got {first}..{first + count}")
-        players = Players(self._made_env(job), self._made_policy(job, version), self._num_cores)
-        return KINDS[job.kind].play(players, job, first, count)
+        env = self._made_env(job)
+        players = Players(env, self._made_policy(job, version, env), self._num_cores)
+        is_asked = torch_played.is_sent(job.policy)
+        with torch_played.one_thread() if is_asked else contextlib.nullcontext():
+            return KINDS[job.kind].play(players, job, first, count)
 
     def _made_env(self, job: Job) -> Any:
         if self._env[0] != job.env:
@@ -85,13 +89,16 @@ class Computing:
         env.difficulty = job.difficulty
         return env
 
-    def _made_policy(self, job: Job, version: str | None) -> Any:
+    def _made_policy(self, job: Job, version: str | None, env: Any) -> Any:
         if job.policy is None or job.kind == "fitness":
             return None
-        known = job.policy, version
+        known = job.policy, version, job.env
         if version is None or self._policy[0] != known:
-            perms = job.policy["obs_perms"], job.policy["act_perms"]
-            made = nn.Policy.from_spec(job.policy["spec"], job.weights, *perms)
+            if torch_played.is_sent(job.policy):
+                made = torch_played.made(job.policy, job.weights, env, trust=self._trust)
+            else:
+                perms = job.policy["obs_perms"], job.policy["act_perms"]
+                made = nn.Policy.from_spec(job.policy["spec"], job.weights, *perms)
             self._policy = known, made
         return self._policy[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from twisterl.machines import job as jobs
+from twisterl.machines import torch_played
 from twisterl.machines.coordinator import Coordinator
 from twisterl.machines.job import Job
 from twisterl.machines.transport import Transport
@@ -44,7 +46,11 @@ class Crew:
 
         Raises `ConfigError` if there are no workers, or they cannot be told or make the players.
         """
-        self.coordinator.compute(_job(algorithm, "players", self._num_workers, {}))
+        job = _job(algorithm, "players", self._num_workers, {})
+        if torch_played.is_sent(job.policy):
+            digest, seen = torch_played.trial(algorithm)
+            job = dataclasses.replace(job, work={"outputs": digest}, arrays=seen)
+        self.coordinator.compute(job)
         self.coordinator.counts()
 
     def episodes(self, algorithm: Any, start: str) -> Any:
@@ -132,7 +138,7 @@ def _job(
     plays: bool = True,
     arrays: dict[str, Any] | None = None,
 ) -> Job:
-    policy, weights = jobs.policy(algorithm.held.policy) if plays else (None, {})
+    policy, weights = jobs.policy(algorithm) if plays else (None, {})
     env, difficulty = jobs.environment(algorithm), algorithm.env.difficulty
     return Job(kind, total, env, difficulty, policy, work, weights, arrays or {})
 

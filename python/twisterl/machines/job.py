@@ -35,7 +35,8 @@ class Job:
         kind: a key of `twisterl.machines.kinds.KINDS`.
         env: `env_cls` and `env` of a run config.
         difficulty: what the environment's is now.
-        policy: `spec` (JSON text), `obs_perms` and `act_perms` of the engine's policy, or None.
+        policy: `spec` (JSON text), `obs_perms` and `act_perms` of the engine's policy, or what
+            `torch_played.sent` tells, or None.
         work: the arguments of the kind.
         weights: float32 arrays by name.
         arrays: what else the kind reads.
@@ -130,26 +131,27 @@ def environment(algorithm: Any) -> dict[str, Any]:
     from twisterl.runs.run_config import describe
 
     described = describe(algorithm)
-    if "env" in described.given:
-        return {key: described.given[key] for key in ("env_cls", "env")}
+    if "env_cls" in described.given:
+        return {"env_cls": described.given["env_cls"], "env": described.given.get("env", {})}
     why = "; ".join(p.removeprefix("env: ") for p in described.problems if p.startswith("env: "))
     problem = f"cannot be sent to workers: {why}"
     raise ConfigError([Fault("env", problem)], "algorithm.collecting.workers")
 
 
-def policy(held: Any) -> tuple[dict[str, Any], Arrays]:
-    """The description and the weights of the engine's policy of the policy `held`, as they are now.
+def policy(algorithm: Any) -> tuple[dict[str, Any], Arrays]:
+    """The description and the weights of the policy of `algorithm`, as they are now.
 
-    Raises `ConfigError` for a policy that torch plays: its bits may depend on the machine.
+    Of one that torch plays, its class and arguments; `ConfigError` if it cannot be sent so.
     """
+    from twisterl.machines import torch_played
     from twisterl.nn.spec import engine_parts
 
+    held = algorithm.held.policy
     try:
         own = getattr(held, "engine_parts", None)
         spec, weights, obs_perms, act_perms = own() if own else engine_parts(held)
     except TypeError as error:
-        problem = f"cannot be sent to workers, for the engine does not play it: {error}"
-        raise ConfigError([Fault("policy", problem)], "algorithm.collecting.workers") from error
+        return torch_played.sent(algorithm, error)
     return described(spec, obs_perms, act_perms), weights
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from twisterl.machines import wire
+from twisterl.machines import torch_played, wire
 from twisterl.machines.job import Job
 from twisterl.machines.wire import Arrays
 from twisterl.twisterl import collector
@@ -166,6 +166,8 @@ class Made:
     """Nothing: the players are made, which shows before any work whether they can be."""
 
     def play(self, players: Players, job: Job, first: int, count: int) -> tuple[Told, Arrays]:
+        if "outputs" in job.work:
+            torch_played.require_outputs(players.policy, job.work["outputs"], job.arrays)
         return {}, {}
 
     def read(self, told: Told, arrays: Arrays) -> None:
