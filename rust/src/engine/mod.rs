@@ -8,6 +8,7 @@ pub(crate) mod lockstep;
 pub mod pool;
 pub(crate) mod row_set;
 pub(crate) mod rules;
+pub(crate) mod team;
 pub mod threads;
 
 pub use capped::DEFAULT_MAX_EPISODE_STEPS;

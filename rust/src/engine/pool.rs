@@ -11,7 +11,7 @@ use crate::error::{caught, Error, Result};
 pub use super::threads::{num_workers, DEFAULT_CORES};
 
 /// How often the calling thread looks for a reason to stop.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long the calling thread looks for the last results before it sleeps: waking it takes as
 /// long.
@@ -40,10 +40,10 @@ pub fn run<T: Send>(
         return caught(|| work(0, poll)).map(|result| vec![result]);
     }
     let pool = threads::kept_pool()?;
-    let (mut team, sender) = Team::new(num_workers, poll);
+    let (mut workers, sender) = Workers::new(num_workers, poll);
     pool.in_place_scope(|scope| {
         for worker in 1..num_workers {
-            let (sender, stop, work) = (sender.clone(), team.stop.clone(), &work);
+            let (sender, stop, work) = (sender.clone(), workers.stop.clone(), &work);
             scope.spawn(move |_| {
                 let result = attempt(&stop, worker, work);
                 // The receiver outlives the scope, so this cannot fail.
@@ -51,10 +51,10 @@ pub fn run<T: Send>(
             });
         }
         drop(sender);
-        team.lead(&work);
-        while team.wait() {}
+        workers.lead(&work);
+        while workers.wait() {}
     });
-    team.results()
+    workers.results()
 }
 
 /// [`run`] for work that enters environments, which anybody may have written: if the caller is
@@ -82,13 +82,13 @@ pub fn run_foreign<T: Send + 'static>(
         return result.map(|result| vec![result]);
     }
     let pool = threads::kept_pool()?;
-    let (mut team, sender) = Team::new(num_workers, poll);
-    let _inside = threads::enter(&team.stop);
+    let (mut workers, sender) = Workers::new(num_workers, poll);
+    let _inside = threads::enter(&workers.stop);
     let work = Arc::new(work);
     let lent: Vec<Arc<Lent>> = (1..num_workers).map(|_| Arc::default()).collect();
     for (worker, lent) in (1..).zip(&lent) {
         let (sender, stop, work, lent) =
-            (sender.clone(), team.stop.clone(), work.clone(), lent.clone());
+            (sender.clone(), workers.stop.clone(), work.clone(), lent.clone());
         pool.spawn(move || {
             let inside = threads::enter(&stop);
             let result = attempt(&stop, worker, &*work);
@@ -99,14 +99,14 @@ pub fn run_foreign<T: Send + 'static>(
         });
     }
     drop(sender);
-    team.lead(&*work);
-    while team.wait() {
-        if team.grace.is_some_and(Deadline::is_over) {
+    workers.lead(&*work);
+    while workers.wait() {
+        if workers.grace.is_some_and(Deadline::is_over) {
             lent.iter().for_each(|lent| lent.leave());
             break;
         }
     }
-    team.results()
+    workers.results()
 }
 
 /// A worker's share; its failure stops the others.
@@ -125,7 +125,7 @@ fn attempt<T>(
 }
 
 /// The workers of a run, as the calling thread sees them, which is the first of them.
-struct Team<'p, T> {
+struct Workers<'p, T> {
     stop: Arc<Stop>,
     poll: Poll<'p>,
     /// What `poll` said.
@@ -136,7 +136,7 @@ struct Team<'p, T> {
     receiver: Receiver<(usize, Result<T>)>,
 }
 
-impl<'p, T> Team<'p, T> {
+impl<'p, T> Workers<'p, T> {
     fn new(num_workers: usize, poll: Poll<'p>) -> (Self, Sender<(usize, Result<T>)>) {
         let (sender, receiver) = channel();
         let results = (0..num_workers.max(1)).map(|_| None).collect();

@@ -80,10 +80,12 @@ impl Matrix {
         self.num_columns + LINE
     }
 
+    #[inline(always)]
     pub(super) fn row(&self, row: usize) -> &[f32] {
         &self.data[row * self.stride()..][..self.num_columns]
     }
 
+    #[inline(always)]
     pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         let stride = self.stride();
         &mut self.data[row * stride..][..self.num_columns]
@@ -127,14 +129,6 @@ impl Matrix {
     pub(super) fn clear_from(&mut self, column: usize) {
         if column < self.num_columns {
             (0..self.num_rows).for_each(|row| self.row_mut(row)[column..].fill(0.0));
-        }
-    }
-
-    /// Puts 0 where `other`, which has as many rows and columns, is not positive.
-    pub(super) fn keep_where_positive(&mut self, other: &Matrix) {
-        for row in 0..self.num_rows {
-            let pairs = self.row_mut(row).iter_mut().zip(other.row(row));
-            pairs.for_each(|(value, sign)| *value = if *sign > 0.0 { *value } else { 0.0 });
         }
     }
 

@@ -208,7 +208,7 @@ impl Graph {
             }
         }
         if kept[0].has_delta {
-            self.input.receive(&mut kept[0]);
+            self.input.receive(kernels, &mut kept[0]);
         }
     }
 

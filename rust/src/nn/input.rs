@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::blocks::linear::add_rows;
 use super::blocks::{columns, Kept, Span};
 use super::buffer::{Aligned, Matrix};
 use super::first::{push_features, write_numbers};
@@ -187,9 +186,9 @@ impl Input {
         Ok(())
     }
 
-    pub(super) fn receive(&self, kept: &mut Kept) {
+    pub(super) fn receive(&self, kernels: Kernels, kept: &mut Kept) {
         if self.relu {
-            kept.delta.keep_where_positive(&kept.output);
+            kernels.keep_where_positive(&mut kept.delta, &kept.output);
         }
     }
 
@@ -233,7 +232,7 @@ impl Input {
             Kind::Numbers(_) | Kind::Parts(_) => (),
             Kind::Bag { .. } => match self.features_of_pieces().nth(piece) {
                 Some(range) => kernels.add_to_bags(bags, &range, delta, gradient),
-                None => add_rows(delta, gradient),
+                None => kernels.add_rows(delta, gradient),
             },
             Kind::Conv { packed: Conv { places, dim, .. }, .. } => {
                 for row in 0..bags.len() {

@@ -84,17 +84,19 @@ impl Adam {
         &mut self.moments[which as usize]
     }
 
-    /// One step, in blocks that know nothing of each other.
+    /// One step by `scale` times the gradient, in blocks that know nothing of each other.
     pub(super) fn step<'a>(
         &'a mut self,
         config: &AdamConfig,
         weights: &'a mut Flat,
-        gradient: &'a Flat,
-    ) -> (Rates, Vec<Block<'a>>) {
+        gradient: &'a mut Flat,
+        scale: f32,
+    ) -> (Rates, impl Iterator<Item = Block<'a>> + Send) {
         self.step += 1;
         let [b1, b2] = config.betas;
         let steps = self.step.min(i32::MAX as u64) as i32;
         let rates = Rates {
+            scale,
             step_size: (config.lr / (1.0 - b1.powi(steps))) as f32,
             first: (1.0 - b1) as f32,
             keep: b2 as f32,
@@ -113,7 +115,7 @@ impl Adam {
         let blocks = weights
             .numbers_mut()
             .chunks_mut(BLOCK)
-            .zip(gradient.numbers().chunks(BLOCK))
+            .zip(gradient.numbers_mut().chunks_mut(BLOCK))
             .zip(moments)
             .map(|((weights, gradient), ((first, second), largest))| Block {
                 weights,
@@ -121,8 +123,7 @@ impl Adam {
                 first,
                 second,
                 largest,
-            })
-            .collect();
+            });
         (rates, blocks)
     }
 }
@@ -133,7 +134,7 @@ const BLOCK: usize = 1 << 14;
 /// Some weights and all that belongs to them.
 pub(super) struct Block<'a> {
     weights: &'a mut [f32],
-    gradient: &'a [f32],
+    gradient: &'a mut [f32],
     first: &'a mut [f32],
     second: &'a mut [f32],
     largest: &'a mut [f32],
@@ -142,6 +143,7 @@ pub(super) struct Block<'a> {
 /// The numbers of one step.
 #[derive(Clone, Copy)]
 pub(super) struct Rates {
+    scale: f32,
     step_size: f32,
     first: f32,
     keep: f32,
@@ -153,10 +155,13 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Moves the weights of a block.
+    /// Scales the gradient of a block and moves its weights.
     #[inline(always)]
-    pub(super) fn take_step(&self, block: &mut Block<'_>) {
+    pub(super) fn take_step(&self, block: Block<'_>) {
         let Block { weights, gradient, first, second, largest } = block;
+        if self.scale < 1.0 {
+            gradient.iter_mut().for_each(|g| *g *= self.scale);
+        }
         let moments = first.iter_mut().zip(second.iter_mut());
         let all = weights.iter_mut().zip(gradient.iter()).zip(moments);
         if self.amsgrad {

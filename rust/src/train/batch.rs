@@ -160,12 +160,3 @@ impl Minibatch {
         self.samples.len()
     }
 }
-
-/// `0..count` in an order drawn from `rng` (Fisher, Yates).
-pub(super) fn shuffled(count: usize, rng: &mut Rng, order: &mut Vec<u32>) {
-    order.clear();
-    order.extend(0..count as u32);
-    for last in (1..count).rev() {
-        order.swap(last, rng.below(last as u32 + 1) as usize);
-    }
-}

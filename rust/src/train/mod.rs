@@ -1,9 +1,9 @@
 //! Training without another library: gradient descent in minibatches on what was collected.
 //!
 //! ```text
-//! samples -> minibatches of distinct observations -> losses, gradient      (batch.rs, learner.rs)
-//!            or of sequences, for a network that remembers                 (sequences.rs)
-//!         -> Adam -> weights                                               (adam.rs)
+//! samples -> minibatches of distinct observations                 (draws.rs, batch.rs)
+//!            or of sequences, for a network that remembers        (sequences.rs)
+//!         -> losses, gradient -> Adam -> weights, packed anew     (update.rs, adam.rs)
 //! ```
 //!
 //! What an algorithm wants is an [`Objective`], one file each: [`ppo`], [`walk`], [`az`]. Equal
@@ -12,6 +12,8 @@
 mod adam;
 pub mod az;
 mod batch;
+mod descent;
+mod draws;
 mod judge;
 mod learner;
 mod lengths;
@@ -19,10 +21,12 @@ mod normal;
 pub mod ppo;
 mod sequences;
 mod softmax;
+mod update;
 pub mod walk;
 
 pub use adam::{AdamConfig, Moment};
 pub use batch::Samples;
+pub use descent::{Descent, Losses, Objective};
 pub use judge::Played;
-pub use learner::{Descent, Learner, Losses, Objective};
+pub use learner::Learner;
 pub use sequences::Sequences;

@@ -11,8 +11,9 @@
 //! ```
 
 use super::batch::Samples;
+use super::descent::{Descent, Losses, Objective};
 use super::judge::{Judge, Played};
-use super::learner::{Descent, Learner, Losses, Objective};
+use super::learner::Learner;
 use super::lengths::check_len;
 use super::normal::Normal;
 use super::softmax::LogSoftmax;

@@ -11,7 +11,8 @@
 //! ```
 
 use super::batch::Samples;
-use super::learner::{Descent, Learner, Losses, Objective};
+use super::descent::{Descent, Losses, Objective};
+use super::learner::Learner;
 use super::lengths::check_len;
 use super::softmax::LogSoftmax;
 use crate::engine::pool::Poll;

@@ -287,9 +287,9 @@ impl Layer for Patches {
         }
     }
 
-    fn receive(&self, _: Kernels, kept: &mut Kept) {
+    fn receive(&self, kernels: Kernels, kept: &mut Kept) {
         if self.relu {
-            kept.delta.keep_where_positive(&kept.output);
+            kernels.keep_where_positive(&mut kept.delta, &kept.output);
         }
     }
 

@@ -118,7 +118,7 @@ impl Weights {
     ) {
         let first = piece * PIECE_ROWS;
         if first >= self.inputs {
-            return add_rows(delta, gradient);
+            return kernels.add_rows(delta, gradient);
         }
         let rows = first..self.inputs.min(first + PIECE_ROWS);
         kernels.add_products(input, rows, delta, gradient);
@@ -162,10 +162,10 @@ impl Layer for Affine {
         join(spare, self.tokens, self.weights.inputs, below);
     }
 
-    fn receive(&self, _: Kernels, kept: &mut Kept) {
+    fn receive(&self, kernels: Kernels, kept: &mut Kept) {
         let Kept { output, delta, saved: [_, _, deltas, ..], .. } = kept;
         if self.relu {
-            delta.keep_where_positive(output);
+            kernels.keep_where_positive(delta, output);
         }
         if self.tokens > 1 {
             split(delta, self.tokens, self.weights.outputs, deltas);
@@ -189,12 +189,5 @@ impl Layer for Affine {
             _ => (&kept.saved[0], &kept.saved[2]),
         };
         self.weights.add_gradient(kernels, piece, input, delta, gradient);
-    }
-}
-
-/// Adds all rows of `matrix` to `sums`, one after another.
-pub(in crate::nn) fn add_rows(matrix: &Matrix, sums: &mut [f32]) {
-    for row in 0..matrix.num_rows() {
-        sums.iter_mut().zip(matrix.row(row)).for_each(|(sum, value)| *sum += value);
     }
 }

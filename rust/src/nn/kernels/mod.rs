@@ -111,6 +111,31 @@ impl Kernels {
         unsafe { dispatch!(self, widely(work)) };
     }
 
+    /// Puts 0 into `matrix` where `other`, which has as many rows and columns, is not positive.
+    pub(super) fn keep_where_positive(self, matrix: &mut Matrix, other: &Matrix) {
+        self.widely(
+            #[inline(always)]
+            || {
+                for row in 0..matrix.num_rows() {
+                    let pairs = matrix.row_mut(row).iter_mut().zip(other.row(row));
+                    pairs.for_each(|(value, sign)| *value = if *sign > 0.0 { *value } else { 0.0 });
+                }
+            },
+        );
+    }
+
+    /// Adds all rows of `matrix` to `sums`, one after another.
+    pub(super) fn add_rows(self, matrix: &Matrix, sums: &mut [f32]) {
+        self.widely(
+            #[inline(always)]
+            || {
+                for row in 0..matrix.num_rows() {
+                    sums.iter_mut().zip(matrix.row(row)).for_each(|(sum, value)| *sum += value);
+                }
+            },
+        );
+    }
+
     /// `rounds` of products with sums that wait for nothing but each other's registers; how many.
     pub(super) fn multiply_adds(self, rounds: usize) -> usize {
         // SAFETY: the level is available.
@@ -130,7 +155,13 @@ impl Kernels {
         stride: usize,
         columns: usize,
     ) {
-        packed.fill_transposed(matrix, stride, columns, self.panel_columns());
+        let Packed { data, num_rows, padded_columns } = packed;
+        for first in (0..columns).step_by(self.panel_columns()) {
+            let width = self.panel_columns().min(*padded_columns - first);
+            let panel = &mut data[first * *num_rows..][..*num_rows * width];
+            let size = [width.min(columns - first), *num_rows];
+            self.turn((&matrix[first * stride..], stride), (panel, width), size);
+        }
     }
 
     /// `output[i][j] += sum over all rows k of a[k][i] b[k][j]` for the columns `rows` of `a`, the

@@ -45,31 +45,6 @@ impl Packed {
             }
         }
     }
-
-    /// Takes the transpose of `matrix`, whose rows, the columns here, are `stride` apart.
-    pub(in crate::nn) fn fill_transposed(
-        &mut self,
-        matrix: &[f32],
-        stride: usize,
-        num_columns: usize,
-        panel: usize,
-    ) {
-        /// Rows that are written together: what is read fills whole lines of the cache.
-        const TOGETHER: usize = 16;
-        for first in (0..num_columns).step_by(panel) {
-            let width = panel.min(self.padded_columns - first);
-            let to = &mut self.data[first * self.num_rows..][..self.num_rows * width];
-            for start in (0..self.num_rows).step_by(TOGETHER) {
-                let rows = start..self.num_rows.min(start + TOGETHER);
-                for column in 0..width.min(num_columns - first) {
-                    let from = &matrix[(first + column) * stride..][rows.clone()];
-                    for (row, value) in rows.clone().zip(from) {
-                        to[row * width + column] = *value;
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// A fully connected layer as the kernels read it.

@@ -358,6 +358,9 @@ pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &
     }
 }
 
+/// Numbers that are added to all over again: half a first-level cache.
+const SCATTERED: usize = 6 << 10;
+
 /// Adds each row of `delta` to the vectors of its features in `range`, of which `vectors` has the first.
 #[inline(always)]
 pub(super) unsafe fn add_to_bags<S: Simd>(
@@ -367,15 +370,19 @@ pub(super) unsafe fn add_to_bags<S: Simd>(
     vectors: &mut [f32],
 ) {
     let columns = delta.num_columns();
-    for row in 0..bags.len() {
-        let from = delta.row(row).as_ptr();
-        for &feature in bags.row(row) {
-            let feature = feature as usize;
-            if range.contains(&feature) {
-                let to = vectors.as_mut_ptr().add((feature - range.start) * columns);
-                for column in (0..columns).step_by(S::LANES) {
-                    let to = to.add(column);
-                    S::store(to, S::add(S::load(to), S::load(from.add(column))));
+    let most = (SCATTERED / range.len().max(1)).next_multiple_of(S::LANES).max(4 * S::LANES);
+    for first in (0..columns).step_by(most) {
+        let width = most.min(columns - first);
+        for row in 0..bags.len() {
+            let from = delta.row(row).as_ptr().add(first);
+            for &feature in bags.row(row) {
+                let feature = feature as usize;
+                if range.contains(&feature) {
+                    let to = vectors.as_mut_ptr().add((feature - range.start) * columns + first);
+                    for column in (0..width).step_by(S::LANES) {
+                        let to = to.add(column);
+                        S::store(to, S::add(S::load(to), S::load(from.add(column))));
+                    }
                 }
             }
         }
