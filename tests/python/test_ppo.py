@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from twisterl.nn import BasicPolicy  # noqa: E402
-from twisterl.rl import descent, ppo  # noqa: E402
+from twisterl.rl import descent, ppo, threads  # noqa: E402
 from twisterl.rl.ppo import PPOBatch, from_collected  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
@@ -273,13 +273,13 @@ def test_advantages_are_normalized_over_the_rollout(algorithm):
 def test_threads_are_chosen_and_given_back(algorithm, monkeypatch):
     batch = batch_of(algorithm, collect(algorithm))
     before = torch.get_num_threads()
-    with pytest.raises(RuntimeError, match="stop"), descent.torch_threads(before + 1):
+    with pytest.raises(RuntimeError, match="stop"), threads.torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
         raise RuntimeError("stop")
     algorithm.train(batch)
     assert torch.get_num_threads() == before
-    assert descent.training_threads(1) == 1
-    assert 1 <= descent.training_threads(10**6) <= descent.MAX_THREADS
+    assert threads.training_threads(1) == 1
+    assert 1 <= threads.training_threads(10**6) <= threads.MAX_THREADS
     algorithm.num_threads = 4
     assert algorithm._useful_threads(1) == 1
     assert algorithm._useful_threads(10**9) == 4

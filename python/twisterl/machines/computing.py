@@ -16,6 +16,7 @@ from twisterl.machines import job as jobs
 from twisterl.machines import torch_played, wire
 from twisterl.machines.job import Job
 from twisterl.machines.kinds import KINDS, Players
+from twisterl.rl.threads import torch_threads
 from twisterl.twisterl import nn
 from twisterl.twisterl.nn import cpu_level
 
@@ -77,7 +78,7 @@ class Computing:
         env = self._made_env(job)
         players = Players(env, self._made_policy(job, version, env), self._num_cores)
         is_asked = torch_played.is_sent(job.policy)
-        with torch_played.one_thread() if is_asked else contextlib.nullcontext():
+        with torch_threads(1) if is_asked else contextlib.nullcontext():
             return KINDS[job.kind].play(players, job, first, count)
 
     def _made_env(self, job: Job) -> Any:

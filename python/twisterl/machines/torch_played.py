@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from twisterl.config.validation import check_policy
 from twisterl.faults import ConfigError, Fault
 from twisterl.machines.wire import Array, Arrays
 from twisterl.on_demand import torch
+from twisterl.rl.threads import torch_threads
 from twisterl.runs.tensors import require_match
 from twisterl.twisterl import collector, nn
 
@@ -71,17 +72,6 @@ def made(told: Mapping[str, Any], weights: Arrays, env: Any, *, trust: bool) -> 
     return policy.asking_torch()
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Lets torch compute in one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def trial(algorithm: Any) -> tuple[str, Arrays]:
     """A digest of the outputs of the policy for observations, and these, as workers get them.
 
@@ -90,7 +80,7 @@ def trial(algorithm: Any) -> tuple[str, Arrays]:
     policy = algorithm.held.policy.asking_torch()
     seen = _observations(algorithm.env, policy)
     whole = _outputs(policy, seen, slice(None))
-    with one_thread():
+    with torch_threads(1):
         for size in range(_BLOCK, NUM_ROWS, _BLOCK):
             # From places that are no multiples of anything.
             for first in (0, 7, NUM_ROWS - size - 1):

@@ -7,9 +7,7 @@ of a minibatch is computed once and its outputs are gathered: the gradient is th
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from twisterl.rl import sequences
 from twisterl.rl.algorithm import Algorithm, timed
 from twisterl.rl.batch import MASKED_LOGIT, Batch
 from twisterl.rl.rust_descent import Passes, RustDescent, obstacle
+from twisterl.rl.threads import torch_threads, training_threads
 
 # Distinct rows in one pass of the network. Larger minibatches are accumulated from parts, which
 # bounds the memory and keeps the activations in a CPU's cache.
@@ -29,8 +28,6 @@ ROWS_PER_PASS = {"cpu": 2048, "cuda": 65536}
 # Floating-point operations of an update that are worth a thread. Between the layers a second one
 # mostly waits: with 512 to 1,024 rows it made the updates of the examples 1.15 to 1.6 times slower.
 WORK_PER_THREAD = 600_000_000
-# Beyond this many threads the layers of these networks are too small to share.
-MAX_THREADS = 16
 
 
 class MinibatchDescent(Algorithm):
@@ -316,20 +313,3 @@ def reads_sparse(policy: torch.nn.Module) -> bool:
         if "forward" in vars(cls):
             return False
     return False
-
-
-def training_threads(num_cores: int) -> int:
-    """Threads for torch: as configured, at most those this process may use and the layers need."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(num_cores, usable or 1, MAX_THREADS))
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Gives torch `count` threads inside the block and its former number after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
