@@ -132,10 +132,9 @@ class Some:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def idle(self) -> list[int]:
-        return [
-            n for n in self._transport.idle() if n in sorted(self._transport.workers)[: self._count]
-        ]
+    def loads(self) -> dict[int, int]:
+        first = sorted(self._transport.workers)[: self._count]
+        return {n: load for n, load in self._transport.loads().items() if n in first}
 
     def num_workers(self) -> int:
         return self._count
@@ -186,7 +185,7 @@ def slowed(algorithm: Any, transport: Processes) -> float:
         ended.set()
         thread.join()
     # The last part of the slow worker may still be on its way.
-    while not all(worker in transport.idle() for worker in transport.workers):
+    while any(transport.loads().values()):
         transport.wait(0.05)
     ideal = alone["wall"] / (1 + RUNS_S / (RUNS_S + STANDS_S))
     a_range = alone["wall"] / both["cut"] * (RUNS_S + STANDS_S) / RUNS_S

@@ -7,10 +7,12 @@ machine computes.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 from twisterl.machines import computing, wire
@@ -20,6 +22,8 @@ from twisterl.machines.transport import Answer, Range, Transport
 
 # Ranges of a worker's share: the slowest worker costs at most one range, and each costs a message.
 RANGES_PER_WORKER = 4
+# A worker has its next range already while so many for each are left: it waits for no message.
+_AHEAD = 2
 # A range that takes so many times as long as most is asked of another worker too, once nothing else
 # is left to do.
 _SLOW = 2.0
@@ -60,6 +64,15 @@ class _Work:
     losses: int = 0
 
 
+@dataclass
+class _Asked:
+    """A range that a worker has: it works on it, or was asked, `since` then."""
+
+    job: str
+    part: Range
+    since: float
+
+
 class Coordinator:
     """Computes jobs by the workers of a `transport`.
 
@@ -73,8 +86,8 @@ class Coordinator:
         self.transport = transport
         self._num_workers, self._timeout_s = num_workers, timeout_s
         self._counts = Counts()
-        # Ranges of this job, or of one before: (worker -> range, since when).
-        self._running: dict[int, tuple[str, Range, float]] = {}
+        # What each worker was asked, of this job or of one before, in order.
+        self._running: dict[int, list[_Asked]] = {}
         self._is_started = False
 
     def start(self) -> None:
@@ -122,7 +135,7 @@ class Coordinator:
         seen = heard = time.monotonic()
         while True:
             # Workers play on while their parts are read.
-            self._ask_idle(packed, work)
+            self._ask(packed, work)
             for answer in answers:
                 if answer.part is not None and self._take(answer.worker, answer.part, work):
                     heard = time.monotonic()
@@ -145,31 +158,58 @@ class Coordinator:
                     "and a range must take less"
                 )
 
-    def _ask_idle(self, packed: Packed, work: _Work) -> None:
-        for worker in self.transport.idle():
+    def _ask(self, packed: Packed, work: _Work) -> None:
+        loads = self.transport.loads()
+        for worker in [worker for worker, load in loads.items() if load == 0]:
             part = work.left.popleft() if work.left else self._slow(work)
             if part is None:
                 return
-            self._counts.bytes_sent += len(packed.job)
-            self._running[worker] = work.name, part, time.monotonic()
-            self.transport.ask(worker, packed, part)
+            self._give(worker, part, packed, work)
+        for worker in [worker for worker, load in loads.items() if load <= 1]:
+            if len(work.left) < _AHEAD * len(loads):
+                return
+            if self._is_on_time(worker, work):
+                self._give(worker, work.left.popleft(), packed, work)
+
+    def _give(self, worker: int, part: Range, packed: Packed, work: _Work) -> None:
+        self._counts.bytes_sent += len(packed.job)
+        asked = _Asked(work.name, part, time.monotonic())
+        self._running.setdefault(worker, []).append(asked)
+        self.transport.ask(worker, packed, part)
+
+    def _is_on_time(self, worker: int, work: _Work) -> bool:
+        """Whether what the worker has is of this job and takes as long as others."""
+        running = self._running.get(worker, [])
+        limit = self._limit(work)
+        return all(asked.job == work.name and asked.since >= limit for asked in running)
+
+    def _limit(self, work: _Work) -> float:
+        """Who has had a range since before then is slow."""
+        if not work.durations:
+            return -math.inf
+        return time.monotonic() - _SLOW * statistics.median(work.durations)
 
     def _sort(self, answers: list[Answer], work: _Work) -> None:
-        """Notes who has lost a range and who has ended one."""
-        idle = set(self.transport.idle())
+        """Notes who has lost ranges and who has ended one."""
         for answer in answers:
             if answer.part is None:
                 work.losses += 1
-                self._lose(self._running.pop(answer.worker, None), work)
+                self._lose(self._running.pop(answer.worker, []), work)
                 if work.losses > _LOSSES + 2 * self._num_workers:
                     raise WorkerError(f"{work.losses} workers were lost in a row: {answer.why}")
                 continue
             work.losses = 0
-            if answer.worker in idle and answer.worker in self._running:
-                job, part, since = self._running.pop(answer.worker)
-                if job == work.name:
-                    work.answered.add(part.first)
-                    work.durations.append(time.monotonic() - since)
+            running = self._running.get(answer.worker, [])
+            ended = next((asked for asked in running if asked.part == answer.asked), None)
+            if ended is None:
+                continue
+            now = time.monotonic()
+            running.remove(ended)
+            for asked in running[:1]:
+                asked.since = now
+            if ended.job == work.name:
+                work.answered.add(ended.part.first)
+                work.durations.append(now - ended.since)
 
     def _take(self, worker: int, content: bytes, work: _Work) -> bool:
         """Keeps a part if it is of use: whether it is."""
@@ -187,33 +227,37 @@ class Coordinator:
         self._counts.merge_s += time.perf_counter() - begun
         return True
 
-    def _lose(self, asked: tuple[str, Range, float] | None, work: _Work) -> None:
-        if asked is None:
-            return
-        self._counts.lost += 1
-        job, part, _ = asked
-        elsewhere = [part for job, part, _ in self._running.values() if job == work.name]
-        if job == work.name and part.first not in work.answered and part not in elsewhere:
-            work.left.appendleft(part)
+    def _lose(self, lost: list[_Asked], work: _Work) -> None:
+        self._counts.lost += len(lost)
+        elsewhere = [asked.part for asked in self._of_job(work)]
+        for asked in reversed(lost):
+            is_done = asked.part.first in work.answered or asked.part in elsewhere
+            if asked.job == work.name and not is_done:
+                work.left.appendleft(asked.part)
+
+    def _of_job(self, work: _Work) -> list[_Asked]:
+        """What workers have of this job."""
+        running = chain.from_iterable(self._running.values())
+        return [asked for asked in running if asked.job == work.name]
 
     def _overdue(self) -> list[int]:
-        now = time.monotonic()
-        running = self._running.items()
-        return [worker for worker, (_, _, since) in running if now - since > self._timeout_s]
+        since = time.monotonic() - self._timeout_s
+        return [w for w, running in self._running.items() if running and running[0].since < since]
 
     def _slow(self, work: _Work) -> Range | None:
         """A range that another worker has for long, to be asked again."""
         if not work.durations:
             return None
-        limit = time.monotonic() - _SLOW * statistics.median(work.durations)
-        asked = [(since, part) for job, part, since in self._running.values() if job == work.name]
-        once = [(since, part) for since, part in asked if sum(p == part for _, p in asked) == 1]
+        running, limit = self._of_job(work), self._limit(work)
+        times = Counter(asked.part for asked in running)
         late = [
-            (since, part)
-            for since, part in once
-            if since < limit and part.first not in work.answered
+            asked
+            for asked in running
+            if times[asked.part] == 1
+            and asked.since < limit
+            and asked.part.first not in work.answered
         ]
         if not late:
             return None
         self._counts.repeated += 1
-        return min(late, key=lambda each: each[0])[1]
+        return min(late, key=lambda asked: asked.since).part

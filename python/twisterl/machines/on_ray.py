@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from collections import Counter
 from typing import Any
 
 from twisterl.faults import ConfigError, Fault
@@ -62,9 +63,9 @@ class OnRay:
         self._address = address
         self._ray: Any = None
         self._is_ours = False
-        # By number: the actor, what it was last asked (a reference), whether it is there.
+        # By number: the actor, and whether it is there; by reference, who was asked what.
         self._actors: dict[int, Any] = {}
-        self._asked: dict[Any, int] = {}
+        self._asked: dict[Any, tuple[int, Range | None]] = {}
         self._ready: set[int] = set()
         self._weights: tuple[str | None, Any] = None, None
         self._next = 0
@@ -75,9 +76,9 @@ class OnRay:
             self._add()
         self._require_one()
 
-    def idle(self) -> list[int]:
-        busy = set(self._asked.values())
-        return [number for number in self._ready if number not in busy]
+    def loads(self) -> dict[int, int]:
+        asked = Counter(number for number, _ in self._asked.values())
+        return {number: asked[number] for number in sorted(self._ready)}
 
     def num_workers(self) -> int:
         return len(self._ready)
@@ -89,7 +90,7 @@ class OnRay:
         version = packed.weights_version
         actor = self._actors[worker]
         asked = actor.part.remote(packed.job, version, weights, part.first, part.count)
-        self._asked[asked] = worker
+        self._asked[asked] = worker, part
 
     def wait(self, seconds: float) -> list[Answer]:
         if not self._asked:
@@ -99,16 +100,19 @@ class OnRay:
         more, _ = self._ray.wait(list(self._asked), timeout=0, num_returns=len(self._asked))
         answers = []
         for reference in {*ready, *more}:
-            worker = self._asked.pop(reference)
+            if reference not in self._asked:
+                # Of a worker that was lost with another one.
+                continue
+            worker, part = self._asked.pop(reference)
             try:
                 content = self._ray.get(reference)
             except self._ray.exceptions.RayError as error:
                 self._forget(worker)
                 self._add()
-                answers.append(Answer(worker, None, _first_line(error)))
+                answers.append(Answer(worker, None, why=_first_line(error)))
                 continue
             if worker in self._ready:
-                answers.append(Answer(worker, content))
+                answers.append(Answer(worker, content, part))
             else:
                 self._join(worker, content)
         return answers
@@ -134,7 +138,7 @@ class OnRay:
                 f"no worker within {_START_S:.0f} s: each takes {self._num_cores} processors, "
                 f"and the cluster has {free:g} free"
             )
-        worker = self._asked.pop(ready[0])
+        worker, _ = self._asked.pop(ready[0])
         try:
             version = self._ray.get(ready[0])
         except self._ray.exceptions.RayError as error:
@@ -154,13 +158,13 @@ class OnRay:
         path = [place for place in sys.path if place and "site-packages" not in place]
         actor = actor_class.remote(path, self._num_cores, self._trust)
         self._actors[self._next] = actor
-        self._asked[actor.hello.remote()] = self._next
+        self._asked[actor.hello.remote()] = self._next, None
         self._next += 1
 
     def _forget(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
         self._ready.discard(worker)
-        self._asked = {asked: number for asked, number in self._asked.items() if number != worker}
+        self._asked = {asked: of for asked, of in self._asked.items() if of[0] != worker}
         if actor is not None:
             self._ray.kill(actor)
 

@@ -15,6 +15,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from twisterl.faults import ConfigError, Fault
@@ -63,7 +65,9 @@ class _Worker:
     def __init__(
         self, number: int, num_cores: int, trust: bool, inbox: queue.Queue[Answer]
     ) -> None:
-        self.number, self.is_ready, self.is_busy = number, False, False
+        self.number, self.is_ready = number, False
+        # In the order in which it ends them.
+        self.asked: deque[Range] = deque()
         self.weights_version: str | None = None
         self.process = launched(num_cores, trust)
         self._inbox = inbox
@@ -77,12 +81,13 @@ class _Worker:
             self._inbox.put(Answer(self.number, content))
         stdout.close()
         status = self.process.wait()
-        self._inbox.put(Answer(self.number, None, f"a worker ended with status {status}"))
+        self._inbox.put(Answer(self.number, None, why=f"a worker ended with status {status}"))
 
     def ask(self, packed: Packed, part: Range) -> None:
         is_new = packed.weights_version != self.weights_version
         self.weights_version = packed.weights_version
         weights = packed.weights if is_new else b""
+        self.asked.append(part)
         self._outbox.put((json.dumps(vars(part)).encode(), packed.job, weights))
 
     def _write(self) -> None:
@@ -116,14 +121,13 @@ class Processes:
                 problem = "the workers, processes of this machine, do not start"
                 raise ConfigError([Fault("algorithm.collecting.workers", problem)])
 
-    def idle(self) -> list[int]:
-        return [n for n, worker in self.workers.items() if worker.is_ready and not worker.is_busy]
+    def loads(self) -> dict[int, int]:
+        return {n: len(worker.asked) for n, worker in self.workers.items() if worker.is_ready}
 
     def num_workers(self) -> int:
         return sum(worker.is_ready for worker in self.workers.values())
 
     def ask(self, worker: int, packed: Packed, part: Range) -> None:
-        self.workers[worker].is_busy = True
         self.workers[worker].ask(packed, part)
 
     def wait(self, seconds: float) -> list[Answer]:
@@ -168,7 +172,8 @@ class Processes:
             elif not worker.is_ready:
                 worker.is_ready = True
                 continue
-            worker.is_busy = False
+            else:
+                answer = replace(answer, asked=worker.asked.popleft())
             told.append(answer)
         return told
 

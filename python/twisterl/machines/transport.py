@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,10 +20,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a range that a worker was asked: `part` is None if the worker was lost."""
+    """What became of the range `asked`; `part` is None if the worker was lost, with all it had."""
 
     worker: int
     part: bytes | None
+    asked: Range | None = None
     why: str = ""
 
 
@@ -33,14 +34,17 @@ class Transport(Protocol):
     def start(self) -> None:
         """Brings the workers up, or raises `ConfigError` saying in one line why it cannot."""
 
-    def idle(self) -> list[int]:
-        """The workers that are there and have nothing to do."""
+    def loads(self) -> dict[int, int]:
+        """The workers that are there, and of how many ranges each owes the part."""
 
     def num_workers(self) -> int:
         """How many are there."""
 
     def ask(self, worker: int, packed: Packed, part: Range) -> None:
-        """Gives an idle worker a range. It fetches the weights if it has another version."""
+        """Gives a worker a range, to begin when it has ended those before.
+
+        It fetches the weights if it has another version.
+        """
 
     def wait(self, seconds: float) -> list[Answer]:
         """What has come in; waits for the first so long, or until there is an idle worker more."""
@@ -63,9 +67,9 @@ class InProcess:
     def start(self) -> None:
         pass
 
-    def idle(self) -> list[int]:
-        busy = {worker for worker, _, _ in self._asked}
-        return [worker for worker in self._workers if worker not in busy]
+    def loads(self) -> dict[int, int]:
+        asked = Counter(worker for worker, _, _ in self._asked)
+        return {worker: asked[worker] for worker in self._workers}
 
     def num_workers(self) -> int:
         return len(self._workers)
@@ -79,7 +83,7 @@ class InProcess:
         worker, packed, part = self._asked.popleft()
         computing = self._workers[worker]
         asked = packed.job, lambda: packed.weights, part.first, part.count
-        return [Answer(worker, computing.part(*asked))]
+        return [Answer(worker, computing.part(*asked), part)]
 
     def drop(self, worker: int, why: str) -> None:
         del self._workers[worker]
