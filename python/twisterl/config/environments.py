@@ -82,6 +82,11 @@ class PermutationArguments(Section):
         "rochester",
         "hummingbird_65",
     ] = Field("line", description="which pairs are coupled")
+        "rueschlikon",
+        "johannesburg",
+        "tokyo",
+        "cambridge",
+        "prague",
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -115,6 +120,11 @@ class LinearFunctionArguments(Section):
         "rochester",
         "hummingbird_65",
     ] = Field("line", description="which pairs are coupled")
+        "rueschlikon",
+        "johannesburg",
+        "tokyo",
+        "cambridge",
+        "prague",
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -148,6 +158,11 @@ class CliffordArguments(Section):
         "rochester",
         "hummingbird_65",
     ] = Field("line", description="which pairs are coupled")
+        "rueschlikon",
+        "johannesburg",
+        "tokyo",
+        "cambridge",
+        "prague",
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -181,6 +196,11 @@ class PauliNetworkArguments(Section):
         "rochester",
         "hummingbird_65",
     ] = Field("line", description="which pairs are coupled")
+        "rueschlikon",
+        "johannesburg",
+        "tokyo",
+        "cambridge",
+        "prague",
     edges: Pairs | None = Field(None, description="in place of the topology's")
     num_rotations: Annotated[int, Field(ge=1, le=32)] = Field(
         4, description="the most that a state has"

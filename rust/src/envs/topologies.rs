@@ -22,6 +22,11 @@ pub(super) const TOPOLOGIES: &[&str] = &[
     "falcon_27",
     "rochester",
     "hummingbird_65",
+    "rueschlikon",
+    "johannesburg",
+    "tokyo",
+    "cambridge",
+    "prague",
 ];
 /// Symmetries that are looked for: trees have too many to list.
 const MOST_SYMMETRIES: usize = 64;
