@@ -125,6 +125,7 @@ struct Config(Movable):
             env.integer(document, "max_depth"),
             env.boolean(document, "forbid_undo"),
         )
+        var is_reflected = env.boolean(document, "reflection")
         env.finish(document)
 
         var policy = top.section(document, "policy")
@@ -143,7 +144,11 @@ struct Config(Movable):
         policy.empty_list(document, "policy_layers", one_layer)
         policy.empty_list(document, "value_layers", one_layer)
         policy.ignore(document, "device")
-        _ = policy.boolean(document, "twists")
+        if policy.boolean(document, "twists") and is_reflected:
+            raise Error(
+                "env.reflection: expected false, or policy.twists false (ES of"
+                " this program sees boards as they are)"
+            )
         _ = policy.boolean(document, "squash")
         policy.finish(document)
 

@@ -26,6 +26,7 @@ class PuzzleArguments(Section):
     forbid_undo: bool = Field(
         False, description="masks the action that undoes the last one that moved the blank"
     )
+    reflection: bool = Field(False, description="a symmetry of square boards: columns for rows")
 
 
 class LightsOutArguments(Section):
@@ -81,12 +82,12 @@ class PermutationArguments(Section):
         "falcon_27",
         "rochester",
         "hummingbird_65",
-    ] = Field("line", description="which pairs are coupled")
         "rueschlikon",
         "johannesburg",
         "tokyo",
         "cambridge",
         "prague",
+    ] = Field("line", description="which pairs are coupled")
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -119,12 +120,12 @@ class LinearFunctionArguments(Section):
         "falcon_27",
         "rochester",
         "hummingbird_65",
-    ] = Field("line", description="which pairs are coupled")
         "rueschlikon",
         "johannesburg",
         "tokyo",
         "cambridge",
         "prague",
+    ] = Field("line", description="which pairs are coupled")
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -157,12 +158,12 @@ class CliffordArguments(Section):
         "falcon_27",
         "rochester",
         "hummingbird_65",
-    ] = Field("line", description="which pairs are coupled")
         "rueschlikon",
         "johannesburg",
         "tokyo",
         "cambridge",
         "prague",
+    ] = Field("line", description="which pairs are coupled")
     edges: Pairs | None = Field(None, description="in place of the topology's")
     difficulty: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         1, description="random actions that scramble a solved state"
@@ -195,12 +196,12 @@ class PauliNetworkArguments(Section):
         "falcon_27",
         "rochester",
         "hummingbird_65",
-    ] = Field("line", description="which pairs are coupled")
         "rueschlikon",
         "johannesburg",
         "tokyo",
         "cambridge",
         "prague",
+    ] = Field("line", description="which pairs are coupled")
     edges: Pairs | None = Field(None, description="in place of the topology's")
     num_rotations: Annotated[int, Field(ge=1, le=32)] = Field(
         4, description="the most that a state has"

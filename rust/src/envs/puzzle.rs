@@ -12,6 +12,7 @@ use super::parameters::{Parameter, Parameters};
 use super::scrambled::{is_odd, EPISODE};
 use super::Listed;
 use crate::error::{Error, Result};
+use crate::rl::env::Twists;
 use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
 use crate::spaces::{ActSpace, ObsSpace};
@@ -96,7 +97,8 @@ struct Board {
 }
 
 impl Board {
-    fn new(width: usize, height: usize) -> Self {
+    /// With the reflection of a square at its diagonal as a symmetry, if it is to be one.
+    fn new(width: usize, height: usize, reflection: bool) -> Self {
         let cells = 0..width * height;
         let targets: Vec<_> = cells
             .map(|cell| {
@@ -125,10 +127,22 @@ impl Board {
             tells_truncation: true,
             always_ends: true,
             version: 1,
+            twists: if reflection { reflected(width) } else { Twists::default() },
             ..EnvSpec::new("Puzzle".to_owned(), obs, ActSpace::Discrete { n: NUM_ACTIONS })
         };
         Self { width, height, targets, masks, spec }
     }
+}
+
+/// A square of this `side` as it is, and with columns for rows: tile `i` is then the one whose own cell is
+/// the image of that of tile `i`, so that a solved board stays one.
+fn reflected(side: usize) -> Twists {
+    let cells = side * side;
+    let image = |cell: usize| cell % side * side + cell / side;
+    let feature = |feature: usize| image(feature / cells) * cells + image(feature % cells);
+    let obs_perms = vec![(0..cells * cells).collect(), (0..cells * cells).map(feature).collect()];
+    // Left and up change places, and so do right and down.
+    (obs_perms, vec![vec![0, 1, 2, 3], vec![1, 0, 3, 2]])
 }
 
 /// How many more tiles are misplaced once `tile` has slid from cell `target` to cell `blank`.
@@ -169,7 +183,7 @@ impl Puzzle {
             forbid_undo: false,
             misplaced: 0,
             depth: 1,
-            board: Arc::new(Board::new(width, height)),
+            board: Arc::new(Board::new(width, height, false)),
             difficulty,
             depth_slope,
             max_depth,
@@ -189,6 +203,24 @@ impl Puzzle {
 
     pub fn forbids_undo(&self) -> bool {
         self.forbid_undo
+    }
+
+    /// Makes the reflection at the diagonal from the solved blank's corner a symmetry, or not.
+    ///
+    /// # Errors
+    /// If it is to be one of a board that is no square.
+    pub fn set_reflection(&mut self, reflection: bool) -> Result<()> {
+        let (width, height) = (self.width(), self.height());
+        if reflection && width != height {
+            let got = format!("true for a board of {width} x {height}, which is no square");
+            return Err(Error::invalid("reflection", "false", got));
+        }
+        self.board = Arc::new(Board::new(width, height, reflection));
+        Ok(())
+    }
+
+    pub fn is_reflected(&self) -> bool {
+        !self.board.spec.twists.0.is_empty()
     }
 
     /// The reward of a state that is not final.
@@ -398,7 +430,12 @@ impl Listed for Puzzle {
         let side = |name, about| Parameter::integer(name, 1, MOST_SIDE, 3, about);
         let sides = [side("width", "cells in a row"), side("height", "rows")];
         let undo = "masks the action that undoes the last one that moved the blank";
-        [&sides[..], &EPISODE, &[Parameter::boolean("forbid_undo", false, undo)]].concat()
+        let reflection = "a symmetry of square boards: columns for rows";
+        let own = [
+            Parameter::boolean("forbid_undo", false, undo),
+            Parameter::boolean("reflection", false, reflection),
+        ];
+        [&sides[..], &EPISODE, &own].concat()
     }
 
     fn build(parameters: &Parameters) -> Result<Self> {
@@ -412,6 +449,7 @@ impl Listed for Puzzle {
             return Err(Error::invalid("forbid_undo", "false", got));
         }
         puzzle.set_forbid_undo(forbid_undo);
+        puzzle.set_reflection(parameters.boolean("reflection"))?;
         Ok(puzzle)
     }
 
@@ -427,6 +465,7 @@ impl Listed for Puzzle {
             values.insert(name.to_owned(), value.into());
         }
         values.insert("forbid_undo".to_owned(), self.forbid_undo.into());
+        values.insert("reflection".to_owned(), self.is_reflected().into());
         values
     }
 }

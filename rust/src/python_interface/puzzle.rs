@@ -16,8 +16,8 @@ use crate::error::Error;
 /// A state is the tile at every cell, row by row, 0 the blank; solved when tile `i` is at cell `i`.
 /// Actions move the blank: 0 left, 1 up, 2 right, 3 down. `reset()` makes `difficulty` random moves
 /// and leaves `depth_slope` steps for each of them; `set_state()` leaves `max_depth`. `forbid_undo`
-/// masks the action that undoes the last one that moved the blank. The reward is 1 solved, -0.5 out
-/// of steps, else -0.5 / `max_depth`.
+/// masks the action that undoes the last one that moved the blank, `reflection` makes columns for rows
+/// a symmetry of a square board. The reward is 1 solved, -0.5 out of steps, else -0.5 / `max_depth`.
 ///
 /// Raises ValueError for what is out of range.
 #[pyclass(name = "Puzzle", extends = PyBaseEnv, subclass, module = "twisterl.twisterl.env")]
@@ -26,7 +26,7 @@ pub struct PyPuzzle;
 #[pymethods]
 impl PyPuzzle {
     #[new]
-    #[pyo3(signature = (width, height, difficulty, depth_slope, max_depth, forbid_undo=false))]
+    #[pyo3(signature = (width, height, difficulty, depth_slope, max_depth, forbid_undo=false, reflection=false))]
     fn new(
         width: Bound<'_, PyAny>,
         height: Bound<'_, PyAny>,
@@ -34,15 +34,18 @@ impl PyPuzzle {
         depth_slope: Bound<'_, PyAny>,
         max_depth: Bound<'_, PyAny>,
         forbid_undo: bool,
+        reflection: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let forbid_undo = PyBool::new(width.py(), forbid_undo).to_owned().into_any();
+        let py = width.py();
+        let flag = |value: bool| PyBool::new(py, value).to_owned().into_any();
         let given = [
             ("width", width),
             ("height", height),
             ("difficulty", difficulty),
             ("depth_slope", depth_slope),
             ("max_depth", max_depth),
-            ("forbid_undo", forbid_undo),
+            ("forbid_undo", flag(forbid_undo)),
+            ("reflection", flag(reflection)),
         ];
         let env = make(find("Puzzle")?, given)?;
         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))

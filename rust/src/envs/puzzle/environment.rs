@@ -7,7 +7,7 @@ use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
 use crate::envs::scrambled::packed_order;
 use crate::envs::snapshot::Episode;
 use crate::error::{Error, Result};
-use crate::rl::env::{check_difficulty, Env, Status};
+use crate::rl::env::{check_difficulty, Env, Status, Twists};
 use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
 
@@ -86,6 +86,9 @@ impl Env for Puzzle {
         Some(self.tiles.chunks(self.width()).map(row).collect())
     }
 
+    fn twists(&self) -> Twists {
+        self.board.spec.twists.clone()
+    }
     /// Its steps are counted.
     fn spec(&self) -> Cow<'_, EnvSpec> {
         Cow::Borrowed(&self.board.spec)

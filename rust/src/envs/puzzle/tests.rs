@@ -16,6 +16,30 @@ fn misplaced_follows_every_move() {
 }
 
 #[test]
+fn a_reflected_square_moves_as_its_image() {
+    let mut rng = Rng::new(3);
+    let mut env = Puzzle::new(4, 4, 50, 2, 500).unwrap();
+    assert!(env.twists().0.is_empty());
+    env.set_reflection(true).unwrap();
+    let (features, actions) = env.twists();
+    assert_eq!((features.len(), &actions[..]), (2, &[vec![0, 1, 2, 3], vec![1, 0, 3, 2]][..]));
+    let mut image = env.clone();
+    for _ in 0..300 {
+        let action = rng.below(4) as usize;
+        assert_eq!(env.masks()[action], image.masks()[actions[1][action]]);
+        env.try_step(action).unwrap();
+        image.try_step(actions[1][action]).unwrap();
+        let mut seen: Vec<usize> = env.observe().iter().map(|&at| features[1][at]).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, image.observe());
+    }
+    env.set_reflection(false).unwrap();
+    assert!(env.twists().0.is_empty());
+    let error = Puzzle::new(4, 3, 1, 2, 9).unwrap().set_reflection(true).unwrap_err();
+    assert!(error.to_string().starts_with("reflection: expected false, got true for a board of 4"));
+}
+
+#[test]
 fn parity_agrees_with_moves() {
     let mut rng = Rng::new(2);
     for (width, height) in [(2, 2), (3, 3), (4, 4), (5, 2)] {
