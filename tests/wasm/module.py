@@ -19,8 +19,6 @@ from twisterl.envs import listed
 from twisterl.envs.protocol import act_space
 from web_module import TARGET, build, is_target_installed
 
-__all__ = ["TARGET", "build", "is_target_installed"]
-
 # Those whose actions are one choice of many.
 DISCRETE = [
     name
@@ -29,6 +27,13 @@ DISCRETE = [
     == "discrete"
 ]
 BOARD = {"width": 3, "height": 3, "difficulty": 30, "depth_slope": 2, "max_depth": 256}
+
+
+def module_file(parity=False):
+    """That of the module which pages have, or of its twin that answers the parity check."""
+    if not is_target_installed():
+        pytest.skip(f"rustup target add {TARGET}")
+    return build("-D warnings", parity)
 
 
 class Refused(Exception):

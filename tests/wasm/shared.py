@@ -29,10 +29,8 @@ def trained():
 
 @pytest.fixture(scope="module")
 def built():
-    """The file of the module."""
-    if not web.is_target_installed():
-        pytest.skip(f"rustup target add {web.TARGET}")
-    return web.build("-D warnings")
+    """The file of the module that pages have."""
+    return web.module_file()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from twisterl.envs.protocol import obs_dtype  # noqa: E402
 from twisterl.export import policy_file  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
 from twisterl.web import assemble  # noqa: E402
+from twisterl.web.assemble import as_text  # noqa: E402
 from twisterl.web.weights import rounded as rounded_rows  # noqa: E402
 
 pytest_plugins = ["shared"]
@@ -298,6 +299,15 @@ def test_every_environment_has_a_page(visit, built, tmp_path, name):
     expect(page.locator("#counter")).to_have_text("0 / 1")
     if name in SHAPES:
         assert page.locator("#board").inner_html() != shown
+
+
+def test_no_part_of_a_page_ends_it():
+    """Nor begins a comment; of each character the lower 7 bits count."""
+    given = b"</script><!-- \0\r"
+    bits = "".join(f"{code:07b}" for code in given)
+    text = as_text(int(bits, 2).to_bytes(len(bits) // 8, "big"))
+    assert [ord(letter) & 127 for letter in text] == list(given)
+    assert not any(mark in text for mark in ("</", "<!", "\0", "\r"))
 
 
 def fault(page):

@@ -18,6 +18,8 @@ from twisterl.web.weights import Rows, packed
 
 _IMPORT = re.compile(r'^import [^;]*? from "(\.[\w/.]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ", re.MULTILINE)
+# What only readers of the sources need: lines of comment, indentation, empty lines.
+_MARGIN = re.compile(r"^\s*//.*\n|^\s+", re.MULTILINE)
 
 
 def assemble(
@@ -72,12 +74,14 @@ def planes(content: bytes) -> bytes:
 
 
 def as_text(content: bytes) -> str:
-    """7 bits a character, of one byte but for the three that a page cannot hold: base64 has 6."""
+    """7 bits a character, of one byte but for those that a page cannot hold: base64 has 6."""
     bits = np.unpackbits(np.frombuffer(content, np.uint8))
     rows = np.append(bits, np.zeros(-len(bits) % 7, np.uint8)).reshape(-1, 7)
     codes = (np.packbits(rows, axis=1)[:, 0] >> 1).astype("<u4")
+    # "</" might end the script that it is in, "<!" begin a comment there.
+    is_tag = (codes[:-1] == ord("<")) & np.isin(codes[1:], list(b"/!"))
     # Two bytes each, of which the lower 7 bits count.
-    codes[np.isin(codes, list(b"\0\r<"))] += 0x100
+    codes[np.append(is_tag, False) | np.isin(codes, list(b"\0\r"))] += 0x100
     return codes.tobytes().decode("utf-32-le")
 
 
@@ -88,4 +92,5 @@ def _packed(content: bytes) -> str:
 
 
 def _part(name: str) -> str:
-    return (resources.files(__package__) / "page" / name).read_text(encoding="utf-8")
+    text = (resources.files(__package__) / "page" / name).read_text(encoding="utf-8")
+    return text if name.endswith(".html") else _MARGIN.sub("", text)

@@ -49,6 +49,7 @@ mod linear;
 mod measured;
 mod memory;
 mod network;
+mod outputs;
 mod policy;
 mod precision;
 pub mod safetensors;
@@ -81,6 +82,7 @@ pub(crate) use layout::{Flat, Layout};
 pub use linear::{Linear, Sequential};
 pub use measured::Products;
 pub use network::{Network, NetworkParts};
+pub use outputs::{mean_outputs, outputs};
 #[cfg(feature = "python_bindings")]
 pub use policy::check_outputs;
 pub use policy::Policy;

@@ -41,7 +41,7 @@ fn answer(work: impl FnOnce(&mut Session) -> Result<()>) -> i32 {
     })
 }
 
-fn said(work: impl FnOnce(&mut Session) -> Result<String>) -> i32 {
+pub(crate) fn said(work: impl FnOnce(&mut Session) -> Result<String>) -> i32 {
     let mut text = String::new();
     let code = answer(|session| {
         text = work(session)?;
@@ -195,13 +195,6 @@ pub extern "C" fn search(address: usize, length: usize, seed: u64) -> i32 {
 #[no_mangle]
 pub extern "C" fn optimum(node_limit: f64, time_limit_s: f64) -> i32 {
     answer(|session| session.optimum(node_limit, time_limit_s))
-}
-
-/// Answers a request of the parity check, JSON in a buffer, that needs no files: random play, random
-/// streams or the signature. The answer is a message in JSON.
-#[no_mangle]
-pub extern "C" fn parity(address: usize, length: usize) -> i32 {
-    said(|session| Ok(session.parity(address, length)?.to_string()))
 }
 
 #[no_mangle]

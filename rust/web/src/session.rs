@@ -7,13 +7,11 @@ use serde_json::{json, Value};
 use twisterl::exact;
 use twisterl::exported::{self, Named};
 use twisterl::nn::safetensors::Tensors;
-use twisterl::nn::{masked_softmax, NetSpec, Network, Policy, Scratch};
+use twisterl::nn::{masked_softmax, mean_outputs, outputs, NetSpec, Network, Policy, Scratch};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::{explore, Budget};
 use twisterl::solve::{solve, Asked, EvalConfig, Strategy};
-use twisterl::spaces::Rows;
-use twisterl::testing::requests::{self, Request};
 use twisterl::{Error, Result};
 
 // The memory of a module is small, and one that has no more of it is lost: so these bound it all.
@@ -32,8 +30,6 @@ const MOST_NODES: u64 = 1 << 22;
 /// Simulations of a move, times the states of each.
 const MOST_SIMULATIONS: usize = 1 << 16;
 const MOST_KEPT: usize = 1 << 14;
-/// Lanes of random play, and steps of each.
-const MOST_PLAYED: u64 = 1 << 20;
 /// Numbers that the host can hold exactly.
 const MOST_NUMBER: u64 = 1 << 53;
 
@@ -210,39 +206,25 @@ impl Session {
         Ok(())
     }
 
-    /// Logits `[A]` and the value, means over the twists if `twisted`.
-    fn forward(&self, twisted: bool) -> Result<(Vec<f32>, f32)> {
+    /// The policy, and the words of what it sees.
+    fn seen(&self) -> Result<(&Network, Vec<i32>)> {
         let (env, policy) = (self.env()?, self.policy()?);
         check_fit(env, policy)?;
         let mut words = Vec::new();
         env.try_observe(&mut words)?;
-        let twists: Vec<i32> = match policy.num_twists() as i32 {
-            count if twisted && count > 0 => (0..count).collect(),
-            _ => vec![-1],
-        };
-        let mut rows = Rows::default();
-        twists.iter().for_each(|_| rows.push(&words));
-        let num_actions = policy.num_actions();
-        let mut logits = vec![0.0; num_actions * twists.len()];
-        let mut values = vec![0.0; twists.len()];
-        let scratch = &mut Scratch::default();
-        policy.forward_batch(&rows, Some(&twists), scratch, &mut logits, &mut values)?;
-        let share = 1.0 / twists.len() as f32;
-        let mut mean = vec![0.0; num_actions];
-        for row in logits.chunks_exact(num_actions) {
-            mean.iter_mut().zip(row).for_each(|(mean, logit)| *mean += share * logit);
-        }
-        Ok((mean, values.iter().map(|value| share * value).sum()))
+        Ok((policy, words))
     }
 
     pub fn logits(&mut self) -> Result<()> {
-        let (logits, value) = self.forward(false)?;
+        let (policy, words) = self.seen()?;
+        let (logits, value) = outputs(policy, &words, -1, &mut Scratch::default())?;
         self.output.extend(logits.iter().chain([&value]).map(|&number| f64::from(number)));
         Ok(())
     }
 
     pub fn predict(&mut self) -> Result<()> {
-        let (logits, value) = self.forward(true)?;
+        let (policy, words) = self.seen()?;
+        let (logits, value) = mean_outputs(policy, &words, &mut Scratch::default())?;
         let mut probabilities = vec![0.0; logits.len()];
         masked_softmax(&logits, &self.legal()?, &mut probabilities)?;
         let numbers = probabilities.iter().chain([&value]);
@@ -283,19 +265,6 @@ impl Session {
         let found = explore(self.env()?, self.policy()?, &tree, rng, &mut || Ok(()))?;
         self.output.extend(found.policy.iter().map(|&share| f64::from(share)));
         Ok(())
-    }
-
-    pub fn parity(&self, address: usize, length: usize) -> Result<Value> {
-        let asked: Value = serde_json::from_str(self.text(address, length)?)
-            .map_err(|error| Error::invalid("request", "a JSON object", error))?;
-        let request = Request(&asked);
-        for name in ["first_lane", "lanes", "steps"] {
-            if asked[name].as_u64().is_some_and(|number| number > MOST_PLAYED) {
-                return Err(Error::invalid(name, format!("at most {MOST_PLAYED}"), &asked[name]));
-            }
-        }
-        let answer = requests::answer(&request)?;
-        answer.ok_or_else(|| Error::invalid("task", "one that needs no files", &asked["task"]))
     }
 
     pub fn optimum(&mut self, node_limit: f64, time_limit_s: f64) -> Result<()> {
