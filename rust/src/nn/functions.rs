@@ -152,6 +152,17 @@ pub(in crate::nn) fn sum(count: usize, each: impl Fn(usize) -> f32) -> f32 {
     sums[0]
 }
 
+/// Writes `x` without its mean and over its deviation to `normal`; gives `1 / deviation`.
+#[inline(always)]
+pub(super) fn normalise(x: &[f32], eps: f32, normal: &mut [f32]) -> f32 {
+    let share = 1.0 / x.len() as f32;
+    let mean = sum(x.len(), |i| x[i]) * share;
+    let variance = sum(x.len(), |i| (x[i] - mean) * (x[i] - mean)) * share;
+    let scale = 1.0 / (variance + eps).sqrt();
+    normal.iter_mut().zip(x).for_each(|(normal, x)| *normal = (x - mean) * scale);
+    scale
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::{Aligned, Matrix};
-use crate::nn::functions::sum;
+use crate::nn::functions::{normalise, sum};
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
@@ -94,16 +94,6 @@ impl Norm {
         let weights = &self.weight[first..][..self.each];
         weights.iter().zip(&self.bias[first..][..self.each])
     }
-
-    #[inline(always)]
-    fn normalise(&self, x: &[f32], n: &mut [f32]) -> f32 {
-        let share = 1.0 / x.len() as f32;
-        let mean = sum(x.len(), |i| x[i]) * share;
-        let variance = sum(x.len(), |i| (x[i] - mean) * (x[i] - mean)) * share;
-        let scale = 1.0 / (variance + self.eps).sqrt();
-        n.iter_mut().zip(x).for_each(|(n, x)| *n = (x - mean) * scale);
-        scale
-    }
 }
 
 impl Layer for Norm {
@@ -128,7 +118,7 @@ impl Layer for Norm {
                         let first = group * self.size();
                         let n = &mut normal.row_mut(row)[first..][..self.size()];
                         let x = &input.row(row)[first..][..self.size()];
-                        scales.row_mut(row)[group] = self.normalise(x, n);
+                        scales.row_mut(row)[group] = normalise(x, self.eps, n);
                         let y = &mut output.row_mut(row)[first..][..self.size()];
                         let channels = n.chunks_exact(self.area).zip(y.chunks_exact_mut(self.area));
                         for ((n, y), (w, b)) in channels.zip(self.affine_of(group)) {

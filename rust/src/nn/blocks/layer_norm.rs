@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
-use crate::nn::functions::sum;
+use crate::nn::functions::{normalise, sum};
 use crate::nn::kernels::Kernels;
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
@@ -87,15 +87,11 @@ impl Norm {
     /// Normalises the groups of each row; the numbers to `normal`, `1 / deviation` to `scales`.
     #[inline(always)]
     fn normalise(&self, input: &Matrix, normal: &mut Matrix, scales: &mut Matrix) {
-        let share = 1.0 / self.size as f32;
         for row in 0..input.num_rows() {
             let groups = input.row(row).chunks_exact(self.size).take(self.groups);
             let to = normal.row_mut(row).chunks_exact_mut(self.size);
             for ((x, to), scale) in groups.zip(to).zip(scales.row_mut(row)) {
-                let mean = sum(self.size, |i| x[i]) * share;
-                let variance = sum(self.size, |i| (x[i] - mean) * (x[i] - mean)) * share;
-                *scale = 1.0 / (variance + self.eps).sqrt();
-                to.iter_mut().zip(x).for_each(|(to, x)| *to = (x - mean) * *scale);
+                *scale = normalise(x, self.eps, to);
             }
         }
     }
