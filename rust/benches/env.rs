@@ -66,8 +66,8 @@ fn lanes(criterion: &mut Criterion) {
             b.iter(|| {
                 moves.clear();
                 moves.extend((0..LANES).map(|lane| {
-                    let action = Move::Step { action: draw.below(4) as usize };
-                    LaneMove { lane, action }
+                    let made = Move::Step { action: draw.below(4) as usize };
+                    LaneMove { lane, made }
                 }));
                 views.clear();
                 lanes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();

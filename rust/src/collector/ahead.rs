@@ -77,7 +77,7 @@ impl<'a> Ahead<'a> {
         self.moves.clear();
         let legal = (0..masks.len()).filter(|&action| masks[action]);
         let step = |action| Move::StepFrom { parent: 0, action };
-        self.moves.extend(legal.map(|action| LaneMove { lane: 1 + action, action: step(action) }));
+        self.moves.extend(legal.map(|action| LaneMove { lane: 1 + action, made: step(action) }));
         self.views.clear();
         let told = (&self.moves[..], &Acts::default());
         advance(&mut self.envs, told, 0, &mut self.rngs, &mut self.views, &mut *poll)?;

@@ -102,8 +102,8 @@ impl VecEnv for Capped {
         rngs: &mut [Rng],
         views: &mut Views,
     ) -> Result<()> {
-        for &LaneMove { lane, action } in moves {
-            self.left[lane] = match action {
+        for &LaneMove { lane, made } in moves {
+            self.left[lane] = match made {
                 Move::Reset { .. } | Move::ResetUniform => self.most,
                 Move::Step { .. } | Move::Act { .. } => self.step(lane),
                 Move::StepFrom { parent, .. } => match self.children {

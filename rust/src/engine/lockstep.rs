@@ -142,8 +142,8 @@ impl Player<'_> {
         rngs.resize(envs.num_lanes(), Rng::new(0));
         moves.clear();
         for (lane, rng) in rngs.iter_mut().enumerate() {
-            if let Some(action) = episodes.start(lane, envs, rng, poll)? {
-                moves.push(LaneMove { lane, action });
+            if let Some(made) = episodes.start(lane, envs, rng, poll)? {
+                moves.push(LaneMove { lane, made });
                 policy.initial_state(&mut states[at(lane)]);
             }
         }
@@ -188,7 +188,7 @@ impl Player<'_> {
                     }
                     Some(actor.step())
                 };
-                next.extend(following.map(|action| LaneMove { lane, action }));
+                next.extend(following.map(|made| LaneMove { lane, made }));
             }
             std::mem::swap(moves, next);
         }
@@ -218,7 +218,7 @@ pub(crate) fn advance(
         let mut work = 0;
         let fits = |told: &&LaneMove| {
             let is_room = work < WORK_BETWEEN_POLLS;
-            work += match told.action {
+            work += match told.made {
                 Move::Reset { difficulty } => difficulty.max(WORK_OF_A_MOVE),
                 _ => WORK_OF_A_MOVE,
             };
@@ -324,12 +324,12 @@ mod tests {
         }
     }
 
-    fn calls(count: usize, action: Move) -> (Vec<usize>, usize) {
-        let difficulty = match action {
+    fn calls(count: usize, made: Move) -> (Vec<usize>, usize) {
+        let difficulty = match made {
             Move::Reset { difficulty } => difficulty,
             _ => 0,
         };
-        let moves: Vec<LaneMove> = (0..count).map(|lane| LaneMove { lane, action }).collect();
+        let moves: Vec<LaneMove> = (0..count).map(|lane| LaneMove { lane, made }).collect();
         let (mut envs, mut polls) = (Noting::default(), 0);
         let poll = &mut || {
             polls += 1;

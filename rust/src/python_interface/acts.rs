@@ -103,7 +103,7 @@ pub fn rows<'py>(
     fn filled<T: Copy + Default>(moves: &[LaneMove], rows: &[T], width: usize) -> Vec<T> {
         let mut all = vec![T::default(); moves.len() * width];
         for (place, told) in all.chunks_exact_mut(width).zip(moves) {
-            if let Move::Act { row } = told.action {
+            if let Move::Act { row } = told.made {
                 place.copy_from_slice(&rows[row * width..][..width]);
             }
         }

@@ -99,13 +99,13 @@ impl VecEnv for Copies {
         views.masks.resize(first_mask + moves.len() * num_actions, false);
         let masks = &mut views.masks[first_mask..];
         Ok(Python::attach(|py| -> PyResult<()> {
-            for (i, &LaneMove { lane, action }) in moves.iter().enumerate() {
+            for (i, &LaneMove { lane, made }) in moves.iter().enumerate() {
                 let masks = &mut masks[i * num_actions..][..num_actions];
-                if let Move::StepFrom { parent, .. } = action {
+                if let Move::StepFrom { parent, .. } = made {
                     self.envs[lane] = Some(OwnObject::copy_of(self.at(py, parent)?, &kind)?);
                 }
                 let env = self.at(py, lane)?;
-                match action {
+                match made {
                     Move::Step { action } | Move::StepFrom { action, .. } => {
                         env.call_method1(intern!(py, "next"), (action,))?;
                     }
@@ -249,11 +249,11 @@ impl VecEnv for Batch {
         rngs: &mut [Rng],
         views: &mut Views,
     ) -> Result<()> {
-        if moves.iter().any(|told| matches!(told.action, Move::StepFrom { .. })) {
+        if moves.iter().any(|told| matches!(told.made, Move::StepFrom { .. })) {
             return Err(Error::invalid("advance", "moves in place", "a step from another lane"));
         }
         let mut seed = |lane: usize| (rngs[lane].next_u64() >> 1) as i64;
-        let told = |&LaneMove { lane, action }: &LaneMove| match action {
+        let told = |&LaneMove { lane, made }: &LaneMove| match made {
             Move::Reset { difficulty } => (RESET, difficulty as i64, seed(lane)),
             Move::ResetUniform => (RESET_UNIFORM, 0, seed(lane)),
             Move::Step { action } | Move::StepFrom { action, .. } => (STEP, action as i64, 0),

@@ -46,12 +46,12 @@ impl<E: Env + Clone + 'static> VecEnv for Lanes<E> {
         let first_mask = views.masks.len();
         views.masks.resize(first_mask + moves.len() * num_actions, false);
         let masks = &mut views.masks[first_mask..];
-        for (i, LaneMove { lane, action }) in moves.iter().enumerate() {
-            if let Move::StepFrom { parent, .. } = *action {
+        for (i, LaneMove { lane, made }) in moves.iter().enumerate() {
+            if let Move::StepFrom { parent, .. } = *made {
                 self.copy(parent, *lane)?;
             }
             let env = &mut self.envs[*lane];
-            match *action {
+            match *made {
                 Move::Step { action } | Move::StepFrom { action, .. } => env.try_step(action)?,
                 Move::Act { row } => env.try_act(acts.row(row))?,
                 Move::Reset { difficulty } => {

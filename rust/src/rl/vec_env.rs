@@ -45,7 +45,7 @@ pub enum Move {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneMove {
     pub lane: usize,
-    pub action: Move,
+    pub made: Move,
 }
 
 /// What is seen of the lanes that moved, in the order of their moves.

@@ -239,11 +239,11 @@ pub(crate) fn play(
     let mut owners = Vec::with_capacity(num_games);
     let mut next_moves = Vec::with_capacity(num_games);
     let mut next_owners = Vec::with_capacity(num_games);
-    let owner = |game: usize, action: Move| LaneMove { lane: game, action };
+    let owner = |game: usize, made: Move| LaneMove { lane: game, made };
     for game in 0..num_games {
-        if let Some(action) = episodes.start(game, envs, &mut forester.rngs[game], poll)? {
-            moves.push(LaneMove { lane: game, action });
-            owners.push(owner(game, action));
+        if let Some(made) = episodes.start(game, envs, &mut forester.rngs[game], poll)? {
+            moves.push(LaneMove { lane: game, made });
+            owners.push(owner(game, made));
         }
     }
     let num_actions = forester.policy.num_actions();
@@ -263,7 +263,7 @@ pub(crate) fn play(
             forester.receive(game, i)?;
             if let Some(told) = forester.next(game, envs, episodes, poll)? {
                 next_moves.push(told);
-                next_owners.push(owner(game, told.action));
+                next_owners.push(owner(game, told.made));
             }
         }
         std::mem::swap(&mut moves, &mut next_moves);

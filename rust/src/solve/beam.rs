@@ -250,7 +250,7 @@ impl Worker<'_> {
     fn look(&mut self, frontier: &Frontier<'_>, poll: Poll<'_>) -> Result<()> {
         let lane = frontier.first_slot;
         self.envs.load(lane, &*frontier.root)?;
-        self.advance(&[LaneMove { lane, action: Move::Observe }], frontier.root.num_actions(), poll)
+        self.advance(&[LaneMove { lane, made: Move::Observe }], frontier.root.num_actions(), poll)
     }
 
     /// Makes the best children of every search until all their layers are full, all are made, or

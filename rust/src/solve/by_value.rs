@@ -159,7 +159,7 @@ impl Worker<'_> {
             self.starts.place(start, &mut *self.root, self.seed)?;
             self.envs.load(game.slots[0], &*self.root)?;
             let mut view = Views::default();
-            let look = [LaneMove { lane: game.slots[0], action: Move::Observe }];
+            let look = [LaneMove { lane: game.slots[0], made: Move::Observe }];
             let look = (&look[..], &Acts::default());
             advance(&mut self.envs, look, 0, &mut self.rngs, &mut view, poll)?;
             check_views(&view, 1, self.policy.num_actions())?;
@@ -178,7 +178,7 @@ impl Worker<'_> {
         for Game { slots, actions, .. } in games {
             self.moves.extend(actions.iter().map(|&action| LaneMove {
                 lane: slots[1 + action],
-                action: Move::StepFrom { parent: slots[0], action },
+                made: Move::StepFrom { parent: slots[0], action },
             }));
         }
         self.views.clear();

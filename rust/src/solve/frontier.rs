@@ -295,7 +295,7 @@ impl<'a> Frontier<'a> {
             let score = self.ranking.scores[child];
             self.proposed.push(Child { parent, action, score, slot });
             let parent = self.layer.nodes[parent].slot;
-            moves.push(LaneMove { lane: slot, action: Move::StepFrom { parent, action } });
+            moves.push(LaneMove { lane: slot, made: Move::StepFrom { parent, action } });
         }
     }
 

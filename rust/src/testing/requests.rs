@@ -53,10 +53,10 @@ pub fn hex(word: u64) -> String {
 }
 
 fn record(record: &Record) -> Value {
-    let Record { action, status, masks, observation } = record;
+    let Record { made, status, masks, observation } = record;
     let masks: String = masks.iter().map(|&mask| if mask { '1' } else { '0' }).collect();
     json!({
-        "move": action,
+        "move": made,
         "reward": status.reward,
         "final": status.is_final,
         "success": status.success,

@@ -44,7 +44,7 @@ pub struct Workload {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// `"reset 7"` (the difficulty), `"uniform"` or `"step 2"` (the action).
-    pub action: String,
+    pub made: String,
     pub status: Status,
     /// `[A]`
     pub masks: Vec<bool>,
@@ -80,13 +80,13 @@ pub fn digests(env: &dyn Env, workload: &Workload, block: usize) -> Result<Vec<u
 pub fn records(env: &dyn Env, workload: &Workload) -> Result<Vec<Record>> {
     let mut found = Vec::with_capacity(workload.steps);
     play(env, &Workload { lanes: 1, ..*workload }, &mut |_, made, seen| {
-        let action = match made {
+        let made = match made {
             Move::Reset { difficulty } => format!("reset {difficulty}"),
             Move::Step { action } => format!("step {action}"),
             _ => "uniform".to_string(),
         };
         let (masks, observation) = (seen.masks.to_vec(), seen.row.to_vec());
-        found.push(Record { action, status: seen.status, masks, observation });
+        found.push(Record { made, status: seen.status, masks, observation });
     })?;
     Ok(found)
 }
@@ -224,16 +224,16 @@ impl Way {
     ) -> Result<()> {
         match self {
             Way::Lanes(envs) => {
-                let to_lane = |(lane, &action)| LaneMove { lane, action };
+                let to_lane = |(lane, &made)| LaneMove { lane, made };
                 let moves: Vec<LaneMove> = moves.iter().enumerate().map(to_lane).collect();
                 envs.advance(&moves, &Acts::default(), starts, views)
             }
             Way::Nodes(envs) => {
                 let size = moves.len();
                 let (from, to) = if step.is_multiple_of(2) { (0, size) } else { (size, 0) };
-                let to_slot = |(lane, &action): (usize, &Move)| LaneMove {
+                let to_slot = |(lane, &made): (usize, &Move)| LaneMove {
                     lane: to + lane,
-                    action: match action {
+                    made: match made {
                         Move::Step { action } => Move::StepFrom { parent: from + lane, action },
                         start => start,
                     },
@@ -242,8 +242,8 @@ impl Way {
                 envs.advance(&moves, &Acts::default(), starts, views)
             }
             Way::Single(envs) => {
-                for ((env, action), rng) in envs.iter_mut().zip(moves).zip(starts) {
-                    advance_one(&mut **env, *action, rng, views)?;
+                for ((env, made), rng) in envs.iter_mut().zip(moves).zip(starts) {
+                    advance_one(&mut **env, *made, rng, views)?;
                 }
                 Ok(())
             }
@@ -252,8 +252,8 @@ impl Way {
 }
 
 /// By the methods that an environment must have, where the lanes use the others.
-fn advance_one(env: &mut dyn Env, action: Move, rng: &mut Rng, views: &mut Views) -> Result<()> {
-    match action {
+fn advance_one(env: &mut dyn Env, made: Move, rng: &mut Rng, views: &mut Views) -> Result<()> {
+    match made {
         Move::Reset { difficulty } => {
             let usual = env.get_difficulty();
             env.set_difficulty(difficulty);

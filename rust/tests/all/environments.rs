@@ -220,9 +220,9 @@ fn copies_are_equal_and_independent() {
             let before = seen(&*env);
             let action = rng.below(env.num_actions() as u32) as usize;
             let mut views = Views::default();
-            let step = [LaneMove { lane: 1, action: Move::StepFrom { parent: 0, action } }];
+            let step = [LaneMove { lane: 1, made: Move::StepFrom { parent: 0, action } }];
             nodes.advance(&step, &Acts::default(), &mut rngs, &mut views).unwrap();
-            let look = [LaneMove { lane: 0, action: Move::Observe }];
+            let look = [LaneMove { lane: 0, made: Move::Observe }];
             nodes.advance(&look, &Acts::default(), &mut rngs, &mut views).unwrap();
             assert_eq!(views.rows.row(1), before.1, "{name}: the parent moved");
             env.try_step(action).unwrap();

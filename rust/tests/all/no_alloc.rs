@@ -41,7 +41,7 @@ fn environments_step_without_allocating() {
                 views.clear();
                 let action = rng.below(num_actions) as usize;
                 let (parent, lane) = (step % 2, 1 - step % 2);
-                let moves = [LaneMove { lane, action: Move::StepFrom { parent, action } }];
+                let moves = [LaneMove { lane, made: Move::StepFrom { parent, action } }];
                 nodes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();
             }
         };
@@ -76,7 +76,7 @@ fn tasks_step_without_allocating() {
                     Act::Discrete(action) => Move::Step { action },
                     _ => Move::Act { row: 0 },
                 };
-                let moves = [LaneMove { lane: 0, action: step }];
+                let moves = [LaneMove { lane: 0, made: step }];
                 nodes.advance(&moves, &acts, &mut rngs, &mut views).unwrap();
             }
         };
@@ -104,15 +104,15 @@ fn lanes_advance_without_allocating() {
     let mut rngs: Vec<Rng> = (0..num_lanes as u64).map(Rng::new).collect();
     let mut views = Views::default();
     let mut moves: Vec<LaneMove> = (0..num_lanes)
-        .map(|lane| LaneMove { lane, action: Move::Reset { difficulty: 32 } })
+        .map(|lane| LaneMove { lane, made: Move::Reset { difficulty: 32 } })
         .collect();
     let mut draw = Rng::new(9);
     let mut advance = |steps: usize| {
         for _ in 0..steps {
             views.clear();
             lanes.advance(&moves, &Acts::default(), &mut rngs, &mut views).unwrap();
-            for (LaneMove { action, .. }, status) in moves.iter_mut().zip(&views.status) {
-                *action = match status.is_final {
+            for (LaneMove { made, .. }, status) in moves.iter_mut().zip(&views.status) {
+                *made = match status.is_final {
                     true => Move::Reset { difficulty: 32 },
                     false => Move::Step { action: draw.below(4) as usize },
                 };

@@ -53,14 +53,14 @@ impl ForeignLanes {
     fn tell(&mut self, moves: &[LaneMove], rngs: &mut [Rng]) -> Result<()> {
         self.moves.clear();
         self.call += 1;
-        for &LaneMove { lane, action } in moves {
+        for &LaneMove { lane, made } in moves {
             if std::mem::replace(&mut self.moved[lane], self.call) == self.call {
                 return Err(Error::invalid("lane", "each at most once", lane));
             }
-            if let Move::StepFrom { parent, .. } = action {
+            if let Move::StepFrom { parent, .. } = made {
                 self.lanes[lane] = self.lanes[parent].copy()?;
             }
-            let (kind, value, seed) = match action {
+            let (kind, value, seed) = match made {
                 Move::Reset { difficulty } => (RESET, difficulty, rngs[lane].next_u64()),
                 Move::ResetUniform => (RESET_UNIFORM, 0, rngs[lane].next_u64()),
                 Move::Step { action } | Move::StepFrom { action, .. } => (STEP, action, 0),
@@ -76,7 +76,7 @@ impl ForeignLanes {
     fn make_in_turn(&self, moves: &[LaneMove], acts: &Acts, views: &mut Views) -> Result<()> {
         for (batch_move, lane_move) in self.moves.iter().zip(moves) {
             let lane = &self.lanes[lane_move.lane];
-            match lane_move.action {
+            match lane_move.made {
                 Move::Act { row } => lane.act(acts.row(row))?,
                 _ => lane.make(batch_move)?,
             }

@@ -28,8 +28,8 @@ impl Forester<'_> {
                 let Some(&Step { node: parent, action }) = self.games[game].path.last() else {
                     return Err(Error::Panic("a leaf without a path".to_string()));
                 };
-                let action = Move::StepFrom { parent: parent as usize, action: action as usize };
-                return Ok(Some(LaneMove { lane: node as usize, action }));
+                let made = Move::StepFrom { parent: parent as usize, action: action as usize };
+                return Ok(Some(LaneMove { lane: node as usize, made }));
             }
             let root = self.forest.nodes[game];
             if root.is_final {
@@ -62,7 +62,7 @@ impl Forester<'_> {
             }
             let child = self.forest.edges(game as u32)[action].child;
             self.games[game].phase = Phase::Moved { child };
-            return Ok(Some(LaneMove { lane: game, action: Move::Step { action } }));
+            return Ok(Some(LaneMove { lane: game, made: Move::Step { action } }));
         }
     }
 
@@ -159,7 +159,7 @@ impl Forester<'_> {
     ) -> Result<Option<LaneMove>> {
         episodes.finish(game, envs, self.games[game].status)?;
         self.games[game].phase = Phase::Start;
-        let action = episodes.start(game, envs, &mut self.rngs[game], poll)?;
-        Ok(action.map(|action| LaneMove { lane: game, action }))
+        let made = episodes.start(game, envs, &mut self.rngs[game], poll)?;
+        Ok(made.map(|made| LaneMove { lane: game, made }))
     }
 }
