@@ -7,10 +7,9 @@ use super::faults::Failure;
 use super::folder::{RunFolder, BASE_CONFIG};
 use super::going::Training;
 use crate::engine::pool::Poll;
-use crate::nn::{argmax, Network, Policy, Scratch};
+use crate::nn::{argmax, outputs, Network, Policy, Scratch};
 use crate::rl::env::Env;
 use crate::solve::{solve, EvalConfig};
-use crate::spaces::Rows;
 use crate::Error;
 
 /// An environment, and a policy that plays it.
@@ -73,18 +72,10 @@ impl Player {
             let got = format!("one that remembers {} numbers", self.policy.state_size());
             return Err(Error::invalid("policy", "one without memory", got));
         }
-        let mut rows = Rows::default();
-        rows.push_with(|words| env.try_observe(words))?;
-        let num_actions = self.policy.num_actions();
-        let (mut logits, mut values) = (vec![0.0; num_actions], [0.0]);
-        self.policy.forward_batch(
-            &rows,
-            None,
-            &mut Scratch::default(),
-            &mut logits,
-            &mut values,
-        )?;
-        let mut legal = vec![false; num_actions];
+        let mut words = Vec::new();
+        env.try_observe(&mut words)?;
+        let (logits, _) = outputs(&self.policy, &words, -1, &mut Scratch::default())?;
+        let mut legal = vec![false; logits.len()];
         env.try_masks(&mut legal)?;
         if !legal.contains(&true) {
             return Err(Error::Policy("expected a legal action, got none".to_owned()));
