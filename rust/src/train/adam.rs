@@ -129,7 +129,7 @@ impl Adam {
 }
 
 /// Weights of one piece of work.
-const BLOCK: usize = 1 << 14;
+const BLOCK: usize = 1 << 13;
 
 /// Some weights and all that belongs to them.
 pub(super) struct Block<'a> {

@@ -9,7 +9,7 @@ use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::Parameter;
 
 /// Rows of a layer's weights whose gradient is one piece of work.
-const PIECE_ROWS: usize = 16 * TILE_ROWS;
+const PIECE_ROWS: usize = 8 * TILE_ROWS;
 
 /// One linear block, or several of the same input side by side.
 pub(in crate::nn) struct Affine {

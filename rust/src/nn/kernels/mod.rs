@@ -33,6 +33,10 @@ pub(super) const TILE_ROWS: usize = 6;
 /// many fits the second-level cache. Shorter blocks cost more in loading and storing sums.
 const BLOCK_DEPTH: usize = 512;
 
+/// Rows whose products are added up before the next ones: what a panel has of both matrices for that
+/// many fits the first-level cache.
+const SUM_DEPTH: usize = 66;
+
 /// Up to so many rows of input, inputs that are zero in all of them are skipped: half of the
 /// weights behind a ReLU, which for so few rows take longer to load than to multiply.
 const MAX_SPARSE_ROWS: usize = 3;
@@ -191,16 +195,19 @@ impl Kernels {
         let Some(last) = depth.checked_sub(1) else { return };
         assert!(last * a_stride + rows <= a.len() && last * b_stride + columns <= b.len());
         assert!(output.len() == rows * columns && columns.is_multiple_of(LANES));
-        for first in (0..columns).step_by(self.panel_columns()) {
+        let blocks = (0..columns).step_by(self.panel_columns());
+        let blocks =
+            blocks.flat_map(|first| (0..depth).step_by(SUM_DEPTH).map(move |k| (first, k)));
+        for (first, start) in blocks {
             // SAFETY: the rows and columns of all three are in bounds, as asserted. The level is
             // available.
             unsafe {
                 let block = simd::Products {
-                    a: a.as_ptr(),
+                    a: a.as_ptr().add(start * a_stride),
                     a_stride,
-                    b: b.as_ptr().add(first),
+                    b: b.as_ptr().add(start * b_stride + first),
                     b_stride,
-                    depth,
+                    depth: SUM_DEPTH.min(depth - start),
                     output: output.as_mut_ptr().add(first),
                     output_stride: columns,
                     rows,

@@ -126,6 +126,24 @@ const UNROLL: usize = 4;
 
 type Sums<S, const R: usize, const V: usize> = [[<S as Simd>::Vector; V]; R];
 
+/// `R` pointers that are `stride` apart. No closure, which some builds do not inline.
+#[inline(always)]
+fn apart<const R: usize>(first: *const f32, stride: usize) -> [*const f32; R] {
+    let mut pointers = [first; R];
+    for r in 1..R {
+        pointers[r] = first.wrapping_add(r * stride);
+    }
+    pointers
+}
+
+#[inline(always)]
+fn moved<const R: usize>(mut pointers: [*const f32; R], by: usize) -> [*const f32; R] {
+    for r in 0..R {
+        pointers[r] = pointers[r].wrapping_add(by);
+    }
+    pointers
+}
+
 /// `sums[r] += input[r] * weights` for one input of each row.
 #[inline(always)]
 unsafe fn step<S: Simd, const R: usize, const V: usize>(
@@ -184,32 +202,26 @@ unsafe fn finish<S: Simd, const R: usize, const V: usize>(
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const V: usize>(panel: &Panel, row: usize) {
     let width = V * S::LANES;
-    let inputs: [*const f32; R] =
-        std::array::from_fn(|r| panel.input.wrapping_add((row + r) * panel.input_stride));
+    let inputs = apart(panel.input.wrapping_add(row * panel.input_stride), panel.input_stride);
     let mut sums = start::<S, R, V>(panel, row);
     if let (Some(nonzero), true) = (panel.nonzero, R <= 3) {
         for &k in nonzero {
             let k = usize::from(k);
             let weights = panel.weights.add(k * width);
-            step::<S, R, V>(&mut sums, inputs.map(|input| input.add(k)), weights);
+            step::<S, R, V>(&mut sums, moved(inputs, k), weights);
         }
     } else {
         let mut k = 0;
         while k + UNROLL <= panel.depth {
-            let (inputs, weights) =
-                (inputs.map(|input| input.add(k)), panel.weights.add(k * width));
+            let (inputs, weights) = (moved(inputs, k), panel.weights.add(k * width));
             for u in 0..UNROLL {
-                step::<S, R, V>(
-                    &mut sums,
-                    inputs.map(|input| input.add(u)),
-                    weights.add(u * width),
-                );
+                step::<S, R, V>(&mut sums, moved(inputs, u), weights.add(u * width));
             }
             k += UNROLL;
         }
         while k < panel.depth {
             let weights = panel.weights.add(k * width);
-            step::<S, R, V>(&mut sums, inputs.map(|input| input.add(k)), weights);
+            step::<S, R, V>(&mut sums, moved(inputs, k), weights);
             k += 1;
         }
     }
@@ -300,8 +312,16 @@ unsafe fn products_tile<S: Simd, const R: usize, const V: usize>(block: &Product
         }
     }
     let (mut a, mut b) = (block.a.add(row), block.b);
-    for _ in 0..block.depth {
-        step::<S, R, V>(&mut sums, std::array::from_fn(|r| a.wrapping_add(r)), b);
+    for _ in 0..block.depth / UNROLL {
+        for u in 0..UNROLL {
+            let a = a.wrapping_add(u * block.a_stride);
+            step::<S, R, V>(&mut sums, apart(a, 1), b.wrapping_add(u * block.b_stride));
+        }
+        a = a.wrapping_add(UNROLL * block.a_stride);
+        b = b.wrapping_add(UNROLL * block.b_stride);
+    }
+    for _ in 0..block.depth % UNROLL {
+        step::<S, R, V>(&mut sums, apart(a, 1), b);
         a = a.wrapping_add(block.a_stride);
         b = b.wrapping_add(block.b_stride);
     }
@@ -358,9 +378,6 @@ pub(super) unsafe fn sum_bags<S: Simd, const V: usize>(panel: &BagPanel, bags: &
     }
 }
 
-/// Numbers that are added to all over again: half a first-level cache.
-const SCATTERED: usize = 6 << 10;
-
 /// Adds each row of `delta` to the vectors of its features in `range`, of which `vectors` has the first.
 #[inline(always)]
 pub(super) unsafe fn add_to_bags<S: Simd>(
@@ -370,19 +387,15 @@ pub(super) unsafe fn add_to_bags<S: Simd>(
     vectors: &mut [f32],
 ) {
     let columns = delta.num_columns();
-    let most = (SCATTERED / range.len().max(1)).next_multiple_of(S::LANES).max(4 * S::LANES);
-    for first in (0..columns).step_by(most) {
-        let width = most.min(columns - first);
-        for row in 0..bags.len() {
-            let from = delta.row(row).as_ptr().add(first);
-            for &feature in bags.row(row) {
-                let feature = feature as usize;
-                if range.contains(&feature) {
-                    let to = vectors.as_mut_ptr().add((feature - range.start) * columns + first);
-                    for column in (0..width).step_by(S::LANES) {
-                        let to = to.add(column);
-                        S::store(to, S::add(S::load(to), S::load(from.add(column))));
-                    }
+    for row in 0..bags.len() {
+        let from = delta.row(row).as_ptr();
+        for &feature in bags.row(row) {
+            let feature = feature as usize;
+            if range.contains(&feature) {
+                let to = vectors.as_mut_ptr().add((feature - range.start) * columns);
+                for column in (0..columns).step_by(S::LANES) {
+                    let to = to.add(column);
+                    S::store(to, S::add(S::load(to), S::load(from.add(column))));
                 }
             }
         }
