@@ -26,6 +26,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::blocks::activation::Activation;
 use super::blocks::attention::Attention;
@@ -227,12 +228,32 @@ impl Block {
     }
 }
 
+/// The first of `blocks`, or of those inside of them, that is none, and why.
+fn no_block(blocks: &Value, place: String) -> Option<(String, serde_json::Error)> {
+    blocks.as_array()?.iter().enumerate().find_map(|(i, block)| {
+        let here = format!("{place}.{i}");
+        let branches = block["branches"].as_array().into_iter().flatten().enumerate();
+        let mut inside = branches
+            .map(|(j, branch)| (branch, format!("{here}.branches.{j}")))
+            .chain([(&block["blocks"], format!("{here}.blocks"))]);
+        inside.find_map(|(blocks, place)| no_block(blocks, place)).or_else(|| {
+            let error = Block::deserialize(block).err()?;
+            Some((format!(": {here}"), error))
+        })
+    })
+}
+
 impl NetSpec {
     /// # Errors
-    /// If `text` is no description of a network in JSON.
+    /// If `text` is no description of a network in JSON, naming the first block that is none.
     pub fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .map_err(|error| Error::invalid("network", "a description in JSON", error))
+        serde_json::from_str(text).map_err(|error| {
+            let whole: Value = serde_json::from_str(text).unwrap_or_default();
+            let mut parts = ["encoder", "action", "value"].into_iter();
+            let block = parts.find_map(|part| no_block(&whole[part], part.to_owned()));
+            let (place, error) = block.unwrap_or_else(|| (String::new(), error));
+            Error::invalid(format!("network{place}"), "a description in JSON", error)
+        })
     }
 
     /// Whether it is of the oldest form, which [`NetworkParts`](super::NetworkParts) have: a bag and a ReLU, or dense

@@ -6,6 +6,7 @@ use super::config::RunConfig;
 use super::faults::Failure;
 use super::folder::{RunFolder, BASE_CONFIG};
 use super::going::Training;
+use crate::engine::lockstep::require_no_memory;
 use crate::engine::pool::Poll;
 use crate::nn::{argmax, outputs, Network, Policy, Scratch};
 use crate::rl::env::Env;
@@ -68,10 +69,7 @@ impl Player {
     /// the policy remembers.
     pub fn act(&self, env: &dyn Env) -> Result<usize, Error> {
         env.spec().acts.require_discrete("Player::act")?;
-        if self.policy.state_size() > 0 {
-            let got = format!("one that remembers {} numbers", self.policy.state_size());
-            return Err(Error::invalid("policy", "one without memory", got));
-        }
+        require_no_memory(&self.policy, "Player::act")?;
         let mut words = Vec::new();
         env.try_observe(&mut words)?;
         let (logits, _) = outputs(&self.policy, &words, -1, &mut Scratch::default())?;
@@ -100,5 +98,23 @@ impl Player {
         env.try_set_state(state)?;
         let episode = solve(&*env, &self.policy, how, seed, poll)?;
         Ok(episode.success.then_some(episode.actions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_remembers_does_not_act_on_a_state_alone() {
+        let text = r#"{
+            "env_cls": "TMaze", "policy_cls": "RecurrentActorCritic", "algorithm_cls": "PPO",
+            "policy": {"input_size": 4, "hidden_size": 3}, "algorithm": {"evals": {}}
+        }"#;
+        let config = RunConfig::parse(text).expect("a config");
+        let player = Training::new(config).expect("a run").player().expect("a player");
+        let told = player.act(&*player.env()).unwrap_err().to_string();
+        let expected = "expected one without memory, for Player::act, got one that remembers 6";
+        assert!(told.contains(expected), "{told}");
     }
 }

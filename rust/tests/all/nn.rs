@@ -383,7 +383,17 @@ fn blocks_that_do_not_join_are_refused_by_place() {
     let wide = (0..30).map(|_| r#"{"block": "parallel", "join": "concat", "branches": [[], []]}"#);
     let wide = wide.collect::<Vec<_>>().join(", ");
     for (first, blocks, expected) in [
-        (dense, r#"{"block": "spline"}"#.to_owned(), "network: expected a description in JSON"),
+        (
+            dense,
+            r#"{"block": "spline"}"#.to_owned(),
+            "network: encoder.1: expected a description in JSON, got unknown variant `spline`",
+        ),
+        (
+            dense,
+            r#"{"block": "parallel", "join": "sum", "branches": [[], [{"block": "relu"}, {"block": "slice"}]]}"#
+                .to_owned(),
+            "network: encoder.1.branches.1.1: expected a description in JSON, got missing field `start`",
+        ),
         (
             dense,
             r#"{"block": "layer_norm", "name": "n", "shape": [5], "eps": 1e-5}"#.to_owned(),
