@@ -27,6 +27,7 @@ TASKS: dict[str, tuple[float, float]] = {
 # The same by policies of other kinds.
 NETWORKS: dict[str, tuple[float, float]] = {
     "ppo_pendulum_continuous_v1": (-200, 120),
+    "ppo_catch_cnn_v1": (0.99, 60),
     "ppo_catch_impala_v1": (0.99, 60),
     "ppo_two_walkers_shared_v1": (0.9, 60),
     "ppo_two_walkers_independent_v1": (0.9, 60),

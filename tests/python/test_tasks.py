@@ -67,7 +67,7 @@ def test_as_gymnasium(name):
         ("TMaze", {}),
         ("TMaze", {"length": 2, "max_episode_steps": 7}),
         ("Catch", {}),
-        ("Catch", {"width": 3, "height": 5}),
+        ("Catch", {"width": 3, "height": 5, "pixels": 4}),
         ("CliffWalking", {"width": 3, "height": 3, "max_episode_steps": 20, "solved_at": -20}),
         ("TwoWalkers", {}),
         ("TwoWalkers", {"width": 2, "height": 2, "max_episode_steps": 9}),
@@ -191,6 +191,12 @@ def test_a_maze_that_no_episode_leaves_is_refused():
     expected = "max_episode_steps: expected more than the length 100, to reach an arm, got 100"
     with pytest.raises(ValueError, match=expected):
         envs.TMaze(length=100)
+
+
+def test_cells_larger_than_the_image_are_refused():
+    expected = "pixels: expected at most 6, for an image of 64 x 64, got 7"
+    with pytest.raises(ValueError, match=expected):
+        envs.Catch(height=4, pixels=7)
 
 
 def test_a_ball_is_caught():

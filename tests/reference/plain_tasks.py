@@ -85,11 +85,12 @@ class Catch(Episodic):
         self,
         width: int = 10,
         height: int = 10,
+        pixels: int = 1,
         max_episode_steps: int = 64,
         solved_at: float = 1.0,
     ) -> None:
         super().__init__(max_episode_steps, solved_at)
-        self.width, self.height = width, height
+        self.width, self.height, self.pixels = width, height, pixels
 
     def start(self, rng: Rng) -> list[int]:
         return [rng.below(self.width), 0, self.width // 2]
@@ -107,7 +108,7 @@ class Catch(Episodic):
         column, row, paddle = self.state
         image = np.zeros((1, self.height, self.width), np.uint8)
         image[0, row, column] = image[0, -1, paddle] = 255
-        return image
+        return image.repeat(self.pixels, 1).repeat(self.pixels, 2)
 
 
 class CliffWalking(Episodic):

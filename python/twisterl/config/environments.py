@@ -331,6 +331,7 @@ class CatchArguments(Section):
 
     width: Annotated[int, Field(ge=2, le=64)] = Field(10, description="columns")
     height: Annotated[int, Field(ge=2, le=64)] = Field(10, description="rows")
+    pixels: Annotated[int, Field(ge=1, le=32)] = Field(1, description="side of a cell in the image")
     max_episode_steps: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         64, description="then it is cut off"
     )

@@ -104,6 +104,7 @@ class Catch(PyBaseEnv):
         *,
         width: int = 10,
         height: int = 10,
+        pixels: int = 1,
         max_episode_steps: int = 64,
         solved_at: float = 1.0,
     ) -> Self: ...

@@ -17,6 +17,8 @@ pub type Catch = Episodic<Board>;
 pub struct Board {
     width: u8,
     height: u8,
+    /// Side of a cell in the image.
+    pixels: u8,
 }
 
 /// Column and row of the ball, column of the paddle.
@@ -30,6 +32,10 @@ impl Board {
     fn at(&self, column: u8, row: u8) -> usize {
         usize::from(row) * usize::from(self.width) + usize::from(column)
     }
+    /// Height and width of the image.
+    fn sides(&self) -> [usize; 2] {
+        [self.height, self.width].map(|side| usize::from(side) * usize::from(self.pixels))
+    }
 }
 
 impl Task for Board {
@@ -38,19 +44,23 @@ impl Task for Board {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::integer("width", 2, MOST_SIDE as u32, 10, "columns"),
         Parameter::integer("height", 2, MOST_SIDE as u32, 10, "rows"),
+        Parameter::integer("pixels", 1, MOST_SIDE as u32 / 2, 1, "side of a cell in the image"),
     ];
     const MAX_STEPS: u32 = MOST_SIDE as u32;
     const SOLVED_AT: f64 = 1.0;
 
     fn new(parameters: &Parameters) -> Result<Self> {
-        let [width, height] = ["width", "height"].map(|name| parameters.integer(name) as u8);
-        Ok(Self { width, height })
+        let [width, height, pixels] =
+            ["width", "height", "pixels"].map(|name| parameters.integer(name) as u8);
+        let most = MOST_SIDE as u8 / width.max(height);
+        if pixels > most {
+            let expected = format!("at most {most}, for an image of {MOST_SIDE} x {MOST_SIDE}");
+            return Err(Error::invalid("pixels", expected, pixels));
+        }
+        Ok(Self { width, height, pixels })
     }
     fn obs(&self) -> ObsSpace {
-        ObsSpace::Dense {
-            shape: vec![1, self.height.into(), self.width.into()],
-            dtype: Dtype::Uint8,
-        }
+        ObsSpace::Dense { shape: [&[1], &self.sides()[..]].concat(), dtype: Dtype::Uint8 }
     }
     fn acts(&self) -> ActSpace {
         ActSpace::Discrete { n: 3 }
@@ -76,9 +86,15 @@ impl Task for Board {
     #[inline]
     fn observe(&self, fall: &Fall, words: &mut Vec<i32>) {
         let mut image = [0u8; MOST_SIDE * MOST_SIDE];
-        image[self.at(fall.ball[0], fall.ball[1])] = 255;
-        image[self.at(fall.paddle, self.height - 1)] = 255;
-        push_bytes(words, &image[..self.at(0, self.height)]);
+        let ([height, width], pixels) = (self.sides(), usize::from(self.pixels));
+        for [column, row] in
+            [fall.ball, [fall.paddle, self.height - 1]].map(|at| at.map(usize::from))
+        {
+            for line in row * pixels..(row + 1) * pixels {
+                image[line * width + column * pixels..][..pixels].fill(255);
+            }
+        }
+        push_bytes(words, &image[..height * width]);
     }
 
     fn numbers(&self, fall: &Fall) -> Vec<i64> {
