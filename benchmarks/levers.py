@@ -1,4 +1,4 @@
-"""What the levers of the solver bring: `levers` and `one_board` of run.py.
+"""The levers of the solver by run.py: `levers`, `one_board`, `beam_weights` and `reflection`.
 
 - int8 inference: states a second of the reference network (512, 256) on the 15-puzzle by processor
   time, and what it costs the beams of a trained 8-puzzle.
@@ -6,12 +6,16 @@
   of the iterations, beside the walks alone, of the same seeds.
 - Two threads for one board, `one_board`: seconds of a beam of the reference network over equally
   many states; a machine without other work alone shows them.
+- How much values weigh in a beam, `beam_weights`: what the training chooses beside fixed weights,
+  on boards that neither training nor choice has seen.
+- The sliding puzzle's reflection, `reflection`: in training, and averaged by the beam.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +37,15 @@ SEEDS = (0, 1, 2)
 PRECISIONS = ("f32", "int8")
 # The share of optimal answers that short numbers may cost.
 LOSS = 0.005
+# What trains and is searched: example, widths of its beams, boards.
+WEIGHED = {
+    "8-puzzle": ("rw_puzzle8_v1", (4, 16), 1000),
+    "2×2×2 cube": ("rw_cube2_v1", (64,), 300),
+    "15-puzzle": ("rw_puzzle15_v1", (64, 2048), 500),
+}
+FIXED = (0.0, 24.0, 60.0)
+# The share of optimal answers by which a fixed weight may be better.
+WORSE = 0.01
 
 
 def levers(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -172,3 +185,66 @@ def optimal(algorithm: Any, boards: Any, shortest: Any, how: dict[str, Any]) -> 
         copy.copy(algorithm.env), algorithm.policy.to_rust(), states=boards, num_cores=2, **how
     )
     return float(np.mean(found["success"] & (found["length"] == shortest)))
+
+
+def beam_weights(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """Optimal answers by the weight that the training chooses, and by fixed ones."""
+    rows = []
+    for name, (example, widths, count) in WEIGHED.items():
+        algorithm = trained_on(example, {})
+        chosen = algorithm.beam_value_weight
+        rows.append(row(f"{name}, walks: values weigh, as chosen", "", one(chosen)))
+        boards = uniform_states(algorithm.env, count)
+        for width in widths:
+            label = f"{name}, walks, beam {width:,}, values weigh"
+            shares = {}
+            for weight in (*FIXED, chosen):
+                how = {"strategy": "beam", "beam_width": width, "beam_value_weight": weight}
+                shares[weight] = optimal(algorithm, *boards, how)
+            rows += [row(f"{label} {w:g}: optimal", "", one(shares[w])) for w in FIXED]
+            rows.append(row(f"{label} as chosen: optimal", "", one(shares[chosen])))
+            lost = max(shares.values()) - shares[chosen]
+            title = f"{label}: optimal answers that the choice costs"
+            rows.append(row(title, "", one(lost), at_most=WORSE))
+    return rows
+
+
+def reflection(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """Beams of the 15-puzzle with and without the reflection, over as many states each."""
+    rows = []
+    for seen in (False, True):
+        start = time.process_time()
+        algorithm = trained_on("rw_puzzle15_v1", {"env.reflection": seen})
+        label = f"15-puzzle, walks, {'with' if seen else 'without'} the reflection"
+        spent = one(time.process_time() - start)
+        rows.append(row(f"{label}: training", "CPU-s", spent))
+        boards = uniform_states(algorithm.env, 200)
+        for width, views in ((256, 1), (128, 2)) if seen else ((256, 1),):
+            how = {"strategy": "beam", "beam_width": width, "beam_views": views}
+            how["beam_value_weight"] = algorithm.beam_value_weight
+            share = optimal(algorithm, *boards, how)
+            title = f"{label}, beam {width}, {views} view{'s' * (views > 1)}: optimal"
+            rows.append(row(title, "", one(share)))
+    return rows
+
+
+def trained_on(example: str, overrides: dict[str, Any]) -> Any:
+    """The algorithm after the training of an example, judged at its end alone."""
+    path = ROOT / "examples" / f"{example}.json"
+    metric = json.loads(path.read_text())["algorithm"]["learning"]["diff_metric"]
+    judge = f"algorithm.evals.{metric}"
+    judged = {f"{judge}.freq": 1000, f"{judge}.beam_value_weight": None}
+    algorithm = prepare(str(path), 0, {**judged, **overrides})
+    algorithm.learn(algorithm.num_iterations)
+    return algorithm
+
+
+def uniform_states(env: Any, count: int) -> tuple[Any, Any]:
+    """Uniformly random boards `[N, S]`, and their optima `[N]` by the exact solver."""
+    from learner import uniform_states as drawn
+    from twisterl.twisterl.collector import OptimalSolver
+
+    boards = drawn(env, count)
+    shortest, proven = OptimalSolver(env).lengths(states=boards, num_cores=2)
+    assert proven.all()
+    return boards, shortest

@@ -82,6 +82,8 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
+# In docs/random-walks.md.
+LEVERS = ("levers", "one_board", "beam_weights", "reflection", "commuting")
 # In docs/synthesis.md.
 CIRCUITS = ("synthesis", "linear", "cliffords", "routing", "couplings")
 
@@ -111,7 +113,7 @@ def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
     elsewhere = ("updates", "environments", "tasks", "task_networks", "recall", "az15")
-    elsewhere += ("az_search", "clients", "machines", "web", "levers", "one_board")
+    elsewhere += ("az_search", "clients", "machines", "web", *LEVERS)
     elsewhere += (*BESIDE, *CIRCUITS)
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
@@ -127,7 +129,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
         ROOT / "docs" / "machines.md": table(("machines",)),
         ROOT / "docs" / "synthesis.md": table(CIRCUITS),
-        ROOT / "docs" / "random-walks.md": table(("levers", "one_board")),
+        ROOT / "docs" / "random-walks.md": table(LEVERS),
     }
 
 

@@ -34,6 +34,7 @@ import growth
 import languages
 import learning
 import levers
+import lights
 import machines
 import proven
 import results
@@ -97,6 +98,9 @@ BENCHMARKS = {
     "synthesis": synthesis.synthesis,
     "levers": levers.levers,
     "one_board": levers.one_board,
+    "beam_weights": levers.beam_weights,
+    "reflection": levers.reflection,
+    "commuting": lights.commuting,
     "linear": circuits.linear,
     "cliffords": circuits.cliffords,
     "routing": circuits.routing,
