@@ -114,9 +114,9 @@ function! {
 /// The `beam_value_weight` by which `policy` solves the most of `num_episodes` boards, at most 64, and
 /// those by the fewest moves, a float; the smallest of equals.
 ///
-/// Boards begin by `start` and are drawn by `seed`, but are those of no collection or evaluation. The
-/// beam is that of `options` ("beam_width", "beam_views", ..), which are those of `evaluate`; it is at
-/// most 64 wide and has no limit of time.
+/// Boards of `env`, which stays as it is, begin by `start` and are drawn by `seed`, but are those of no
+/// collection or evaluation. The beam is that of `options` ("beam_width", "beam_views", ..), which are
+/// those of `evaluate`; it is at most 64 wide and has no limit of time. `num_cores` changes nothing.
 ///
 /// Raises ValueError for what is out of range or no beam, TypeError for an option that is none.
     choose_beam_weight_py, "choose_beam_weight",
