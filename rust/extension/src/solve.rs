@@ -127,7 +127,7 @@ function! {
         let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
         let env = get_env(&env)?;
         let boards = (start, num_episodes);
-        Ok(detached(py, |poll| choose_beam_weight(&*env, &*policy, boards, &config, seed, poll))?)
+        detached(py, |poll| choose_beam_weight(&*env, &*policy, boards, &config, seed, poll))
     } => f32
 }
 

@@ -8,7 +8,7 @@ use super::folder::{RunFolder, BASE_CONFIG};
 use super::going::Training;
 use crate::engine::lockstep::require_no_memory;
 use crate::engine::pool::Poll;
-use crate::nn::{argmax, outputs, Network, Policy, Scratch};
+use crate::nn::{argmax, outputs, Network, Scratch};
 use crate::rl::env::Env;
 use crate::solve::{solve, EvalConfig};
 use crate::Error;

@@ -17,7 +17,14 @@ class Lanes(episodes.Lanes):
     num_actions = 4
 
     def __init__(
-        self, count: int, width: int, height: int, forbid_undo: bool = False, **episode: int
+        self,
+        count: int,
+        width: int,
+        height: int,
+        forbid_undo: bool = False,
+        # Of what a board is shown through alone.
+        reflection: bool = False,
+        **episode: int,
     ) -> None:
         self.width, self.height, self.forbid_undo = width, height, forbid_undo
         # The cell that the blank comes from, -1 where no action has moved it.
