@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = "wasm32-unknown-unknown"
 # Loops as fast as they can be, in a small module: calls that are not marked so are inlined less.
-FLAGS = "-C target-feature=+simd128 -C llvm-args=-inline-threshold=50"
+FLAGS = "-C target-feature=+simd128 -C llvm-args=-inline-threshold=20"
 PLACE = ROOT / "python" / "twisterl" / "web" / "engine.wasm"
 
 
