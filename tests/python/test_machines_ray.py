@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,21 @@ def test_where_nobody_listens_is_one_line(address, problem):
     with pytest.raises(ConfigError, match=problem) as refused:
         OnRay(1, address=address).start()
     assert "\n" not in str(refused.value)
+
+
+def test_an_evaluation_is_not_blamed_for_workers(tmp_path, capsys):
+    config = Path(__file__).parents[2] / "examples" / "ppo_puzzle8_v1.json"
+    words = [
+        "train",
+        "--config",
+        str(config),
+        "--run_path",
+        str(tmp_path / "run"),
+        "--workers",
+        "1",
+    ]
+    assert cli.main([*words, "--backend", "ray", "--address", "127.0.0.1:1"]) == 2
+    assert "error: config: algorithm.collecting.workers: nothing" in capsys.readouterr().err
 
 
 def test_another_listener_and_another_version_of_ray_are_one_line(cluster, monkeypatch):

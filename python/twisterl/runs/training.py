@@ -155,6 +155,9 @@ def _require_starts(algorithm: Any) -> None:
         if arguments["start"] == "uniform":
             try:
                 algorithm.evaluate({**arguments, "num_episodes": 1, "num_searches": 1})
+            except ConfigError:
+                # Of workers, which name their own place.
+                raise
             except ValueError as error:
                 path = f"algorithm.evals.{name}.start"
                 raise ConfigError([Fault(path, str(error))]) from error
