@@ -94,9 +94,11 @@ def pull(repo: str, revision: str, folder: str | os.PathLike[str]) -> Path:
     """
     library = optional("huggingface_hub", "the model hub")
     api, where = library.HfApi(), f"{repo} at {revision}"
+    # The limit of `_answered` is the one that is told.
+    limit = 2 * ANSWER_S
     info = _answered(
         where,
-        lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=ANSWER_S),
+        lambda: api.model_info(repo, revision=revision, files_metadata=True, timeout=limit),
     )
     names = [str(entry.rfilename) for entry in info.siblings]
     for name in names:
