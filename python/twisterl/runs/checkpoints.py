@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 
 from twisterl.on_demand import is_installed, lacks_torch, torch
-from twisterl.runs import header, tensors
+from twisterl.runs import tensors
 from twisterl.runs.errors import CheckpointError
 from twisterl.runs.files import write_atomic
 
@@ -74,9 +74,7 @@ def beam_value_weight(checkpoint_path: str | os.PathLike[str]) -> float | None:
     path = os.fspath(checkpoint_path)
     if not path.endswith(".safetensors"):
         return None
-    with tensors.opened(path) as file:
-        content, _ = header.read_header(file, os.fstat(file.fileno()).st_size, path)
-    return weight_in(header.metadata_of(content, path), path)
+    return weight_in(tensors.notes(path), path)
 
 
 def convert(
