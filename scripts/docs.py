@@ -9,6 +9,7 @@ what `mojo doc` says, and the gallery, for which some presets are trained in a f
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,9 @@ def main(arguments: list[str]) -> int:
     options = ["-q", "-b", "html", "-c", str(ROOT / "docs" / "site")]
     subprocess.run([sys.executable, "-m", "sphinx", *options, str(ROOT), str(HTML)], check=True)
     if not arguments:
-        subprocess.run(["cargo", "doc", "--no-deps", "-p", "twisterl"], cwd=ROOT, check=True)
+        environment = dict(os.environ, RUSTDOCFLAGS="-D warnings")
+        command = ["cargo", "doc", "--no-deps", "-p", "twisterl"]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
         shutil.copytree(ROOT / "target" / "doc", HTML / "rust", dirs_exist_ok=True)
     start = '<meta http-equiv="refresh" content="0; url=docs/site/index.html">\n'
     (HTML / "index.html").write_text(f"<!doctype html>\n{start}", encoding="utf-8")
@@ -143,7 +146,7 @@ def gallery(made: Mapping[str, bool]) -> str:
         parts.append(
             f"## {SHOWN[name]}\n\n```{{raw}} html\n"
             f'<iframe src="{shown}" title="{SHOWN[name]}" loading="lazy" '
-            'style="width:100%;height:760px;border:0;border-radius:14px"></iframe>\n'
+            'style="width:100%;height:1050px;border:0;border-radius:14px"></iframe>\n'
             f'<p>{link}<a href="{page}_run.html">how it was trained</a> '
             f"(<code>twisterl train {name}</code>)</p>\n```\n"
         )

@@ -14,7 +14,8 @@ import ports
 import workloads
 from twisterl.twisterl.env import TASKS
 
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.json"))
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "examples").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

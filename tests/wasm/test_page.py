@@ -222,8 +222,11 @@ def test_what_is_drawn_can_be_read(visit, puzzle_html, scheme, width):
     sides = {round(side) for box in boxes for side in (box["width"], box["height"])}
     # Eight squares at eight places, each large enough for a finger.
     assert len(corners) == 8 and max(sides) - min(sides) <= 1 and min(sides) >= 80
-    # Nothing is cut off at the side.
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for wide in (width, 320, 800):
+        page.set_viewport_size({"width": wide, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= wide
+        assert page.evaluate(CUT_OFF) == [], wide
+    page.set_viewport_size({"width": width, "height": 900})
     texts = {"#status": TEXT, "#about": TEXT, "#help": TEXT, "#solve": TEXT, ".tile": LARGE}
     for what, least in texts.items():
         assert contrast(page, what) >= least, what
@@ -234,6 +237,12 @@ def test_what_is_drawn_can_be_read(visit, puzzle_html, scheme, width):
     tile(page, 1).focus()
     page.keyboard.press("Enter")
     status(page).to_have_text("Solved in 2 moves")
+
+
+# Words that their places are too narrow for.
+CUT_OFF = """[...document.querySelectorAll("button, select, p, h1, h2, #status, #counter")]
+    .filter((part) => part.scrollWidth > part.clientWidth + 1)
+    .map((part) => part.id || part.textContent)"""
 
 
 def contrast(page, what):
@@ -312,6 +321,13 @@ def test_no_part_of_a_page_ends_it():
 
 def fault(page):
     return expect(page.get_by_role("alert"))
+
+
+def test_an_engine_of_another_version_is_said(visit, run, built, tmp_path):
+    older, path = tmp_path / "older.wasm", tmp_path / "older.html"
+    older.write_bytes(built.read_bytes().replace(b"use_clock", b"use_watch"))
+    assert cli.main(["web", str(run[0]), "-o", str(path), "--engine", str(older)]) == 0
+    fault(visit(path)).to_contain_text("lacks use_clock, it is of another version")
 
 
 def test_what_is_missing_is_said(visit, puzzle_html, tmp_path):

@@ -191,7 +191,7 @@ impl Puzzle {
         })
     }
 
-    /// Names the stream that [`Env::reset`] draws from.
+    /// Names the stream that [`reset`](crate::rl::env::Env::reset) draws from.
     pub fn seed(&mut self, seed: u64) {
         self.rng = Rng::new(seed);
     }

@@ -149,7 +149,7 @@ pub struct NetSpec {
     pub initial_state: Vec<f32>,
 }
 
-/// A [`Head`] as data.
+/// A [`Head`](super::Head) as data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "head", rename_all = "snake_case", deny_unknown_fields)]
 pub enum HeadSpec {

@@ -7,7 +7,7 @@
   class Engine {
     constructor(instance) {
       this.exports = instance.exports;
-      this.exports.use_clock();
+      this.function("use_clock")();
     }
 
     get memory() {
@@ -20,9 +20,17 @@
         new Uint8Array(this.memory, address, this.exports.message_length()));
     }
 
+    function(name) {
+      if (!this.exports[name]) {
+        throw new Error(`the engine in this page lacks ${name}, it is of another version: build it `
+          + "anew (make web-module) and make the page again (twisterl web)");
+      }
+      return this.exports[name];
+    }
+
     // The numbers that a call gives.
     ask(name, ...given) {
-      const count = this.exports[name](...given);
+      const count = this.function(name)(...given);
       if (count < 0) {
         throw new Error(this.message());
       }
