@@ -183,10 +183,12 @@ class Coded(nn.Module):
 class Attending(nn.Module):
     def __init__(self, size):
         super().__init__()
+        self.place = nn.Parameter(torch.randn(5, size))
         self.attention = nn.MultiheadAttention(size, 3, batch_first=True)
         self.heads = Heads(nn.Flatten(), 5 * size)
 
     def forward(self, x):
+        x = x + self.place
         mixed, _ = self.attention(x, x, x, need_weights=False)
         return self.heads(x + mixed)
 

@@ -9,8 +9,8 @@ from twisterl.nn import RunningNorm
 
 # Every block that a torch module becomes.
 BLOCKS = set(
-    "bag dense sparse parts linear embedding conv pool layer_norm group_norm running_norm relu "
-    "activation flatten reshape slice residual parallel recurrent attention".split()
+    "bag dense sparse parts linear embedding conv pool layer_norm group_norm running_norm offset "
+    "relu activation flatten reshape slice residual parallel recurrent attention".split()
 )
 CELLS = {"rnn_tanh", "rnn_relu", "gru", "lstm"}
 PARTS = {
@@ -47,11 +47,15 @@ class Mean(nn.Module):
 
 
 class Mixing(nn.Module):
-    def __init__(self, size, heads):
+    """Attention of tokens that know their places."""
+
+    def __init__(self, count, size, heads):
         super().__init__()
+        self.place = nn.Parameter(torch.linspace(-1, 1, count * size).reshape(count, size))
         self.attention = nn.MultiheadAttention(size, heads, batch_first=True)
 
     def forward(self, x):
+        x = x + self.place
         return self.attention(x, x, x, need_weights=False)[0]
 
 
@@ -121,7 +125,7 @@ def of_tokens(random, count, width):
     if width % 2 == 0:
         options = {"dropout": 0.0, "batch_first": True, "norm_first": bool(random.integers(2))}
         layers.append(nn.TransformerEncoderLayer(width, 2, 20, **options))
-        layers.append(Residual(Mixing(width, 2)))
+        layers.append(Residual(Mixing(count, width, 2)))
     return layers
 
 

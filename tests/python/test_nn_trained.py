@@ -34,7 +34,7 @@ NAMED = [
     ("Pendulum", {}, "ResidualPolicy", {"num_blocks": 1, "hidden_size": 8}, True),
     ("TwoWalkers", {}, "SharedMultiAgentPolicy", {"num_agents": 2, "hidden_size": 8}, True),
     ("TwoWalkers", {}, "IndependentMultiAgentPolicy", {"num_agents": 2, "hidden_size": 8}, True),
-    ("TwoWalkers", {}, "AttentionPolicy", {"d_model": 4, "nhead": 2}, False),
+    ("TwoWalkers", {}, "AttentionPolicy", {"d_model": 4, "nhead": 2}, True),
     ("Catch", {"width": 36, "height": 36}, "CNNPolicy", {"hidden_size": 4}, True),
     ("Catch", {}, "ImpalaPolicy", {"widths": [2], "hidden_size": 4}, True),
     ("TMaze", {}, "RecurrentActorCritic", {"hidden_size": 4, "input_size": 4}, True),

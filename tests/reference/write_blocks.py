@@ -73,6 +73,15 @@ class Known(nn.Module):
         return (x - self.mean) / (self.var.sqrt() + 0.01)
 
 
+class Moved(nn.Module):
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.place
+
+
 class Codes(nn.Embedding):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.long())
@@ -127,6 +136,11 @@ def cases() -> dict[str, tuple[list[int], nn.Module, list[Block]]]:
             [6],
             Known(6),
             [{"block": "running_norm", "name": "body", "size": 6, "eps": 0.01}],
+        ),
+        "offset": (
+            [3, 4],
+            Moved(1, 3, 4),
+            [{"block": "offset", "name": "body.place", "shape": [1, 3, 4]}],
         ),
         "embedding": (
             [4],

@@ -192,6 +192,10 @@ class Graph:
         moved = self._with("Sub", x, mean.reshape(shape))
         return self._with("Div", moved, deviation.reshape(shape))
 
+    def _offset(self, x: str, block: Block) -> str:
+        numbers = self._weights[block["name"]].reshape(self._shapes[x])
+        return self._with("Add", x, numbers)
+
     def _activation(self, x: str, block: Block) -> str:
         function, shape = block["function"], self._shapes[x]
         plain = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softplus": "Softplus"}

@@ -38,8 +38,6 @@ from twisterl.nn.spec import Block, NetSpec, NotDescribed, plain_name
 
 # Observations that a module is asked about: more than one, and a number that shapes seldom have.
 NUM_ROWS = 7
-# Of statistics that stand for a parameter which is added: nothing is divided.
-OFFSET_EPS = 1e-12
 # A description that grows beyond it would say the same layers many times over.
 _MOST_BLOCKS = 10_000
 
@@ -479,13 +477,12 @@ class _Translator:
         return self._of_one(node, kind, sources[0])
 
     def _offset(self, node: fx.Node, added: fx.Node) -> Block:
-        """A parameter that is added: statistics whose mean is its negative."""
+        """A parameter that is added."""
         value, shape = self._values[added], self._shape(node)
         if list(value.shape) not in (shape, [1, *shape]):
             raise NotDescribed(f"{self._who(node)} of {added.target}, of another shape")
         name = self._prefix + str(added.target)
-        size = math.prod(shape)
-        return self._made(node, block="running_norm", name=name, size=size, eps=OFFSET_EPS)
+        return self._made(node, block="offset", name=name, shape=list(value.shape))
 
     def _mean(self, node: fx.Node, source: fx.Node) -> list[Block]:
         """The mean along the first axis behind the batch, as pooling of one channel."""

@@ -120,14 +120,9 @@ def _statistics(policy: Any, spec: NetSpec) -> dict[str, Any]:
     if not names:
         return {}
     norms = {plain_name(name): part for name, part in policy.named_modules()}
-    state = {plain_name(name): value for name, value in policy.state_dict().items()}
     known: dict[str, Any] = {}
     for name in names:
-        if name in norms:
-            pair = norms[name].mean, norms[name].std ** 2
-        else:
-            # A parameter that is added, see `twisterl.nn.describing`.
-            pair = -state[name], torch.ones_like(state[name])
+        pair = norms[name].mean, norms[name].std ** 2
         known |= {
             f"{name}.{kind}": array(value).reshape(-1)
             for kind, value in zip(("mean", "var"), pair, strict=True)
@@ -137,6 +132,8 @@ def _statistics(policy: Any, spec: NetSpec) -> dict[str, Any]:
 
 def owner(name: str, named: set[str]) -> str:
     """Whose parameter `name` is: of one of the blocks `named`, if any."""
+    if name in named:
+        return name
     above = name.rpartition(".")[0]
     # A block may have parts with names of their own.
     further = above.rpartition(".")[0]

@@ -68,6 +68,7 @@ pub use blocks::conv::Conv;
 pub use blocks::group_norm::GroupNorm;
 pub use blocks::layer_norm::LayerNorm;
 pub use blocks::lookup::Embedding;
+pub use blocks::offset::Offset;
 pub use blocks::pool::{Pool, Pooling};
 pub use blocks::recurrent::Recurrent;
 pub use blocks::running_norm::RunningNorm;

@@ -34,6 +34,7 @@ use super::blocks::conv::Conv;
 use super::blocks::group_norm::GroupNorm;
 use super::blocks::layer_norm::LayerNorm;
 use super::blocks::lookup::Embedding;
+use super::blocks::offset::Offset;
 use super::blocks::pool::Pool;
 use super::blocks::recurrent::Recurrent;
 use super::blocks::running_norm::RunningNorm;
@@ -94,6 +95,7 @@ pub enum Block {
     RunningNorm(RunningNorm),
     Embedding(Embedding),
     Conv(Conv),
+    Offset(Offset),
     Pool(Pool),
     Attention(Attention),
     Recurrent(Recurrent),
@@ -215,6 +217,7 @@ impl Block {
             Block::RunningNorm(block) => block,
             Block::Embedding(block) => block,
             Block::Conv(block) => block,
+            Block::Offset(block) => block,
             Block::Pool(block) => block,
             Block::Attention(block) => block,
             _ => return None,

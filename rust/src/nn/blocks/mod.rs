@@ -2,7 +2,7 @@
 //!
 //! A block is described by data ([`Describe`]), of which a [`Layer`] is made for inputs of one shape.
 //! To add one: its file, its lines in [`Block`](super::Block), its line in
-//! `python/twisterl/nn/describe.py`, and its line in `tests/reference/write_blocks.py`.
+//! `python/twisterl/nn/layers.py`, and its line in `tests/reference/write_blocks.py`.
 //!
 //! What a layer makes of a row depends on that row alone, to the last bit.
 
@@ -14,6 +14,7 @@ pub(super) mod group_norm;
 pub(super) mod layer_norm;
 pub(super) mod linear;
 pub(super) mod lookup;
+pub(super) mod offset;
 pub(super) mod pool;
 pub(super) mod recurrent;
 pub(super) mod running_norm;
