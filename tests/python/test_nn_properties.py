@@ -1,10 +1,12 @@
 """What every class of `twisterl.nn` promises, over random arguments: `nn_registry` has them."""
 
+import ast
 import copy
 import inspect
 import json
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,3 +208,23 @@ def test_everything_public_tells_shapes_and_where_it_comes_from():
         if not re.search(sources, own + around):
             faults.append(f"{name}: neither an equation nor a source")
     assert not faults
+
+
+def test_no_class_is_longer_than_a_screen():
+    """Lines of code: statements and headers, each on one line, without docstrings."""
+    told = {}
+    for path in Path(nn.__file__).parent.glob("*.py"):
+        for found in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(found, ast.ClassDef):
+                code = ast.unparse(without_docstrings(found)).splitlines()
+                told[found.name] = sum(map(bool, code))
+    assert len(told) > 60
+    # Those of so many methods by contract are near it.
+    assert {name: lines for name, lines in told.items() if lines > 100} == {}
+
+
+def without_docstrings(tree):
+    for part in ast.walk(tree):
+        if isinstance(part, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(part):
+            part.body = part.body[1:] or [ast.Pass()]
+    return tree

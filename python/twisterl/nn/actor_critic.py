@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from twisterl.nn import checked
 from twisterl.nn.actions import Choices, actions_of
 from twisterl.nn.cores import NoCore
 from twisterl.nn.heads import Head
@@ -61,8 +62,8 @@ class ActorCritic(nn.Module):
     ) -> None:
         super().__init__()
         for name, part in (("encoder", encoder), ("actor", actor), ("critic", critic)):
-            if not isinstance(part, nn.Module) and (part is not None or name == "encoder"):
-                raise TypeError(f"{name}: expected a torch.nn.Module, got {type(part).__name__}")
+            if part is not None or name == "encoder":
+                checked.module(name, part)
         self.observation_space, self.action_space = observation_space, action_space
         self.encoder, self.core = encoder, NoCore() if core is None else core
         self._actions = None if action_space is None else actions_of(action_space)
@@ -128,7 +129,11 @@ class ActorCritic(nn.Module):
         state: torch.Tensor | None = None,
         done: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
-        """(action, value), with a memory the new state too; the likeliest action or a drawn one."""
+        """(action, value), with a memory the new state too; the likeliest action or a drawn one.
+
+        Actions are `[*]` of a choice, `[*, parts]` of several ones or `[*, A]` of numbers; values
+        `[*, 1]` and states [B, S].
+        """
         outputs, value, state = self._evaluated(obs, state, done)
         action = self._drawn(outputs, deterministic)
         return (action, value, state) if state is not None and self.state_size else (action, value)
@@ -136,7 +141,7 @@ class ActorCritic(nn.Module):
     def get_value(
         self, obs: Any, state: torch.Tensor | None = None, done: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """The value of `forward`."""
+        """The value `[*, 1]` of `forward`."""
         return self._evaluated(obs, state, done)[1]
 
     def get_action_and_value(
@@ -147,6 +152,8 @@ class ActorCritic(nn.Module):
         done: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """(action, log-probability, entropy, value), with a memory the new state too.
+
+        Log-probabilities and entropies are `[*]`, the rest is as of `get_action`.
 
         Args:
             action: the one to be judged, as `get_action` returns it; None: one is drawn.

@@ -123,8 +123,7 @@ class SelfAttentionStack(nn.Module):
         self, module: nn.Module, num_layers: int, /, *, share_parameters: bool = False
     ) -> None:
         super().__init__()
-        if not isinstance(module, nn.Module):
-            raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+        checked.module("module", module)
         self.num_layers = checked.integer("num_layers", num_layers)
         self.share_parameters = bool(share_parameters)
         copies = 0 if share_parameters else num_layers - 1

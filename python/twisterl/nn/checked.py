@@ -72,6 +72,13 @@ def function(name: str, value: Any) -> Any:
     return value
 
 
+def module(name: str, value: Any) -> torch.nn.Module:
+    """`value`, which must be a module of torch."""
+    if not isinstance(value, torch.nn.Module):
+        raise TypeError(f"{name}: expected a torch.nn.Module, got {type(value).__name__}")
+    return value
+
+
 def is_recorded(value: Any) -> bool:
     """Whether `value` stands for a tensor whose operations torch.fx records: it has no shape."""
     return isinstance(value, torch.fx.Proxy)

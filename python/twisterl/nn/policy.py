@@ -27,6 +27,7 @@ from twisterl.nn.parts import checked_dtype, reading
 from twisterl.nn.placed import Placed
 from twisterl.nn.sparse import row_numbers, sparse_linear
 from twisterl.nn.spec import RELU, Block, NetSpec, linear_blocks, require_described, to_engine
+from twisterl.nn.twist_tables import TwistTables
 from twisterl.nn.twists import checked_twists
 from twisterl.nn.utils import (
     Floats,
@@ -84,9 +85,6 @@ class BasicPolicy(Placed):
     common: torch.nn.Sequential
     action: torch.nn.Sequential
     value: torch.nn.Sequential
-    _obs_table: torch.Tensor
-    _inverse_table: torch.Tensor
-    _act_table: torch.Tensor
 
     def __init__(
         self,
@@ -127,10 +125,7 @@ class BasicPolicy(Placed):
         if self.act_space["type"] == "box":
             # Deviations of 1, where the bounds of an action are of that size.
             self.log_std = torch.nn.Parameter(torch.zeros(self.num_actions))
-        # Row t belongs to twist t, the last row to "none", which is also what -1 selects.
-        self.register_buffer("_obs_table", torch.empty(0, dtype=torch.int64), persistent=False)
-        self.register_buffer("_inverse_table", torch.empty(0, dtype=torch.int64), persistent=False)
-        self.register_buffer("_act_table", torch.empty(0, dtype=torch.int64), persistent=False)
+        self._twists = TwistTables()
         self.set_permutations(obs_perms, act_perms)
         if device is not None:
             self.to(device)
@@ -159,6 +154,7 @@ class BasicPolicy(Placed):
 
     @property
     def num_twists(self) -> int:
+        """P, how many pairs of permutations there are."""
         return len(self.obs_perms)
 
     def set_permutations(
@@ -175,29 +171,14 @@ class BasicPolicy(Placed):
         self.obs_perms, self.act_perms = checked_twists(
             obs_perms, act_perms, self.obs_size, self.num_actions
         )
-        features, actions = list(range(self.obs_size)), list(range(self.num_actions))
-        device = self._obs_table.device
-        self._obs_table = torch.tensor([*self.obs_perms, features], device=device)
-        self._inverse_table = self._obs_table.argsort(dim=1)
-        self._act_table = torch.tensor([*self.act_perms, actions], device=device)
-
-    def _twists_of(self, perm_indices: torch.Tensor | None, num_rows: int) -> torch.Tensor | None:
-        """Rows of the tables [N], drawn where None is given; None if there are no twists."""
-        if not self.num_twists:
-            return None
-        device = self._obs_table.device
-        if perm_indices is None:
-            return torch.randint(self.num_twists, (num_rows,), device=device)
-        return perm_indices.to(device, torch.int64).remainder(self.num_twists + 1)
+        self._twists.fill(self.obs_perms, self.act_perms, self.obs_size, self.num_actions)
 
     def _heads(
         self, embedded: torch.Tensor, twists: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         common = self.common(embedded.relu_())
         logits, values = self.action(common), self.value(common)
-        if twists is not None:
-            logits = logits.gather(1, self._act_table[twists])
-        return logits, values
+        return self._twists.led_back(logits, twists), values
 
     def forward(
         self, x: torch.Tensor, perm_indices: torch.Tensor | None = None
@@ -210,10 +191,8 @@ class BasicPolicy(Placed):
             perm_indices: int [B], the twist of each row, -1 for none; None draws them.
         """
         x = as_floats(x.reshape(-1, self.obs_size), self.obs_dtype)
-        twists = self._twists_of(perm_indices, x.shape[0])
-        if twists is not None:
-            x = x.gather(1, self._inverse_table[twists])
-        return self._heads(self._embed_dense(x), twists)
+        twists = self._twists.rows(perm_indices, x.shape[0])
+        return self._heads(self._embed_dense(self._twists.moved(x, twists)), twists)
 
     def forward_sparse(
         self,
@@ -228,10 +207,8 @@ class BasicPolicy(Placed):
             offsets: int64 [N + 1], from 0 to K.
             perm_indices: int [N], the twist of each row, -1 for none; None draws them.
         """
-        twists = self._twists_of(perm_indices, offsets.shape[0] - 1)
-        if twists is not None:
-            rows = row_numbers(offsets, indices.shape[0])
-            indices = self._obs_table[twists[rows], indices.to(torch.int64)]
+        twists = self._twists.rows(perm_indices, offsets.shape[0] - 1)
+        indices = self._twists.moved_sparse(indices, offsets, twists)
         return self._heads(self._embed_sparse(indices, offsets), twists)
 
     def _embed_dense(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from twisterl.nn import checked
+from twisterl.nn import checked, positive
 from twisterl.nn.base_policy import draw_parameters
 from twisterl.nn.recurrent import LayeredPolicy
 from twisterl.nn.spaces import EnvSpec
@@ -66,13 +66,10 @@ class PotentialBasedPolicy(LayeredPolicy):
         super().__init__(spec, use_cuda)
         self.num_neurons = self.act_dim if hidden_size is None else hidden_size
         checked.integer("hidden_size", self.num_neurons)
-        if obs_layer is not None and not isinstance(obs_layer, nn.Module):
-            got = type(obs_layer).__name__
-            raise TypeError(f"obs_layer: expected a torch.nn.Module, got {got}")
         self._is_own_layer = obs_layer is None
         if obs_layer is None:
             obs_layer = nn.Linear(self.obs_dim, self.num_neurons, bias=False)
-        self.obs_layer = obs_layer
+        self.obs_layer = checked.module("obs_layer", obs_layer)
         self.activation_nonlin = activation_nonlin
         self.resting_level = nn.Parameter(torch.zeros(self.num_neurons))
         self._first: dict[str, float] = {}
@@ -91,16 +88,9 @@ class PotentialBasedPolicy(LayeredPolicy):
         self._stimuli: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def _keep(self, name: str, value: float | None, learnable: bool) -> None:
-        """A number above 0 as its logarithm [1], learnable or fixed; nothing for None and 0."""
-        if not value:
-            self.register_parameter(f"log_{name}", None)
-            return
-        self._first[name] = float(value)
-        log = torch.full((1,), math.log(value))
-        if learnable:
-            self.register_parameter(f"log_{name}", nn.Parameter(log))
-        else:
-            self.register_buffer(f"log_{name}", log)
+        positive.keep(self, name, value, learnable)
+        if value:
+            self._first[name] = float(value)
 
     @property
     def tau(self) -> torch.Tensor:
@@ -146,6 +136,7 @@ class PotentialBasedPolicy(LayeredPolicy):
         return self.num_neurons
 
     def forward(self, obs: torch.Tensor, hidden: torch.Tensor | None = None) -> tuple[Any, ...]:
+        """As `RecurrentPolicy.forward`, of potentials [n] or [B, n]."""
         told = super().forward(obs, hidden)
         if obs.ndim == 1 and self._stimuli is not None and not checked.is_traced():
             self._stimuli = (self._stimuli[0][0], self._stimuli[1][0])

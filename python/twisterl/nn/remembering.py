@@ -6,6 +6,7 @@ with numbers that nothing else makes, and where they turn up tells whose they ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch import fx
 
 from twisterl.nn.cells import Cells
 from twisterl.nn.layers import RECURRENT, leaf_type
+from twisterl.nn.spec import NotDescribed
+from twisterl.nn.tracing import Traced, who
 
 
 class Moves(fx.Interpreter):
@@ -23,7 +26,7 @@ class Moves(fx.Interpreter):
             remembers, `[B, S]` as the engine has it.
     """
 
-    def __init__(self, module: fx.GraphModule) -> None:
+    def __init__(self, module: Any) -> None:
         super().__init__(module)
         self.given: dict[fx.Node, torch.Tensor] = {}
         self.made: dict[fx.Node, torch.Tensor] = {}
@@ -44,6 +47,34 @@ class Moves(fx.Interpreter):
         self.given[n] = flat(module, args[1])
         self.made[n] = self.numbers(*self.given[n].shape)
         return _told(module, told, self.made[n])
+
+    def require_in_order(
+        self, known: Traced, nodes: Iterable[fx.Node], state: torch.Tensor, told: torch.Tensor
+    ) -> None:
+        """Refuses a module whose state is not that of its layers, one after another.
+
+        Args:
+            nodes: of all layers, in the order of the description.
+            state, told: `[B, S]`, what ran was given, and returned.
+        """
+        first, after = 0, []
+        for node in nodes:
+            if node not in self.given:
+                continue
+            given = self.given[node]
+            end = first + given.shape[1]
+            if not torch.equal(given, state[:, first:end]):
+                raise NotDescribed(
+                    f"{known.who(node)} is not given numbers {first} to {end} of the state, "
+                    "h of all its layers, then c"
+                )
+            first = end
+            after.append(self.made[node])
+        if first != state.shape[1] or not torch.equal(told, torch.cat(after, 1)):
+            raise NotDescribed(
+                f"{who('', known.root)} does not return what its layers remember, in their "
+                "order, as its state"
+            )
 
 
 def flat(module: torch.nn.Module, state: Any) -> torch.Tensor:

@@ -52,8 +52,7 @@ class SequentialSkipConnection(nn.Module):
 
     def append(self, module: nn.Module) -> int:
         """Adds a `module` from [..., E] to [..., E]; returns how many there are."""
-        if not isinstance(module, nn.Module):
-            raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+        checked.module("module", module)
         self.blocks.append(module)
         own = next(self.narrow.parameters(), None)
         self.narrow.append(self._narrowing() if own is None else self._narrowing().to(own))

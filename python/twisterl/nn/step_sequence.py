@@ -18,36 +18,8 @@ import torch
 from twisterl.nn import checked
 from twisterl.nn.entries import Entries, concatenated, format_of
 from twisterl.nn.nested import FORMATS, converted
-from twisterl.nn.rollouts import (
-    bounds_of,
-    chained,
-    ends_of,
-    in_order,
-    inner_bounds,
-    whole_rollouts,
-)
-
-
-class Step:
-    """A step of a sequence: rows [...] of its entries by singular names, as attributes or by key.
-
-    `next_*` is that of the next step of the same rollout, or the last row where there is one more
-    than there are steps.
-    """
-
-    def __init__(self, sequence: StepSequence, index: int) -> None:
-        self._sequence, self._index = sequence, index
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self._sequence._at(self._index, name)
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return self._sequence._at(self._index, name)
-        except AttributeError as error:
-            raise KeyError(str(error)) from None
+from twisterl.nn.rollouts import bounds_of, chained, ends_of, in_order, whole_rollouts
+from twisterl.nn.steps import Step, part_of
 
 
 class StepSequence:
@@ -140,10 +112,8 @@ class StepSequence:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, str):
             return self.done if index == "done" else self.get_data_values(index)
-        if isinstance(index, slice):
-            return self._sliced(index)
-        if isinstance(index, (list, tuple)) or getattr(index, "ndim", 0) > 0:
-            return self._picked(np.asarray(index))
+        if isinstance(index, (slice, list, tuple)) or getattr(index, "ndim", 0) > 0:
+            return StepSequence(**part_of(self, index))
         place = int(checked.integer("index", getattr(index, "item", lambda: index)(), -self.length))
         if place >= self.length:
             raise IndexError(f"expected a step below {self.length}, got {place}")
@@ -151,25 +121,6 @@ class StepSequence:
 
     def __iter__(self) -> Iterator[Step]:
         return (Step(self, place) for place in range(self.length))
-
-    def _at(self, index: int, name: str) -> Any:
-        """The entry of a step by its singular name; AttributeError if there is none."""
-        if name == "done":
-            return bool(self.done[index])
-        plain = name.removeprefix("next_")
-        found = self._entries.of_step(plain)
-        if found is None:
-            known = ", ".join(self.data_names)
-            raise AttributeError(f"a step: expected one of {known}, got {name!r}")
-        if plain == name:
-            return self._entries.row(found, index)
-        try:
-            if not self.continuous or index + 1 in self.rollout_bounds[1:-1]:
-                raise IndexError
-            return self._entries.row(found, index + 1)
-        except IndexError:
-            said = f"{name}: expected a next step, got the last of a rollout"
-            raise AttributeError(said) from None
 
     # Rollouts.
 
@@ -281,29 +232,3 @@ class StepSequence:
     def torch(self, dtype: torch.dtype | None = None) -> None:
         """Makes all entries tensors, of `dtype` where it is given."""
         self._entries.convert("torch", dtype)
-
-    def _sliced(self, index: slice) -> StepSequence:
-        if (index.step or 1) != 1 or not self.continuous:
-            return self._picked(np.arange(self.length)[index])
-        start, stop, _ = index.indices(self.length)
-        bounds = inner_bounds(self.rollout_bounds, start, stop)
-        return self._part(slice(start, stop), slice(start, stop + 1), bounds)
-
-    def _picked(self, index: npt.NDArray[Any]) -> StepSequence:
-        if index.ndim != 1 or index.dtype.kind not in "ib":
-            raise TypeError(f"index: expected a list of steps, got {index.tolist()}")
-        if index.dtype.kind == "b" and len(index) != self.length:
-            raise IndexError(f"index: expected {self.length} booleans, got {len(index)}")
-        steps = np.arange(self.length)[index]
-        return self._part(steps, steps, None)
-
-    def _part(self, index: Any, longer: Any, bounds: list[int] | None) -> StepSequence:
-        """Some steps; `longer` is for entries of n + 1 rows."""
-        return StepSequence(
-            **self._entries.part(index, longer),
-            data_format=self.data_format,
-            done=self.done[index],
-            continuous=bounds is not None,
-            rollout_bounds=bounds,
-            rollout_info=self.rollout_info,
-        )

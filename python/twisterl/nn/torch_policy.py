@@ -19,39 +19,34 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from twisterl import twisterl
-from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
-from twisterl.nn.asked import Asked, are_tensors, asked
+from twisterl.nn import checked
+from twisterl.nn.asked import Asked, answer, first_states
 from twisterl.nn.compared import require_equal
 from twisterl.nn.dense import as_floats
 from twisterl.nn.describing import NotDescribed, describe, uncompiled
 from twisterl.nn.heads import Categorical, Head
+from twisterl.nn.made_for import made_for
 from twisterl.nn.parts import checked_dtype, module_of_vectors
 from twisterl.nn.placed import Placed
-from twisterl.nn.policy_core import PolicyActorCritic, actor_critic_of
+from twisterl.nn.plain_names import keep_plain_names
+from twisterl.nn.policy_core import PolicyActorCritic
 from twisterl.nn.recurrent import RecurrentPolicy
-from twisterl.nn.spaces import DiscreteSpace, EnvSpec, action_space_from, observation_space_from
-from twisterl.nn.spec import NetSpec, plain_name, to_engine
+from twisterl.nn.spaces import DiscreteSpace, observation_space_from
+from twisterl.nn.spec import NetSpec, to_engine
+from twisterl.nn.structure import structure
 from twisterl.nn.utils import array
 
 _logger = logging.getLogger("twisterl")
-
-_SIZES = ("obs_shape", "num_actions", "obs_dtype", "observation_space", "action_space", "spec")
-
-
-def sizes_of(module_cls: type) -> list[str]:
-    """What the constructor of a module asks of its environment, in the constructor's order."""
-    return [name for name in inspect.signature(module_cls).parameters if name in _SIZES]
 
 
 class TorchPolicy(Placed):
@@ -93,17 +88,15 @@ class TorchPolicy(Placed):
         obs_dtype: Any = "sparse",
     ) -> None:
         super().__init__()
-        if not isinstance(module, torch.nn.Module):
-            raise TypeError(f"policy: expected a torch.nn.Module, got {type(module).__name__}")
+        checked.module("policy", module)
         if isinstance(module, RecurrentPolicy):
             seen = observation_space_from(obs_shape, obs_dtype)
             acts = DiscreteSpace(np.arange(num_actions))
             module = PolicyActorCritic(seen, acts, module)
         # A wrapper of torch.compile computes; what it wraps has the parameters under their names.
-        self._compiled = (module,) if uncompiled(module, parts=False) is not module else ()
+        self.compiled = (module,) if uncompiled(module, parts=False) is not module else ()
         self.module = uncompiled(module, parts=False)
-        self.register_state_dict_post_hook(_with_plain_names)
-        self.register_load_state_dict_pre_hook(_with_own_names)
+        keep_plain_names(self)
         self._known: tuple[Any, NetSpec | str] | None = None
         self._compared: NetSpec | None = None
         self._said: str | None = None
@@ -114,7 +107,7 @@ class TorchPolicy(Placed):
         self.state_size = int(getattr(self.module, "state_size", 0))
         if self.head.num_outputs != self.num_actions:
             expected = f"actions of {self.num_actions} outputs, as the environment has"
-            got = f"got {self._name()} of {self.head.num_outputs}"
+            got = f"got {type(self.module).__name__} of {self.head.num_outputs}"
             raise ValueError(f"policy: expected {expected}, {got}")
         self.obs_perms: list[list[int]] = []
         self.act_perms: list[list[int]] = []
@@ -127,21 +120,7 @@ class TorchPolicy(Placed):
         `action_space` and `spec` that its constructor names, the last three as
         `twisterl.nn.spaces` has them.
         """
-        sizes = [env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env)]
-        seen: Any = observation_space_from(env.obs_shape(), obs_dtype(env))
-        acts: Any = action_space_from(act_space(env))
-        if _is_pyrados(module_cls):
-            return cls(actor_critic_of(module_cls, EnvSpec(seen, acts), arguments), *sizes)
-        # torch would take the names, and refuse them in its own words and with its traceback.
-        if arguments and inspect.signature(module_cls) == inspect.signature(torch.nn.Module):
-            got = ", ".join(arguments)
-            raise TypeError(f"policy: {module_cls.__name__} takes no arguments, got {got}")
-        if hasattr(module_cls, "spaces_of_one"):
-            seen, acts = module_cls.spaces_of_one(seen, acts, arguments.get("num_agents"))
-        known = dict(zip(_SIZES, [*sizes, seen, acts, EnvSpec(seen, acts)], strict=True))
-        asked = {name: known[name] for name in sizes_of(module_cls)}
-        made: Any = module_cls
-        return cls(made(**{**asked, **arguments}), *sizes)
+        return cls(*made_for(module_cls, env, arguments))
 
     @property
     def head(self) -> Head:
@@ -166,9 +145,9 @@ class TorchPolicy(Placed):
             TypeError, ValueError: the module returns something else.
         """
         x = self._floats(x, [-1])
-        state = self._initial_states(x) if self.state_size else None
-        logits, values = self._ask(x, state)[:2]
-        return logits, values
+        state = first_states(self, len(x)) if self.state_size else None
+        logits, values = answer(self, x, state)[:2]
+        return logits, values.reshape(-1, 1)
 
     def forward_sequences(
         self, x: torch.Tensor, state: torch.Tensor
@@ -182,8 +161,9 @@ class TorchPolicy(Placed):
         Raises:
             TypeError, ValueError: as `forward`.
         """
-        logits, values, after = self._ask(self._floats(x, list(x.shape[:2])), state)
-        return logits, values[..., 0], after
+        lead = list(x.shape[:2])
+        logits, values, after = answer(self, self._floats(x, lead), state)
+        return logits, values.reshape(lead), after
 
     def net_spec(self) -> NetSpec:
         """The description of the module, whose parameters are called as here.
@@ -191,16 +171,14 @@ class TorchPolicy(Placed):
         Raises:
             NotDescribed: the engine does not have one of its layers.
         """
-        now = _structure(self.module)
-        if self.state_size:
-            now.append(self.module.initial_state(1).tolist())  # type: ignore[operator]
+        now = structure(self.module)
         if self._known is None or self._known[0] != now:
             try:
                 module, prefix, method = self.of_arrays(self.module)
                 spec: NetSpec | str = describe(
                     module, self.obs_shape, self.obs_dtype, prefix, method
                 )
-                spec = {**spec, **self._head_spec()}  # type: ignore[dict-item]
+                spec = {**spec, **_head_spec(self.head)}  # type: ignore[dict-item]
             except NotDescribed as error:
                 spec = str(error)
             self._known = now, spec
@@ -230,15 +208,8 @@ class TorchPolicy(Placed):
         if not isinstance(self.obs_dtype, dict):
             return module, "module.", self.method
         if self.state_size:
-            raise NotDescribed(f"{self._name()} remembers what has several parts")
+            raise NotDescribed(f"{type(self.module).__name__} remembers what has several parts")
         return module_of_vectors(module, self.obs_dtype, self.method), "", "forward"
-
-    def _head_spec(self) -> NetSpec:
-        head = self.head.spec()
-        if head is None:
-            return {}
-        named = {"name": f"module.{head['name']}"} if "name" in head else {}
-        return {"head": {**head, **named}}
 
     def to_rust(self) -> twisterl.nn.Policy:
         """The engine's policy of the module as it is now: its own, or one that asks a copy of it.
@@ -271,12 +242,12 @@ class TorchPolicy(Placed):
             TypeError, ValueError: the module returns no logits and values.
         """
         told = copy.copy(self)
-        told._compiled = ()
+        told.compiled = ()
         told._modules = {"module": copy.deepcopy(self.module).eval().requires_grad_(False)}
         evaluate = Asked(told)
         first, initial = np.zeros((1, *self.obs_shape), np.float32), None
         if self.state_size:
-            initial = array(told._initial_states(torch.from_numpy(first)))
+            initial = array(first_states(told, 1))
         evaluate.first(first, initial)
         return twisterl.nn.Policy.from_torch(
             evaluate,
@@ -284,102 +255,26 @@ class TorchPolicy(Placed):
             self.num_actions,
             self.obs_dtype,
             None if initial is None else initial[0],
-            self._head_as_told(),
+            _head_as_told(self.head),
         )
-
-    def _head_as_told(self) -> str | None:
-        """The head in JSON as the engine has it, with its numbers."""
-        told = self.head.spec()
-        if told is None or told["head"] != "normal":
-            return None if told is None else json.dumps(told)
-        log_std = self.head.log_std.tolist()  # type: ignore[attr-defined]
-        return json.dumps({"head": "normal", "log_std": log_std, "squash": told["squash"]})
 
     def _floats(self, x: torch.Tensor, lead: list[int]) -> torch.Tensor:
         return as_floats(x.reshape(*lead, *self.obs_shape), self.obs_dtype)
 
-    def _initial_states(self, x: torch.Tensor) -> torch.Tensor:
-        told: Any = self.module.initial_state(x.shape[0])  # type: ignore[operator]
-        expected = [x.shape[0], self.state_size]
-        if not isinstance(told, torch.Tensor) or list(told.shape) != expected:
-            got = list(told.shape) if isinstance(told, torch.Tensor) else type(told).__name__
-            raise ValueError(f"{self._name()}.initial_state: expected {expected}, got {got}")
-        return told
 
-    def _name(self) -> str:
-        return type(self.module).__name__
-
-    def _ask(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Logits [*, A], values [*, 1] and, of a module with memory, states [B, S]."""
-        logits, values, *states = self._told(x, state)
-        return (logits, values.reshape(*logits.shape[:-1], 1), *states)
-
-    def _told(self, x: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """As `_ask`, of a step of all lanes: values [*] or [*, 1]."""
-        told = asked(self._player(), self.obs_dtype, x, state)
-        self._require_told(told, x, state)
-        return told
-
-    def _require_told(self, told: Any, x: torch.Tensor, state: torch.Tensor | None) -> None:
-        """Refuses what is no answer for observations `x` and what was remembered before them."""
-        lead = x.shape[: x.dim() - len(self.obs_shape)]
-        wanted = [(*lead, self.num_actions), lead]
-        if state is not None:
-            wanted.append((lead[0], self.state_size))
-        if not are_tensors(told):
-            count = "two" if state is None else "three"
-            raise TypeError(f"{self._expected(wanted)}, {count} tensors, got {type(told).__name__}")
-        shapes = [tuple(part.shape) for part in told]
-        if shapes[1:2] == [(*lead, 1)]:
-            shapes[1] = lead
-        if shapes != wanted:
-            got = [list(part.shape) for part in told]
-            raise ValueError(f"{self._expected(wanted)}, got tensors of {got}")
-
-    def _player(self) -> Callable[..., Any]:
-        """What computes, of the module or of what torch has compiled of it."""
-        module = self._compiled[0] if self._compiled else self.module
-        return module if self.method == "forward" else getattr(module, self.method)
-
-    def _expected(self, wanted: list[tuple[int, ...]]) -> str:
-        named = zip(("logits", "values", "states"), wanted, strict=False)
-        return f"{self._name()}: expected ({', '.join(f'{n} {list(s)}' for n, s in named)})"
+def _head_spec(head: Head) -> NetSpec:
+    """What a description says of it; nothing of a categorical one."""
+    told = head.spec()
+    if told is None:
+        return {}
+    named = {"name": f"module.{told['name']}"} if "name" in told else {}
+    return {"head": {**told, **named}}
 
 
-def _is_pyrados(module_cls: type) -> bool:
-    return issubclass(module_cls, RecurrentPolicy)
-
-
-def _structure(module: torch.nn.Module) -> list[Any]:
-    """What decides the layers and their order, but for the weights."""
-    return [
-        (
-            name,
-            type(part),
-            {key: value for key, value in vars(part).items() if _is_plain(value)},
-            (bool(part._forward_hooks), bool(part._forward_pre_hooks), "forward" in vars(part)),
-        )
-        for name, part in module.named_modules()
-    ]
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, (bool, int, float, str, type(None)))
-
-
-def _with_plain_names(
-    policy: Any, state_dict: dict[str, torch.Tensor], prefix: str, local_metadata: Any
-) -> None:
-    for name in [name for name in state_dict if plain_name(name) != name]:
-        state_dict[plain_name(name)] = state_dict.pop(name)
-
-
-def _with_own_names(policy: Any, state_dict: dict[str, torch.Tensor], prefix: str, *_: Any) -> None:
-    own = [name for name, _ in policy.named_parameters(remove_duplicate=False)]
-    own += [name for name, _ in policy.named_buffers(remove_duplicate=False)]
-    for name in own:
-        plain = prefix + plain_name(name)
-        if plain in state_dict and prefix + name != plain:
-            state_dict[prefix + name] = state_dict.pop(plain)
+def _head_as_told(head: Head) -> str | None:
+    """The head in JSON as the engine has it, with its numbers."""
+    told = head.spec()
+    if told is None or told["head"] != "normal":
+        return None if told is None else json.dumps(told)
+    log_std = head.log_std.tolist()  # type: ignore[attr-defined]
+    return json.dumps({"head": "normal", "log_std": log_std, "squash": told["squash"]})

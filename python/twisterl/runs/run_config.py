@@ -157,7 +157,8 @@ def _class_of(kind: str, target: Any) -> str:
 
 
 def _policy(algorithm: Any) -> tuple[str, dict[str, Any]]:
-    from twisterl.nn.torch_policy import TorchPolicy, sizes_of
+    from twisterl.nn.made_for import sizes_of
+    from twisterl.nn.torch_policy import TorchPolicy
 
     policy = algorithm.policy
     if not isinstance(policy, TorchPolicy):

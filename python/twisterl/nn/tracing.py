@@ -1,0 +1,190 @@
+"""What a torch module does, as a graph of operations, and what each gives for some observations."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx
+from torch.nn.utils import parametrize
+
+from twisterl.nn.layers import leaf_type
+from twisterl.nn.spec import NotDescribed, plain_name
+
+
+class Traced(fx.Interpreter):
+    """The operations of a module, and what each gave for the observations that it ran with.
+
+    Args:
+        module: without wrappers of `torch.compile`.
+        num_axes: of an observation.
+        method: what returns logits, values and, of a module that remembers, a state.
+
+    Attributes:
+        root: the module.
+        values: by node.
+        start: the node of the observations.
+
+    Raises:
+        NotDescribed: it cannot be followed.
+    """
+
+    def __init__(self, module: torch.nn.Module, num_axes: int, method: str) -> None:
+        graph = _graph(module, num_axes, method)
+        super().__init__(fx.GraphModule(module, graph), garbage_collect_values=False)
+        self.root, self.values = module, dict[fx.Node, Any]()
+        nodes = list(graph.nodes)
+        inputs = [node for node in nodes if node.op == "placeholder"]
+        self.start, self._end = inputs[0], nodes[-1]
+        # What is made of the state alone.
+        self._recalled = set(inputs[1:2]) if remembers(module) else set()
+        for node in nodes:
+            above = node.all_input_nodes
+            if above and all(each in self._recalled for each in above):
+                self._recalled.add(node)
+
+    def run_node(self, n: fx.Node) -> Any:
+        try:
+            value = super().run_node(n)
+        except Exception as error:
+            raise NotDescribed(f"{n.target}: {_first_line(error)}") from error
+        # What a module changes in place later must not change here.
+        self.values[n] = value.clone() if isinstance(value, torch.Tensor) else value
+        return self.values[n]
+
+    def heads(self) -> tuple[fx.Node, fx.Node]:
+        """The nodes of the logits and of the values."""
+        told = self._end.args[0]
+        count = 3 if remembers(self.root) else 2
+        if not (
+            isinstance(told, tuple)
+            and len(told) == count
+            and all(isinstance(part, fx.Node) for part in told)
+        ):
+            expected = "pair of logits and values"
+            if count == 3:
+                expected = "logits, values and state"
+            raise NotDescribed(f"{who('', self.root)} returns no {expected}")
+        shapes = [self.shape(part) for part in told[:2]]
+        if len(shapes[0]) != 1 or shapes[1] != [1]:
+            raise NotDescribed(f"{who('', self.root)} returns numbers of {shapes}")
+        return told[0], told[1]
+
+    def sources(self, node: fx.Node) -> list[fx.Node]:
+        """The nodes whose numbers a node is made of."""
+        sources = [
+            source
+            for source in node.all_input_nodes
+            if isinstance(self.values[source], torch.Tensor | tuple)
+            and source.op != "get_attr"
+            and source not in self._recalled
+            and not isinstance(self.values[source], torch.Size)
+        ]
+        if not sources and node is not self.start:
+            raise NotDescribed(f"{self.who(node)} does not come from the observations")
+        return sources
+
+    def shape(self, node: fx.Node) -> list[int]:
+        """The shape of an observation's numbers."""
+        value = self.values[node]
+        value = value[0] if isinstance(value, tuple) else value
+        rows = self.values[self.start].shape[0]
+        if not isinstance(value, torch.Tensor) or value.dim() == 0 or value.shape[0] != rows:
+            raise NotDescribed(f"{self.who(node)} does not keep the batch as its first axis")
+        if value.dim() == 1:
+            return [1]
+        return list(value.shape[1:])
+
+    def who(self, node: fx.Node) -> str:
+        """What errors call a node."""
+        if node.op == "call_module":
+            name = str(node.target)
+            return who(name, self.root.get_submodule(name))
+        return f"{node.name} ({name_of(node.target)})"
+
+
+def _graph(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
+    for name, part in module.named_modules():
+        hooks = (part._forward_hooks, part._forward_pre_hooks)
+        if any(hooks) or parametrize.is_parametrized(part) or "forward" in vars(part):
+            raise NotDescribed(
+                f"{who(name, part)} has hooks, computed parameters or a forward of its own"
+            )
+    # One that remembers sees one observation at a time here, not a sequence.
+    tracer = _Tracer([1 + num_axes, 2] if remembers(module) else [])
+    tracer.traced_func_name = method
+    try:
+        return tracer.trace(module)
+    except NotDescribed:
+        raise
+    except Exception as error:  # a forward of any kind fails with errors of any kind
+        raise NotDescribed(
+            f"{who('', module)}: forward depends on more than tensors: {_first_line(error)}"
+        ) from error
+
+
+class _Input(fx.Proxy):
+    """Observations or states, of which a module may ask how many axes they have."""
+
+    ndim = 0
+
+    def dim(self) -> int:
+        return self.ndim
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self, num_axes: Sequence[int] = ()) -> None:
+        super().__init__()
+        self._num_axes = list(num_axes)
+
+    def is_leaf_module(self, module: torch.nn.Module, name: str) -> bool:
+        return leaf_type(module) is not None or super().is_leaf_module(module, name)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        if node.op != "placeholder" or not self._num_axes:
+            return super().proxy(node)
+        known = _Input(node, self)
+        known.ndim = self._num_axes.pop(0)
+        return known
+
+
+def uncompiled(module: torch.nn.Module, parts: bool = True) -> torch.nn.Module:
+    """The module without the wrapper of `torch.compile`; the same one if there is none.
+
+    Args:
+        parts: whether wrappers of its parts go too, which takes a copy if there are some.
+    """
+    # A module that is no wrapper may have this name all the same, but not as its only part.
+    while list(module._modules) == ["_orig_mod"]:
+        module = module._modules["_orig_mod"]  # type: ignore[assignment]
+    wrapped = [
+        name for name, part in module.named_modules() if list(part._modules) == ["_orig_mod"]
+    ]
+    if parts and wrapped:
+        module = copy.deepcopy(module)
+        for name in wrapped:
+            part = module.get_submodule(name)
+            module.set_submodule(plain_name(name), part.get_submodule("_orig_mod"))
+    return module
+
+
+def remembers(module: torch.nn.Module) -> bool:
+    """Whether it has a state, as docs/memory.md says."""
+    return bool(getattr(module, "state_size", 0))
+
+
+def name_of(function: Any) -> str:
+    """What a function or a method is called."""
+    return function if isinstance(function, str) else getattr(function, "__name__", str(function))
+
+
+def who(name: str, part: Any) -> str:
+    """What errors call a module, or something else that is at `name`."""
+    kind = type(part).__name__ if isinstance(part, torch.nn.Module) else str(part)
+    return f"{plain_name(name)} ({kind})" if name else kind
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
