@@ -319,6 +319,8 @@ SPACE, ACTIONS = box(3), choice(2)
         (TypeError, "observation_space", lambda: nn.MLPPolicy(3, ACTIONS)),
         (ValueError, "core", lambda: nn.RecurrentActorCritic(SPACE, ACTIONS, "tcn")),
         (ValueError, "obs", lambda: nn.MLPPolicy(SPACE, ACTIONS)(torch.zeros(2, 4))),
+        (TypeError, "obs: expected tensors", lambda: nn.MLPPolicy(SPACE, ACTIONS)("a wall")),
+        (TypeError, "action_space", lambda: nn.check_policy_shapes(torch.nn.Linear(3, 2), SPACE)),
         (ValueError, "action", lambda: judged(torch.tensor([0, 2]))),
         (ValueError, "state", lambda: nn.LSTMCore(3, 2)(torch.zeros(2, 4, 3), torch.zeros(2, 2))),
         (ValueError, "done", lambda: nn.LSTMCore(3, 2).step(torch.ones(2, 3), None, torch.ones(3))),

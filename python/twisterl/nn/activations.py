@@ -19,6 +19,7 @@ class SquaredReLU(nn.Module):
     """max(x, 0)^2 of numbers [...]. So et al., "Primer: Searching for Efficient Transformers"."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[...] of `x` [...]."""
         return torch.relu(x).square()
 
 

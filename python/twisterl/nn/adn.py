@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from twisterl.nn import checked, potentials
-from twisterl.nn.nonlin import IndiNonlinLayer, Nonlinearity
+from twisterl.nn.nonlin import IndiNonlinLayer, Nonlinearity, functions
 from twisterl.nn.potential_based import PotentialBasedPolicy
 from twisterl.nn.spaces import EnvSpec
 
@@ -76,6 +76,7 @@ class ADNPolicy(PotentialBasedPolicy):
             kappa_learnable, potential_init_learnable, use_cuda,
         )  # fmt: skip
         n = self.num_neurons
+        functions("activation_nonlin", activation_nonlin, n)
         self.potentials_dyn_fcn = potentials_dyn_fcn
         self.init_kwargs = dict(init_param_kwargs or {})
         self.pot_to_act_layer = IndiNonlinLayer(n, activation_nonlin, bias=False)

@@ -48,7 +48,7 @@ class Distribution(ABC):
         """Entropies [B, 1], summed over the k."""
 
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
-        """`logp`, as torch calls it."""
+        """`logp` [B, 1], as torch calls it."""
         return self.logp(actions)
 
 

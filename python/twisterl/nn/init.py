@@ -45,6 +45,9 @@ def layer_init(layer: Layer, std: float = math.sqrt(2), bias_const: float = 0.0)
     return layer
 
 
+_OPTIONS = {"uniform_bias", "t_max", "bell"}
+
+
 def init_param(module: nn.Module, **kwargs: Any) -> None:
     """Draws the weights [out, in] and biases [out] of one layer anew, by its type: Pyrado's.
 
@@ -61,12 +64,17 @@ def init_param(module: nn.Module, **kwargs: Any) -> None:
     Layers of one scale an element: scale 1, offset 0. Others stay as they are.
 
     Args:
-        kwargs: `uniform_bias`, `t_max`, `bell`; what a layer does not know is ignored.
+        kwargs: `uniform_bias`, `t_max`, `bell`; what is not of this layer is ignored.
+
+    Raises:
+        ValueError: another argument.
     """
     from twisterl.nn.nonlin import IndiNonlinLayer
 
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
+    checked.module("module", module)
+    for name in kwargs.keys() - _OPTIONS:
+        known = ", ".join(sorted(_OPTIONS))
+        raise ValueError(f"{name}: expected one of {known}, got another argument")
     with torch.no_grad():
         mode = getattr(module, "mode", None) if isinstance(module, nn.RNNBase) else None
         if mode == "LSTM":

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,11 +47,7 @@ class IndiNonlinLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.in_features = checked.integer("in_features", in_features)
-        if isinstance(nonlin, (list, tuple)) and len(nonlin) != in_features:
-            raise ValueError(f"nonlin: expected {in_features} functions, got {len(nonlin)}")
-        for each in nonlin if isinstance(nonlin, (list, tuple)) else [nonlin]:
-            checked.function("nonlin", each)
-        self.nonlin = nonlin
+        self.nonlin = functions("nonlin", nonlin, in_features)
         self.weight = nn.Parameter(torch.ones(in_features)) if weight else None
         self.bias = nn.Parameter(torch.zeros(in_features)) if bias else None
 
@@ -58,6 +55,7 @@ class IndiNonlinLayer(nn.Module):
         return f"in_features={self.in_features}, bias={self.bias is not None}"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., n] of `x` [..., n]."""
         checked.last_axis("x", x, self.in_features)
         if self.bias is not None:
             x = x + self.bias
@@ -66,6 +64,15 @@ class IndiNonlinLayer(nn.Module):
         if not isinstance(self.nonlin, (list, tuple)):
             return self.nonlin(x)  # type: ignore[operator]
         return torch.stack([f(x[..., i]) for i, f in enumerate(self.nonlin)], -1)
+
+
+def functions(name: str, value: Any, count: int) -> Any:
+    """`value`, which must be a function or a list of `count`."""
+    if isinstance(value, (list, tuple)) and len(value) != count:
+        raise ValueError(f"{name}: expected {count} functions, got {len(value)}")
+    for each in value if isinstance(value, (list, tuple)) else [value]:
+        checked.function(name, each)
+    return value
 
 
 class MirrConv1d(nn.Conv1d):
@@ -104,6 +111,7 @@ class MirrConv1d(nn.Conv1d):
         return torch.cat((self.weight, mirrored), -1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, out_channels, L'] of `x` [N, in_channels, L]."""
         # For torch's own type the padding is a tuple of one number.
         size = int(self.padding[0])
         if self.padding_mode == "circular":

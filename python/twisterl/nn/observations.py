@@ -54,7 +54,7 @@ def at(obs: Any, path: tuple[Any, ...]) -> Any:
         except TypeError:
             got = type(obs).__name__
             raise TypeError(f"obs: expected an entry {key!r}, got a {got}") from None
-    return obs if isinstance(obs, torch.Tensor | fx.Proxy) else torch.as_tensor(obs)
+    return obs if isinstance(obs, fx.Proxy) else _tensor(obs)
 
 
 def is_traced(obs: Any) -> bool:
@@ -72,7 +72,14 @@ def mapped(obs: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
         return {key: mapped(part, change) for key, part in obs.items()}
     if isinstance(obs, (tuple, list)):
         return tuple(mapped(part, change) for part in obs)
-    return change(torch.as_tensor(obs))
+    return change(_tensor(obs))
+
+
+def _tensor(obs: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(obs)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"obs: expected tensors, got {type(obs).__name__}") from None
 
 
 def num_leading_axes(obs: Any, space: Any) -> int:

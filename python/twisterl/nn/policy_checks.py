@@ -28,6 +28,8 @@ def check_policy_shapes(policy: Any, observation_space: Any, batch_size: int = 3
     [B, A].
     """
     checked.integer("batch_size", batch_size)
+    if not hasattr(policy, "action_space"):
+        raise TypeError(f"policy: expected an action_space, got {type(policy).__name__} without")
     told = policy(zeros(observation_space, batch_size, torch.randn))
     if getattr(policy, "state_size", 0):
         told = told[:-1]

@@ -44,7 +44,7 @@ class RunningNorm(torch.nn.Module):
 
     @property
     def std(self) -> torch.Tensor:
-        """The deviations, 1 where there is none."""
+        """The deviations `[*size]`, 1 where there is none."""
         std = self.var.sqrt()
         return torch.where(std > self.eps, std, torch.ones_like(std))
 

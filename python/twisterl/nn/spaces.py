@@ -45,7 +45,7 @@ class BoxSpace:
         shape: int | Sequence[int] | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        low, up = (np.asarray(bound, np.float64) for bound in (bound_lo, bound_up))
+        low, up = _numbers("bound_lo", bound_lo), _numbers("bound_up", bound_up)
         if shape is None:
             sizes = np.broadcast_shapes(low.shape, up.shape) or (1,)
         else:
@@ -94,6 +94,14 @@ class BoxSpace:
         checked.number("concrete_inf", concrete_inf, 0.0)
         low, up = (np.clip(bound, -concrete_inf, concrete_inf) for bound in self.bounds)
         return rng.uniform(low, up)
+
+
+def _numbers(name: str, value: Any) -> Array:
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        got = type(value).__name__
+        raise TypeError(f"{name}: expected a number or an array of numbers, got {got}") from None
 
 
 class DiscreteSpace:

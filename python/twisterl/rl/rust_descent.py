@@ -70,6 +70,9 @@ def obstacle(algorithm: Any) -> str | None:
     except TypeError as error:
         return str(error)
     head = spec.get("head", {}).get("name")
+    norms = [block["name"] for block in all_blocks(spec) if block["block"] == "running_norm"]
+    if norms:
+        return f"the statistics of {norms[0]} are torch's"
     described = {block["name"] for block in all_blocks(spec) if "name" in block}
     names = {plain_name(name) for name, _ in policy.named_parameters()} - {head}
     owners = {owner(name, described) for name in names}
