@@ -31,6 +31,7 @@ OUTCOMES: dict[str, tuple[list[int], float, float]] = {
     "ppo_grid_world_v1": ([0], 95, 20),
     "ppo_cube2_v1": ([5, 6, 8], 90, 90),
     "ppo_puzzle8_residual_v1": ([0], 95, 60),
+    "ppo_puzzle8_attention_v1": ([0], 95, 180),
 }
 # Two deviations of the success on 1,000 boards, at its largest.
 CHANCE = 2 * (0.25 / 1000) ** 0.5

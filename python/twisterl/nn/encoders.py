@@ -128,15 +128,15 @@ class ResidualBlock(nn.Module):
         self.block = nn.Sequential(first, nn.ReLU(), second)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., dim] of `x` [..., dim]."""
         return x + self.block(x)
 
 
 class AttentionEncoder(nn.Module):
-    """Tokens x that attend to each other: ReLU(Linear(mean of x + MHA(x, x, x))).
+    """Tokens x [T, E] that attend to each other: ReLU(Linear(all numbers of x + MHA(x, x, x))).
 
     An observation [T, ...] is T tokens; one of [D] is D tokens of one number. A token is
-    ReLU(Linear(numbers) + a learned vector of its place): without the place attention knows no
-    order, and without the ReLU the mean of all tokens is the same wherever each of them is.
+    ReLU(Linear(numbers) + a learned vector of its place), without which attention knows no order.
     Vaswani et al., "Attention is all you need", 3.2.
 
     Args:
@@ -155,13 +155,14 @@ class AttentionEncoder(nn.Module):
         self.place = nn.Parameter(torch.empty(self.num_tokens, d_model))
         nn.init.orthogonal_(self.place, math.sqrt(2))
         self.attention = nn.MultiheadAttention(d_model, nhead, batch_first=True)
-        self.joined = layer_init(nn.Linear(d_model, d_model))
+        self.joined = layer_init(nn.Linear(self.num_tokens * d_model, d_model))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, d_model] of observations `[N, *shape]`."""
         tokens = self.embed(x.reshape(x.shape[0], self.num_tokens, -1)) + self.place
         tokens = tokens.relu()
         attended, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        return self.joined((tokens + attended).mean(1)).relu()
+        return self.joined((tokens + attended).flatten(1)).relu()
 
 
 class MultiInputEncoder(nn.Module):

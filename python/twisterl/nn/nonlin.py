@@ -62,7 +62,7 @@ class IndiNonlinLayer(nn.Module):
         if self.weight is not None:
             x = x * self.weight
         if not isinstance(self.nonlin, (list, tuple)):
-            return self.nonlin(x)  # type: ignore[operator]
+            return self.nonlin(x)
         return torch.stack([f(x[..., i]) for i, f in enumerate(self.nonlin)], -1)
 
 
