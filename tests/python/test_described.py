@@ -101,6 +101,13 @@ class Squared(torch.nn.Module):
         return x * x
 
 
+class Averaged(torch.nn.Module):
+    """Over what each token holds, and not over the tokens."""
+
+    def forward(self, x):
+        return x.mean(2)
+
+
 def test_what_is_left_to_torch_is_said_once(caplog):
     body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 8), torch.nn.BatchNorm1d(8))
     with caplog.at_level(logging.WARNING, logger="twisterl"):
@@ -118,6 +125,8 @@ def test_what_is_left_to_torch_is_said_once(caplog):
         body[2] = layer
         with pytest.raises(NotDescribed, match=reason):
             describe(Heads(body, 8, 4), [9, 9])
+    with pytest.raises(NotDescribed, match=r"mean \(mean\) along dim 2 of a shape \[9, 9\]"):
+        describe(Heads(Averaged(), 9, 4), [9, 9])
     hooked = Heads(body[:2], 8, 4)
     hooked.actor.register_forward_hook(lambda *_: None)
     with pytest.raises(NotDescribed, match=r"actor \(Linear\) has hooks"):

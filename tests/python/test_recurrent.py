@@ -76,8 +76,10 @@ class Stepping(Layered):
 class Starting(Layered):
     """An episode begins with other numbers than zeros."""
 
+    reach = torch.ones(())
+
     def initial_state(self, batch_size):
-        return torch.linspace(-1, 1, self.state_size).repeat(batch_size, 1)
+        return self.reach * torch.linspace(-1, 1, self.state_size).repeat(batch_size, 1)
 
 
 CORES = {
@@ -123,6 +125,13 @@ def require_same_episodes(engine, policy, obs_shape, num_steps=25):
             *told, states = engine.step_batch(features.astype(np.int32), offsets, states)
             for got, expected in zip([*told, states], (logits, values, state), strict=True):
                 np.testing.assert_allclose(got, expected.reshape(got.shape), atol=1e-5)
+
+
+def test_a_start_that_changes_is_told_again(env):
+    policy = policy_of("of a start", env)
+    before = policy.to_rust().initial_state()
+    policy.module.reach = torch.tensor(0.5)
+    np.testing.assert_array_equal(policy.to_rust().initial_state(), before / 2)
 
 
 @pytest.mark.parametrize("name", CORES)
