@@ -12,10 +12,11 @@ from nn_cases import (
     tensors,
     together,
 )
-from twisterl import nn
+from twisterl import envs, nn
 from twisterl.nn.cores import RecurrentCore
 from twisterl.nn.encoders import ImpalaCNN
 from twisterl.nn.observations import zeros
+from twisterl.rl import PPO
 from twisterl.train import prepare_algorithm
 
 
@@ -284,6 +285,24 @@ def test_the_wrapper_steps_as_it_goes_over_sequences():
             wrapper(wrong, {})
     with pytest.raises(ValueError, match="lstm_h"):
         wrapper(obs, {"lstm_h": torch.zeros(3, 16), "lstm_c": torch.zeros(3, 16)})
+
+
+def test_the_wrapper_is_trained_as_it_is():
+    torch.manual_seed(0)
+    env = envs.CartPole()
+    one = nn.LSTMWrapper(Like(single_observation_space=box(4)), Wrapped(4, 2), 8, 16)
+    settings = {"collecting": {"num_episodes": 2, "num_cores": 1}, "evals": {}}
+    algorithm = PPO(env, one, {**settings, "training": {"num_epochs": 1}})
+    before = one.lstm.net.weight_hh_l0.clone()
+    algorithm.learn(1)
+    assert algorithm._engine_obstacle() is None
+    assert not torch.equal(one.lstm.net.weight_hh_l0, before)
+    # As its own methods tell it.
+    obs, state = torch.randn(3, 5, 4), torch.randn(3, 32)
+    kept = dict(zip(("lstm_h", "lstm_c"), state.split(16, 1), strict=True))
+    logits, values, after = one.outputs(obs, state)
+    equal((logits.flatten(0, 1), values[..., 0]), one(obs, kept))
+    equal([after], [torch.cat([kept["lstm_h"], kept["lstm_c"]], 1)])
 
 
 def test_attention_is_no_linear_map():

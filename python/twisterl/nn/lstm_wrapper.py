@@ -16,6 +16,7 @@ class LSTMWrapper(nn.Module):
     """An LSTM between what `policy` encodes and what it decodes.
 
     One set of weights serves steps and sequences. The parameters of `policy` stay as they are.
+    Algorithms train it as it is.
 
     Args:
         env: its `single_observation_space` tells the shape of an observation.
@@ -66,6 +67,34 @@ class LSTMWrapper(nn.Module):
         logits, values = self.policy.decode_actions(y.flatten(0, 1))  # type: ignore[operator]
         return logits, values.reshape(rows, steps)
 
+    @property
+    def state_size(self) -> int:
+        """S = 2 H."""
+        return self.lstm.state_size
+
+    def initial_state(self, batch_size: int) -> torch.Tensor:
+        """Zeros [B, S]: h, then c."""
+        return self.lstm.initial_state(batch_size)
+
+    def outputs(
+        self, observations: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Logits `[*, A]`, values `[*, 1]` and the new state: what training and the engine take.
+
+        Args:
+            observations: `[B, *shape]`, or `[B, T, *shape]` for sequences.
+            state: [B, S].
+        """
+        decode: Any = self.policy.decode_actions
+        if checked.is_recorded(observations) or self._leading_axes(observations) == 1:
+            y, state = self.lstm.step(self._encoded(observations, {}), state)
+            return (*decode(y), state)
+        sizes = observations.shape[:2]
+        x = self._encoded(observations.flatten(0, 1), {}).unflatten(0, sizes)
+        y, state = self.lstm(x, state)
+        logits, values = decode(y.flatten(0, 1))
+        return logits.unflatten(0, sizes), values.unflatten(0, sizes), state
+
     def _leading_axes(self, observations: torch.Tensor) -> int:
         leading = checked.tensor("observations", observations).ndim - len(self.obs_shape)
         if leading not in (1, 2) or tuple(observations.shape[leading:]) != self.obs_shape:
@@ -75,6 +104,8 @@ class LSTMWrapper(nn.Module):
 
     def _encoded(self, rows: torch.Tensor, state: dict[str, Any]) -> torch.Tensor:
         x = self.policy.encode_observations(rows, state=state)  # type: ignore[operator]
+        if checked.is_recorded(rows):
+            return x
         return checked.shape("encode_observations()", x, (len(rows), self.input_size))
 
     def _flat(self, state: dict[str, Any], rows: int) -> torch.Tensor | None:
