@@ -36,8 +36,8 @@ pub struct PyLearner {
     made_of: Made,
 }
 
-/// What there is of every parameter.
-const KINDS: [&str; 4] = ["weight", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+/// What there is of every parameter, besides the moments.
+const WEIGHT: &str = "weight";
 
 impl PyLearner {
     /// The number of a parameter, and what is kept of it.
@@ -48,17 +48,12 @@ impl PyLearner {
             let names: Vec<&str> = learner.parameters().map(|p| p.name.as_str()).collect();
             return Err(Error::invalid("name", format!("one of {}", names.join(", ")), name).into());
         };
-        let moment = match kind {
-            "weight" => None,
-            "exp_avg" => Some(Moment::First),
-            "exp_avg_sq" => Some(Moment::Second),
-            "max_exp_avg_sq" => Some(Moment::Largest),
-            other => {
-                let expected = "weight, exp_avg, exp_avg_sq or max_exp_avg_sq";
-                return Err(Error::invalid("kind", expected, other).into());
-            }
-        };
-        Ok((index, moment))
+        let named = Moment::NAMED.into_iter().find(|(name, _)| *name == kind);
+        if named.is_none() && kind != WEIGHT {
+            let expected = "weight, exp_avg, exp_avg_sq or max_exp_avg_sq";
+            return Err(Error::invalid("kind", expected, kind).into());
+        }
+        Ok((index, named.map(|(_, moment)| moment)))
     }
 }
 
@@ -81,7 +76,7 @@ impl PyLearner {
         let (py, this) = (slf.py(), slf.borrow());
         let mut arrays = Vec::new();
         for parameter in this.learner.parameters() {
-            for kind in KINDS {
+            for kind in [WEIGHT].into_iter().chain(Moment::NAMED.map(|(name, _)| name)) {
                 let values = PyArrayDyn::zeros(py, parameter.shape.as_slice(), false);
                 this.store(&parameter.name, &values, kind)?;
                 arrays.push((parameter.name.clone(), values, kind.to_owned()));
@@ -141,7 +136,7 @@ impl PyLearner {
 
     /// Writes the gradient of the last update by the parameter `name` to `values` float32.
     fn gradient(&self, name: &str, values: &Bound<'_, PyArrayDyn<f32>>) -> PyResult<()> {
-        let (index, _) = self.place(name, "weight")?;
+        let (index, _) = self.place(name, WEIGHT)?;
         let mut values = values.try_readwrite()?;
         Ok(self.learner.get_gradient(index, values.as_slice_mut()?)?)
     }

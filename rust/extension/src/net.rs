@@ -19,8 +19,8 @@ use crate::read;
 use crate::torch_policy::TorchPolicy;
 use twisterl::error::Error;
 use twisterl::nn::{
-    masked_softmax, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec, Network, NetworkParts,
-    Policy, Precision, Scratch, Sequential,
+    masked_softmax, mean_outputs, outputs, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec,
+    Network, NetworkParts, Policy, Precision, Scratch, Sequential,
 };
 use twisterl::python_interface::described::Described;
 use twisterl::python_interface::error::wrong_type;
@@ -226,35 +226,31 @@ impl PyPolicy {
         }
     }
 
-    /// Raw logits `[A]` and value of one observation seen through `twist` (-1 for none).
-    fn evaluate(&self, obs: &Bound<'_, PyAny>, twist: i32) -> PyResult<(Vec<f32>, f32)> {
-        let mut rows = Rows::default();
-        let source = || "obs".to_owned();
+    /// The words of one observation.
+    fn words(&self, obs: &Bound<'_, PyAny>) -> PyResult<Vec<i32>> {
+        let (mut words, source) = (Vec::new(), || "obs".to_owned());
         match (self.policy.obs_parts(), Dtype::of(self.policy.obs_dtype())) {
-            (Some(parts), _) => {
-                rows.push_with(|words| dict::read(&source, parts, obs, words))?;
-            }
+            (Some(parts), _) => dict::read(&source, parts, obs, &mut words)?,
             (None, None) => {
-                let features = read::obs::<Vec<i32>>(obs);
                 let is_other = |raised: &PyErr| raised.is_instance_of::<PyTypeError>(obs.py());
-                rows.push(&features.map_err(|raised| match is_other(&raised) {
+                words = read::obs(obs).map_err(|raised| match is_other(&raised) {
                     true => wrong_type("obs", "a sequence of integers", obs),
                     false => raised,
-                })?);
+                })?;
             }
             (None, Some(dtype)) => {
                 let space = (dtype, &[self.policy.num_features()][..]);
                 let flat = obs.py().import("numpy")?.call_method1("ravel", (obs,))?;
-                rows.push_with(|words| dense::read(&source, space, &flat, words))?;
+                dense::read(&source, space, &flat, &mut words)?;
             }
         }
-        let (mut logits, mut value) = (vec![0.0; self.policy.num_actions()], [0.0]);
-        let twists = (twist >= 0).then_some([twist]);
-        let twists = twists.as_ref().map(|twist| &twist[..]);
-        in_scratch(|scratch| {
-            self.policy.forward_batch(&rows, twists, scratch, &mut logits, &mut value)
-        })?;
-        Ok((logits, value[0]))
+        Ok(words)
+    }
+
+    /// Raw logits `[A]` and value of one observation, seen through a twist that is drawn.
+    fn outputs(&self, obs: &Bound<'_, PyAny>) -> PyResult<(Vec<f32>, f32)> {
+        let (twist, words) = (self.draw_twist(obs.py())?, self.words(obs)?);
+        Ok(in_scratch(|scratch| outputs(&*self.policy, &words, twist, scratch))?)
     }
 
     /// A batch as Python gives it, see `forward_batch`.
@@ -504,27 +500,17 @@ impl PyPolicy {
     /// dictionary of these.
     ///
     /// Raises ValueError for features, masks or outputs that are out of range.
-    fn predict(
-        &self,
-        py: Python<'_>,
-        obs: &Bound<'_, PyAny>,
-        masks: Vec<bool>,
-    ) -> PyResult<(Vec<f32>, f32)> {
+    fn predict(&self, obs: &Bound<'_, PyAny>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
-        let (logits, value) = self.evaluate(obs, self.draw_twist(py)?)?;
+        let (logits, value) = self.outputs(obs)?;
         Ok((self.probabilities(&logits, &masks)?, value))
     }
 
     /// Logits, a list `[A]` that is -1e10 where `masks` is false, and the value; the rest, with
     /// `obs`, as in `predict`.
-    fn forward(
-        &self,
-        py: Python<'_>,
-        obs: &Bound<'_, PyAny>,
-        masks: Vec<bool>,
-    ) -> PyResult<(Vec<f32>, f32)> {
+    fn forward(&self, obs: &Bound<'_, PyAny>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
-        let (mut logits, value) = self.evaluate(obs, self.draw_twist(py)?)?;
+        let (mut logits, value) = self.outputs(obs)?;
         for (logit, legal) in logits.iter_mut().zip(masks) {
             if !legal {
                 *logit = twisterl::collector::ppo::MASKED_LOGIT;
@@ -537,18 +523,9 @@ impl PyPolicy {
     /// with `obs` and `masks`, as in `predict`.
     fn full_predict(&self, obs: &Bound<'_, PyAny>, masks: Vec<bool>) -> PyResult<(Vec<f32>, f32)> {
         self.check_mask(&masks)?;
-        let twists = match self.policy.num_twists() as i32 {
-            0 => -1..0,
-            count => 0..count,
-        };
-        let share = 1.0 / twists.len() as f32;
-        let (mut mean, mut mean_value) = (vec![0.0; self.policy.num_actions()], 0.0);
-        for twist in twists {
-            let (logits, value) = self.evaluate(obs, twist)?;
-            mean.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += share * logit);
-            mean_value += share * value;
-        }
-        Ok((self.probabilities(&mean, &masks)?, mean_value))
+        let words = self.words(obs)?;
+        let (logits, value) = in_scratch(|scratch| mean_outputs(&*self.policy, &words, scratch))?;
+        Ok((self.probabilities(&logits, &masks)?, value))
     }
 
     /// Raw logits float32 `[N, A]` and values float32 `[N]` of a batch. The interpreter lock is

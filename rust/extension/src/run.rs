@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use twisterl::collector::{Table, Work};
+use twisterl::collector::{Part, Table, Work};
 use twisterl::engine::pool::Poll;
 use twisterl::nn::Policy;
 use twisterl::python_interface::get_env::get_env;
@@ -32,32 +32,6 @@ pub(crate) struct Seed {
 pub(crate) struct Asked {
     iteration: Option<u64>,
     pub(crate) start: Start,
-}
-
-/// Which of the episodes, or of whatever there are `num` of.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Range {
-    first: u64,
-    count: Option<u64>,
-}
-
-impl Range {
-    /// # Errors
-    /// If there are none, or not so many.
-    pub(crate) fn of(self, num: u64) -> Result<std::ops::Range<u64>> {
-        let Self { first, count } = self;
-        let count = count.unwrap_or_else(|| num.saturating_sub(first));
-        let end = first.checked_add(count).filter(|&end| end <= num && count > 0);
-        match end {
-            Some(end) => Ok(first..end),
-            None => {
-                let expected = format!("first in 0..{num} and count in 1..={num} - first");
-                let got = format!("first {first} and count {count}");
-                Err(Error::invalid("first, count", expected, got))
-            }
-        }
-    }
 }
 
 /// A collector of the core.
@@ -136,12 +110,12 @@ impl<Collector: Collects> Run<Collector> {
     pub(crate) fn collect(&self, given: Given<'_>) -> PyResult<PyCollectedData> {
         let (env, policy) = (given.required("py_env")?, given.policy_of_many()?);
         let py = env.py();
-        let range: Range = given.read()?;
+        let part: Part = given.read()?;
         let Asked { iteration, start } = given.rest()?;
         let env = get_env(&env)?;
         let iteration = iteration.unwrap_or_else(|| self.state().iteration);
         let mut work = Collector::work(&self.config, self.seed, iteration);
-        work.episodes = range.of(work.episodes.end)?;
+        work.episodes = part.of(work.episodes.end)?;
         let mut kept = std::mem::take(&mut *self.kept());
         let players = (&*env, &*policy);
         let ((table, report), kept) = detached(py, |poll| {

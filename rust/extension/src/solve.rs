@@ -4,13 +4,14 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
+use twisterl::collector::Part;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::start::Start;
 use twisterl::solve::{choose_beam_weight, evaluate, solve, Asked, Episode, EvalConfig, Starts};
 
 use crate::detached::detached;
 use crate::keywords::{function, Given};
-use crate::run::{Range, Seed};
+use crate::run::Seed;
 
 /// `(success rate, mean reward)`.
 type Means = (f32, f32);
@@ -71,11 +72,11 @@ function! {
         let states = given.take("states")?;
         let (Seed { seed }, Episodes { num_episodes, start, actions }) =
             (given.read()?, given.read()?);
-        let range: Range = given.read()?;
+        let part: Part = given.read()?;
         let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
         let mut starts = starts(states.as_ref(), start, num_episodes)?;
         if !starts.is_empty() {
-            let range = range.of(starts.len() as u64)?;
+            let range = part.of(starts.len() as u64)?;
             starts = starts.part(range.start as usize, (range.end - range.start) as usize)?;
         }
         let env = get_env(&env)?;

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use serde::{Deserialize, Serialize};
 use twisterl::collector::walk::{check, collect, collect_ahead, WalkConfig, Walks};
+use twisterl::collector::Part;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
 use twisterl::spaces::Rows;
@@ -14,7 +15,7 @@ use crate::detached::detached;
 use crate::keywords::{constructor, method, Given};
 use crate::net::PyPolicy;
 use crate::read;
-use crate::run::{Range, Seed};
+use crate::run::Seed;
 
 /// Collects random walks from the goal: `num_walks` of `walk_length` moves each, by `num_cores`
 /// threads, at most those of the machine. Walk `i` draws from the stream (`seed`, iteration, `i`).
@@ -85,7 +86,7 @@ method! {
         let env = get_env(&given.required("env")?)?;
         let Iteration { iteration } = given.read()?;
         let mut work = this.config.work(this.seed, iteration);
-        work.episodes = given.rest::<Range>()?.of(work.episodes.end)?;
+        work.episodes = given.rest::<Part>()?.of(work.episodes.end)?;
         let walks = detached(py, |poll| collect(&*env, &this.config, &work, poll))?;
         PyWalks::from_walks(py, walks)
     } => PyWalks

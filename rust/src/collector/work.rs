@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// The episodes `episodes` of iteration `iteration`: episode `e` draws from the stream (`seed`,
@@ -37,5 +39,31 @@ impl Work {
             return Err(Error::invalid("episodes", "at least one", format!("{:?}", self.episodes)));
         }
         Ok(())
+    }
+}
+
+/// Which of the episodes, or of whatever there are so many of: `count` of them from number `first` on,
+/// or all from there.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    pub first: u64,
+    pub count: Option<u64>,
+}
+
+impl Part {
+    /// Those of `num`.
+    ///
+    /// # Errors
+    /// If there are none, or not so many.
+    pub fn of(self, num: u64) -> Result<Range<u64>> {
+        let Self { first, count } = self;
+        let count = count.unwrap_or_else(|| num.saturating_sub(first));
+        let end = first.checked_add(count).filter(|&end| end <= num && count > 0);
+        end.map(|end| first..end).ok_or_else(|| {
+            let expected = format!("first in 0..{num} and count in 1..={num} - first");
+            let got = format!("first {first} and count {count}");
+            Error::invalid("first, count", expected, got)
+        })
     }
 }

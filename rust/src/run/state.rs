@@ -17,11 +17,6 @@ use crate::nn::safetensors::Tensors;
 use crate::train::{Learner, Moment};
 use crate::Error;
 
-const MOMENTS: [(&str, Moment); 3] = [
-    ("exp_avg", Moment::First),
-    ("exp_avg_sq", Moment::Second),
-    ("max_exp_avg_sq", Moment::Largest),
-];
 /// What a run hands on although the config says it too.
 const DIFFICULTY: &str = "env.difficulty";
 const DIFF_MAX: &str = "algorithm.learning.diff_max";
@@ -139,7 +134,7 @@ pub(super) fn commit_of(run: &Training) -> Result<Commit, Failure> {
 
 /// The moments that the optimizer has.
 fn kinds(config: &RunConfig) -> impl Iterator<Item = (&'static str, Moment)> {
-    MOMENTS.into_iter().take(if config.optimizer.amsgrad { 3 } else { 2 })
+    Moment::NAMED.into_iter().take(if config.optimizer.amsgrad { 3 } else { 2 })
 }
 
 fn torch_threads(run: &Training) -> u64 {

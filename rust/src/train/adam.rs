@@ -63,6 +63,12 @@ pub enum Moment {
     Largest,
 }
 
+impl Moment {
+    /// All of them by these names.
+    pub const NAMED: [(&'static str, Self); 3] =
+        [("exp_avg", Self::First), ("exp_avg_sq", Self::Second), ("max_exp_avg_sq", Self::Largest)];
+}
+
 /// The moments of all weights.
 #[derive(Clone)]
 pub(super) struct Adam {
