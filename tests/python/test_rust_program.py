@@ -273,6 +273,7 @@ def test_the_same_run_whoever_trains(runs):
     [
         ({"width": 36, "height": 36}, "CNNPolicy", {"hidden_size": 3}),
         ({}, "ResidualPolicy", {"num_blocks": 2, "hidden_size": 3}),
+        ({}, "AttentionPolicy", {"d_model": 4, "nhead": 2}),
     ],
 )
 def test_weights_go_through_both_programs(env, policy_cls, policy, program, tmp_path):

@@ -12,6 +12,7 @@
 //! moments and checkpoints, byte for byte, and either language goes on with what the other has saved.
 
 mod algorithm;
+mod attention;
 mod basic_policy;
 mod commits;
 mod config;

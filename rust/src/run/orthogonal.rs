@@ -11,22 +11,33 @@ use crate::rng::Rng;
 /// Keeps the streams of first weights apart from all others.
 const WEIGHTS_TAG: u64 = 0x6F72_7468_6F67_6F6E;
 
-/// Parameter number `index`, called `name`: biases are 0.
+/// Parameter number `index`, called `name`: biases are 0. Those of an attention are uniform, as torch draws them.
 pub(super) fn orthogonal(name: &str, shape: &[usize], seed: u64, index: u64) -> Vec<f32> {
     let count = shape.iter().product();
     let last = name.rsplit('.').next().unwrap_or(name);
-    if !last.starts_with("weight") {
+    let is_weight = last.starts_with("weight") || matches!(last, "in_proj_weight" | "place");
+    if !is_weight {
         return vec![0.0; count];
     }
     // Customary: 0.01 for an actor, 1 for a critic or a memory, sqrt(2) where a ReLU follows.
     let scale = match name {
         _ if name.ends_with("actor.weight") => 0.01,
-        _ if name.ends_with("critic.weight") || last != "weight" => 1.0,
+        _ if name.ends_with("critic.weight") || last.starts_with("weight_") => 1.0,
         _ => 2.0_f64.sqrt(),
     };
     let rows = shape[0];
     let columns = count / rows.max(1);
     let mut rng = Rng::stream(seed ^ WEIGHTS_TAG, 0, index);
+    // torch's own of an attention: Glorot and Bengio's, and those of a linear layer.
+    let bound = match name {
+        _ if last == "in_proj_weight" => Some(6.0 / (rows + columns) as f64),
+        _ if name.ends_with("out_proj.weight") => Some(1.0 / columns as f64),
+        _ => None,
+    };
+    if let Some(bound) = bound.map(f64::sqrt) {
+        let draw = |_| (bound * (2.0 * f64::from(rng.unit()) - 1.0)) as f32;
+        return (0..count).map(draw).collect();
+    }
     let (few, many) = (rows.min(columns), rows.max(columns));
     let mut vectors: Vec<Vec<f64>> = (0..few)
         .map(|_| (0..many).map(|_| f64::from(standard_normal(&mut rng))).collect())
@@ -64,6 +75,7 @@ mod tests {
     fn singular_values_are_the_scale() {
         for (name, shape, scale) in [
             ("module.encoder.1.weight", [5, 9], 2.0),
+            ("module.encoder.place", [9, 5], 2.0),
             ("module.actor.weight", [4, 7], 1e-4),
             ("module.core.net.weight_hh_l0", [12, 3], 1.0),
         ] {
@@ -80,5 +92,13 @@ mod tests {
             }
         }
         assert_eq!(orthogonal("module.core.net.bias_ih_l0", &[6], 0, 0), [0.0; 6]);
+        for (kind, shape, bound) in [
+            ("in_proj_weight", [24, 8], (6.0 / 32.0_f32).sqrt()),
+            ("out_proj.weight", [8, 8], 0.3536),
+        ] {
+            let drawn = orthogonal(&format!("module.encoder.attention.{kind}"), &shape, 0, 0);
+            let largest = drawn.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+            assert!(0.9 * bound < largest && largest <= bound, "{kind} {largest}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::orthogonal::orthogonal;
 use super::tensors::Stored;
 use crate::nn::{Block, HeadSpec, NetSpec, Network, Parameter};
 use crate::rl::env::Twists;
-use crate::spaces::ActSpace;
+use crate::spaces::{ActSpace, ObsSpace};
 use crate::train::Learner;
 use crate::Error;
 
@@ -126,4 +126,19 @@ pub(super) fn head_of(acts: &ActSpace, name: &str, squash: bool) -> HeadSpec {
 /// A linear layer with a bias.
 pub(super) fn linear(name: impl Into<String>, inputs: usize, out: usize) -> Block {
     Block::Linear { name: name.into(), inputs, out, bias: true }
+}
+
+/// What reads observations as numbers, in their shape.
+pub(super) fn read(seen: &ObsSpace) -> Result<Vec<Block>, String> {
+    let features = seen.num_features();
+    let first = match seen {
+        ObsSpace::Sparse { .. } => Block::Sparse { features },
+        ObsSpace::Dense { dtype, .. } => Block::Dense { features, dtype: *dtype },
+        ObsSpace::Dict(_) => {
+            return Err("expected observations of one part; torch reads a dict".to_owned())
+        }
+    };
+    let shape = seen.shape().to_vec();
+    let shaped = (shape.len() > 1).then_some(Block::Reshape { shape });
+    Ok(std::iter::once(first).chain(shaped).collect())
 }

@@ -3,20 +3,22 @@
 
 use serde::Deserialize;
 
+use super::attention::{self, Tokens};
 use super::config::RunConfig;
 use super::faults::Failure;
-use super::policy::{arguments, head_of, linear, Drawing, Net};
+use super::policy::{arguments, head_of, linear, read, Drawing, Net};
 use crate::nn::{Block, Cell, Conv, Join, NetSpec, Pool, Pooling, Recurrent};
 use crate::rl::env::{Env, Twists};
 use crate::spaces::{ActSpace, Dtype, ObsSpace};
 
 /// What `made` takes.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "BasicPolicy",
     "Conv1dPolicy",
     "MLPPolicy",
     "ContinuousPolicy",
     "ResidualPolicy",
+    "AttentionPolicy",
     "RecurrentActorCritic",
     "CNNPolicy",
     "ImpalaPolicy",
@@ -82,6 +84,10 @@ pub(super) fn made(
                 (blocks, width)
             })
         }
+        "AttentionPolicy" => {
+            let tokens: Tokens = arguments(config)?;
+            tokens.blocks(seen).map(|blocks| (blocks, tokens.d_model))
+        }
         "RecurrentActorCritic" => {
             let Remembering { core, input_size, hidden_size, num_layers } = arguments(config)?;
             let cell = match core.as_str() {
@@ -131,23 +137,10 @@ pub(super) fn made(
             head: head_of(acts, "module.actor_logstd", true),
             initial_state: Vec::new(),
         };
-        Net::of(spec, Twists::default(), Drawing::Orthogonal)
+        let mut net = Net::of(spec, Twists::default(), Drawing::Orthogonal);
+        attention::order(&mut net.saved);
+        net
     }))
-}
-
-/// What reads observations as numbers, in their shape.
-fn read(seen: &ObsSpace) -> Result<Vec<Block>, String> {
-    let features = seen.num_features();
-    let first = match seen {
-        ObsSpace::Sparse { .. } => Block::Sparse { features },
-        ObsSpace::Dense { dtype, .. } => Block::Dense { features, dtype: *dtype },
-        ObsSpace::Dict(_) => {
-            return Err("expected observations of one part; torch reads a dict".to_owned())
-        }
-    };
-    let shape = seen.shape().to_vec();
-    let shaped = (shape.len() > 1).then_some(Block::Reshape { shape });
-    Ok(std::iter::once(first).chain(shaped).collect())
 }
 
 /// Flat observations through layers of these widths, each with a ReLU.
