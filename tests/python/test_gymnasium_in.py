@@ -15,19 +15,24 @@ spaces = gymnasium.spaces
 
 
 class Drawn(gymnasium.Env):
-    """Spaces as they are given; `told` is what is observed in place of a value of the space."""
+    """Spaces as they are given; `told` is what is observed in place of a value of the space.
 
-    def __init__(self, observation, action, told=None, masks=False):
+    If `late`, from the second step of an episode on, and not where it is tried by seed 0.
+    """
+
+    def __init__(self, observation, action, told=None, masks=False, late=False):
         # A config makes a dictionary of a Dict.
         is_dict = isinstance(observation, dict)
         self.observation_space = spaces.Dict(observation) if is_dict else observation
         self.action_space = action
-        self.told, self.has_masks = told, masks
+        self.told, self.has_masks, self.late = told, masks, late
         self.played = []
 
     def seen(self):
         self.observation_space.seed(int(self.np_random.integers(2**31)))
-        value = self.observation_space.sample() if self.told is None else self.told
+        is_early = self.late and (self.is_tried or self.steps < 2)
+        is_told = self.told is not None and not is_early
+        value = self.told if is_told else self.observation_space.sample()
         info = {}
         if self.has_masks:
             last = self.action_space
@@ -38,7 +43,7 @@ class Drawn(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.steps = 0
+        self.steps, self.is_tried = 0, seed == 0
         return self.seen()
 
     def step(self, action):
@@ -247,6 +252,25 @@ def test_observations_that_do_not_fit(observation, told, said):
         return
     with pytest.raises(ConfigError, match=f"env_cls: gymnasium:Drawn-v0: observation.*{said}"):
         GymnasiumEnv("Drawn-v0", **env)
+
+
+@pytest.mark.parametrize(
+    ("observation", "told", "said"),
+    [
+        (BOX, np.zeros(4, np.float32), r"expected an array \[3\], got \[4\]"),
+        (BOX, np.array([0, np.nan, 0]), r"expected a number from -1 to 1 at \[1\], got nan"),
+        (BOX, np.array([0, 0, 1.5]), r"expected a number from -1 to 1 at \[2\], got 1.5"),
+        (spaces.Box(0, 255, (2,), np.uint8), np.array([0, 300]), "from 0 to 255 at .*, got 300"),
+        (spaces.MultiDiscrete([2, 3]), [2, 0], r"from 0 to 1 at \[0\], got 2"),
+        (spaces.Dict(a=PAIR), {"a": (1, BOX.high * 2)}, r"a: 1: expected a number from -1 to 1"),
+        (spaces.Dict(a=PAIR), {"a": (1, BOX.low), "b": 0}, "b: expected no such part, only a"),
+    ],
+)
+def test_observations_that_stop_fitting(observation, told, said):
+    env = {"observation": observation, "action": ACTIONS["discrete"], "told": told, "late": True}
+    algorithm = prepare_algorithm(config("gymnasium:Drawn-v0", env))
+    with pytest.raises(ValueError, match=f"^gymnasium:Drawn-v0: observation: .*{said}"):
+        algorithm.collect()
 
 
 def test_actions_that_cannot_be_drawn():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
 
 from twisterl.config.registry import GYMNASIUM as PREFIX
-from twisterl.envs.gymnasium_spaces import Actions, Observations, misfit
+from twisterl.envs.gymnasium_spaces import Actions, Observations, first_of, misfit
 from twisterl.envs.protocol import ActSpace
 from twisterl.envs.python_env import PyEnv
 from twisterl.faults import ConfigError, Fault
@@ -35,8 +35,9 @@ class GymnasiumEnv(PyEnv):
     """
 
     def __new__(cls, id: str, **arguments: Any) -> GymnasiumEnv:
-        episode: Any = Episode(Maker(id, arguments))
-        env = super().__new__(cls, episode)
+        # Its name is what messages of the engine call it.
+        named: Any = type(f"{PREFIX}{id}", (Episode,), {})
+        env = super().__new__(cls, named(Maker(id, arguments)))
         assert isinstance(env, GymnasiumEnv)
         return env
 
@@ -86,6 +87,8 @@ class Maker:
         try:
             self.observations = Observations.of(env.observation_space)
             self.actions = Actions.of(env.action_space)
+            self.num_choices = self.actions.num_choices
+            self.has_masks = hasattr(env.unwrapped, "action_masks")
             self._try(env)
         except ValueError as error:
             raise ConfigError([Fault("env_cls", f"{PREFIX}{id}: {error}")]) from error
@@ -122,7 +125,7 @@ class Maker:
             action = env.action_space.sample(_as_sampled(env.action_space, masks))
             answer = self._answer(f"step {step + 1}", env.step(action), 5)
             observation, reward, terminated, truncated, info = answer
-            if not math.isfinite(reward):
+            if not (isinstance(reward, SupportsFloat) and math.isfinite(reward)):
                 raise ValueError(f"reward of step {step + 1}: expected a number, got {reward}")
             if terminated or truncated:
                 break
@@ -134,19 +137,24 @@ class Maker:
         expected = "(observation, info)" if size == 2 else "five values"
         raise ValueError(f"{where}: expected a tuple of {expected}, got {type(answer).__name__}")
 
+    def rows(self, observations: list[Any]) -> Any:
+        """As `Observations.rows`, its errors with the id."""
+        try:
+            return self.observations.rows(observations)
+        except ValueError as error:
+            raise ValueError(f"{PREFIX}{self.id}: {error}") from error
+
     def masks(self, env: Any, info: dict[str, Any]) -> npt.NDArray[np.bool_] | None:
         """Which choices `[A]` may be made; None where nobody says."""
-        if not self.actions.num_choices:
-            return None
         told = info.get("action_mask")
-        if told is None and hasattr(env.unwrapped, "action_masks"):
+        if told is None and self.has_masks:
             told = env.unwrapped.action_masks()
-        if told is None:
+        if told is None or not self.num_choices:
             return None
         parts = told if isinstance(told, tuple) else (told,)
         masks = np.concatenate([np.ravel(part) for part in parts]).astype(bool)
-        if masks.shape != (self.actions.num_choices,):
-            expected = f"expected {self.actions.num_choices} entries, got {masks.size}"
+        if masks.shape != (self.num_choices,):
+            expected = f"expected {self.num_choices} entries, got {masks.size}"
             raise ValueError(f"{PREFIX}{self.id}: action_mask: {expected}")
         return masks
 
@@ -183,15 +191,16 @@ class Lane:
         self.terminated = self.truncated = self.success = False
 
     def step(self, action: Any) -> None:
-        action = self.maker.actions.action(action)
+        """By an action of Gymnasium's."""
         self.observation, reward, terminated, truncated, info = self.env.step(action)
-        self.masks = self.maker.masks(self.env, info)
+        maker = self.maker
+        self.masks = maker.masks(self.env, info) if info or maker.has_masks else None
         self.reward = float(reward)
         self.total += self.reward
         self.terminated = bool(terminated)
         self.truncated = bool(truncated) and not self.terminated
         if self.terminated or self.truncated:
-            threshold = self.maker.threshold
+            threshold = maker.threshold
             reached = threshold is not None and self.total >= threshold
             self.success = bool(info.get("is_success", reached))
 
@@ -215,7 +224,7 @@ class Episode:
         return self.maker.actions.described
 
     def num_actions(self) -> int:
-        return self.maker.actions.num_choices
+        return self.maker.num_choices
 
     def obs_space(self) -> dict[str, Any]:
         return self.maker.observations.described()
@@ -235,11 +244,11 @@ class Episode:
         self.begun.reset(state[0])
 
     def next(self, action: Any) -> None:
-        self.begun.step(action)
+        self.begun.step(self.maker.actions.actions([action])[0])
 
     def masks(self) -> npt.NDArray[np.bool_]:
         masks = self.begun.masks
-        return np.ones(self.maker.actions.num_choices, bool) if masks is None else masks
+        return np.ones(self.maker.num_choices, bool) if masks is None else masks
 
     def is_final(self) -> bool:
         return self.begun.terminated or self.begun.truncated
@@ -254,10 +263,10 @@ class Episode:
         return self.begun.reward
 
     def observe(self) -> Any:
-        return self.maker.observations.row(self.begun.observation)
+        return first_of(self.maker.rows([self.begun.observation]))
 
     def copy(self) -> Episode:
-        twin = Episode(self.maker)
+        twin = type(self)(self.maker)
         twin.seed = self.seed
         if self.lane is not None:
             twin.lane = copy.copy(self.lane)
@@ -293,10 +302,10 @@ class Lanes:
         seeds: npt.NDArray[np.int64],
         actions: npt.NDArray[Any] | None = None,
     ) -> tuple[Any, ...]:
+        made = self.maker.actions.actions(values if actions is None else actions)
         moved = []
-        told = values.tolist() if actions is None else actions
         for lane, kind, action, seed in zip(
-            lanes.tolist(), kinds.tolist(), told, seeds.tolist(), strict=True
+            lanes.tolist(), kinds.tolist(), made, seeds.tolist(), strict=True
         ):
             at = self.lanes[lane]
             if at is None:
@@ -306,22 +315,17 @@ class Lanes:
             elif kind == _RESET:
                 at.reset(seed)
             moved.append(at)
-        masks = np.ones((len(moved), self.maker.actions.num_choices), bool)
-        for row, at in zip(masks, moved, strict=True):
-            if at.masks is not None:
-                row[:] = at.masks
+        masks = np.ones((len(moved), self.maker.num_choices), bool)
+        for row, told in enumerate([at.masks for at in moved]):
+            if told is not None:
+                masks[row] = told
+        rows = self.maker.rows([at.observation for at in moved])
+        truncated = np.array([at.truncated for at in moved])
         return (
-            *self._rows(moved),
+            *(rows if isinstance(rows, tuple) else (rows, None)),
             masks.ravel(),
             np.array([at.reward for at in moved]),
-            np.array([at.terminated or at.truncated for at in moved]),
+            truncated | [at.terminated for at in moved],
             np.array([at.success for at in moved]),
-            np.array([at.truncated for at in moved]),
+            truncated,
         )
-
-    def _rows(self, moved: list[Lane]) -> tuple[Any, Any]:
-        try:
-            rows = self.maker.observations.rows([at.observation for at in moved])
-        except ValueError as error:
-            raise ValueError(f"{PREFIX}{self.maker.id}: {error}") from error
-        return rows if isinstance(rows, tuple) else (rows, None)

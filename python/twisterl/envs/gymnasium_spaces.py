@@ -20,6 +20,7 @@ class Observations:
     Attributes:
         shape: of a row; its product is the number of features.
         dtype: "sparse", "float32" or "uint8"; "dict" of a Dict or a Tuple.
+        bounds: the least and the greatest value of each entry; None of a Dict or a Tuple.
         offsets: of a sparse space of choices, where the features of each begin, less its least one.
         parts: of a Dict or a Tuple, by their keys or places.
     """
@@ -27,6 +28,7 @@ class Observations:
     space: Any
     shape: list[int]
     dtype: str
+    bounds: tuple[Any, Any] | None = None
     offsets: npt.NDArray[np.int64] | None = None
     parts: dict[Any, Observations] = field(default_factory=dict)
 
@@ -34,20 +36,21 @@ class Observations:
     def of(cls, space: Any) -> Observations:
         """Raises ValueError for a space that has no rows yet."""
         kind = type(space).__name__
-        if kind == "Box" and space.dtype.kind in _NUMBERS:
-            dtype = "uint8" if space.dtype == np.uint8 else "float32"
-            return cls(space, list(space.shape) or [1], dtype)
-        if kind == "Discrete":
-            return cls(space, [int(space.n)], "sparse", np.array([-space.start]))
-        if kind == "MultiDiscrete":
-            counts = space.nvec.ravel()
-            offsets = np.cumsum(counts) - counts - np.ravel(space.start)
-            return cls(space, [int(counts.sum())], "sparse", offsets)
-        if kind == "MultiBinary":
-            return cls(space, [math.prod(space.shape)], "sparse")
         if kind in ("Dict", "Tuple"):
             parts = {key: cls.of(part) for key, part in _inner(space)}
             return cls(space, [], "dict", parts=parts)
+        if kind == "Box" and space.dtype.kind in _NUMBERS:
+            dtype = "uint8" if space.dtype == np.uint8 else "float32"
+            return cls(space, list(space.shape) or [1], dtype, _bounds(space))
+        if kind == "Discrete":
+            offsets = np.array([-space.start])
+            return cls(space, [int(space.n)], "sparse", _bounds(space), offsets)
+        if kind == "MultiDiscrete":
+            counts = space.nvec.ravel()
+            offsets = np.cumsum(counts) - counts - np.ravel(space.start)
+            return cls(space, [int(counts.sum())], "sparse", _bounds(space), offsets)
+        if kind == "MultiBinary":
+            return cls(space, [math.prod(space.shape)], "sparse", _bounds(space))
         expected = "Box, Discrete, MultiDiscrete or MultiBinary, or a Dict or a Tuple of such"
         raise ValueError(f"observation space: expected {expected}, got {space}")
 
@@ -57,36 +60,50 @@ class Observations:
             return {str(key): part.described() for key, part in self.parts.items()}
         return {"dtype": self.dtype, "shape": self.shape}
 
-    def row(self, observation: Any) -> Any:
-        """What `observe` tells: the active features, or the numbers, flat, or a dictionary."""
-        if self.dtype == "dict":
-            return {str(key): part.row(observation[key]) for key, part in self.parts.items()}
-        if self.dtype == "sparse":
-            return self._features(observation)
-        return np.asarray(observation, self.dtype).ravel()
-
     def rows(self, observations: Sequence[Any]) -> Any:
         """Those of a batch: an array; of features a pair (indices, offsets); or a dictionary.
 
-        Raises ValueError for numbers that are not as many as those of the space.
+        Raises ValueError for the first that is not of the space.
         """
+        try:
+            return self._rows(observations)
+        except (LookupError, TypeError, ValueError) as error:
+            problems = (misfit(self.space, each) for each in observations)
+            problem = next(filter(None, problems), str(error))
+            raise ValueError(f"observation: {problem}") from error
+
+    def _rows(self, observations: Sequence[Any]) -> Any:
+        """As `rows`, which says what is wrong where this raises."""
         if self.dtype == "dict":
+            for each in observations:
+                if len(each) != len(self.parts):
+                    raise ValueError(f"expected {len(self.parts)} parts, got {len(each)}")
             return {
-                str(key): part.rows([each[key] for each in observations])
+                str(key): part._rows([each[key] for each in observations])
                 for key, part in self.parts.items()
             }
-        rows = [self.row(each) for each in observations]
-        if self.dtype == "sparse":
-            return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
-        size = math.prod(self.shape)
-        wrong = next((row.size for row in rows if row.size != size), None)
-        if wrong is not None:
-            raise ValueError(f"observation: expected {size} numbers, got {wrong}")
-        return np.stack(rows)
+        values = np.array(observations)
+        if not self._holds(values):
+            raise ValueError(f"expected {self.space}")
+        numbers = values.reshape(len(values), -1)
+        if self.dtype != "sparse":
+            return numbers.astype(self.dtype, copy=False)
+        if self.offsets is not None:
+            indices = numbers + self.offsets
+            return indices.ravel(), np.arange(len(indices) + 1) * indices.shape[1]
+        rows, indices = np.nonzero(numbers)
+        return indices, np.searchsorted(rows, np.arange(len(numbers) + 1))
 
-    def _features(self, observation: Any) -> npt.NDArray[np.int64]:
-        values = np.ravel(observation)
-        return np.flatnonzero(values) if self.offsets is None else values + self.offsets
+    def _holds(self, values: npt.NDArray[Any]) -> bool:
+        """Whether `values` `[N, ..]` are all of the space, of which `misfit` says more."""
+        space = self.space
+        if values.shape[1:] != space.shape or values.dtype.kind not in _NUMBERS:
+            return False
+        if values.dtype.kind == "f" and np.dtype(space.dtype).kind != "f":
+            return False
+        assert self.bounds is not None
+        low, high = self.bounds
+        return bool(((values >= low) & (values <= high)).all())
 
 
 @dataclass(frozen=True)
@@ -120,11 +137,19 @@ class Actions:
     def num_choices(self) -> int:
         return int(self.described.get("n") or sum(self.described.get("nvec", [])))
 
-    def action(self, drawn: Any) -> Any:
-        """What `step` of Gymnasium takes, of an action of the engine."""
+    def actions(self, drawn: Any) -> list[Any]:
+        """What `step` of Gymnasium takes, of a batch of actions of the engine."""
+        told = (np.asarray(drawn) + self.start).astype(self.space.dtype)
         if self.described["type"] == "discrete":
-            return int(drawn) + self.start
-        return np.asarray(drawn + self.start, self.space.dtype).reshape(self.space.shape)
+            return list(told)
+        return [each.reshape(self.space.shape) for each in told]
+
+
+def first_of(rows: Any) -> Any:
+    """What `observe` tells, of a batch that `Observations.rows` made of one."""
+    if isinstance(rows, dict):
+        return {key: first_of(part) for key, part in rows.items()}
+    return rows[0]
 
 
 def _inner(space: Any) -> list[tuple[Any, Any]]:

@@ -29,8 +29,9 @@ pub use crate::search::Truncation;
 /// Lanes of a worker: enough to fill the kernels' tiles, few enough to stay in the cache. The fewer
 /// there are, the shorter is the end of a collection, when a worker waits for the last episodes.
 const LANES: usize = 24;
-/// With the evaluation cache only few lanes of a step reach the network.
-const LANES_WITH_CACHE: usize = 96;
+/// With the evaluation cache only few lanes of a step reach the network; and batches in Python cost
+/// more than their lanes.
+const MANY_LANES: usize = 96;
 /// Where each step enters another language.
 const LANES_OF_DEAR_CALLS: usize = 256;
 
@@ -155,7 +156,7 @@ impl Collector {
         let caches = config.cache && policy.state_size() == 0;
         let num_lanes = match policy.is_called_dearly() {
             true => LANES_OF_DEAR_CALLS,
-            false if caches => LANES_WITH_CACHE,
+            false if caches || env.is_called_dearly() => MANY_LANES,
             false => LANES,
         };
         let num_lanes = num_lanes.min(work.len().div_ceil(num_workers));

@@ -151,6 +151,10 @@ impl Env for PythonEnv {
         Some(python_lanes::lanes(self, num_lanes))
     }
 
+    fn is_called_dearly(&self) -> bool {
+        self.kind.has_vectorize
+    }
+
     fn vectorize_nodes(&self, num_nodes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         Some(python_lanes::nodes(self, num_nodes))
     }

@@ -187,6 +187,11 @@ pub trait Env: EnvObject + Send + Sync {
     fn vectorize(&self, _num_lanes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         None
     }
+    /// Whether a step of the batched form costs so much, beside what its lanes cost, that many should
+    /// share it.
+    fn is_called_dearly(&self) -> bool {
+        false
+    }
     /// [`Env::vectorize`] for lanes that make [`Move::StepFrom`](super::vec_env::Move::StepFrom).
     fn vectorize_nodes(&self, num_nodes: usize) -> Option<Result<Box<dyn VecEnv>>> {
         self.vectorize(num_nodes)
