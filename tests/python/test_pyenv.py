@@ -1,5 +1,7 @@
 """Environments written in Python, played alone, in threads and in batches."""
 
+import json
+import random
 import threading
 import time
 import traceback
@@ -8,8 +10,9 @@ import numpy as np
 import pytest
 from python_envs import BatchedLine, Line, LineBatch
 from small_policy import collector, everything, small_policy
-from twisterl import twisterl
+from twisterl import cli, twisterl
 from twisterl.envs import PyEnv
+from twisterl.utils import prepare_algorithm
 
 FORMS = [Line, BatchedLine]
 
@@ -238,6 +241,78 @@ def test_what_a_method_returns_is_checked(where, what, error, message):
     env = PyEnv(Lying(where, what))
     with pytest.raises(error, match=message):
         collector(num_cores=2).collect(env, small_policy(Line()))
+
+
+NUMBERS = {"dtype": "float32", "shape": [3]}
+# What a space is, what is seen, and what is said of it.
+UNFIT = {
+    "length": (NUMBERS, np.zeros(4), "expected an array [3], got [4]"),
+    "NaN": (NUMBERS, np.array([0, 1, np.nan]), "expected finite numbers, got NaN at [2]"),
+    "dtype": ({"dtype": "uint8", "shape": [3]}, np.zeros(3), "expected an array of uint8, got"),
+    "feature": ({"dtype": "sparse", "shape": [6]}, [6], "expected indices in 0..6, got 6"),
+    "part": (
+        {"a": NUMBERS, "b": NUMBERS},
+        {"a": np.zeros(3), "b": np.full(3, np.inf)},
+        "b: expected finite numbers, got inf at [0]",
+    ),
+}
+FITTING = {"float32": np.zeros(3), "uint8": np.zeros(3, np.uint8), "sparse": [0]}
+FITTING[None] = {"a": np.zeros(3), "b": np.zeros(3)}
+
+
+class Unfit(Line):
+    """Told as `UNFIT` says once it has moved, and fitting before."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.space, self.told, _ = UNFIT[kind]
+
+    def obs_space(self):
+        return self.space
+
+    def observe(self):
+        return self.told if self.num_played else FITTING[self.space.get("dtype")]
+
+
+def refusal(small, tmp_path, capsys, env):
+    """What training says of a config before it makes a folder."""
+    path, run = tmp_path / "config.json", tmp_path / "run"
+    path.write_text(json.dumps({**small, "env_cls": "PyEnv", "env": env}))
+    assert cli.main(["train", "--config", str(path), "--run_path", str(run)]) == 2
+    assert not run.exists()
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_does_not_fit_is_refused_before_a_run(small, tmp_path, capsys, kind):
+    error = refusal(small, tmp_path, capsys, {"pyenv_cls": f"{__name__}.Unfit", "kind": kind})
+    assert f"env: observe() of Unfit: {UNFIT[kind][2]}" in error
+
+
+class Draws(Line):
+    """Draws at every start and copy."""
+
+    reseed = None
+
+    def reset(self, difficulty):
+        self.draws.random(), np.random.random(), random.random()
+        super().reset(difficulty)
+
+    def copy(self):
+        twin = super().copy()
+        twin.draws = np.random.default_rng(self.draws.integers(2**31))
+        return twin
+
+
+def test_what_is_tried_before_a_run_draws_nothing_of_it(small):
+    states = random.getstate(), np.random.get_state()[1].tolist()
+    env = {"pyenv_cls": f"{__name__}.Draws"}
+    tried = prepare_algorithm({**small, "env_cls": "PyEnv", "env": env}).env.python_env
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states
+    assert tried.draws.bit_generator.state == Draws().draws.bit_generator.state
+    assert tried.num_observed == 0
 
 
 SIZES = [

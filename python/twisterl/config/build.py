@@ -56,6 +56,11 @@ def build_algorithm(
     from twisterl.runs.run_config import Described
 
     env = make_env(run.env, classes)
+    if run.env.name in (None, "PyEnv"):
+        from twisterl.config.tried import require_plays
+
+        with _arguments_of("env"):
+            require_plays(env, by_walks=run.algorithm.name == "RandomWalk")
     weights: Any = None
     if checkpoint is not None:
         weights = (checkpoints.load_arrays if by_engine else checkpoints.load)(checkpoint)

@@ -29,6 +29,7 @@ __all__ = [
     "num_threads_left_behind",
     "solve",
     "solve_optimal",
+    "try_out",
 ]
 
 _Floats = npt.NDArray[np.float32]
@@ -376,3 +377,4 @@ def solve_optimal(
     time_limit_s: float | None = None,
     node_limit: int | None = None,
 ) -> tuple[list[int] | None, int]: ...
+def try_out(env: Any) -> None: ...

@@ -55,6 +55,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_function(wrap_pyfunction!(solve::evaluate_episodes, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::choose_beam_weight_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::solve_py, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(solve::try_out_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_first_weights, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_generations, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_parameters, &collector)?)?;

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
 use twisterl::collector::Part;
+use twisterl::engine::try_out;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::start::Start;
 use twisterl::solve::{choose_beam_weight, evaluate, solve, Asked, Episode, EvalConfig, Starts};
@@ -54,6 +55,16 @@ function! {
         let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
         Ok(Episode::means(&episodes))
     } => Means
+}
+
+/// Resets a lane of `env`, which stays as it is, and moves it by the first action that is legal, as
+/// collecting does.
+///
+/// Raises TypeError or ValueError for an answer that is none, and what the environment raises.
+#[pyfunction(name = "try_out")]
+pub(crate) fn try_out_py(py: Python<'_>, env: &Bound<'_, PyAny>) -> PyResult<()> {
+    let env = get_env(env)?;
+    detached(py, |_| try_out(&*env))
 }
 
 function! {

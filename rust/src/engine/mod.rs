@@ -10,5 +10,7 @@ pub(crate) mod row_set;
 pub(crate) mod rules;
 pub(crate) mod team;
 pub mod threads;
+mod try_out;
 
 pub use capped::DEFAULT_MAX_EPISODE_STEPS;
+pub use try_out::try_out;

@@ -9,6 +9,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::error::wrong_type;
+use super::finite::{all_finite, not_finite};
 use crate::error::Error;
 use crate::spaces::{push_bytes, push_floats, Dtype, Rows};
 
@@ -31,7 +32,7 @@ pub fn read(
         let expected = format!("an array {shape:?}");
         return Err(Error::invalid(source(), expected, format!("{got:?}")).into());
     }
-    numbers.push(0..shape.iter().product(), words)
+    numbers.push(source, 0..shape.iter().product(), words)
 }
 
 /// Appends the observations `value`, an array `[N, ..]` of `N * features` numbers, and returns `N`;
@@ -51,7 +52,8 @@ pub fn read_rows(
     }
     rows.words.reserve(count * dtype.num_words(features));
     for row in 0..count {
-        rows.push_with(|words| numbers.push(row * features..(row + 1) * features, words))?;
+        let range = row * features..(row + 1) * features;
+        rows.push_with(|words| numbers.push(source, range, words))?;
     }
     Ok(count)
 }
@@ -113,9 +115,6 @@ impl<'py> Numbers<'py> {
                         .and_then(|array| array.extract())
                         .map_err(|_| refused())?,
                 };
-                if !all_finite(floats.as_slice()?) {
-                    return Err(Error::invalid(source(), "finite numbers", "others").into());
-                }
                 Ok(Self::Floats(floats))
             }
             Dtype::Uint8 => {
@@ -137,18 +136,19 @@ impl<'py> Numbers<'py> {
     }
 
     /// Appends those in `range`, one observation.
-    fn push(&self, range: Range<usize>, words: &mut Vec<i32>) -> PyResult<()> {
+    fn push(&self, source: Source<'_>, range: Range<usize>, words: &mut Vec<i32>) -> PyResult<()> {
         match self {
-            Self::Floats(floats) => push_floats(words, &floats.as_slice()?[range]),
+            Self::Floats(floats) => {
+                let all = floats.as_slice()?;
+                let numbers = &all[range];
+                if !all_finite(numbers) {
+                    let bits = all.iter().map(|number| number.to_bits());
+                    return Err(not_finite(source, bits, floats.shape()).into());
+                }
+                push_floats(words, numbers);
+            }
             Self::Bytes(bytes) => push_bytes(words, &bytes.as_slice()?[range]),
         }
         Ok(())
     }
-}
-
-/// Whether no number is infinite or none; all are looked at, many at a time.
-fn all_finite(numbers: &[f32]) -> bool {
-    const INFINITE: i32 = f32::INFINITY.to_bits() as i32;
-    let magnitude = |number: &f32| (number.to_bits() & !(1 << 31)) as i32;
-    numbers.iter().map(magnitude).fold(0, i32::max) < INFINITE
 }

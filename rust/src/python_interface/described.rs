@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use super::features::Features;
+use super::finite::not_finite;
 use crate::error::{Error, Result};
 use crate::rl::spec::EnvSpec;
 use crate::spaces::{ActSpace, Dtype, ObsSpace};
@@ -124,7 +125,7 @@ fn check_dense(
     }
     let is_finite = |&word: &i32| f32::from_bits(word as u32).is_finite();
     if dtype == Dtype::Float32 && !words.iter().all(is_finite) {
-        return Err(Error::invalid(source(), "finite numbers", "others"));
+        return Err(not_finite(source, words.iter().map(|&word| word as u32), &[words.len()]));
     }
     Ok(())
 }

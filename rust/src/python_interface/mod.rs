@@ -13,6 +13,7 @@ pub mod env;
 pub mod envs;
 pub mod error;
 pub mod features;
+mod finite;
 pub mod get_env;
 pub mod inside;
 mod legacy;

@@ -202,7 +202,7 @@ impl Batch {
         };
         for i in 0..count {
             views.status.push(Status {
-                reward: self.kind.described.reward("advance", rewards[i])?,
+                reward: self.kind.described.reward("rewards of advance", rewards[i])?,
                 is_final: finals[i],
                 success: successes[i],
                 truncated: truncated[i],
