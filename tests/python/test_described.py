@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import random_networks
 import torch
-from block_cases import Heads, body_of, networks
+from block_cases import Beside, Heads, Residual, body_of, networks
 from ring import DenseRing
 from small_policy import collector, everything
 from test_torch_policy import CONFIG
@@ -291,3 +291,25 @@ def test_layers_wider_than_a_vector_are_those_of_torch():
             expected = policy(x)
         for got, wanted in zip(engine.forward_batch(x.numpy()), expected, strict=True):
             np.testing.assert_allclose(got, wanted.reshape(got.shape), rtol=1e-5, atol=1e-5)
+
+
+def test_images_that_pass_alone_are_those_of_a_batch():
+    """Rows pass large convolutions one by one, unless others read what is before the last."""
+    nn = torch.nn
+    convolutions = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1), Residual(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())
+    )
+    body = nn.Sequential(convolutions, nn.MaxPool2d(2), nn.Flatten())
+    torch.manual_seed(3)
+    # More than pass together.
+    x = torch.randn(70, 2, 20, 20)
+    for module, width in [(body, 800), (Beside(body, nn.Flatten()), 1600)]:
+        policy = TorchPolicy(Heads(module, width).eval(), [2, 20, 20], 5, "float32")
+        engine = policy.to_rust()
+        assert not asks_torch(engine)
+        logits, values = engine.forward_batch(x.numpy())
+        alone = [engine.forward_batch(x.numpy()[row : row + 1]) for row in range(len(x))]
+        np.testing.assert_array_equal(logits, np.concatenate([each[0] for each in alone]))
+        np.testing.assert_array_equal(values, np.concatenate([each[1] for each in alone]))
+        with torch.no_grad():
+            np.testing.assert_allclose(logits, policy(x)[0], rtol=1e-5, atol=1e-5)

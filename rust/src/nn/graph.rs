@@ -1,5 +1,9 @@
 //! A network as a list of layers, each of which reads what earlier ones made: forward and backward.
 
+mod ahead;
+
+use std::ops::Range;
+
 use super::blocks::linear::Affine;
 use super::blocks::recurrent::Recurrent;
 use super::blocks::{columns, Describe, Kept, Layer, Span};
@@ -27,6 +31,8 @@ pub(super) struct Graph {
     pub(super) num_actions: usize,
     /// Numbers that all layers together make of one observation.
     pub(super) num_numbers: usize,
+    /// The first nodes, that a row alone passes, see [`Graph::infer`].
+    num_ahead: usize,
     /// What its layers remember.
     pub(super) memory: Places,
     /// `[S]`, what it remembers before an episode's first observation.
@@ -105,7 +111,9 @@ impl Graph {
             }
         };
         check_finite("network: initial_state", &initial_state)?;
+        let num_ahead = ahead::count(&nodes, input_width, action.node.min(value.node));
         Ok(Self {
+            num_ahead,
             memory,
             initial_state,
             input,
@@ -141,7 +149,17 @@ impl Graph {
 
     /// Fills the outputs of all nodes behind the first, which is there.
     pub(super) fn forward(&self, kernels: Kernels, kept: &mut [Kept]) -> Result<()> {
-        for (i, node) in self.nodes.iter().enumerate() {
+        self.forward_through(0..self.nodes.len(), kernels, kept)
+    }
+
+    /// Fills the outputs of the nodes that `through` counts from the second on, which read what is there.
+    fn forward_through(
+        &self,
+        through: Range<usize>,
+        kernels: Kernels,
+        kept: &mut [Kept],
+    ) -> Result<()> {
+        for (i, node) in self.nodes.iter().enumerate().take(through.end).skip(through.start) {
             let (below, rest) = kept.split_at_mut(i + 1);
             let to = &mut rest[0];
             let input = &below[node.from[0]].output;

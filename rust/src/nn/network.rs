@@ -316,12 +316,10 @@ impl Network {
                 if let Some(states) = &states {
                     check_len("states", states.len(), num_rows.saturating_mul(size))?;
                 }
-                let Scratch { bags, kept, states: initial, .. } = scratch;
+                let Scratch { bags, kept, joined, states: initial, .. } = scratch;
                 for first in (0..num_rows).step_by(graph.chunk_rows(CHUNK_ROWS)) {
                     let chunk = first..num_rows.min(first + graph.chunk_rows(CHUNK_ROWS));
-                    let views = chunk.clone().map(|row| Ok((row, perm(row)?)));
                     graph.ready(kept);
-                    graph.input.read(self.kernels, rows, views, bags, &mut kept[0].output)?;
                     if size > 0 {
                         let before = match &states {
                             Some(states) => &states[first * size..chunk.end * size],
@@ -334,7 +332,8 @@ impl Network {
                         };
                         graph.memory.put(kept, &[chunk.len()], before);
                     }
-                    graph.forward(self.kernels, kept)?;
+                    let views = chunk.clone().map(|row| Ok((row, perm(row)?)));
+                    graph.infer(self.kernels, rows, views, bags, kept, joined)?;
                     if let Some(states) = &mut states {
                         graph.memory.take(kept, &mut states[first * size..chunk.end * size]);
                     }

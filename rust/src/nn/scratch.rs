@@ -14,6 +14,8 @@ pub struct Scratch {
     pub(super) coarsened: Coarsened,
     /// What the layers of a composed network keep.
     pub(super) kept: Vec<Kept>,
+    /// What rows that pass alone become.
+    pub(super) joined: Matrix,
     /// Initial states of rows.
     pub(super) states: Vec<f32>,
 }

@@ -110,6 +110,10 @@ impl Describe for Activation {
 }
 
 impl Layer for Activation {
+    fn is_by_row(&self) -> bool {
+        true
+    }
+
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
         kept.output.reshape(input.num_rows(), input.num_columns());
         kernels.widely(

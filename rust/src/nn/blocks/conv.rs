@@ -275,6 +275,10 @@ impl Layer for Patches {
         self.weights.pack(kernels, weights);
     }
 
+    fn is_by_row(&self) -> bool {
+        true
+    }
+
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
         let Kept { output, saved: [padded, made, ..], .. } = kept;
         let (places, outputs) = (self.window.places(), self.weights.outputs);

@@ -105,6 +105,10 @@ impl Layer for Norm {
         }
     }
 
+    fn is_by_row(&self) -> bool {
+        true
+    }
+
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
         let Kept { output, saved: [normal, scales, ..], .. } = kept;
         output.reshape(input.num_rows(), input.num_columns());

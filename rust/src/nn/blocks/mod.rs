@@ -84,6 +84,11 @@ pub(super) trait Layer: Send + Sync {
     /// Writes `kept.output`, and to `kept.saved` what the way back needs.
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept);
 
+    /// Whether it takes one row after another: it wins nothing by many at a time.
+    fn is_by_row(&self) -> bool {
+        false
+    }
+
     /// Refuses inputs that are none.
     fn check(&self, _: &Matrix) -> Result<()> {
         Ok(())

@@ -204,6 +204,10 @@ fn larger(a: f32, b: f32) -> f32 {
 }
 
 impl Layer for Pooled {
+    fn is_by_row(&self) -> bool {
+        true
+    }
+
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
         let Kept { output, saved: [line, ..], .. } = kept;
         let width = self.window.channels * self.window.places();
