@@ -214,8 +214,11 @@ def test_half_precision_is_close_and_updates_stay_whole(walking):
     assert all(weights.grad.dtype == torch.float32 for weights in algorithm.policy.parameters())
 
 
-def test_learns_to_solve_and_tells_the_distance(walking):
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_learns_to_solve_and_tells_the_distance(walking, precision):
+    walking["algorithm"]["training"]["precision"] = precision
     algorithm = prepare_algorithm(walking)
+    assert algorithm._engine_obstacle() is None
     algorithm.learn(60)
     result, _ = algorithm.evaluate(algorithm.config["evals"]["beam"])
     assert result.success == 1.0

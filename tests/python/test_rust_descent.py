@@ -111,6 +111,25 @@ def require_equal_gradients(by_torch, by_rust):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * scale)
 
 
+def test_gradients_in_bf16_are_as_near_as_those_of_torch():
+    env = Puzzle(3, 3, 6, 2, 32)
+    torch.manual_seed(2)
+    policy = BasicPolicy(env.obs_shape(), env.num_actions(), 96, [70, 33])
+    whole, by_torch, by_rust = (
+        made("RandomWalk", env, policy, engine, precision=precision)
+        for engine, precision in (("rust", "f32"), ("torch", "bf16"), ("rust", "bf16"))
+    )
+    batch, _ = whole.data_to_torch(whole.collect()[0])
+    losses = [algorithm.train_step(batch)[0] for algorithm in (whole, by_torch, by_rust)]
+    # Eight bits of a factor.
+    assert losses[2] == pytest.approx(losses[0], rel=4e-3)
+    exact, peers, ours = map(gradients, (whole, by_torch, by_rust))
+    for one, other, got in zip(exact, peers, ours, strict=True):
+        error = np.linalg.norm(got - one) / np.linalg.norm(one)
+        assert 1e-4 < error < 0.02
+        assert error < 1.5 * np.linalg.norm(other - one) / np.linalg.norm(one)
+
+
 AGENTS = {"num_agents": 2, "hidden_size": 9}
 # Numbers, several parts, weights of several blocks, convolutions, a memory.
 OTHERS = [
@@ -230,12 +249,14 @@ def test_any_number_of_threads_gives_the_same_bytes():
     env = Puzzle(4, 4, 12, 2, 64)
     policy = BasicPolicy(env.obs_shape(), env.num_actions(), 192, [128])
     ends = []
-    for threads in (1, 2, 3):
-        algorithm = made("PPO", env, policy, "rust", minibatch_size=300, max_grad_norm=0.3)
+    for precision, threads in (("f32", 1), ("f32", 2), ("f32", 3), ("bf16", 1), ("bf16", 3)):
+        training = {"minibatch_size": 300, "max_grad_norm": 0.3, "precision": precision}
+        algorithm = made("PPO", env, policy, "rust", **training)
         algorithm.num_threads = threads
         algorithm.learn(2)
         ends.append(weights(algorithm))
     assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
+    assert torch.equal(ends[3], ends[4]) and not torch.equal(ends[0], ends[3])
     other = made("PPO", env, policy, "rust", seed=1, minibatch_size=300)
     other.learn(2)
     assert not torch.equal(ends[0], weights(other))

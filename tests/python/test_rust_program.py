@@ -356,8 +356,8 @@ def test_configs_are_judged_alike(case, program, tmp_path):
             'policy_cls: got "my.Net"; expected a class of the Rust program',
         ),
         (
-            {"algorithm_cls": "RandomWalk", "algorithm": {"training": {"precision": "bf16"}}},
-            'algorithm.training.precision: got "bf16"; expected "f32"',
+            {"algorithm": {"training": {"compile": "eager"}}},
+            'algorithm.training.compile: got "eager"; expected null',
         ),
         (
             {"algorithm": {"training": {"vf_clip": 0.2}}},

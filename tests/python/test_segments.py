@@ -314,7 +314,6 @@ def test_what_has_no_meaning_is_refused(training, optimizer, problem):
     [
         ({"advantage": "puff"}, {}, "training.advantage is puff"),
         ({"vf_clip": 0.2, "sequence_length": None}, {}, "training.vf_clip is 0.2"),
-        ({"precision": "bf16", "sequence_length": None}, {}, "training.precision is bf16"),
         ({"sequence_length": None}, {"kind": "muon"}, "optimizer.kind is muon"),
     ],
 )

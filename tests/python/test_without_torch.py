@@ -207,7 +207,6 @@ def test_what_needs_torch_says_so_in_one_line(tmp_path):
         "algorithm.device: cuda needs": {"device": "cuda"},
         "policy_cls: mine.Net, a module of torch, needs": {"policy_cls": "mine.Net"},
         "algorithm_cls: mine.Mine needs": {"algorithm_cls": "mine.Mine"},
-        "algorithm.training.precision: bf16 needs": {"algorithm_cls": "RandomWalk"},
         "old.pt: a pickle of torch needs": {"load": str(tmp_path / "old.pt")},
     }
     source = f"{PLAYED}\nimport os\nos.chdir({str(tmp_path)!r})\n"
@@ -217,8 +216,6 @@ def test_what_needs_torch_says_so_in_one_line(tmp_path):
         if "algorithm_cls" in changes or "policy_cls" in changes:
             changed.update(changes)
             changed["algorithm"], changed["policy"] = {}, {}
-            if changes.get("algorithm_cls") == "RandomWalk":
-                changed["algorithm"] = {"training": {"precision": "bf16"}}
         else:
             changed["algorithm"].update(changes)
         path = tmp_path / f"case{number}.json"

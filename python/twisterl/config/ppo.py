@@ -96,8 +96,8 @@ class PPOTraining(Training):
     )
     precision: Literal["f32", "bf16"] = Field(
         "f32",
-        description="of the layers' products; weights and updates are f32",
-        json_schema_extra=TORCH_ONLY,
+        description="of linear layers' products, in torch of all layers'; weights and updates "
+        "are f32",
     )
 
 

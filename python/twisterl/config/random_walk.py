@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from twisterl.config.algorithm import TORCH_ONLY, DescentSection, Optimizer, Training
+from twisterl.config.algorithm import DescentSection, Optimizer, Training
 from twisterl.config.values import (
     Cores,
     Count,
@@ -48,8 +48,8 @@ class RandomWalkTraining(Training):
     )
     precision: Literal["f32", "bf16"] = Field(
         "f32",
-        description="of the layers' products; weights and updates are f32",
-        json_schema_extra=TORCH_ONLY,
+        description="of linear layers' products, in torch of all layers'; weights and updates "
+        "are f32",
     )
 
 

@@ -142,6 +142,7 @@ class RustDescent:
         """Means of the last epoch's losses, in the order of LOSSES."""
         algorithm = self._algorithm
         group = algorithm.held.optimizer.param_groups[0]
+        training = algorithm.config["training"]
         learner = self._loaded(group["amsgrad"])
         objective, targets = algorithm.targets(batch)
         samples: Values = {
@@ -164,7 +165,8 @@ class RustDescent:
         }
         descent |= {
             **vars(passes),
-            "max_grad_norm": algorithm.config["training"]["max_grad_norm"],
+            "max_grad_norm": training["max_grad_norm"],
+            "precision": training.get("precision", "f32"),
             "seed": algorithm.config["seed"],
             "iteration": algorithm.iteration,
             "num_cores": algorithm.num_threads,

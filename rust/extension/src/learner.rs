@@ -14,7 +14,9 @@ use twisterl::spaces::Rows;
 use twisterl::train::az::{self, AzTargets};
 use twisterl::train::ppo::{self, PpoTargets};
 use twisterl::train::walk::{self, WalkTargets};
-use twisterl::train::{AdamConfig, Descent, Learner, Losses, Moment, Played, Samples, Sequences};
+use twisterl::train::{
+    AdamConfig, Descent, Learner, Losses, Moment, Played, Precision, Samples, Sequences,
+};
 
 type Floats<'py> = PyReadonlyArrayDyn<'py, f32>;
 type Perms = Vec<Vec<usize>>;
@@ -146,8 +148,8 @@ impl PyLearner {
     ///
     /// `samples` has the arrays of a `twisterl.rl.ppo.PPOBatch` and the coefficients `clip_ratio`,
     /// `vf_coef`, `ent_coef` and `target_kl`; `descent` has `lr`, `betas`, `eps`, `weight_decay`,
-    /// `amsgrad`, `num_epochs`, `epoch_size`, `minibatch_size`, `max_grad_norm`, `draw_twists`, `seed`,
-    /// `iteration` and `num_cores`. `sequences` are None, or a dict of the arrays of a
+    /// `amsgrad`, `num_epochs`, `epoch_size`, `minibatch_size`, `max_grad_norm`, `draw_twists`,
+    /// `precision` (of linear layers' products: "f32" or "bf16"), `seed`, `iteration` and `num_cores`. `sequences` are None, or a dict of the arrays of a
     /// `twisterl.rl.sequences.Sequences` for a network that remembers.
     ///
     /// Raises ValueError for what does not fit.
@@ -297,6 +299,7 @@ fn read_descent(read: &Given<'_, '_>) -> PyResult<Descent> {
         minibatch_size: read.get("minibatch_size")?,
         max_grad_norm: read.get("max_grad_norm")?,
         draw_twists: read.get("draw_twists")?,
+        precision: Precision::of(&read.get::<String>("precision")?)?,
         seed: read.get("seed")?,
         iteration: read.get("iteration")?,
         num_cores: read.get("num_cores")?,

@@ -142,6 +142,11 @@ impl Graph {
         std::iter::once(Packing(Taker::Input(&mut self.input))).chain(layers)
     }
 
+    /// Whether any layer's products can be of bf16.
+    pub(super) fn has_bf16(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(&node.op, Op::Layer(layer) if layer.is_of_bf16()))
+    }
+
     /// Makes `kept` fit, the first of which [`Input::read`] fills.
     pub(super) fn ready(&self, kept: &mut Vec<Kept>) {
         kept.resize_with(kept.len().max(self.nodes.len() + 1), Kept::default);

@@ -1,8 +1,9 @@
 //! The products of a layer, and what a processor multiplies at most: for benchmarks.
 
+use super::blocks::half_linear::{HalfRows, HalfWeights};
 use super::buffer::{Aligned, Matrix};
-use super::kernels::{CpuLevel, Kernels, PackedLinear};
-use crate::error::Result;
+use super::kernels::{Bf16Level, CpuLevel, Kernels, Numbers, PackedLinear};
+use crate::error::{Error, Result};
 
 /// A layer of `inputs x outputs` weights and `rows` rows, by the loops of one level.
 pub struct Products {
@@ -23,22 +24,16 @@ impl Products {
     /// If this processor does not have `level`.
     pub fn new(level: CpuLevel, [rows, inputs, outputs]: [usize; 3]) -> Result<Self> {
         let kernels = Kernels::new(level)?;
-        let number = |i: usize| (i % 97 + 1) as f32 / 98.0;
-        let weights: Vec<f32> = (0..inputs * outputs).map(number).collect();
+        let weights = weights(inputs * outputs);
         let mut forward = PackedLinear::zeros(inputs, outputs, false);
         kernels.repack(&mut forward.weights, &weights, outputs, outputs);
         let mut backward = PackedLinear::zeros(outputs, inputs, false);
         kernels.repack_transposed(&mut backward.weights, &weights, outputs, inputs);
-        let mut input = Matrix::default();
-        input.reshape(rows, inputs);
-        for row in 0..rows {
-            input.row_mut(row).iter_mut().enumerate().for_each(|(i, x)| *x = number(row + i));
-        }
         let mut products = Self {
             kernels,
             forward,
             backward,
-            input,
+            input: input(rows, inputs),
             output: Matrix::default(),
             below: Matrix::default(),
             gradient: Aligned::zeros(inputs * outputs),
@@ -69,4 +64,88 @@ impl Products {
     pub fn limit(&self, rounds: usize) -> usize {
         self.kernels.multiply_adds(rounds)
     }
+}
+
+/// As [`Products`], of bf16: with what it takes to round the inputs and the outputs.
+pub struct Bf16Products {
+    kernels: Kernels,
+    level: Bf16Level,
+    weights: HalfWeights,
+    bias: Vec<f32>,
+    zeros: Vec<f32>,
+    rows: HalfRows,
+    input: Matrix,
+    output: Matrix,
+    below: Matrix,
+    gradient: Aligned,
+}
+
+impl Bf16Products {
+    /// As [`Products::new`]; `inputs` is a multiple of 64, too.
+    ///
+    /// # Errors
+    /// If this processor does not have `level`.
+    pub fn new(level: Bf16Level, [rows, inputs, outputs]: [usize; 3]) -> Result<Self> {
+        if !level.is_available() {
+            return Err(Error::invalid("bf16 level", "one of this processor", level.name()));
+        }
+        let kernels = Kernels::new(CpuLevel::detect())?;
+        let numbers = weights(inputs * outputs);
+        let numbers = Numbers { from: &numbers, stride: outputs, rows: inputs, columns: outputs };
+        let mut weights = HalfWeights::default();
+        weights.pack(kernels, numbers, outputs);
+        let mut products = Self {
+            kernels,
+            level,
+            weights,
+            bias: vec![0.0; outputs],
+            zeros: vec![0.0; inputs],
+            rows: HalfRows::default(),
+            input: input(rows, inputs),
+            output: Matrix::default(),
+            below: Matrix::default(),
+            gradient: Aligned::zeros(inputs * outputs),
+        };
+        products.forward();
+        Ok(products)
+    }
+
+    /// `Y = X W`, and `X` made ready for the gradient.
+    pub fn forward(&mut self) {
+        let input = (&self.input, self.input.num_columns());
+        let (plus, of) = ((&self.bias[..], false), (&mut self.rows, &mut self.output));
+        self.weights.forward(self.kernels, self.level, input, plus, of);
+    }
+
+    /// `dX = dY W^T`, with the outputs as their own gradient.
+    pub fn backward(&mut self) {
+        let (delta, of) = ((&self.output, self.bias.len()), (&mut self.rows, &mut self.below));
+        self.weights.backward(self.kernels, self.level, delta, &self.zeros, of);
+    }
+
+    /// `dW = X^T dY`.
+    pub fn gradient(&mut self) {
+        self.gradient.fill(0.0);
+        self.weights.receive(self.kernels, &self.output, &mut self.rows);
+        let (inputs, gradient) =
+            (0..self.input.num_columns(), (&mut self.gradient[..], self.bias.len()));
+        self.rows.add_gradient(self.kernels, self.level, inputs, gradient);
+    }
+}
+
+fn number(i: usize) -> f32 {
+    (i % 97 + 1) as f32 / 98.0
+}
+
+fn weights(count: usize) -> Vec<f32> {
+    (0..count).map(number).collect()
+}
+
+fn input(rows: usize, inputs: usize) -> Matrix {
+    let mut input = Matrix::default();
+    input.reshape(rows, inputs);
+    for row in 0..rows {
+        input.row_mut(row).iter_mut().enumerate().for_each(|(i, x)| *x = number(row + i));
+    }
+    input
 }

@@ -78,10 +78,10 @@ pub use head::Head;
 pub(crate) use head::{
     log_slope, normal_log_prob, parts, slope_nodes, standard_normal, HALF_LOG_TAU,
 };
-pub use kernels::CpuLevel;
+pub use kernels::{Bf16Level, CpuLevel};
 pub(crate) use layout::{Flat, Layout};
 pub use linear::{Linear, Sequential};
-pub use measured::Products;
+pub use measured::{Bf16Products, Products};
 pub use network::{Network, NetworkParts};
 pub use outputs::{mean_outputs, outputs};
 #[cfg(feature = "python_bindings")]

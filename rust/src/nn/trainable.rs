@@ -8,12 +8,12 @@ use std::ops::Range;
 use super::blocks::Kept;
 use super::buffer::Matrix;
 use super::graph::{Graph, Packing};
-use super::kernels::{Bags, Kernels, TILE_ROWS};
+use super::kernels::{Bags, Bf16Level, Kernels, LANES, TILE_ROWS};
 use super::layout::{Flat, Layout};
 use super::network::{checked_perms, perm_of, Network};
 use super::policy::Policy;
 use super::spec::{HeadSpec, NetSpec};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rl::env::Twists;
 use crate::spaces::Rows;
 
@@ -178,6 +178,20 @@ impl Trainable {
         self.kernels
     }
 
+    /// Whether linear layers multiply in bf16 from the next time on that they take weights.
+    ///
+    /// # Errors
+    /// If they are to, and there are none.
+    pub(crate) fn multiply_in_bf16(&mut self, is_so: bool) -> Result<()> {
+        if is_so && !self.graph.has_bf16() {
+            let expected = "f32 for a network without linear layers";
+            return Err(Error::invalid("precision", expected, "bf16"));
+        }
+        let level = Bf16Level::of(self.kernels.level());
+        self.kernels = self.kernels.with_bf16(is_so.then_some(level));
+        Ok(())
+    }
+
     /// The weights, and the layers that must see them as they are now.
     pub(crate) fn layers(&mut self) -> (&Flat, impl Iterator<Item = Packing<'_>> + Send) {
         (&self.weights, self.graph.layers())
@@ -206,7 +220,12 @@ impl Trainable {
             return &mut chunks[..seen.courses.len()];
         }
         let count = num_rows.div_ceil(self.chunk_rows).max(1);
-        let len = num_rows.div_ceil(count);
+        let len = match self.kernels.bf16() {
+            None => num_rows.div_ceil(count),
+            // Whole tiles, but for the last one.
+            Some(_) => num_rows.div_ceil(count).next_multiple_of(2 * LANES),
+        };
+        let count = num_rows.div_ceil(len.max(1)).max(1);
         chunks.resize_with(chunks.len().max(count), Chunk::default);
         for (i, chunk) in chunks[..count].iter_mut().enumerate() {
             chunk.rows = num_rows.min(i * len)..num_rows.min((i + 1) * len);

@@ -1,5 +1,7 @@
 //! What gradient descent is asked for: an objective, and how to go through the samples.
 
+use serde::Deserialize;
+
 use super::adam::AdamConfig;
 use crate::error::{Error, Result};
 
@@ -39,6 +41,32 @@ pub trait Objective: Sync {
     }
 }
 
+/// In what numbers linear layers multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Factors are rounded to bf16, sums are f32: forward, backward and in the gradient of the weights,
+    /// which stay f32, as all other layers do. Equal weights, samples and seeds give the same bytes for
+    /// any number of threads on processors of one [`Bf16Level`](crate::nn::Bf16Level).
+    Bf16,
+}
+
+impl Precision {
+    /// The one of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn of(name: &str) -> Result<Self> {
+        match name {
+            "f32" => Ok(Self::F32),
+            "bf16" => Ok(Self::Bf16),
+            _ => Err(Error::invalid("precision", "f32 or bf16", name)),
+        }
+    }
+}
+
 /// How to go through the samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descent {
@@ -52,6 +80,7 @@ pub struct Descent {
     pub max_grad_norm: Option<f32>,
     /// Show each sample through a twist that is drawn anew in every epoch.
     pub draw_twists: bool,
+    pub precision: Precision,
     /// Names the random streams, with the iteration.
     pub seed: u64,
     pub iteration: u64,
@@ -72,6 +101,7 @@ impl Default for Descent {
             minibatch_size: None,
             max_grad_norm: None,
             draw_twists: false,
+            precision: Precision::F32,
             seed: 0,
             iteration: 0,
             num_cores: 1,

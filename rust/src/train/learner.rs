@@ -1,6 +1,7 @@
 //! A network in training, and what an update works with.
 
 use super::adam::{Adam, Moment};
+use super::descent::Precision;
 use crate::error::{Error, Result};
 use crate::nn::{Chunk, Flat, HeadSpec, NetSpec, Parameter, Trainable};
 use crate::rl::env::Twists;
@@ -116,6 +117,14 @@ impl Learner {
     /// Writes the gradient of the last update, clipped, by parameter `index` to `values`.
     pub fn get_gradient(&self, index: usize, values: &mut [f32]) -> Result<()> {
         self.network.layout().read(index, &self.gradient, values)
+    }
+
+    /// Multiplies in numbers of `precision` from the next descent on.
+    ///
+    /// # Errors
+    /// If no layer of the network can.
+    pub(crate) fn set_precision(&mut self, precision: Precision) -> Result<()> {
+        self.network.multiply_in_bf16(precision == Precision::Bf16)
     }
 
     /// Steps that Adam has made.

@@ -46,6 +46,7 @@ impl Learner {
         poll: Poll<'_>,
     ) -> Result<Losses> {
         descent.check()?;
+        self.set_precision(descent.precision)?;
         samples.check(self.num_actions(), self.num_twists(), self.network.state_size())?;
         let mut draws = Draws::new(samples, descent, &self.network);
         let work = 6 * draws.most_rows() * self.gradient.numbers().len();

@@ -2,9 +2,12 @@
 //! `max(y, 0)` where a ReLU follows. With `dz = dy` where `y > 0`: `dx = dz W^T`, `dW = x^T dz`, and
 //! `db` is the sum of the rows of `dz`.
 
+use std::ops::Range;
+
+use super::half_linear::{HalfRows, HalfWeights};
 use super::{columns, join, split, Kept, Layer, Span};
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::{Kernels, PackedLinear, TILE_ROWS};
+use crate::nn::kernels::{Kernels, Numbers, PackedLinear, TILE_ROWS};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::Parameter;
 
@@ -14,6 +17,7 @@ const PIECE_ROWS: usize = 8 * TILE_ROWS;
 /// One linear block, or several of the same input side by side.
 pub(in crate::nn) struct Affine {
     pub(in crate::nn) weights: Weights,
+    halves: HalfWeights,
     tokens: usize,
     relu: bool,
 }
@@ -84,11 +88,22 @@ impl Weights {
     }
 
     pub(in crate::nn) fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+        let Numbers { from, stride, .. } = self.numbers(weights);
+        kernels.repack(&mut self.forward.weights, from, stride, self.outputs);
+        kernels.repack_transposed(&mut self.backward.weights, from, stride, self.inputs);
+        self.take_bias(weights);
+    }
+
+    fn take_bias(&mut self, weights: &Flat) {
         let padded = self.forward.bias.len();
-        let matrix = &weights.0[self.matrix..][..self.inputs * padded];
-        kernels.repack(&mut self.forward.weights, matrix, padded, self.outputs);
-        kernels.repack_transposed(&mut self.backward.weights, matrix, padded, self.inputs);
         self.forward.bias.copy_from_slice(&weights.0[self.bias..][..padded]);
+    }
+
+    /// The matrix in the flat vector, with what fills its rows up.
+    fn numbers<'a>(&self, weights: &'a Flat) -> Numbers<'a> {
+        let padded = self.forward.bias.len();
+        let from = &weights.0[self.matrix..][..self.inputs * padded];
+        Numbers { from, stride: padded, rows: self.inputs, columns: padded }
     }
 
     /// Pieces of the matrix, then the bias.
@@ -116,12 +131,16 @@ impl Weights {
         delta: &Matrix,
         gradient: &mut [f32],
     ) {
-        let first = piece * PIECE_ROWS;
-        if first >= self.inputs {
-            return kernels.add_rows(delta, gradient);
+        match self.rows_of(piece) {
+            rows if rows.is_empty() => kernels.add_rows(delta, gradient),
+            rows => kernels.add_products(input, rows, delta, gradient),
         }
-        let rows = first..self.inputs.min(first + PIECE_ROWS);
-        kernels.add_products(input, rows, delta, gradient);
+    }
+
+    /// The rows of the matrix that a piece has; none: it is the bias.
+    fn rows_of(&self, piece: usize) -> Range<usize> {
+        let first = self.inputs.min(piece * PIECE_ROWS);
+        first..self.inputs.min(first + PIECE_ROWS)
     }
 }
 
@@ -134,41 +153,89 @@ impl Affine {
         relu: bool,
         layout: &mut Layout,
     ) -> Self {
-        Self { weights: Weights::new(inputs, parts, relu, layout), tokens, relu }
+        let weights = Weights::new(inputs, parts, relu, layout);
+        Self { weights, halves: HalfWeights::default(), tokens, relu }
+    }
+}
+
+impl Affine {
+    /// `output = input W + b`
+    fn multiply(&self, kernels: Kernels, input: &Matrix, of: &mut HalfRows, output: &mut Matrix) {
+        let Weights { inputs, forward: PackedLinear { bias, relu, .. }, .. } = &self.weights;
+        match kernels.bf16() {
+            None => kernels.multiply(&self.weights.forward, input, output),
+            Some(level) => {
+                let (input, plus) = ((input, *inputs), (&bias[..], *relu));
+                self.halves.forward(kernels, level, input, plus, (of, output));
+            }
+        }
+    }
+
+    /// `below = delta W^T`
+    fn multiply_back(
+        &self,
+        kernels: Kernels,
+        delta: &Matrix,
+        of: &mut HalfRows,
+        below: &mut Matrix,
+    ) {
+        match kernels.bf16() {
+            None => kernels.multiply(&self.weights.backward, delta, below),
+            Some(level) => {
+                let Weights { outputs, backward: PackedLinear { bias: zeros, .. }, .. } =
+                    &self.weights;
+                self.halves.backward(kernels, level, (delta, *outputs), zeros, (of, below));
+            }
+        }
     }
 }
 
 impl Layer for Affine {
     fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        self.weights.pack(kernels, weights);
+        match kernels.bf16() {
+            None => self.weights.pack(kernels, weights),
+            Some(_) => {
+                let matrix = self.weights.numbers(weights);
+                self.halves.pack(kernels, matrix, self.weights.outputs);
+                self.weights.take_bias(weights);
+            }
+        }
+    }
+
+    fn is_of_bf16(&self) -> bool {
+        true
     }
 
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {
-        let Kept { output, saved: [inputs, outputs, ..], .. } = kept;
+        let Kept { output, saved: [inputs, outputs, ..], halves, .. } = kept;
         if self.tokens == 1 {
-            return kernels.multiply(&self.weights.forward, input, output);
+            return self.multiply(kernels, input, halves, output);
         }
         split(input, self.tokens, self.weights.inputs, inputs);
-        kernels.multiply(&self.weights.forward, inputs, outputs);
+        self.multiply(kernels, inputs, halves, outputs);
         join(outputs, self.tokens, self.weights.outputs, output);
     }
 
     fn backward(&self, kernels: Kernels, _: &Matrix, kept: &mut Kept, below: &mut Matrix) {
-        let Kept { delta, saved: [_, spare, deltas, ..], .. } = kept;
+        let Kept { delta, saved: [_, spare, deltas, ..], halves, .. } = kept;
         if self.tokens == 1 {
-            return kernels.multiply(&self.weights.backward, delta, below);
+            return self.multiply_back(kernels, delta, halves, below);
         }
-        kernels.multiply(&self.weights.backward, deltas, spare);
+        self.multiply_back(kernels, deltas, halves, spare);
         join(spare, self.tokens, self.weights.inputs, below);
     }
 
     fn receive(&self, kernels: Kernels, kept: &mut Kept) {
-        let Kept { output, delta, saved: [_, _, deltas, ..], .. } = kept;
+        let Kept { output, delta, saved: [_, _, deltas, ..], halves, .. } = kept;
         if self.relu {
             kernels.keep_where_positive(delta, output);
         }
         if self.tokens > 1 {
             split(delta, self.tokens, self.weights.outputs, deltas);
+        }
+        if kernels.bf16().is_some() {
+            let delta = if self.tokens > 1 { deltas } else { delta };
+            self.halves.receive(kernels, delta, halves);
         }
     }
 
@@ -188,6 +255,13 @@ impl Layer for Affine {
             1 => (input, &kept.delta),
             _ => (&kept.saved[0], &kept.saved[2]),
         };
-        self.weights.add_gradient(kernels, piece, input, delta, gradient);
+        let rows = self.weights.rows_of(piece);
+        match kernels.bf16().filter(|_| !rows.is_empty()) {
+            None => self.weights.add_gradient(kernels, piece, input, delta, gradient),
+            Some(level) => {
+                let gradient = (gradient, self.weights.forward.bias.len());
+                kept.halves.add_gradient(kernels, level, rows, gradient);
+            }
+        }
     }
 }

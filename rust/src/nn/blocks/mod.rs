@@ -11,6 +11,7 @@ pub(super) mod attention;
 pub(super) mod cells;
 pub(super) mod conv;
 pub(super) mod group_norm;
+pub(super) mod half_linear;
 pub(super) mod layer_norm;
 pub(super) mod linear;
 pub(super) mod lookup;
@@ -56,6 +57,7 @@ pub(super) struct Kept {
     pub(super) output: Matrix,
     pub(super) delta: Matrix,
     pub(super) saved: [Matrix; 6],
+    halves: half_linear::HalfRows,
     /// Of no meaning between calls.
     pub(super) spare: Matrix,
     /// Of a layer that remembers.
@@ -80,6 +82,11 @@ impl Kept {
 pub(super) trait Layer: Send + Sync {
     /// Takes the weights as they are now.
     fn pack(&mut self, _: Kernels, _: &Flat) {}
+
+    /// Whether its products are of bf16 where the kernels say so.
+    fn is_of_bf16(&self) -> bool {
+        false
+    }
 
     /// Writes `kept.output`, and to `kept.saved` what the way back needs.
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept);

@@ -1,5 +1,5 @@
-//! The loops over products of bytes. All of it is inlined into functions that enable the processor's
-//! features.
+//! The loops over products of words, of four bytes or of two bf16. All of it is inlined into functions
+//! that enable the processor's features.
 
 /// Columns of a panel of weights.
 pub(super) const PANEL: usize = 16;
@@ -12,7 +12,8 @@ pub(super) const PANEL: usize = 16;
 pub(super) trait Dot {
     type Sums: Copy;
     type Weights: Copy;
-    unsafe fn zero() -> Self::Sums;
+    /// What sums start with, of which `at` may have something to say.
+    unsafe fn start(at: *const u32) -> Self::Sums;
     unsafe fn load(from: *const u32) -> Self::Weights;
     unsafe fn add(sums: Self::Sums, word: [u8; 4], weights: Self::Weights) -> Self::Sums;
     unsafe fn store(to: *mut u32, sums: Self::Sums);
@@ -60,6 +61,9 @@ pub(super) struct Product {
     pub(super) weights: *const u32,
     pub(super) depth: usize,
     pub(super) num_panels: usize,
+    /// What sums start with, as the output has them; rows may all be one.
+    pub(super) start: *const u32,
+    pub(super) start_stride: usize,
     pub(super) output: *mut u32,
     /// From one row of the output to the next.
     pub(super) stride: usize,
@@ -100,7 +104,13 @@ impl Product {
     unsafe fn tile<D: Dot, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
         let rows = self.rows.add(row * self.depth);
         let weights = self.weights.add(panel * PANEL * self.depth);
-        let mut sums = [[D::zero(); P]; R];
+        let start = self.start.add(row * self.start_stride + panel * PANEL);
+        let mut sums = [[D::start(start); P]; R];
+        for (r, sums) in sums.iter_mut().enumerate() {
+            for (p, sum) in sums.iter_mut().enumerate() {
+                *sum = D::start(start.add(r * self.start_stride + p * PANEL));
+            }
+        }
         for k in 0..self.depth {
             let mut columns = [D::load(weights.add(k * PANEL)); P];
             for (p, columns) in columns.iter_mut().enumerate().skip(1) {
@@ -128,7 +138,7 @@ impl Dot for PlainBytes {
     type Weights = [u32; PANEL];
 
     #[inline(always)]
-    unsafe fn zero() -> [i32; PANEL] {
+    unsafe fn start(_: *const u32) -> [i32; PANEL] {
         [0; PANEL]
     }
     #[inline(always)]

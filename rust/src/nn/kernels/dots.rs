@@ -63,6 +63,9 @@ impl Dots {
             weights: data.as_ptr().cast(),
             depth,
             num_panels: columns / PANEL,
+            // Not read.
+            start: output.as_ptr().cast(),
+            start_stride: 0,
             output: output.as_mut_ptr().cast(),
             stride: output.stride(),
         };

@@ -11,7 +11,7 @@ impl Dot for Vnni512 {
     type Weights = __m512i;
 
     #[inline(always)]
-    unsafe fn zero() -> __m512i {
+    unsafe fn start(_: *const u32) -> __m512i {
         _mm512_setzero_si512()
     }
     #[inline(always)]
@@ -38,7 +38,7 @@ macro_rules! bytes256 {
             type Weights = [__m256i; 2];
 
             #[inline(always)]
-            unsafe fn zero() -> [__m256i; 2] {
+            unsafe fn start(_: *const u32) -> [__m256i; 2] {
                 [_mm256_setzero_si256(); 2]
             }
             #[inline(always)]

@@ -49,3 +49,57 @@ impl CpuLevel {
         }
     }
 }
+
+/// By what products of bf16 are made, best first: of two numbers of 16 bits with a sum of 32.
+///
+/// All round to bf16 alike, to the nearest and the even one of two. A product of two is exact. In which
+/// order they are added up differs, and the processors' instructions make 0 of numbers below the smallest
+/// normal one: the last digits are those of the level. So a run has the same bytes for any number of
+/// threads, and is resumed bit for bit, on processors of one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bf16Level {
+    /// Tiles of 16 rows and 16 columns (Intel's AMX-BF16). Sums of 32 products are made apart, the even
+    /// ones and the odd ones.
+    Amx,
+    /// 512-bit vectors (AVX512-BF16). A sum takes its products one after another, of two the second
+    /// first.
+    Avx512,
+    /// Plain arithmetic, in the order of AVX512-BF16: slower than f32.
+    Portable,
+}
+
+impl Bf16Level {
+    /// All of them, the best first.
+    pub const ALL: [Bf16Level; 3] = [Bf16Level::Amx, Bf16Level::Avx512, Bf16Level::Portable];
+
+    /// The best of this processor that `level` includes.
+    pub fn of(level: CpuLevel) -> Self {
+        match level {
+            CpuLevel::Avx512 => Self::ALL.into_iter().find(|found| found.is_available()),
+            _ => None,
+        }
+        .unwrap_or(Self::Portable)
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Amx => "amx",
+            Self::Avx512 => "avx512",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// True if this processor, and the system, can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => super::halves_x86::has_amx(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512bf16"),
+            Self::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+}

@@ -11,6 +11,9 @@ mod bytes;
 mod dots;
 #[cfg(target_arch = "x86_64")]
 mod dots_x86;
+mod halves;
+#[cfg(target_arch = "x86_64")]
+mod halves_x86;
 mod level;
 mod packed;
 mod portable;
@@ -23,7 +26,8 @@ use crate::error::{Error, Result};
 
 pub(super) use bytes::{Words, Work};
 pub(super) use dots::Dots;
-pub use level::CpuLevel;
+pub(super) use halves::{Halves, Numbers};
+pub use level::{Bf16Level, CpuLevel};
 pub(super) use packed::{pad, places, Bags, Conv, Overlaid, Packed, PackedLinear, Place, LANES};
 
 /// Rows of a tile, at which batches are best cut.
@@ -53,6 +57,8 @@ const PORTABLE_COLUMNS: usize = if cfg!(target_family = "wasm") { 32 } else { 16
 pub(crate) struct Kernels {
     /// Only ever an available level: every call of a loop below relies on it.
     level: CpuLevel,
+    /// By what the products are made that are to be of bf16, if any.
+    bf16: Option<Bf16Level>,
 }
 
 /// Calls a function of the level's module.
@@ -71,7 +77,7 @@ macro_rules! dispatch {
 impl Kernels {
     pub(super) fn new(level: CpuLevel) -> Result<Self> {
         match level.is_available() {
-            true => Ok(Self { level }),
+            true => Ok(Self { level, bf16: None }),
             false => {
                 let expected = format!("{:?} or below", CpuLevel::detect());
                 Err(Error::invalid("CPU level", expected, format!("{level:?}")))
@@ -81,6 +87,15 @@ impl Kernels {
 
     pub(super) fn level(self) -> CpuLevel {
         self.level
+    }
+
+    pub(super) fn bf16(self) -> Option<Bf16Level> {
+        self.bf16
+    }
+
+    /// The same loops, with products of bf16 by `bf16` where there are any.
+    pub(super) fn with_bf16(self, bf16: Option<Bf16Level>) -> Self {
+        Self { bf16, ..self }
     }
 
     /// Columns of a panel of packed weights: those of a tile.

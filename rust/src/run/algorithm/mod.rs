@@ -10,7 +10,7 @@ use crate::nn::Policy;
 use crate::rl::env::Env;
 use crate::rl::start::Start;
 use crate::solve::EvalConfig;
-use crate::train::{AdamConfig, Descent, Learner};
+use crate::train::{AdamConfig, Descent, Learner, Precision};
 
 mod az;
 mod batch;
@@ -109,6 +109,8 @@ struct Passes {
     num_epochs: usize,
     minibatch_size: Option<usize>,
     max_grad_norm: Option<f32>,
+    #[serde(default)]
+    precision: Precision,
 }
 
 /// What descends by [`Learner::descend`], the rate apart.
@@ -131,6 +133,13 @@ impl Descending {
         Ok(Self { passes: config.section("training")?, adam, num_cores })
     }
 
+    /// Refuses a network that cannot multiply in the numbers that the config asks for.
+    fn require(&self, learner: &mut Learner) -> Result<(), Failure> {
+        learner
+            .set_precision(self.passes.precision)
+            .map_err(|error| Failure::config("config", "algorithm.training", error.to_string()))
+    }
+
     fn descent(&self, of: &Iteration<'_>, epoch_size: usize, draw_twists: bool) -> Descent {
         Descent {
             adam: AdamConfig { lr: of.lr, ..self.adam },
@@ -139,6 +148,7 @@ impl Descending {
             minibatch_size: self.passes.minibatch_size,
             max_grad_norm: self.passes.max_grad_norm,
             draw_twists: draw_twists && of.learner.num_twists() > 0,
+            precision: self.passes.precision,
             seed: of.seed,
             iteration: of.iteration,
             num_cores: self.num_cores,

@@ -54,6 +54,7 @@ impl Ppo {
 
 impl Algorithm for Ppo {
     fn begin(&mut self, _: &dyn Env, _: &Net, learner: &mut Learner) -> Result<(), Failure> {
+        self.descending.require(learner)?;
         let Training { sequence_length, burn_in, .. } = &mut self.training;
         let refused = |key: &str, problem: String| {
             Err(Failure::config("config", format!("algorithm.training.{key}"), problem))

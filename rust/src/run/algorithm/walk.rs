@@ -42,7 +42,8 @@ impl Algorithm for RandomWalk {
     fn begin(&mut self, env: &dyn Env, _: &Net, learner: &mut Learner) -> Result<(), Failure> {
         env.spec().acts.require_discrete("random walks")?;
         check(env, &self.collecting)?;
-        require_no_memory(learner)
+        require_no_memory(learner)?;
+        self.descending.require(learner)
     }
 
     fn iterate(&mut self, of: Iteration<'_>, poll: Poll<'_>) -> crate::Result<Found> {
