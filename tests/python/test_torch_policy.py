@@ -12,7 +12,7 @@ from small_policy import collector, everything
 from torch_nets import Answering, Gated
 from twisterl import twisterl
 from twisterl.envs import Puzzle, PyEnv
-from twisterl.nn import TorchPolicy
+from twisterl.nn import BasicPolicy, TorchPolicy
 from twisterl.rl import PPO, RandomWalk
 from twisterl.train import prepare_algorithm
 
@@ -191,3 +191,31 @@ def test_what_goes_wrong_in_the_middle_comes_out():
         ValueError, match="obs_dtype: expected one of sparse, float32, uint8, got 'f"
     ):
         TorchPolicy(module, [8], 4, "f4")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_parameters_of_every_kind_learn(dtype):
+    env = Puzzle(3, 3, 1, 2, 64)
+    torch.manual_seed(1)
+    policy = BasicPolicy([9, 9], 4, 8, (8,)).to(dtype)
+    first = policy.common[0].weight.detach().clone()
+    config = {**CONFIG, "evals": {}, "learning": {}, "collecting": {"num_episodes": 16}}
+    algorithm = PPO(env, policy, config)
+    algorithm.learn(2)
+    weight = policy.common[0].weight.detach()
+    # As many steps of the learning rate at most.
+    assert weight.dtype == dtype and 0 < (weight - first).abs().max() < 0.1
+    saved = algorithm.optimizer.state_dict()
+    again = PPO(env, policy, config)
+    again.optimizer.load_state_dict(saved)
+    states = zip(saved["state"].values(), again.optimizer.state.values(), strict=True)
+    assert all(torch.equal(one["exp_avg_sq"], other["exp_avg_sq"]) for one, other in states)
+
+
+def test_learning_leaves_every_part_in_its_mode():
+    env = Puzzle(3, 3, 1, 2, 64)
+    for mode in (True, False):
+        policy = gated(env).train(mode)
+        part = next(policy.module.children()).train(not mode)
+        PPO(env, policy, {"evals": {}, "collecting": {"num_episodes": 4}}).learn(1)
+        assert (policy.training, policy.module.training, part.training) == (mode, mode, not mode)

@@ -29,6 +29,7 @@ import torch
 from torch import fx
 
 from twisterl.nn.ancestry import Ancestry
+from twisterl.nn.modes import modes_kept
 from twisterl.nn.operations import At, at, blocks_of, dim_of
 from twisterl.nn.parts import reading
 from twisterl.nn.remembering import Moves
@@ -99,22 +100,18 @@ def described(
     moves = Moves(known.module)
     if observations is None:
         observations = torch.zeros(NUM_ROWS, *obs_shape)
-    training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            states = _initial_states(module, observations)
-            known.run(observations, *states)
-            spec = _spec(known, prefix, list(obs_shape), obs_dtype)
-            places = _places(spec)
-            if states:
-                tags = moves.numbers(*states[0].shape)
-                after = moves.run(observations, tags)[2]
-                moves.require_in_order(known, places.values(), tags, after)
-                if states[0].any():
-                    spec["initial_state"] = states[0][0].tolist()
-    finally:
-        module.train(training)
+    with modes_kept(module), torch.no_grad():
+        module.eval()
+        states = _initial_states(module, observations)
+        known.run(observations, *states)
+        spec = _spec(known, prefix, list(obs_shape), obs_dtype)
+        places = _places(spec)
+        if states:
+            tags = moves.numbers(*states[0].shape)
+            after = moves.run(observations, tags)[2]
+            moves.require_in_order(known, places.values(), tags, after)
+            if states[0].any():
+                spec["initial_state"] = states[0][0].tolist()
     logits, value = (known.values[head] for head in known.heads())
     made = {}
     for place, node in places.items():

@@ -14,6 +14,7 @@ import torch
 
 from twisterl.nn import checked
 from twisterl.nn.base_policy import Policy
+from twisterl.nn.modes import modes_kept
 from twisterl.nn.step_sequence import StepSequence
 
 
@@ -206,11 +207,6 @@ class LayeredPolicy(RecurrentPolicy):
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
     """Without dropout, and with gradients on a GPU, whose cuDNN has none of an RNN then."""
-    training = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        with torch.backends.cudnn.flags(enabled=False):
-            yield
-    finally:
-        for part, was in training.items():
-            part.training = was
+    with modes_kept(module), torch.backends.cudnn.flags(enabled=False):
+        module.eval()
+        yield

@@ -5,7 +5,8 @@ keep out. No training here compiles, and the import costs a second and 160 MiB.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,11 +15,39 @@ _MARK = "__dynamo_disable"
 
 
 class Adam(torch.optim.Adam):
-    """`torch.optim.Adam`, step for step."""
+    """`torch.optim.Adam`, step for step; for float16 with moments and steps of float32.
+
+    Squares of gradients, and `eps`, are 0 in float16.
+    """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        with torch.no_grad():
+        with torch.no_grad(), self._in_float32():
             return inspect.unwrap(torch.optim.Adam.step)(self, closure)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Moments become numbers of the parameters' kind.
+        with self._in_float32():
+            super().load_state_dict(state_dict)
+
+    @contextmanager
+    def _in_float32(self) -> Iterator[None]:
+        groups = (group["params"] for group in self.param_groups)
+        halves = [each for group in groups for each in group if each.dtype == torch.float16]
+        for parameter in halves:
+            _cast(parameter, torch.float32)
+        try:
+            yield
+        finally:
+            for parameter in halves:
+                _cast(parameter, torch.float16)
+
+
+def _cast(parameter: torch.nn.Parameter, dtype: torch.dtype) -> None:
+    """Makes numbers of `dtype` of a parameter and its gradient."""
+    gradient, parameter.grad = parameter.grad, None
+    parameter.data = parameter.data.to(dtype)
+    if gradient is not None:
+        parameter.grad = gradient.to(dtype)
 
 
 def make_adam(parameters: Iterable[torch.nn.Parameter], arguments: dict[str, Any]) -> Adam:

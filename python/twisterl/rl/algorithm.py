@@ -21,6 +21,7 @@ from twisterl.config.validation import check_algorithm
 from twisterl.defaults import make_config, with_device
 from twisterl.envs.protocol import act_space, is_task, num_outputs, obs_dtype
 from twisterl.nn.arrays import ArrayPolicy
+from twisterl.nn.modes import modes_kept
 from twisterl.rl.array_adam import ArrayAdam
 from twisterl.rl.batch import columns_of
 from twisterl.rl.checks import (
@@ -350,7 +351,11 @@ class Algorithm(Holding, Playing, Kept):
             self.schedule_iterations = self.num_iterations
         if best_metrics is not None:
             self.best_metrics = tuple(best_metrics)
-        with contextlib.nullcontext() if self.run_path is None else self.lock():
+        with contextlib.ExitStack() as ending:
+            if not self.held.is_array:
+                ending.enter_context(modes_kept(self.policy))
+            if self.run_path is not None:
+                ending.enter_context(self.lock())
             self._learn(end)
 
     def _learn(self, end: int) -> None:
