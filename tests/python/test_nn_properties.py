@@ -207,7 +207,20 @@ def test_everything_public_tells_shapes_and_where_it_comes_from():
             faults.append(f"{name}: no shape")
         if not re.search(sources, own + around):
             faults.append(f"{name}: neither an equation nor a source")
+        methods = vars(value).items() if inspect.isclass(value) else ()
+        faults += [
+            f"{name}.{key}: no shape" for key, each in methods if lacks_shape(value, key, each)
+        ]
     assert not faults
+
+
+def lacks_shape(cls, name, method):
+    """Whether a public method takes or returns tensors and does not tell their shapes."""
+    function = method.fget if isinstance(method, property) else method
+    if name.startswith("_") or not inspect.isfunction(function):
+        return False
+    told = inspect.getdoc(getattr(cls, name)) or ""
+    return not told or ("Tensor" in str(function.__annotations__) and "[" not in told)
 
 
 def test_no_class_is_longer_than_a_screen():

@@ -131,5 +131,5 @@ class SquashedNormal(Normal):
         return (self._each(z) - slope).sum(-1, keepdim=True)
 
     def entropy(self) -> torch.Tensor:
-        """Raises NotImplementedError: there is no closed form."""
+        """NotImplementedError in place of [B, 1]: there is no closed form."""
         raise NotImplementedError("SquashedNormal: the entropy has no closed form")
