@@ -214,8 +214,12 @@ def test_each_sample_is_used_once_an_epoch(algorithm):
 def test_target_kl_refuses_further_updates(algorithm):
     batch = batch_of(algorithm, collect(algorithm))
     once, _ = trained(algorithm, batch, num_epochs=1)
+    gradients = [parameter.grad.clone() for parameter in algorithm.policy.parameters()]
     stopped, losses = trained(algorithm, batch, num_epochs=10, target_kl=1e-9)
     assert torch.equal(stopped, once)
+    # That of the last step that was made; torch has begun the next one.
+    for parameter, gradient in zip(algorithm.policy.parameters(), gradients, strict=True):
+        assert torch.equal(parameter.grad, gradient) is algorithm._uses_rust()
     assert losses["kl"] > 1e-9
     assert torch.equal(
         trained(algorithm, batch, num_epochs=3, target_kl=1e9)[0],

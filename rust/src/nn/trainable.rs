@@ -106,6 +106,8 @@ pub(crate) struct Chunk {
 pub(crate) struct Piece<'a> {
     place: (usize, usize),
     gradient: &'a mut [f32],
+    /// Chunks that it was filled from.
+    num_chunks: usize,
 }
 
 impl Trainable {
@@ -345,7 +347,7 @@ impl Trainable {
         for (node, piece, span) in spans {
             let (_, from) = rest.split_at_mut(span.start - at);
             let (gradient, after) = from.split_at_mut(span.len);
-            pieces.push(Piece { place: (node, piece), gradient });
+            pieces.push(Piece { place: (node, piece), gradient, num_chunks: 0 });
             (rest, at) = (after, span.start + span.len);
         }
         pieces
@@ -353,7 +355,7 @@ impl Trainable {
 
     /// Fills in what no piece has: the gradient by the head's own parameters, and that by weights of
     /// several places, which all of them get.
-    pub(crate) fn fill_rest(&self, chunks: &[Chunk], gradient: &mut Flat) {
+    pub(crate) fn fill_rest(&self, chunks: &[&Chunk], gradient: &mut Flat) {
         let own = &mut gradient.0[self.own.clone()];
         own.fill(0.0);
         chunks.iter().for_each(|chunk| add(&chunk.by_own, own));
@@ -366,12 +368,20 @@ impl Trainable {
         self.tied.iter().map(|&(_, other)| of.0[other])
     }
 
-    /// Fills a piece of the gradient from all chunks of a batch.
-    pub(crate) fn fill(&self, chunks: &[Chunk], piece: &mut Piece<'_>) {
-        let Piece { place, gradient } = piece;
-        gradient.fill(0.0);
-        for Chunk { bags, kept, .. } in chunks {
+    /// Fills a piece of the gradient from the first chunks of a batch, those left out that it was filled
+    /// from.
+    pub(crate) fn fill<'a>(
+        &self,
+        chunks: impl IntoIterator<Item = &'a Chunk>,
+        piece: &mut Piece<'_>,
+    ) {
+        let Piece { place, gradient, num_chunks } = piece;
+        if *num_chunks == 0 {
+            gradient.fill(0.0);
+        }
+        for Chunk { bags, kept, .. } in chunks.into_iter().skip(*num_chunks) {
             self.graph.add_gradient(self.kernels, *place, (bags, kept), gradient);
+            *num_chunks += 1;
         }
     }
 }

@@ -35,6 +35,11 @@ pub trait Objective: Sync {
         0.0
     }
 
+    /// Whether an update may be refused.
+    fn may_go_too_far(&self) -> bool {
+        false
+    }
+
     /// Whether to refuse the update that has these losses, and all that would follow.
     fn goes_too_far(&self, _losses: &[f64]) -> bool {
         false

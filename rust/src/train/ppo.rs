@@ -166,6 +166,10 @@ impl Objective for Ppo<'_> {
         vec![value, policy, entropy, total, kl, clipped]
     }
 
+    fn may_go_too_far(&self) -> bool {
+        self.targets.target_kl.is_some()
+    }
+
     fn goes_too_far(&self, losses: &[f64]) -> bool {
         self.targets.target_kl.is_some_and(|most| losses[KL] > f64::from(most))
     }

@@ -1,6 +1,8 @@
 //! Gradient descent on an objective: epochs of minibatches, each a step of Adam, piece by piece by all
 //! workers.
 
+use std::sync::OnceLock;
+
 use super::batch::{Minibatch, Samples};
 use super::descent::{Descent, Losses, Objective};
 use super::draws::Draws;
@@ -26,10 +28,12 @@ struct Way<'a, O> {
     team: &'a Team,
 }
 
-/// What is done with the weights as they are.
-enum Task<'a, 's> {
-    Pass(&'a mut Chunk),
+/// What is done with the weights as they are, each in its turn.
+enum Task<'a, 'c, 's, 'p> {
     Draw(&'a mut Draws<'s>),
+    Pass(&'c mut Chunk, &'a OnceLock<&'c Chunk>),
+    /// By the chunks that have passed, the first of them without a gap: while others are in the last ones.
+    Fill(&'a mut Piece<'p>),
 }
 
 impl Learner {
@@ -104,16 +108,30 @@ impl Learner {
         let seen = Seen { rows: samples.rows, views, courses };
         let loss = MeanOf { objective, minibatch, scale: 1.0 / minibatch.len() as f32 };
         let chunks = network.cut(seen, chunks);
-        let tasks = chunks.iter_mut().map(Task::Pass).chain([Task::Draw(draws)]);
-        team.share(tasks, poll, |task| match task {
-            Task::Pass(chunk) => network.pass(seen, &loss, chunk),
-            Task::Draw(draws) => {
-                draws.make(network);
-                Ok(())
+        let passed: Vec<OnceLock<&Chunk>> = chunks.iter().map(|_| OnceLock::new()).collect();
+        let mut pieces = network.pieces(gradient);
+        // The gradient stays that of the last update where this one is refused.
+        let count = if objective.may_go_too_far() { 0 } else { pieces.len() };
+        let tasks = [Task::Draw(draws)]
+            .into_iter()
+            .chain(chunks.iter_mut().zip(&passed).map(|(chunk, passed)| Task::Pass(chunk, passed)))
+            .chain(pieces[..count].iter_mut().map(Task::Fill));
+        team.share(tasks, poll, |task| {
+            match task {
+                Task::Draw(draws) => draws.make(network),
+                Task::Pass(chunk, passed) => {
+                    network.pass(seen, &loss, chunk)?;
+                    let _ = passed.set(chunk);
+                }
+                Task::Fill(piece) => {
+                    network.fill(passed.iter().map_while(|passed| passed.get().copied()), piece);
+                }
             }
+            Ok(())
         })?;
+        let chunks: Vec<&Chunk> = passed.into_iter().filter_map(OnceLock::into_inner).collect();
         let mut means = vec![0.0; O::NUM_TERMS];
-        for chunk in chunks.iter() {
+        for chunk in &chunks {
             means.iter_mut().zip(chunk.terms()).for_each(|(sum, term)| *sum += term);
         }
         means.iter_mut().for_each(|sum| *sum /= minibatch.len() as f64);
@@ -124,12 +142,11 @@ impl Learner {
         if objective.goes_too_far(&losses) {
             return Ok((losses, false));
         }
-        let chunks: &[Chunk] = chunks;
-        team.share(network.pieces(gradient).into_iter(), poll, |mut piece: Piece<'_>| {
-            network.fill(chunks, &mut piece);
+        team.share(pieces.into_iter(), poll, |mut piece: Piece<'_>| {
+            network.fill(chunks.iter().copied(), &mut piece);
             Ok(())
         })?;
-        network.fill_rest(chunks, gradient);
+        network.fill_rest(&chunks, gradient);
         if l2 > 0.0 {
             let pairs = gradient.numbers_mut().iter_mut().zip(network.weights().numbers());
             pairs.for_each(|(gradient, weight)| *gradient += 2.0 * l2 * weight);

@@ -180,7 +180,7 @@ fn require_gradients(
     }
     let mut gradient = trainable.layout().zeros();
     for mut piece in trainable.pieces(&mut gradient) {
-        trainable.fill(chunks, &mut piece);
+        trainable.fill(chunks.iter(), &mut piece);
     }
     for (index, (parameter, values)) in weights.iter().enumerate() {
         if case["name"] == "running_norm" && parameter.name.starts_with("body") {
