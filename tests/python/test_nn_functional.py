@@ -217,7 +217,7 @@ def test_batches_of_any_type():
     batch = collections.OrderedDict(rewards=torch.ones(2, 3), values=torch.ones(2, 3))
     told = F.generalized_advantage_estimate(batch, return_returns=False)
     assert type(told) is collections.OrderedDict and list(told) == ["advantages"]
-    tensordict = pytest.importorskip("tensordict")
+    tensordict = pytest.importorskip("tensordict", exc_type=ImportError)
     given = tensordict.TensorDict(dict(batch), batch_size=[2, 3])
     told = F.generalized_advantage_estimate(given)
     assert isinstance(told, tensordict.TensorDict) and told.batch_size == given.batch_size
