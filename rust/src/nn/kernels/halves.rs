@@ -3,6 +3,9 @@
 //! A word pairs two numbers that a product adds up one after the other: neighbours in a row of the
 //! left matrix, and in a column of the right one. Tiles of AMX read both as they are here.
 
+// Numbers and words are told apart by one index.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use super::super::buffer::{Aligned, Matrix};
@@ -231,18 +234,18 @@ fn rounded(number: f32) -> u32 {
 /// A panel of a right factor: the columns of `matrix` from `first` on.
 #[inline(always)]
 fn pair_rows(matrix: Numbers<'_>, first: usize, lines: &mut [[f32; PANEL]]) {
-    static ZEROS: [f32; PANEL] = [0.0; PANEL];
-    for (k, line) in lines.iter_mut().enumerate() {
-        let mut numbers = [&ZEROS; 2];
-        for (row, numbers) in (2 * k..matrix.rows).zip(&mut numbers) {
-            if let Some(part) = matrix.row(row)[first..].first_chunk::<PANEL>() {
-                *numbers = part;
-            }
+    let (whole, rest) = lines.split_at_mut(matrix.rows / 2);
+    for (k, line) in whole.iter_mut().enumerate() {
+        let (upper, lower) =
+            (&matrix.row(2 * k)[first..][..PANEL], &matrix.row(2 * k + 1)[first..][..PANEL]);
+        for i in 0..PANEL {
+            line[i] = pair(upper[i], lower[i]);
         }
-        let [first, second] = numbers;
-        for (word, (&first, &second)) in line.iter_mut().zip(first.iter().zip(second)) {
-            *word = pair(first, second);
-        }
+    }
+    rest.fill([0.0; PANEL]);
+    if let (Some(line), 1) = (rest.first_mut(), matrix.rows % 2) {
+        let last = &matrix.row(matrix.rows - 1)[first..][..PANEL];
+        line.iter_mut().zip(last).for_each(|(word, &last)| *word = pair(last, 0.0));
     }
 }
 
