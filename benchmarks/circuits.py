@@ -87,19 +87,24 @@ def cliffords(_options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def routing(_options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Random permutations on heavy-hex, beside qiskit's token swapper."""
+    """Random permutations on heavy-hex, beside qiskit's token swapper and beams of a network."""
     quantum = imported()
-    rows, shares = [], []
+    rows = []
     for n in ROUTED:
         random = np.random.default_rng(n)
         drawn = [quantum.PermutationGate(random.permutation(n)) for _ in range(TARGETS)]
-        found = searched(quantum, drawn, "heavy_hex", ROUTING_ITERATIONS, width=256)
+        found = searched(quantum, drawn, "heavy_hex", 0, width=512)
         swapper = by(functools.partial(quantum.by_qiskit, coupling_map="heavy_hex"), drawn)
         name = f"permutations of {n} qubits, heavy-hex"
         rows += found.rows(name, at_most_ms=50)
         rows.append(row(f"{name}: mean", "SWAPs", both(found.mean, swapper.mean)))
-        shares.append(100 * (1 - found.mean / swapper.mean))
-        rows.append(row(f"{name}: fewer than qiskit's", "%", ours(shares[-1]), at_least=10))
+        share = 100 * (1 - found.mean / swapper.mean)
+        rows.append(row(f"{name}: fewer than qiskit's", "%", ours(share), at_least=10))
+        guided = searched(
+            quantum, drawn, "heavy_hex", ROUTING_ITERATIONS, width=256, guide="network"
+        )
+        name = f"{name}, led by a network"
+        rows += [*guided.rows(name), row(f"{name}: mean", "SWAPs", ours(guided.mean))]
     return rows
 
 
@@ -186,16 +191,18 @@ def proven(quantum: Any, given: Sequence[Any], coupling_map: Any) -> Found:
 
 def searched(
     quantum: Any, given: Sequence[Any], coupling_map: Any, iterations: int, width: int,
-    num_cores: int = 2,
+    num_cores: int = 2, guide: str = "pairs",
 ) -> Found:  # fmt: skip
-    """By a model that is trained now, without the exact search; every circuit is verified, and of
-    a target that no beam solves qiskit's counts."""
-    budget = quantum.Budget(node_limit=0, beam_width=width, num_iterations=iterations)
+    """By a model that is trained now, if for any `iterations`, without the exact search; every
+    circuit is verified, and of a target that no beam solves qiskit's counts."""
+    budget = quantum.Budget(node_limit=0, beam_width=width, num_iterations=iterations, guide=guide)
     targets = [quantum.Target.of(each) for each in given]
     coupling = quantum.Coupling.of(coupling_map, targets[0].num_qubits)
     start, cpu = time.perf_counter(), time.process_time()
-    quantum.trained(targets[0], coupling, budget)
-    trained = (time.perf_counter() - start, time.process_time() - cpu)
+    trained = None
+    if iterations:
+        quantum.trained(targets[0], coupling, budget)
+        trained = (time.perf_counter() - start, time.process_time() - cpu)
     quantum.beam(targets[0], coupling, budget, num_cores)
     start, cpu = time.perf_counter(), time.process_time()
     solved = [quantum.beam(target, coupling, budget, num_cores) for target in targets]

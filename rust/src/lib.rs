@@ -64,6 +64,7 @@ pub mod exported;
 pub mod nn;
 pub mod rl;
 pub mod rng;
+pub mod routing;
 #[cfg(feature = "learning")]
 pub mod run;
 pub mod search;

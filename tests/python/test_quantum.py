@@ -129,7 +129,7 @@ def test_bad_weights_are_named(weights, error, text):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_beam_is_verified_and_its_model_kept(kind, cache, capsys):
     n = {"linear_function": 6, "permutation": 12, "clifford": 5, "pauli_network": 4}[kind]
-    budget = Budget(node_limit=0, num_iterations=3, beam_width=256)
+    budget = Budget(node_limit=0, num_iterations=3, beam_width=256, guide="network")
     target = drawn(kind, n, 3)
     first = synthesize(target, "ring", budget=budget)
     check(first, target)
@@ -150,8 +150,21 @@ def test_a_beam_is_verified_and_its_model_kept(kind, cache, capsys):
     assert contents(RunFolder(path.parent)).keys() > {"base_config.json", path.name}
 
 
+def test_permutations_need_no_model(cache):
+    budget = Budget(node_limit=0, num_iterations=0, beam_width=32)
+    for name, n in (("heavy_hex", 16), ("tokyo", 20), ("hummingbird_65", 65)):
+        target = drawn("permutation", n, 1)
+        circuit = synthesize(target, name, budget=budget)
+        check(circuit, target)
+        # Theirs is there too: it is longer.
+        assert circuit.metadata["twisterl"]["method"] == "beam"
+    assert not list(cache.iterdir())
+    with pytest.warns(Fallback, match="permutation of 16 qubits by qiskit: the budget allows no"):
+        synthesize(drawn("permutation", 16, 1), "heavy_hex", budget=Budget(0, 0, 0))
+
+
 def test_a_corrupt_cache_file_is_named_and_made_again(cache, capsys):
-    budget = Budget(node_limit=0, num_iterations=1, beam_width=64)
+    budget = Budget(node_limit=0, num_iterations=1, beam_width=64, guide="network")
     target = drawn("permutation", 8, 0)
     first = synthesize(target, budget=budget)
     (path,) = (cache / "models").glob("*/checkpoint_best.safetensors")
@@ -227,6 +240,8 @@ def test_bad_budgets_are_named():
         Budget(beam_width=-1)
     with pytest.raises(TypeError, match=r"budget.node_limit: got 0.5"):
         Budget(node_limit=0.5)
+    with pytest.raises(ValueError, match=r"budget.guide: .*did you mean pairs"):
+        Budget(guide="pair")
 
 
 PLUGINS = {

@@ -1,4 +1,4 @@
-"""Networks for beams: trained on first use by random walks, and kept in a cache."""
+"""What a synthesis may cost, and networks for its beams: trained on first use, kept in a cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import twisterl.envs
 from twisterl import __version__
 from twisterl.config.json import read_json
 from twisterl.config.validation import check_run
-from twisterl.faults import ConfigError, InputError
+from twisterl.faults import ConfigError, InputError, unknown
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, NETWORK, PERMUTATION, Target
 from twisterl.runs import checkpoints
@@ -24,6 +24,7 @@ from twisterl.runs.errors import CheckpointError, RunFolderError
 from twisterl.runs.folder import BASE_CONFIG, BEST, RunFolder
 from twisterl.utils import prepare_algorithm
 
+GUIDES = ["pairs", "network"]
 _SAMPLES_AN_ITERATION = 30_000
 _BAR = 20
 _EPISODE = ("difficulty", "depth_slope", "max_depth")
@@ -37,29 +38,39 @@ class Budget:
         node_limit: states of the exact search, about 25 bytes each; 0 for none.
         beam_width: of the beam searches where the exact one found nothing; 0 for none.
         num_iterations: of training where the cache has no model, about half a second each; 0 for
-            none, so that only the exact search is used.
+            none, so that no network leads a beam.
         model: folder of a run that leads the beams in place of what the cache has: of another's
             cache, `twisterl train` or `twisterl hub pull`.
+        guide: what leads the beams of a permutation, which need no training by "pairs": what stands
+            in the way of every two of its qubits. "network" takes a model, as other targets do, and
+            as a permutation does where `model` is given.
 
     Raises:
-        ValueError, TypeError: a number is negative or no integer.
+        ValueError, TypeError: a number is negative or no integer, or there is no such guide.
     """
 
     node_limit: int = 1_500_000
     beam_width: int = 1024
     num_iterations: int = 200
     model: str | None = None
+    guide: str = "pairs"
 
     def __post_init__(self) -> None:
+        if self.guide not in GUIDES:
+            raise InputError(f"budget.guide: {unknown(str(self.guide), GUIDES, 'guide')}")
         if self.model is not None and not isinstance(self.model, (str, os.PathLike)):
             raise TypeError(f"budget.model: got {self.model!r}; expected a path")
         for name, number in vars(self).items():
-            if name == "model":
+            if name in ("model", "guide"):
                 continue
             if isinstance(number, bool) or not isinstance(number, int):
                 raise TypeError(f"budget.{name}: got {number!r}; expected an integer")
             if number < 0:
                 raise InputError(f"budget.{name}: got {number}; expected at least 0")
+
+    def is_by_pairs(self, target: Target) -> bool:
+        """Whether no network leads the beams of `target`."""
+        return target.kind == PERMUTATION and self.guide == "pairs" and self.model is None
 
 
 def cache_folder() -> Path:

@@ -92,19 +92,25 @@ def _found(
     beam = by_beam(wanted, coupling, budget)
     if beam is not None:
         return [("beam", beam), *theirs], at_least
-    reason = "the budget allows no model" if _is_without(budget) else "no beam solved"
+    reason = "the budget allows no model" if _is_without(wanted, budget) else "no beam solved"
     size = f"{wanted.kind} of {wanted.num_qubits} qubits"
     warnings.warn(f"{size} by qiskit: {reason}", Fallback, stacklevel=3)
     return theirs, at_least
 
 
-def _is_without(budget: Budget) -> bool:
-    return not (budget.beam_width and (budget.num_iterations or budget.model is not None))
+def _is_without(wanted: Target, budget: Budget) -> bool:
+    has_guide = budget.is_by_pairs(wanted) or budget.num_iterations or budget.model is not None
+    return not (budget.beam_width and has_guide)
+
+
+@functools.lru_cache(8)
+def _env(kind: str, arguments: str) -> Any:
+    return getattr(twisterl.envs, ENVIRONMENTS[kind])(**json.loads(arguments))
 
 
 @functools.lru_cache(8)
 def _solver(kind: str, arguments: str) -> tuple[collector.OptimalSolver | None, list[str]]:
-    env = getattr(twisterl.envs, ENVIRONMENTS[kind])(**json.loads(arguments))
+    env = _env(kind, arguments)
     try:
         return collector.OptimalSolver(env, most_states=_MOST_STATES), env.action_names()
     except ValueError:  # states too large for keys
@@ -131,8 +137,10 @@ def by_beam(
     target: Target, coupling: Coupling, budget: Budget, num_cores: int = 32
 ) -> QuantumCircuit | None:
     """The shortest of the circuits of all views of the target, each by a beam of its own."""
-    if _is_without(budget):
+    if _is_without(target, budget):
         return None
+    if budget.is_by_pairs(target):
+        return _by_pairs(target, coupling, budget, num_cores)
     algorithm = models.trained(target, coupling, budget)
     names = algorithm.env.action_names()
     asked = list(views(target))
@@ -153,6 +161,18 @@ def by_beam(
         if is_solved:
             found.append(restored(circuits.of_actions(view, [names[action] for action in actions])))
     return min(found, key=circuits.cost, default=None)
+
+
+def _by_pairs(
+    target: Target, coupling: Coupling, budget: Budget, num_cores: int
+) -> QuantumCircuit | None:
+    """Without a network; the engine looks at both views."""
+    env = _env(target.kind, json.dumps(target.arguments(coupling)))
+    (actions,) = collector.route(env, [target.state()], budget.beam_width, num_cores)
+    if actions is None:
+        return None
+    names = env.action_names()
+    return circuits.of_actions(target, [names[action] for action in actions])
 
 
 def views(target: Target) -> Iterator[tuple[Target, _Restored]]:

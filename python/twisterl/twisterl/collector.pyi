@@ -27,6 +27,7 @@ __all__ = [
     "evaluate_episodes",
     "most_simulations",
     "num_threads_left_behind",
+    "route",
     "solve",
     "solve_optimal",
     "try_out",
@@ -371,6 +372,12 @@ class OptimalSolver:
 def defaults() -> dict[str, dict[str, Any]]: ...
 def most_simulations(max_expand_depth: int, root_selection: str, reuse: bool) -> int: ...
 def num_threads_left_behind() -> int: ...
+def route(
+    env: Any,
+    states: Sequence[Sequence[int]] | _Ints,
+    beam_width: int = 1024,
+    num_cores: int = 32,
+) -> list[list[int] | None]: ...
 def solve_optimal(
     env: Any,
     state: Sequence[int],

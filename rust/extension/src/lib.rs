@@ -15,6 +15,7 @@ mod learner;
 mod net;
 mod ppo;
 mod read;
+mod routing;
 mod run;
 mod solve;
 mod torch_policy;
@@ -63,6 +64,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_function(wrap_pyfunction!(es::es_scores, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_update, &collector)?)?;
     collector.add_function(wrap_pyfunction!(exact::solve_optimal, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(routing::route_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(defaults::defaults, &collector)?)?;
     collector.add_function(wrap_pyfunction!(defaults::most_simulations, &collector)?)?;
     inside::register(&collector)

@@ -20,6 +20,12 @@ pub struct Routing {
     graph: Coupling,
 }
 
+impl Routing {
+    pub fn graph(&self) -> &Coupling {
+        &self.graph
+    }
+}
+
 /// The token at every vertex; vertices that are not there hold their own.
 type Tokens = [u8; MOST_QUBITS];
 

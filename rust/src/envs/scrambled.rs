@@ -176,6 +176,10 @@ fn spec_of<R: Rules>(rules: &R) -> EnvSpec {
 }
 
 impl<R: Rules> Scrambled<R> {
+    pub fn rules(&self) -> &R {
+        &self.fixed.rules
+    }
+
     fn scramble(&mut self, rng: &mut Rng) -> Result<()> {
         check_difficulty(self.difficulty)?;
         self.state = self.fixed.rules.goal(rng);

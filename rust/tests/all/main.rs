@@ -25,6 +25,7 @@ mod nn_reference;
 mod no_alloc;
 mod play;
 mod polls;
+mod routing;
 mod safetensors;
 mod search;
 mod signature;
