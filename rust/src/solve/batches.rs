@@ -167,12 +167,6 @@ impl<'a> Batches<'a> {
         (states / ROWS_PER_THREAD).clamp(1, self.shares.len())
     }
 
-    /// States that are handed over together of a depth of so many.
-    pub(super) fn chunk_rows(&self, states: usize) -> usize {
-        let [least, most] = CHUNK_ROWS;
-        (states / (self.shares.len() * CHUNKS_PER_THREAD)).clamp(least, most)
-    }
-
     /// Ranks the chunks that `make` hands over on this thread, by `threads` of them; gives them back in
     /// any order, unranked from where `is_late` on.
     pub(super) fn stream(
@@ -209,6 +203,12 @@ impl<'a> Batches<'a> {
     pub(super) fn keep(&mut self, chunks: Vec<Chunk>) {
         self.spare.extend(chunks);
     }
+}
+
+/// States that are handed over together where so many are left of a depth.
+pub(super) fn chunk_rows(states: usize, threads: usize) -> usize {
+    let [least, most] = CHUNK_ROWS;
+    (states / (threads * CHUNKS_PER_THREAD)).clamp(least, most)
 }
 
 /// Chunks on their way from the thread that makes them to those that rank them.

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::batches::{Batches, Queue};
+use super::batches::{chunk_rows, Batches, Queue};
 use super::config::{BeamConfig, EvalConfig};
 use super::episode::Episode;
 use super::frontier::Frontier;
@@ -31,8 +31,6 @@ use crate::spaces::{Acts, Rows};
 const BATCH_ROWS: usize = 256;
 /// A search alone has all threads from this width on where there are fewer starts than those.
 const SHARED_WIDTH: usize = 192;
-/// Children that a search makes at once: some ten milliseconds' worth.
-const MOST_PROPOSED: usize = 1 << 16;
 
 /// Searches from every start as `beam` says; `config.num_searches` is not looked
 /// at, since every search from a start is the same.
@@ -174,7 +172,7 @@ impl Worker<'_> {
         network: &mut Batches<'_>,
         poll: Poll<'_>,
     ) -> Result<()> {
-        let (num_actions, size) = (network.num_actions(), network.chunk_rows(expected));
+        let num_actions = network.num_actions();
         let (deadline, weight) = (frontier.deadline(), frontier.value_weight());
         let make = |queue: &Queue, poll: Poll<'_>| {
             let hand_over = |frontier: &Frontier<'_>, made: Range<usize>| {
@@ -182,23 +180,27 @@ impl Worker<'_> {
                 frontier.hand_over(made, &mut chunk);
                 queue.push(chunk);
             };
-            let mut handed = 0;
-            loop {
+            let (mut handed, mut room) = (0, frontier.room());
+            while room > 0 {
+                // The last ones are small, so that all threads end together.
+                let size = chunk_rows(expected.saturating_sub(handed), threads);
                 self.moves.clear();
-                frontier.propose(MOST_PROPOSED, &mut self.moves);
+                frontier.propose(room.min(size), &mut self.moves);
                 if self.moves.is_empty() {
                     break;
                 }
                 let moves = std::mem::take(&mut self.moves);
-                for part in moves.chunks(size) {
-                    self.advance(part, num_actions, poll)?;
-                    frontier.accept(&self.envs, &self.views, 0, part.len())?;
-                    while !frontier.is_solved() && frontier.num_made() >= handed + size {
-                        hand_over(frontier, handed..handed + size);
-                        handed += size;
-                    }
-                }
+                self.advance(&moves, num_actions, poll)?;
                 self.moves = moves;
+                room -= frontier.accept(&self.envs, &self.views, 0)?;
+                while !frontier.is_solved() && frontier.num_made() >= handed + size {
+                    hand_over(frontier, handed..handed + size);
+                    handed += size;
+                }
+                // What was known already has left its place to others.
+                if room == 0 {
+                    room = frontier.room();
+                }
             }
             if !frontier.is_solved() && frontier.num_made() > handed {
                 hand_over(frontier, handed..frontier.num_made());
@@ -263,7 +265,9 @@ impl Worker<'_> {
     ) -> Result<()> {
         loop {
             self.moves.clear();
-            busy.iter_mut().for_each(|frontier| frontier.propose(MOST_PROPOSED, &mut self.moves));
+            for frontier in busy.iter_mut() {
+                frontier.propose(frontier.room(), &mut self.moves);
+            }
             if self.moves.is_empty() {
                 return Ok(());
             }
@@ -272,7 +276,7 @@ impl Worker<'_> {
             self.moves = moves;
             let mut row = 0;
             for frontier in busy.iter_mut() {
-                row += frontier.accept(&self.envs, &self.views, row, usize::MAX)?;
+                row += frontier.accept(&self.envs, &self.views, row)?;
             }
         }
     }

@@ -42,6 +42,8 @@ impl Layer {
 }
 
 const NODES_BETWEEN_POLLS: usize = 1 << 14;
+/// Children that are made before it is asked whether one of them is solved: some ten milliseconds' worth.
+const MOST_PROPOSED: usize = 1 << 16;
 /// Where there is a budget, the first search is this wide,
 const FIRST_WIDTH: usize = 16;
 /// and each that follows wider by this factor: all the narrow ones cost a third of the last.
@@ -80,8 +82,6 @@ pub(super) struct Frontier<'a> {
     /// if they have been ranked.
     is_ranked: bool,
     proposed: Vec<Child>,
-    /// Of the proposed, how many were taken.
-    num_accepted: usize,
     /// By depth, parent and action of each node.
     history: Vec<Vec<(u32, u32)>>,
     /// The best state in which an episode ended.
@@ -123,7 +123,6 @@ impl<'a> Frontier<'a> {
             ranking: Ranking::default(),
             is_ranked: false,
             proposed: Vec::new(),
-            num_accepted: 0,
             history: Vec::new(),
             ended: None,
             narrower: None,
@@ -278,16 +277,20 @@ impl<'a> Frontier<'a> {
         chunk.fill(made.start, &self.next.nodes[made.clone()], rows, &self.next.masks[cells]);
     }
 
-    /// Appends the moves that make the best children not made yet, as many as there is room for, but
-    /// `most`; none once a child of this depth is solved, or the time used up.
+    /// How many children may be asked for before one that is solved ends the depth; none once one has,
+    /// or the time is used up.
+    pub(super) fn room(&self) -> usize {
+        if self.is_solved() || self.is_late() {
+            return 0;
+        }
+        self.free.len().min(MOST_PROPOSED)
+    }
+
+    /// Appends the moves that make the best children not made yet, at most `most`.
     pub(super) fn propose(&mut self, most: usize, moves: &mut Vec<LaneMove>) {
         self.proposed.clear();
-        self.num_accepted = 0;
-        if self.is_solved() || self.is_late() {
-            return;
-        }
         while let Some(&slot) = self.free.last().filter(|_| self.proposed.len() < most) {
-            let Some(child) = self.ranking.candidates.next(self.width) else {
+            let Some(child) = self.ranking.candidates.next() else {
                 break;
             };
             self.free.pop();
@@ -299,9 +302,9 @@ impl<'a> Frontier<'a> {
         }
     }
 
-    /// Takes the next children that [`Frontier::propose`] asked for, at most `most` of them, seen from
-    /// row `first_row` of `views` on, and returns how many there were. What was seen in this depth is not
-    /// taken again, nor, if moves can be undone, what was seen in the one before.
+    /// Takes the children that [`Frontier::propose`] asked for, seen from row `first_row` of `views` on,
+    /// and returns how many there were. What was seen in this depth is not taken again, nor, if moves can
+    /// be undone, what was seen in the one before.
     ///
     /// # Errors
     /// If an environment fails.
@@ -310,12 +313,9 @@ impl<'a> Frontier<'a> {
         envs: &dyn VecEnv,
         views: &Views,
         first_row: usize,
-        most: usize,
     ) -> Result<usize> {
         let proposed = std::mem::take(&mut self.proposed);
-        let first = self.num_accepted;
-        self.num_accepted = proposed.len().min(first.saturating_add(most));
-        for (i, child) in (first_row..).zip(&proposed[first..self.num_accepted]) {
+        for (i, child) in (first_row..).zip(&proposed) {
             let status = views.status[i];
             let reward = self.layer.nodes[child.parent].reward + status.reward;
             let row = views.rows.row(i);
@@ -334,7 +334,7 @@ impl<'a> Frontier<'a> {
             }
         }
         self.proposed = proposed;
-        Ok(self.num_accepted - first)
+        Ok(self.proposed.len())
     }
 
     /// Whether the table knows the state that is seen as `row`, and the way from there was kept.

@@ -4,6 +4,9 @@ use crate::error::Result;
 use crate::nn::masked_log_softmax;
 use crate::spaces::Rows;
 
+/// Children that are sorted before any is taken.
+const FIRST_SORTED: usize = 128;
+
 /// A state in the beam.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
@@ -147,11 +150,11 @@ impl Candidates {
         self.keys.push(u64::from(falling) << 32 | number as u64);
     }
 
-    /// The next best; `batch` is how many are likely to be asked for.
-    pub(super) fn next(&mut self, batch: usize) -> Option<usize> {
+    /// The next best. As many again are sorted as are: other threads work on the first meanwhile.
+    pub(super) fn next(&mut self) -> Option<usize> {
         if self.num_taken == self.num_sorted {
             let rest = &mut self.keys[self.num_sorted..];
-            let count = rest.len().min(2 * batch);
+            let count = rest.len().min(self.num_sorted.max(FIRST_SORTED));
             if count < rest.len() {
                 rest.select_nth_unstable(count);
             }
@@ -179,7 +182,7 @@ mod tests {
             ranks.iter().enumerate().for_each(|(number, &rank)| candidates.push(rank, number));
             let mut expected: Vec<usize> = (0..ranks.len()).collect();
             expected.sort_by(|&a, &b| ranks[b].total_cmp(&ranks[a]).then(a.cmp(&b)));
-            let found: Vec<usize> = std::iter::from_fn(|| candidates.next(20)).collect();
+            let found: Vec<usize> = std::iter::from_fn(|| candidates.next()).collect();
             assert_eq!(found, expected);
         }
     }
