@@ -248,6 +248,7 @@ def test_gradients_are_those_of_torch(name):
         "minibatch_size": None,
         "draw_twists": False,
         "max_grad_norm": None,
+        "precision": "f32",
         "seed": 0,
         "iteration": 0,
         "num_cores": 1,
