@@ -43,7 +43,7 @@ def linear(_options: argparse.Namespace) -> list[dict[str, Any]]:
             optima, targets = few_qubits(quantum, n, column)
             name = f"linear functions of {n} qubits, {topology.replace('_', '-')}"
             pmh = by(functools.partial(quantum.by_qiskit, coupling_map=topology), targets)
-            if n < 6:
+            if (n, topology) != (6, "line"):
                 found = proven(quantum, targets, topology)
             else:
                 found = searched(quantum, targets, topology, LINEAR_ITERATIONS, width=64)
@@ -61,7 +61,7 @@ def cliffords(_options: argparse.Namespace) -> list[dict[str, Any]]:
     quantum = imported()
     optima, known = six_qubits()
     rows = []
-    found = searched(quantum, known, "all_to_all", CLIFFORD_ITERATIONS, width=512)
+    found = searched(quantum, known, "all_to_all", CLIFFORD_ITERATIONS, width=192)
     name = f"Cliffords of 6 qubits, {len(known)} with known optima"
     rows += found.rows(name, at_most_ms=50)
     greedy = by(quantum.greedy, known)
@@ -73,7 +73,7 @@ def cliffords(_options: argparse.Namespace) -> list[dict[str, Any]]:
     ]  # fmt: skip
     drawn = [quantum.random_clifford(8, seed=8000 + 2 * i) for i in range(TARGETS)]
     name = "Cliffords of 8 qubits, all-to-all"
-    found = searched(quantum, drawn, "all_to_all", CLIFFORD_ITERATIONS, width=512)
+    found = searched(quantum, drawn, "all_to_all", CLIFFORD_ITERATIONS, width=64)
     greedy = by(quantum.greedy, drawn)
     rows += found.rows(name, at_most_ms=100)
     rows.append(row(f"{name}: mean", "CNOTs", both(found.mean, greedy.mean)))
@@ -156,10 +156,13 @@ def of_map(
 
 
 class Found:
-    """Costs of circuits `[N]`, times of a target, and what training took, if anything did."""
+    """Costs of circuits `[N]`, times of a target, and what training, or a table, took before."""
 
-    def __init__(self, costs: Any, ms: float, cpu_ms: float, trained: Any = None) -> None:
-        self.costs, self.ms, self.cpu_ms, self.trained = np.array(costs), ms, cpu_ms, trained
+    def __init__(
+        self, costs: Any, ms: float, cpu_ms: float, before: Any = None, what: str = "training"
+    ) -> None:
+        self.costs, self.ms, self.cpu_ms = np.array(costs), ms, cpu_ms
+        self.before, self.what = before, what
 
     @property
     def mean(self) -> float:
@@ -168,10 +171,10 @@ class Found:
     def rows(self, name: str, at_most_ms: float | None = None) -> list[dict[str, Any]]:
         goal = {} if at_most_ms is None else {"at_most": at_most_ms}
         rows = [row(f"{name}: a target's search", "ms", ours(self.ms), **goal)]
-        if self.trained is not None:
-            wall, cpu = self.trained
-            rows.append(row(f"{name}: training", "s", ours(wall), at_most=300))
-            rows.append(row(f"{name}: training, processors together", "CPU-s", ours(cpu)))
+        if self.before is not None:
+            wall, cpu = self.before
+            rows.append(row(f"{name}: {self.what}", "s", ours(wall), at_most=300))
+            rows.append(row(f"{name}: {self.what}, processors together", "CPU-s", ours(cpu)))
         return rows
 
 
@@ -179,14 +182,16 @@ def proven(quantum: Any, given: Sequence[Any], coupling_map: Any) -> Found:
     """By the exact search of `synthesize`, once its table is there."""
     targets = [quantum.Target.of(each) for each in given]
     coupling, budget = quantum.Coupling.of(coupling_map, targets[0].num_qubits), quantum.Budget()
+    start, cpu = time.perf_counter(), time.process_time()
     quantum.exactly(targets[0], coupling, budget)
+    before = (time.perf_counter() - start, time.process_time() - cpu)
     start, cpu = time.perf_counter(), time.process_time()
     solved = [quantum.exactly(target, coupling, budget)[0] for target in targets]
     spent = [time.perf_counter() - start, time.process_time() - cpu]
     if not all(c is not None and t.is_by(c) for c, t in zip(solved, targets, strict=True)):
         raise MeasurementError(f"a {targets[0].kind} is not solved")
     costs = [quantum.cost(circuit) for circuit in solved]
-    return Found(costs, *(1000 * each / len(targets) for each in spent))
+    return Found(costs, *(1000 * each / len(targets) for each in spent), before, "table")
 
 
 def searched(
@@ -199,10 +204,10 @@ def searched(
     targets = [quantum.Target.of(each) for each in given]
     coupling = quantum.Coupling.of(coupling_map, targets[0].num_qubits)
     start, cpu = time.perf_counter(), time.process_time()
-    trained = None
+    before = None
     if iterations:
-        quantum.trained(targets[0], coupling, budget)
-        trained = (time.perf_counter() - start, time.process_time() - cpu)
+        quantum.prepare(targets[0], coupling, budget)
+        before = (time.perf_counter() - start, time.process_time() - cpu)
     quantum.beam(targets[0], coupling, budget, num_cores)
     start, cpu = time.perf_counter(), time.process_time()
     solved = [quantum.beam(target, coupling, budget, num_cores) for target in targets]
@@ -219,7 +224,7 @@ def searched(
             raise MeasurementError(f"a {target.kind} of {target.num_qubits} qubits is wrong")
         costs.append(quantum.cost(circuit))
     print(f"  {coupling_map}: {np.mean(costs):.2f}, {ms:.1f} ms", file=sys.stderr, flush=True)
-    return Found(costs, ms, cpu_ms, trained)
+    return Found(costs, ms, cpu_ms, before)
 
 
 def by(synthesized: Callable[[Any], Any], targets: Sequence[Any]) -> Found:
@@ -282,7 +287,7 @@ def imported() -> Any:
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     os.environ["TWISTERL_CACHE"] = folder.name
-    from twisterl.quantum import Budget, by_qiskit, circuits, models, synthesis
+    from twisterl.quantum import Budget, by_qiskit, circuits, synthesis
     from twisterl.quantum.coupling import Coupling
     from twisterl.quantum.targets import Target
 
@@ -295,5 +300,5 @@ def imported() -> Any:
         PermutationGate=PermutationGate, random_clifford=random_clifford,
         random_matrix=random_invertible_binary_matrix, greedy=synth_clifford_greedy,
         by_qiskit=theirs, beam=synthesis.by_beam, exactly=synthesis.exactly,
-        trained=models.trained, cost=circuits.cost,
+        prepare=synthesis.prepare, cost=circuits.cost,
     )  # fmt: skip

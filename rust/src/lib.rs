@@ -61,6 +61,7 @@ pub mod error;
 pub mod es;
 pub mod exact;
 pub mod exported;
+pub mod guided;
 pub mod nn;
 pub mod rl;
 pub mod rng;

@@ -8,7 +8,7 @@ from qiskit.synthesis.linear import random_invertible_binary_matrix
 from twisterl.quantum import Budget, models, synthesize
 from twisterl.quantum.networks import Network
 
-EXACT = Budget(num_iterations=0)
+EXACT = Budget(num_iterations=0, table_classes=100_000)
 # Of networks, whose search goes forward alone: most of those below have their optimum within it.
 FORWARD = Budget(num_iterations=0, node_limit=2000)
 KINDS = ["linear_function", "permutation", "clifford", "pauli_network"]

@@ -33,6 +33,7 @@ NOISE = {"dirichlet_alpha": 0.3, "exploration_fraction": 0.1, "temperature_moves
 RESIGNING = {"max_moves": 9, "resign_threshold": 0.1, "resign_exempt": 0.1}
 RUN = {"num_episodes": 2, "num_cores": 1, "seed": 0}
 CAP = {"max_episode_steps": 1000}
+CLIFFORD = np.eye(4, dtype=int).ravel().tolist()
 SOLVED = {"state": list(range(9)), "time_limit_s": 5.0, "node_limit": 100}
 
 # Each with numbers that it takes, all of those that its stub names.
@@ -60,6 +61,8 @@ CALLS = {
     "OptimalSolver": {"most_states": 1_000_000, "time_limit_s": 5.0},
     "OptimalSolver.solve": SOLVED,
     "OptimalSolver.lengths": {**RUN, "time_limit_s": 5.0, "node_limit": 100},
+    "GuidedSolver": {"most_classes": 10, "num_walks": 1, "walk_length": 2, "seed": 0},
+    "GuidedSolver.solve": {"state": CLIFFORD, "beam_width": 1, "most_steps": 1, "num_cores": 1},
     "solve_optimal": SOLVED,
     "route": {"states": [[1, 0, 2]], "beam_width": 4, "num_cores": 1},
     "most_simulations": {"max_expand_depth": 1},
@@ -95,6 +98,7 @@ FIXED = {
     "es_update": {"env": ENV, "settings": SETTINGS, "scores": SCORES, **MOMENTS},
     "es_evaluate": {"env": ENV, "weights": WEIGHTS, "settings": SETTINGS, "start": "reset"},
     "OptimalSolver": {"env": ENV},
+    "GuidedSolver": {"env": envs.Clifford(num_qubits=2)},
     "solve_optimal": {"env": ENV},
     "route": {"env": envs.Permutation(num_qubits=3)},
     "most_simulations": {"root_selection": "puct", "reuse": True},

@@ -320,6 +320,7 @@ def examples():
         *(policy, embeddings, common, *action_net.__reduce__()[1][0]),
         *(walker, walker.collect(env), data, data.arrays, Counting("own")),
         *(twisterl.collector.OptimalSolver(env), learner()),
+        twisterl.collector.GuidedSolver(envs.Clifford(num_qubits=2), 5, 1, 2, 0),
     ]
 
 

@@ -14,7 +14,7 @@ if os.environ.get("CI") != "true":
 from circuit_cases import EXACT, FORWARD, KINDS, check, check_random, drawn, pairs_of
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import LinearFunction, PauliEvolutionGate, PermutationGate
-from qiskit.quantum_info import Operator, SparsePauliOp
+from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
 from qiskit.synthesis import LieTrotter
 from qiskit.transpiler import CouplingMap
 from qiskit.transpiler.passes import HLSConfig
@@ -85,6 +85,19 @@ def test_every_view_of_a_target_is_as_long(kind):
             assert target.is_by(circuit) and is_fitting(circuit, coupling)
             lengths.add(circuit.num_nonlocal_gates())
         assert len(lengths) == 1
+
+
+def test_cliffords_by_classes_are_as_short_as_is_known():
+    budget = Budget(node_limit=0, table_classes=300, beam_width=64, num_iterations=3)
+    known = (ROOT / "tests/fixtures/clifford6_optimal.txt").read_text().splitlines()
+    shortest = [line.split() for line in known if int(line.split()[0]) <= 6]
+    for least, *rows in shortest[::9]:
+        tableau = np.zeros((12, 13), bool)
+        tableau[:, :12] = [[bit == "1" for bit in f"{int(row, 16):012b}"] for row in rows]
+        circuit = synthesize(Clifford(tableau), budget=budget)
+        check(circuit, Clifford(tableau))
+        assert circuit.num_nonlocal_gates() == int(least)
+        assert circuit.metadata["twisterl"]["method"] == "beam"
 
 
 def test_a_directed_map_is_kept():

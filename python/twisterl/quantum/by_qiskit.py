@@ -51,8 +51,7 @@ def _swaps(permutation: PermutationGate, coupling: Coupling) -> QuantumCircuit:
 
 
 def _routed(circuit: QuantumCircuit, coupling: Coupling) -> QuantumCircuit:
-    n = coupling.num_qubits
-    if len(coupling.edges) == n * (n - 1) // 2:
+    if coupling.is_complete:
         return circuit
     passes = PassManager([SabreSwap(coupling.to_qiskit(), "decay", seed=0)])
     routed = passes.run(circuit)

@@ -54,6 +54,11 @@ class Coupling:
                 raise InputError(f"coupling_map: {error}") from None
         return cls(num_qubits, edges, directed)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all qubits are coupled with each other."""
+        return len(self.edges) == self.num_qubits * (self.num_qubits - 1) // 2
+
     def to_qiskit(self) -> CouplingMap:
         """The undirected map."""
         both = [pair for a, b in self.edges for pair in ([a, b], [b, a])]

@@ -36,6 +36,8 @@ class Budget:
 
     Attributes:
         node_limit: states of the exact search, about 25 bytes each; 0 for none.
+        table_classes: classes of states around the identity that searches of small linear functions
+            and Cliffords share, one for all that symmetries make of a state; about 25 bytes each.
         beam_width: of the beam searches where the exact one found nothing; 0 for none.
         num_iterations: of training where the cache has no model, about half a second each; 0 for
             none, so that no network leads a beam.
@@ -50,6 +52,7 @@ class Budget:
     """
 
     node_limit: int = 1_500_000
+    table_classes: int = 3_000_000
     beam_width: int = 1024
     num_iterations: int = 200
     model: str | None = None

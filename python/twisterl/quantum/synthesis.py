@@ -12,7 +12,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 
 import twisterl.envs
-from twisterl.quantum import by_qiskit, circuits, models
+from twisterl.quantum import by_qiskit, circuits, guides, models
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
 from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, Target
@@ -109,10 +109,12 @@ def _env(kind: str, arguments: str) -> Any:
 
 
 @functools.lru_cache(8)
-def _solver(kind: str, arguments: str) -> tuple[collector.OptimalSolver | None, list[str]]:
+def _solver(
+    kind: str, arguments: str, most_states: int
+) -> tuple[collector.OptimalSolver | None, list[str]]:
     env = _env(kind, arguments)
     try:
-        return collector.OptimalSolver(env, most_states=_MOST_STATES), env.action_names()
+        return collector.OptimalSolver(env, most_states=most_states), env.action_names()
     except ValueError:  # states too large for keys
         return None, env.action_names()
 
@@ -124,7 +126,12 @@ def exactly(
     if not budget.node_limit:
         return None, 0
     arguments = target.arguments(coupling)
-    solver, names = _solver(target.kind, json.dumps(arguments))
+    most_states = _MOST_STATES
+    n = target.num_qubits
+    if target.kind == LINEAR and (n <= 5 or (n == 6 and coupling.is_complete)):
+        # Larger ones are too far from the identity for more classes to help.
+        most_states = max(1, budget.table_classes)
+    solver, names = _solver(target.kind, json.dumps(arguments), most_states)
     if solver is None:
         return None, 0
     actions, length = solver.solve(target.state(), node_limit=budget.node_limit)
@@ -136,43 +143,61 @@ def exactly(
 def by_beam(
     target: Target, coupling: Coupling, budget: Budget, num_cores: int = 32
 ) -> QuantumCircuit | None:
-    """The shortest of the circuits of all views of the target, each by a beam of its own."""
+    """The shortest of the circuits of all views of the target, each by a beam of its own.
+
+    They are led by pairs of qubits or by classes where that is better, else by a network.
+    """
     if _is_without(target, budget):
         return None
-    if budget.is_by_pairs(target):
-        return _by_pairs(target, coupling, budget, num_cores)
-    algorithm = models.trained(target, coupling, budget)
-    names = algorithm.env.action_names()
     asked = list(views(target))
+    search = _by_network
+    if budget.is_by_pairs(target):
+        # Which looks at the inverse by itself.
+        asked, search = asked[:1], _by_pairs
+    elif guides.is_for(target, coupling, budget):
+        search = guides.solved
+    states = [view.state() for view, _ in asked]
+    names, solutions = search(target, coupling, budget, states, num_cores)
+    found = [
+        restored(circuits.of_actions(view, [names[action] for action in actions]))
+        for (view, restored), actions in zip(asked, solutions, strict=True)
+        if actions is not None
+    ]
+    return min(found, key=circuits.cost, default=None)
+
+
+def _by_network(
+    target: Target, coupling: Coupling, budget: Budget, states: list[list[int]], num_cores: int
+) -> tuple[list[str], list[list[int] | None]]:
+    algorithm = models.trained(target, coupling, budget)
     played = collector.evaluate_episodes(
         algorithm.env,
         algorithm.rs_pol,
-        states=np.array([view.state() for view, _ in asked], np.int64),
+        states=np.array(states, np.int64),
         strategy="beam",
         beam_width=budget.beam_width,
         beam_value_weight=algorithm.beam_value_weight,
         num_cores=num_cores,
         actions=True,
     )
-    found = []
-    for (view, restored), is_solved, actions in zip(
-        asked, played["success"], played["actions"], strict=True
-    ):
-        if is_solved:
-            found.append(restored(circuits.of_actions(view, [names[action] for action in actions])))
-    return min(found, key=circuits.cost, default=None)
+    solved = zip(played["success"], played["actions"], strict=True)
+    solutions = [actions if is_solved else None for is_solved, actions in solved]
+    return algorithm.env.action_names(), solutions
+
+
+def prepare(target: Target, coupling: Coupling, budget: Budget) -> None:
+    """What `by_beam` needs once for all such targets."""
+    if guides.is_for(target, coupling, budget):
+        guides.prepare(target, coupling, budget)
+    elif not budget.is_by_pairs(target):
+        models.trained(target, coupling, budget)
 
 
 def _by_pairs(
-    target: Target, coupling: Coupling, budget: Budget, num_cores: int
-) -> QuantumCircuit | None:
-    """Without a network; the engine looks at both views."""
+    target: Target, coupling: Coupling, budget: Budget, states: list[list[int]], num_cores: int
+) -> tuple[list[str], list[list[int] | None]]:
     env = _env(target.kind, json.dumps(target.arguments(coupling)))
-    (actions,) = collector.route(env, [target.state()], budget.beam_width, num_cores)
-    if actions is None:
-        return None
-    names = env.action_names()
-    return circuits.of_actions(target, [names[action] for action in actions])
+    return env.action_names(), collector.route(env, states, budget.beam_width, num_cores)
 
 
 def views(target: Target) -> Iterator[tuple[Target, _Restored]]:

@@ -10,6 +10,7 @@ __all__ = [
     "AZCollector",
     "CollectedArrays",
     "CollectedData",
+    "GuidedSolver",
     "OptimalSolver",
     "PPOCollector",
     "WalkCollector",
@@ -368,6 +369,27 @@ class OptimalSolver:
         time_limit_s: float | None = None,
         node_limit: int | None = None,
     ) -> tuple[_Ints, npt.NDArray[np.bool_]]: ...
+
+@final
+class GuidedSolver:
+    def __new__(
+        cls,
+        env: Any,
+        most_classes: int = 100000,
+        num_walks: int = 20000,
+        walk_length: int = 16,
+        seed: int = 0,
+    ) -> Self: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...
+    def layer_sizes(self) -> list[int]: ...
+    def solve(
+        self,
+        state: Sequence[int],
+        beam_width: int = 256,
+        most_steps: int = 256,
+        num_cores: int = 32,
+    ) -> list[int] | None: ...
 
 def defaults() -> dict[str, dict[str, Any]]: ...
 def most_simulations(max_expand_depth: int, root_selection: str, reuse: bool) -> int: ...

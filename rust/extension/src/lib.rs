@@ -10,6 +10,7 @@ mod defaults;
 mod detached;
 mod es;
 mod exact;
+mod guided;
 mod keywords;
 mod learner;
 mod net;
@@ -51,6 +52,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_class::<collected::PyCollectedData>()?;
     collector.add_class::<columns::PyCollectedArrays>()?;
     collector.add_class::<exact::PyOptimalSolver>()?;
+    collector.add_class::<guided::PyGuidedSolver>()?;
     collector.add_function(wrap_pyfunction!(collected::distinct_rows_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::evaluate_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::evaluate_episodes, &collector)?)?;

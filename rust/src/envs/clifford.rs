@@ -1,5 +1,11 @@
 //! Clifford synthesis: a symplectic matrix, brought to single-qubit Cliffords by two-qubit gates.
 
+mod classes;
+mod traits;
+
+use classes::Classes;
+use traits::Shapes;
+
 use super::coupling::{self, Coupling, Direction};
 use super::parameters::{Parameter, Parameters};
 use super::scrambled::{entries, packed, Rules, Scrambled};
@@ -31,6 +37,8 @@ pub struct Rotations {
     axes: Vec<(Pauli, Pauli)>,
     /// By `a * num_qubits + b`, the first action of an edge.
     first_actions: Vec<Option<usize>>,
+    classes: Option<Classes>,
+    shapes: Option<Shapes>,
 }
 
 /// Bit q is X at qubit q, bit `num_qubits + q` Z; both are Y.
@@ -171,7 +179,9 @@ impl Rules for Rotations {
     fn new(parameters: &Parameters) -> Result<Self> {
         let graph = Coupling::new(parameters, Direction::BothWays)?;
         let n = graph.num_qubits;
-        let mut rules = Self { graph, axes: Vec::new(), first_actions: vec![None; n * n] };
+        let (classes, shapes) = (Classes::new(n, &graph.edges), Shapes::new(n, &graph.edges));
+        let first_actions = vec![None; n * n];
+        let mut rules = Self { graph, axes: Vec::new(), first_actions, classes, shapes };
         for &(a, b) in &rules.graph.edges {
             rules.first_actions[a * n + b] = Some(rules.axes.len());
             for pair in 0..PAIRS {
@@ -320,6 +330,19 @@ impl Rules for Rotations {
     fn key(&self, planes: &Planes) -> Option<u128> {
         let n = self.n();
         packed(planes[..n - 1].as_flattened(), 2 * n as u32)
+    }
+    /// Up to 8 qubits.
+    fn class_hash(&self, planes: &Planes) -> Option<u64> {
+        self.classes.as_ref().map(|classes| classes.hash(planes))
+    }
+    /// Up to 8 qubits.
+    fn traits(&self, planes: &Planes, traits: &mut Vec<u32>) {
+        if let Some(shapes) = &self.shapes {
+            shapes.traits(planes, traits);
+        }
+    }
+    fn num_traits(&self) -> usize {
+        self.shapes.as_ref().map_or(0, Shapes::num_traits)
     }
     /// The symmetries of a named topology, and the six orders of the letters for all qubits alike.
     fn twists(&self) -> Twists {

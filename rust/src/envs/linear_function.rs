@@ -1,5 +1,10 @@
 //! Linear-function synthesis: an invertible matrix over GF(2), brought to the identity by CNOTs.
 
+mod classes;
+
+use classes::Classes;
+
+use super::bits;
 use super::coupling::{self, Coupling, Direction};
 use super::parameters::{Parameter, Parameters};
 use super::scrambled::{entries, packed, Rules, Scrambled};
@@ -20,6 +25,7 @@ pub type LinearFunction = Scrambled<Cnots>;
 /// The rules of [`LinearFunction`].
 pub struct Cnots {
     graph: Coupling,
+    classes: Option<Classes>,
 }
 
 /// Bit `column` of every row; rows and columns that are not there are those of the identity.
@@ -58,7 +64,8 @@ impl Rules for Cnots {
         &coupling::parameters(MOST_QUBITS as u32, "rows of the matrix");
 
     fn new(parameters: &Parameters) -> Result<Self> {
-        Ok(Self { graph: Coupling::new(parameters, Direction::OneWay)? })
+        let graph = Coupling::new(parameters, Direction::OneWay)?;
+        Ok(Self { classes: Classes::new(&graph), graph })
     }
 
     fn action_names(&self) -> Vec<String> {
@@ -142,6 +149,11 @@ impl Rules for Cnots {
     fn key(&self, matrix: &Matrix) -> Option<u128> {
         let n = self.graph.num_qubits;
         packed(&matrix[..n], n as u32)
+    }
+    /// Up to 8 qubits.
+    fn class_key(&self, matrix: &Matrix) -> Option<u128> {
+        let rows = matrix[..self.graph.num_qubits].iter().map(|&row| u64::from(row));
+        self.classes.as_ref().map(|classes| classes.key(bits::packed(rows)).into())
     }
     /// The symmetries of a named topology: rows and columns relabelled alike.
     fn twists(&self) -> Twists {

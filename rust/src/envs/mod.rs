@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 
+mod bits;
 pub mod cart_pole;
 pub mod catch;
 pub mod cliff_walking;

@@ -65,6 +65,16 @@ pub trait Rules: Sized + Send + Sync + 'static {
 
     fn inverse_actions(&self) -> Option<Vec<usize>>;
     fn key(&self, state: &Self::State) -> Option<u128>;
+    fn class_key(&self, _state: &Self::State) -> Option<u128> {
+        None
+    }
+    fn class_hash(&self, _state: &Self::State) -> Option<u64> {
+        None
+    }
+    fn traits(&self, _state: &Self::State, _traits: &mut Vec<u32>) {}
+    fn num_traits(&self) -> usize {
+        0
+    }
     fn twists(&self) -> Twists {
         (Vec::new(), Vec::new())
     }
@@ -343,6 +353,18 @@ impl<R: Rules> Env for Scrambled<R> {
     }
     fn state_key(&self) -> Option<u128> {
         self.fixed.rules.key(&self.state)
+    }
+    fn class_key(&self) -> Option<u128> {
+        self.fixed.rules.class_key(&self.state)
+    }
+    fn class_hash(&self) -> Option<u64> {
+        self.fixed.rules.class_hash(&self.state)
+    }
+    fn traits(&self, traits: &mut Vec<u32>) {
+        self.fixed.rules.traits(&self.state, traits);
+    }
+    fn num_traits(&self) -> usize {
+        self.fixed.rules.num_traits()
     }
 }
 

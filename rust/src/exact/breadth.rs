@@ -33,11 +33,41 @@ pub struct Breadth {
 
 /// What tells states apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ToldBy {
+pub enum ToldBy {
     /// [`Env::state_key`].
     Key,
+    /// [`Env::class_key`]: one state of each class is kept.
+    Class,
+    /// [`Env::class_hash`].
+    ClassHash,
     /// [`row_key`] of the observation, where it shows all of the state.
     Observation,
+}
+
+impl ToldBy {
+    /// The classes of states, where they can be told for certain, else states.
+    pub fn best(env: &dyn Env) -> Self {
+        if env.class_key().is_some() {
+            Self::Class
+        } else {
+            Self::Key
+        }
+    }
+
+    /// Of the state that `env` is in, as far as it can be told; `row` is for an observation.
+    #[inline]
+    pub(crate) fn key(self, env: &dyn Env, row: &mut Vec<i32>) -> Result<Option<u128>> {
+        Ok(match self {
+            Self::Key => env.state_key(),
+            Self::Class => env.class_key(),
+            Self::ClassHash => env.class_hash().map(u128::from),
+            Self::Observation => {
+                row.clear();
+                env.try_observe(row)?;
+                Some(row_key(row))
+            }
+        })
+    }
 }
 
 /// A state next to one that is kept.
@@ -65,8 +95,8 @@ impl Breadth {
     /// Only the state that `env` is in.
     ///
     /// # Errors
-    /// If `env` has no inverse actions or no state keys.
-    pub fn new(env: &dyn Env) -> Result<Self> {
+    /// If `env` has no inverse actions or nothing to tell states apart by, or fails.
+    pub fn new(env: &dyn Env, told_by: ToldBy) -> Result<Self> {
         let needed = |what| {
             let expected = "an environment with inverse actions and state keys (for an exact \
                             search of its states)";
@@ -74,40 +104,30 @@ impl Breadth {
         };
         let inverse =
             env.spec().inverse_actions.clone().ok_or_else(|| needed("inverse actions"))?;
-        let key = env.state_key().ok_or_else(|| needed("state keys"))?;
-        Self::around(key, inverse, ToldBy::Key)
-    }
-
-    /// Only the state that `env` is in, for states that are told apart by what is seen of them.
-    ///
-    /// # Errors
-    /// If `env` has no inverse actions, or fails.
-    pub(crate) fn of_observations(env: &dyn Env) -> Result<Self> {
         let mut row = Vec::new();
-        env.try_observe(&mut row)?;
-        Self::around(row_key(&row), env.spec().require_inverses()?.to_vec(), ToldBy::Observation)
-    }
-
-    fn around(key: u128, inverse: Vec<usize>, told_by: ToldBy) -> Result<Self> {
+        let key = told_by.key(env, &mut row)?.ok_or_else(|| needed("state keys"))?;
         if inverse.len() > usize::from(u8::MAX) {
             return Err(Error::invalid("env", "at most 255 actions", inverse.len()));
         }
         let mut keys = Keys::default();
         keys.reserve(1, &mut Meter::new(None, Deadline::NEVER, &mut || Ok(())))?;
         keys.insert(key);
-        let (parents, actions, layers, row) = (vec![0], vec![0], vec![0, 1], Vec::new());
+        let (parents, actions, layers) = (vec![0], vec![0], vec![0, 1]);
         Ok(Self { keys, parents, actions, layers, inverse, told_by, row })
     }
 
+    pub fn told_by(&self) -> ToldBy {
+        self.told_by
+    }
+
+    #[inline]
     fn key(&mut self, env: &dyn Env) -> Result<u128> {
-        match self.told_by {
-            ToldBy::Key => Ok(env.state_key().unwrap_or_default()),
-            ToldBy::Observation => {
-                self.row.clear();
-                env.try_observe(&mut self.row)?;
-                Ok(row_key(&self.row))
-            }
-        }
+        Ok(self.told_by.key(env, &mut self.row)?.unwrap_or_default())
+    }
+
+    /// The number of the state that `env` is in, or of the one of its class.
+    pub fn find_here(&self, env: &dyn Env, row: &mut Vec<i32>) -> Result<Option<usize>> {
+        Ok(self.told_by.key(env, row)?.and_then(|key| self.find(key)))
     }
 
     pub fn num_states(&self) -> usize {
@@ -218,6 +238,42 @@ impl Breadth {
             }
         }
         Grown::Layer
+    }
+
+    /// The actions that lead from the state that `env` is in, which was reached or whose class was, to
+    /// the root; `env` is there then. `None` if they lead elsewhere, because hashes of classes are equal
+    /// by chance.
+    ///
+    /// # Errors
+    /// If the environment fails.
+    pub fn descend(&self, env: &mut dyn Env) -> Result<Option<Vec<usize>>> {
+        let mut row = Vec::new();
+        let Some(state) = self.find_here(env, &mut row)? else { return Ok(None) };
+        if !matches!(self.told_by, ToldBy::Class | ToldBy::ClassHash) {
+            let actions = self.to_root(state);
+            actions.iter().try_for_each(|&action| env.try_step(action))?;
+            return Ok(Some(actions));
+        }
+        let mut actions = Vec::with_capacity(self.distance(state));
+        let mut masks = vec![false; self.inverse.len()];
+        for left in (0..self.distance(state)).rev() {
+            env.try_masks(&mut masks)?;
+            let mut is_nearer = false;
+            for (action, _) in masks.iter().enumerate().filter(|(_, &legal)| legal) {
+                env.try_step(action)?;
+                let next = self.find_here(env, &mut row)?;
+                is_nearer = next.is_some_and(|next| self.distance(next) <= left);
+                if is_nearer {
+                    actions.push(action);
+                    break;
+                }
+                env.try_step(self.inverse[action])?;
+            }
+            if !is_nearer {
+                return Ok(None);
+            }
+        }
+        Ok(env.try_status()?.success.then_some(actions))
     }
 
     /// The actions that lead from `state` to the root.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::breadth::{Breadth, Grown};
+use super::breadth::{Breadth, Grown, ToldBy};
 use super::meter::Meter;
 use crate::clock::Deadline;
 use crate::engine::cache::row_key;
@@ -113,7 +113,7 @@ fn observed_goal(env: &mut dyn Env) -> Result<Breadth> {
     env.spec().require_inverses()?;
     env.spec().require_goal()?;
     env.try_reset_goal(&mut Rng::stream(0, 0, 0))?;
-    let states = Breadth::of_observations(env)?;
+    let states = Breadth::new(env, ToldBy::Observation)?;
     for draw in (0..GOAL_DRAWS).rev() {
         env.try_reset_goal(&mut Rng::stream(0, 0, draw))?;
         if states.find(seen(env)?).is_none() {

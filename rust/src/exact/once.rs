@@ -1,6 +1,6 @@
 //! One state, from scratch: nothing is prepared that this state does not need.
 
-use super::breadth::{Breadth, Grown};
+use super::breadth::{Breadth, Grown, ToldBy};
 use super::deepening;
 use super::forward;
 use super::meter::Meter;
@@ -56,9 +56,9 @@ fn deepen(width: usize, height: usize, tiles: &[u8], meter: &mut Meter<'_>) -> R
 /// Grows the states around the goal and those around the state of `env` in turn, the fewer ones
 /// first, until they meet. Where there are many goals, those around the state alone.
 fn meet_halfway(env: &mut dyn Env, meter: &mut Meter<'_>) -> Result<Answer> {
-    let mut around_state = Breadth::new(env)?;
+    let mut around_state = Breadth::new(env, ToldBy::Key)?;
     let mut goal = env.try_clone()?;
-    let mut around_goal = only_goal(&mut *goal)?;
+    let mut around_goal = only_goal(&mut *goal, ToldBy::Key)?;
     if env.try_status()?.success {
         return Ok(Answer::found(Vec::new()));
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::breadth::{Breadth, Grown};
+use super::breadth::{Breadth, Grown, ToldBy};
 use super::deepening;
 use super::forward;
 use super::meter::Meter;
@@ -40,7 +40,7 @@ pub struct Solver {
 
 enum Method {
     Patterns(Arc<Patterns>),
-    /// All states around the goal, as many as are kept.
+    /// All states around the goal, or one of each class, as many as are kept.
     FromGoal {
         states: Breadth,
         complete: bool,
@@ -91,10 +91,12 @@ impl Solver {
         Ok(Self { env, method: Arc::new(method), most_states })
     }
 
-    /// The number of states at each distance from the goal, if all of them are kept.
+    /// The number of states at each distance from the goal, if all of them are kept; not of classes.
     pub fn layer_sizes(&self) -> Option<Vec<usize>> {
         match &*self.method {
-            Method::FromGoal { states, complete: true } => Some(states.layer_sizes()),
+            Method::FromGoal { states, complete: true } if states.told_by() == ToldBy::Key => {
+                Some(states.layer_sizes())
+            }
             _ => None,
         }
     }
@@ -158,14 +160,11 @@ impl Solver {
         }
         match &*self.method {
             Method::Patterns(patterns) => deepening::shortest(patterns, &tiles_of(env), meter),
-            Method::FromGoal { states, complete } => {
-                let state = env.state_key().and_then(|key| states.find(key));
-                match state {
-                    Some(state) => Ok(Answer::found(states.to_root(state))),
-                    None if *complete => Err(out_of_reach(states.num_states())),
-                    None => meet(env, Some(states), self.most_states, meter),
-                }
-            }
+            Method::FromGoal { states, complete } => match states.descend(env)? {
+                Some(actions) => Ok(Answer::found(actions)),
+                None if *complete => Err(out_of_reach(states.num_states())),
+                None => meet(env, Some(states), self.most_states, meter),
+            },
             Method::Forward => forward::shortest(env, self.most_states, meter),
             Method::FromState => meet(env, None, self.most_states, meter),
         }
@@ -181,30 +180,33 @@ fn meet(
 ) -> Result<Answer> {
     let radius = around_goal.map_or(0, Breadth::radius);
     // Only whole layers: the first state that is met in them is then on a shortest way.
-    let near = |key: u128| -> Option<(&Breadth, usize)> {
-        let states = around_goal?;
-        let state = states.find(key)?;
-        (states.distance(state) <= radius).then_some((states, state))
+    let is_near = |key: u128| {
+        let distance = around_goal.and_then(|states| Some(states.distance(states.find(key)?)));
+        distance.is_some_and(|distance| distance <= radius)
     };
-    let mut rest = Vec::new();
-    let mut around_state = Breadth::new(env)?;
+    let told_by = around_goal.map_or(ToldBy::Key, Breadth::told_by);
+    let mut around_state = Breadth::new(env, told_by)?;
     loop {
-        let met = |key, success| {
-            let found = if success { None } else { near(key) };
-            rest = found.map(|(states, state)| states.to_root(state)).unwrap_or_default();
-            success || found.is_some()
-        };
+        let met = |key, success| success || is_near(key);
         match around_state.grow(env, most_states, meter, met)? {
             Grown::Layer => {}
             Grown::Found(state) => {
                 let mut actions = around_state.from_root(state);
-                actions.append(&mut rest);
+                actions.iter().try_for_each(|&action| env.try_step(action))?;
+                if let Some(states) = around_goal {
+                    actions.append(&mut states.descend(env)?.ok_or_else(not_of_a_class)?);
+                }
                 return Ok(Answer::found(actions));
             }
             Grown::Complete => return Err(out_of_reach(around_state.num_states())),
             Grown::Stopped => return Ok(Answer::unproven(around_state.radius() + radius + 1)),
         }
     }
+}
+
+fn not_of_a_class() -> Error {
+    let expected = "an environment whose states of equal class keys are equally far from the goal";
+    Error::invalid("env", expected, "one without a way from a state as from another of its class")
 }
 
 /// The sides of a sliding puzzle that has too many states to keep them all.
@@ -240,21 +242,22 @@ pub(super) fn kept_patterns(
 }
 
 /// Only the goal, if several draws of it agree; `env` is then there.
-pub(super) fn only_goal(env: &mut dyn Env) -> Result<Option<Breadth>> {
+pub(super) fn only_goal(env: &mut dyn Env, told_by: ToldBy) -> Result<Option<Breadth>> {
     let mut states: Option<Breadth> = None;
     for draw in 0..GOAL_DRAWS {
         env.try_reset_goal(&mut Rng::stream(0, 0, draw))?;
-        match (&states, env.state_key()) {
-            (Some(first), Some(key)) if first.find(key).is_none() => return Ok(None),
-            (None, _) => states = Some(Breadth::new(env)?),
-            _ => {}
+        match &states {
+            Some(first) if first.find_here(env, &mut Vec::new())?.is_none() => return Ok(None),
+            Some(_) => {}
+            None => states = Some(Breadth::new(env, told_by)?),
         }
     }
     Ok(states)
 }
 
 fn around_goal(env: &mut dyn Env, most_states: usize, meter: &mut Meter<'_>) -> Result<Method> {
-    let Some(mut states) = only_goal(env)? else { return Ok(Method::FromState) };
+    let told_by = ToldBy::best(env);
+    let Some(mut states) = only_goal(env, told_by)? else { return Ok(Method::FromState) };
     loop {
         match states.grow(env, most_states, meter, |_, success| success)? {
             Grown::Layer => {}

@@ -169,6 +169,23 @@ pub trait Env: EnvObject + Send + Sync {
     fn state_key(&self) -> Option<u128> {
         None
     }
+    /// A number that is equal exactly for the states of a class: those that symmetries map onto each
+    /// other which take the goal to itself and every action to one. `None` if there is no such number;
+    /// exact searches keep one state of each class where there is one.
+    fn class_key(&self) -> Option<u128> {
+        None
+    }
+    /// A number that is equal for the states of a class, and hardly ever for those of two classes:
+    /// less than [`Env::class_key`] promises, and no proof.
+    fn class_hash(&self) -> Option<u64> {
+        None
+    }
+    /// Appends features of the class of the state, each in `0..num_traits`.
+    fn traits(&self, _traits: &mut Vec<u32>) {}
+    /// How many [`Env::traits`] there are; 0 for none.
+    fn num_traits(&self) -> usize {
+        0
+    }
     /// All that a copy has and an environment built from the same parameters has not, as numbers:
     /// the state, the steps that are left, the difficulty, random streams. `None` if they cannot
     /// be told: it cannot be sent to another process then.

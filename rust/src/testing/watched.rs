@@ -148,4 +148,16 @@ impl Env for Watched {
     fn state_key(&self) -> Option<u128> {
         self.env.state_key()
     }
+    fn class_key(&self) -> Option<u128> {
+        self.env.class_key()
+    }
+    fn class_hash(&self) -> Option<u64> {
+        self.env.class_hash()
+    }
+    fn traits(&self, traits: &mut Vec<u32>) {
+        self.env.traits(traits);
+    }
+    fn num_traits(&self) -> usize {
+        self.env.num_traits()
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use twisterl::clock::Deadline;
 use twisterl::envs::puzzle::Puzzle;
-use twisterl::exact::breadth::Breadth;
+use twisterl::exact::breadth::{Breadth, ToldBy};
 use twisterl::exact::deepening::shortest;
 use twisterl::exact::meter::Meter;
 use twisterl::exact::patterns::Patterns;
@@ -372,5 +372,8 @@ fn what_cannot_be_solved_is_refused() {
             assert!(error.to_string().contains(said), "{error}");
         }
     }
-    assert!(Breadth::new(&puzzle(6, 6)).unwrap_err().to_string().contains("state keys"));
+    assert!(Breadth::new(&puzzle(6, 6), ToldBy::Key)
+        .unwrap_err()
+        .to_string()
+        .contains("state keys"));
 }

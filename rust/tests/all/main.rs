@@ -5,6 +5,7 @@ mod common;
 
 mod acts;
 mod beam;
+mod classes;
 mod configs;
 mod conformance;
 mod counting;

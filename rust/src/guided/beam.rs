@@ -1,0 +1,162 @@
+//! The beam of a [`Guide`].
+
+use std::collections::HashSet;
+
+use super::{Guide, Limits};
+use crate::engine::pool::{num_workers, run, Poll};
+use crate::error::Result;
+use crate::rl::env::Env;
+
+/// Candidates that are looked up for each state that a beam keeps.
+const LOOKED_UP: usize = 4;
+
+/// A state of the beam.
+struct Node {
+    env: Box<dyn Env>,
+    /// The number of the step that led here; 0 for none.
+    step: u32,
+}
+
+/// The step before and the action.
+type Step = (u32, u8);
+
+/// A state that may be kept.
+#[derive(Clone, Copy)]
+struct Candidate {
+    value: f32,
+    node: u32,
+    action: u8,
+}
+
+/// A candidate that has been played.
+struct Child {
+    from: Step,
+    env: Box<dyn Env>,
+    hash: u64,
+    /// From the goal, if it is in the table.
+    distance: Option<usize>,
+}
+
+/// Actions from the state that `env` is in to the goal.
+///
+/// # Errors
+/// If the environment fails, or `poll` does.
+pub(super) fn search(
+    guide: &Guide,
+    env: Box<dyn Env>,
+    limits: Limits,
+    poll: Poll<'_>,
+) -> Result<Option<Vec<usize>>> {
+    if let Some(actions) = guide.table.descend(&mut *env.try_clone()?)? {
+        return Ok(Some(actions));
+    }
+    let mut seen = HashSet::from([env.class_hash()]);
+    let mut steps: Vec<Step> = vec![(0, 0)];
+    let mut nodes = vec![Node { env, step: 0 }];
+    for _ in 0..limits.most_steps {
+        let children = children_of(guide, &nodes, limits, &mut *poll)?;
+        // The last layer of the table is not whole: what the next steps lead to is no nearer.
+        let met = children.iter().filter(|child| child.distance.is_some());
+        if let Some(nearest) = met.min_by_key(|child| child.distance) {
+            if let Some(mut rest) = guide.table.descend(&mut *nearest.env.try_clone()?)? {
+                let mut actions = way(&steps, nearest.from);
+                actions.append(&mut rest);
+                return Ok(Some(actions));
+            }
+        }
+        nodes.clear();
+        for Child { env, hash, from, .. } in children {
+            if nodes.len() < limits.beam_width && seen.insert(Some(hash)) {
+                nodes.push(Node { env, step: steps.len() as u32 });
+                steps.push(from);
+            }
+        }
+        if nodes.is_empty() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// The best children of all nodes, the best first.
+fn children_of(
+    guide: &Guide,
+    nodes: &[Node],
+    limits: Limits,
+    poll: Poll<'_>,
+) -> Result<Vec<Child>> {
+    let workers = num_workers(limits.num_cores).min(nodes.len());
+    let most = LOOKED_UP.saturating_mul(limits.beam_width);
+    let parts = run(workers, &mut *poll, |worker, _| {
+        best(guide, share(nodes, worker, workers), nodes.len() * worker / workers, most)
+    })?;
+    let mut candidates: Vec<Candidate> = parts.into_iter().flatten().collect();
+    keep_best(&mut candidates, most);
+    let children = run(workers, poll, |worker, _| {
+        let mine = share(&candidates, worker, workers);
+        mine.iter().map(|candidate| played(guide, nodes, candidate)).collect::<Result<Vec<_>>>()
+    })?;
+    Ok(children.into_iter().flatten().collect())
+}
+
+/// The best children of some nodes, the first of which has the number `first`.
+fn best(guide: &Guide, nodes: &[Node], first: usize, most: usize) -> Result<Vec<Candidate>> {
+    let mut masks = vec![false; guide.inverses.len()];
+    let mut candidates = Vec::with_capacity(nodes.len() * masks.len());
+    let mut traits = Vec::new();
+    let Some(node) = nodes.first() else { return Ok(candidates) };
+    let mut env = node.env.try_clone()?;
+    for (node, number) in nodes.iter().zip(first..) {
+        env.clone_from(&node.env);
+        env.try_masks(&mut masks)?;
+        for action in (0..masks.len()).filter(|&action| masks[action]) {
+            env.try_step(action)?;
+            traits.clear();
+            env.traits(&mut traits);
+            env.try_step(guide.inverses[action])?;
+            let value = guide.value.of(&traits);
+            candidates.push(Candidate { value, node: number as u32, action: action as u8 });
+        }
+    }
+    keep_best(&mut candidates, most);
+    Ok(candidates)
+}
+
+fn keep_best(candidates: &mut Vec<Candidate>, most: usize) {
+    let order = |a: &Candidate, b: &Candidate| {
+        a.value.total_cmp(&b.value).then(a.node.cmp(&b.node)).then(a.action.cmp(&b.action))
+    };
+    if candidates.len() > most {
+        candidates.select_nth_unstable_by(most, order);
+        candidates.truncate(most);
+    }
+    candidates.sort_unstable_by(order);
+}
+
+fn played(guide: &Guide, nodes: &[Node], candidate: &Candidate) -> Result<Child> {
+    let node = &nodes[candidate.node as usize];
+    let mut env = node.env.try_clone()?;
+    env.try_step(candidate.action.into())?;
+    let hash = env.class_hash().unwrap_or_default();
+    let state = guide.table.find(hash.into());
+    let distance = state.map(|state| guide.table.distance(state));
+    Ok(Child { from: (node.step, candidate.action), env, hash, distance })
+}
+
+/// The actions up to a step.
+fn way(steps: &[Step], last: Step) -> Vec<usize> {
+    let mut actions = vec![usize::from(last.1)];
+    let mut at = last.0;
+    while at != 0 {
+        let (before, action) = steps[at as usize];
+        actions.push(action.into());
+        at = before;
+    }
+    actions.reverse();
+    actions
+}
+
+/// What `worker` of `workers` does of `all`.
+fn share<T>(all: &[T], worker: usize, workers: usize) -> &[T] {
+    &all[all.len() * worker / workers..all.len() * (worker + 1) / workers]
+}
