@@ -61,7 +61,7 @@ def cliffords(_options: argparse.Namespace) -> list[dict[str, Any]]:
     quantum = imported()
     optima, known = six_qubits()
     rows = []
-    found = searched(quantum, known, "all_to_all", CLIFFORD_ITERATIONS, width=192)
+    found = searched(quantum, known, "all_to_all", CLIFFORD_ITERATIONS, width=256)
     name = f"Cliffords of 6 qubits, {len(known)} with known optima"
     rows += found.rows(name, at_most_ms=50)
     greedy = by(quantum.greedy, known)
