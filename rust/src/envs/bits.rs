@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn product(a: u64, b: u64, n: usize) -> u64 {
-        let of = |i| (0..n).fold(0, |sum, j| sum ^ entry(a, i, j) * row(b, j));
+        let of = |i| (0..n).fold(0, |sum, j| sum ^ (entry(a, i, j) * row(b, j)));
         packed((0..n).map(of))
     }
 
