@@ -354,15 +354,19 @@ impl<R: Rules> Env for Scrambled<R> {
     fn state_key(&self) -> Option<u128> {
         self.fixed.rules.key(&self.state)
     }
+    #[cfg(feature = "learning")]
     fn class_key(&self) -> Option<u128> {
         self.fixed.rules.class_key(&self.state)
     }
+    #[cfg(feature = "learning")]
     fn class_hash(&self) -> Option<u64> {
         self.fixed.rules.class_hash(&self.state)
     }
+    #[cfg(feature = "learning")]
     fn traits(&self, traits: &mut Vec<u32>) {
         self.fixed.rules.traits(&self.state, traits);
     }
+    #[cfg(feature = "learning")]
     fn num_traits(&self) -> usize {
         self.fixed.rules.num_traits()
     }

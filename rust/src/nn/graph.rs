@@ -195,6 +195,7 @@ impl Graph {
     }
 
     /// Passes the gradients of the two nodes of the heads down to all that they come from.
+    #[cfg(feature = "learning")]
     pub(super) fn backward(&self, kernels: Kernels, kept: &mut [Kept], spare: &mut Matrix) {
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let (below, rest) = kept.split_at_mut(i + 1);
@@ -257,6 +258,7 @@ impl Graph {
     }
 
     /// Adds what the rows of `kept` say to a piece of the gradient.
+    #[cfg(feature = "learning")]
     pub(super) fn add_gradient(
         &self,
         kernels: Kernels,

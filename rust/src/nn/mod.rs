@@ -46,6 +46,7 @@ mod input;
 mod kernels;
 mod layout;
 mod linear;
+#[cfg(feature = "learning")]
 mod measured;
 mod memory;
 mod network;
@@ -59,6 +60,7 @@ mod softmax;
 mod spec;
 mod state_dict;
 mod states;
+#[cfg(feature = "learning")]
 mod trainable;
 
 pub use blocks::activation::Activation;
@@ -81,6 +83,7 @@ pub(crate) use head::{
 pub use kernels::{Bf16Level, CpuLevel};
 pub(crate) use layout::{Flat, Layout};
 pub use linear::{Linear, Sequential};
+#[cfg(feature = "learning")]
 pub use measured::{Bf16Products, Products};
 pub use network::{Network, NetworkParts};
 pub use outputs::{mean_outputs, outputs};
@@ -93,4 +96,5 @@ pub use shapes::Parameter;
 pub(crate) use softmax::exp_sum;
 pub use softmax::{argmax, masked_log_softmax, masked_softmax};
 pub use spec::{Block, HeadSpec, Join, NetSpec};
+#[cfg(feature = "learning")]
 pub(crate) use trainable::{Chunk, Course, Loss, Piece, Seen, Trainable};

@@ -122,6 +122,7 @@ impl Layer for Activation {
         );
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         below.reshape(input.num_rows(), input.num_columns());
         kernels.widely(

@@ -274,6 +274,7 @@ impl Layer for Heads {
         kept.spare = by_mixed;
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, _: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         let Kept { saved: [_, _, _, _, _, deltas], spare, .. } = kept;
         kernels.multiply(&self.inward.backward, deltas, spare);
@@ -284,6 +285,7 @@ impl Layer for Heads {
         [self.inward.spans(), self.outward.spans()].concat()
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(
         &self,
         kernels: Kernels,

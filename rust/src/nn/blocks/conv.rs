@@ -297,6 +297,7 @@ impl Layer for Patches {
         }
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         let Kept { delta, saved: [patches, made, ..], .. } = kept;
         let places = self.window.places();
@@ -319,6 +320,7 @@ impl Layer for Patches {
         self.weights.spans()
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(
         &self,
         kernels: Kernels,

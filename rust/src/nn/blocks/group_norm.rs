@@ -134,6 +134,7 @@ impl Layer for Norm {
         );
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         let Kept { delta, saved: [normal, scales, ..], .. } = kept;
         below.reshape(input.num_rows(), input.num_columns());
@@ -170,6 +171,7 @@ impl Layer for Norm {
         learned.iter().map(|&start| Span { start, len }).collect()
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(
         &self,
         _: Kernels,

@@ -150,6 +150,7 @@ impl Layer for Norm {
         );
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         below.reshape(input.num_rows(), input.num_columns());
         kernels.widely(
@@ -164,6 +165,7 @@ impl Layer for Norm {
         learned.map(|(start, _)| Span { start, len }).collect()
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(
         &self,
         _: Kernels,

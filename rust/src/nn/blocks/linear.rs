@@ -216,6 +216,7 @@ impl Layer for Affine {
         join(outputs, self.tokens, self.weights.outputs, output);
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, _: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         let Kept { delta, saved: [_, spare, deltas, ..], halves, .. } = kept;
         if self.tokens == 1 {
@@ -243,6 +244,7 @@ impl Layer for Affine {
         self.weights.spans()
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(
         &self,
         kernels: Kernels,

@@ -85,6 +85,7 @@ impl Layer for Table {
     }
 
     /// Integers have no gradient.
+    #[cfg(feature = "learning")]
     fn backward(&self, _: Kernels, input: &Matrix, _: &mut Kept, below: &mut Matrix) {
         below.reshape(input.num_rows(), input.num_columns());
         below.clear_from(0);
@@ -94,6 +95,7 @@ impl Layer for Table {
         vec![Span { start: self.start, len: self.num * self.out }]
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(&self, _: Kernels, _: usize, input: &Matrix, kept: &Kept, to: &mut [f32]) {
         for row in 0..input.num_rows() {
             let deltas = kept.delta.row(row).chunks_exact(self.out);

@@ -105,6 +105,7 @@ pub(super) trait Layer: Send + Sync {
     fn receive(&self, _: Kernels, _: &mut Kept) {}
 
     /// Writes to `below` the gradient by `input`.
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix);
 
     /// The pieces that the gradient by its parameters is made in, ascending.
@@ -113,6 +114,7 @@ pub(super) trait Layer: Send + Sync {
     }
 
     /// Adds to `gradient`, piece `piece` of [`Layer::spans`], what these rows say.
+    #[cfg(feature = "learning")]
     fn add_gradient(&self, _: Kernels, _: usize, _: &Matrix, _: &Kept, _: &mut [f32]) {}
 }
 

@@ -58,6 +58,7 @@ impl Layer for Added {
         }
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, _: Kernels, _: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         below.copy_from(&kept.delta);
     }
@@ -66,6 +67,7 @@ impl Layer for Added {
         vec![Span { start: self.start, len: self.size }]
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(&self, _: Kernels, _: usize, _: &Matrix, kept: &Kept, gradient: &mut [f32]) {
         for row in 0..kept.delta.num_rows() {
             add(gradient, kept.delta.row(row));

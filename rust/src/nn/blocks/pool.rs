@@ -230,6 +230,7 @@ impl Layer for Pooled {
         );
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, _: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         below.reshape(input.num_rows(), input.num_columns());
         below.clear_from(0);

@@ -220,6 +220,7 @@ impl Layer for Sequence {
         }
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, kernels: Kernels, _: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         kernels.multiply(&self.entering.backward, &kept.saved[4], below);
     }
@@ -228,6 +229,7 @@ impl Layer for Sequence {
         [self.entering.spans(), self.recalling.spans()].concat()
     }
 
+    #[cfg(feature = "learning")]
     fn add_gradient(
         &self,
         kernels: Kernels,

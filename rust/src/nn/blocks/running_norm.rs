@@ -76,6 +76,7 @@ impl Layer for Known {
         }
     }
 
+    #[cfg(feature = "learning")]
     fn backward(&self, _: Kernels, input: &Matrix, kept: &mut Kept, below: &mut Matrix) {
         below.reshape(input.num_rows(), input.num_columns());
         for row in 0..input.num_rows() {
