@@ -207,15 +207,11 @@ def _array_policy(
 
 def _load(policy: Any, weights: Weights | None, source: str | os.PathLike[str] | None) -> None:
     if weights is not None:
+        from twisterl.runs.tensors import require_match
+
         _require_same_network(policy, source)
-        _fill(policy, weights, source)
-
-
-def _fill(policy: Any, weights: Weights, source: str | os.PathLike[str] | None) -> None:
-    from twisterl.runs.tensors import require_match
-
-    require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
-    policy.load_state_dict(weights)
+        require_match(weights, policy.state_dict(), os.fspath(source or "checkpoint"))
+        policy.load_state_dict(weights)
 
 
 def _require_same_network(policy: Any, source: str | os.PathLike[str] | None) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import json
 
-import twisterl.envs
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
-from twisterl.quantum.targets import CLIFFORD, ENVIRONMENTS, Target
+from twisterl.quantum.targets import CLIFFORD, Target, env_of
 from twisterl.twisterl import collector
 
 # As far as a matrix of ranks is a word.
@@ -38,7 +37,7 @@ def prepare(
 def _prepared(
     kind: str, arguments: str, most_classes: int, num_iterations: int
 ) -> tuple[collector.GuidedSolver, list[str]]:
-    env = getattr(twisterl.envs, ENVIRONMENTS[kind])(**json.loads(arguments))
+    env = env_of(kind, arguments)
     n = env.arguments()["num_qubits"]
     solver = collector.GuidedSolver(
         env,

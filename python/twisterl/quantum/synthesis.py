@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-import twisterl.envs
 from twisterl.quantum import by_qiskit, circuits, guides, models
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
-from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, Target
+from twisterl.quantum.targets import LINEAR, Target, env_of
 from twisterl.quantum.weights import Weights
 from twisterl.twisterl import collector
 
@@ -104,15 +103,10 @@ def _is_without(wanted: Target, budget: Budget) -> bool:
 
 
 @functools.lru_cache(8)
-def _env(kind: str, arguments: str) -> Any:
-    return getattr(twisterl.envs, ENVIRONMENTS[kind])(**json.loads(arguments))
-
-
-@functools.lru_cache(8)
 def _solver(
     kind: str, arguments: str, most_states: int
 ) -> tuple[collector.OptimalSolver | None, list[str]]:
-    env = _env(kind, arguments)
+    env = env_of(kind, arguments)
     try:
         return collector.OptimalSolver(env, most_states=most_states), env.action_names()
     except ValueError:  # states too large for keys
@@ -196,7 +190,7 @@ def prepare(target: Target, coupling: Coupling, budget: Budget) -> None:
 def _by_pairs(
     target: Target, coupling: Coupling, budget: Budget, states: list[list[int]], num_cores: int
 ) -> tuple[list[str], list[list[int] | None]]:
-    env = _env(target.kind, json.dumps(target.arguments(coupling)))
+    env = env_of(target.kind, json.dumps(target.arguments(coupling)))
     return env.action_names(), collector.route(env, states, budget.beam_width, num_cores)
 
 

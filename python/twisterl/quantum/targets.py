@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from qiskit.circuit.library import LinearFunction, PauliEvolutionGate, Permutati
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Clifford, Operator
 
+import twisterl.envs
 from twisterl.faults import InputError
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.networks import MOST_ROTATIONS, Network
@@ -29,6 +32,12 @@ _KINDS = (
     "Clifford, LinearFunction, PermutationGate, pattern, PauliEvolutionGate, QuantumCircuit or "
     "Operator"
 )
+
+
+@functools.lru_cache(8)
+def env_of(kind: str, arguments: str) -> Any:
+    """The environment of a kind of targets by its arguments as JSON: shared, to be read alone."""
+    return getattr(twisterl.envs, ENVIRONMENTS[kind])(**json.loads(arguments))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ mod actor;
 pub(crate) mod cache;
 pub(crate) mod capped;
 pub(crate) mod evaluator;
+pub(crate) mod kept;
 pub(crate) mod lockstep;
 pub mod pool;
 pub(crate) mod row_set;

@@ -1,11 +1,12 @@
 //! The states around the goal, where a search may end: what is left is read off.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::breadth::{Breadth, Grown, ToldBy};
 use super::meter::Meter;
 use crate::clock::Deadline;
 use crate::engine::cache::row_key;
+use crate::engine::kept::Kept;
 use crate::engine::pool::Poll;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
@@ -15,10 +16,8 @@ use crate::rng::Rng;
 const BYTES_OF_A_STATE: u64 = 64;
 /// Draws of the goal that must agree for it to count as the only one.
 const GOAL_DRAWS: u64 = 8;
-/// Tables that are kept for later searches, those used last.
-const MOST_KEPT: usize = 4;
 
-static KEPT: Mutex<Vec<Arc<GoalTable>>> = Mutex::new(Vec::new());
+static KEPT: Kept<GoalTable> = Kept::new();
 
 /// All states up to a distance from the only goal of an environment, told apart by what is seen of
 /// them.
@@ -49,22 +48,12 @@ impl GoalTable {
         let next_to_goal = neighbours(&mut *env)?;
         let (name, action_names) = (env.spec().name.clone(), env.spec().action_names.clone());
         let mut table = Self { states, most_states, name, action_names, next_to_goal };
-        let found = kept(|tables| {
-            let found = tables.iter().position(|other| table.is_like(other))?;
-            tables[found..].rotate_left(1);
-            tables.last().cloned()
-        });
+        let found = KEPT.find(|other| table.is_like(other));
         if found.is_some() {
             return Ok(found);
         }
         table.grow(&mut *env, poll)?;
-        let table = Arc::new(table);
-        kept(|tables| {
-            let too_many = (tables.len() + 1).saturating_sub(MOST_KEPT);
-            tables.drain(..too_many);
-            tables.push(table.clone());
-        });
-        Ok(Some(table))
+        Ok(Some(KEPT.keep(table)))
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -101,11 +90,6 @@ impl GoalTable {
     pub(crate) fn way(&self, state: usize) -> Vec<usize> {
         self.states.to_root(state)
     }
-}
-
-/// What `work` does with the tables that are kept.
-fn kept<T>(work: impl FnOnce(&mut Vec<Arc<GoalTable>>) -> T) -> T {
-    work(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The goal, known by what is seen of it; `env` is then there.

@@ -5,11 +5,12 @@ mod beam;
 mod pairs;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use beam::Beam;
 use pairs::Pairs;
 
+use crate::engine::kept::Kept;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::envs::coupling::Coupling;
 use crate::envs::permutation::Permutation;
@@ -20,10 +21,8 @@ use crate::rl::env::Env;
 pub const DEFAULT_WIDTH: usize = 1024;
 /// A placement's number in its layer has 24 bits.
 const MOST_WIDTH: usize = 1 << 20;
-/// Graphs that are kept for later calls, those used last.
-const MOST_KEPT: usize = 4;
 
-static KEPT: Mutex<Vec<Arc<Graph>>> = Mutex::new(Vec::new());
+static KEPT: Kept<Graph> = Kept::new();
 
 /// What is known of a graph.
 struct Graph {
@@ -109,26 +108,11 @@ impl Graph {
     /// From those that are kept if it is there.
     fn of(coupling: &Coupling, poll: Poll<'_>) -> Result<Arc<Self>> {
         let (num_vertices, edges) = (coupling.num_qubits, &coupling.edges);
-        let is_same = |kept: &Arc<Self>| kept.num_vertices == num_vertices && kept.edges == *edges;
-        let found = kept(|graphs| {
-            let found = graphs.iter().position(is_same)?;
-            graphs[found..].rotate_left(1);
-            graphs.last().cloned()
-        });
-        if let Some(found) = found {
+        let is_same = |kept: &Self| kept.num_vertices == num_vertices && kept.edges == *edges;
+        if let Some(found) = KEPT.find(is_same) {
             return Ok(found);
         }
         let pairs = Pairs::new(num_vertices, edges, poll)?;
-        let new = Arc::new(Self { num_vertices, edges: edges.clone(), pairs });
-        kept(|graphs| {
-            graphs.drain(..(graphs.len() + 1).saturating_sub(MOST_KEPT));
-            graphs.push(new.clone());
-        });
-        Ok(new)
+        Ok(KEPT.keep(Self { num_vertices, edges: edges.clone(), pairs }))
     }
-}
-
-/// What `work` does with the graphs that are kept.
-fn kept<T>(work: impl FnOnce(&mut Vec<Arc<Graph>>) -> T) -> T {
-    work(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner))
 }
