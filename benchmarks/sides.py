@@ -41,6 +41,9 @@ def environment(side: str, threads: int) -> dict[str, str]:
     found.update(OMP_NUM_THREADS=str(threads), OMP_WAIT_POLICY="PASSIVE")
     if side == OURS:
         found["PYTHONPATH"] = str(ROOT / "python")
+    else:
+        # What JAX compiles takes minutes, and is no part of a figure.
+        found["JAX_COMPILATION_CACHE_DIR"] = str(peer.PEERS[side].folder / "compiled")
     return found
 
 
