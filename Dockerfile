@@ -6,9 +6,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 python3-pip python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY requirements/run.txt requirements/run.txt
-RUN python3 -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir "$(grep '^maturin==' requirements/run.txt)"
+COPY requirements/build.txt requirements/build.txt
+RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements/build.txt
 COPY . .
 # With the engine for browsers, which twisterl web puts into its pages.
 RUN rustup target add wasm32-unknown-unknown && python3 scripts/web_module.py

@@ -34,7 +34,7 @@ from tasks import (
     MORE,
     PURPOSES,
     PYTEST,
-    RUNNING_RUST,
+    RUNNING_BUILT,
     RUST_TESTS,
     TASKS,
     TESTING,
@@ -103,11 +103,11 @@ def main() -> int:
     return 0
 
 
-def run(command: list[str], folder: Path = ROOT) -> None:
-    """Runs `command` in `folder` inside .venv; raises CalledProcessError when it fails."""
+def run(command: list[str]) -> None:
+    """Runs `command` at the root inside .venv; raises CalledProcessError when it fails."""
     say(f"+ {shown(command)}")
     begin = time.monotonic()
-    child = subprocess.Popen(found(command), cwd=folder, env=environment())
+    child = subprocess.Popen(found(command), cwd=ROOT, env=environment())
     while True:
         try:
             code = child.wait()
@@ -120,13 +120,13 @@ def run(command: list[str], folder: Path = ROOT) -> None:
         say(f"# {time.monotonic() - begin:.0f} s: {shown(command)}")
 
 
-def run_apart(command: list[str]) -> None:
+def run_apart(command: list[str], folder: Path = ROOT) -> None:
     """As `run`, but what the command prints comes in one piece when it has ended."""
     say(f"+ {shown(command)}")
     begin = time.monotonic()
     done = subprocess.run(
         found(command),
-        cwd=ROOT,
+        cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -173,32 +173,35 @@ def test_jobs() -> list[beside.Job]:
     """
     require_programs()
     make_venv()
+    names = ["run", "test", "mojo"]
     jobs = [
-        beside.Job("packages", lambda: install_packages(["run"])),
-        beside.Job("extension", build_extension, ("packages",)),
-        beside.Job("all packages", lambda: install_packages(["test", "mojo"]), ("packages",)),
+        beside.Job("compiler", lambda: install_pins("build")),
+        beside.Job("extension", build_extension, ("compiler",)),
+        beside.Job("torch", install_torch, ("compiler",)),
+        beside.Job("packages", lambda: install_packages(names, False), ("torch",)),
     ]
-    commands = list(TASKS["test"])
     jobs.append(beside.Job("programs", wait_for_programs, ("extension",)))
     # With pixi, where Mojo is an environment of its own, the test has no Mojo.
-    if sys.platform in MOJO_PLATFORMS:
-        commands += MOJO_TESTS
-    rust = ""
+    mojo = MOJO_TESTS if sys.platform in MOJO_PLATFORMS else []
+    commands = [*mojo, *TASKS["test"]]
+    rust = "extension"
     for command in commands:
-        if command.startswith("cargo"):
+        if command.startswith("cargo fmt"):
+            needs: tuple[str, ...] = ()
+        elif command.startswith("cargo"):
             # Two would wait for the same folder.
-            needs: tuple[str, ...] = (rust,) if rust else ()
+            needs = (rust,)
             rust = command
         elif command in CHECK or command in MOJO_TESTS:
-            needs = ("all packages",)
+            needs = ("packages",)
         else:
-            # Rust's tests build what the parity check runs.
-            built = ("extension", "all packages", "programs")
-            needs = (*built, *((RUST_TESTS,) if command != PYTEST else ()))
+            # The tests of Rust and Mojo build what the parity check runs.
+            built = ("extension", "packages", "programs")
+            needs = (*built, *((RUST_TESTS, *mojo) if command != PYTEST else ()))
         parts = shares() if command == PYTEST else [command]
         for part in parts:
-            # What Rust's tests build is run by tests of the last share.
-            more = (RUST_TESTS,) if command == PYTEST and part == parts[-1] else ()
+            # What they build is run by tests of the last share.
+            more = (RUST_TESTS, *mojo) if command == PYTEST and part == parts[-1] else ()
             work = functools.partial(run_apart, shlex.split(part))
             jobs.append(beside.Job(part, work, (*needs, *more)))
     return jobs
@@ -209,13 +212,13 @@ def shares() -> list[str]:
     as there are.
     """
     files = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py"))
-    files = [name for name in files if name not in RUNNING_RUST]
+    files = [name for name in files if name not in RUNNING_BUILT]
     # The others have room for what else is to be done.
     count = 2 * (os.cpu_count() or 1)
     commands = []
     for number in range(count):
         listed = VENV / f"share-{number}.txt"
-        more = ["python"] if number == 0 else [*RUNNING_RUST] if number == count - 1 else []
+        more = ["python"] if number == 0 else [*RUNNING_BUILT] if number == count - 1 else []
         listed.write_text("\n".join([*files[number::count], *more]))
         commands.append(f"{PYTEST} @{listed.relative_to(ROOT).as_posix()}")
     return commands
@@ -241,11 +244,16 @@ def environment() -> dict[str, str]:
 
 
 def set_up(requirements: list[str], with_torch: bool, with_extension: bool) -> None:
+    """What is downloaded comes beside the compilation, which needs a compiler alone."""
     require_programs()
     make_venv()
-    install_packages(requirements, with_torch)
+    jobs = [
+        beside.Job("compiler", lambda: install_pins("build")),
+        beside.Job("packages", lambda: install_packages(requirements, with_torch), ("compiler",)),
+    ]
     if with_extension:
-        build_extension()
+        jobs.insert(1, beside.Job("extension", build_extension, ("compiler",)))
+    beside.run(jobs, 2)
 
 
 def require_programs() -> None:
@@ -289,9 +297,8 @@ def install_pins(name: str) -> None:
 def build_extension() -> None:
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
-            say("The engine is compiled: one to three minutes.")
-            quiet = [] if is_watched() else ["--quiet"]
-            run(["maturin", "develop", "--release", *quiet], ROOT / "python")
+            say("The engine is compiled: one to two minutes.")
+            run_apart(["maturin", "develop", "--release", "--quiet"], ROOT / "python")
 
 
 def what_is_installed(pins: Path) -> str:

@@ -14,14 +14,16 @@ CHECK = [
 
 MOJO_TESTS = [
     "mojo doc --diagnose-missing-doc-strings --Werror -o /dev/null mojo/twisterl",
-    "mojo run -I mojo -I mojo/test mojo/test/all.mojo",
+    "python scripts/mojo_tests.py",
 ]
 
 # The feature only adds code; without it compare.py builds the crate.
 RUST_TESTS = "cargo test -p twisterl --features python_bindings"
 PYTEST = "python -m pytest"
-# Tests that run, or are linked with, what Rust's tests build.
-RUNNING_RUST = ("tests/python/test_grid_world.py", "tests/python/test_rust_program.py")
+# Tests that run, or are linked with, what the tests of Rust and Mojo build.
+RUNNING_BUILT = tuple(
+    f"tests/python/test_{name}.py" for name in ("grid_world", "mojo", "rust_program")
+)
 
 MOJO_PLATFORMS = ("linux", "darwin")
 

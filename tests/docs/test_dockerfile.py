@@ -51,7 +51,7 @@ def test_the_images_have_the_versions_of_the_project():
     assert feature["version"] == ".".join(found.groups())
     program, task = container["postCreateCommand"].split()
     assert program == "make" and task in dev.TASKS
-    pins = (ROOT / "requirements" / "run.txt").read_text()
+    pins = (ROOT / "requirements" / "build.txt").read_text()
     assert re.search(r"^maturin==", pins, re.M)
 
 

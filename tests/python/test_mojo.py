@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from twisterl import cli, train, utils
 from twisterl.nn import BasicPolicy
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import mojo_tests  # noqa: E402
+
 CONFIG = json.loads((ROOT / "examples" / "es_puzzle8_v1.json").read_text())
 LAST = "checkpoint_last.safetensors"
 
@@ -38,12 +42,9 @@ def config(**algorithm):
 
 
 @pytest.fixture(scope="session")
-def trainer(tmp_path_factory):
-    program = tmp_path_factory.mktemp("mojo") / "train_puzzle"
-    command = ["mojo", "build", str(ROOT / "mojo" / "train_puzzle.mojo"), "-o", str(program)]
-    environment = {**os.environ, "MODULAR_TELEMETRY_ENABLED": "0"}
-    subprocess.run(command, env=environment, check=True)
-    return program
+def trainer():
+    os.environ["MODULAR_TELEMETRY_ENABLED"] = "0"
+    return mojo_tests.built("train_puzzle")
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ def test_oldest_versions_agree(pixi):
 def test_every_dependency_is_pinned_and_in_pixi(pixi):
     project = toml("pyproject.toml")["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], "maturin"]
-    pins = (ROOT / "requirements" / "run.txt").read_text()
-    pins += (ROOT / "requirements" / "test.txt").read_text()
+    files = [ROOT / "requirements" / f"{name}.txt" for name in ("build", "run", "test")]
+    pins = "".join(file.read_text() for file in files)
     aliases = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
     for requirement in wanted:
         name = re.match(r"[\w-]+", requirement)[0]
@@ -323,7 +323,7 @@ def test_train_installs_torch_where_its_config_asks(tmp_path, monkeypatch, capsy
 @pytest.mark.parametrize("task, built", [("wheel", 0), ("web-module", 0), ("bench", 1)])
 def test_what_compiles_for_itself_builds_no_extension_first(monkeypatch, task, built):
     calls = []
-    for name in ("require_programs", "make_venv", "install_packages", "run"):
+    for name in ("require_programs", "make_venv", "install_packages", "install_pins", "run"):
         monkeypatch.setattr(dev, name, lambda *_: None)
     monkeypatch.setattr(dev, "build_extension", lambda: calls.append("extension"))
     monkeypatch.setattr(sys, "argv", ["dev.py", task])
@@ -352,7 +352,7 @@ def test_the_core_is_the_package_without_torch():
     assert (ROOT / "python" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["run", "test", "mojo", "wheel", "docs"])
+@pytest.mark.parametrize("name", ["build", "run", "test", "mojo", "wheel", "docs"])
 def test_requirements_say_their_size(name):
     assert re.search(
         r"[\d.]+ GB to download", dev.what_is_installed(dev.REQUIREMENTS / f"{name}.txt")
