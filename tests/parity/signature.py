@@ -105,7 +105,10 @@ def reference_games(request: dict[str, Any]) -> np.uint64:
     table = np.vstack([vectors, np.zeros(HIDDEN)])
 
     def forward(observation: Any) -> tuple[Any, None]:
-        hidden = np.maximum(table[observation].sum(1) + bias, 0)
+        # What is filled up with -1 is the last row, of zeros.
+        seen = np.zeros((len(observation), len(table)))
+        np.put_along_axis(seen, observation, 1, axis=1)
+        hidden = np.maximum(seen @ table + bias, 0)
         return hidden @ matrix + action_bias, None
 
     games = reference.Games(lanes, forward)

@@ -43,7 +43,7 @@ class Lanes(episodes.Lanes):
         """Whether Paulis anticommute."""
         n = self.num_qubits
         swapped = (b >> n) | (b & ((1 << n) - 1)) << n
-        return np.bitwise_count(a & swapped) % 2 == 1
+        return (np.bitwise_count(a & swapped) & 1).astype(bool)
 
     def goal(self, rng: Rng) -> Any:
         own = [[self.at(letter, q) for q in range(self.num_qubits)] for letter in (0, 2)]

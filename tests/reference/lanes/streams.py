@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ GOLDEN_GAMMA = 0x9E3779B97F4A7C15
 WORD = 2**64
 
 
+@functools.lru_cache(maxsize=1024)
 def word(value: int) -> np.uint64:
     return np.uint64(value % WORD)
 
