@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twisterl.envs import LightsOut, Puzzle, PyEnv
+from twisterl.envs import LightsOut, LinearFunction, Puzzle, PyEnv
 from twisterl.twisterl.collector import OptimalSolver, solve_optimal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
@@ -66,6 +66,8 @@ def test_any_environment_that_can_be_undone():
     env = LightsOut(width=3, height=3)
     whole, part = OptimalSolver(env), OptimalSolver(env, most_states=300)
     assert sum(whole.layer_sizes()) == 512 and part.layer_sizes() is None
+    # One of each class is kept, of which nobody counts the states.
+    assert OptimalSolver(LinearFunction(num_qubits=2)).layer_sizes() is None
     for seed in range(30):
         state = env.random_state(seed)
         assert whole.solve(state)[1] == part.solve(state)[1]

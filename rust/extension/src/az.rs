@@ -13,61 +13,33 @@ use twisterl::python_interface::pickle;
 use twisterl::rl::env::Env;
 use twisterl::rl::start::Start;
 use twisterl::rng::Rng;
-use twisterl::search::{explore, Exploration, ExploredState};
+use twisterl::search::{explore, Exploration};
 use twisterl::Result;
 
 use crate::collected::{Names, PyCollectedData};
+use crate::columns::array;
 use crate::detached::detached;
 use crate::keywords::{constructor, dictionary, method, Given};
 use crate::net::PyPolicy;
 use crate::run::{collector, Collects, Run};
 
-/// Collects AlphaZero episodes; one object for a run, so that iterations are counted.
-///
-/// `num_episodes`, `num_cores`, `seed`, `gamma`, `truncation`, `difficulty_distribution`, `cache` and
-/// `max_episode_steps` are those of `PPOCollector`. Each move is the choice of a tree search of
-/// `num_mcts_searches` simulations, each of which adds `max_expand_depth` states; `C` weighs the prior
-/// against the value. `root_selection` is "puct", or "gumbel" with `max_considered_actions` and
-/// `value_weight`. `reuse` keeps the tree below the move. Noise of shape `dirichlet_alpha` has the
-/// share `exploration_fraction` of the root's priors; moves after `temperature_moves` are the best
-/// ones. An episode is cut off after `max_moves`, and given up below the value `resign_threshold`,
-/// but for the share `resign_exempt`.
-///
-/// Raises ValueError for what is out of range.
-#[pyclass(name = "AZCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
-pub struct PyAzCollector {
-    run: Run<Collector>,
-}
-
 collector! {
-    PyAzCollector,
+    /// Collects AlphaZero episodes; one object for a run, so that iterations are counted.
+    ///
+    /// `num_episodes`, `num_cores`, `seed`, `gamma`, `truncation`, `difficulty_distribution`, `cache` and
+    /// `max_episode_steps` are those of `PPOCollector`. Each move is the choice of a tree search of
+    /// `num_mcts_searches` simulations, each of which adds `max_expand_depth` states; `C` weighs the prior
+    /// against the value. `root_selection` is "puct", or "gumbel" with `max_considered_actions` and
+    /// `value_weight`. `reuse` keeps the tree below the move. Noise of shape `dirichlet_alpha` has the
+    /// share `exploration_fraction` of the root's priors; moves after `temperature_moves` are the best
+    /// ones. An episode is cut off after `max_moves`, and given up below the value `resign_threshold`,
+    /// but for the share `resign_exempt`.
+    ///
+    /// Raises ValueError for what is out of range.
+    #[pyclass(name = "AZCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
+    PyAzCollector: Collector, AzConfig, Names::AZ,
+    |found| found => AzReport,
     "(num_episodes, num_mcts_searches, C, max_expand_depth, num_cores, seed=0, *, gamma=1.0, root_selection=\"puct\", max_considered_actions=16, value_weight=1.0, dirichlet_alpha=0.3, exploration_fraction=0.0, temperature_moves=None, max_moves=None, truncation=\"terminal\", difficulty_distribution=\"fixed\", resign_threshold=None, resign_exempt=0.1, reuse=True, cache=True, max_episode_steps=None)"
-}
-
-impl Collects for Collector {
-    type Config = AzConfig;
-    type Report = AzReport;
-    const NAMES: Names = Names::AZ;
-
-    fn check(config: &AzConfig) -> Result<()> {
-        config.check()
-    }
-
-    fn work(config: &AzConfig, seed: u64, iteration: u64) -> Work {
-        config.work(seed, iteration)
-    }
-
-    fn collect(
-        &mut self,
-        (env, policy): (&dyn Env, &dyn Policy),
-        config: &AzConfig,
-        start: Start,
-        work: &Work,
-        poll: Poll<'_>,
-    ) -> Result<(Table, AzReport)> {
-        let config = config.started(start);
-        Collector::collect(self, env, policy, &config, work, poll)
-    }
 }
 
 #[pymethods]
@@ -99,18 +71,12 @@ impl PyAzCollector {
         let (tree, rng) = (self.run.config.tree, Rng::stream(self.run.seed, 0, 0));
         let Exploration { tree, policy, action } =
             detached(py, |poll| explore(&*env, &*policy, &tree, rng, poll))?;
-        let integers = |value: fn(&ExploredState) -> i64| {
-            tree.iter().map(value).collect::<Vec<i64>>().into_pyarray(py)
-        };
-        let numbers = |value: fn(&ExploredState) -> f32| {
-            tree.iter().map(value).collect::<Vec<f32>>().into_pyarray(py)
-        };
         let found = PyDict::new(py);
-        found.set_item("parents", integers(|state| state.parent as i64))?;
-        found.set_item("actions", integers(|state| state.action as i64))?;
-        found.set_item("priors", numbers(|state| state.prior))?;
-        found.set_item("visits", integers(|state| i64::from(state.visits)))?;
-        found.set_item("values", numbers(|state| state.value))?;
+        found.set_item("parents", array(py, &tree, |state| state.parent as i64))?;
+        found.set_item("actions", array(py, &tree, |state| state.action as i64))?;
+        found.set_item("priors", array(py, &tree, |state| state.prior))?;
+        found.set_item("visits", array(py, &tree, |state| i64::from(state.visits)))?;
+        found.set_item("values", array(py, &tree, |state| state.value))?;
         found.set_item("policy", policy.into_pyarray(py))?;
         found.set_item("action", action)?;
         Ok(found)

@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::IntoPyObjectExt;
 
-use crate::columns::{actions, column, columns_of, Actions, Floats, Ints, PyCollectedArrays};
+use crate::columns::{columns_of, Actions, Floats, Ints, PyCollectedArrays, Shared};
 use crate::detached::detached;
-use crate::read;
+use crate::read::{self, Argument};
 use twisterl::collector::{distinct_rows, legal_and_chosen, require_rows, Table};
 use twisterl::error::Error;
 use twisterl::nn::{Head, Policy};
@@ -159,7 +159,7 @@ impl PyCollectedData {
             let ([_, num_actions], values) = (logits.shape(), logits.to_vec()?) else {
                 return Err(Error::Panic("logits have two axes".to_string()).into());
             };
-            let actions: Ints = column("actions", self.columns.actions.bind(py))?;
+            let actions = Ints::read("actions", self.columns.actions.bind(py))?;
             let actions = actions.bind(py).to_vec()?;
             let (masks, log_probs) = legal_and_chosen(&values, *num_actions, &actions)?;
             let masks = table(py, masks, actions.len())?;
@@ -187,20 +187,24 @@ impl PyCollectedData {
     }
 }
 
-/// Properties that are arrays inside and lists outside, as in TwisteRL 0.5.
-macro_rules! lists {
-    ($($(#[$doc:meta])* $name:ident $set:ident;)*) => {
+/// Properties that may be replaced by lists or arrays: told as lists, as in TwisteRL 0.5, or as arrays
+/// of the logits and actions as they are now.
+macro_rules! properties {
+    ($($(#[$doc:meta])* $kind:ident $name:ident $set:ident: $Told:ty;)*) => {
         #[pymethods]
         impl PyCollectedData {$(
             $(#[$doc])*
             #[getter]
-            fn $name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                self.columns.$name.bind(py).call_method0("tolist")
+            fn $name(&mut self, py: Python<'_>) -> PyResult<$Told> {
+                told!($kind self.$name, py)
             }
 
             #[setter]
             fn $set(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-                self.columns.$name = column(stringify!($name), value)?;
+                if stringify!($kind) == "array" {
+                    self.columns(value.py())?;
+                }
+                self.columns.$name = Argument::read(stringify!($name), value)?;
                 self.replaced(stringify!($name));
                 Ok(())
             }
@@ -208,15 +212,30 @@ macro_rules! lists {
     };
 }
 
-lists! {
+macro_rules! told {
+    (list $this:ident.$name:ident, $py:ident) => {
+        Ok($this.columns.$name.bind($py).call_method0("tolist")?.unbind())
+    };
+    (array $this:ident.$name:ident, $py:ident) => {
+        Ok($this.columns($py)?.$name.clone_ref($py))
+    };
+}
+
+properties! {
     /// List [N][A] of floats; see `CollectedArrays`. ValueError for what is no such list or array.
-    logits set_logits;
+    list logits set_logits: Py<PyAny>;
     /// List [N] of floats; see `CollectedArrays`.
-    values set_values;
+    list values set_values: Py<PyAny>;
     /// List [N] of floats, reward of being in the state.
-    rewards set_rewards;
+    list rewards set_rewards: Py<PyAny>;
     /// List [N] of integers, permutation the policy saw the state through, -1 for none.
-    perms set_perms;
+    list perms set_perms: Py<PyAny>;
+    /// List [N] of integers, or [N] of lists of integers or numbers; see `CollectedArrays`.
+    list actions set_actions: Py<PyAny>;
+    /// bool [N, A], true where legal.
+    array masks set_masks: Py<PyArray2<bool>>;
+    /// float32 [N], log-probability of the action taken.
+    array log_probs set_log_probs: Floats;
 }
 
 #[pymethods]
@@ -238,12 +257,12 @@ impl PyCollectedData {
         let columns = PyCollectedArrays {
             indices: indices.into_pyarray(py).unbind(),
             offsets: ints(py, offsets),
-            logits: column("logits", logits)?,
+            logits: Argument::read("logits", logits)?,
             masks: table(py, Vec::new(), 0)?,
             log_probs: floats(py, Vec::new()),
-            values: column("values", values)?,
-            rewards: column("rewards", rewards)?,
-            actions: self::actions(actions)?,
+            values: Argument::read("values", values)?,
+            rewards: Argument::read("rewards", rewards)?,
+            actions: Argument::read("actions", actions)?,
             perms: ints(py, perms.into_iter().map(|perm| perm.unwrap_or(-1)).collect()),
             episode_starts: ints(py, vec![0, rows as i64]),
             additional_data: PyDict::new(py).unbind(),
@@ -282,19 +301,6 @@ impl PyCollectedData {
         self.columns.perms.bind(py).len()
     }
 
-    /// List [N] of integers, or [N] of lists of integers or numbers; see `CollectedArrays`.
-    #[getter]
-    fn actions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.columns.actions.bind(py).call_method0("tolist")
-    }
-
-    #[setter]
-    fn set_actions(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.columns.actions = actions(value)?;
-        self.replaced("actions");
-        Ok(())
-    }
-
     /// The columns as numpy arrays, not copied: `CollectedArrays`.
     #[getter]
     fn arrays(&mut self, py: Python<'_>) -> PyResult<PyCollectedArrays> {
@@ -319,32 +325,6 @@ impl PyCollectedData {
     #[getter]
     fn episode_starts(&self, py: Python<'_>) -> Ints {
         self.columns.episode_starts.clone_ref(py)
-    }
-
-    /// bool [N, A], true where legal.
-    #[getter]
-    fn masks(&mut self, py: Python<'_>) -> PyResult<Py<PyArray2<bool>>> {
-        Ok(self.columns(py)?.masks.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_masks(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.columns(value.py())?;
-        self.columns.masks = column("masks", value)?;
-        Ok(())
-    }
-
-    /// float32 [N], log-probability of the action taken.
-    #[getter]
-    fn log_probs(&mut self, py: Python<'_>) -> PyResult<Floats> {
-        Ok(self.columns(py)?.log_probs.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_log_probs(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.columns(value.py())?;
-        self.columns.log_probs = column("log_probs", value)?;
-        Ok(())
     }
 
     /// The observations: a list [N] of lists of active features, or of `F` numbers where they are dense; of
@@ -424,7 +404,7 @@ impl PyCollectedData {
     /// Puts `value`, a list or an array of N floats, into `additional_data` as `key`; ValueError for
     /// anything else.
     fn set_additional_data_item(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let array: Floats = column("value", value)?;
+        let array = Floats::read("value", value)?;
         self.columns.additional_data.bind(value.py()).set_item(key, array)
     }
 

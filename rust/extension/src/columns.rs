@@ -6,8 +6,11 @@ use numpy::{
     PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::type_object::PyTypeCheck;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::IntoPyObjectExt;
 
+use crate::read::Argument;
 use twisterl::error::Error;
 use twisterl::python_interface::error::wrong_type;
 
@@ -16,47 +19,75 @@ pub(crate) type Ints = Py<PyArray1<i64>>;
 pub(crate) type Actions = Py<PyUntypedArray>;
 pub(crate) type Floats = Py<PyArray1<f32>>;
 
-/// Declares the columns once: their types, and how they are shared and pickled.
+/// What is kept beside its like without a copy.
+pub(crate) trait Shared {
+    fn share(&self, py: Python<'_>) -> Self;
+}
+
+impl<T> Shared for Py<T> {
+    fn share(&self, py: Python<'_>) -> Self {
+        self.clone_ref(py)
+    }
+}
+
+impl Shared for usize {
+    fn share(&self, _py: Python<'_>) -> Self {
+        *self
+    }
+}
+
+/// Declares a class of columns once: their types, how they are shared, and the method that makes
+/// them, by which they are pickled too.
 macro_rules! columns {
-    ($($(#[$doc:meta])* $name:ident: $Type:ty,)*) => {
-        /// The columns of a `CollectedData` with `N` rows and `A` actions. Its properties of these
-        /// names may be lists; the arrays are shared with it, not copied. Its arguments are the columns
-        /// `indices`, `offsets`, `logits`, `masks`, `log_probs`, `values`, `rewards`, `actions`, `perms`,
-        /// `episode_starts` and `additional_data`, the `obs_space` of the observations, and the column
-        /// `states`.
-        #[pyclass(
-            name = "CollectedArrays", module = "twisterl.twisterl.collector", frozen, get_all
-        )]
-        pub struct PyCollectedArrays {
+    (
+        $(#[$about:meta])* $Class:ident by #[$kind:ident] $make:ident;
+        $($(#[$doc:meta])* $name:ident: $Type:ty,)*
+    ) => {
+        $(#[$about])*
+        pub struct $Class {
             $($(#[$doc])* pub(crate) $name: $Type,)*
         }
 
-        impl PyCollectedArrays {
-            pub(crate) fn share(&self, py: Python<'_>) -> Self {
-                Self { $($name: self.$name.clone_ref(py),)* }
+        impl Shared for $Class {
+            fn share(&self, py: Python<'_>) -> Self {
+                Self { $($name: self.$name.share(py),)* }
             }
         }
 
         #[pymethods]
-        impl PyCollectedArrays {
-            #[new]
+        impl $Class {
+            #[$kind]
             #[allow(clippy::too_many_arguments)]
-            fn new($($name: $Type,)*) -> Self {
+            fn $make($($name: $Type,)*) -> Self {
                 Self { $($name,)* }
             }
 
             fn __reduce__<'py>(
                 slf: &Bound<'py, Self>,
-            ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
-                let py = slf.py();
-                let arrays = [$(slf.get().$name.bind(py).as_any(),)*];
-                Ok((slf.get_type(), PyTuple::new(py, arrays)?))
+            ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+                let (py, class) = (slf.py(), slf.get_type());
+                let columns = [$(slf.get().$name.share(py).into_bound_py_any(py)?,)*];
+                let made = match stringify!($make) {
+                    "new" => class.into_any(),
+                    method => class.getattr(method)?,
+                };
+                Ok((made, PyTuple::new(py, columns)?))
             }
         }
     };
 }
+pub(crate) use columns;
 
 columns! {
+    /// The columns of a `CollectedData` with `N` rows and `A` actions. Its properties of these
+    /// names may be lists; the arrays are shared with it, not copied. Its arguments are the columns
+    /// `indices`, `offsets`, `logits`, `masks`, `log_probs`, `values`, `rewards`, `actions`, `perms`,
+    /// `episode_starts` and `additional_data`, the `obs_space` of the observations, and the column
+    /// `states`.
+    #[pyclass(
+        name = "CollectedArrays", module = "twisterl.twisterl.collector", frozen, get_all
+    )]
+    PyCollectedArrays by #[new] new;
     /// int32 [K], active features of all rows; where observations are dense, their words: W a row,
     /// which `indices.view(obs_space[0])` makes numbers again.
     indices: Py<PyArray1<i32>>,
@@ -100,7 +131,7 @@ impl PyCollectedArrays {
         let additional_data = self.additional_data.bind(py).copy()?;
         for (name, values) in other.additional_data.bind(py) {
             let values = match additional_data.get_item(&name)? {
-                Some(known) => joined(&known, &values)?,
+                Some(known) => joined(py, &known.unbind(), &values.unbind())?.into_bound(py),
                 None => values,
             };
             additional_data.set_item(name, values)?;
@@ -112,85 +143,84 @@ impl PyCollectedArrays {
             starts.extend(added.into_iter().skip(1).map(|start| start + before as i64));
             Ok(starts.into_pyarray(py).unbind())
         };
-        let num_indices = self.indices.bind(py).len();
-        let num_rows = self.perms.bind(py).len();
-        Ok(Self {
-            indices: joined_arrays(py, &self.indices, &other.indices)?,
-            offsets: starts(&self.offsets, &other.offsets, num_indices)?,
-            logits: joined_arrays(py, &self.logits, &other.logits)?,
-            masks: joined_arrays(py, &self.masks, &other.masks)?,
-            log_probs: joined_arrays(py, &self.log_probs, &other.log_probs)?,
-            values: joined_arrays(py, &self.values, &other.values)?,
-            rewards: joined_arrays(py, &self.rewards, &other.rewards)?,
-            actions: joined(self.actions.bind(py).as_any(), other.actions.bind(py).as_any())?
-                .cast_into()?
-                .unbind(),
-            perms: joined_arrays(py, &self.perms, &other.perms)?,
-            episode_starts: starts(&self.episode_starts, &other.episode_starts, num_rows)?,
-            additional_data: additional_data.unbind(),
-            obs_space: self.obs_space.clone_ref(py),
-            states: joined_arrays(py, &self.states, &other.states)?,
+        let (num_indices, num_rows) = (self.indices.bind(py).len(), self.perms.bind(py).len());
+        macro_rules! with_joined {
+            ($($name:ident)*) => {
+                Self {
+                    $($name: joined(py, &self.$name, &other.$name)?,)*
+                    offsets: starts(&self.offsets, &other.offsets, num_indices)?,
+                    episode_starts: starts(&self.episode_starts, &other.episode_starts, num_rows)?,
+                    additional_data: additional_data.unbind(),
+                    obs_space: self.obs_space.clone_ref(py),
+                }
+            };
+        }
+        Ok(with_joined!(indices logits masks log_probs values rewards actions perms states))
+    }
+}
+
+/// Two arrays as a new one.
+fn joined<T: PyTypeCheck>(py: Python<'_>, ours: &Py<T>, theirs: &Py<T>) -> PyResult<Py<T>> {
+    let (ours, theirs) = (ours.bind(py).as_any(), theirs.bind(py).as_any());
+    // Without rows there may be no columns either, which numpy does not join.
+    let all = match (ours.len()?, theirs.len()?) {
+        (0, _) => theirs.call_method0("copy")?,
+        (_, 0) => ours.call_method0("copy")?,
+        _ => py.import("numpy")?.call_method1("concatenate", ((ours, theirs),))?,
+    };
+    Ok(all.cast_into::<T>()?.unbind())
+}
+
+/// What `value` tells of each of `rows`, as an array.
+pub(crate) fn array<'py, R, T: Element>(
+    py: Python<'py>,
+    rows: &[R],
+    value: impl FnMut(&R) -> T,
+) -> Bound<'py, PyArray1<T>> {
+    rows.iter().map(value).collect::<Vec<T>>().into_pyarray(py)
+}
+
+/// A column of actions: an array of int64 [N, D] or float32 [N, D], or integers [N].
+impl Argument for Actions {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let is_rows =
+            value.cast::<PyArray2<i64>>().is_ok() || value.cast::<PyArray2<f32>>().is_ok();
+        let array = match is_rows {
+            true => value.clone(),
+            false => Ints::read(name, value)?.into_bound(value.py()).into_any(),
+        };
+        Ok(array.cast_into::<PyUntypedArray>()?.unbind())
+    }
+}
+
+/// A list or an array as an array of `T` with `D` axes; one of that kind is shared. ValueError naming
+/// the column, for what are no such numbers: fractions are no integers. TypeError for what is neither
+/// list nor array.
+impl<T: Element, D: Dimension> Argument for Py<PyArray<T, D>> {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(array) = value.cast::<PyArray<T, D>>() {
+            if array.is_c_contiguous() {
+                return Ok(array.clone().unbind());
+            }
+        }
+        converted(value).map(Bound::unbind).map_err(|_| {
+            let axes = if D::NDIM == Some(1) { "[N]" } else { "[N, A]" };
+            let expected = format!("{} {axes}", dtype::<T>(value.py()));
+            match value.hasattr("__len__") {
+                Ok(true) if !value.is_instance_of::<PyString>() => {
+                    Error::invalid(name, expected, "others").into()
+                }
+                _ => wrong_type(name, &expected, value),
+            }
         })
     }
 }
 
-fn joined_arrays<T: Element, D: Dimension>(
-    py: Python<'_>,
-    ours: &Py<PyArray<T, D>>,
-    theirs: &Py<PyArray<T, D>>,
-) -> PyResult<Py<PyArray<T, D>>> {
-    Ok(joined(ours.bind(py).as_any(), theirs.bind(py).as_any())?.cast_into()?.unbind())
-}
-
-/// Two arrays as a new one.
-fn joined<'py>(
-    ours: &Bound<'py, PyAny>,
-    theirs: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    // Without rows there may be no columns either, which numpy does not join.
-    match (ours.len()?, theirs.len()?) {
-        (0, _) => theirs.call_method0("copy"),
-        (_, 0) => ours.call_method0("copy"),
-        _ => ours.py().import("numpy")?.call_method1("concatenate", ((ours, theirs),)),
+/// Numbers `[N]`.
+impl Argument for Vec<f32> {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Floats::read(name, value)?.bind(value.py()).to_vec()?)
     }
-}
-
-/// `value` as a column of actions: an array of int64 [N, D] or float32 [N, D], or integers [N].
-pub(super) fn actions(value: &Bound<'_, PyAny>) -> PyResult<Actions> {
-    let is_rows = value.cast::<PyArray2<i64>>().is_ok() || value.cast::<PyArray2<f32>>().is_ok();
-    match value.cast::<PyUntypedArray>() {
-        Ok(array) if is_rows => Ok(array.clone().unbind()),
-        _ => {
-            let ints: Ints = column("actions", value)?;
-            Ok(ints.into_bound(value.py()).cast_into::<PyUntypedArray>()?.unbind())
-        }
-    }
-}
-
-/// `value`, a list or an array, as an array of `T` with `D` axes; one of that kind is shared.
-///
-/// # Errors
-/// ValueError naming the column, for what are no such numbers: fractions are no integers.
-/// TypeError for what is neither list nor array.
-pub(crate) fn column<T: Element, D: Dimension>(
-    name: &str,
-    value: &Bound<'_, PyAny>,
-) -> PyResult<Py<PyArray<T, D>>> {
-    if let Ok(array) = value.cast::<PyArray<T, D>>() {
-        if array.is_c_contiguous() {
-            return Ok(array.clone().unbind());
-        }
-    }
-    converted(value).map(Bound::unbind).map_err(|_| {
-        let axes = if D::NDIM == Some(1) { "[N]" } else { "[N, A]" };
-        let expected = format!("{} {axes}", dtype::<T>(value.py()));
-        match value.hasattr("__len__") {
-            Ok(true) if !value.is_instance_of::<PyString>() => {
-                Error::invalid(name, expected, "others").into()
-            }
-            _ => wrong_type(name, &expected, value),
-        }
-    })
 }
 
 fn converted<'py, T: Element, D: Dimension>(
@@ -214,12 +244,11 @@ fn converted<'py, T: Element, D: Dimension>(
 /// A dictionary of columns as arrays, in a new dictionary.
 ///
 /// # Errors
-/// As those of [`column`], naming the entry.
+/// As those of a column, naming the entry.
 pub(crate) fn columns_of(name: &str, entries: &Bound<'_, PyDict>) -> PyResult<Py<PyDict>> {
     let arrays = PyDict::new(entries.py());
     for (key, values) in entries {
-        let array: Floats = column(&format!("{name}[{key:?}]"), &values)?;
-        arrays.set_item(key, array)?;
+        arrays.set_item(&key, Floats::read(&format!("{name}[{key:?}]"), &values)?)?;
     }
     Ok(arrays.unbind())
 }

@@ -1,6 +1,6 @@
 //! `OptimalSolver`: the exact optimum in Python.
 
-use numpy::{IntoPyArray, PyArray1};
+use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,13 @@ use twisterl::exact::{self, Solver};
 use twisterl::python_interface::args::integers;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
-use twisterl::python_interface::python_object::has_method;
 use twisterl::rl::start::Start;
 use twisterl::search::Budget;
 
+use crate::columns::array;
 use crate::detached::detached;
 use crate::keywords::{constructor, function, method, Given};
+use crate::prepared::{self, prepared};
 use crate::solve::starts;
 
 /// A shortest solution, and its length or a bound of it.
@@ -60,51 +61,26 @@ impl Default for Asked {
     }
 }
 
-/// Shortest solutions of an environment like `env`, with what was prepared for it: at most
-/// `most_states` states around its goal, 10,000,000 by default, or pattern databases.
-///
-/// At most `time_limit_s` is spent on them: with less prepared the answers take longer. Raises
-/// ValueError if the environment offers no exact search. The interpreter lock is released in every
-/// method, and `env` stays as it is. A pickle keeps `env` and prepares anew.
-#[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
-pub struct PyOptimalSolver {
-    solver: Solver,
-    /// A copy of the environment as it was given.
-    env: Py<PyAny>,
-    prepared: Prepared,
+prepared! {
+    /// Shortest solutions of an environment like `env`, with what was prepared for it: at most
+    /// `most_states` states around its goal, 10,000,000 by default, or pattern databases.
+    ///
+    /// At most `time_limit_s` is spent on them: with less prepared the answers take longer. Raises
+    /// ValueError if the environment offers no exact search. The interpreter lock is released in every
+    /// method, and `env` stays as it is. A pickle keeps `env` and prepares anew.
+    #[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
+    PyOptimalSolver: Solver, Prepared, "(env, most_states=None, time_limit_s=None)",
+    |env, asked, poll| {
+        let time = Budget::new(asked.time_limit_s, None)?.time;
+        let most_states = asked.most_states.map_or(Solver::MOST_STATES, |most| most as usize);
+        Solver::within(&*env, most_states, time, poll)
+    }
 }
-
-constructor!(PyOptimalSolver, "(env, most_states=None, time_limit_s=None)", |given| {
-    let env = given.required("env")?;
-    let prepared: Prepared = given.rest()?;
-    let time = Budget::new(prepared.time_limit_s, None)?.time;
-    let own = get_env(&env)?;
-    let kept = if has_method(&env, "copy") { env.call_method0("copy")? } else { env.clone() };
-    let most_states = prepared.most_states.map_or(Solver::MOST_STATES, |most| most as usize);
-    let solver = detached(env.py(), |poll| Solver::within(&*own, most_states, time, poll))?;
-    Ok(Self { solver, env: kept.unbind(), prepared })
-});
 
 #[pymethods]
 impl PyOptimalSolver {
-    /// What makes the solver again: the environment, not what was prepared, which is searched anew.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
-        let Self { env, prepared: Prepared { most_states, time_limit_s }, .. } = slf.get();
-        Ok((slf.get_type(), (env.clone_ref(slf.py()), *most_states, *time_limit_s)))
-    }
-
-    /// The solver itself, which nothing changes.
-    fn __copy__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    /// The solver itself, which nothing changes.
-    fn __deepcopy__<'py>(slf: PyRef<'py, Self>, _memo: &Bound<'py, PyAny>) -> PyRef<'py, Self> {
-        slf
-    }
-
-    /// The number of states at each distance from the goal, a list of integers, or None if not all of
-    /// them are kept.
+    /// The number of states at each distance from the goal, a list of integers. None if not all of them
+    /// are kept, and where one is kept of each class of them (`LinearFunction`).
     fn layer_sizes(&self) -> Option<Vec<usize>> {
         self.solver.layer_sizes()
     }
@@ -143,9 +119,8 @@ method! {
         let answers = detached(py, |poll| {
             solver.solver.solve_all(starts, seed, num_cores, budget, poll)
         })?;
-        let lengths: Vec<i64> = answers.iter().map(|answer| answer.at_least as i64).collect();
-        let proven: Vec<bool> = answers.iter().map(|answer| answer.actions.is_some()).collect();
-        Ok((lengths.into_pyarray(py), proven.into_pyarray(py)))
+        let lengths = array(py, &answers, |answer| answer.at_least as i64);
+        Ok((lengths, array(py, &answers, |answer| answer.actions.is_some())))
     } => Lengths<'py>
 }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
-use serde::de::value::{MapDeserializer, StrDeserializer};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Error as _, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::{forward_to_deserialize_any, Deserializer, Serialize};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use twisterl::python_interface::error::wrong_type;
 use twisterl::Error;
 
 use crate::net::PyPolicy;
+use crate::read::Argument;
 
 /// The arguments of a call by name; what is read is taken out.
 pub(crate) struct Given<'py>(Bound<'py, PyDict>);
@@ -77,6 +78,11 @@ impl<'py> Given<'py> {
         Ok(Self(given))
     }
 
+    /// The entries of `named`.
+    pub(crate) fn of(named: &Bound<'py, PyDict>) -> PyResult<Self> {
+        Ok(Self(named.copy()?))
+    }
+
     /// The argument `name`, if it is there.
     pub(crate) fn take(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let value = self.0.get_item(name)?;
@@ -91,21 +97,35 @@ impl<'py> Given<'py> {
         self.take(name)?.ok_or_else(|| refused("no", name))
     }
 
+    /// The argument `name`, which every call has, as a `T`.
+    pub(crate) fn get<T: Argument>(&self, name: &str) -> PyResult<T> {
+        T::read(name, &self.required(name)?)
+    }
+
+    /// The argument `name`, which every call has, as PyO3 reads it; its errors have the name.
+    pub(crate) fn extract<T: for<'a> FromPyObject<'a, 'py>>(&self, name: &str) -> PyResult<T> {
+        let value = self.0.get_item(name)?.ok_or_else(|| refused("no", name))?;
+        value.extract().map_err(|error| {
+            let error = Into::<PyErr>::into(error);
+            let py = value.py();
+            PyErr::from_type(error.get_type(py), format!("{name}: {}", error.value(py)))
+        })
+    }
+
     /// The argument `policy`, for one episode.
     pub(crate) fn policy(&self) -> PyResult<Arc<dyn Policy>> {
-        Ok(self.player()?.get().policy.clone())
+        Ok(player(self.required("policy")?)?.get().policy.clone())
+    }
+
+    /// The same, where there need not be one.
+    pub(crate) fn policy_if_any(&self) -> PyResult<Option<Arc<dyn Policy>>> {
+        let given = self.take("policy")?.filter(|policy| !policy.is_none());
+        given.map(|policy| Ok(player(policy)?.get().policy.clone())).transpose()
     }
 
     /// The argument `policy`, for many episodes, any part of which may be played by itself.
     pub(crate) fn policy_of_many(&self) -> PyResult<Arc<dyn Policy>> {
-        Ok(self.player()?.get().of_many())
-    }
-
-    fn player(&self) -> PyResult<Bound<'py, PyPolicy>> {
-        let policy = self.required("policy")?;
-        policy.cast_into::<PyPolicy>().map_err(|error| {
-            wrong_type("policy", "a policy of the engine, of to_rust()", &error.into_inner())
-        })
+        Ok(player(self.required("policy")?)?.get().of_many.clone())
     }
 
     /// The arguments that are fields of `T`; the others of its fields have their defaults.
@@ -144,6 +164,12 @@ impl<'py> Given<'py> {
             None => Ok(read),
         }
     }
+}
+
+fn player(policy: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyPolicy>> {
+    policy.cast_into::<PyPolicy>().map_err(|error| {
+        wrong_type("policy", "a policy of the engine, of to_rust()", &error.into_inner())
+    })
 }
 
 /// The choice of `T` that is called `text`.
@@ -275,6 +301,7 @@ macro_rules! method {
         impl $Class {
             $(#[$about])*
             #[pyo3(signature = (*arguments, **keywords), text_signature = $signature)]
+            #[allow(unused_braces)]
             fn $name<'py>(
                 &self,
                 arguments: &Bound<'py, PyTuple>,
@@ -354,6 +381,10 @@ impl<'de> Deserializer<'de> for One<'_, '_> {
         }
         if let Ok(number) = value.extract() {
             return visitor.visit_f64(number);
+        }
+        if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() {
+            let items: Vec<Bound<'_, PyAny>> = value.extract().unwrap_or_default();
+            return visitor.visit_seq(SeqDeserializer::new(items.iter().map(One)));
         }
         // Bytes are what no field is.
         visitor.visit_bytes(&[])

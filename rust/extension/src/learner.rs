@@ -1,11 +1,11 @@
 //! Training in Rust from Python: arrays in, losses out.
 
 use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn};
-use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::detached::detached;
+use crate::keywords::Given;
 use crate::read;
 use twisterl::engine::pool::Poll;
 use twisterl::error::{Error, Result};
@@ -14,11 +14,10 @@ use twisterl::spaces::Rows;
 use twisterl::train::az::{self, AzTargets};
 use twisterl::train::ppo::{self, PpoTargets};
 use twisterl::train::walk::{self, WalkTargets};
-use twisterl::train::{
-    AdamConfig, Descent, Learner, Losses, Moment, Played, Precision, Samples, Sequences,
-};
+use twisterl::train::{Actions, Descent, Learner, Losses, Moment, Samples, Sequences, WEIGHT};
 
 type Floats<'py> = PyReadonlyArrayDyn<'py, f32>;
+type Ints<'py> = PyReadonlyArrayDyn<'py, i64>;
 type Perms = Vec<Vec<usize>>;
 /// A description, and its twists.
 type Made = (String, Perms, Perms);
@@ -36,27 +35,6 @@ type State<'py> = (u64, Vec<(String, Bound<'py, PyArrayDyn<f32>>, String)>);
 pub struct PyLearner {
     learner: Learner,
     made_of: Made,
-}
-
-/// What there is of every parameter, besides the moments.
-const WEIGHT: &str = "weight";
-
-impl PyLearner {
-    /// The number of a parameter, and what is kept of it.
-    fn place(&self, name: &str, kind: &str) -> PyResult<(usize, Option<Moment>)> {
-        let learner = &self.learner;
-        let index = learner.parameters().position(|parameter| parameter.name == name);
-        let Some(index) = index else {
-            let names: Vec<&str> = learner.parameters().map(|p| p.name.as_str()).collect();
-            return Err(Error::invalid("name", format!("one of {}", names.join(", ")), name).into());
-        };
-        let named = Moment::NAMED.into_iter().find(|(name, _)| *name == kind);
-        if named.is_none() && kind != WEIGHT {
-            let expected = "weight, exp_avg, exp_avg_sq or max_exp_avg_sq";
-            return Err(Error::invalid("kind", expected, kind).into());
-        }
-        Ok((index, named.map(|(_, moment)| moment)))
-    }
 }
 
 #[pymethods]
@@ -115,32 +93,18 @@ impl PyLearner {
     /// Puts in `values` float32, of the parameter `name`: `kind` is "weight", or a moment under its
     /// name in torch, "exp_avg", "exp_avg_sq" or "max_exp_avg_sq".
     fn load(&mut self, name: &str, values: Floats<'_>, kind: &str) -> PyResult<()> {
-        let (index, moment) = self.place(name, kind)?;
-        let values = values.as_slice()?;
-        match moment {
-            None => self.learner.set(index, values)?,
-            Some(moment) => self.learner.set_moment(moment, index, values)?,
-        }
-        Ok(())
+        Ok(self.learner.load(name, kind, values.as_slice()?)?)
     }
 
     /// Writes to `values` float32, of the parameter `name`, what `load` takes as `kind`.
     fn store(&self, name: &str, values: &Bound<'_, PyArrayDyn<f32>>, kind: &str) -> PyResult<()> {
-        let (index, moment) = self.place(name, kind)?;
-        let mut values = values.try_readwrite()?;
-        let values = values.as_slice_mut()?;
-        match moment {
-            None => self.learner.get(index, values)?,
-            Some(moment) => self.learner.get_moment(moment, index, values)?,
-        }
-        Ok(())
+        Ok(self.learner.store(name, kind, values.try_readwrite()?.as_slice_mut()?)?)
     }
 
     /// Writes the gradient of the last update by the parameter `name` to `values` float32.
     fn gradient(&self, name: &str, values: &Bound<'_, PyArrayDyn<f32>>) -> PyResult<()> {
-        let (index, _) = self.place(name, WEIGHT)?;
-        let mut values = values.try_readwrite()?;
-        Ok(self.learner.get_gradient(index, values.as_slice_mut()?)?)
+        let index = self.learner.index(name)?;
+        Ok(self.learner.get_gradient(index, values.try_readwrite()?.as_slice_mut()?)?)
     }
 
     /// Trains on PPO's samples: `[value, policy, entropy, total, kl, clip_fraction]`, means over the
@@ -159,27 +123,28 @@ impl PyLearner {
         samples: &Bound<'_, PyDict>,
         descent: &Bound<'_, PyDict>,
     ) -> PyResult<Losses> {
-        let read = Given(samples);
-        let log_probs = read.floats("log_probs")?;
+        let read = Given::of(samples)?;
+        let log_probs = read.extract::<Floats<'_>>("log_probs")?;
         // Numbers are floats, choices are integers.
         let (numbers, choices);
-        let actions = if let Ok(found) = read.floats("actions") {
+        let actions = if let Ok(found) = read.extract::<Floats<'_>>("actions") {
             numbers = found;
-            Played::Numbers(numbers.as_slice()?)
+            Actions::Numbers(numbers.as_slice()?)
         } else {
-            choices = read.ints("actions")?;
-            Played::Choices(choices.as_slice()?)
+            choices = read.extract::<Ints<'_>>("actions")?;
+            Actions::Choices(choices.as_slice()?)
         };
-        let (advantages, returns) = (read.floats("advantages")?, read.floats("returns")?);
+        let (advantages, returns) =
+            (read.extract::<Floats<'_>>("advantages")?, read.extract::<Floats<'_>>("returns")?);
         let targets = PpoTargets {
             actions,
             log_probs: log_probs.as_slice()?,
             advantages: advantages.as_slice()?,
             returns: returns.as_slice()?,
-            clip_ratio: read.get("clip_ratio")?,
-            vf_coef: read.get("vf_coef")?,
-            ent_coef: read.get("ent_coef")?,
-            target_kl: read.get("target_kl")?,
+            clip_ratio: read.extract("clip_ratio")?,
+            vf_coef: read.extract("vf_coef")?,
+            ent_coef: read.extract("ent_coef")?,
+            target_kl: read.extract("target_kl")?,
         };
         self.train(py, &read, descent, |learner, samples, descent, poll| {
             ppo::train(learner, samples, &targets, descent, poll)
@@ -194,14 +159,15 @@ impl PyLearner {
         samples: &Bound<'_, PyDict>,
         descent: &Bound<'_, PyDict>,
     ) -> PyResult<Losses> {
-        let read = Given(samples);
-        let (undo, values) = (read.floats("undo")?, read.floats("values")?);
-        let weights = read.floats("weights")?;
+        let read = Given::of(samples)?;
+        let (undo, values) =
+            (read.extract::<Floats<'_>>("undo")?, read.extract::<Floats<'_>>("values")?);
+        let weights = read.extract::<Floats<'_>>("weights")?;
         let targets = WalkTargets {
             undo: undo.as_slice()?,
             values: values.as_slice()?,
             weights: weights.as_slice()?,
-            vf_coef: read.get("vf_coef")?,
+            vf_coef: read.extract("vf_coef")?,
         };
         self.train(py, &read, descent, |learner, samples, descent, poll| {
             walk::train(learner, samples, &targets, descent, poll)
@@ -217,14 +183,15 @@ impl PyLearner {
         samples: &Bound<'_, PyDict>,
         descent: &Bound<'_, PyDict>,
     ) -> PyResult<Losses> {
-        let read = Given(samples);
-        let (visits, returns) = (read.floats("visits")?, read.floats("returns")?);
+        let read = Given::of(samples)?;
+        let (visits, returns) =
+            (read.extract::<Floats<'_>>("visits")?, read.extract::<Floats<'_>>("returns")?);
         let targets = AzTargets {
             visits: visits.as_slice()?,
             returns: returns.as_slice()?,
-            policy_coef: read.get("policy_coef")?,
-            vf_coef: read.get("vf_coef")?,
-            l2: read.get("l2")?,
+            policy_coef: read.extract("policy_coef")?,
+            vf_coef: read.extract("vf_coef")?,
+            l2: read.extract("l2")?,
         };
         self.train(py, &read, descent, |learner, samples, descent, poll| {
             az::train(learner, samples, &targets, descent, poll)
@@ -236,22 +203,28 @@ impl PyLearner {
     fn train(
         &mut self,
         py: Python<'_>,
-        read: &Given<'_, '_>,
+        read: &Given<'_>,
         descent: &Bound<'_, PyDict>,
         work: impl FnOnce(&mut Learner, &Samples<'_>, &Descent, Poll<'_>) -> Result<Losses> + Send,
     ) -> PyResult<Losses> {
-        let descent = read_descent(&Given(descent))?;
-        let words = read.ints("indices")?.as_slice()?.iter().map(|&word| word as i32).collect();
-        let offsets = read.ints("offsets")?.as_slice()?.to_vec();
+        let descent: Descent = Given::of(descent)?.rest()?;
+        let words = read
+            .extract::<Ints<'_>>("indices")?
+            .as_slice()?
+            .iter()
+            .map(|&word| word as i32)
+            .collect();
+        let offsets = read.extract::<Ints<'_>>("offsets")?.as_slice()?.to_vec();
         let expected = "rising from 0 to len(indices)";
         let rows = Rows::from_parts(words, offsets)
             .ok_or_else(|| Error::invalid("offsets", expected, "others"))?;
-        let (twists, row_of) = (read.ints("perms")?, read.ints("rows")?);
-        let illegal: Option<PyReadonlyArrayDyn<'_, bool>> = read.get("illegal")?;
-        let sequences = read.0.get_item("sequences")?.filter(|given| !given.is_none());
-        let sequences = sequences.map(|given| given.cast_into::<PyDict>()).transpose()?;
-        let sequences =
-            sequences.as_ref().map(|given| read_sequences(&Given(given))).transpose()?;
+        let (twists, row_of) =
+            (read.extract::<Ints<'_>>("perms")?, read.extract::<Ints<'_>>("rows")?);
+        let illegal: Option<PyReadonlyArrayDyn<'_, bool>> = read.extract("illegal")?;
+        let sequences = read.take("sequences")?.filter(|given| !given.is_none());
+        let sequences = sequences
+            .map(|given| read_sequences(&Given::of(given.cast::<PyDict>()?)?))
+            .transpose()?;
         let sequences = sequences.as_ref().map(|(states, lengths, burn_in, has_burn_in)| {
             Ok::<_, PyErr>(Sequences {
                 states: states.as_slice()?,
@@ -273,60 +246,9 @@ impl PyLearner {
 }
 
 /// The arrays of [`Sequences`].
-type Steps<'py> = (
-    Floats<'py>,
-    PyReadonlyArrayDyn<'py, i64>,
-    PyReadonlyArrayDyn<'py, i64>,
-    PyReadonlyArrayDyn<'py, bool>,
-);
+type Steps<'py> = (Floats<'py>, Ints<'py>, Ints<'py>, PyReadonlyArrayDyn<'py, bool>);
 
-fn read_sequences<'py>(read: &Given<'_, 'py>) -> PyResult<Steps<'py>> {
-    let (states, lengths) = (read.floats("states")?, read.ints("lengths")?);
-    Ok((states, lengths, read.ints("burn_in")?, read.get("has_burn_in")?))
-}
-
-fn read_descent(read: &Given<'_, '_>) -> PyResult<Descent> {
-    Ok(Descent {
-        adam: AdamConfig {
-            lr: read.get("lr")?,
-            betas: read.get::<(f64, f64)>("betas")?.into(),
-            eps: read.get("eps")?,
-            weight_decay: read.get("weight_decay")?,
-            amsgrad: read.get("amsgrad")?,
-        },
-        num_epochs: read.get("num_epochs")?,
-        epoch_size: read.get("epoch_size")?,
-        minibatch_size: read.get("minibatch_size")?,
-        max_grad_norm: read.get("max_grad_norm")?,
-        draw_twists: read.get("draw_twists")?,
-        precision: Precision::of(&read.get::<String>("precision")?)?,
-        seed: read.get("seed")?,
-        iteration: read.get("iteration")?,
-        num_cores: read.get("num_cores")?,
-    })
-}
-
-/// Values by name, whose errors have the name.
-struct Given<'a, 'py>(&'a Bound<'py, PyDict>);
-
-impl<'py> Given<'_, 'py> {
-    fn get<T>(&self, name: &str) -> PyResult<T>
-    where
-        T: for<'a> FromPyObject<'a, 'py>,
-    {
-        let value = self.0.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-        value.extract().map_err(|error| {
-            let error = Into::<PyErr>::into(error);
-            let py = value.py();
-            PyErr::from_type(error.get_type(py), format!("{name}: {}", error.value(py)))
-        })
-    }
-
-    fn floats(&self, name: &str) -> PyResult<Floats<'py>> {
-        self.get(name)
-    }
-
-    fn ints(&self, name: &str) -> PyResult<PyReadonlyArrayDyn<'py, i64>> {
-        self.get(name)
-    }
+fn read_sequences<'py>(read: &Given<'py>) -> PyResult<Steps<'py>> {
+    let (states, lengths) = (read.extract("states")?, read.extract("lengths")?);
+    Ok((states, lengths, read.extract("burn_in")?, read.extract("has_burn_in")?))
 }

@@ -15,6 +15,7 @@ mod keywords;
 mod learner;
 mod net;
 mod ppo;
+mod prepared;
 mod read;
 mod routing;
 mod run;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use numpy::{
-    IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods,
+    IntoPyArray, PyArray, PyArray1, PyArray2, PyArrayLike1, PyArrayLike2, PyArrayMethods,
     PyReadonlyArrayDyn, PyUntypedArrayMethods, TypeMustMatch,
 };
 use pyo3::exceptions::PyTypeError;
@@ -14,25 +14,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::IntoPyObjectExt;
 
-use crate::columns::column;
-use crate::read;
-use crate::torch_policy::TorchPolicy;
-use twisterl::error::Error;
+use crate::read::{self, Argument};
+use crate::torch_policy::{Callback, BLOCK};
+use twisterl::error::{Error, Result};
 use twisterl::nn::{
-    masked_softmax, mean_outputs, outputs, CpuLevel, EmbeddingBag, First, Head, Linear, NetSpec,
-    Network, NetworkParts, Policy, Precision, Scratch, Sequential,
+    masked_softmax, mean_outputs, outputs, CalledPolicy, CpuLevel, EmbeddingBag, First, Head,
+    Linear, NetSpec, Network, NetworkParts, Parameter, PlayPrecision, Policy, Scratch, Sequential,
 };
-use twisterl::python_interface::described::Described;
 use twisterl::python_interface::error::wrong_type;
-use twisterl::python_interface::pickle::Made;
-use twisterl::python_interface::{dense, dict};
+use twisterl::python_interface::{dense, dict, pickle};
+use twisterl::rl::checked::CheckedSpec;
 use twisterl::rl::spec::EnvSpec;
 use twisterl::spaces::{ActSpace, Dtype, ObsSpace, Rows};
 
 type Floats1<'py> = PyArrayLike1<'py, f32, numpy::AllowTypeChange>;
 type Floats2<'py> = PyArrayLike2<'py, f32, numpy::AllowTypeChange>;
-/// What makes an object again, and the arguments that it takes.
-type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
+type Perms = Vec<Vec<usize>>;
 /// Logits `[N, A]` and values `[N]`.
 type Outputs<'py> = (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>);
 
@@ -59,7 +56,9 @@ impl PyLinear {
     }
 
     /// What makes the layer again.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<pickle::Made<'py, impl IntoPyObject<'py>>> {
         let (py, layer) = (slf.py(), &slf.get().inner);
         let weights = PyArray1::from_slice(py, layer.weights());
         let bias = PyArray1::from_slice(py, layer.bias());
@@ -102,7 +101,9 @@ impl PyEmbeddingBag {
     }
 
     /// What makes the layer again.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<pickle::Made<'py, impl IntoPyObject<'py>>> {
         let (py, layer) = (slf.py(), &slf.get().inner);
         let vectors = PyArray1::from_slice(py, layer.vectors());
         let vectors = vectors.reshape([layer.vectors().len() / layer.dim(), layer.dim()])?;
@@ -129,7 +130,9 @@ impl PySequential {
     }
 
     /// What makes the layers again.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Made<'py, impl IntoPyObject<'py>>> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<pickle::Made<'py, impl IntoPyObject<'py>>> {
         let layer = |layer: &Linear| Py::new(slf.py(), PyLinear { inner: layer.clone() });
         let layers = slf.get().inner.layers().iter().map(layer).collect::<PyResult<Vec<_>>>()?;
         Ok((slf.get_type(), (layers,)))
@@ -137,21 +140,21 @@ impl PySequential {
 }
 
 /// The first layer of a policy: for sparse observations, or for dense ones of a dtype.
-#[derive(FromPyObject)]
-enum PyFirst<'py> {
-    Sparse(PyRef<'py, PyEmbeddingBag>),
-    Dense(String, PyRef<'py, PyLinear>),
+#[derive(FromPyObject, IntoPyObjectRef)]
+enum PyFirst {
+    Sparse(Py<PyEmbeddingBag>),
+    Dense(String, Py<PyLinear>),
 }
 
-impl PyFirst<'_> {
-    fn into_first(self) -> PyResult<First> {
+impl PyFirst {
+    fn first(&self) -> Result<First> {
         match self {
-            Self::Sparse(bags) => Ok(First::Sparse(bags.inner.clone())),
+            Self::Sparse(bags) => Ok(First::Sparse(bags.get().inner.clone())),
             Self::Dense(name, layer) => {
-                let dtype = Dtype::of(&name).ok_or_else(|| {
+                let dtype = Dtype::of(name).ok_or_else(|| {
                     Error::invalid("embeddings", "\"float32\" or \"uint8\"", format!("{name:?}"))
                 })?;
-                Ok(First::Dense(dtype, layer.inner.clone()))
+                Ok(First::Dense(dtype, layer.get().inner.clone()))
             }
         }
     }
@@ -172,25 +175,15 @@ type Stepped<'py> =
 #[pyclass(name = "Policy", module = "twisterl.twisterl.nn", frozen)]
 pub struct PyPolicy {
     pub(crate) policy: Arc<dyn Policy>,
-    parts: Parts,
+    /// What plays many episodes: to the same bits, whichever of them are played together.
+    pub(crate) of_many: Arc<dyn Policy>,
+    /// The network of a composition.
+    composed: Option<Network>,
+    made: Made,
 }
 
-/// What a policy was made of; the policy itself has it in another order.
-enum Parts {
-    Network(Box<NetworkParts>),
-    Composed(Box<Composed>),
-    Torch(TorchPolicy),
-}
-
-/// What [`PyPolicy::from_spec`] was given.
-struct Composed {
-    network: Network,
-    spec: String,
-    /// By name: shape and values.
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-    obs_perms: Vec<Vec<usize>>,
-    act_perms: Vec<Vec<usize>>,
-}
+/// The method that makes a policy again, the class itself if it has no name, and its arguments.
+type Made = (Option<&'static str>, Py<PyTuple>);
 
 thread_local! {
     static SCRATCH: Cell<Scratch> = Cell::default();
@@ -198,9 +191,9 @@ thread_local! {
     static ROWS: Cell<Rows> = Cell::default();
 }
 
-/// What Python is told of a head; None of a categorical one.
-fn to_json(head: &Head) -> Option<String> {
-    (*head != Head::Categorical).then(|| head.to_json())
+/// The head of a description in JSON, categorical where there is none.
+fn parsed(head: Option<&str>) -> Result<Head> {
+    head.map_or(Ok(Head::Categorical), Head::parse)
 }
 
 /// Runs `work` with the memory of the call before: what is new costs more than a small network.
@@ -213,17 +206,8 @@ fn in_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
 }
 
 impl PyPolicy {
-    fn of(parts: NetworkParts) -> PyResult<Self> {
-        let policy = Network::for_cpu(&parts, CpuLevel::detect())?;
-        Ok(Self { policy: Arc::new(policy), parts: Parts::Network(Box::new(parts)) })
-    }
-
-    /// What plays many episodes: to the same bits, whichever of them are played together.
-    pub(crate) fn of_many(&self) -> Arc<dyn Policy> {
-        match &self.parts {
-            Parts::Torch(policy) => Python::attach(|py| Arc::new(policy.of_many(py))),
-            _ => self.policy.clone(),
-        }
+    fn of(policy: Arc<dyn Policy>, composed: Option<Network>, made: Made) -> Self {
+        Self { of_many: policy.clone(), policy, composed, made }
     }
 
     /// The words of one observation.
@@ -318,69 +302,33 @@ impl PyPolicy {
 impl PyPolicy {
     #[new]
     #[pyo3(signature = (embeddings, common, action_net, value_net, obs_perms, act_perms, head=None))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
-        embeddings: PyFirst<'_>,
-        common: &PySequential,
-        action_net: &PySequential,
-        value_net: &PySequential,
-        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
-        #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
+        py: Python<'_>,
+        embeddings: PyFirst,
+        common: Py<PySequential>,
+        action_net: Py<PySequential>,
+        value_net: Py<PySequential>,
+        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Perms,
+        #[pyo3(from_py_with = read::act_perms)] act_perms: Perms,
         head: Option<&str>,
     ) -> PyResult<Self> {
-        let head = head.map_or(Ok(Head::Categorical), Head::parse)?;
-        Self::of(NetworkParts {
-            head,
-            first: embeddings.into_first()?,
-            common: common.inner.clone(),
-            action_net: action_net.inner.clone(),
-            value_net: value_net.inner.clone(),
-            obs_perms,
-            act_perms,
-        })
+        let made = (&embeddings, &common, &action_net, &value_net, &obs_perms, &act_perms, head);
+        let made = (None, made.into_pyobject(py)?.unbind());
+        let [common, action_net, value_net] =
+            [common, action_net, value_net].map(|layers| layers.get().inner.clone());
+        let (first, head) = (embeddings.first()?, parsed(head)?);
+        let parts =
+            NetworkParts { first, common, action_net, value_net, head, obs_perms, act_perms };
+        let policy = Network::for_cpu(&parts, CpuLevel::detect())?;
+        Ok(Self::of(Arc::new(policy), None, made))
     }
 
     /// What makes the policy again.
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
-        let py = slf.py();
-        let NetworkParts { first, common, action_net, value_net, head, obs_perms, act_perms } =
-            match &slf.get().parts {
-                Parts::Network(parts) => (**parts).clone(),
-                Parts::Composed(composed) => {
-                    let Composed { spec, tensors, obs_perms, act_perms, .. } = &**composed;
-                    let arrays = PyDict::new(py);
-                    for (name, shape, values) in tensors {
-                        let array = PyArray1::from_slice(py, values).reshape(&shape[..])?;
-                        arrays.set_item(name, array)?;
-                    }
-                    let parts = (spec, arrays, obs_perms.clone(), act_perms.clone());
-                    let made = slf.get_type().getattr("from_spec")?;
-                    return Ok((made, parts.into_pyobject(py)?));
-                }
-                Parts::Torch(policy) => {
-                    let (evaluate, space, num_actions, initial_state) = policy.parts(py);
-                    let state = PyArray1::from_slice(py, initial_state);
-                    let dtype = match space {
-                        ObsSpace::Dict(_) => dict::description(py, space)?.into_any(),
-                        _ => space.dtype().into_bound_py_any(py)?,
-                    };
-                    let head = to_json(policy.head());
-                    let parts = (evaluate, space.shape(), num_actions, dtype, state, head);
-                    let made = slf.get_type().getattr("from_torch")?;
-                    return Ok((made, parts.into_pyobject(py)?));
-                }
-            };
-        let layers =
-            [common, action_net, value_net].map(|inner| Py::new(py, PySequential { inner }));
-        let [common, action_net, value_net] = layers;
-        let first = match first {
-            First::Sparse(inner) => Bound::new(py, PyEmbeddingBag { inner })?.into_any(),
-            First::Dense(dtype, inner) => {
-                (dtype.name(), PyLinear { inner }).into_bound_py_any(py)?
-            }
-        };
-        let head = to_json(&head);
-        let parts = (first, common?, action_net?, value_net?, obs_perms, act_perms, head);
-        Ok((slf.get_type().into_any(), parts.into_pyobject(py)?))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Py<PyTuple>)> {
+        let (class, (method, arguments)) = (slf.get_type(), &slf.get().made);
+        let made = method.map_or_else(|| Ok(class.clone().into_any()), |name| class.getattr(name));
+        Ok((made?, arguments.clone_ref(slf.py())))
     }
 
     /// A policy that Python evaluates, once a batch: slower than the engine's own, and for any network.
@@ -400,6 +348,7 @@ impl PyPolicy {
         evaluate, obs_shape, num_actions, obs_dtype=None, initial_state=None, head=None
     ))]
     fn from_torch(
+        py: Python<'_>,
         evaluate: Py<PyAny>,
         #[pyo3(from_py_with = read::obs_shape)] obs_shape: Vec<usize>,
         #[pyo3(from_py_with = read::num_actions)] num_actions: usize,
@@ -407,13 +356,9 @@ impl PyPolicy {
         initial_state: Option<&Bound<'_, PyAny>>,
         head: Option<&str>,
     ) -> PyResult<Self> {
-        let head = head.map_or(Ok(Head::Categorical), Head::parse)?;
         let initial_state = match initial_state {
             None => Vec::new(),
-            Some(given) => {
-                let state: Py<PyArray1<f32>> = column("initial_state", given)?;
-                state.bind(given.py()).to_vec()?
-            }
+            Some(given) => Argument::read("initial_state", given)?,
         };
         let space = match obs_dtype {
             None => ObsSpace::Sparse { shape: obs_shape },
@@ -427,10 +372,19 @@ impl PyPolicy {
         };
         // The bounds are those of an environment.
         let acts = ActSpace::Discrete { n: num_actions };
-        let described = Described::new(EnvSpec::new("the policy".into(), space, acts))?;
-        let obs = described.spec.obs;
-        let policy = TorchPolicy::new(evaluate, obs, num_actions, initial_state, head)?;
-        Ok(Self { policy: policy.share(), parts: Parts::Torch(policy) })
+        let obs = CheckedSpec::new(EnvSpec::new("the policy".into(), space, acts))?.spec.obs;
+        let dtype = match &obs {
+            ObsSpace::Dict(_) => dict::description(py, &obs)?.into_any(),
+            _ => obs.dtype().into_bound_py_any(py)?,
+        };
+        let state = PyArray1::from_slice(py, &initial_state);
+        let made = (evaluate.clone_ref(py), obs.shape(), num_actions, dtype, state, head);
+        let made = (Some("from_torch"), made.into_pyobject(py)?.unbind());
+        let (shape, state_size) = (obs.shape().to_vec(), initial_state.len());
+        let evaluate = Arc::new(Callback { evaluate, shape, num_actions, state_size });
+        let policy = CalledPolicy::new(evaluate, obs, num_actions, initial_state, parsed(head)?)?;
+        let of_many = Arc::new(policy.in_blocks(BLOCK));
+        Ok(Self { of_many, ..Self::of(Arc::new(policy), None, made) })
     }
 
     /// The policy that `spec`, a JSON text, describes, with the float32 arrays `tensors` by name and
@@ -440,10 +394,11 @@ impl PyPolicy {
     /// another shape or not finite.
     #[staticmethod]
     fn from_spec(
+        py: Python<'_>,
         spec: &str,
         tensors: HashMap<String, PyReadonlyArrayDyn<'_, f32>>,
-        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Vec<Vec<usize>>,
-        #[pyo3(from_py_with = read::act_perms)] act_perms: Vec<Vec<usize>>,
+        #[pyo3(from_py_with = read::obs_perms)] obs_perms: Perms,
+        #[pyo3(from_py_with = read::act_perms)] act_perms: Perms,
     ) -> PyResult<Self> {
         let get = |name: &str| {
             let tensor = tensors.get(name)?.as_array();
@@ -452,19 +407,17 @@ impl PyPolicy {
                 .map_or_else(|| Cow::Owned(tensor.iter().copied().collect()), Cow::Borrowed);
             Some((tensor.shape().to_vec(), values))
         };
-        let parsed = NetSpec::parse(spec)?;
-        if parsed.is_stack() {
-            return Self::of(NetworkParts::from_spec(&parsed, get, obs_perms, act_perms)?);
+        let described = NetSpec::parse(spec)?;
+        let kept = PyDict::new(py);
+        for Parameter { name, .. } in described.parameters() {
+            if let Some(tensor) = tensors.get(&name) {
+                kept.set_item(name, PyArray::from_array(py, &tensor.as_array()))?;
+            }
         }
-        let network = Network::from_spec(&parsed, get, obs_perms.clone(), act_perms.clone())?;
-        let kept = parsed.parameters().into_iter().filter_map(|parameter| {
-            let (shape, values) = get(&parameter.name)?;
-            Some((parameter.name, shape, values.into_owned()))
-        });
-        let (spec, tensors) = (spec.to_owned(), kept.collect());
-        let composed = Composed { network, spec, tensors, obs_perms, act_perms };
-        let policy = composed.network.share();
-        Ok(Self { policy, parts: Parts::Composed(Box::new(composed)) })
+        let made = (spec, kept, &obs_perms, &act_perms).into_pyobject(py)?.unbind();
+        let network = Network::from_spec(&described, get, obs_perms, act_perms)?;
+        let composed = (!described.is_stack()).then(|| network.clone());
+        Ok(Self::of(Arc::new(network), composed, (Some("from_spec"), made)))
     }
 
     /// What each block of a composed network gives for observations: the place of the block in its
@@ -478,9 +431,9 @@ impl PyPolicy {
         indices: &Bound<'py, PyAny>,
         offsets: Option<PyArrayLike1<'py, i64, TypeMustMatch>>,
     ) -> PyResult<Vec<(String, Bound<'py, PyArray2<f32>>)>> {
-        let Parts::Composed(composed) = &self.parts else { return Ok(Vec::new()) };
+        let Some(network) = &self.composed else { return Ok(Vec::new()) };
         let rows = self.rows(indices, offsets)?;
-        let made = composed.network.activations(&rows)?.into_iter();
+        let made = network.activations(&rows)?.into_iter();
         made.map(|(place, width, numbers)| {
             Ok((place, numbers.into_pyarray(py).reshape([rows.len(), width])?))
         })
@@ -546,8 +499,8 @@ impl PyPolicy {
         perms: Option<PyArrayLike1<'py, i32, TypeMustMatch>>,
         precision: &str,
     ) -> PyResult<Outputs<'py>> {
-        let policy = match Precision::of(precision)? {
-            Precision::F32 => self.policy.clone(),
+        let policy = match PlayPrecision::of(precision)? {
+            PlayPrecision::F32 => self.policy.clone(),
             short => self.policy.at(short)?,
         };
         let rows = self.rows(indices, offsets)?;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use twisterl::error::Error;
 use twisterl::python_interface::args::integer;
+use twisterl::python_interface::error::wrong_type;
 
 /// A type of arguments, with the values it allows.
 pub(crate) trait Argument: Sized {
@@ -32,6 +33,12 @@ impl Argument for u32 {
 impl Argument for u64 {
     fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(integer(name, value, 0..=i64::MAX)? as u64)
+    }
+}
+
+impl Argument for String {
+    fn read(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        value.extract().map_err(|_| wrong_type(name, "a string", value))
     }
 }
 
@@ -75,6 +82,5 @@ macro_rules! readers {
 }
 
 readers! {
-    act_perms conv_dim count first generation hidden iteration num_actions num_episodes num_generations obs obs_perms
-    obs_shape perms seed
+    act_perms conv_dim num_actions obs obs_perms obs_shape perms
 }

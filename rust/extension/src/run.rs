@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use twisterl::collector::{Part, Table, Work};
+use twisterl::collector::{Span, Table, Work};
 use twisterl::engine::pool::Poll;
 use twisterl::nn::Policy;
 use twisterl::python_interface::get_env::get_env;
@@ -110,12 +110,12 @@ impl<Collector: Collects> Run<Collector> {
     pub(crate) fn collect(&self, given: Given<'_>) -> PyResult<PyCollectedData> {
         let (env, policy) = (given.required("py_env")?, given.policy_of_many()?);
         let py = env.py();
-        let part: Part = given.read()?;
+        let span: Span = given.read()?;
         let Asked { iteration, start } = given.rest()?;
         let env = get_env(&env)?;
         let iteration = iteration.unwrap_or_else(|| self.state().iteration);
         let mut work = Collector::work(&self.config, self.seed, iteration);
-        work.episodes = part.of(work.episodes.end)?;
+        work.episodes = span.of(work.episodes.end)?;
         let mut kept = std::mem::take(&mut *self.kept());
         let players = (&*env, &*policy);
         let ((table, report), kept) = detached(py, |poll| {
@@ -127,9 +127,44 @@ impl<Collector: Collects> Run<Collector> {
     }
 }
 
-/// What the Python classes of collectors have in common; each has a `run`.
+/// Declares the Python class of a collector and what [`Run`] asks of it; `$told` makes a report beside the
+/// table of what it `$found`.
 macro_rules! collector {
-    ($Class:ident, $signature:literal) => {
+    (
+        $(#[$about:meta])* $Class:ident: $Collector:ty, $Config:ty, $names:expr,
+        |$found:ident| $told:expr => $Report:ty, $signature:literal
+    ) => {
+        $(#[$about])*
+        pub struct $Class {
+            run: Run<$Collector>,
+        }
+
+        impl Collects for $Collector {
+            type Config = $Config;
+            type Report = $Report;
+            const NAMES: Names = $names;
+
+            fn check(config: &Self::Config) -> Result<()> {
+                config.check()
+            }
+
+            fn work(config: &Self::Config, seed: u64, iteration: u64) -> Work {
+                config.work(seed, iteration)
+            }
+
+            fn collect(
+                &mut self,
+                (env, policy): (&dyn Env, &dyn Policy),
+                config: &Self::Config,
+                start: Start,
+                work: &Work,
+                poll: Poll<'_>,
+            ) -> Result<(Table, Self::Report)> {
+                let $found = self.collect(env, policy, &config.started(start), work, poll)?;
+                Ok($told)
+            }
+        }
+
         constructor!($Class, $signature, |given| { Ok(Self { run: Run::new(given)? }) });
 
         #[pymethods]

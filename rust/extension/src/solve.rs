@@ -1,15 +1,16 @@
 //! Evaluating and solving from Python.
 
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
-use twisterl::collector::Part;
+use twisterl::collector::Span;
 use twisterl::engine::try_out;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::start::Start;
 use twisterl::solve::{choose_beam_weight, evaluate, solve, Asked, Episode, EvalConfig, Starts};
 
+use crate::columns::array;
 use crate::detached::detached;
 use crate::keywords::{function, Given};
 use crate::run::Seed;
@@ -83,11 +84,11 @@ function! {
         let states = given.take("states")?;
         let (Seed { seed }, Episodes { num_episodes, start, actions }) =
             (given.read()?, given.read()?);
-        let part: Part = given.read()?;
+        let span: Span = given.read()?;
         let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
         let mut starts = starts(states.as_ref(), start, num_episodes)?;
         if !starts.is_empty() {
-            let range = part.of(starts.len() as u64)?;
+            let range = span.of(starts.len() as u64)?;
             starts = starts.part(range.start as usize, (range.end - range.start) as usize)?;
         }
         let env = get_env(&env)?;
@@ -159,14 +160,6 @@ function! {
         let episode = detached(py, |poll| solve(&*env, &*policy, &config, seed, poll))?;
         Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
     } => (Means, Vec<i64>)
-}
-
-fn array<'py, T: numpy::Element>(
-    py: Python<'py>,
-    episodes: &[Episode],
-    value: fn(&Episode) -> T,
-) -> Bound<'py, PyArray1<T>> {
-    episodes.iter().map(value).collect::<Vec<T>>().into_pyarray(py)
 }
 
 /// What `start`, `num_episodes` and the int64 `[N, S]` `states` that replace them mean.

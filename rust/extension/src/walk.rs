@@ -2,19 +2,19 @@
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::IntoPyObjectExt;
 use serde::{Deserialize, Serialize};
-use twisterl::collector::walk::{check, collect, collect_ahead, WalkConfig, Walks};
-use twisterl::collector::Part;
+use twisterl::collector::walk::{check, collect_ahead, WalkConfig, Walks};
+use twisterl::collector::Span;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
 use twisterl::spaces::Rows;
 use twisterl::Error;
 
+use crate::columns::{columns, Shared};
 use crate::detached::detached;
 use crate::keywords::{constructor, method, Given};
-use crate::net::PyPolicy;
-use crate::read;
 use crate::run::Seed;
 
 /// Collects random walks from the goal: `num_walks` of `walk_length` moves each, by `num_cores`
@@ -52,23 +52,16 @@ impl PyWalkCollector {
         let env = get_env(env)?;
         Ok(py.detach(|| check(&*env, &self.config))?)
     }
+}
 
-    /// The walks of `iteration`, as `Walks`; `env` stays as it is and the interpreter lock is released.
-    ///
-    /// With a `policy` of the engine, `next_values` say what it holds of the states one move on.
-    ///
-    /// Raises ValueError as `check` does or if the policy does not fit, and what the environment raises.
-    #[pyo3(signature = (env, iteration=0, policy=None))]
-    fn collect(
-        &self,
-        env: &Bound<'_, PyAny>,
-        #[pyo3(from_py_with = read::iteration)] iteration: u64,
-        policy: Option<&Bound<'_, PyPolicy>>,
-    ) -> PyResult<PyWalks> {
-        let py = env.py();
-        let env = get_env(env)?;
-        let policy = policy.map(|policy| policy.get().policy.clone());
-        let work = self.config.work(self.seed, iteration);
+impl PyWalkCollector {
+    /// The walks that `given` asks for.
+    fn walks(&self, py: Python<'_>, given: Given<'_>) -> PyResult<PyWalks> {
+        let env = get_env(&given.required("env")?)?;
+        let policy = given.policy_if_any()?;
+        let Iteration { iteration } = given.read()?;
+        let mut work = self.config.work(self.seed, iteration);
+        work.episodes = given.rest::<Span>()?.of(work.episodes.end)?;
         let walks = detached(py, |poll| {
             collect_ahead(&*env, &self.config, &work, policy.as_deref(), poll)
         })?;
@@ -78,18 +71,21 @@ impl PyWalkCollector {
 
 method! {
     PyWalkCollector,
+    /// The walks of `iteration`, as `Walks`; `env` stays as it is and the interpreter lock is released.
+    ///
+    /// With a `policy` of the engine, `next_values` say what it holds of the states one move on.
+    ///
+    /// Raises ValueError as `check` does or if the policy does not fit, and what the environment raises.
+    collect, "($self, env, iteration=0, policy=None)",
+    |this, py, given| { this.walks(py, given) } => PyWalks
+}
+
+method! {
+    PyWalkCollector,
     /// As `collect`, with its `env` and `iteration`, the `count` walks from number `first` on alone.
     /// `Walks.joined` makes all of such parts. Raises ValueError too if there are no such walks.
-    collect_range,
-    "($self, env, first, count, iteration=0)",
-    |this, py, given| {
-        let env = get_env(&given.required("env")?)?;
-        let Iteration { iteration } = given.read()?;
-        let mut work = this.config.work(this.seed, iteration);
-        work.episodes = given.rest::<Part>()?.of(work.episodes.end)?;
-        let walks = detached(py, |poll| collect(&*env, &this.config, &work, poll))?;
-        PyWalks::from_walks(py, walks)
-    } => PyWalks
+    collect_range, "($self, env, first, count, iteration=0)",
+    |this, py, given| { this.walks(py, given) } => PyWalks
 }
 
 /// Which iteration's walks.
@@ -99,9 +95,10 @@ struct Iteration {
     iteration: u64,
 }
 
-/// What `num_samples` states of random walks say about `U` distinct ones with `A` actions.
-#[pyclass(name = "Walks", module = "twisterl.twisterl.collector", frozen, get_all)]
-pub struct PyWalks {
+columns! {
+    /// What `num_samples` states of random walks say about `U` distinct ones with `A` actions.
+    #[pyclass(name = "Walks", module = "twisterl.twisterl.collector", frozen, get_all)]
+    PyWalks by #[staticmethod] _restored;
     /// int32 [K], active features of all rows.
     indices: Py<PyArray1<i32>>,
     /// int64 [U + 1], where each row's features begin.
@@ -178,33 +175,6 @@ impl PyWalks {
 
 #[pymethods]
 impl PyWalks {
-    #[classmethod]
-    #[allow(clippy::too_many_arguments)]
-    fn _restored(
-        _cls: &Bound<'_, PyType>,
-        indices: Py<PyArray1<i32>>,
-        offsets: Py<PyArray1<i64>>,
-        masks: Py<PyArray2<bool>>,
-        undo_counts: Py<PyArray2<f32>>,
-        undo_shares: Py<PyArray2<i64>>,
-        mean_moves: Py<PyArray1<f32>>,
-        sum_moves: Py<PyArray1<i64>>,
-        next_values: Py<PyArray1<f32>>,
-        num_samples: usize,
-    ) -> Self {
-        Self {
-            indices,
-            offsets,
-            masks,
-            undo_counts,
-            undo_shares,
-            mean_moves,
-            sum_moves,
-            next_values,
-            num_samples,
-        }
-    }
-
     /// What `parts` say together, each of the walks that follow those of the part before: bit for bit
     /// what one collection of them all says. Raises ValueError for parts of other numbers of actions.
     #[staticmethod]
@@ -212,23 +182,5 @@ impl PyWalks {
         let parts: Vec<Walks> =
             parts.iter().map(|part| part.to_walks(py)).collect::<PyResult<_>>()?;
         Self::from_walks(py, detached(py, |poll| Walks::joined(&parts, poll))?)
-    }
-
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, impl IntoPyObject<'py>)> {
-        let (py, walks) = (slf.py(), slf.get());
-        let columns = (
-            walks.indices.clone_ref(py),
-            walks.offsets.clone_ref(py),
-            walks.masks.clone_ref(py),
-            walks.undo_counts.clone_ref(py),
-            walks.undo_shares.clone_ref(py),
-            walks.mean_moves.clone_ref(py),
-            walks.sum_moves.clone_ref(py),
-            walks.next_values.clone_ref(py),
-            walks.num_samples,
-        );
-        Ok((slf.get_type().getattr("_restored")?, columns))
     }
 }

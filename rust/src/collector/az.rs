@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::merge::{merge, Part};
+use super::merge::{merge, Finished};
 use super::queue::EpisodeQueue;
 use super::steps::Steps;
 use super::table::Table;
@@ -210,7 +210,7 @@ impl Collector {
                 config: &config,
                 queue: &queue,
                 games: (0..most_games).map(|_| Recording::default()).collect(),
-                done: Part::default(),
+                done: Finished::default(),
                 report: AzReport::default(),
             };
             let mut slots = forester.slots(&*env, config.most_steps())?;
@@ -219,13 +219,13 @@ impl Collector {
             recorder.report.simulations = forester.simulations;
             Ok((recorder.done, recorder.report))
         })?;
-        let (parts, reports): (Vec<Part>, Vec<AzReport>) = parts.into_iter().unzip();
+        let (parts, reports): (Vec<Finished>, Vec<AzReport>) = parts.into_iter().unzip();
         let mut report = AzReport::default();
         reports.iter().for_each(|part| report.add(part));
         self.cache = Arc::into_inner(cache).unwrap_or_default();
         report.memory_bytes +=
             self.cache.get_mut().unwrap_or_else(PoisonError::into_inner).memory_bytes();
-        let parts: Vec<&Part> = parts.iter().collect();
+        let parts: Vec<&Finished> = parts.iter().collect();
         Ok((merge(&parts, num_workers, poll)?, report))
     }
 }
@@ -251,7 +251,7 @@ struct Recorder<'a> {
     queue: &'a EpisodeQueue,
     games: Vec<Recording>,
     acts: &'a ActSpace,
-    done: Part,
+    done: Finished,
     report: AzReport,
 }
 

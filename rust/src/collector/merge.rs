@@ -16,13 +16,13 @@ const JOBS_BETWEEN_POLLS: usize = 32;
 
 /// Finished episodes of one worker, in the order they ended.
 #[derive(Default)]
-pub(super) struct Part {
+pub(super) struct Finished {
     table: Table,
     /// Number of each episode, in the order of `table.episode_starts`.
     episodes: Vec<usize>,
 }
 
-impl Part {
+impl Finished {
     pub(super) fn push<'a>(
         &mut self,
         episode: usize,
@@ -90,7 +90,7 @@ enum Room<'a> {
 
 impl Job<'_> {
     /// Writes all of the room.
-    fn run(self, parts: &[&Part]) {
+    fn run(self, parts: &[&Finished]) {
         let Self { column, homes, room } = self;
         match room {
             Room::F32(room) => copy(parts, column, homes, room),
@@ -104,7 +104,7 @@ impl Job<'_> {
 }
 
 /// All episodes in the order of their numbers, which are `0..E` without a gap.
-pub(super) fn merge(parts: &[&Part], num_workers: usize, poll: Poll<'_>) -> Result<Table> {
+pub(super) fn merge(parts: &[&Finished], num_workers: usize, poll: Poll<'_>) -> Result<Table> {
     let homes = find_homes(parts);
     let mut merged = Table { columns: Vec::new(), episode_starts: episode_starts(&homes) };
     let Some(filled) = parts.iter().find(|part| !part.episodes.is_empty()) else {
@@ -172,7 +172,7 @@ fn plan<'a, T: Cell>(
 /// A job for each share of a column of observations.
 fn plan_rows<'a>(
     into: &'a mut Rows,
-    parts: &'a [&'a Part],
+    parts: &'a [&'a Finished],
     column: usize,
     shares: &'a [&'a [Home]],
 ) -> impl Iterator<Item = Job<'a>> {
@@ -194,7 +194,7 @@ fn plan_rows<'a>(
 }
 
 /// Writes the cells of `homes` to all of `room`.
-fn copy<T: Cell>(parts: &[&Part], column: usize, homes: &[Home], room: &mut [MaybeUninit<T>]) {
+fn copy<T: Cell>(parts: &[&Finished], column: usize, homes: &[Home], room: &mut [MaybeUninit<T>]) {
     let width = room.len() / num_rows(homes).max(1);
     let mut left = room;
     for home in homes {
@@ -205,7 +205,7 @@ fn copy<T: Cell>(parts: &[&Part], column: usize, homes: &[Home], room: &mut [May
 
 /// Writes the observations of `homes` to all of `words` and `ends`.
 fn copy_rows(
-    parts: &[&Part],
+    parts: &[&Finished],
     column: usize,
     homes: &[Home],
     mut words: &mut [MaybeUninit<i32>],
@@ -246,7 +246,7 @@ fn fill<T: Copy>(room: &mut [MaybeUninit<T>], numbers: &[T]) {
     }
 }
 
-fn find_homes(parts: &[&Part]) -> Vec<Home> {
+fn find_homes(parts: &[&Finished]) -> Vec<Home> {
     let episodes = parts.iter().map(|part| part.episodes.len()).sum();
     let mut homes = vec![Home::default(); episodes];
     for (index, part) in parts.iter().enumerate() {
@@ -274,7 +274,7 @@ fn num_rows(homes: &[Home]) -> usize {
     homes.iter().map(Home::len).sum()
 }
 
-fn num_words(parts: &[&Part], index: usize, homes: &[Home]) -> usize {
+fn num_words(parts: &[&Finished], index: usize, homes: &[Home]) -> usize {
     let of = |home: &Home| {
         let offsets = parts[home.part].rows(index).offsets();
         (offsets[home.to] - offsets[home.from]) as usize

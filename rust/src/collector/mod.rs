@@ -14,4 +14,4 @@ mod work;
 pub use crate::engine::cache::distinct_rows;
 pub use given::{legal_and_chosen, require_rows};
 pub use table::{Cell, Cells, Column, Table};
-pub use work::{Part, Work};
+pub use work::{Span, Work};

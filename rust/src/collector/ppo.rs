@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::merge::{merge, Part};
+use super::merge::{merge, Finished};
 use super::queue::EpisodeQueue;
 use super::steps::Steps;
 use super::table::Table;
@@ -136,7 +136,7 @@ struct Kept {
 struct Worker {
     memory: Memory,
     lanes: Vec<Recording>,
-    done: Part,
+    done: Finished,
 }
 
 impl Collector {
@@ -187,7 +187,7 @@ impl Collector {
         self.kept = Arc::into_inner(kept).unwrap_or_default();
         let workers = self.kept.workers.iter_mut().map(Mutex::get_mut);
         let parts = workers.map(|worker| &worker.unwrap_or_else(PoisonError::into_inner).done);
-        let parts: Vec<&Part> = parts.collect();
+        let parts: Vec<&Finished> = parts.collect();
         merge(&parts, num_workers, poll)
     }
 }
@@ -204,7 +204,7 @@ struct Recorder<'a> {
     config: &'a PpoConfig,
     queue: &'a EpisodeQueue,
     lanes: &'a mut [Recording],
-    done: &'a mut Part,
+    done: &'a mut Finished,
 }
 
 impl Episodes for Recorder<'_> {

@@ -46,12 +46,12 @@ impl Work {
 /// or all from there.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Part {
+pub struct Span {
     pub first: u64,
     pub count: Option<u64>,
 }
 
-impl Part {
+impl Span {
     /// Those of `num`.
     ///
     /// # Errors

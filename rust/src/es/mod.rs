@@ -182,7 +182,27 @@ pub enum Evolving<'a> {
     Described(&'a dyn Env, &'a Described),
 }
 
-impl Evolving<'_> {
+/// The board that `env` is.
+///
+/// # Errors
+/// If it is no sliding puzzle.
+pub fn board_of(env: &dyn Env) -> Result<&Puzzle> {
+    let found = env.as_any().downcast_ref::<Puzzle>();
+    found.ok_or_else(|| Error::invalid("env", "twisterl.envs.Puzzle", "another environment"))
+}
+
+impl<'a> Evolving<'a> {
+    /// What plays `net`; without one, the board that `env` is.
+    ///
+    /// # Errors
+    /// As [`board_of`].
+    pub fn of(env: &'a dyn Env, net: Option<&'a Described>) -> Result<Self> {
+        match net {
+            Some(net) => Ok(Self::Described(env, net)),
+            None => board_of(env).map(Self::Board),
+        }
+    }
+
     /// Plays one generation of members of `state` and updates it; their scores.
     ///
     /// # Errors

@@ -91,7 +91,8 @@ impl Solver {
         Ok(Self { env, method: Arc::new(method), most_states })
     }
 
-    /// The number of states at each distance from the goal, if all of them are kept; not of classes.
+    /// The number of states at each distance from the goal. `None` if not all of them are kept, and where
+    /// one is kept of each class of them, [`Env::class_key`]: how many a class has is not counted.
     pub fn layer_sizes(&self) -> Option<Vec<usize>> {
         match &*self.method {
             Method::FromGoal { states, complete: true } if states.told_by() == ToldBy::Key => {

@@ -36,6 +36,7 @@
 mod blocks;
 mod buffer;
 mod built;
+mod called;
 mod coarse;
 mod embedding;
 mod first;
@@ -74,6 +75,7 @@ pub use blocks::offset::Offset;
 pub use blocks::pool::{Pool, Pooling};
 pub use blocks::recurrent::Recurrent;
 pub use blocks::running_norm::RunningNorm;
+pub use called::{CalledPolicy, Evaluate, Outputs};
 pub use embedding::EmbeddingBag;
 pub use first::First;
 pub use head::Head;
@@ -87,10 +89,8 @@ pub use linear::{Linear, Sequential};
 pub use measured::{Bf16Products, Products};
 pub use network::{Network, NetworkParts};
 pub use outputs::{mean_outputs, outputs};
-#[cfg(feature = "python_bindings")]
-pub use policy::check_outputs;
 pub use policy::Policy;
-pub use precision::Precision;
+pub use precision::PlayPrecision;
 pub use scratch::Scratch;
 pub use shapes::Parameter;
 pub(crate) use softmax::exp_sum;

@@ -12,7 +12,7 @@ use super::kernels::{CpuLevel, Kernels, LANES, TILE_ROWS};
 use super::layout::Flat;
 use super::linear::{Linear, Sequential};
 use super::policy::{check_len, check_outputs, Policy};
-use super::precision::Precision;
+use super::precision::PlayPrecision;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
@@ -438,15 +438,15 @@ impl Policy for Network {
         Arc::new(self.clone())
     }
 
-    fn at(&self, precision: Precision) -> Result<Arc<dyn Policy>> {
+    fn at(&self, precision: PlayPrecision) -> Result<Arc<dyn Policy>> {
         match (precision, &self.body) {
-            (Precision::F32, _) => Ok(self.share()),
-            (Precision::Int8, Body::Stack(stack)) => {
+            (PlayPrecision::F32, _) => Ok(self.share()),
+            (PlayPrecision::Int8, Body::Stack(stack)) => {
                 let make = || Body::Stack(Arc::new(stack.coarse(self.kernels)));
                 let body = self.coarse.get_or_init(make).clone();
                 Ok(Arc::new(Self { body, ..self.clone() }))
             }
-            (Precision::Int8, Body::Composed(_)) => {
+            (PlayPrecision::Int8, Body::Composed(_)) => {
                 let expected = "f32 for a network that is described block by block";
                 Err(Error::invalid("precision", expected, precision.name()))
             }

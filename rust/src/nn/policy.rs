@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::head::Head;
-use super::precision::Precision;
+use super::precision::PlayPrecision;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 use crate::spaces::{Parts, Rows};
@@ -94,9 +94,9 @@ pub trait Policy: Send + Sync {
     ///
     /// # Errors
     /// If there is no such form of it, or not on this processor.
-    fn at(&self, precision: Precision) -> Result<Arc<dyn Policy>> {
+    fn at(&self, precision: PlayPrecision) -> Result<Arc<dyn Policy>> {
         match precision {
-            Precision::F32 => Ok(self.share()),
+            PlayPrecision::F32 => Ok(self.share()),
             _ => {
                 let expected = "f32 for a policy that is no network of the engine";
                 Err(Error::invalid("precision", expected, precision.name()))

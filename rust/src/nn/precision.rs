@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// Numbers of the hidden layers; outputs are f32 in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Precision {
+pub enum PlayPrecision {
     /// As it was trained.
     #[default]
     F32,
@@ -16,7 +16,7 @@ pub enum Precision {
     Int8,
 }
 
-impl Precision {
+impl PlayPrecision {
     /// The one of this name.
     pub fn of(name: &str) -> Result<Self> {
         let all = [Self::F32, Self::Int8];

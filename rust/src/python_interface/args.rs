@@ -1,6 +1,7 @@
 //! Arguments from Python, checked: each error names the argument, what was expected, what came.
 
 use std::any::type_name;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use numpy::{Element, IxDyn, PyArrayDescr, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods};
@@ -11,6 +12,9 @@ use pyo3::types::PyList;
 
 use super::error::wrong_type;
 use crate::error::{Error, Result};
+
+/// Where a value comes from, as messages call it.
+pub type Source<'a> = &'a dyn Fn() -> String;
 
 /// The integer `value` of any type with `__index__`, inside `range`.
 ///
@@ -61,16 +65,17 @@ pub fn sizes(name: &str, values: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
 }
 
 /// Refuses an action that the environment does not have.
-pub fn check_action(action: i64, num_actions: usize) -> Result<usize> {
-    match usize::try_from(action) {
-        Ok(action) if action < num_actions => Ok(action),
-        _ => Err(Error::invalid("action", format!("an integer in 0..{num_actions}"), action)),
-    }
+pub fn check_action(
+    action: impl TryInto<usize> + Display + Copy,
+    num_actions: usize,
+) -> Result<usize> {
+    let known = action.try_into().ok().filter(|&action| action < num_actions);
+    known.ok_or_else(|| Error::invalid("action", format!("an integer in 0..{num_actions}"), action))
 }
 
 /// The items of a list; anything else that can be iterated becomes one. `source` is what messages call it.
 pub fn list<'py>(
-    source: &dyn Fn() -> String,
+    source: Source<'_>,
     expected: &str,
     value: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyList>> {
@@ -89,7 +94,7 @@ pub fn list<'py>(
 
 /// The numbers of an array of type `T` or `U`, row-major; `advice` is what to do about one of another type.
 pub fn numbers<T, U, V>(
-    source: &dyn Fn() -> String,
+    source: Source<'_>,
     value: &Bound<'_, PyAny>,
     advice: &dyn Fn(&Bound<'_, PyArrayDescr>) -> &'static str,
 ) -> PyResult<Vec<V>>

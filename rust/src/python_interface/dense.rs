@@ -8,13 +8,10 @@ use numpy::{
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+use super::args::Source;
 use super::error::wrong_type;
-use super::finite::{all_finite, not_finite};
 use crate::error::Error;
-use crate::spaces::{push_bytes, push_floats, Dtype, Rows};
-
-/// Where a value comes from, as messages call it.
-type Source<'a> = &'a dyn Fn() -> String;
+use crate::spaces::{all_finite, not_finite, push_bytes, push_floats, Dtype, Rows};
 
 /// Appends the observation `value` to `words`: an array of `shape` or flat.
 ///

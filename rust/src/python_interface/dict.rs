@@ -8,16 +8,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 use pyo3::IntoPyObjectExt;
 
-use super::args::sizes;
+use super::args::{sizes, Source};
 use super::dense;
 use super::error::wrong_type;
-use super::features::Features;
 use super::sparse;
 use crate::error::Error;
+use crate::spaces::Features;
 use crate::spaces::{Dtype, ObsSpace, Part, Parts, Rows};
-
-/// Where a value comes from, as messages call it.
-type Source<'a> = &'a dyn Fn() -> String;
 
 const EXPECTED: &str =
     "{\"dtype\": .., \"shape\": [..]} of \"sparse\", \"float32\" or \"uint8\", or a dict or a tuple of such";

@@ -19,15 +19,15 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use super::args::sizes;
-use super::described::Described;
 use super::memory_map::MemoryMap;
 use crate::error::Result;
+use crate::rl::checked::CheckedSpec;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::spec::EnvSpec;
 use crate::spaces::{ActSpace, ObsSpace};
 
-/// Words of a vtable: drop, size, align, 18 methods.
-const NUM_WORDS: usize = 21;
+const NUM_WORDS: usize = size_of::<Methods>() / size_of::<usize>();
+/// The first word that is a method.
 const FIRST_METHOD: usize = 3;
 
 // SAFETY of all calls below: `Shape` was checked when the environment came in. The methods were
@@ -95,15 +95,18 @@ impl RawVec {
 #[derive(Clone, Copy)]
 struct RawBox {
     data: This,
-    vtable: *const [usize; NUM_WORDS],
+    vtable: *const Methods,
 }
 
-/// The methods of one type of that library's environments.
+/// The vtable of one type of that library's environments, word by word.
 #[derive(Clone, Copy)]
+#[repr(C)]
 struct Methods {
     drop: Option<Act>,
     size: usize,
+    _align: usize,
     clone_box: CloneBox,
+    _as_any: [usize; 2],
     num_actions: GetCount,
     obs_shape: GetVec,
     set_difficulty: ActWith,
@@ -119,37 +122,6 @@ struct Methods {
     twists: GetTwists,
     track_solution: GetBool,
     solution: GetVec,
-}
-
-impl Methods {
-    /// # Safety
-    /// The words are those of a vtable of the known shape.
-    unsafe fn of(words: &[usize; NUM_WORDS]) -> Self {
-        use std::mem::transmute as cast;
-        // SAFETY: as above; words 3 and up are functions of these signatures.
-        unsafe {
-            Self {
-                drop: cast::<usize, Option<Act>>(words[0]),
-                size: words[1],
-                clone_box: cast::<usize, CloneBox>(words[3]),
-                num_actions: cast::<usize, GetCount>(words[6]),
-                obs_shape: cast::<usize, GetVec>(words[7]),
-                set_difficulty: cast::<usize, ActWith>(words[8]),
-                get_difficulty: cast::<usize, GetCount>(words[9]),
-                set_state: cast::<usize, SetState>(words[10]),
-                reset: cast::<usize, Act>(words[11]),
-                step: cast::<usize, ActWith>(words[12]),
-                masks: cast::<usize, GetVec>(words[13]),
-                is_final: cast::<usize, GetBool>(words[14]),
-                success: cast::<usize, GetBool>(words[15]),
-                reward: cast::<usize, GetFloat>(words[16]),
-                observe: cast::<usize, GetVec>(words[17]),
-                twists: cast::<usize, GetTwists>(words[18]),
-                track_solution: cast::<usize, GetBool>(words[19]),
-                solution: cast::<usize, GetVec>(words[20]),
-            }
-        }
-    }
 }
 
 /// The box at `address`, if the memory there looks exactly like one.
@@ -180,14 +152,14 @@ fn box_at(address: usize) -> std::result::Result<RawBox, String> {
             return Err("an environment with more than 18 methods".to_owned());
         }
     }
-    Ok(RawBox { data: data as This, vtable: vtable as *const [usize; NUM_WORDS] })
+    Ok(RawBox { data: data as This, vtable: vtable as *const Methods })
 }
 
 /// An environment of an older wheel, played through its own methods.
 pub struct LegacyEnv {
     data: This,
     methods: Methods,
-    described: Arc<Described>,
+    described: Arc<CheckedSpec>,
 }
 
 // SAFETY: that library's trait demands Send and Sync of every environment.
@@ -210,7 +182,7 @@ impl Candidate {
         // SAFETY: the vtable was just found mapped and of the known shape, and these three
         // methods only read.
         unsafe {
-            let methods = Methods::of(&*raw.vtable);
+            let methods = *raw.vtable;
             let mut shape = EMPTY;
             let num_actions = (methods.num_actions)(raw.data);
             let difficulty = (methods.get_difficulty)(raw.data);
@@ -227,7 +199,7 @@ impl Candidate {
         let space = ObsSpace::Sparse { shape: obs_shape };
         let acts = ActSpace::Discrete { n: num_actions };
         let described =
-            Arc::new(Described::new(EnvSpec { twists, ..EnvSpec::new(class, space, acts) })?);
+            Arc::new(CheckedSpec::new(EnvSpec { twists, ..EnvSpec::new(class, space, acts) })?);
         // SAFETY: as in `at`; the copy is ours.
         let copy = unsafe { (methods.clone_box)(raw.data) };
         Ok(LegacyEnv { data: copy.data, methods, described })

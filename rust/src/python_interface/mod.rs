@@ -6,14 +6,12 @@
 pub mod acts;
 pub mod args;
 pub mod capsule;
+mod deferred;
 pub mod dense;
-pub mod described;
 pub mod dict;
 pub mod env;
 pub mod envs;
 pub mod error;
-pub mod features;
-mod finite;
 pub mod get_env;
 pub mod inside;
 mod legacy;

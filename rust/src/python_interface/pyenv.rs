@@ -3,13 +3,13 @@
 //! The methods that the class has are documented in `twisterl.envs`. Worker threads enter the
 //! interpreter inside these calls only; whoever starts them must have left it.
 
-use std::any::Any;
 use std::borrow::Cow;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::acts;
+use super::deferred::deferring;
 use super::env::PyBaseEnv;
 use super::python_env::{reseed, reset, reset_uniform, PythonEnv};
 use super::python_lanes;
@@ -22,68 +22,14 @@ use crate::rng::Rng;
 use crate::spaces::Act;
 
 impl Env for PythonEnv {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-    fn num_actions(&self) -> usize {
-        self.kind.described.num_actions
-    }
-    fn obs_shape(&self) -> Vec<usize> {
-        self.kind.described.spec.obs.shape().to_vec()
-    }
-    fn set_difficulty(&mut self, difficulty: usize) {
-        self.difficulty = difficulty;
-    }
-    fn get_difficulty(&self) -> usize {
-        self.difficulty
-    }
-    fn twists(&self) -> Twists {
-        self.kind.described.spec.twists.clone()
-    }
+    deferring!(kind.described);
 
-    fn set_state(&mut self, state: Vec<i64>) {
-        self.call_or((), |_, env| env.call_method1("set_state", (state,)).map(drop));
-    }
     fn reset(&mut self) {
         let difficulty = self.difficulty;
-        self.call_or((), |_, env| env.call_method1("reset", (difficulty,)).map(drop));
-    }
-    fn step(&mut self, action: usize) {
-        self.call_or((), |_, env| env.call_method1("next", (action,)).map(drop));
-    }
-    fn masks(&self) -> Vec<bool> {
-        let mut masks = vec![true; self.kind.described.num_actions];
-        self.call_or((), |kind, env| object::masks(kind, env, &mut masks));
-        masks
-    }
-    fn is_final(&self) -> bool {
-        self.call_or(true, |kind, env| Ok(object::status(kind, env)?.is_final))
-    }
-    fn success(&self) -> bool {
-        self.call_or(false, |kind, env| Ok(object::status(kind, env)?.success))
-    }
-    fn reward(&self) -> f32 {
-        self.call_or(0.0, |kind, env| Ok(object::status(kind, env)?.reward))
-    }
-    fn observe(&self) -> Vec<usize> {
-        let mut indices = Vec::new();
-        self.call_or((), |kind, env| object::observe(kind, env, &mut indices));
-        indices.into_iter().map(|index| index as usize).collect()
-    }
-    fn track_solution(&self) -> bool {
-        self.call_or(false, |kind, env| Ok(object::solution(kind, env)?.is_some()))
-    }
-    fn solution(&self) -> Vec<usize> {
-        let steps = self.call_or(None, object::solution).unwrap_or_default();
-        steps.into_iter().map(|step| step as usize).collect()
+        let done = self.call(|_, env| env.call_method1("reset", (difficulty,)).map(drop));
+        self.deferred.keep((), done);
     }
 
-    fn spec(&self) -> Cow<'_, EnvSpec> {
-        Cow::Borrowed(&self.kind.described.spec)
-    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.call(|kind, env| reset(kind, env, self.difficulty, rng))
     }

@@ -1,10 +1,11 @@
 //! An environment written in Python: its object, and how it is called and reset.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::deferred::Deferred;
 use super::python_object::{Kind, OwnObject};
 use crate::error::Result;
 use crate::rl::env::Env;
@@ -17,8 +18,8 @@ pub struct PythonEnv {
     pub(super) difficulty: usize,
     /// Why `object` is not this environment's own: its `copy` raised.
     broken: Option<PyErr>,
-    /// What a method raised that cannot report it; the next one that can does.
-    deferred: Mutex<Option<PyErr>>,
+    /// What methods raised.
+    pub(super) deferred: Deferred,
 }
 
 impl PythonEnv {
@@ -29,16 +30,14 @@ impl PythonEnv {
     }
 
     pub(super) fn around(object: Py<PyAny>, kind: Arc<Kind>, difficulty: usize) -> Self {
-        Self { object, kind, difficulty, broken: None, deferred: Mutex::new(None) }
+        Self { object, kind, difficulty, broken: None, deferred: Deferred::default() }
     }
 
     /// Another handle on the very same object.
     pub(super) fn share(&self) -> Self {
         Python::attach(|py| Self {
             broken: self.broken.as_ref().map(|raised| raised.clone_ref(py)),
-            deferred: Mutex::new(
-                self.deferred.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            ),
+            deferred: Deferred::of(self.deferred.take()),
             ..Self::around(self.object.clone_ref(py), self.kind.clone(), self.difficulty)
         })
     }
@@ -57,11 +56,8 @@ impl PythonEnv {
         if let Some(raised) = &self.broken {
             return Err(raised.clone_ref(py));
         }
-        let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
-        match deferred.take() {
-            Some(raised) => Err(raised),
-            None => Ok(self.object.bind(py).clone()),
-        }
+        self.deferred.report()?;
+        Ok(self.object.bind(py).clone())
     }
 
     /// What `copy()` of the object returns.
@@ -74,21 +70,6 @@ impl PythonEnv {
         work: impl for<'py> FnOnce(&Kind, &Bound<'py, PyAny>) -> PyResult<T>,
     ) -> Result<T> {
         Ok(Python::attach(|py| work(&self.kind, &self.object(py)?))?)
-    }
-
-    /// For methods without a Result: keeps the exception for the next method that has one.
-    pub(super) fn call_or<T>(
-        &self,
-        otherwise: T,
-        work: impl for<'py> FnOnce(&Kind, &Bound<'py, PyAny>) -> PyResult<T>,
-    ) -> T {
-        Python::attach(|py| {
-            let done = self.object(py).and_then(|env| work(&self.kind, &env));
-            done.unwrap_or_else(|raised| {
-                *self.deferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);
-                otherwise
-            })
-        })
     }
 }
 

@@ -8,10 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::args::{count, integers, list, sizes};
-use super::described::Described;
 use super::error::wrong_type;
 use super::{acts, dense, dict, sparse};
 use crate::error::Error;
+use crate::rl::checked::CheckedSpec;
 use crate::rl::env::{Status, Twists};
 use crate::rl::spec::EnvSpec;
 use crate::spaces::{ActSpace, ObsSpace, MOST_ACTIONS};
@@ -36,7 +36,7 @@ const FOR_ONE_PART: [&str; 1] = ["obs_shape"];
 
 /// What is the same for all copies of a Python environment; asked for once.
 pub struct Kind {
-    pub described: Described,
+    pub described: CheckedSpec,
     pub has_masks: bool,
     pub has_solution: bool,
     pub has_reseed: bool,
@@ -101,7 +101,7 @@ impl Kind {
             has_reseed: has("reseed"),
             has_check_solvable: has("check_solvable"),
             has_vectorize: has("vectorize"),
-            described: Described::new(spec)?,
+            described: CheckedSpec::new(spec)?,
         })
     }
 }

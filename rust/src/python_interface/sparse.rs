@@ -6,8 +6,8 @@ use pyo3::types::PyBool;
 
 use super::args::{list, numbers};
 use super::error::wrong_type;
-use super::features::Features;
 use crate::error::Error;
+use crate::spaces::Features;
 use crate::spaces::Rows;
 
 /// Appends the features that `value` lists to `words`.

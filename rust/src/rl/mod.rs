@@ -1,5 +1,6 @@
 //! Environments, alone and in batches.
 
+pub mod checked;
 pub mod env;
 mod lanes;
 pub mod spec;

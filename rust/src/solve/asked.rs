@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{BeamConfig, EvalConfig, Strategy};
 use crate::error::{Error, Result};
-use crate::nn::Precision;
+use crate::nn::PlayPrecision;
 use crate::search::{Budget, RootSelection, TreeConfig};
 
 /// What the strategies are called.
@@ -43,7 +43,7 @@ pub struct Asked {
     pub time_limit_s: Option<f64>,
     pub node_limit: Option<u64>,
     pub goal_table_bytes: u64,
-    pub precision: Precision,
+    pub precision: PlayPrecision,
     pub max_episode_steps: Option<u32>,
 }
 

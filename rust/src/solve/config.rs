@@ -6,7 +6,7 @@ use crate::clock;
 use crate::engine::capped;
 use crate::engine::pool::DEFAULT_CORES;
 use crate::error::{Error, Result};
-use crate::nn::Precision;
+use crate::nn::PlayPrecision;
 use crate::search::{Budget, TreeConfig};
 
 /// Two states for each of its width are made ready: gigabytes at this one.
@@ -57,7 +57,7 @@ pub struct EvalConfig {
     /// or a tree that touches it goes on by a shortest way.
     pub goal_table_bytes: u64,
     /// Of the network's numbers.
-    pub precision: Precision,
+    pub precision: PlayPrecision,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
     /// error. `None`: where it does not end by itself, as many as
     /// [`DEFAULT_MAX_EPISODE_STEPS`](crate::engine::DEFAULT_MAX_EPISODE_STEPS).
@@ -73,7 +73,7 @@ impl Default for EvalConfig {
             num_cores: DEFAULT_CORES,
             budget: Budget::default(),
             goal_table_bytes: 0,
-            precision: Precision::F32,
+            precision: PlayPrecision::F32,
             max_episode_steps: None,
         }
     }

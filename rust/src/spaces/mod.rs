@@ -22,12 +22,16 @@
 //! ```
 
 mod acts;
+mod features;
+mod finite;
 mod parts;
 mod rows;
 
 use serde::{Deserialize, Serialize};
 
 pub use acts::{Act, ActSpace, Acts, MOST_ACTIONS};
+pub use features::Features;
+pub use finite::{all_finite, not_finite};
 pub use parts::{Part, Parts};
 pub use rows::Rows;
 

@@ -9,11 +9,14 @@
 //!
 //! `amsgrad` (Reddi et al. 2018) divides by the largest `v` that there has been.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::nn::{Flat, Layout};
 
 /// What a step of Adam goes by.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AdamConfig {
     /// The learning rate of this step, positive.
     pub lr: f64,

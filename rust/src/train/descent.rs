@@ -1,6 +1,6 @@
 //! What gradient descent is asked for: an objective, and how to go through the samples.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::adam::AdamConfig;
 use crate::error::{Error, Result};
@@ -47,9 +47,9 @@ pub trait Objective: Sync {
 }
 
 /// In what numbers linear layers multiply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Precision {
+pub enum TrainPrecision {
     #[default]
     F32,
     /// Factors are rounded to bf16, sums are f32: forward, backward and in the gradient of the weights,
@@ -58,23 +58,11 @@ pub enum Precision {
     Bf16,
 }
 
-impl Precision {
-    /// The one of this name.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn of(name: &str) -> Result<Self> {
-        match name {
-            "f32" => Ok(Self::F32),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::invalid("precision", "f32 or bf16", name)),
-        }
-    }
-}
-
 /// How to go through the samples.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Descent {
+    #[serde(flatten)]
     pub adam: AdamConfig,
     pub num_epochs: usize,
     /// Samples of an epoch, drawn anew for each; all of them if there are not more.
@@ -85,7 +73,7 @@ pub struct Descent {
     pub max_grad_norm: Option<f32>,
     /// Show each sample through a twist that is drawn anew in every epoch.
     pub draw_twists: bool,
-    pub precision: Precision,
+    pub precision: TrainPrecision,
     /// Names the random streams, with the iteration.
     pub seed: u64,
     pub iteration: u64,
@@ -106,7 +94,7 @@ impl Default for Descent {
             minibatch_size: None,
             max_grad_norm: None,
             draw_twists: false,
-            precision: Precision::F32,
+            precision: TrainPrecision::F32,
             seed: 0,
             iteration: 0,
             num_cores: 1,

@@ -25,14 +25,14 @@ pub(super) trait Judge<'a> {
 
 /// The actions of `N` samples, as a rollout holds them.
 #[derive(Clone, Copy, Debug)]
-pub enum Played<'a> {
+pub enum Actions<'a> {
     /// `[N]`, or `[N, parts]` of actions of several parts.
     Choices(&'a [i64]),
     /// `[N, dimensions]`, as they were drawn.
     Numbers(&'a [f32]),
 }
 
-impl<'a> Played<'a> {
+impl<'a> Actions<'a> {
     /// Refuses what are not the actions of `count` samples, drawn by `head` of `num_outputs`.
     pub(super) fn check(&self, head: &HeadSpec, num_outputs: usize, count: usize) -> Result<()> {
         let all = [num_outputs];

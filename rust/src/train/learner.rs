@@ -1,7 +1,7 @@
 //! A network in training, and what an update works with.
 
 use super::adam::{Adam, Moment};
-use super::descent::Precision;
+use super::descent::TrainPrecision;
 use crate::error::{Error, Result};
 use crate::nn::{Chunk, Flat, HeadSpec, NetSpec, Parameter, Trainable};
 use crate::rl::env::Twists;
@@ -40,6 +40,9 @@ pub struct Learner {
     /// Sums of the squares of blocks of a vector.
     pub(super) squares: Vec<f64>,
 }
+
+/// What [`Learner::load`] calls the weights of a parameter.
+pub const WEIGHT: &str = "weight";
 
 /// The weights and moments of a [`Learner`], to go back to.
 pub(crate) struct Saved {
@@ -119,12 +122,50 @@ impl Learner {
         self.network.layout().read(index, &self.gradient, values)
     }
 
+    /// Puts in, of the parameter `name`, its weights or a moment: `kind` is [`WEIGHT`] or one of [`Moment::NAMED`].
+    ///
+    /// # Errors
+    /// If there is no such parameter or kind, or the values are not as many; likewise below.
+    pub fn load(&mut self, name: &str, kind: &str, values: &[f32]) -> Result<()> {
+        match self.place(name, kind)? {
+            (index, None) => self.set(index, values),
+            (index, Some(moment)) => self.set_moment(moment, index, values),
+        }
+    }
+
+    /// Writes to `values` what [`Learner::load`] puts in.
+    pub fn store(&self, name: &str, kind: &str, values: &mut [f32]) -> Result<()> {
+        match self.place(name, kind)? {
+            (index, None) => self.get(index, values),
+            (index, Some(moment)) => self.get_moment(moment, index, values),
+        }
+    }
+
+    /// The number of a parameter, and what is kept of it besides its weights.
+    fn place(&self, name: &str, kind: &str) -> Result<(usize, Option<Moment>)> {
+        let moment = Moment::NAMED.into_iter().find(|(known, _)| *known == kind);
+        if moment.is_none() && kind != WEIGHT {
+            let [first, second, largest] = Moment::NAMED.map(|(known, _)| known);
+            let expected = format!("{WEIGHT}, {first}, {second} or {largest}");
+            return Err(Error::invalid("kind", expected, kind));
+        }
+        Ok((self.index(name)?, moment.map(|(_, moment)| moment)))
+    }
+
+    /// The number of the parameter `name`.
+    pub fn index(&self, name: &str) -> Result<usize> {
+        self.parameters().position(|parameter| parameter.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.parameters().map(|known| known.name.as_str()).collect();
+            Error::invalid("name", format!("one of {}", names.join(", ")), name)
+        })
+    }
+
     /// Multiplies in numbers of `precision` from the next descent on.
     ///
     /// # Errors
     /// If no layer of the network can.
-    pub(crate) fn set_precision(&mut self, precision: Precision) -> Result<()> {
-        self.network.multiply_in_bf16(precision == Precision::Bf16)
+    pub(crate) fn set_precision(&mut self, precision: TrainPrecision) -> Result<()> {
+        self.network.multiply_in_bf16(precision == TrainPrecision::Bf16)
     }
 
     /// Steps that Adam has made.

@@ -26,7 +26,7 @@ pub mod walk;
 
 pub use adam::{AdamConfig, Moment};
 pub use batch::Samples;
-pub use descent::{Descent, Losses, Objective, Precision};
-pub use judge::Played;
-pub use learner::Learner;
+pub use descent::{Descent, Losses, Objective, TrainPrecision};
+pub use judge::Actions;
+pub use learner::{Learner, WEIGHT};
 pub use sequences::Sequences;

@@ -12,7 +12,7 @@
 
 use super::batch::Samples;
 use super::descent::{Descent, Losses, Objective};
-use super::judge::{Judge, Played};
+use super::judge::{Actions, Judge};
 use super::learner::Learner;
 use super::lengths::check_len;
 use super::normal::Normal;
@@ -24,7 +24,7 @@ use crate::nn::HeadSpec;
 /// What the samples were played for.
 #[derive(Clone, Copy, Debug)]
 pub struct PpoTargets<'a> {
-    pub actions: Played<'a>,
+    pub actions: Actions<'a>,
     /// `[N]`, of the action when it was drawn.
     pub log_probs: &'a [f32],
     /// `[N]`

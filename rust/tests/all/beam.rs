@@ -7,7 +7,7 @@ use crate::common::random_policy;
 use serde_json::{json, Map};
 use twisterl::envs::find;
 use twisterl::envs::puzzle::Puzzle;
-use twisterl::nn::{masked_log_softmax, Policy, Precision, Scratch};
+use twisterl::nn::{masked_log_softmax, PlayPrecision, Policy, Scratch};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::{Budget, RootSelection, TreeConfig};
@@ -172,7 +172,7 @@ fn short_numbers_play() {
     let tree = TreeConfig { num_simulations: 8, ..TreeConfig::default() };
     for strategy in [config(20).strategy, Strategy::Mcts(tree)] {
         let exact = EvalConfig { strategy, deterministic: true, ..EvalConfig::default() };
-        let short = EvalConfig { precision: Precision::Int8, num_cores: 1, ..exact };
+        let short = EvalConfig { precision: PlayPrecision::Int8, num_cores: 1, ..exact };
         let found = search(&env, starts.clone(), &short);
         assert_eq!(found, search(&env, starts.clone(), &EvalConfig { num_cores: 2, ..short }));
         assert_ne!(found, search(&env, starts.clone(), &exact));

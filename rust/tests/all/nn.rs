@@ -2,7 +2,7 @@
 
 use crate::nn_reference::{random_rows, Reference};
 use twisterl::nn::{
-    CpuLevel, EmbeddingBag, Linear, NetSpec, Network, Policy, Precision, Scratch, Sequential,
+    CpuLevel, EmbeddingBag, Linear, NetSpec, Network, PlayPrecision, Policy, Scratch, Sequential,
 };
 use twisterl::rng::Rng;
 use twisterl::spaces::Rows;
@@ -143,7 +143,7 @@ fn short_numbers_are_near_and_alike_everywhere() {
     let exact = forward(&reference.policy(CpuLevel::detect()), &rows, None);
     let mut seen = Vec::new();
     for level in levels() {
-        let policy = reference.policy(level).at(Precision::Int8).unwrap();
+        let policy = reference.policy(level).at(PlayPrecision::Int8).unwrap();
         let all = forward(&*policy, &rows, None);
         let mut one = Rows::default();
         one.push(rows.row(69));

@@ -7,16 +7,17 @@ use pyo3::prelude::*;
 use super::abi::*;
 use super::foreign::{call, read_table, Foreign, ForeignError};
 use crate::error::{Error, Result};
-use crate::python_interface::described::Described;
+use crate::python_interface::deferred::Deferred;
+use crate::rl::checked::CheckedSpec;
 
 /// An environment of another library.
 pub struct CapsuleEnv {
     /// The context, or why copying it failed.
     foreign: Mutex<std::result::Result<Foreign, ForeignError>>,
-    pub(super) described: Arc<Described>,
+    pub(super) described: Arc<CheckedSpec>,
     pub(super) difficulty: usize,
-    /// What a method failed with that cannot report it; the next one that can does.
-    deferred: Mutex<Option<Error>>,
+    /// What methods failed with.
+    pub(super) deferred: Deferred,
 }
 
 impl CapsuleEnv {
@@ -35,11 +36,11 @@ impl CapsuleEnv {
 
     fn around(
         foreign: std::result::Result<Foreign, ForeignError>,
-        described: Arc<Described>,
+        described: Arc<CheckedSpec>,
         difficulty: usize,
     ) -> Self {
         let foreign = Mutex::new(foreign);
-        Self { foreign, described, difficulty, deferred: Mutex::new(None) }
+        Self { foreign, described, difficulty, deferred: Deferred::default() }
     }
 
     /// The same environment with another context.
@@ -48,20 +49,11 @@ impl CapsuleEnv {
     }
 
     pub(super) fn call<T>(&self, work: impl FnOnce(&Foreign) -> Result<T>) -> Result<T> {
-        if let Some(error) = self.deferred.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error);
-        }
+        self.deferred.report()?;
         match &*self.foreign.lock().unwrap_or_else(PoisonError::into_inner) {
             Ok(foreign) => work(foreign),
             Err(error) => Err(Error::Environment(Box::new(error.clone()))),
         }
-    }
-
-    pub(super) fn defer<T>(&self, otherwise: T, result: Result<T>) -> T {
-        result.unwrap_or_else(|error| {
-            *self.deferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            otherwise
-        })
     }
 
     pub(super) fn copy_foreign(&self) -> Result<Foreign> {

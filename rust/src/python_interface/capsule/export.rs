@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
 use super::abi::*;
-use super::handle::{action, advance, masks, status, with, write, Handle};
+use super::handle::{advance, masks, status, with, write, Handle};
 use crate::error::{caught, Error};
+use crate::python_interface::args::check_action;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 use crate::spaces::ObsSpace;
@@ -151,7 +152,7 @@ fn table(env: Box<dyn Env>) -> EnvTable {
             handle.moving().try_set_state(state).map(|()| OK)
         }),
         step: entry!(|handle, value: u64| {
-            let action = action(handle.env.as_ref(), value)?;
+            let action = check_action(value, handle.env.num_actions())?;
             handle.moving().try_step(action).map(|()| OK)
         }),
         observe: entry!(|handle, buffer: *mut i32, capacity: usize, len: *mut usize| {

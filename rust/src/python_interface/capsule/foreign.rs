@@ -10,7 +10,7 @@ use pyo3::types::{PyCapsule, PyCapsuleMethods};
 use super::abi::*;
 use super::acts;
 use crate::error::{Error, Result};
-use crate::python_interface::described::Described;
+use crate::rl::checked::CheckedSpec;
 use crate::rl::env::Status;
 use crate::rl::spec::EnvSpec;
 use crate::spaces::{Act, ActSpace, ObsSpace, Parts, MOST_ACTIONS};
@@ -115,7 +115,7 @@ impl Foreign {
         })
     }
 
-    pub(super) fn describe(&self, class: String) -> Result<Described> {
+    pub(super) fn describe(&self, class: String) -> Result<CheckedSpec> {
         let mut sizes = Sizes::default();
         self.check(call!(self, sizes, &mut sizes))?;
         let too_large = |what: &str, size: u64| {
@@ -156,7 +156,7 @@ impl Foreign {
         })?;
         let flags = self.table.flags;
         let tells_starts = self.table.act_space.is_some();
-        let described = Described::new(EnvSpec {
+        let described = CheckedSpec::new(EnvSpec {
             twists,
             tells_truncation: flags & TELLS_TRUNCATION != 0,
             always_ends: flags & ALWAYS_ENDS != 0,
@@ -165,7 +165,7 @@ impl Foreign {
             ..EnvSpec::new(class, space, acts)
         })?;
         let inverse_actions = self.inverse_actions(described.num_actions)?;
-        Ok(Described { spec: EnvSpec { inverse_actions, ..described.spec }, ..described })
+        Ok(CheckedSpec { spec: EnvSpec { inverse_actions, ..described.spec }, ..described })
     }
 
     /// What actions are made of; `num_actions` of them where the library does not say.
@@ -173,22 +173,33 @@ impl Foreign {
         if self.table.act_space.is_none() || self.table.act.is_none() {
             return Ok(ActSpace::Discrete { n: num_actions as usize });
         }
-        let (mut numbers, mut kind, mut len) = (vec![0.0; 64], 0, 0);
+        let mut kind = 0;
+        let numbers = self.filled(64, 2 * MOST_ACTIONS, |buffer, room, len| {
+            call!(self, act_space, &mut kind, buffer, room, len)
+        })?;
+        let space = acts::space(class, kind, &numbers)?;
+        if space.num_choices() as u64 == num_actions {
+            return Ok(space);
+        }
+        let name = format!("num_actions of {class}");
+        Err(Error::invalid(name, space.num_choices().to_string(), num_actions))
+    }
+
+    /// What `ask` writes to a buffer: asked again with the room that it needs, while that is at most `most`.
+    fn filled<T: Clone + Default>(
+        &self,
+        mut room: usize,
+        most: usize,
+        mut ask: impl FnMut(*mut T, usize, &mut usize) -> Code,
+    ) -> Result<Vec<T>> {
         loop {
-            let (buffer, room) = (numbers.as_mut_ptr(), numbers.len());
-            match call!(self, act_space, &mut kind, buffer, room, &mut len) {
-                TOO_SMALL if (room..2 * MOST_ACTIONS + 1).contains(&len) => {
-                    numbers.resize(len, 0.0)
-                }
+            let (mut buffer, mut len) = (vec![T::default(); room], 0);
+            match ask(buffer.as_mut_ptr(), room, &mut len) {
+                TOO_SMALL if len > room && len <= most => room = len,
                 code => {
                     self.check(code)?;
-                    numbers.truncate(len);
-                    let space = acts::space(class, kind, &numbers)?;
-                    if space.num_choices() as u64 == num_actions {
-                        return Ok(space);
-                    }
-                    let name = format!("num_actions of {class}");
-                    return Err(Error::invalid(name, space.num_choices().to_string(), num_actions));
+                    buffer.truncate(len);
+                    return Ok(buffer);
                 }
             }
         }
@@ -197,14 +208,10 @@ impl Foreign {
     /// The parts of an observation, whose features are `shape`.
     fn obs_parts(&self, class: &str, shape: Vec<usize>) -> Result<ObsSpace> {
         let name = || format!("obs_parts of {class}");
-        let (mut text, mut len) = (vec![0u8; 1024], 0);
-        loop {
-            match call!(self, obs_parts, text.as_mut_ptr(), text.len(), &mut len) {
-                TOO_SMALL if (text.len()..MOST_TEXT).contains(&len) => text.resize(len, 0),
-                code => break self.check(code)?,
-            }
-        }
-        let parts: Parts = serde_json::from_slice(&text[..len.min(text.len())])
+        let text: Vec<u8> = self.filled(1024, MOST_TEXT, |buffer, room, len| {
+            call!(self, obs_parts, buffer, room, len)
+        })?;
+        let parts: Parts = serde_json::from_slice(&text)
             .map_err(|error| Error::invalid(name(), "a list of parts in JSON", error))?;
         match shape == parts.shape() {
             true => Ok(ObsSpace::Dict(parts)),
@@ -241,7 +248,7 @@ impl Foreign {
         }
     }
 
-    pub(super) fn observe(&self, described: &Described, indices: &mut Vec<i32>) -> Result<()> {
+    pub(super) fn observe(&self, described: &CheckedSpec, indices: &mut Vec<i32>) -> Result<()> {
         let first = indices.len();
         let mut room = 64;
         loop {
@@ -270,7 +277,7 @@ impl Foreign {
         Ok(())
     }
 
-    pub(super) fn status(&self, described: &Described) -> Result<Status> {
+    pub(super) fn status(&self, described: &CheckedSpec) -> Result<Status> {
         let mut status = EpisodeStatus::default();
         self.check(call!(self, status, &mut status))?;
         status_of(described, &status)
@@ -299,19 +306,11 @@ impl Foreign {
     }
 
     pub(super) fn solution(&self) -> Result<Option<Vec<i64>>> {
-        let mut steps = vec![0i64; 256];
-        loop {
-            let (mut len, mut tracked) = (0, 0);
-            let (buffer, room) = (steps.as_mut_ptr(), steps.len());
-            match call!(self, solution, buffer, room, &mut len, &mut tracked) {
-                TOO_SMALL if len > room => steps.resize(len, 0),
-                code => {
-                    self.check(code)?;
-                    steps.truncate(len);
-                    return Ok((tracked != 0).then_some(steps));
-                }
-            }
-        }
+        let mut tracked = 0;
+        let steps = self.filled(256, usize::MAX, |buffer, room, len| {
+            call!(self, solution, buffer, room, len, &mut tracked)
+        })?;
+        Ok((tracked != 0).then_some(steps))
     }
 }
 
@@ -326,7 +325,7 @@ fn rows(flat: &[u64], width: u64) -> Vec<Vec<usize>> {
     flat.chunks(width.max(1) as usize).map(row).collect()
 }
 
-pub(super) fn status_of(described: &Described, status: &EpisodeStatus) -> Result<Status> {
+pub(super) fn status_of(described: &CheckedSpec, status: &EpisodeStatus) -> Result<Status> {
     Ok(Status {
         reward: described.reward("reward", status.reward.into())?,
         is_final: status.is_final != 0,

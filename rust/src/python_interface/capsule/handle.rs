@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::abi::*;
 use crate::error::{caught, Error, Result};
+use crate::python_interface::args::check_action;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
@@ -182,7 +183,7 @@ fn make(handle: &mut Handle, batch_move: &BatchMove) -> Result<()> {
     let env = handle.moving();
     match batch_move.kind {
         STEP => {
-            let action = action(env, batch_move.value)?;
+            let action = check_action(batch_move.value, env.num_actions())?;
             env.try_step(action)
         }
         RESET => {
@@ -192,10 +193,4 @@ fn make(handle: &mut Handle, batch_move: &BatchMove) -> Result<()> {
         RESET_UNIFORM => env.try_reset_uniform(&mut Rng::new(batch_move.seed)),
         kind => Err(Error::invalid("kind", "an integer in 0..4", kind)),
     }
-}
-
-pub(super) fn action(env: &dyn Env, action: u64) -> Result<usize> {
-    let num_actions = env.num_actions();
-    let known = usize::try_from(action).ok().filter(|&action| action < num_actions);
-    known.ok_or_else(|| Error::invalid("action", format!("an integer in 0..{num_actions}"), action))
 }

@@ -3,7 +3,6 @@
 //! What it returns is checked like the answers of a Python environment: index ranges, flags,
 //! finite rewards.
 
-use std::any::Any;
 use std::borrow::Cow;
 
 use super::abi::*;
@@ -11,6 +10,7 @@ use super::env::CapsuleEnv;
 use super::foreign::{call, Foreign};
 use super::lanes::ForeignLanes;
 use crate::error::Result;
+use crate::python_interface::deferred::deferring;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::spec::EnvSpec;
 use crate::rl::vec_env::VecEnv;
@@ -18,76 +18,17 @@ use crate::rng::Rng;
 use crate::spaces::Act;
 
 impl Env for CapsuleEnv {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-    fn num_actions(&self) -> usize {
-        self.described.num_actions
-    }
-    fn obs_shape(&self) -> Vec<usize> {
-        self.described.spec.obs.shape().to_vec()
-    }
-    fn set_difficulty(&mut self, difficulty: usize) {
-        self.difficulty = difficulty;
-    }
-    fn get_difficulty(&self) -> usize {
-        self.difficulty
-    }
-    fn twists(&self) -> Twists {
-        self.described.spec.twists.clone()
-    }
+    deferring!(described);
 
-    fn set_state(&mut self, state: Vec<i64>) {
-        let done = self.try_set_state(&state);
-        self.defer((), done);
-    }
     fn reset(&mut self) {
         let difficulty = self.difficulty as u64;
         let done = self.call(|foreign| {
             foreign.check(call!(foreign, set_difficulty, difficulty))?;
             foreign.check(call!(foreign, reset))
         });
-        self.defer((), done);
-    }
-    fn step(&mut self, action: usize) {
-        let done = self.try_step(action);
-        self.defer((), done);
-    }
-    fn masks(&self) -> Vec<bool> {
-        let mut masks = vec![true; self.described.num_actions];
-        let done = self.try_masks(&mut masks);
-        self.defer((), done);
-        masks
-    }
-    fn is_final(&self) -> bool {
-        self.defer(true, self.try_status().map(|status| status.is_final))
-    }
-    fn success(&self) -> bool {
-        self.defer(false, self.try_status().map(|status| status.success))
-    }
-    fn reward(&self) -> f32 {
-        self.defer(0.0, self.try_status().map(|status| status.reward))
-    }
-    fn observe(&self) -> Vec<usize> {
-        let mut indices = Vec::new();
-        let done = self.try_observe(&mut indices);
-        self.defer((), done);
-        indices.into_iter().map(|index| index as usize).collect()
-    }
-    fn track_solution(&self) -> bool {
-        self.defer(false, self.try_solution().map(|solution| solution.is_some()))
-    }
-    fn solution(&self) -> Vec<usize> {
-        let steps = self.defer(None, self.try_solution()).unwrap_or_default();
-        steps.into_iter().map(|step| step as usize).collect()
+        self.deferred.keep((), done);
     }
 
-    fn spec(&self) -> Cow<'_, EnvSpec> {
-        Cow::Borrowed(&self.described.spec)
-    }
     fn try_reset(&mut self, rng: &mut Rng) -> Result<()> {
         self.make(RESET, self.difficulty, rng.next_u64())
     }

@@ -6,7 +6,7 @@ use super::abi::*;
 use super::env::CapsuleEnv;
 use super::foreign::{status_of, Foreign};
 use crate::error::{Error, Result};
-use crate::python_interface::described::Described;
+use crate::rl::checked::CheckedSpec;
 use crate::rl::env::Env;
 use crate::rl::vec_env::{LaneMove, Move, VecEnv, Views};
 use crate::rng::Rng;
@@ -19,7 +19,7 @@ pub(super) struct ForeignLanes {
     /// Number of the call that each lane last moved in.
     moved: Vec<u64>,
     call: u64,
-    described: Arc<Described>,
+    described: Arc<CheckedSpec>,
     moves: Vec<BatchMove>,
     indices: Vec<i32>,
     ends: Vec<usize>,
@@ -33,7 +33,7 @@ unsafe impl Send for ForeignLanes {}
 impl ForeignLanes {
     pub(super) fn new(
         env: &CapsuleEnv,
-        described: Arc<Described>,
+        described: Arc<CheckedSpec>,
         num_lanes: usize,
     ) -> Result<Self> {
         let lanes = (0..num_lanes).map(|_| env.copy_foreign()).collect::<Result<Vec<_>>>()?;

@@ -3,9 +3,9 @@
 use super::{named, Algorithm, Found, Iteration};
 use crate::clock::Stopwatch;
 use crate::engine::pool::Poll;
-use crate::envs::puzzle::Puzzle;
 use crate::es::{
-    evaluate, Decline, Described, EsConfig, Evolving, Generation, Optimizer, Player, State,
+    board_of, evaluate, Decline, Described, EsConfig, Evolving, Generation, Optimizer, Player,
+    State,
 };
 use crate::nn::Block;
 use crate::rl::env::Env;
@@ -107,10 +107,12 @@ impl Es {
     }
 
     fn evolving<'a>(&'a self, env: &'a dyn Env) -> crate::Result<Evolving<'a>> {
-        match (&self.evolves, puzzle(env)) {
-            (Evolves::Any(net), _) => Ok(Evolving::Described(env, net)),
-            (Evolves::Board { .. }, Some(board)) => Ok(Evolving::Board(board)),
-            _ => Err(crate::Error::invalid("env", "that of the run", env.spec().name.as_str())),
+        match &self.evolves {
+            Evolves::Any(net) => Evolving::of(env, Some(net)),
+            Evolves::Board { .. } => Evolving::of(env, None),
+            Evolves::Nothing => {
+                Err(crate::Error::invalid("env", "that of the run", env.spec().name.as_str()))
+            }
         }
     }
 }
@@ -118,7 +120,7 @@ impl Es {
 impl Algorithm for Es {
     fn begin(&mut self, env: &dyn Env, net: &Net, learner: &mut Learner) -> Result<(), Failure> {
         let first = one_layer(net).and_then(|(features, hidden)| {
-            let state = State::new(puzzle(env)?, hidden, self.seed).ok()?;
+            let state = State::new(board_of(env).ok()?, hidden, self.seed).ok()?;
             Some((Evolves::Board { features, hidden }, state.weights))
         });
         match first {
@@ -181,7 +183,7 @@ impl Algorithm for Es {
         entry: &Evaluation,
         poll: Poll<'_>,
     ) -> crate::Result<Option<Evaluated>> {
-        let (Evolves::Board { .. }, Some(board)) = (&self.evolves, puzzle(env)) else {
+        let (Evolves::Board { .. }, Ok(board)) = (&self.evolves, board_of(env)) else {
             return Ok(None);
         };
         let config = EsConfig { num_episodes: entry.num_episodes, ..self.config };
@@ -210,10 +212,6 @@ impl Algorithm for Es {
             self.moments = before;
         }
     }
-}
-
-fn puzzle(env: &dyn Env) -> Option<&Puzzle> {
-    env.as_any().downcast_ref::<Puzzle>()
 }
 
 /// Features and units of a network of one layer without twists.

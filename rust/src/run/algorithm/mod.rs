@@ -10,7 +10,7 @@ use crate::nn::Policy;
 use crate::rl::env::Env;
 use crate::rl::start::Start;
 use crate::solve::EvalConfig;
-use crate::train::{AdamConfig, Descent, Learner, Precision};
+use crate::train::{AdamConfig, Descent, Learner, TrainPrecision};
 
 mod az;
 mod batch;
@@ -110,7 +110,7 @@ struct Passes {
     minibatch_size: Option<usize>,
     max_grad_norm: Option<f32>,
     #[serde(default)]
-    precision: Precision,
+    precision: TrainPrecision,
 }
 
 /// What descends by [`Learner::descend`], the rate apart.

@@ -14,7 +14,7 @@ use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
 use crate::run::policy::Net;
 use crate::train::ppo::{train, PpoTargets};
-use crate::train::{Learner, Played, Samples};
+use crate::train::{Actions, Learner, Samples};
 
 pub(super) struct Ppo {
     collecting: PpoConfig,
@@ -96,8 +96,8 @@ impl Algorithm for Ppo {
             self.training;
         let last = ent_coef_final.unwrap_or(ent_coef);
         let actions = match table.column("actions")? {
-            Column::F32(cells) => Played::Numbers(&cells.data),
-            _ => Played::Choices(table.get("actions")?),
+            Column::F32(cells) => Actions::Numbers(&cells.data),
+            _ => Actions::Choices(table.get("actions")?),
         };
         let targets = PpoTargets {
             actions,

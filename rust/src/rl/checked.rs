@@ -3,21 +3,19 @@
 
 use std::fmt::Display;
 
-use super::features::Features;
-use super::finite::not_finite;
+use super::spec::EnvSpec;
 use crate::error::{Error, Result};
-use crate::rl::spec::EnvSpec;
-use crate::spaces::{ActSpace, Dtype, ObsSpace};
+use crate::spaces::{not_finite, ActSpace, Dtype, Features, ObsSpace};
 
 /// The constants of an environment, the same for all its copies.
-pub struct Described {
+pub struct CheckedSpec {
     pub spec: EnvSpec,
     /// The choices `A` that masks tell of.
     pub num_actions: usize,
     pub num_features: i64,
 }
 
-impl Described {
+impl CheckedSpec {
     /// Action permutations need not be bijective, since real environments have some that are not.
     pub fn new(spec: EnvSpec) -> Result<Self> {
         let EnvSpec { name: class, obs: space, acts, twists, .. } = &spec;
