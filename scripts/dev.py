@@ -20,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -127,7 +128,7 @@ def run_apart(command: list[str], folder: Path = ROOT) -> None:
     done = subprocess.run(
         found(command),
         cwd=folder,
-        env=environment(),
+        env=environment(command[0]),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -224,17 +225,27 @@ def shares() -> list[str]:
     return commands
 
 
-def environment() -> dict[str, str]:
+def environment(program: str = "") -> dict[str, str]:
     """The environment of every command: .venv first, and libpython where Rust tests find it."""
     found = dict(os.environ, VIRTUAL_ENV=str(VENV), PYO3_PYTHON=str(PYTHON))
     found |= {"PIP_QUIET": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     # Commands that are printed must be found by the user's shell, not by ours.
     found.setdefault("TWISTERL_PATH", found.get("PATH", ""))
     found["PATH"] = os.pathsep.join([str(BIN), found.get("PATH", "")])
-    library = Path(sys.base_prefix) / "lib"
-    if sys.platform == "linux" and any(library.glob("libpython3*.so*")):
-        paths = [str(library), found.get("LD_LIBRARY_PATH", "")]
+    place, name = map(sysconfig.get_config_var, ("LIBDIR", "LDLIBRARY"))
+    library = Path(place or "", name or "")
+    if sys.platform == "linux" and library.suffix == ".so" and library.exists():
+        paths = [str(library.parent), found.get("LD_LIBRARY_PATH", "")]
         found["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, paths))
+        # As maturin sets them: what it compiles is not compiled again for programs and tests, which
+        # rust/build.rs links with the library.
+        found["PYO3_BUILD_EXTENSION_MODULE"] = "1"
+        version = ".".join(map(str, sys.version_info[:2]))
+        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+        if program != "maturin":
+            for file in target.glob(f"maturin/pyo3-config-*-{version}-abi3.txt"):
+                found["PYO3_CONFIG_FILE"] = str(file)
+        found["RUSTDOCFLAGS"] = f"-Clink-arg={library}"
     found.pop("PYTHONHOME", None)
     found["MODULAR_TELEMETRY_ENABLED"] = "0"
     return found
@@ -330,7 +341,7 @@ def rust_sources() -> list[Path]:
     files = [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "python/pyproject.toml")]
     folders = (ROOT / "rust" / "src", ROOT / "rust" / "extension")
     found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-    return [*files, ROOT / "rust" / "Cargo.toml", *found]
+    return [*files, ROOT / "rust" / "Cargo.toml", ROOT / "rust" / "build.rs", *found]
 
 
 def extension() -> list[str]:

@@ -5,7 +5,7 @@ tests/python/test_setup.py compares them.
 
 CHECK = [
     "cargo fmt --all --check",
-    "cargo clippy --workspace --all-targets --all-features -- -D warnings",
+    "cargo clippy --release --workspace --all-targets --all-features -- -D warnings",
     "ruff check .",
     "ruff format --check .",
     "mypy",
@@ -17,8 +17,12 @@ MOJO_TESTS = [
     "python scripts/mojo_tests.py",
 ]
 
-# The feature only adds code; without it compare.py builds the crate.
-RUST_TESTS = "cargo test -p twisterl --features python_bindings"
+# With the features and the profile of the extension, so that the engine is compiled once for it,
+# for the programs that later tests run, and for Rust's tests but those beside the code.
+RUST = "cargo test --release -p twisterl --features abi3"
+RUST_TESTS = f"{RUST} --test all"
+UNIT_TESTS = f"{RUST} --lib --config rust/unit.toml"
+DOC_TESTS = f"{RUST} --doc"
 PYTEST = "python -m pytest"
 # Tests that run, or are linked with, what the tests of Rust and Mojo build.
 RUNNING_BUILT = tuple(
@@ -55,17 +59,19 @@ TASKS = {
     "test": [
         *CHECK,
         RUST_TESTS,
+        UNIT_TESTS,
+        DOC_TESTS,
         PYTEST,
         "python tests/parity/compare.py --transitions 1e5",
         "python tests/mutations/mutate.py --rotate 6",
     ],
     "parity": [
-        "cargo test -p twisterl --test all golden::",
+        f"{RUST_TESTS} golden::",
         "python -m pytest tests/parity",
         "python tests/parity/compare.py",
     ],
     "parity-long": [
-        "cargo test --release -p twisterl --test all -- state_counts:: --include-ignored",
+        f"{RUST_TESTS} -- state_counts:: --include-ignored",
         "python tests/parity/long.py",
     ],
     "mutations": ["python tests/mutations/mutate.py"],

@@ -33,10 +33,11 @@ def package(tmp_path_factory):
     """A folder with the built module ``grid_world``."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     environment = {**os.environ, "PYO3_PYTHON": sys.executable}
-    # As Rust's tests are built, which have built the engine then; not where they cannot be.
-    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+    # As the extension is built, which has built the engine then.
+    if sys.platform == "linux" or not sysconfig.get_config_var("Py_ENABLE_SHARED"):
         environment["PYO3_BUILD_EXTENSION_MODULE"] = "1"
-    command = ["cargo", "build", "--package", "grid_world"]
+    command = ["cargo", "build", "--release", "--package", "grid_world"]
+    command += ["--features", "twisterl/abi3"]
     # Its crates are those of the workspace, so nothing has to be fetched as a rule.
     for options in (["--offline"], []):
         built = subprocess.run(
@@ -46,7 +47,7 @@ def package(tmp_path_factory):
             break
     assert built.returncode == 0, built.stderr[-3000:]
     names = {"linux": "libgrid_world.so", "darwin": "libgrid_world.dylib"}
-    library = target / "debug" / names.get(sys.platform, "grid_world.dll")
+    library = target / "release" / names.get(sys.platform, "grid_world.dll")
     folder = tmp_path_factory.mktemp("grid_world")
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     shutil.copy(library, folder / f"grid_world{suffix}")

@@ -21,7 +21,7 @@ from twisterl.train import Options, Training
 ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted((ROOT / "specs" / "cases").glob("*.json"))
 # As for the tests in Rust, which have built it already.
-BUILD = "cargo build --quiet -p twisterl --features python_bindings --bin train".split()
+BUILD = "cargo build --quiet --release -p twisterl --features abi3 --bin train".split()
 SMALL = {"embedding_size": 12, "common_layers": [9], "policy_layers": [5]}
 
 RUNS = {
@@ -176,7 +176,7 @@ def program():
     if not shutil.which("cargo"):
         pytest.skip("cargo builds the program")
     subprocess.run(BUILD, cwd=ROOT, check=True)
-    return ROOT / "target" / "debug" / "train"
+    return ROOT / "target" / "release" / "train"
 
 
 def by_rust(program, *words, status=0):

@@ -60,8 +60,9 @@ pub(crate) trait Collects: Default + Send {
 pub(crate) struct Run<Collector: Collects> {
     pub(crate) config: Collector::Config,
     pub(crate) seed: u64,
-    /// Away while it collects: another thread that collects meanwhile gets a new one.
-    kept: Mutex<Collector>,
+    /// Away while it collects: another thread that collects meanwhile gets a new one. Boxed, because an
+    /// object of Python's is not laid out as a collector's cache has to be.
+    kept: Mutex<Box<Collector>>,
     state: Mutex<State<Collector::Report>>,
 }
 
@@ -87,7 +88,7 @@ impl<Collector: Collects> Run<Collector> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Collector> {
+    fn kept(&self) -> MutexGuard<'_, Box<Collector>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
