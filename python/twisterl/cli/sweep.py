@@ -86,7 +86,7 @@ def _train_all(
         _check(arguments, each, parent, resumes)
         commands.append((each.name, _command(arguments, each, parent, resumes, more)))
     on_ray = arguments.backend == "ray"
-    run_one = runs.OnRay(arguments.address) if on_ray else runs.Local()
+    run_one = runs.RayNodes(arguments.address) if on_ray else runs.Local()
     failed = 0
     try:
         ended = runs.run_all(commands, run_one, min(arguments.workers or 2, len(commands)))

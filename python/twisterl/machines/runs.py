@@ -142,7 +142,7 @@ class Local:
             child.wait()
 
 
-class OnRay:
+class RayNodes:
     """Runs commands on the nodes of a Ray cluster, which share the folders that they name."""
 
     def __init__(self, address: str | None) -> None:
