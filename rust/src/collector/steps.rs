@@ -36,7 +36,9 @@ impl Steps {
         self.log_probs.push(visit.log_prob);
         self.values.push(visit.value);
         self.rewards.push(visit.status.reward);
-        self.states.extend_from_slice(visit.state);
+        if !visit.state.is_empty() {
+            self.states.extend_from_slice(visit.state);
+        }
         self.actions.push(visit.act);
     }
 

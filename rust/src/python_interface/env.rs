@@ -240,12 +240,14 @@ impl PyBaseEnv {
         let (space, words) = Self::with(slf, |env| {
             let mut words = Vec::new();
             env.try_observe(&mut words)?;
-            Ok((env.spec().obs.clone(), words))
+            let space = &env.spec().obs;
+            // The usual case takes no more memory.
+            Ok(((!matches!(space, ObsSpace::Sparse { .. })).then(|| space.clone()), words))
         })?;
         match space {
-            ObsSpace::Sparse { .. } => words.into_bound_py_any(slf.py()),
-            ObsSpace::Dense { shape, dtype } => dense::array(slf.py(), &words, dtype, &shape),
-            ObsSpace::Dict(parts) => dict::value(slf.py(), &words, &parts),
+            None | Some(ObsSpace::Sparse { .. }) => words.into_bound_py_any(slf.py()),
+            Some(ObsSpace::Dense { shape, dtype }) => dense::array(slf.py(), &words, dtype, &shape),
+            Some(ObsSpace::Dict(parts)) => dict::value(slf.py(), &words, &parts),
         }
     }
 
