@@ -72,7 +72,7 @@ def test_show_says_where_each_value_comes_from(tmp_path, capsys):
     assert found["algorithm.seed"] == ["7", "command", "line"]
     assert found["algorithm.evals.ppo_10.num_searches"] == ["10", "ppo_10"]
     assert found["algorithm.evals.ppo_10.seed"] == ["3", str(path)]
-    assert found["algorithm.optimizer.lr"] == ["0.002", str(path)]
+    assert found["algorithm.optimizer.lr"] == ["0.003", str(path)]
     whole = json.loads(shown(capsys, "config", "show", str(path), "--json"))
     assert whole == check_run(config).as_dict()
 
