@@ -18,7 +18,7 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ["cargo", "test", "--package", "twisterl", "--features", "python_bindings", "--no-run"]
+BUILD = ["cargo", "test", "--package", "twisterl", "--features", "abi3", "--no-run"]
 BUILD += ["--quiet", "--message-format=json"]
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99"]
 SUPPRESSIONS = f"--suppressions={ROOT / 'tests' / 'soak' / 'valgrind.supp'}"
