@@ -35,7 +35,7 @@ IBM_LINE = 50.62
 
 
 def linear(_options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Linear functions of four to six qubits with known optima, beside qiskit's."""
+    """Linear functions of four to six qubits with known optima, and of eight, beside qiskit's."""
     quantum = imported()
     rows = []
     for column, topology in enumerate(("all_to_all", "line"), start=1):
@@ -53,6 +53,16 @@ def linear(_options: argparse.Namespace) -> list[dict[str, Any]]:
             rows.append(row(f"{name}: optimal", "%", share, **goal))
             goal = {"at_most": 23.9} if (n, topology) == (6, "line") else {}
             rows.append(row(f"{name}: mean", "CNOTs", both(found.mean, pmh.mean), **goal))
+    drawn = [
+        quantum.LinearFunction(quantum.random_matrix(8, seed=8000 + i)) for i in range(TARGETS)
+    ]
+    for topology, width, most, in_ms in (("all_to_all", 64, 17.0, None), ("line", 64, 48.75, 50)):
+        name = f"linear functions of 8 qubits, {topology.replace('_', '-')}"
+        found = searched(quantum, drawn, topology, COUPLING_ITERATIONS, width)
+        rows += found.rows(name, at_most_ms=in_ms)
+        pmh = by(functools.partial(quantum.by_qiskit, coupling_map=topology), drawn)
+        mean = both(found.mean, pmh.mean)
+        rows.append(row(f"{name}: mean", "CNOTs", mean, at_most=most))
     return rows
 
 
@@ -80,7 +90,7 @@ def cliffords(_options: argparse.Namespace) -> list[dict[str, Any]]:
     share = 100 * found.mean / greedy.mean
     rows.append(row(f"{name}: share of qiskit's greedy", "%", ours(share), at_most=60))
     name = "Cliffords of 8 qubits, line"
-    found = searched(quantum, drawn, "line", CLIFFORD_ITERATIONS, width=512)
+    found = searched(quantum, drawn, "line", CLIFFORD_ITERATIONS, width=64)
     rows += found.rows(name, at_most_ms=100)
     rows.append(row(f"{name}: mean", "CNOTs", both(found.mean, IBM_LINE), at_most=46))
     return rows

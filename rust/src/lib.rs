@@ -63,6 +63,8 @@ pub mod exact;
 pub mod exported;
 pub mod guided;
 pub mod nn;
+#[cfg(feature = "learning")]
+pub mod ranked;
 pub mod rl;
 pub mod rng;
 pub mod routing;

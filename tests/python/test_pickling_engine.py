@@ -321,6 +321,7 @@ def examples():
         *(walker, walker.collect(env), data, data.arrays, Counting("own")),
         *(twisterl.collector.OptimalSolver(env), learner()),
         twisterl.collector.GuidedSolver(envs.Clifford(num_qubits=2), 5, 1, 2, 0),
+        twisterl.collector.RankSolver(envs.Clifford(num_qubits=2), 1),
     ]
 
 

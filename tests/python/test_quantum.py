@@ -18,7 +18,7 @@ from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
 from qiskit.synthesis import LieTrotter
 from qiskit.transpiler import CouplingMap
 from qiskit.transpiler.passes import HLSConfig
-from twisterl.quantum import Budget, Fallback, models, plugins, synthesize
+from twisterl.quantum import Budget, Fallback, guides, models, plugins, synthesize
 from twisterl.quantum.circuits import is_fitting
 from twisterl.quantum.synthesis import exactly, views
 from twisterl.quantum.targets import Target
@@ -98,6 +98,27 @@ def test_cliffords_by_classes_are_as_short_as_is_known():
         check(circuit, Clifford(tableau))
         assert circuit.num_nonlocal_gates() == int(least)
         assert circuit.metadata["twisterl"]["method"] == "beam"
+
+
+def test_circuits_by_ranks_are_kept_in_the_cache(cache, capsys):
+    budget = Budget(node_limit=0, beam_width=16, num_iterations=8)
+    for kind in ("clifford", "linear_function"):
+        target = drawn(kind, 4, 1)
+        first = synthesize(target, "line", budget=budget)
+        check(first, target)
+        assert first.metadata["twisterl"]["method"] == "beam"
+        (path,) = (cache / "ranks").glob(f"{kind}-4-*.safetensors")
+        assert path.stem in capsys.readouterr().err
+        written = path.stat().st_mtime_ns
+        guides._by_ranks.cache_clear()
+        assert synthesize(target, "line", budget=budget) == first
+        assert not capsys.readouterr().err and path.stat().st_mtime_ns == written
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4] + b"\0\0\0\1")
+    guides._by_ranks.cache_clear()
+    with pytest.warns(UserWarning, match=path.name):
+        assert synthesize(target, "line", budget=budget) == first
+    assert path.read_bytes() == whole
 
 
 def test_a_directed_map_is_kept():

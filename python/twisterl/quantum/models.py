@@ -40,12 +40,12 @@ class Budget:
             and Cliffords share, one for all that symmetries make of a state; about 25 bytes each.
         beam_width: of the beam searches where the exact one found nothing; 0 for none.
         num_iterations: of training where the cache has no model, about half a second each; 0 for
-            none, so that no network leads a beam.
+            none, so that nothing that is learned leads a beam.
         model: folder of a run that leads the beams in place of what the cache has: of another's
             cache, `twisterl train` or `twisterl hub pull`.
-        guide: what leads the beams of a permutation, which need no training by "pairs": what stands
-            in the way of every two of its qubits. "network" takes a model, as other targets do, and
-            as a permutation does where `model` is given.
+        guide: "network" takes a model for every target, as `model` does, also for those that need
+            none by default ("pairs"): permutations, led by what stands in the way of every two
+            qubits, and small Cliffords and linear functions, led by classes or ranks.
 
     Raises:
         ValueError, TypeError: a number is negative or no integer, or there is no such guide.

@@ -139,7 +139,7 @@ def by_beam(
 ) -> QuantumCircuit | None:
     """The shortest of the circuits of all views of the target, each by a beam of its own.
 
-    They are led by pairs of qubits or by classes where that is better, else by a network.
+    They are led by pairs of qubits, by classes or by ranks where that is better, else by a network.
     """
     if _is_without(target, budget):
         return None
@@ -148,8 +148,11 @@ def by_beam(
     if budget.is_by_pairs(target):
         # Which looks at the inverse by itself.
         asked, search = asked[:1], _by_pairs
-    elif guides.is_for(target, coupling, budget):
+    elif guides.is_for(target, budget):
         search = guides.solved
+        if not coupling.is_complete:
+            # Which take gates off both ends.
+            asked = asked[:1]
     states = [view.state() for view, _ in asked]
     names, solutions = search(target, coupling, budget, states, num_cores)
     found = [
@@ -181,7 +184,7 @@ def _by_network(
 
 def prepare(target: Target, coupling: Coupling, budget: Budget) -> None:
     """What `by_beam` needs once for all such targets."""
-    if guides.is_for(target, coupling, budget):
+    if guides.is_for(target, budget):
         guides.prepare(target, coupling, budget)
     elif not budget.is_by_pairs(target):
         models.trained(target, coupling, budget)

@@ -13,6 +13,7 @@ __all__ = [
     "GuidedSolver",
     "OptimalSolver",
     "PPOCollector",
+    "RankSolver",
     "WalkCollector",
     "Walks",
     "choose_beam_weight",
@@ -390,6 +391,27 @@ class GuidedSolver:
         most_steps: int = 256,
         num_cores: int = 32,
     ) -> list[int] | None: ...
+
+@final
+class RankSolver:
+    def __new__(
+        cls,
+        env: Any,
+        num_rounds: int = 100,
+        seed: int = 0,
+        num_cores: int = 32,
+        weights: Sequence[float] | None = None,
+    ) -> Self: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...
+    def solve(
+        self,
+        state: Sequence[int],
+        beam_width: int = 256,
+        most_steps: int = 256,
+        num_cores: int = 32,
+    ) -> list[int] | None: ...
+    def weights(self) -> list[float]: ...
 
 def defaults() -> dict[str, dict[str, Any]]: ...
 def most_simulations(max_expand_depth: int, root_selection: str, reuse: bool) -> int: ...

@@ -16,6 +16,7 @@ mod learner;
 mod net;
 mod ppo;
 mod prepared;
+mod ranked;
 mod read;
 mod routing;
 mod run;
@@ -54,6 +55,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_class::<columns::PyCollectedArrays>()?;
     collector.add_class::<exact::PyOptimalSolver>()?;
     collector.add_class::<guided::PyGuidedSolver>()?;
+    collector.add_class::<ranked::PyRankSolver>()?;
     collector.add_function(wrap_pyfunction!(collected::distinct_rows_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::evaluate_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::evaluate_episodes, &collector)?)?;

@@ -11,6 +11,7 @@ use super::parameters::{Parameter, Parameters};
 use super::scrambled::{entries, packed, Rules, Scrambled};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
+use crate::rl::transvections::{Kind, Matrices, Rows, Transvection};
 use crate::rng::Rng;
 
 pub(super) const MOST_QUBITS: usize = 16;
@@ -169,6 +170,11 @@ const fn odd(anticommutes: usize, letter: usize) -> bool {
         1 => (anticommutes ^ anticommutes >> 1) & 1 == 1,
         _ => anticommutes >> 1 == 1,
     }
+}
+
+/// The planes whose first Paulis are the first `n` rows.
+fn pairs_of(rows: &Rows, n: usize) -> [[Pauli; 2]; classes::MOST_QUBITS] {
+    std::array::from_fn(|q| if q < n { [rows[q].into(), rows[n + q].into()] } else { [0; 2] })
 }
 
 impl Rules for Rotations {
@@ -343,6 +349,24 @@ impl Rules for Rotations {
     }
     fn num_traits(&self) -> usize {
         self.shapes.as_ref().map_or(0, Shapes::num_traits)
+    }
+    /// Up to 8 qubits.
+    fn matrices(&self, planes: &Planes) -> Option<(Matrices, Rows)> {
+        let n = self.n();
+        let classes = self.classes.clone()?;
+        let turn = |&(axis, swapped): &(Pauli, Pauli)| {
+            vec![Transvection { asked: swapped as u16, added: axis as u16 }]
+        };
+        let matrices = Matrices {
+            num_qubits: n,
+            edges: self.graph.edges.clone(),
+            actions: self.axes.iter().map(turn).collect(),
+            goal: std::array::from_fn(|row| 1 << row),
+            kind: Kind::Symplectic,
+            hash: Box::new(move |rows| classes.hash(&pairs_of(rows, n))),
+        };
+        let row = |row: usize| if row < 2 * n { planes[row % n][row / n] as u16 } else { 0 };
+        Some((matrices, std::array::from_fn(row)))
     }
     /// The symmetries of a named topology, and the six orders of the letters for all qubits alike.
     fn twists(&self) -> Twists {

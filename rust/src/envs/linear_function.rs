@@ -1,6 +1,9 @@
 //! Linear-function synthesis: an invertible matrix over GF(2), brought to the identity by CNOTs.
 
 mod classes;
+mod traits;
+
+use std::collections::BTreeSet;
 
 use classes::Classes;
 
@@ -10,7 +13,8 @@ use super::parameters::{Parameter, Parameters};
 use super::scrambled::{entries, packed, Rules, Scrambled};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
-use crate::rng::Rng;
+use crate::rl::transvections::{Kind, Matrices, Rows, Transvection};
+use crate::rng::{mix, Rng};
 
 const MOST_QUBITS: usize = 16;
 
@@ -51,6 +55,19 @@ fn is_invertible(mut matrix: Matrix) -> bool {
 }
 
 impl Cnots {
+    /// Of the transpose and the inverse, of at most 8 qubits.
+    fn rows(&self, matrix: &Matrix) -> Rows {
+        let n = self.graph.num_qubits;
+        let word = self.word(matrix);
+        let sides = [bits::transposed(word), bits::inverse(word, n)];
+        std::array::from_fn(
+            |at| if at < 2 * n { bits::row(sides[at / n], at % n) as u16 } else { 0 },
+        )
+    }
+    /// Of at most 8 qubits.
+    fn word(&self, matrix: &Matrix) -> u64 {
+        bits::packed(matrix[..self.graph.num_qubits].iter().map(|&row| u64::from(row)))
+    }
     fn is_one(&self, matrix: &Matrix, entry: usize) -> bool {
         let n = self.graph.num_qubits;
         matrix[entry / n] >> (entry % n) & 1 == 1
@@ -152,8 +169,41 @@ impl Rules for Cnots {
     }
     /// Up to 8 qubits.
     fn class_key(&self, matrix: &Matrix) -> Option<u128> {
-        let rows = matrix[..self.graph.num_qubits].iter().map(|&row| u64::from(row));
-        self.classes.as_ref().map(|classes| classes.key(bits::packed(rows)).into())
+        self.classes.as_ref().map(|classes| classes.key(self.word(matrix)).into())
+    }
+    /// Up to 8 qubits.
+    fn class_hash(&self, matrix: &Matrix) -> Option<u64> {
+        self.classes.as_ref().map(|classes| classes.key(self.word(matrix)))
+    }
+    /// Up to 8 qubits, all of which are coupled.
+    fn traits(&self, matrix: &Matrix, traits: &mut Vec<u32>) {
+        traits::traits(self.word(matrix), self.graph.num_qubits, traits);
+    }
+    fn num_traits(&self) -> usize {
+        self.classes
+            .as_ref()
+            .filter(|classes| classes.is_complete())
+            .map_or(0, |_| traits::NUM_TRAITS)
+    }
+    /// Up to 8 qubits.
+    fn matrices(&self, matrix: &Matrix) -> Option<(Matrices, Rows)> {
+        self.classes.as_ref()?;
+        let n = self.graph.num_qubits;
+        let turns = |&(control, target): &(usize, usize)| {
+            let (control, target) = (1 << control, 1 << target);
+            let of = |asked, added| Transvection { asked, added };
+            vec![of(control, target), of(target, control)]
+        };
+        let edges = self.graph.edges.iter().map(|&(a, b)| (a.min(b), a.max(b)));
+        let matrices = Matrices {
+            num_qubits: n,
+            edges: edges.collect::<BTreeSet<_>>().into_iter().collect(),
+            actions: self.graph.edges.iter().map(turns).collect(),
+            goal: self.rows(&identity()),
+            kind: Kind::Linear,
+            hash: Box::new(move |rows| mix(bits::packed(rows[..n].iter().map(|&row| row.into())))),
+        };
+        Some((matrices, self.rows(matrix)))
     }
     /// The symmetries of a named topology: rows and columns relabelled alike.
     fn twists(&self) -> Twists {

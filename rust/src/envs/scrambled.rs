@@ -12,6 +12,7 @@ use super::Listed;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status, Twists, DIFFICULTIES};
 use crate::rl::spec::EnvSpec;
+use crate::rl::transvections::{Matrices, Rows};
 use crate::rng::Rng;
 use crate::spaces::{ActSpace, ObsSpace};
 
@@ -74,6 +75,9 @@ pub trait Rules: Sized + Send + Sync + 'static {
     fn traits(&self, _state: &Self::State, _traits: &mut Vec<u32>) {}
     fn num_traits(&self) -> usize {
         0
+    }
+    fn matrices(&self, _state: &Self::State) -> Option<(Matrices, Rows)> {
+        None
     }
     fn twists(&self) -> Twists {
         (Vec::new(), Vec::new())
@@ -369,6 +373,10 @@ impl<R: Rules> Env for Scrambled<R> {
     #[cfg(feature = "learning")]
     fn num_traits(&self) -> usize {
         self.fixed.rules.num_traits()
+    }
+    #[cfg(feature = "learning")]
+    fn matrices(&self) -> Option<(Matrices, Rows)> {
+        self.fixed.rules.matrices(&self.state)
     }
 }
 

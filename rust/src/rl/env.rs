@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::spec::EnvSpec;
+use super::transvections::{Matrices, Rows};
 use super::vec_env::{LaneMove, Views};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -185,6 +186,11 @@ pub trait Env: EnvObject + Send + Sync {
     /// How many [`Env::traits`] there are; 0 for none.
     fn num_traits(&self) -> usize {
         0
+    }
+    /// What its states are as matrices over GF(2), and the one it is in; `None` if they are none.
+    #[cfg(feature = "learning")]
+    fn matrices(&self) -> Option<(Matrices, Rows)> {
+        None
     }
     /// All that a copy has and an environment built from the same parameters has not, as numbers:
     /// the state, the steps that are left, the difficulty, random streams. `None` if they cannot

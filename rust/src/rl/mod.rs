@@ -5,4 +5,5 @@ pub mod env;
 mod lanes;
 pub mod spec;
 pub mod start;
+pub mod transvections;
 pub mod vec_env;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::spec::EnvSpec;
+use crate::rl::transvections::{Matrices, Rows};
 use crate::rng::Rng;
 use crate::spaces::Act;
 
@@ -159,5 +160,9 @@ impl Env for Watched {
     }
     fn num_traits(&self) -> usize {
         self.env.num_traits()
+    }
+    #[cfg(feature = "learning")]
+    fn matrices(&self) -> Option<(Matrices, Rows)> {
+        self.env.matrices()
     }
 }

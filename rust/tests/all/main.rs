@@ -26,6 +26,7 @@ mod nn_reference;
 mod no_alloc;
 mod play;
 mod polls;
+mod ranked;
 mod routing;
 mod safetensors;
 mod search;

@@ -63,6 +63,7 @@ impl Graph {
 }
 
 /// Of Cliffords of a number of qubits.
+#[derive(Clone)]
 pub(super) struct Classes {
     n: usize,
     /// By qubit those that it is coupled with, unless all are with all.

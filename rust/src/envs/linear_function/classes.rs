@@ -53,6 +53,11 @@ impl Classes {
         Some(Self { n, labellings, is_mutual })
     }
 
+    /// Whether all qubits are coupled.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self.labellings, Labellings::Any)
+    }
+
     /// The least word of all matrices that are in the class of `matrix`.
     pub(super) fn key(&self, matrix: u64) -> u64 {
         let inverse = inverse(matrix, self.n);
