@@ -140,9 +140,10 @@ def test_the_moments_decay_as_the_config_says(small):
 def test_the_engine_plays_a_module_without_its_noise():
     env = Puzzle(2, 2, 1, 2, 32)
     layers = torch.nn.Linear(16, 32), torch.nn.Dropout(0.5), torch.nn.Linear(32, 5)
-    policy = TorchPolicy(Heads(*layers), env.obs_shape(), env.num_actions()).to_rust()
-    seen = {tuple(policy.predict(env.observe(), env.masks())[0]) for _ in range(5)}
-    assert len(seen) == 1
+    policy = TorchPolicy(Heads(*layers), env.obs_shape(), env.num_actions())
+    for engine in (policy.to_rust(), policy.asking_torch()):
+        seen = {tuple(engine.predict(env.observe(), env.masks())[0]) for _ in range(5)}
+        assert len(seen) == 1
 
 
 class Heads(torch.nn.Module):
