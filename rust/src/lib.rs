@@ -52,6 +52,7 @@
 // What only training uses is left over where there is none, and not compiled.
 #![cfg_attr(not(feature = "learning"), allow(dead_code, unused_imports))]
 
+pub mod c_interface;
 pub mod clock;
 pub mod collector;
 pub mod engine;

@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use pyo3::IntoPyObjectExt;
 
-use super::args::{check_action, integer, sizes};
+use super::args::{integer, sizes};
 use super::error::wrong_type;
 use crate::error::Error;
+use crate::rl::checked::check_action;
 use crate::rl::vec_env::{LaneMove, Move};
 use crate::spaces::{Act, ActSpace, Acts};
 

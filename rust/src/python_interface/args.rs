@@ -1,7 +1,6 @@
 //! Arguments from Python, checked: each error names the argument, what was expected, what came.
 
 use std::any::type_name;
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use numpy::{Element, IxDyn, PyArrayDescr, PyReadonlyArray, PyUntypedArray, PyUntypedArrayMethods};
@@ -11,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::error::wrong_type;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Where a value comes from, as messages call it.
 pub type Source<'a> = &'a dyn Fn() -> String;
@@ -62,15 +61,6 @@ pub fn sizes(name: &str, values: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
         usize::try_from(value).map_err(negative)
     };
     integers(name, values)?.into_iter().map(size).collect()
-}
-
-/// Refuses an action that the environment does not have.
-pub fn check_action(
-    action: impl TryInto<usize> + Display + Copy,
-    num_actions: usize,
-) -> Result<usize> {
-    let known = action.try_into().ok().filter(|&action| action < num_actions);
-    known.ok_or_else(|| Error::invalid("action", format!("an integer in 0..{num_actions}"), action))
 }
 
 /// The items of a list; anything else that can be iterated becomes one. `source` is what messages call it.

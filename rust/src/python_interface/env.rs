@@ -34,13 +34,14 @@ use pyo3::types::{PyCapsule, PyDict};
 use pyo3::IntoPyObjectExt;
 
 use super::acts;
-use super::args::{check_action, count, integer, integers};
-use super::capsule::export;
+use super::args::{count, integer, integers};
+use super::capsule;
 use super::parameters::from_json;
 use super::python_env::PythonEnv;
 use super::{dense, dict};
 use crate::envs::Listed;
 use crate::error::{caught, Error, Result};
+use crate::rl::checked::check_action;
 use crate::rl::env::{Env, Status, Twists, DIFFICULTIES};
 use crate::rng::Rng;
 use crate::spaces::{ActSpace, ObsSpace};
@@ -315,7 +316,7 @@ impl PyBaseEnv {
 
     /// The capsule that other libraries play this environment through.
     fn __twisterl_env__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyCapsule>> {
-        export::capsule(slf.py(), Self::with(slf, |env| env.try_clone())?)
+        capsule::capsule(slf.py(), Self::with(slf, |env| env.try_clone())?)
     }
 }
 

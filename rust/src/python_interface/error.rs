@@ -3,8 +3,8 @@
 use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::capsule::foreign::ForeignError;
 use super::inside;
+use crate::c_interface::ForeignError;
 use crate::error::Error;
 
 impl From<Error> for PyErr {

@@ -6,7 +6,7 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use super::capsule::env::CapsuleEnv;
+use super::capsule;
 use super::env::PyBaseEnv;
 use super::error::wrong_type;
 use super::python_env::PythonEnv;
@@ -33,8 +33,8 @@ fn copy_of(object: &Bound<'_, PyAny>) -> PyResult<Box<dyn Env>> {
     }
     if has_method(object, "__twisterl_env__") {
         let class = object.get_type().name()?.to_string();
-        let capsule = object.call_method0("__twisterl_env__")?;
-        return Ok(Box::new(CapsuleEnv::new(&capsule, class)?));
+        let given = object.call_method0("__twisterl_env__")?;
+        return Ok(Box::new(capsule::read(&given, class)?));
     }
     if has_method(object, "__extract_env__") {
         return legacy(object);

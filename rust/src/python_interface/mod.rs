@@ -5,8 +5,7 @@
 
 pub mod acts;
 pub mod args;
-pub mod capsule;
-mod deferred;
+mod capsule;
 pub mod dense;
 pub mod dict;
 pub mod env;

@@ -9,12 +9,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::acts;
-use super::deferred::deferring;
 use super::env::PyBaseEnv;
 use super::python_env::{reseed, reset, reset_uniform, PythonEnv};
 use super::python_lanes;
 use super::python_object::{self as object};
 use crate::error::{Error, Result};
+use crate::rl::deferred::deferring;
 use crate::rl::env::{check_difficulty, Env, Status, Twists};
 use crate::rl::spec::EnvSpec;
 use crate::rl::vec_env::VecEnv;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::deferred::Deferred;
 use super::python_object::{Kind, OwnObject};
 use crate::error::Result;
+use crate::rl::deferred::Deferred;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 

@@ -127,3 +127,15 @@ fn check_dense(
     }
     Ok(())
 }
+
+/// Refuses an action that the environment does not have.
+#[inline]
+pub fn check_action(
+    action: impl TryInto<usize> + Display + Copy,
+    num_actions: usize,
+) -> Result<usize> {
+    match action.try_into() {
+        Ok(known) if known < num_actions => Ok(known),
+        _ => Err(Error::invalid("action", format!("an integer in 0..{num_actions}"), action)),
+    }
+}

@@ -1,6 +1,7 @@
 //! Environments, alone and in batches.
 
 pub mod checked;
+pub mod deferred;
 pub mod env;
 mod lanes;
 pub mod spec;

@@ -3,13 +3,11 @@
 use std::ffi::c_void;
 use std::slice;
 
-use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
-
 use super::abi::*;
 use super::handle::{advance, masks, status, with, write, Handle};
+use super::host::{host, Host, Source};
 use crate::error::{caught, Error};
-use crate::python_interface::args::check_action;
+use crate::rl::checked::check_action;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 use crate::spaces::ObsSpace;
@@ -65,8 +63,9 @@ unsafe extern "C" fn take_exception(ctx: *mut c_void, out: *mut *mut c_void) -> 
         let Some(handle) = ctx.cast::<Handle>().as_mut() else {
             return INVALID;
         };
-        let into_pointer = |raised: PyErr| Python::attach(|py| raised.into_value(py).into_ptr());
-        *out = handle.exception.take().map_or(std::ptr::null_mut(), into_pointer).cast();
+        let given = |(source, host): (Source, &'static dyn Host)| host.given(source);
+        let raised = handle.exception.take().zip(host());
+        *out = raised.map_or(std::ptr::null_mut(), given);
     }
     OK
 }
@@ -222,21 +221,27 @@ fn table(env: Box<dyn Env>) -> EnvTable {
     }
 }
 
-/// A table that frees its context.
+/// An environment of ours as a table, which frees its context.
 #[repr(transparent)]
-struct Owned(EnvTable);
+pub struct OwnTable(EnvTable);
 
 // SAFETY: the handle behind the context is Send, and the table is only read.
-unsafe impl Send for Owned {}
+unsafe impl Send for OwnTable {}
 
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // SAFETY: the context is this table's own; users of the capsule copy it before use.
-        unsafe { drop_ctx(self.0.ctx) };
+impl OwnTable {
+    pub fn new(env: Box<dyn Env>) -> Self {
+        Self(table(env))
+    }
+
+    /// What is handed over, while this lives.
+    pub fn table(&self) -> &EnvTable {
+        &self.0
     }
 }
 
-/// The capsule of `env`.
-pub fn capsule(py: Python<'_>, env: Box<dyn Env>) -> PyResult<Bound<'_, PyCapsule>> {
-    PyCapsule::new_with_value(py, Owned(table(env)), NAME)
+impl Drop for OwnTable {
+    fn drop(&mut self) {
+        // SAFETY: the context is this table's own; users of the table copy it before use.
+        unsafe { drop_ctx(self.0.ctx) };
+    }
 }

@@ -2,13 +2,10 @@
 
 use std::ffi::c_void;
 use std::fmt;
-
-use pyo3::exceptions::PyTypeError;
-use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyCapsuleMethods};
+use std::ptr::NonNull;
 
 use super::abi::*;
-use super::acts;
+use super::{acts, host};
 use crate::error::{Error, Result};
 use crate::rl::checked::CheckedSpec;
 use crate::rl::env::Status;
@@ -95,7 +92,7 @@ impl Foreign {
             INTERRUPTED => Err(Error::Interrupted),
             PANICKED => Err(Error::Panic(message)),
             _ => Err(match self.exception() {
-                Some(raised) => raised.into(),
+                Some(raised) => raised,
                 None => {
                     Error::Environment(Box::new(ForeignError { invalid: code == INVALID, message }))
                 }
@@ -103,15 +100,13 @@ impl Foreign {
         }
     }
 
-    fn exception(&self) -> Option<PyErr> {
-        Python::attach(|py| {
+    fn exception(&self) -> Option<Error> {
+        host::host()?.taken(&mut || {
             let mut raised = std::ptr::null_mut::<c_void>();
-            if call!(self, take_exception, &mut raised) != OK {
-                return None;
+            match call!(self, take_exception, &mut raised) {
+                OK => raised,
+                _ => std::ptr::null_mut(),
             }
-            // SAFETY: an owned reference or null, by the interface.
-            let raised = unsafe { Bound::from_owned_ptr_or_opt(py, raised.cast()) };
-            raised.map(PyErr::from_value)
         })
     }
 
@@ -334,37 +329,35 @@ pub(super) fn status_of(described: &CheckedSpec, status: &EpisodeStatus) -> Resu
     })
 }
 
-/// The table in `capsule`, its required functions checked to be there.
-pub(super) fn read_table(capsule: &Bound<'_, PyAny>, class: &str) -> PyResult<EnvTable> {
-    let refuse = |got: String| {
-        let name = NAME.to_string_lossy();
-        PyTypeError::new_err(format!(
-            "__twisterl_env__() of {class}: expected a capsule {name}, got {got}"
-        ))
-    };
-    let capsule =
-        capsule.cast::<PyCapsule>().map_err(|_| refuse(capsule.get_type().to_string()))?;
-    let pointer = capsule
-        .pointer_checked(Some(NAME))
-        .map_err(|_| refuse("one of another name".to_owned()))?;
-    let head = pointer.cast::<[u32; 2]>();
-    // SAFETY: a capsule of this name points to a table, whose first words never change. It may
-    // be shorter or longer than ours: no more than its own size is read.
-    let (version, size) = unsafe { (head.read()[0], head.read()[1] as usize) };
-    let needed = std::mem::offset_of!(EnvTable, advance);
-    if version != ABI_VERSION || size < needed {
-        return Err(refuse(format!("version {version} of {size} bytes; rebuild its package")));
-    }
-    let mut table = std::mem::MaybeUninit::<EnvTable>::zeroed();
-    let shared = size.min(size_of::<EnvTable>());
-    // SAFETY: both are valid for `shared` bytes; all zeros is a table without functions.
-    let table = unsafe {
-        table.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(pointer.cast().as_ptr(), shared);
-        table.assume_init()
-    };
-    match missing_function(&table) {
-        Some(name) => Err(refuse(format!("one without the function {name}"))),
-        None => Ok(table),
+/// A table of functions, the required ones checked to be there.
+pub struct Table(pub(super) EnvTable);
+
+impl Table {
+    /// The table at `pointer`; else what is there, as text.
+    ///
+    /// # Safety
+    /// `pointer` is that of an [`EnvTable`] of any version and size, whose context lives as long as this.
+    pub unsafe fn at(pointer: NonNull<c_void>) -> std::result::Result<Self, String> {
+        let head = pointer.cast::<[u32; 2]>();
+        // SAFETY: as above: the first words never change. It may be shorter or longer than ours: no more
+        // than its own size is read.
+        let (version, size) = unsafe { (head.read()[0], head.read()[1] as usize) };
+        let needed = std::mem::offset_of!(EnvTable, advance);
+        if version != ABI_VERSION || size < needed {
+            return Err(format!("version {version} of {size} bytes; rebuild its package"));
+        }
+        let mut table = std::mem::MaybeUninit::<EnvTable>::zeroed();
+        let shared = size.min(size_of::<EnvTable>());
+        // SAFETY: both are valid for `shared` bytes; all zeros is a table without functions.
+        let table = unsafe {
+            let bytes = table.as_mut_ptr().cast::<u8>();
+            bytes.copy_from_nonoverlapping(pointer.cast().as_ptr(), shared);
+            table.assume_init()
+        };
+        match missing_function(&table) {
+            Some(name) => Err(format!("one without the function {name}")),
+            None => Ok(Self(table)),
+        }
     }
 }
 

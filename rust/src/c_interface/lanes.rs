@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::abi::*;
-use super::env::CapsuleEnv;
+use super::env::ForeignEnv;
 use super::foreign::{status_of, Foreign};
 use crate::error::{Error, Result};
 use crate::rl::checked::CheckedSpec;
@@ -32,7 +32,7 @@ unsafe impl Send for ForeignLanes {}
 
 impl ForeignLanes {
     pub(super) fn new(
-        env: &CapsuleEnv,
+        env: &ForeignEnv,
         described: Arc<CheckedSpec>,
         num_lanes: usize,
     ) -> Result<Self> {
@@ -168,7 +168,7 @@ impl VecEnv for ForeignLanes {
     }
 
     fn load(&mut self, lane: usize, env: &dyn Env) -> Result<()> {
-        let env = env.as_any().downcast_ref::<CapsuleEnv>();
+        let env = env.as_any().downcast_ref::<ForeignEnv>();
         let other = || Error::invalid("env", "an environment of the capsule", "another kind");
         self.lanes[lane] = env.ok_or_else(other)?.copy_foreign()?;
         Ok(())

@@ -96,4 +96,4 @@ macro_rules! deferring {
         }
     };
 }
-pub(super) use deferring;
+pub(crate) use deferring;

@@ -5,11 +5,10 @@
 use std::ffi::c_void;
 use std::slice;
 
-use pyo3::prelude::*;
-
 use super::abi::*;
+use super::host::Source;
 use crate::error::{caught, Error, Result};
-use crate::python_interface::args::check_action;
+use crate::rl::checked::check_action;
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
@@ -21,7 +20,8 @@ pub(super) struct Handle {
     pub(super) row: Vec<i32>,
     pub(super) has_row: bool,
     pub(super) message: String,
-    pub(super) exception: Option<PyErr>,
+    /// What the environment raised.
+    pub(super) exception: Option<Source>,
 }
 
 impl Handle {
@@ -43,7 +43,7 @@ impl Handle {
                 PANICKED
             }
             Error::Environment(source) | Error::Interruption(source) => {
-                self.exception = source.downcast::<PyErr>().ok().map(|raised| *raised);
+                self.exception = Some(source);
                 FAILED
             }
         }

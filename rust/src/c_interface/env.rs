@@ -2,16 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::prelude::*;
-
 use super::abi::*;
-use super::foreign::{call, read_table, Foreign, ForeignError};
+use super::foreign::{call, Foreign, ForeignError, Table};
 use crate::error::{Error, Result};
-use crate::python_interface::deferred::Deferred;
 use crate::rl::checked::CheckedSpec;
+use crate::rl::deferred::Deferred;
 
 /// An environment of another library.
-pub struct CapsuleEnv {
+pub struct ForeignEnv {
     /// The context, or why copying it failed.
     foreign: Mutex<std::result::Result<Foreign, ForeignError>>,
     pub(super) described: Arc<CheckedSpec>,
@@ -20,14 +18,13 @@ pub struct CapsuleEnv {
     pub(super) deferred: Deferred,
 }
 
-impl CapsuleEnv {
-    /// A copy of the environment in `capsule`, which messages call `class`.
+impl ForeignEnv {
+    /// A copy of the environment of `table`, which messages call `class`.
     ///
     /// # Errors
-    /// TypeError if the capsule is none of ours or of another version.
-    pub fn new(capsule: &Bound<'_, PyAny>, class: String) -> PyResult<Self> {
-        let table = read_table(capsule, &class)?;
-        let foreign = Foreign::copy_of(&table)?;
+    /// If its context cannot be copied, or what it says of itself does not fit.
+    pub fn new(table: &Table, class: String) -> Result<Self> {
+        let foreign = Foreign::copy_of(&table.0)?;
         let mut difficulty = 0;
         foreign.check(call!(&foreign, get_difficulty, &mut difficulty))?;
         let described = Arc::new(foreign.describe(class)?);
@@ -67,7 +64,7 @@ impl CapsuleEnv {
     }
 }
 
-impl Clone for CapsuleEnv {
+impl Clone for ForeignEnv {
     fn clone(&self) -> Self {
         let failed = |error: Error| ForeignError { invalid: false, message: error.to_string() };
         let foreign = self.copy_foreign().map_err(failed);

@@ -6,18 +6,18 @@
 use std::borrow::Cow;
 
 use super::abi::*;
-use super::env::CapsuleEnv;
+use super::env::ForeignEnv;
 use super::foreign::{call, Foreign};
 use super::lanes::ForeignLanes;
 use crate::error::Result;
-use crate::python_interface::deferred::deferring;
+use crate::rl::deferred::deferring;
 use crate::rl::env::{Env, Status, Twists};
 use crate::rl::spec::EnvSpec;
 use crate::rl::vec_env::VecEnv;
 use crate::rng::Rng;
 use crate::spaces::Act;
 
-impl Env for CapsuleEnv {
+impl Env for ForeignEnv {
     deferring!(described);
 
     fn reset(&mut self) {
