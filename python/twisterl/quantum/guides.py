@@ -25,6 +25,8 @@ _MOST_QUBITS = 8
 # More take longer than they save.
 _MOST_CLASSES = 1_000_000
 _WALKS_AN_ITERATION = 500
+# Of learning, which takes a Clifford longer.
+_ITERATIONS_A_ROUND = {CLIFFORD: 2, LINEAR: 1}
 _WEIGHTS = "weights"
 
 Solver = collector.GuidedSolver | collector.RankSolver
@@ -43,10 +45,11 @@ def prepare(target: Target, coupling: Coupling, budget: Budget) -> tuple[Solver,
     if coupling.is_complete:
         most_classes = min(max(1, budget.table_classes), _MOST_CLASSES)
         return _by_classes(target.kind, arguments, most_classes, budget.num_iterations)
-    digest = hashlib.sha256(f"{__version__} {arguments} {budget.num_iterations}".encode())
+    num_rounds = -(-budget.num_iterations // _ITERATIONS_A_ROUND[target.kind])
+    digest = hashlib.sha256(f"{__version__} {arguments} {num_rounds}".encode())
     name = f"{target.kind}-{target.num_qubits}-{digest.hexdigest()[:16]}.safetensors"
     path = cache_folder() / "ranks" / name
-    return _by_ranks(target.kind, arguments, budget.num_iterations, path)
+    return _by_ranks(target.kind, arguments, num_rounds, path)
 
 
 @functools.lru_cache(8)
