@@ -36,6 +36,7 @@ import learning
 import levers
 import lights
 import machines
+import patterns
 import proven
 import results
 import sides
@@ -101,6 +102,7 @@ BENCHMARKS = {
     "beam_weights": levers.beam_weights,
     "reflection": levers.reflection,
     "commuting": lights.commuting,
+    "patterns": patterns.patterns,
     "linear": circuits.linear,
     "cliffords": circuits.cliffords,
     "routing": circuits.routing,

@@ -345,7 +345,7 @@ def read_evaluation(
         _ = entry.optional_number(document, key)
     for key in ["max_expand_depth", "num_cores", "beam_width", "beam_views", "goal_table_bytes"]:
         _ = entry.integer(document, key)
-    for key in ["node_limit", "max_episode_steps"]:
+    for key in ["node_limit", "pattern_bytes", "max_episode_steps"]:
         _ = entry.optional_integer(document, key)
     var evaluation = Evaluation(
         name,

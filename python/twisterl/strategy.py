@@ -15,6 +15,10 @@ from twisterl.config.searches import TREE_RULES
 
 # Of each move of mcts where neither judge nor teacher was a tree search.
 DEFAULT_SIMULATIONS = 100
+# Of a beam by pattern databases: what is asked of each state is a few look-ups.
+PATTERN_WIDTH = 2**16
+# What is played without the policy.
+ALONE = ("patterns", "optimal")
 # What an evaluation says of its episodes rather than of how they are played.
 _EPISODES = ("num_episodes", "seed", "start", "freq")
 # What holds for the environment and the machine, whatever the strategy.
@@ -78,6 +82,18 @@ def to_solve(
     return _completed(algorithm, asked, judge, tries)
 
 
+def alone(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """As `as_judged`, by one of `ALONE` and without a run.
+
+    Raises:
+        ValueError: `asked` is for play by a policy.
+    """
+    if name_of(asked) not in ALONE:
+        names = " or ".join(ALONE)
+        raise ValueError(f"expected {names} without a run, whose policy would play")
+    return as_judged({}, asked)
+
+
 def _completed(
     algorithm: Mapping[str, Any], asked: Mapping[str, Any], judge: dict[str, Any], tries: int
 ) -> dict[str, Any]:
@@ -90,7 +106,7 @@ def _completed(
         by_policy = judged == "mcts" and given.get("num_mcts_searches") == 0
         by_chance = judged == "greedy" and given.get("deterministic") is False
         strategy = "sample" if by_policy or by_chance else judged
-    if _player(algorithm) == "value" and strategy not in ("value", "beam"):
+    if _player(algorithm) == "value" and strategy not in ("value", "beam", *ALONE):
         problem = "this run has learned values, not its policy"
         raise ValueError(f"expected beam or value as the strategy: {problem}")
     if strategy == judged or _player(algorithm) == "value":
@@ -102,6 +118,8 @@ def _completed(
             rest["num_mcts_searches"] = DEFAULT_SIMULATIONS
             if "num_mcts_searches" in taught:
                 rest.update({key: taught[key] for key in ("num_mcts_searches", *TREE_RULES)})
+    if strategy == "patterns" != judged:
+        rest["beam_width"] = PATTERN_WIDTH
     if strategy == "sample":
         rest["num_searches"] = max(rest["num_searches"], tries)
     if strategy != "mcts":

@@ -443,6 +443,22 @@ def test_eval_compares_strategies(run_dir, capsys):
     assert "proven" not in json.loads(capsys.readouterr().out)[0]
 
 
+def test_play_without_a_run(capsys):
+    board = ["--env", "Puzzle", "width=2", "height=3"]
+    both = ["--strategy", "optimal,patterns", "--num_episodes", "10", "--json"]
+    assert cli.main(["eval", *board, *both]) == 0
+    for report in json.loads(capsys.readouterr().out):
+        assert report["success"] == report["optimal"] == 1.0 and report["checkpoint"] is None
+    assert cli.main(["solve", "--strategy", "patterns", *board, "5 4 2 1 3 0"]) == 0
+    assert "times that" not in capsys.readouterr().out
+    assert "expected patterns or optimal" in refused(capsys, "eval", *board)
+    assert "RUN_DIR: is missing" in refused(capsys, "eval", "--strategy", "optimal")
+    both = ["--strategy", "optimal", "--workers", "2"]
+    assert "--workers: play a run" in refused(capsys, "eval", *board, *both)
+    lamps = ["--strategy", "patterns", "--env", "LightsOut", "width=2", "height=2"]
+    assert "no pattern databases" in refused(capsys, "solve", *lamps, "1 1 1 1")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

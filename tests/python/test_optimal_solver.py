@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twisterl.envs import LightsOut, LinearFunction, Puzzle, PyEnv
-from twisterl.twisterl.collector import OptimalSolver, solve_optimal
+from python_envs import Line
+from twisterl.envs import LightsOut, LinearFunction, Permutation, Puzzle, PyEnv, TopSpin
+from twisterl.twisterl.collector import OptimalSolver, evaluate_episodes, solve, solve_optimal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 from optimum import optimal_lengths
@@ -52,7 +53,7 @@ def test_limits_give_a_lower_bound():
 
 
 def test_limits_bound_the_preparation():
-    env = LightsOut(width=6, height=6)
+    env = TopSpin()
     state = env.random_state(1)
     actions, at_least = solve_optimal(env, state, node_limit=100)
     assert actions is None and at_least > 1
@@ -63,14 +64,58 @@ def test_limits_bound_the_preparation():
 
 
 def test_any_environment_that_can_be_undone():
-    env = LightsOut(width=3, height=3)
+    env = Permutation(num_qubits=6)
     whole, part = OptimalSolver(env), OptimalSolver(env, most_states=300)
-    assert sum(whole.layer_sizes()) == 512 and part.layer_sizes() is None
+    assert sum(whole.layer_sizes()) == 720 and part.layer_sizes() is None
     # One of each class is kept, of which nobody counts the states.
     assert OptimalSolver(LinearFunction(num_qubits=2)).layer_sizes() is None
     for seed in range(30):
         state = env.random_state(seed)
         assert whole.solve(state)[1] == part.solve(state)[1]
+
+
+def test_lamps_are_out_by_the_fewest_presses_of_any_board():
+    env = LightsOut(width=16, height=16)
+    state = env.random_state(1)
+    actions, at_least = OptimalSolver(env).solve(state)
+    env.set_state(state)
+    for action in actions:
+        env.step(action)
+    assert env.success() and len(set(actions)) == len(actions) == at_least
+
+
+def test_strategies_without_a_policy_solve_boards():
+    env = puzzle(3, 3)
+    states = np.array([env.random_state(seed) for seed in range(20)])
+    shortest = optimal_lengths(states)
+    proven = evaluate_episodes(env, None, states=states, strategy="optimal", actions=True)
+    assert proven["success"].all() and (proven["length"] == shortest).all()
+    assert (proven["at_least"] == shortest).all()
+    how = {"strategy": "patterns", "beam_width": 64, "actions": True}
+    led = evaluate_episodes(env, None, states=states, **how)
+    assert led["success"].all() and shortest.mean() <= led["length"].mean() < 1.05 * shortest.mean()
+    for state, one, other in zip(states.tolist(), proven["actions"], led["actions"], strict=True):
+        for actions in (one, other):
+            env.set_state(state)
+            for action in actions:
+                env.step(action)
+            assert env.success()
+    env.set_state(states[3])
+    assert solve(env, None, strategy="patterns", beam_width=64)[1] == led["actions"][3].tolist()
+
+
+def test_strategies_without_a_policy_refuse_what_they_cannot_solve():
+    env = puzzle(3, 3)
+    refused = {
+        "pattern_bytes: expected at least 72": (env, {"strategy": "patterns", "pattern_bytes": 71}),
+        "strategy: expected.*no pattern databases": (LightsOut(), {"strategy": "patterns"}),
+        "env: expected": (PyEnv(Line()), {"strategy": "optimal"}),
+    }
+    for message, (other, how) in refused.items():
+        with pytest.raises(ValueError, match=message):
+            evaluate_episodes(other, None, 1, **how)
+    with pytest.raises(TypeError, match=r"^policy: expected"):
+        evaluate_episodes(env, None, 1, strategy="beam")
 
 
 def test_bad_arguments_are_named():
@@ -90,8 +135,6 @@ def test_bad_arguments_are_named():
 
 
 def test_an_environment_without_inverse_actions_is_refused():
-    from python_envs import Line
-
     with pytest.raises(ValueError, match="env: expected"):
         OptimalSolver(PyEnv(Line()))
 

@@ -11,6 +11,8 @@ from typing import Any
 from twisterl.faults import ConfigError, Fault
 
 DESCRIPTION = "Play many episodes with a trained policy: success with its 95 % interval, length."
+USAGE = """twisterl eval [options] RUN_DIR
+       twisterl eval [options] --strategy patterns|optimal --env NAME [KEY=VALUE ...]"""
 EPILOG = """\
 examples:
   twisterl eval runs/ppo_puzzle8_v1
@@ -23,6 +25,8 @@ examples:
       boards scrambled by 32 random moves; the result as JSON
   twisterl eval runs/ppo_puzzle8_v1 --strategy beam --workers 4 --backend ray --address auto
       the boards cut into ranges, which four workers of a Ray cluster search: the same result
+  twisterl eval --env Puzzle width=4 height=4 --strategy optimal,patterns --num_episodes 100
+      without a run: proven shortest solutions, and a beam by pattern databases
 
 Where an exact solver exists (see twisterl solve --optimal), the lengths are compared with those of
 shortest solutions: of all boards whose optimum is proven within --optimum_time_s."""
@@ -35,8 +39,10 @@ OPTIMUM_TIME_S = 30.0
 def add_options(parser: argparse.ArgumentParser) -> None:
     from twisterl.cli import player
 
-    player.add_options(parser)
+    player.add_options(parser, required=False)
     add = parser.add_argument
+    add("words", metavar="KEY=VALUE", nargs="*", help="without RUN_DIR: arguments of --env")
+    add("--env", metavar="NAME", help="without RUN_DIR: an environment, for patterns or optimal")
     add("--start", choices=["uniform", "reset"], help="default: uniform where it can be drawn")
     add("--difficulty", type=int, metavar="D", help="of --start reset (default: the config's)")
     add("--num_episodes", "--num-episodes", type=int, default=1000, metavar="N")
@@ -53,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
     from twisterl.cli.signals import interruptible
-    from twisterl.strategy import as_judged
+    from twisterl.strategy import alone, as_judged
 
     if not 0 <= arguments.optimum_time_s < math.inf:
         problem = f"got {arguments.optimum_time_s}; expected seconds, at least 0"
@@ -63,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.strategy = strategy
         asked.append(player.asked(arguments))
     with interruptible():
-        loaded = player.load(arguments)
+        loaded = _loaded(arguments)
         start = arguments.start or ("uniform" if player.draws_uniformly(loaded.env) else "reset")
         if arguments.difficulty is not None:
             if start == "uniform":
@@ -71,7 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ConfigError([Fault("--difficulty", problem)], "command line")
             loaded.env.difficulty = arguments.difficulty
         plays = [
-            player.played(as_judged, loaded.algorithm, {**one, "start": start}) for one in asked
+            player.played(alone, {**one, "start": start})
+            if loaded.policy is None
+            else player.played(as_judged, loaded.algorithm, {**one, "start": start})
+            for one in asked
         ]
         with player.judge(arguments, loaded) as judge:
             optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
@@ -81,6 +90,25 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_table(reports[0]) if len(reports) == 1 else _comparison(reports))
     return 0
+
+
+def _loaded(arguments: argparse.Namespace) -> Any:
+    """The run of the command line as a `Player`, or the environment as an `Alone`."""
+    from twisterl.cli import player
+
+    words = list(arguments.words)
+    if arguments.run is not None and "=" in arguments.run:
+        words.insert(0, arguments.run)
+        arguments.run = None
+    if arguments.run is None and arguments.env is None:
+        raise ConfigError([Fault("RUN_DIR", "is missing")], "command line")
+    if arguments.run is None:
+        return player.Alone(player.named_env(arguments.env, words))
+    if words or arguments.env:
+        got = arguments.env or " ".join(words)
+        problem = f"comes with its environment; got {got} beside it"
+        raise ConfigError([Fault("RUN_DIR", problem)], "command line")
+    return player.load(arguments)
 
 
 def report_of(loaded: Any, play: dict[str, Any], optimum: Any, judge: Any) -> dict[str, Any]:
@@ -98,7 +126,7 @@ def report_of(loaded: Any, play: dict[str, Any], optimum: Any, judge: Any) -> di
     num_solved = int(solved.sum())
     has_difficulty = play["start"] == "reset" and not is_task(loaded.env)
     report: dict[str, Any] = {
-        "checkpoint": str(loaded.checkpoint),
+        "checkpoint": None if loaded.checkpoint is None else str(loaded.checkpoint),
         **play,
         "difficulty": loaded.env.difficulty if has_difficulty else None,
         "success": num_solved / len(solved),
@@ -149,7 +177,7 @@ def _table(report: dict[str, Any]) -> str:
 
     low, high = report["interval"]
     lines = [
-        ("checkpoint", report["checkpoint"]),
+        ("checkpoint", report["checkpoint"] or "none"),
         ("episodes", _starts(report)),
         ("play", play_name(report)),
         ("solved", f"{report['success']:.1%}  (95 %: {low:.1%} to {high:.1%})"),
@@ -180,7 +208,8 @@ def _comparison(reports: list[dict[str, Any]]) -> str:
         row.append(f"{1000 * report['seconds'] / report['num_episodes']:.2f}")
         rows.append([*row, f"{report['mean_nodes']:,.0f}"])
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    head = [f"checkpoint   {reports[0]['checkpoint']}", f"episodes     {_starts(reports[0])}", ""]
+    checkpoint = reports[0]["checkpoint"] or "none"
+    head = [f"checkpoint   {checkpoint}", f"episodes     {_starts(reports[0])}", ""]
     for first, *rest in rows:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         head.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     with interruptible():
         guide: Guide | None = None
         if arguments.run is None:
-            env = _env(arguments.env or "Puzzle", words)
+            env = player.named_env(arguments.env or "Puzzle", words)
         elif words or arguments.env:
             got = arguments.env or " ".join(words)
             problem = f"comes with its environment; got {got} beside it"
@@ -83,18 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
         with _played_on(game, guide, arguments.plain) as (keys, view):
             play(game, guide, keys, arguments.delay, view)
     return 0
-
-
-def _env(name: str, words: list[str]) -> Any:
-    from twisterl.config.build import build_env
-    from twisterl.config.overrides import apply_overrides, parse_overrides
-    from twisterl.config.trust import may_import
-    from twisterl.config.validation import check_env
-
-    pairs = parse_overrides([f"env.{word}" for word in words])
-    config = apply_overrides({"env_cls": name}, pairs)
-    part = check_env(name, config.get("env", {}), "command line")
-    return build_env(part, trust=may_import(config, trust=True) is not None)
 
 
 class Keys(Protocol):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisterl.config.build import build_player
+from twisterl.config.build import build_env, build_player
 from twisterl.config.evaluations import Evaluation
 from twisterl.config.json import read_json
 from twisterl.config.run import Part, RunConfig
 from twisterl.config.trust import may_import
-from twisterl.config.validation import check_run, check_section
+from twisterl.config.validation import check_env, check_run, check_section
 from twisterl.config.values import Workers
 from twisterl.faults import ConfigError, Fault
 from twisterl.rl.held import Held
@@ -44,6 +44,15 @@ class Player:
     checkpoint: Path
     held: Held
     described: Described
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An environment that is played without a policy."""
+
+    env: Any
+    policy: None = None
+    checkpoint: None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,16 @@ def load(arguments: argparse.Namespace) -> Player:
     return read(arguments.run, trust=arguments.trust).load(arguments.checkpoint)
 
 
+def named_env(name: str, words: list[str]) -> Any:
+    """The environment of --env and its KEY=VALUE arguments, which may be a class of yours."""
+    from twisterl.config.overrides import apply_overrides, parse_overrides
+
+    pairs = parse_overrides([f"env.{word}" for word in words])
+    config = apply_overrides({"env_cls": name}, pairs)
+    part = check_env(name, config.get("env", {}), "command line")
+    return build_env(part, trust=may_import(config, trust=True) is not None)
+
+
 def puzzle_size(env: Part) -> tuple[int, int] | None:
     """(width, height) of a sliding puzzle, None for another environment."""
     return (env.get("width"), env.get("height")) if env.name == "Puzzle" else None
@@ -123,17 +142,21 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
     """How to play, as in an entry of a config's `evals`; `judged` says what the default is."""
     add = parser.add_argument
-    add("--strategy", metavar="NAME", help="greedy, sample, value (towards the "
-        f"largest), mcts or beam (default: {judged})")  # fmt: skip
+    add("--strategy", metavar="NAME", help="greedy, sample, value (towards the largest), mcts or "
+        "beam; patterns (a beam by pattern databases) and optimal (proven shortest solutions) "
+        f"need no policy (default: {judged})")  # fmt: skip
     add("--num_mcts_searches", "--num-mcts-searches", type=int, metavar="N",
         help="simulations before each move of mcts")  # fmt: skip
-    add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam keeps")
+    add("--beam_width", "--beam-width", type=int, metavar="N", help="states that beam and patterns "
+        "keep")  # fmt: skip
     add("--beam_value_weight", "--beam-value-weight", type=float, metavar="W",
         help="what a value adds to a path's log-probability in beam")  # fmt: skip
     add("--beam_views", "--beam-views", type=int, metavar="N",
         help="symmetries through which beam sees a state")  # fmt: skip
     add("--goal_table_bytes", "--goal-table-bytes", type=int, metavar="N",
         help="for a table of the states around the goal, where beam and mcts end")  # fmt: skip
+    add("--pattern_bytes", "--pattern-bytes", type=int, metavar="N",
+        help="for the tables of patterns and optimal (docs/optimum.md)")  # fmt: skip
     add("--precision", metavar="NAME", help="f32, or int8: faster, a little coarser")
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")
@@ -163,7 +186,7 @@ def workers(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def judge(arguments: argparse.Namespace, player: Player) -> Iterator[Judge]:
+def judge(arguments: argparse.Namespace, player: Player | Alone) -> Iterator[Judge]:
     """What plays as `collector.evaluate_episodes`: the workers of the command line, if there are.
 
     Raises `ConfigError` before anything is played.
@@ -172,6 +195,8 @@ def judge(arguments: argparse.Namespace, player: Player) -> Iterator[Judge]:
     if not given:
         yield collector.evaluate_episodes
         return
+    if isinstance(player, Alone):
+        raise ConfigError([Fault("--workers", "play a run; expected RUN_DIR")], "command line")
     from twisterl.machines.crew import Crew
 
     given |= {} if arguments.num_cores is None else {"num_cores": arguments.num_cores}
@@ -215,8 +240,8 @@ def require_delay(seconds: float) -> None:
 def play_name(play: dict[str, Any]) -> str:
     """How the arguments of a solution or evaluation are called in a line."""
     name = play["strategy"]
-    if name == "beam":
-        return f"beam {play['beam_width']}"
+    if name in ("beam", "patterns"):
+        return f"{name} {play['beam_width']}"
     if name == "mcts":
         name = f"mcts {play['num_mcts_searches']}"
     return name + (f", best of {play['num_searches']}" if play["num_searches"] > 1 else "")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Solve one board with a trained policy, or exactly."
 USAGE = """twisterl solve [options] RUN_DIR BOARD
-       twisterl solve [options] --optimal --env NAME [KEY=VALUE ...] BOARD"""
+       twisterl solve [options] --optimal --env NAME [KEY=VALUE ...] BOARD
+       twisterl solve [options] --strategy patterns --env NAME [KEY=VALUE ...] BOARD"""
 EPILOG = """\
 examples:
   twisterl solve runs/ppo_puzzle8_v1 "8 7 5 3 2 0 4 6 1"
@@ -31,6 +32,8 @@ examples:
       a search guided by the policy; --num_searches 1000 samples more tries
   twisterl solve --optimal --env Puzzle width=4 height=4 "4 1 2 3 5 9 6 7 8 0 10 11 12 13 14 15"
       a proven shortest solution, without a policy; with RUN_DIR for its environment
+  twisterl solve --strategy patterns --env Puzzle width=5 height=5 "0 1 2 3 4 ..."
+      a short one, by a beam that pattern databases lead
 
 exit status: 0 solved, 1 not found, 2 no such board, or one that no moves can solve."""
 
@@ -51,7 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("words", metavar="RUN_DIR BOARD", nargs="+", help="a training run; the state, as integers")
     player.add_checkpoint(parser)
     add("--optimal", action="store_true", help="a shortest solution, proven; needs no policy")
-    add("--env", metavar="NAME", help="with --optimal: an environment and its KEY=VALUE arguments")
+    add("--env", metavar="NAME", help="with --optimal or --strategy patterns: an environment and "
+        "its KEY=VALUE arguments")  # fmt: skip
     add("--num_searches", "--num-searches", type=int, metavar="N",
         help=f"tries (default: {player.TRIES} by sample)")  # fmt: skip
     add("--deterministic", action="store_true", help="one try, the most likely move each time")
@@ -70,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
     from twisterl.cli.signals import interruptible
     from twisterl.config.build import build_env
-    from twisterl.strategy import to_solve
+    from twisterl.strategy import alone, to_solve
     from twisterl.twisterl import collector
 
     asked = player.asked(arguments)
@@ -101,10 +105,14 @@ def run(arguments: argparse.Namespace) -> int:
             actions, at_least = collector.solve_optimal(env, state, **limits)
             optimum = None if actions is None else at_least
         else:
-            assert saved is not None  # --env without --optimal was refused.
-            loaded = saved.load(arguments.checkpoint)
-            asked = player.played(to_solve, loaded.algorithm, asked, player.TRIES)
-            (success, _), found = collector.solve(env, loaded.policy, **asked)
+            policy = None
+            if saved is None:
+                asked = player.played(alone, asked)
+            else:
+                loaded = saved.load(arguments.checkpoint)
+                policy = loaded.policy
+                asked = player.played(to_solve, loaded.algorithm, asked, player.TRIES)
+            (success, _), found = collector.solve(env, policy, **asked)
             actions = found if success else None
             at_least = optimum = _optimum(env, state)
         if files and actions is not None:
@@ -162,8 +170,10 @@ def _not_solved(play: dict[str, Any]) -> str:
     limits = [f"--{name}" for name in _LIMITS if play[name] is not None]
     more = ["--num_searches"]
     tried = f"in {play['num_searches']} tries"
-    if play["strategy"] == "beam":
+    if play["strategy"] in ("beam", "patterns"):
         more, tried = ["--beam_width"], "by beam search"
+    elif play["strategy"] == "optimal":
+        more, tried = [], "by a proven shortest solution"
     elif play["strategy"] == "mcts" and play["deterministic"]:
         more, tried = ["--num_mcts_searches", *more], "by tree search"
     elif play["strategy"] == "value":
@@ -180,10 +190,12 @@ def _asked_env(asked: argparse.Namespace) -> tuple[Part, list[str]]:
     from twisterl.config.run import Part
     from twisterl.config.validation import check_section
     from twisterl.faults import unknown
+    from twisterl.strategy import ALONE
 
     name, words = asked.env, asked.words
-    if not asked.optimal:
-        raise _refused("--env", "belongs to --optimal; a policy comes with its RUN_DIR")
+    if not asked.optimal and asked.strategy not in ALONE:
+        problem = "belongs to --optimal or --strategy patterns; a policy comes with its RUN_DIR"
+        raise _refused("--env", problem)
     if name not in REGISTRY["env_cls"]:
         raise _refused("--env", unknown(name, list(REGISTRY["env_cls"]), "environment"))
     given = dict(word.split("=", 1) for word in words if "=" in word)

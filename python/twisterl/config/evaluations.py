@@ -56,17 +56,20 @@ class Evaluation(Section):
     freq: Steps = Field(
         1, description="every that many iterations, and after the last of the planned ones"
     )
-    strategy: Literal["greedy", "sample", "value", "mcts", "beam"] | None = Field(
-        None,
-        description="value: towards the largest value; "
-        "null: mcts with num_mcts_searches, else as deterministic says",
+    strategy: Literal["greedy", "sample", "value", "mcts", "beam", "patterns", "optimal"] | None = (
+        Field(
+            None,
+            description="value: towards the largest value; patterns: a beam by pattern databases, "
+            "optimal: a proven shortest solution, both without the policy; "
+            "null: mcts with num_mcts_searches, else as deterministic says",
+        )
     )
     root_selection: Literal["puct", "gumbel"] = Field(
         "puct", description="how mcts chooses at its root"
     )
     gamma: Fraction = Field(1.0, description="discount in mcts, that of the training best")
     beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
-        64, description="states that beam keeps at every depth"
+        64, description="states that beam and patterns keep at every depth"
     )
     beam_value_weight: SearchWeight | None = Field(
         None,
@@ -78,6 +81,11 @@ class Evaluation(Section):
     )
     goal_table_bytes: Annotated[int, Field(ge=0, le=2**40)] = Field(
         0, description="memory for a table of the states around the goal, where beam and mcts end"
+    )
+    pattern_bytes: Annotated[int, Field(ge=0, le=2**40)] | None = Field(
+        None,
+        description="memory for the pattern databases of patterns, by default 64 MiB, and of "
+        "optimal, by default a million placements a table; some times as much while they are made",
     )
     precision: Literal["f32", "int8"] = Field(
         "f32", description="of the network's numbers; int8 is faster and a little coarser"

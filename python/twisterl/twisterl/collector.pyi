@@ -311,7 +311,7 @@ def evaluate(
 ) -> tuple[float, float]: ...
 def evaluate_episodes(
     env: Any,
-    policy: Policy,
+    policy: Policy | None,
     num_episodes: int = 100,
     deterministic: bool = False,
     num_searches: int = 1,
@@ -338,7 +338,7 @@ def choose_beam_weight(
 ) -> float: ...
 def solve(
     py_env: Any,
-    policy: Policy,
+    policy: Policy | None,
     deterministic: bool = False,
     num_searches: int = 1,
     num_mcts_searches: int = 0,
@@ -352,7 +352,11 @@ def solve(
 @final
 class OptimalSolver:
     def __new__(
-        cls, env: Any, most_states: int | None = None, time_limit_s: float | None = None
+        cls,
+        env: Any,
+        most_states: int | None = None,
+        time_limit_s: float | None = None,
+        pattern_bytes: int | None = None,
     ) -> Self: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, _memo: Any) -> Self: ...

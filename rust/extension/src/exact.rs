@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
 use twisterl::engine::threads::DEFAULT_CORES;
-use twisterl::exact::{self, Solver};
+use twisterl::exact::{self, Preparation, Solver};
 use twisterl::python_interface::args::integers;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
@@ -43,6 +43,7 @@ impl Limits {
 struct Prepared {
     most_states: Option<u32>,
     time_limit_s: Option<f64>,
+    pattern_bytes: Option<u64>,
 }
 
 /// The starts whose optima are asked for.
@@ -63,17 +64,19 @@ impl Default for Asked {
 
 prepared! {
     /// Shortest solutions of an environment like `env`, with what was prepared for it: at most
-    /// `most_states` states around its goal, 10,000,000 by default, or pattern databases.
+    /// `most_states` states around its goal, 10,000,000 by default, or pattern databases of at most
+    /// `pattern_bytes`, by default those of a million placements for each group of tiles.
     ///
     /// At most `time_limit_s` is spent on them: with less prepared the answers take longer. Raises
     /// ValueError if the environment offers no exact search. The interpreter lock is released in every
     /// method, and `env` stays as it is. A pickle keeps `env` and prepares anew.
     #[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
-    PyOptimalSolver: Solver, Prepared, "(env, most_states=None, time_limit_s=None)",
+    PyOptimalSolver: Solver, Prepared, "(env, most_states=None, time_limit_s=None, pattern_bytes=None)",
     |env, asked, poll| {
         let time = Budget::new(asked.time_limit_s, None)?.time;
         let most_states = asked.most_states.map_or(Solver::MOST_STATES, |most| most as usize);
-        Solver::within(&*env, most_states, time, poll)
+        let limits = Preparation { most_states, time, pattern_bytes: asked.pattern_bytes };
+        Solver::prepared(&*env, limits, poll)
     }
 }
 

@@ -128,6 +128,17 @@ impl<'py> Given<'py> {
         Ok(player(self.required("policy")?)?.get().of_many.clone())
     }
 
+    /// [`Given::policy`] or [`Given::policy_of_many`] as `which` says, None where it is None.
+    pub(crate) fn policy_or_none(
+        &self,
+        which: fn(&Self) -> PyResult<Arc<dyn Policy>>,
+    ) -> PyResult<Option<Arc<dyn Policy>>> {
+        match self.0.get_item("policy")? {
+            Some(given) if given.is_none() => self.take("policy").map(|_| None),
+            _ => which(self).map(Some),
+        }
+    }
+
     /// The arguments that are fields of `T`; the others of its fields have their defaults.
     ///
     /// # Errors

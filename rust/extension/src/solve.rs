@@ -1,14 +1,21 @@
 //! Evaluating and solving from Python.
 
+use std::sync::Arc;
+
 use numpy::{IntoPyArray, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
 use twisterl::collector::Span;
 use twisterl::engine::try_out;
+use twisterl::nn::Policy;
+use twisterl::python_interface::error::wrong_type;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::start::Start;
-use twisterl::solve::{choose_beam_weight, evaluate, solve, Asked, Episode, EvalConfig, Starts};
+use twisterl::solve::{
+    choose_beam_weight, evaluate, evaluate_alone, solve, solve_alone, Asked, Episode, EvalConfig,
+    Starts, Strategy,
+};
 
 use crate::columns::array;
 use crate::detached::detached;
@@ -40,9 +47,9 @@ function! {
 /// Each episode is the best of `num_searches` tries: of the likeliest actions if `deterministic`,
 /// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
 /// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
-/// ("greedy", "sample", "value", "mcts" or "beam"), `root_selection`, `gamma`, `beam_width`,
-/// `beam_value_weight`, `beam_views`, `goal_table_bytes`, `precision`, `time_limit_s`,
-/// `node_limit`, `max_episode_steps`; docs/config.md has them.
+/// ("greedy", "sample", "value", "mcts", "beam", "patterns" or "optimal"), `root_selection`, `gamma`,
+/// `beam_width`, `beam_value_weight`, `beam_views`, `goal_table_bytes`, `pattern_bytes`, `precision`,
+/// `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
 ///
 /// Raises ValueError for what is out of range, TypeError for an option that is none.
     evaluate_py, "evaluate",
@@ -71,7 +78,8 @@ pub(crate) fn try_out_py(py: Python<'_>, env: &Bound<'_, PyAny>) -> PyResult<()>
 function! {
 /// The best try of every episode: a dictionary of `success` bool [N], `reward` float32 [N], `length`
 /// int64 [N], `nodes` int64 [N] (states given to the policy) and, if `actions`, `actions`, a list of
-/// int64 arrays; with `goal_table_bytes` also `at_least` int64 [N], no fewer actions being enough.
+/// int64 arrays; with `goal_table_bytes` or by "optimal" also `at_least` int64 [N], no fewer actions being
+/// enough. By "patterns" and "optimal" `policy` may be None.
 ///
 /// Episodes begin by `start`, "reset" or "uniform", or in each row of `states` int64 [N, S], which
 /// replace `num_episodes`; of all these, the `count` from number `first` on are played, which end as
@@ -80,7 +88,8 @@ function! {
     evaluate_episodes, "evaluate_episodes",
     "(env, policy, num_episodes=100, deterministic=False, num_searches=1, seed=0, num_cores=32, start=\"reset\", states=None, actions=False, first=0, count=None, num_mcts_searches=0, C=1.41, max_expand_depth=1, **options)",
     |py, given| {
-        let (env, policy) = (given.required("env")?, given.policy_of_many()?);
+        let (env, policy) =
+            (given.required("env")?, given.policy_or_none(Given::policy_of_many)?);
         let states = given.take("states")?;
         let (Seed { seed }, Episodes { num_episodes, start, actions }) =
             (given.read()?, given.read()?);
@@ -91,14 +100,18 @@ function! {
             let range = span.of(starts.len() as u64)?;
             starts = starts.part(range.start as usize, (range.end - range.start) as usize)?;
         }
+        let player = player(policy.as_ref(), &config, py)?;
         let env = get_env(&env)?;
-        let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
+        let episodes = detached(py, |poll| match player {
+            Some(policy) => evaluate(&*env, policy, starts, &config, seed, poll),
+            None => evaluate_alone(&*env, starts, &config, seed, poll),
+        })?;
         let result = PyDict::new(py);
         result.set_item("success", array(py, &episodes, |episode| episode.success))?;
         result.set_item("reward", array(py, &episodes, |episode| episode.reward))?;
         result.set_item("length", array(py, &episodes, |episode| episode.len() as i64))?;
         result.set_item("nodes", array(py, &episodes, |episode| episode.nodes as i64))?;
-        if config.goal_table_bytes > 0 {
+        if config.goal_table_bytes > 0 || config.strategy == Strategy::Optimal {
             result.set_item("at_least", array(py, &episodes, |episode| episode.at_least as i64))?;
         }
         if actions {
@@ -153,13 +166,30 @@ function! {
     solve_py, "solve",
     "(py_env, policy, deterministic=False, num_searches=1, num_mcts_searches=0, C=1.41, max_expand_depth=1, seed=0, num_cores=32, **options)",
     |py, given| {
-        let (env, policy) = (given.required("py_env")?, given.policy()?);
+        let (env, policy) = (given.required("py_env")?, given.policy_or_none(Given::policy)?);
         let Seed { seed } = given.read()?;
         let config = EvalConfig::try_from(given.rest::<Asked>()?)?;
+        let player = player(policy.as_ref(), &config, py)?;
         let env = get_env(&env)?;
-        let episode = detached(py, |poll| solve(&*env, &*policy, &config, seed, poll))?;
+        let episode = detached(py, |poll| match player {
+            Some(policy) => solve(&*env, policy, &config, seed, poll),
+            None => solve_alone(&*env, &config, seed, poll),
+        })?;
         Ok(((f32::from(u8::from(episode.success)), episode.reward), episode.actions))
     } => (Means, Vec<i64>)
+}
+
+/// `policy`, where the strategy needs one.
+fn player<'a>(
+    policy: Option<&'a Arc<dyn Policy>>,
+    config: &EvalConfig,
+    py: Python<'_>,
+) -> PyResult<Option<&'a dyn Policy>> {
+    if policy.is_none() && config.strategy.needs_policy() {
+        let none = py.None().into_bound(py);
+        return Err(wrong_type("policy", "a policy of the engine, of to_rust()", &none));
+    }
+    Ok(policy.map(|policy| &**policy))
 }
 
 /// What `start`, `num_episodes` and the int64 `[N, S]` `states` that replace them mean.

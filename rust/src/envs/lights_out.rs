@@ -39,6 +39,7 @@ impl Lamps {
 impl Rules for Lamps {
     type State = Cells;
     const NAME: &'static str = "LightsOut";
+    const IS_LINEAR: bool = true;
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::integer("width", 2, 16, 5, "cells in a row"),
         Parameter::integer("height", 2, 16, 5, "rows"),

@@ -1,6 +1,8 @@
 //! The sliding puzzle (8-puzzle, 15-puzzle, ...), 1x1 to 16x16.
 
 mod environment;
+#[cfg(feature = "learning")]
+mod estimates;
 #[cfg(test)]
 mod tests;
 

@@ -30,6 +30,8 @@ pub trait Rules: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// Of the rules, [`EnvSpec::version`].
     const VERSION: u32 = 1;
+    /// [`EnvSpec::is_linear`].
+    const IS_LINEAR: bool = false;
     /// Besides those that every environment has: `difficulty`, `depth_slope`, `max_depth`.
     const PARAMETERS: &'static [Parameter];
 
@@ -178,6 +180,7 @@ fn spec_of<R: Rules>(rules: &R) -> EnvSpec {
     EnvSpec {
         action_names: rules.action_names(),
         twists: rules.twists(),
+        is_linear: R::IS_LINEAR,
         steps_away: inverse_actions.is_none(),
         inverse_actions,
         has_goal: true,

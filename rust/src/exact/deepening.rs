@@ -1,21 +1,43 @@
 //! Iterative-deepening A* on a sliding puzzle (Korf, "Depth-first iterative-deepening: an optimal
 //! admissible tree search", section 5), bounded below by pattern databases.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::meter::Meter;
 use super::patterns::Patterns;
 use super::Answer;
+use crate::engine::pool::run;
 use crate::error::Result;
 
-/// A shortest solution of the board with tile `tiles[cell]` at every cell, which must be solvable.
+/// An iteration that looks at more nodes is shared by threads in the next.
+const NODES_ALONE: u64 = 1 << 14;
+/// Moves after which a shared iteration is cut into parts: some hundred.
+const MOVES_TO_PART: usize = 9;
+
+/// A shortest solution of the board with tile `tiles[cell]` at every cell, which must be solvable: the first in the
+/// order of actions, by as many threads as there may be where no limit of nodes is set.
 ///
 /// # Errors
 /// Only what the poll of `meter` fails with.
-pub fn shortest(patterns: &Patterns, tiles: &[u8], meter: &mut Meter<'_>) -> Result<Answer> {
-    let mut search = Search::new(patterns, tiles, meter);
+pub fn shortest(
+    patterns: &Patterns,
+    tiles: &[u8],
+    num_threads: usize,
+    meter: &mut Meter<'_>,
+) -> Result<Answer> {
+    let mut search = Search::new(patterns, tiles);
     let blank = tiles.iter().position(|&tile| tile == 0).unwrap_or(0);
     let mut bound = search.views.iter().map(|view| view.sum).max().unwrap_or(0);
+    let may_share = num_threads > 1 && meter.nodes_left() == u64::MAX - meter.nodes();
+    let mut last = 0;
     loop {
-        match search.descend(blank, usize::MAX, bound)? {
+        let before = meter.nodes();
+        let outcome = match may_share && last > NODES_ALONE {
+            true => search.share(blank, bound, num_threads, meter)?,
+            false => search.descend(blank, usize::MAX, bound, meter)?,
+        };
+        last = meter.nodes() - before;
+        match outcome {
             Outcome::Solved => {
                 search.actions.reverse();
                 return Ok(Answer::found(search.actions));
@@ -34,6 +56,7 @@ enum Outcome {
 }
 
 /// The board as the tables see it: itself, or mirrored on the diagonal if it is a square.
+#[derive(Clone)]
 struct View {
     /// The tile and the cell that stand for a tile and a cell.
     renamed: Vec<u8>,
@@ -69,17 +92,20 @@ impl View {
     }
 }
 
-struct Search<'a, 'm> {
+/// What a move changes in each view: the group, its placement and what its table says.
+type Change = [(usize, u32, u8); 2];
+
+#[derive(Clone)]
+struct Search<'a> {
     patterns: &'a Patterns,
     tiles: Vec<u8>,
     views: Vec<View>,
     /// The actions found, last first.
     actions: Vec<usize>,
-    meter: &'a mut Meter<'m>,
 }
 
-impl<'a, 'm> Search<'a, 'm> {
-    fn new(patterns: &'a Patterns, tiles: &[u8], meter: &'a mut Meter<'m>) -> Self {
+impl<'a> Search<'a> {
+    fn new(patterns: &'a Patterns, tiles: &[u8]) -> Self {
         let (width, cells) = (patterns.width, tiles.len());
         let mut names = vec![(0..cells).map(|cell| cell as u8).collect::<Vec<_>>()];
         if width == patterns.height {
@@ -87,15 +113,21 @@ impl<'a, 'm> Search<'a, 'm> {
                 .push((0..cells).map(|cell| (cell % width * width + cell / width) as u8).collect());
         }
         let views = names.into_iter().map(|renamed| View::new(patterns, tiles, renamed)).collect();
-        Self { patterns, tiles: tiles.to_vec(), views, actions: Vec::new(), meter }
+        Self { patterns, tiles: tiles.to_vec(), views, actions: Vec::new() }
     }
 
     /// Looks for a solution of at most `left` moves that does not begin by going to `previous`.
-    fn descend(&mut self, blank: usize, previous: usize, left: u32) -> Result<Outcome> {
+    fn descend(
+        &mut self,
+        blank: usize,
+        previous: usize,
+        left: u32,
+        meter: &mut Meter<'_>,
+    ) -> Result<Outcome> {
         if self.views[0].sum == 0 {
             return Ok(Outcome::Solved);
         }
-        if !self.meter.count()? {
+        if !meter.count()? {
             return Ok(Outcome::Stopped);
         }
         let patterns = self.patterns;
@@ -104,18 +136,8 @@ impl<'a, 'm> Search<'a, 'm> {
             if target == previous {
                 continue;
             }
-            let tile = self.tiles[target];
-            let mut change = [(0, 0, 0); 2];
-            let fits = self.views.iter().zip(&mut change).all(|(view, change)| {
-                *change = view.after(patterns, tile, target, blank);
-                view.sum - u32::from(view.costs[change.0]) + u32::from(change.2) < left
-            });
-            if !fits {
-                continue;
-            }
-            self.exchange(&mut change);
-            self.tiles[blank] = tile;
-            match self.descend(target, blank, left - 1)? {
+            let Some(mut change) = self.slide(blank, target, left) else { continue };
+            match self.descend(target, blank, left - 1, meter)? {
                 Outcome::Solved => {
                     self.actions.push(usize::from(action));
                     return Ok(Outcome::Solved);
@@ -123,15 +145,123 @@ impl<'a, 'm> Search<'a, 'm> {
                 Outcome::Stopped => return Ok(Outcome::Stopped),
                 Outcome::Nothing => {}
             }
-            self.tiles[target] = tile;
-            self.exchange(&mut change);
+            self.undo(blank, target, &mut change);
         }
         Ok(Outcome::Nothing)
     }
 
+    /// [`Search::descend`] by threads: each takes the next of the ways of some moves that may lead on. The first way
+    /// that has a solution counts, as it does for one thread.
+    fn share(
+        &mut self,
+        blank: usize,
+        bound: u32,
+        num_threads: usize,
+        meter: &mut Meter<'_>,
+    ) -> Result<Outcome> {
+        let mut ways = Vec::new();
+        self.part(blank, usize::MAX, bound, &mut Vec::new(), &mut ways);
+        let (next, first_solved) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        let (deadline, root) = (meter.deadline(), &*self);
+        let parts = run(num_threads, meter.poll(), |_, poll| {
+            let mut meter = Meter::new(None, deadline, poll);
+            let mut found = None;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(way) = ways.get(number) else { break };
+                if number > first_solved.load(Ordering::Relaxed) {
+                    break;
+                }
+                let mut search = root.clone();
+                let [mut previous, mut at] = [usize::MAX, blank];
+                let mut left = bound;
+                for &(_, target) in way {
+                    search.slide(at, target.into(), left);
+                    [previous, at] = [at, target.into()];
+                    left -= 1;
+                }
+                match search.descend(at, previous, left, &mut meter)? {
+                    Outcome::Solved => {
+                        first_solved.fetch_min(number, Ordering::Relaxed);
+                        let made = way.iter().rev().map(|&(action, _)| usize::from(action));
+                        search.actions.extend(made);
+                        found = Some((number, search.actions));
+                        break;
+                    }
+                    Outcome::Stopped => return Ok((meter.nodes(), true, found)),
+                    Outcome::Nothing => {}
+                }
+            }
+            Ok((meter.nodes(), false, found))
+        })?;
+        let nodes = parts.iter().map(|&(nodes, _, _)| nodes).sum();
+        let is_stopped = parts.iter().any(|&(_, is_stopped, _)| is_stopped);
+        let found = parts.into_iter().filter_map(|(_, _, found)| found);
+        meter.charge(nodes)?;
+        match found.min_by_key(|&(number, _)| number) {
+            _ if is_stopped => Ok(Outcome::Stopped),
+            Some((_, actions)) => {
+                self.actions = actions;
+                Ok(Outcome::Solved)
+            }
+            None => Ok(Outcome::Nothing),
+        }
+    }
+
+    /// Adds to `ways` all of [`MOVES_TO_PART`] moves, or fewer to the goal, in the order of [`Search::descend`].
+    fn part(
+        &mut self,
+        blank: usize,
+        previous: usize,
+        left: u32,
+        way: &mut Vec<(u8, u8)>,
+        ways: &mut Vec<Vec<(u8, u8)>>,
+    ) {
+        if way.len() == MOVES_TO_PART || self.views[0].sum == 0 {
+            return ways.push(way.clone());
+        }
+        let patterns = self.patterns;
+        for &(action, target) in &patterns.moves[blank] {
+            let to = usize::from(target);
+            if to == previous {
+                continue;
+            }
+            let Some(mut change) = self.slide(blank, to, left) else { continue };
+            way.push((action, target));
+            self.part(to, blank, left - 1, way, ways);
+            way.pop();
+            self.undo(blank, to, &mut change);
+        }
+    }
+
+    /// Moves the blank to `target`, if `left` moves may be enough then, this one among them.
+    #[inline(always)]
+    fn slide(&mut self, blank: usize, target: usize, left: u32) -> Option<Change> {
+        let patterns = self.patterns;
+        let tile = self.tiles[target];
+        let mut change = Change::default();
+        let fits = self.views.iter().zip(&mut change).all(|(view, change)| {
+            *change = view.after(patterns, tile, target, blank);
+            view.sum - u32::from(view.costs[change.0]) + u32::from(change.2) < left
+        });
+        if !fits {
+            return None;
+        }
+        self.exchange(&mut change);
+        self.tiles[blank] = tile;
+        Some(change)
+    }
+
+    /// Takes [`Search::slide`] back.
+    #[inline(always)]
+    fn undo(&mut self, blank: usize, target: usize, change: &mut Change) {
+        self.tiles[target] = self.tiles[blank];
+        self.exchange(change);
+    }
+
     /// Swaps what each view says of a group with `other`.
     #[inline]
-    fn exchange(&mut self, other: &mut [(usize, u32, u8); 2]) {
+    fn exchange(&mut self, other: &mut Change) {
         for (view, (group, placement, cost)) in self.views.iter_mut().zip(other) {
             std::mem::swap(&mut view.placements[*group], placement);
             std::mem::swap(&mut view.costs[*group], cost);

@@ -2,8 +2,9 @@
 //!
 //! Small spaces are searched once from the goal ([`breadth`]); larger ones from both ends, and those
 //! whose steps cannot be undone from the state alone. Sliding puzzles of more than nine cells use
-//! iterative deepening with pattern databases ([`deepening`], [`patterns`]). A [`Solver`] prepares what many states need; [`solve`] answers for
-//! one, whose limits bound all that it does.
+//! iterative deepening with pattern databases ([`deepening`], [`patterns`]); where actions flip features of
+//! the observation, linear algebra tells the fewest. A [`Solver`] prepares what many states need; [`solve`]
+//! answers for one, whose limits bound all that it does.
 //!
 //! ```
 //! use twisterl::envs::puzzle::Puzzle;
@@ -18,6 +19,7 @@
 
 pub mod breadth;
 pub mod deepening;
+mod flips;
 mod forward;
 pub(crate) mod goal_table;
 pub mod meter;
@@ -25,8 +27,9 @@ mod once;
 pub mod patterns;
 mod solver;
 
+pub(crate) use once::from_here;
 pub use once::solve;
-pub use solver::Solver;
+pub use solver::{Preparation, Solver};
 
 use crate::error::Error;
 

@@ -2,13 +2,14 @@
 
 use super::breadth::{Breadth, Grown, ToldBy};
 use super::deepening;
+use super::flips::Flips;
 use super::forward;
 use super::meter::Meter;
 use super::patterns::Patterns;
-use super::solver::{kept_patterns, large_puzzle, only_goal, tiles_of, Solver};
+use super::solver::{large_puzzle, only_goal, tiles_of, Solver};
 use super::{out_of_reach, Answer};
 use crate::clock::Deadline;
-use crate::engine::pool::Poll;
+use crate::engine::pool::{num_workers, Poll, DEFAULT_CORES};
 use crate::error::Result;
 use crate::rl::env::Env;
 use crate::search::Budget;
@@ -27,29 +28,36 @@ pub fn solve(env: &dyn Env, state: &[i64], budget: Budget, poll: Poll<'_>) -> Re
     let mut env = env.try_clone()?;
     env.try_set_state(state)?;
     env.check_solvable()?;
-    match large_puzzle(&*env) {
-        Some((width, height)) => deepen(width, height, &tiles_of(&*env), meter),
-        None if forward::is_one_way(&*env) => match env.try_status()?.success {
+    from_here(&mut *env, meter)
+}
+
+/// [`solve`] from the state that `env` is in.
+pub(crate) fn from_here(env: &mut dyn Env, meter: &mut Meter<'_>) -> Result<Answer> {
+    match large_puzzle(env) {
+        Some((width, height)) => deepen(width, height, &tiles_of(env), meter),
+        None if env.spec().is_linear => Flips::new(&mut *env.try_clone()?)?.fewest(env, meter),
+        None if forward::is_one_way(env) => match env.try_status()?.success {
             true => Ok(Answer::found(Vec::new())),
-            false => forward::shortest(&*env, Solver::MOST_STATES, meter),
+            false => forward::shortest(env, Solver::MOST_STATES, meter),
         },
-        None => meet_halfway(&mut *env, meter),
+        None => meet_halfway(env, meter),
     }
 }
 
 /// By single tiles, then by larger groups of them.
 fn deepen(width: usize, height: usize, tiles: &[u8], meter: &mut Meter<'_>) -> Result<Answer> {
+    let num_threads = num_workers(DEFAULT_CORES);
     let patterns = Patterns::of_single_tiles(width, height);
     if Patterns::are_single_tiles(width, height) {
-        return deepening::shortest(&patterns, tiles, meter);
+        return deepening::shortest(&patterns, tiles, num_threads, meter);
     }
-    let first = |meter: &mut Meter<'_>| deepening::shortest(&patterns, tiles, meter);
+    let first = |meter: &mut Meter<'_>| deepening::shortest(&patterns, tiles, num_threads, meter);
     let first = meter.within(NODES_WITHOUT_TABLES, first)?;
     if first.actions.is_some() {
         return Ok(first);
     }
-    let Some(patterns) = kept_patterns(width, height, meter)? else { return Ok(first) };
-    let second = deepening::shortest(&patterns, tiles, meter)?;
+    let Some(patterns) = Patterns::of(width, height, None, meter)? else { return Ok(first) };
+    let second = deepening::shortest(&patterns, tiles, num_threads, meter)?;
     Ok(Answer { at_least: second.at_least.max(first.at_least), ..second })
 }
 

@@ -5,18 +5,27 @@
 //! fewest moves of these tiles that bring them home, with the other tiles free to be anywhere.
 //! Moves of different groups are different moves, so the sum over the groups is a lower bound.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::meter::{Meter, INTERVAL};
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run, Poll};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Placements of a group that one table may hold: 4x4 boards get groups of five tiles.
-const MOST_PLACEMENTS: usize = 1 << 20;
+/// Placements of a group that one table holds where no memory is named: 4x4 boards get groups of five
+/// tiles.
+const MOST_PLACEMENTS: u64 = 1 << 20;
 /// A group's blank regions are sets of cells in one word.
 const MOST_CELLS: usize = 64;
 const UNSEEN: u8 = u8::MAX;
+
+/// By sides of the board and tiles of a group.
+type Kept = HashMap<(usize, usize, usize), Arc<Patterns>>;
+
+/// Built when first needed.
+static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
 
 /// Where a tile may stand and what its moves change, for one size of board.
 #[derive(Debug)]
@@ -36,12 +45,36 @@ pub struct Patterns {
 }
 
 impl Patterns {
-    /// Tables of the largest groups that memory allows; `None` if a limit of `meter` is reached.
+    /// Tables of the largest groups that fit into `bytes`, together, or else of a million placements each;
+    /// `None` if a limit of `meter` is reached. They are kept for the next call.
     ///
     /// # Errors
-    /// Only what the poll of `meter` fails with.
-    pub fn new(width: usize, height: usize, meter: &mut Meter<'_>) -> Result<Option<Self>> {
-        Self::of_groups(width, height, group_size(width * height), meter)
+    /// If `bytes` are too few for single tiles, and what the poll of `meter` fails with.
+    pub fn of(
+        width: usize,
+        height: usize,
+        bytes: Option<u64>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Option<Arc<Self>>> {
+        let cells = width * height;
+        let size = group_size(cells, bytes);
+        let least = table_bytes(cells, 1);
+        if let Some(bytes) = bytes.filter(|&bytes| bytes < least) {
+            let expected = format!("at least {least}, for tables of {width} x {height}");
+            return Err(Error::invalid("pattern_bytes", expected, bytes));
+        }
+        // Two that need the same ones at the same time both build them: neither waits without a limit.
+        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept().get_or_insert_default().get(&(width, height, size)).cloned();
+        if let Some(patterns) = found {
+            // As if they were built now: a limit of nodes means the same the first time and later.
+            return Ok(meter.charge(patterns.nodes)?.then_some(patterns));
+        }
+        let Some(patterns) = Self::of_groups(width, height, size, meter)?.map(Arc::new) else {
+            return Ok(None);
+        };
+        kept().get_or_insert_default().insert((width, height, size), patterns.clone());
+        Ok(Some(patterns))
     }
 
     /// Tables of single tiles, which count for nothing.
@@ -54,7 +87,7 @@ impl Patterns {
 
     /// Whether the tables of a board are of single tiles anyway.
     pub fn are_single_tiles(width: usize, height: usize) -> bool {
-        group_size(width * height) == 1
+        group_size(width * height, None) == 1
     }
 
     fn of_groups(
@@ -119,11 +152,28 @@ impl Counter {
     }
 }
 
-fn group_size(cells: usize) -> usize {
+fn group_size(cells: usize, bytes: Option<u64>) -> usize {
     if cells > MOST_CELLS {
         return 1;
     }
-    (1..cells).take_while(|&size| cells.pow(size as u32) <= MOST_PLACEMENTS).last().unwrap_or(1)
+    let fits = |&size: &usize| match bytes {
+        None => placements(cells, size) <= MOST_PLACEMENTS,
+        Some(bytes) => {
+            placements(cells, size) <= u32::MAX.into() && table_bytes(cells, size) <= bytes
+        }
+    };
+    (1..cells).take_while(fits).last().unwrap_or(1)
+}
+
+/// What tables of groups of `size` tiles take.
+fn table_bytes(cells: usize, size: usize) -> u64 {
+    let (whole, rest) = ((cells - 1) / size, (cells - 1) % size);
+    let rest = if rest == 0 { 0 } else { placements(cells, rest) };
+    placements(cells, size).saturating_mul(whole as u64).saturating_add(rest)
+}
+
+fn placements(cells: usize, tiles: usize) -> u64 {
+    (cells as u64).saturating_pow(tiles as u32)
 }
 
 /// The tiles by their home cells, along strips of two rows there and back: neighbours stay close,
@@ -169,52 +219,45 @@ fn table(
     if let &[tile] = tiles {
         return Ok(Some(manhattan(tile, width, cells)));
     }
-    let mut fewest = vec![UNSEEN; placements];
-    // Bit `placement * cells + blank`.
-    let mut seen = vec![0u64; (placements * cells).div_ceil(64)];
     let grid = Grid::new(width, height);
     let home = tiles.iter().rev().fold(0, |number, &tile| number * cells + usize::from(tile));
+    let taken = tiles.iter().fold(0, |taken, &tile| taken | 1u64 << tile);
+    let mut fewest = vec![UNSEEN; placements];
+    fewest[home] = 0;
+    let mut seen = Seen::new(placements, cells);
+    seen.insert(home, grid.region(0, taken));
     let (mut layer, mut next) = (vec![(home as u32, 0u8)], Vec::new());
-    for moved in 0u8.. {
-        for (count, &(placement, blank)) in layer.iter().enumerate() {
-            if count % INTERVAL as usize == 0 {
-                poll()?;
-                if !counter.count(INTERVAL.min((layer.len() - count) as u64)) {
-                    return Ok(None);
+    for moved in 1u8.. {
+        for nodes in layer.chunks(INTERVAL as usize) {
+            poll()?;
+            if !counter.count(nodes.len() as u64) {
+                return Ok(None);
+            }
+            for &(placement, blank) in nodes {
+                let (mut places, mut rest, mut taken) = ([0u8; MOST_CELLS], placement as usize, 0);
+                for place in &mut places[..tiles.len()] {
+                    *place = (rest % cells) as u8;
+                    rest /= cells;
+                    taken |= 1u64 << *place;
                 }
-            }
-            let first = placement as usize * cells;
-            if seen[(first + usize::from(blank)) / 64] >> ((first + usize::from(blank)) % 64) & 1
-                == 1
-            {
-                continue;
-            }
-            fewest[placement as usize] = fewest[placement as usize].min(moved);
-            let (mut places, mut rest, mut taken) = ([0u8; MOST_CELLS], placement as usize, 0u64);
-            for place in &mut places[..tiles.len()] {
-                *place = (rest % cells) as u8;
-                rest /= cells;
-                taken |= 1 << *place;
-            }
-            let region = grid.region(blank, taken);
-            let (word, shift) = (first / 64, first % 64);
-            seen[word] |= region << shift;
-            if shift + cells > 64 {
-                seen[word + 1] |= region >> (64 - shift);
-            }
-            let mut weight = 1;
-            for &place in &places[..tiles.len()] {
-                for &(_, to) in &moves[usize::from(place)] {
-                    if region >> to & 1 == 1 {
+                let region = grid.region(blank, taken);
+                let mut weight = 1;
+                for &place in &places[..tiles.len()] {
+                    for &(_, to) in &moves[usize::from(place)] {
+                        if region >> to & 1 == 0 {
+                            continue;
+                        }
                         let step = weight * (i64::from(to) - i64::from(place));
                         let after = (i64::from(placement) + step) as usize;
-                        let bit = after * cells + usize::from(place);
-                        if seen[bit / 64] >> (bit % 64) & 1 == 0 {
+                        if !seen.contains(after, place) {
+                            let taken = taken ^ 1 << place ^ 1 << to;
+                            seen.insert(after, grid.region(place, taken));
+                            fewest[after] = fewest[after].min(moved);
                             next.push((after as u32, place));
                         }
                     }
+                    weight *= cells as i64;
                 }
-                weight *= cells as i64;
             }
         }
         if next.is_empty() {
@@ -224,6 +267,33 @@ fn table(
         next.clear();
     }
     Ok(Some(fewest))
+}
+
+/// The nodes that a search has met: bit `placement * cells + blank`.
+struct Seen {
+    words: Vec<u64>,
+    cells: usize,
+}
+
+impl Seen {
+    fn new(placements: usize, cells: usize) -> Self {
+        Self { words: vec![0; (placements * cells).div_ceil(64)], cells }
+    }
+
+    #[inline]
+    fn contains(&self, placement: usize, blank: u8) -> bool {
+        let bit = placement * self.cells + usize::from(blank);
+        self.words[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    #[inline]
+    fn insert(&mut self, placement: usize, region: u64) {
+        let (word, shift) = (placement * self.cells / 64, placement * self.cells % 64);
+        self.words[word] |= region << shift;
+        if shift + self.cells > 64 {
+            self.words[word + 1] |= region >> (64 - shift);
+        }
+    }
 }
 
 /// A single tile never waits for the blank.

@@ -1,18 +1,18 @@
 //! The exact method that fits an environment.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::breadth::{Breadth, Grown, ToldBy};
 use super::deepening;
+use super::flips::Flips;
 use super::forward;
 use super::meter::Meter;
 use super::patterns::Patterns;
 use super::{out_of_reach, Answer};
 use crate::clock::Deadline;
-use crate::engine::pool::{num_workers, run_foreign, Poll};
+use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
@@ -25,12 +25,6 @@ const TABLE_CELLS: usize = 9;
 /// Draws of the goal that must agree for it to count as the only one.
 const GOAL_DRAWS: u64 = 8;
 
-/// Pattern databases by size of board.
-type KeptPatterns = HashMap<(usize, usize), Arc<Patterns>>;
-
-/// Built when first needed.
-static PATTERNS: Mutex<Option<KeptPatterns>> = Mutex::new(None);
-
 /// Answers for one environment, with what was prepared for it.
 pub struct Solver {
     env: Box<dyn Env>,
@@ -38,8 +32,26 @@ pub struct Solver {
     most_states: usize,
 }
 
+/// What a [`Solver`] prepares at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preparation {
+    /// Around the goal.
+    pub most_states: usize,
+    /// Of the pattern databases of a sliding puzzle; `None`: a million placements for each group of tiles.
+    pub pattern_bytes: Option<u64>,
+    /// With less prepared the answers take longer.
+    pub time: Option<Duration>,
+}
+
+impl Default for Preparation {
+    fn default() -> Self {
+        Self { most_states: Solver::MOST_STATES, pattern_bytes: None, time: None }
+    }
+}
+
 enum Method {
     Patterns(Arc<Patterns>),
+    Flips(Flips),
     /// All states around the goal, or one of each class, as many as are kept.
     FromGoal {
         states: Breadth,
@@ -62,29 +74,27 @@ impl Solver {
     /// If the environment has no state keys, has inverse actions and no goal to start from, if it
     /// fails, or `poll` does.
     pub fn new(env: &dyn Env, most_states: usize, poll: Poll<'_>) -> Result<Self> {
-        Self::within(env, most_states, None, poll)
+        Self::prepared(env, Preparation { most_states, ..Preparation::default() }, poll)
     }
 
-    /// [`Solver::new`] in at most `time`: with less prepared the answers take longer.
+    /// [`Solver::new`] with other limits.
     ///
     /// # Errors
-    /// As [`Solver::new`].
-    pub fn within(
-        env: &dyn Env,
-        most_states: usize,
-        time: Option<Duration>,
-        poll: Poll<'_>,
-    ) -> Result<Self> {
+    /// As [`Solver::new`], and if the memory for pattern databases is too small for any.
+    pub fn prepared(env: &dyn Env, prepared: Preparation, poll: Poll<'_>) -> Result<Self> {
+        let Preparation { most_states, pattern_bytes, time } = prepared;
         Error::check_counts([("most_states", most_states)])?;
         env.spec().acts.require_discrete("an exact search")?;
         let meter = &mut Meter::new(None, Deadline::after(time)?, poll);
         let mut env = env.try_clone()?;
         let most_states = most_states.min(u32::MAX as usize);
         let method = match large_puzzle(&*env) {
-            Some((width, height)) => Method::Patterns(match kept_patterns(width, height, meter)? {
-                Some(patterns) => patterns,
-                None => Arc::new(Patterns::of_single_tiles(width, height)),
-            }),
+            Some((width, height)) => {
+                let patterns = Patterns::of(width, height, pattern_bytes, meter)?;
+                let or_else = || Arc::new(Patterns::of_single_tiles(width, height));
+                Method::Patterns(patterns.unwrap_or_else(or_else))
+            }
+            None if env.spec().is_linear => Method::Flips(Flips::new(&mut *env)?),
             None if forward::is_one_way(&*env) => Method::Forward,
             None => around_goal(&mut *env, most_states, meter)?,
         };
@@ -111,7 +121,7 @@ impl Solver {
         let mut env = self.env.try_clone()?;
         env.try_set_state(state)?;
         env.check_solvable()?;
-        self.answer(&mut *env, &mut meter)
+        self.answer(&mut *env, num_workers(DEFAULT_CORES), &mut meter)
     }
 
     /// The optimum of every start, in order; `actions` tells whether it is proven.
@@ -129,14 +139,34 @@ impl Solver {
         budget: Budget,
         poll: Poll<'_>,
     ) -> Result<Vec<Answer>> {
+        let deadline = Deadline::after(budget.time)?;
+        let limits = move || Ok((budget.nodes, deadline));
+        self.answers((starts, seed), num_cores, limits, |_, answer, _| Ok(answer), poll)
+    }
+
+    /// What `told` makes of every start, a copy of the environment there, of the answer, and of the nodes
+    /// that it took, in order; `limits` are asked for when a start is begun.
+    ///
+    /// # Errors
+    /// As [`Solver::solve_all`].
+    pub(crate) fn answers<T: Send + 'static>(
+        &self,
+        (starts, seed): (Starts, u64),
+        num_cores: usize,
+        limits: impl Fn() -> Result<(Option<u64>, Deadline)> + Send + Sync + 'static,
+        told: impl Fn(&dyn Env, Answer, u64) -> Result<T> + Send + Sync + 'static,
+        poll: Poll<'_>,
+    ) -> Result<Vec<T>> {
         Error::check_counts([("num_cores", num_cores)])?;
         starts.check(&*self.env)?;
-        let deadline = Deadline::after(budget.time)?;
         let next = AtomicUsize::new(0);
-        let workers = num_workers(num_cores).min(starts.len());
+        let cores = num_workers(num_cores);
+        // Threads share one start where there is no other.
+        let (workers, threads) =
+            if starts.len() == 1 { (1, cores) } else { (cores.min(starts.len()), 1) };
         let solver = Self { env: self.env.try_clone()?, method: self.method.clone(), ..*self };
         let parts = run_foreign(workers, poll, move |_, stop| {
-            let mut env = solver.env.try_clone()?;
+            let mut root = solver.env.try_clone()?;
             let mut answers = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
@@ -144,9 +174,12 @@ impl Solver {
                     return Ok(answers);
                 }
                 stop()?;
-                starts.place(index, &mut *env, seed)?;
-                let mut meter = Meter::new(budget.nodes, deadline, stop);
-                answers.push((index, solver.answer(&mut *env, &mut meter)?));
+                starts.place(index, &mut *root, seed)?;
+                let mut env = root.try_clone()?;
+                let (most_nodes, deadline) = limits()?;
+                let mut meter = Meter::new(most_nodes, deadline, stop);
+                let answer = solver.answer(&mut *env, threads, &mut meter)?;
+                answers.push((index, told(&*root, answer, meter.nodes())?));
             }
         })?;
         let mut answers: Vec<_> = parts.into_iter().flatten().collect();
@@ -154,13 +187,21 @@ impl Solver {
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    /// From the state that `env` is in.
-    fn answer(&self, env: &mut dyn Env, meter: &mut Meter<'_>) -> Result<Answer> {
+    /// From the state that `env` is in, by `num_threads` where they can share it.
+    fn answer(
+        &self,
+        env: &mut dyn Env,
+        num_threads: usize,
+        meter: &mut Meter<'_>,
+    ) -> Result<Answer> {
         if env.try_status()?.success {
             return Ok(Answer::found(Vec::new()));
         }
         match &*self.method {
-            Method::Patterns(patterns) => deepening::shortest(patterns, &tiles_of(env), meter),
+            Method::Patterns(patterns) => {
+                deepening::shortest(patterns, &tiles_of(env), num_threads, meter)
+            }
+            Method::Flips(flips) => flips.fewest(env, meter),
             Method::FromGoal { states, complete } => match states.descend(env)? {
                 Some(actions) => Ok(Answer::found(actions)),
                 None if *complete => Err(out_of_reach(states.num_states())),
@@ -221,25 +262,6 @@ pub(super) fn tiles_of(env: &dyn Env) -> Vec<u8> {
     let puzzle = env.as_any().downcast_ref::<Puzzle>();
     let tiles = puzzle.map(Puzzle::get_state).unwrap_or_default();
     tiles.into_iter().map(|tile| tile as u8).collect()
-}
-
-/// Two that need the same ones at the same time both build them: neither waits without a limit.
-pub(super) fn kept_patterns(
-    width: usize,
-    height: usize,
-    meter: &mut Meter<'_>,
-) -> Result<Option<Arc<Patterns>>> {
-    let kept = || PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = kept().get_or_insert_default().get(&(width, height)).cloned();
-    if let Some(patterns) = found {
-        // As if they were built now: a limit of nodes means the same the first time and later.
-        return Ok(meter.charge(patterns.nodes)?.then_some(patterns));
-    }
-    let Some(patterns) = Patterns::new(width, height, meter)?.map(Arc::new) else {
-        return Ok(None);
-    };
-    kept().get_or_insert_default().insert((width, height), patterns.clone());
-    Ok(Some(patterns))
 }
 
 /// Only the goal, if several draws of it agree; `env` is then there.

@@ -7,7 +7,9 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
+use super::estimates::Estimates;
 use super::spec::EnvSpec;
 use super::transvections::{Matrices, Rows};
 use super::vec_env::{LaneMove, Views};
@@ -191,6 +193,15 @@ pub trait Env: EnvObject + Send + Sync {
     #[cfg(feature = "learning")]
     fn matrices(&self) -> Option<(Matrices, Rows)> {
         None
+    }
+    /// Estimates of what is left to the goal from tables of at most `bytes`, which `poll` may end; `None` if
+    /// there are none.
+    fn estimates(
+        &self,
+        _bytes: u64,
+        _poll: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<Arc<dyn Estimates>>> {
+        Ok(None)
     }
     /// All that a copy has and an environment built from the same parameters has not, as numbers:
     /// the state, the steps that are left, the difficulty, random streams. `None` if they cannot

@@ -3,6 +3,7 @@
 pub mod checked;
 pub mod deferred;
 pub mod env;
+pub mod estimates;
 mod lanes;
 pub mod spec;
 pub mod start;

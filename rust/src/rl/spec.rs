@@ -32,6 +32,10 @@ pub struct EnvSpec {
     /// The action that undoes each action `[A]`, if every action that changes the state can be
     /// undone by one action whatever the state.
     pub inverse_actions: Option<Vec<usize>>,
+    /// Whether every action flips features of the sparse observation, the same ones in every state, and is
+    /// always legal, and what is seen tells states apart: actions undo themselves and their order does not
+    /// matter.
+    pub is_linear: bool,
     /// Whether [`Env::try_step_away`](super::env::Env::try_step_away) is there, for walks from the goal
     /// where no action undoes another.
     pub steps_away: bool,
@@ -63,6 +67,7 @@ impl EnvSpec {
             acts,
             twists: Twists::default(),
             inverse_actions: None,
+            is_linear: false,
             steps_away: false,
             has_goal: false,
             has_uniform: false,

@@ -18,6 +18,11 @@ pub enum StrategyName {
     Value,
     Mcts,
     Beam,
+    /// A beam by the environment's own estimates.
+    #[cfg(feature = "learning")]
+    Patterns,
+    /// A proven shortest solution.
+    Optimal,
 }
 
 /// An entry of a config's `evals`, but for the episodes that it names.
@@ -43,6 +48,7 @@ pub struct Asked {
     pub time_limit_s: Option<f64>,
     pub node_limit: Option<u64>,
     pub goal_table_bytes: u64,
+    pub pattern_bytes: Option<u64>,
     pub precision: PlayPrecision,
     pub max_episode_steps: Option<u32>,
 }
@@ -67,6 +73,7 @@ impl Default for Asked {
             time_limit_s: None,
             node_limit: None,
             goal_table_bytes: eval.goal_table_bytes,
+            pattern_bytes: eval.pattern_bytes,
             precision: eval.precision,
             max_episode_steps: eval.max_episode_steps,
         }
@@ -110,6 +117,9 @@ impl TryFrom<Asked> for EvalConfig {
             StrategyName::Mcts => (Strategy::Mcts(tree), asked.deterministic),
             StrategyName::Value => (Strategy::Value, true),
             StrategyName::Beam => (Strategy::Beam(beam), true),
+            #[cfg(feature = "learning")]
+            StrategyName::Patterns => (Strategy::Patterns { width: beam.width }, true),
+            StrategyName::Optimal => (Strategy::Optimal, true),
         };
         let config = Self {
             strategy,
@@ -118,6 +128,7 @@ impl TryFrom<Asked> for EvalConfig {
             num_cores: asked.num_cores,
             budget: Budget::new(asked.time_limit_s, asked.node_limit)?,
             goal_table_bytes: asked.goal_table_bytes,
+            pattern_bytes: asked.pattern_bytes,
             precision: asked.precision,
             max_episode_steps: asked.max_episode_steps,
         };

@@ -27,16 +27,34 @@ pub enum Strategy {
     Value,
     /// The best states of every depth, this many.
     Beam(BeamConfig),
+    /// So many states of every depth, the best by what the environment estimates of them from tables, without
+    /// the policy.
+    #[cfg(feature = "learning")]
+    Patterns { width: usize },
+    /// A shortest solution, proven, without the policy.
+    Optimal,
 }
 
 impl Strategy {
     /// What it is called by an environment whose actions it cannot tell apart, if it searches.
     pub(super) fn searches(self) -> Option<&'static str> {
         match self {
-            Self::Policy => None,
+            #[cfg(feature = "learning")]
+            Self::Patterns { .. } => None,
+            Self::Policy | Self::Optimal => None,
             Self::Mcts(_) => Some("a tree search"),
             Self::Value => Some("looking ahead by values"),
             Self::Beam(_) => Some("a beam search"),
+        }
+    }
+
+    /// Whether the actions are the policy's.
+    pub fn needs_policy(self) -> bool {
+        match self {
+            Self::Policy | Self::Mcts(_) | Self::Value | Self::Beam(_) => true,
+            #[cfg(feature = "learning")]
+            Self::Patterns { .. } => false,
+            Self::Optimal => false,
         }
     }
 }
@@ -56,6 +74,10 @@ pub struct EvalConfig {
     /// Memory for a table of the states around the only goal of the environment, 0 for none: a beam
     /// or a tree that touches it goes on by a shortest way.
     pub goal_table_bytes: u64,
+    /// Memory for the pattern databases of [`Strategy::Patterns`], 64 MiB where it is `None`, and of
+    /// [`Strategy::Optimal`], then as [`Solver::new`](crate::exact::Solver::new) has it; while they are made
+    /// it may be some times as much.
+    pub pattern_bytes: Option<u64>,
     /// Of the network's numbers.
     pub precision: PlayPrecision,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
@@ -73,6 +95,7 @@ impl Default for EvalConfig {
             num_cores: DEFAULT_CORES,
             budget: Budget::default(),
             goal_table_bytes: 0,
+            pattern_bytes: None,
             precision: PlayPrecision::F32,
             max_episode_steps: None,
         }
@@ -124,12 +147,19 @@ impl EvalConfig {
         Error::check_counts([("num_searches", self.num_searches), ("num_cores", self.num_cores)])?;
         capped::check(self.max_episode_steps)?;
         clock::check(self.budget.time)?;
-        if self.goal_table_bytes > MOST_TABLE_BYTES {
-            let expected = format!("an integer in 0..={MOST_TABLE_BYTES}");
-            return Err(Error::invalid("goal_table_bytes", expected, self.goal_table_bytes));
+        for (name, bytes) in [
+            ("goal_table_bytes", self.goal_table_bytes),
+            ("pattern_bytes", self.pattern_bytes.unwrap_or_default()),
+        ] {
+            if bytes > MOST_TABLE_BYTES {
+                let expected = format!("an integer in 0..={MOST_TABLE_BYTES}");
+                return Err(Error::invalid(name, expected, bytes));
+            }
         }
         match self.strategy {
-            Strategy::Policy | Strategy::Value => Ok(()),
+            Strategy::Policy | Strategy::Value | Strategy::Optimal => Ok(()),
+            #[cfg(feature = "learning")]
+            Strategy::Patterns { width } => BeamConfig { width, ..BeamConfig::default() }.check(),
             Strategy::Mcts(tree) => tree.check(),
             Strategy::Beam(beam) => beam.check(),
         }

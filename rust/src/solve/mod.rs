@@ -2,15 +2,21 @@
 //!
 //! A [`Strategy`] says how a start is solved: by tries of the policy's own actions or of tree searches
 //! (`tries.rs`), towards the largest value (`by_value.rs`), or by a beam of states (`beam.rs`), whose
-//! weight of values is found by trying (`weighing.rs`).
+//! weight of values is found by trying (`weighing.rs`); without the policy by a beam of the environment's
+//! own estimates (`by_patterns.rs`), or exactly (`optimally.rs`).
 
 mod asked;
 mod batches;
 mod beam;
+#[cfg(feature = "learning")]
+mod by_patterns;
 mod by_value;
 mod config;
 mod episode;
 mod frontier;
+mod optimally;
+#[cfg(feature = "learning")]
+mod pattern_beam;
 mod ranking;
 mod starts;
 mod tries;
@@ -18,7 +24,7 @@ mod weighing;
 
 use crate::engine::lockstep::{check_fit, check_search, require_no_memory};
 use crate::engine::pool::Poll;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rl::env::Env;
 
@@ -45,14 +51,17 @@ pub fn evaluate(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
+    if !config.strategy.needs_policy() {
+        return evaluate_alone(env, starts, config, seed, poll);
+    }
     match config.strategy.searches() {
         Some(who) => check_search(env, policy, who)?,
         None => check_fit(env, policy)?,
     }
     match config.strategy {
-        Strategy::Policy | Strategy::Mcts(_) => {}
         Strategy::Value => require_no_memory(policy, "looking ahead by values")?,
         Strategy::Beam(_) => require_no_memory(policy, "a beam search")?,
+        _ => {}
     }
     config.check()?;
     let policy = &*policy.at(config.precision)?;
@@ -61,11 +70,32 @@ pub fn evaluate(
         return Ok(Vec::new());
     }
     match config.strategy {
-        Strategy::Policy | Strategy::Mcts(_) => {
-            tries::play(env, policy, starts, config, seed, poll)
-        }
         Strategy::Value => by_value::play(env, policy, starts, config, seed, poll),
         Strategy::Beam(beam) => beam::search(env, policy, starts, beam, config, seed, poll),
+        _ => tries::play(env, policy, starts, config, seed, poll),
+    }
+}
+
+/// [`evaluate`] by a strategy that needs no policy.
+///
+/// # Errors
+/// If the strategy needs one, `env` cannot be solved by it, and as [`evaluate`].
+pub fn evaluate_alone(
+    env: &dyn Env,
+    starts: Starts,
+    config: &EvalConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Vec<Episode>> {
+    config.check()?;
+    env.spec().acts.require_discrete("an exact search")?;
+    starts.check(env)?;
+    match config.strategy {
+        _ if starts.is_empty() => Ok(Vec::new()),
+        Strategy::Optimal => optimally::play(env, starts, config, seed, poll),
+        #[cfg(feature = "learning")]
+        Strategy::Patterns { width } => by_patterns::play(env, starts, width, config, seed, poll),
+        _ => Err(Error::invalid("policy", "one, for this strategy", "none")),
     }
 }
 
@@ -82,5 +112,19 @@ pub fn solve(
 ) -> Result<Episode> {
     env.spec().acts.require_discrete("a solution, which is a list of them")?;
     let mut episodes = evaluate(env, policy, Starts::Current, config, seed, poll)?;
+    Ok(episodes.pop().unwrap_or_default())
+}
+
+/// [`solve`] by a strategy that needs no policy.
+///
+/// # Errors
+/// As [`evaluate_alone`].
+pub fn solve_alone(
+    env: &dyn Env,
+    config: &EvalConfig,
+    seed: u64,
+    poll: Poll<'_>,
+) -> Result<Episode> {
+    let mut episodes = evaluate_alone(env, Starts::Current, config, seed, poll)?;
     Ok(episodes.pop().unwrap_or_default())
 }

@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::rl::env::{Env, Status, Twists};
+use crate::rl::estimates::Estimates;
 use crate::rl::spec::EnvSpec;
 use crate::rl::transvections::{Matrices, Rows};
 use crate::rng::Rng;
@@ -164,5 +166,12 @@ impl Env for Watched {
     #[cfg(feature = "learning")]
     fn matrices(&self) -> Option<(Matrices, Rows)> {
         self.env.matrices()
+    }
+    fn estimates(
+        &self,
+        bytes: u64,
+        poll: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<Arc<dyn Estimates>>> {
+        self.env.estimates(bytes, poll)
     }
 }

@@ -11,7 +11,7 @@ use twisterl::exact::breadth::{Breadth, ToldBy};
 use twisterl::exact::deepening::shortest;
 use twisterl::exact::meter::Meter;
 use twisterl::exact::patterns::Patterns;
-use twisterl::exact::{self, Answer, Solver};
+use twisterl::exact::{self, Answer, Preparation, Solver};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::Budget;
@@ -160,7 +160,8 @@ fn every_small_board_is_solved_at_its_distance() {
         let table = solver(&env, Solver::MOST_STATES);
         let never = &mut || Ok(());
         let patterns =
-            Patterns::new(width, height, &mut Meter::new(None, Deadline::NEVER, never)).unwrap();
+            Patterns::of(width, height, None, &mut Meter::new(None, Deadline::NEVER, never))
+                .unwrap();
         let patterns = patterns.unwrap();
         for (state, &depth) in &distances(&env, usize::MAX) {
             assert_eq!(checked_length(&env, state, solve(&table, state, None)), depth);
@@ -173,7 +174,26 @@ fn every_small_board_is_solved_at_its_distance() {
 
 fn deepen(patterns: &Patterns, state: &[i64]) -> Answer {
     let tiles: Vec<u8> = state.iter().map(|&tile| tile as u8).collect();
-    shortest(patterns, &tiles, &mut Meter::new(None, Deadline::NEVER, &mut || Ok(()))).unwrap()
+    deepen_by(1, patterns, &tiles)
+}
+
+fn deepen_by(num_threads: usize, patterns: &Patterns, tiles: &[u8]) -> Answer {
+    let never = &mut || Ok(());
+    let meter = &mut Meter::new(None, Deadline::NEVER, never);
+    shortest(patterns, tiles, num_threads, meter).unwrap()
+}
+
+#[test]
+fn threads_that_share_a_board_find_the_same() {
+    let never = &mut || Ok(());
+    let meter = &mut Meter::new(None, Deadline::NEVER, never);
+    let patterns = Patterns::of(4, 4, None, meter).unwrap().unwrap();
+    for seed in [1, 5, 6] {
+        let state = puzzle(4, 4).random_state(&mut Rng::new(seed));
+        let tiles: Vec<u8> = state.iter().map(|&tile| tile as u8).collect();
+        let [alone, shared] = [1, 3].map(|threads| deepen_by(threads, &patterns, &tiles));
+        assert_eq!(alone, shared);
+    }
 }
 
 /// All boards up to `radius` moves from solved, by a search that keeps whole boards.
@@ -336,7 +356,8 @@ fn limits_bound_what_is_prepared_too() {
         }
         let (first, _) = once(&*env, &state, nodes);
         let time = Some(Duration::ZERO);
-        let quick = Solver::within(&*env, Solver::MOST_STATES, time, &mut || Ok(())).unwrap();
+        let limits = Preparation { time, ..Preparation::default() };
+        let quick = Solver::prepared(&*env, limits, &mut || Ok(())).unwrap();
         assert_eq!(quick.layer_sizes(), None);
         // Tables that another search has built meanwhile make no difference.
         solver(&*env, 1);
@@ -347,7 +368,8 @@ fn limits_bound_what_is_prepared_too() {
 #[test]
 fn less_prepared_is_no_less_exact() {
     let mut near = puzzle(4, 4);
-    let quick = Solver::within(&near, 1, Some(Duration::ZERO), &mut || Ok(())).unwrap();
+    let limits = Preparation { time: Some(Duration::ZERO), ..Preparation::default() };
+    let quick = Solver::prepared(&near, limits, &mut || Ok(())).unwrap();
     for seed in 0..20 {
         near.set_difficulty(30);
         near.try_reset(&mut Rng::new(seed)).unwrap();

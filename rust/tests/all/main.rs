@@ -24,6 +24,7 @@ mod nn;
 mod nn_allocation;
 mod nn_reference;
 mod no_alloc;
+mod patterns;
 mod play;
 mod polls;
 mod ranked;

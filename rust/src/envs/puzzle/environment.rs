@@ -2,12 +2,18 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+#[cfg(feature = "learning")]
+use std::sync::Arc;
 
+#[cfg(feature = "learning")]
+use super::estimates::Board;
 use super::{Puzzle, NO_ACTION, NUM_ACTIONS, OUT_OF_STEPS};
 use crate::envs::scrambled::packed_order;
 use crate::envs::snapshot::Episode;
 use crate::error::{Error, Result};
 use crate::rl::env::{check_difficulty, Env, Status, Twists};
+#[cfg(feature = "learning")]
+use crate::rl::estimates::Estimates;
 use crate::rl::spec::EnvSpec;
 use crate::rng::Rng;
 
@@ -119,6 +125,14 @@ impl Env for Puzzle {
         self.check_state(state)?;
         self.place(state);
         Ok(())
+    }
+    #[cfg(feature = "learning")]
+    fn estimates(
+        &self,
+        bytes: u64,
+        poll: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<Arc<dyn Estimates>>> {
+        Ok(Some(Arc::new(Board::new(self, bytes, poll)?)))
     }
     /// The blank, what `forbid_undo` forbids, and the tiles, which need not be a board: they may
     /// have been set one by one.
