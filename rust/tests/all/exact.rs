@@ -188,7 +188,7 @@ fn threads_that_share_a_board_find_the_same() {
     let never = &mut || Ok(());
     let meter = &mut Meter::new(None, Deadline::NEVER, never);
     let patterns = Patterns::of(4, 4, None, meter).unwrap().unwrap();
-    for seed in [1, 5, 6] {
+    for seed in [5, 6] {
         let state = puzzle(4, 4).random_state(&mut Rng::new(seed));
         let tiles: Vec<u8> = state.iter().map(|&tile| tile as u8).collect();
         let [alone, shared] = [1, 3].map(|threads| deepen_by(threads, &patterns, &tiles));

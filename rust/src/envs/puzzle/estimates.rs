@@ -58,7 +58,7 @@ impl Board {
     ) -> Result<Self> {
         let (width, height) = (puzzle.width(), puzzle.height());
         let cells = width * height;
-        if cells > MOST_CELLS || cells < 2 {
+        if !(2..=MOST_CELLS).contains(&cells) {
             let expected = format!("a board of 2 to {MOST_CELLS} cells (for pattern databases)");
             return Err(Error::invalid("env", expected, format!("one of {cells}")));
         }
