@@ -25,7 +25,7 @@ examples:
       boards scrambled by 32 random moves; the result as JSON
   twisterl eval runs/ppo_puzzle8_v1 --strategy beam --workers 4 --backend ray --address auto
       the boards cut into ranges, which four workers of a Ray cluster search: the same result
-  twisterl eval --env Puzzle width=4 height=4 --strategy optimal,patterns --num_episodes 100
+  twisterl eval --env Puzzle width=4 height=4 --strategy optimal --num_episodes 20
       without a run: proven shortest solutions, and a beam by pattern databases
 
 Where an exact solver exists (see twisterl solve --optimal), the lengths are compared with those of

@@ -32,8 +32,8 @@ examples:
       a search guided by the policy; --num_searches 1000 samples more tries
   twisterl solve --optimal --env Puzzle width=4 height=4 "4 1 2 3 5 9 6 7 8 0 10 11 12 13 14 15"
       a proven shortest solution, without a policy; with RUN_DIR for its environment
-  twisterl solve --strategy patterns --env Puzzle width=5 height=5 "0 1 2 3 4 ..."
-      a short one, by a beam that pattern databases lead
+  twisterl solve --strategy patterns --env Puzzle width=3 height=3 "8 7 5 3 2 0 4 6 1"
+      a short one, by a beam that pattern databases lead; up to 8x8
 
 exit status: 0 solved, 1 not found, 2 no such board, or one that no moves can solve."""
 

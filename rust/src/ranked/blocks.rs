@@ -104,7 +104,9 @@ impl Blocks {
         for chain in &self.chains {
             let mut left = [[0; LANES]; MOST_ROWS / 2];
             for (row, &from) in left.iter_mut().zip(&chain.rows) {
-                *row = rows[from].map(|bits| bits & columns.mask);
+                for lane in 0..LANES {
+                    row[lane] = rows[from][lane] & columns.mask;
+                }
             }
             let left = &mut left[..chain.rows.len()];
             let mut ranks = [0; LANES];

@@ -66,7 +66,12 @@ impl Value {
     fn of(&self, group: &Group) -> Values {
         let mut sum = [Wrapping(0); LANES];
         for &columns in &self.blocks.columns {
-            self.blocks.ranks(group, columns, |block, ranks| self.add(block, ranks, &mut sum));
+            self.blocks.ranks(
+                group,
+                columns,
+                #[inline(always)]
+                |block, ranks| self.add(block, ranks, &mut sum),
+            );
         }
         sum
     }
@@ -81,6 +86,7 @@ impl Value {
         self.children_by_any(group, told);
     }
 
+    // What it calls is inlined, closures too: else they would be compiled for any processor.
     /// # Safety
     /// The processor has AVX2.
     #[cfg(target_arch = "x86_64")]
@@ -91,8 +97,13 @@ impl Value {
 
     #[inline(always)]
     fn children_by_any(&self, group: &Group, told: impl FnMut(usize, &Values)) {
-        let add = |block, ranks: &Lanes, sum: &mut Values| self.add(block, ranks, sum);
-        self.after_each(group, self.offset, add, told);
+        self.after_each(
+            group,
+            self.offset,
+            #[inline(always)]
+            |block, ranks, sum| self.add(block, ranks, sum),
+            told,
+        );
     }
 
     #[inline(always)]
@@ -119,15 +130,27 @@ impl Value {
         let mut sums = [[T::default(); LANES]; MOST_COLUMNS];
         let mut own = [first; LANES];
         for (&columns, sum) in self.blocks.columns.iter().zip(&mut sums) {
-            self.blocks.ranks(group, columns, |block, ranks| add(block, ranks, sum));
-            own.iter_mut().zip(&*sum).for_each(|(own, &sum)| *own += sum);
+            self.blocks.ranks(
+                group,
+                columns,
+                #[inline(always)]
+                |block, ranks| add(block, ranks, sum),
+            );
+            for lane in 0..LANES {
+                own[lane] += sum[lane];
+            }
         }
         for (action, changed) in self.blocks.changed.iter().enumerate() {
             let after = self.blocks.after(group, &self.matrices, action);
             let mut values = own;
             for &columns in changed {
                 let mut sum = [T::default(); LANES];
-                self.blocks.ranks(&after, columns, |block, ranks| add(block, ranks, &mut sum));
+                self.blocks.ranks(
+                    &after,
+                    columns,
+                    #[inline(always)]
+                    |block, ranks| add(block, ranks, &mut sum),
+                );
                 let before = &sums[columns.number];
                 for lane in 0..LANES {
                     values[lane] += sum[lane] - before[lane];
@@ -160,13 +183,18 @@ impl Value {
     #[inline(always)]
     fn learn_by_any(&mut self, group: &Group, actions: &[usize], time: f32) {
         let mut likely = Vec::with_capacity(self.matrices.actions.len());
-        let add = |block: usize, ranks: &Lanes, sum: &mut [f32; LANES]| {
-            let weights = &self.weights[block * RANKS..][..RANKS];
-            for (sum, &rank) in sum.iter_mut().zip(ranks) {
-                *sum += weights[usize::from(rank).min(RANKS - 1)];
-            }
-        };
-        self.after_each(group, 0.0, add, |_, sums| likely.push(sums.map(|sum| -sum)));
+        self.after_each(
+            group,
+            0.0,
+            #[inline(always)]
+            |block, ranks: &Lanes, sum: &mut [f32; LANES]| {
+                let weights = &self.weights[block * RANKS..][..RANKS];
+                for (sum, &rank) in sum.iter_mut().zip(ranks) {
+                    *sum += weights[usize::from(rank).min(RANKS - 1)];
+                }
+            },
+            |_, sums| likely.push(sums.map(|sum| -sum)),
+        );
         for lane in 0..actions.len() {
             let most = likely.iter().map(|values| values[lane]).fold(f32::MIN, f32::max);
             likely.iter_mut().for_each(|values| values[lane] = (values[lane] - most).exp());
@@ -180,13 +208,18 @@ impl Value {
             for &columns in changed {
                 // Where the ranks stay, the steps of all actions add up to nothing.
                 for (states, sign) in [(&after, rate), (group, -rate)] {
-                    blocks.ranks(states, columns, |block, ranks| {
-                        for (lane, &wanted) in actions.iter().enumerate() {
-                            let is_wanted = f32::from(u8::from(action == wanted));
-                            let step = sign * (likely[action][lane] - is_wanted);
-                            weights[block * RANKS + usize::from(ranks[lane])] += step;
-                        }
-                    });
+                    blocks.ranks(
+                        states,
+                        columns,
+                        #[inline(always)]
+                        |block, ranks| {
+                            for (lane, &wanted) in actions.iter().enumerate() {
+                                let is_wanted = f32::from(u8::from(action == wanted));
+                                let step = sign * (likely[action][lane] - is_wanted);
+                                weights[block * RANKS + usize::from(ranks[lane])] += step;
+                            }
+                        },
+                    );
                 }
             }
         }
