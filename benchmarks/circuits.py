@@ -26,6 +26,8 @@ FIXTURES = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
 TARGETS = 40
 # Of the training, of each kind.
 CLIFFORD_ITERATIONS, LINEAR_ITERATIONS, ROUTING_ITERATIONS, COUPLING_ITERATIONS = 200, 60, 60, 100
+# About as long as IBM's models take.
+COUPLING_WIDTH = 24
 IBM = "ibm-models"
 # Of IBM's maps, those of seven and eight qubits: optima of smaller ones are not 8 % fewer.
 MAPS = ("7qF", "7qH", "7qL", "7qT", "7qY", "8qF", "8qJ", "8qL", "8qT1", "8qT2", "8qY")
@@ -56,7 +58,7 @@ def linear(_options: argparse.Namespace) -> list[dict[str, Any]]:
     drawn = [
         quantum.LinearFunction(quantum.random_matrix(8, seed=8000 + i)) for i in range(TARGETS)
     ]
-    for topology, width, most, in_ms in (("all_to_all", 64, 17.0, None), ("line", 64, 48.75, 50)):
+    for topology, width, most, in_ms in (("all_to_all", 256, 17.0, None), ("line", 64, 48.75, 50)):
         name = f"linear functions of 8 qubits, {topology.replace('_', '-')}"
         found = searched(quantum, drawn, topology, COUPLING_ITERATIONS, width)
         rows += found.rows(name, at_most_ms=in_ms)
@@ -90,7 +92,7 @@ def cliffords(_options: argparse.Namespace) -> list[dict[str, Any]]:
     share = 100 * found.mean / greedy.mean
     rows.append(row(f"{name}: share of qiskit's greedy", "%", ours(share), at_most=60))
     name = "Cliffords of 8 qubits, line"
-    found = searched(quantum, drawn, "line", CLIFFORD_ITERATIONS, width=64)
+    found = searched(quantum, drawn, "line", CLIFFORD_ITERATIONS, width=32)
     rows += found.rows(name, at_most_ms=100)
     rows.append(row(f"{name}: mean", "CNOTs", both(found.mean, IBM_LINE), at_most=46))
     return rows
@@ -152,7 +154,7 @@ def of_map(
     ibm = float(np.mean([len(gates) for gates in told["gates"]]))
     ibm_ms = 1000 * told["cpu_s"] / len(matrices)
     targets = [quantum.LinearFunction(matrix) for matrix in matrices]
-    found = searched(quantum, targets, pairs, COUPLING_ITERATIONS, width=48, num_cores=1)
+    found = searched(quantum, targets, pairs, COUPLING_ITERATIONS, width=COUPLING_WIDTH, num_cores=1)
     pmh = by(functools.partial(quantum.by_qiskit, coupling_map=pairs), targets)
     label = f"linear functions on IBM's {name}"
     fewer = 100 * (1 - found.mean / ibm)
