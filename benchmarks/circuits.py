@@ -154,7 +154,9 @@ def of_map(
     ibm = float(np.mean([len(gates) for gates in told["gates"]]))
     ibm_ms = 1000 * told["cpu_s"] / len(matrices)
     targets = [quantum.LinearFunction(matrix) for matrix in matrices]
-    found = searched(quantum, targets, pairs, COUPLING_ITERATIONS, width=COUPLING_WIDTH, num_cores=1)
+    found = searched(
+        quantum, targets, pairs, COUPLING_ITERATIONS, width=COUPLING_WIDTH, num_cores=1
+    )
     pmh = by(functools.partial(quantum.by_qiskit, coupling_map=pairs), targets)
     label = f"linear functions on IBM's {name}"
     fewer = 100 * (1 - found.mean / ibm)
