@@ -7,11 +7,11 @@ use twisterl::python_interface::args::integers;
 use twisterl::python_interface::error::wrong_type;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::python_interface::pickle::Made;
-use twisterl::python_interface::python_object::has_method;
 use twisterl::ranked::{Preparation, Ranked};
 
 use crate::detached::detached;
 use crate::keywords::{constructor, method, Given};
+use crate::prepared::copied;
 
 /// Short solutions of an environment like `env`, a `Clifford` or `LinearFunction` of at most 8 qubits,
 /// without a network.
@@ -40,7 +40,7 @@ constructor!(PyRankSolver, "(env, num_rounds=100, seed=0, num_cores=32, weights=
     };
     let prepared: Preparation = given.rest()?;
     let own = get_env(&env)?;
-    let kept = if has_method(&env, "copy") { env.call_method0("copy")? } else { env.clone() };
+    let kept = copied(&env)?;
     let ranked = detached(env.py(), |poll| match weights {
         Some(weights) => Ranked::with_weights(&*own, weights),
         None => Ranked::new(&*own, prepared, poll),

@@ -2,13 +2,10 @@
 //! over GF(2) (Anderson and Feil, "Turning Lights Out with Linear Algebra").
 
 use super::meter::Meter;
-use super::{out_of_reach, Answer};
+use super::{out_of_reach, Answer, GOAL_DRAWS};
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
 use crate::rng::Rng;
-
-/// Draws of the goal that must agree for it to count as the only one.
-const GOAL_DRAWS: u64 = 8;
 
 /// A set of features or of actions, 64 in a word.
 type Set = Vec<u64>;

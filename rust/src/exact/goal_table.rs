@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::breadth::{Breadth, Grown, ToldBy};
 use super::meter::Meter;
+use super::GOAL_DRAWS;
 use crate::clock::Deadline;
 use crate::engine::cache::row_key;
 use crate::engine::kept::Kept;
@@ -14,8 +15,6 @@ use crate::rng::Rng;
 
 /// What a state takes, while its table grows too.
 const BYTES_OF_A_STATE: u64 = 64;
-/// Draws of the goal that must agree for it to count as the only one.
-const GOAL_DRAWS: u64 = 8;
 
 static KEPT: Kept<GoalTable> = Kept::new();
 

@@ -33,6 +33,9 @@ pub use solver::{Preparation, Solver};
 
 use crate::error::Error;
 
+/// Draws of the goal that must agree for it to count as the only one.
+const GOAL_DRAWS: u64 = 8;
+
 /// What an exact search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

@@ -25,10 +25,7 @@ const NODES_WITHOUT_TABLES: u64 = 1 << 18;
 pub fn solve(env: &dyn Env, state: &[i64], budget: Budget, poll: Poll<'_>) -> Result<Answer> {
     env.spec().acts.require_discrete("an exact search")?;
     let meter = &mut Meter::new(budget.nodes, Deadline::after(budget.time)?, poll);
-    let mut env = env.try_clone()?;
-    env.try_set_state(state)?;
-    env.check_solvable()?;
-    from_here(&mut *env, meter)
+    from_here(&mut *env.solvable_at(state)?, meter)
 }
 
 /// [`solve`] from the state that `env` is in.

@@ -10,7 +10,7 @@ use super::flips::Flips;
 use super::forward;
 use super::meter::Meter;
 use super::patterns::Patterns;
-use super::{out_of_reach, Answer};
+use super::{out_of_reach, Answer, GOAL_DRAWS};
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
 use crate::envs::puzzle::Puzzle;
@@ -22,9 +22,6 @@ use crate::solve::Starts;
 
 /// The largest sliding puzzle of which all states are kept.
 const TABLE_CELLS: usize = 9;
-/// Draws of the goal that must agree for it to count as the only one.
-const GOAL_DRAWS: u64 = 8;
-
 /// Answers for one environment, with what was prepared for it.
 pub struct Solver {
     env: Box<dyn Env>,
@@ -118,9 +115,7 @@ impl Solver {
     /// If `state` is none, has no solution, the environment fails, or `poll` does.
     pub fn solve(&self, state: &[i64], budget: Budget, poll: Poll<'_>) -> Result<Answer> {
         let mut meter = Meter::new(budget.nodes, Deadline::after(budget.time)?, poll);
-        let mut env = self.env.try_clone()?;
-        env.try_set_state(state)?;
-        env.check_solvable()?;
+        let mut env = self.env.solvable_at(state)?;
         self.answer(&mut *env, num_workers(DEFAULT_CORES), &mut meter)
     }
 

@@ -54,6 +54,17 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Refuses a limit of 0.
+    pub(crate) fn check(self) -> Result<()> {
+        Error::check_counts([
+            ("beam_width", self.beam_width),
+            ("most_steps", self.most_steps),
+            ("num_cores", self.num_cores),
+        ])
+    }
+}
+
 /// What searches of one environment share.
 pub struct Guide {
     env: Box<dyn Env>,
@@ -106,14 +117,7 @@ impl Guide {
         limits: Limits,
         poll: Poll<'_>,
     ) -> Result<Option<Vec<usize>>> {
-        Error::check_counts([
-            ("beam_width", limits.beam_width),
-            ("most_steps", limits.most_steps),
-            ("num_cores", limits.num_cores),
-        ])?;
-        let mut env = self.env.try_clone()?;
-        env.try_set_state(state)?;
-        env.check_solvable()?;
-        beam::search(self, env, limits, poll)
+        limits.check()?;
+        beam::search(self, self.env.solvable_at(state)?, limits, poll)
     }
 }

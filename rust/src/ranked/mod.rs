@@ -98,15 +98,9 @@ impl Ranked {
         limits: Limits,
         poll: Poll<'_>,
     ) -> Result<Option<Vec<usize>>> {
+        limits.check()?;
         let Limits { beam_width: width, most_steps, num_cores } = limits;
-        Error::check_counts([
-            ("beam_width", width),
-            ("most_steps", most_steps),
-            ("num_cores", num_cores),
-        ])?;
-        let mut env = self.env.try_clone()?;
-        env.try_set_state(state)?;
-        env.check_solvable()?;
+        let mut env = self.env.solvable_at(state)?;
         let Some((_, start)) = env.matrices() else { return Ok(None) };
         let found = search(&self.value, start, Reach { width, most_steps, num_cores }, poll)?;
         let Some(moves) = found else { return Ok(None) };

@@ -232,6 +232,19 @@ pub trait Env: EnvObject + Send + Sync {
     }
 }
 
+impl dyn Env + '_ {
+    /// A copy in `state`.
+    ///
+    /// # Errors
+    /// If it is none or is known not to be solvable, or the environment cannot be copied.
+    pub(crate) fn solvable_at(&self, state: &[i64]) -> Result<Box<dyn Env>> {
+        let mut env = self.try_clone()?;
+        env.try_set_state(state)?;
+        env.check_solvable()?;
+        Ok(env)
+    }
+}
+
 impl EnvSpec {
     /// What the methods of `env` say; all else is as it is where nothing is known: no inverse actions, no
     /// starts but [`Env::reset`], episodes that may not end.
