@@ -7,19 +7,24 @@ zig is installed, they are built for manylinux2014: they then run on any Linux o
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Calls of Python into the engine are a tenth faster when crates are optimized together, which takes
+# twice as long: once a release, not at every build.
+TOGETHER = {"CARGO_PROFILE_RELEASE_LTO": "fat", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "1"}
 
 
 def main() -> None:
     options = ["--release", "--out", str(ROOT / "dist")]
     if sys.platform == "linux" and importlib.util.find_spec("ziglang"):
         options += ["--zig", "--compatibility", "manylinux2014"]
+    environment = os.environ | TOGETHER
     for folder in (ROOT, ROOT / "python"):
-        subprocess.run(["maturin", "build", *options], cwd=folder, check=True)
+        subprocess.run(["maturin", "build", *options], cwd=folder, env=environment, check=True)
 
 
 if __name__ == "__main__":
