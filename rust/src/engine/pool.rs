@@ -1,7 +1,7 @@
 //! Work shared by threads, while the caller stays free to notice Ctrl-C.
 
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::threads::{self, Lent, Stop};
@@ -39,22 +39,9 @@ pub fn run<T: Send>(
     if num_workers <= 1 {
         return caught(|| work(0, poll)).map(|result| vec![result]);
     }
-    let pool = threads::kept_pool()?;
-    let (mut workers, sender) = Workers::new(num_workers, poll);
-    pool.in_place_scope(|scope| {
-        for worker in 1..num_workers {
-            let (sender, stop, work) = (sender.clone(), workers.stop.clone(), &work);
-            scope.spawn(move |_| {
-                let result = attempt(&stop, worker, work);
-                // The receiver outlives the scope, so this cannot fail.
-                let _ = sender.send((worker, result));
-            });
-        }
-        drop(sender);
-        workers.lead(&work);
-        while workers.wait() {}
-    });
-    workers.results()
+    let slots = Slots::new(num_workers);
+    run_all(num_workers, poll, &|worker, stop| slots.fill(worker, work(worker, stop)?))?;
+    slots.results()
 }
 
 /// [`run`] for work that enters environments, which anybody may have written: if the caller is
@@ -81,10 +68,64 @@ pub fn run_foreign<T: Send + 'static>(
         });
         return result.map(|result| vec![result]);
     }
+    let slots = Arc::new(Slots::new(num_workers));
+    let filled = slots.clone();
+    let work = move |worker: usize, stop: Poll<'_>| filled.fill(worker, work(worker, stop)?);
+    run_all_foreign(num_workers, poll, Arc::new(work))?;
+    slots.results()
+}
+
+/// What workers found, apart from how they are run: that is compiled once for all kinds of results.
+struct Slots<T>(Vec<Mutex<Option<T>>>);
+
+impl<T> Slots<T> {
+    fn new(num_workers: usize) -> Self {
+        Self((0..num_workers).map(|_| Mutex::new(None)).collect())
+    }
+
+    fn fill(&self, worker: usize, result: T) -> Result<()> {
+        *self.0[worker].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        Ok(())
+    }
+
+    /// Of workers that have all ended well.
+    fn results(&self) -> Result<Vec<T>> {
+        let taken = |slot: &Mutex<Option<T>>| {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Error::Interrupted)
+        };
+        self.0.iter().map(taken).collect()
+    }
+}
+
+type Work<'a> = dyn Fn(usize, Poll<'_>) -> Result<()> + Sync + 'a;
+
+fn run_all(num_workers: usize, poll: Poll<'_>, work: &Work<'_>) -> Result<()> {
+    let pool = threads::kept_pool()?;
+    let (mut workers, sender) = Workers::new(num_workers, poll);
+    pool.in_place_scope(|scope| {
+        for worker in 1..num_workers {
+            let (sender, stop) = (sender.clone(), workers.stop.clone());
+            scope.spawn(move |_| {
+                let result = attempt(&stop, worker, work);
+                // The receiver outlives the scope, so this cannot fail.
+                let _ = sender.send((worker, result));
+            });
+        }
+        drop(sender);
+        workers.lead(work);
+        while workers.wait() {}
+    });
+    workers.result()
+}
+
+fn run_all_foreign(
+    num_workers: usize,
+    poll: Poll<'_>,
+    work: Arc<dyn Fn(usize, Poll<'_>) -> Result<()> + Send + Sync>,
+) -> Result<()> {
     let pool = threads::kept_pool()?;
     let (mut workers, sender) = Workers::new(num_workers, poll);
     let _inside = threads::enter(&workers.stop);
-    let work = Arc::new(work);
     let lent: Vec<Arc<Lent>> = (1..num_workers).map(|_| Arc::default()).collect();
     for (worker, lent) in (1..).zip(&lent) {
         let (sender, stop, work, lent) =
@@ -106,15 +147,11 @@ pub fn run_foreign<T: Send + 'static>(
             break;
         }
     }
-    workers.results()
+    workers.result()
 }
 
 /// A worker's share; its failure stops the others.
-fn attempt<T>(
-    stop: &Stop,
-    worker: usize,
-    work: &impl Fn(usize, Poll<'_>) -> Result<T>,
-) -> Result<T> {
+fn attempt(stop: &Stop, worker: usize, work: &Work<'_>) -> Result<()> {
     let result = caught(|| {
         // It may begin late, when there is nothing left to do.
         stop.check()?;
@@ -125,27 +162,27 @@ fn attempt<T>(
 }
 
 /// The workers of a run, as the calling thread sees them, which is the first of them.
-struct Workers<'p, T> {
+struct Workers<'p> {
     stop: Arc<Stop>,
     poll: Poll<'p>,
     /// What `poll` said.
     cause: Result<()>,
     /// Of the others' work, once the caller is interrupted.
     grace: Option<Deadline>,
-    results: Vec<Option<Result<T>>>,
-    receiver: Receiver<(usize, Result<T>)>,
+    ends: Vec<Option<Result<()>>>,
+    receiver: Receiver<(usize, Result<()>)>,
 }
 
-impl<'p, T> Workers<'p, T> {
-    fn new(num_workers: usize, poll: Poll<'p>) -> (Self, Sender<(usize, Result<T>)>) {
+impl<'p> Workers<'p> {
+    fn new(num_workers: usize, poll: Poll<'p>) -> (Self, Sender<(usize, Result<()>)>) {
         let (sender, receiver) = channel();
-        let results = (0..num_workers.max(1)).map(|_| None).collect();
+        let ends = (0..num_workers.max(1)).map(|_| None).collect();
         let stop = Arc::default();
-        (Self { stop, poll, cause: Ok(()), grace: None, results, receiver }, sender)
+        (Self { stop, poll, cause: Ok(()), grace: None, ends, receiver }, sender)
     }
 
-    /// Works as worker 0, then looks for the others' results for a while without sleeping.
-    fn lead(&mut self, work: &impl Fn(usize, Poll<'_>) -> Result<T>) {
+    /// Works as worker 0, then looks for the others' ends for a while without sleeping.
+    fn lead(&mut self, work: &Work<'_>) {
         let Self { stop, poll, cause, .. } = self;
         let result = caught(|| {
             work(0, &mut || {
@@ -154,21 +191,21 @@ impl<'p, T> Workers<'p, T> {
             })
         });
         self.stop.heed(&result);
-        self.results[0] = Some(result);
+        self.ends[0] = Some(result);
         let patience = Deadline::after(Some(PATIENCE)).ok();
         while patience.is_some_and(|patience| !patience.is_over()) {
             match self.receiver.try_recv() {
-                Ok((worker, result)) => self.results[worker] = Some(result),
+                Ok((worker, end)) => self.ends[worker] = Some(end),
                 Err(TryRecvError::Empty) => std::hint::spin_loop(),
                 Err(TryRecvError::Disconnected) => break,
             }
         }
     }
 
-    /// Waits for a result, but not for long; false if there are no more.
+    /// Waits for a worker's end, but not for long; false if there are no more.
     fn wait(&mut self) -> bool {
         match self.receiver.recv_timeout(POLL_INTERVAL) {
-            Ok((worker, result)) => self.results[worker] = Some(result),
+            Ok((worker, end)) => self.ends[worker] = Some(end),
             Err(RecvTimeoutError::Timeout) => ask(&self.stop, &mut self.poll, &mut self.cause),
             Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -178,21 +215,20 @@ impl<'p, T> Workers<'p, T> {
         true
     }
 
-    fn results(self) -> Result<Vec<T>> {
+    fn result(self) -> Result<()> {
         self.cause?;
-        let mut all = Vec::with_capacity(self.results.len());
         let mut stopped = Ok(());
         let mut failed = Ok(());
-        for result in self.results {
+        for end in self.ends {
             // Who was left behind has none.
-            match result.unwrap_or(Err(Error::Interrupted)) {
-                Ok(result) => all.push(result),
+            match end.unwrap_or(Err(Error::Interrupted)) {
+                Ok(()) => {}
                 Err(Error::Interruption(source)) => return Err(Error::Interruption(source)),
                 Err(Error::Interrupted) => stopped = Err(Error::Interrupted),
                 Err(error) => failed = failed.and(Err(error)),
             }
         }
-        failed.and(stopped).map(|()| all)
+        failed.and(stopped)
     }
 }
 
