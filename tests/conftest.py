@@ -19,6 +19,23 @@ def own_state(tmp_path_factory):
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_curves():
+    """Runs draw no picture, a process and a second of each; tests of it ask for `curves`."""
+    from twisterl import train
+
+    drawing = train.draw_curve
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "draw_curve", lambda *_, **__: None)
+        yield drawing
+
+
+@pytest.fixture
+def curves(no_curves, monkeypatch):
+    """The runs of the test draw their pictures."""
+    monkeypatch.setattr("twisterl.train.draw_curve", no_curves)
+
+
 def pytest_configure(config):
     # Tests that need torch or Mojo skip where it is missing; CI may not be such a place.
     if os.environ.get("REQUIRE_TORCH") == "1" and not importlib.util.find_spec("torch"):

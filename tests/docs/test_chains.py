@@ -134,8 +134,6 @@ def test_the_commands_of_a_page(page, root):
 
 
 def test_the_examples_of_help(root, monkeypatch, capsys):
-    # Curves take a second each; the pages above draw theirs.
-    monkeypatch.setattr("twisterl.train.draw_curve", lambda *_, **__: None)
     run("make train")
     # What compare asks for.
     for words in ("runs/rw_puzzle8_v1", "runs/seeds/0", "runs/seeds/1 --seed 1"):

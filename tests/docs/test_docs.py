@@ -1,6 +1,8 @@
 """What the documents say is so: snippets run, commands and files exist."""
 
+import contextlib
 import functools
+import io
 import itertools
 import re
 import runpy
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+from twisterl import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -42,9 +45,15 @@ def commands(path):
 
 
 @functools.cache
-def help_of(*arguments):
+def help_of(module, *arguments):
+    if module == "twisterl.cli":
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+            cli.main([*arguments, "--help"])
+        assert ended.value.code == 0
+        return said.getvalue()
     result = subprocess.run(
-        [sys.executable, "-m", *arguments, "--help"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -317,7 +317,7 @@ def test_search_beats_the_policy_it_searches_with(small_az):
     assert policy.success > 0.1
 
 
-def test_the_command_leaves_a_whole_run(small_az, tmp_path, capsys):
+def test_the_command_leaves_a_whole_run(small_az, tmp_path, capsys, curves):
     config = tmp_path / "az.json"
     config.write_text(json.dumps(small_az))
     run = tmp_path / "run"

@@ -53,7 +53,7 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_training_leaves_a_run(config_file, tmp_path, capsys):
+def test_training_leaves_a_run(config_file, tmp_path, capsys, curves):
     status = cli.main(
         ["train", "--config", str(config_file), "--run_path", str(tmp_path / "run"),
          "--num_steps", "3", "--seed", "4", "algorithm.training.lr=1e-3", "--env.max_depth", "40"]

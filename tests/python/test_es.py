@@ -27,7 +27,7 @@ def small(**algorithm):
     return config
 
 
-def test_a_run_saves_what_mojo_would(tmp_path):
+def test_a_run_saves_what_mojo_would(tmp_path, curves):
     path = tmp_path / "es.json"
     path.write_text(json.dumps(small()))
     train.main(path, tmp_path / "run", num_steps=4)

@@ -22,10 +22,7 @@ from twisterl import twisterl
 ROOT = Path(__file__).resolve().parents[2]
 CRATE = ROOT / "examples" / "grid_world"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("cargo"), reason="cargo builds the example"),
-]
+pytestmark = pytest.mark.skipif(not shutil.which("cargo"), reason="cargo builds the example")
 
 
 @pytest.fixture(scope="session")

@@ -249,10 +249,11 @@ def test_a_resumed_run_is_the_same_run(walking, tmp_path):
     assert second.total_steps == whole.total_steps
 
 
-def test_the_commands_play_as_the_run_was_judged(walking, tmp_path, capsys):
+def test_the_commands_play_as_the_run_was_judged(walking, tmp_path, capsys, curves):
     config, run = tmp_path / "config.json", str(tmp_path / "run")
     config.write_text(json.dumps(walking))
     assert cli.main(["train", "--config", str(config), "--run_path", run, "--num_steps", "1"]) == 0
+    assert (tmp_path / "run" / "learning_curve.png").exists()
 
     def judged(*words):
         capsys.readouterr()

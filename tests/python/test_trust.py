@@ -404,7 +404,7 @@ def test_runs_of_this_package_leave_no_note(finished, tmp_path, monkeypatch):
     assert not (tmp_path / "state").exists()
 
 
-def test_a_working_directory_replaces_no_module(finished, place):
+def test_a_working_directory_replaces_no_module(finished, place, curves):
     """Neither ours, nor those that torch and TensorBoard try, nor those of the picture."""
     tried = ["matplotlib", "numpy", "json", "opt_einsum", "tensorflow", "IPython", "dill"]
     for name in tried:
