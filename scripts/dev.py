@@ -35,7 +35,6 @@ from tasks import (
     MORE,
     PURPOSES,
     PYTEST,
-    RUNNING_BUILT,
     RUST_TESTS,
     TASKS,
     TESTING,
@@ -184,9 +183,11 @@ def test_jobs() -> list[beside.Job]:
     jobs.append(beside.Job("programs", wait_for_programs, ("extension",)))
     # With pixi, where Mojo is an environment of its own, the test has no Mojo.
     mojo = MOJO_TESTS if sys.platform in MOJO_PLATFORMS else []
-    commands = [*mojo, *TASKS["test"]]
+    # What the tests of Python need; those of Mojo build what some of them run.
+    ready = ("extension", "packages", "programs", *mojo)
+    first, *others = shares()
     rust = "extension"
-    for command in commands:
+    for command in [*mojo, *TASKS["test"]]:
         if command.startswith("cargo fmt"):
             needs: tuple[str, ...] = ()
         elif command.startswith("cargo"):
@@ -195,34 +196,27 @@ def test_jobs() -> list[beside.Job]:
             rust = command
         elif command in CHECK or command in MOJO_TESTS:
             needs = ("packages",)
+        elif command == PYTEST:
+            command, needs = first, ready
         else:
-            # The tests of Rust and Mojo build what the parity check runs.
-            built = ("extension", "packages", "programs")
-            needs = (*built, *((RUST_TESTS, *mojo) if command != PYTEST else ()))
-        parts = shares() if command == PYTEST else [command]
-        for part in parts:
-            # What they build is run by tests of the last share.
-            more = (RUST_TESTS, *mojo) if command == PYTEST and part == parts[-1] else ()
-            work = functools.partial(run_apart, shlex.split(part))
-            jobs.append(beside.Job(part, work, (*needs, *more)))
-    return jobs
+            # The tests of Rust build what the parity check runs.
+            needs = (*ready, RUST_TESTS)
+        jobs.append(job_of(command, needs))
+    # Last, because all of them end together whenever they begin.
+    return [*jobs, *(job_of(share, ready) for share in others)]
+
+
+def job_of(command: str, needs: tuple[str, ...]) -> beside.Job:
+    return beside.Job(command, functools.partial(run_apart, shlex.split(command)), needs)
 
 
 def shares() -> list[str]:
-    """Commands that are `PYTEST` together, each with the files of its own, for as many processors
-    as there are.
-    """
-    files = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py"))
-    files = [name for name in files if name not in RUNNING_BUILT]
-    # The others have room for what else is to be done.
-    count = 2 * (os.cpu_count() or 1)
-    commands = []
-    for number in range(count):
-        listed = VENV / f"share-{number}.txt"
-        more = ["python"] if number == 0 else [*RUNNING_BUILT] if number == count - 1 else []
-        listed.write_text("\n".join([*files[number::count], *more]))
-        commands.append(f"{PYTEST} @{listed.relative_to(ROOT).as_posix()}")
-    return commands
+    """Commands that are `PYTEST` together, one for each processor."""
+    begun = VENV / "begun"
+    shutil.rmtree(begun, ignore_errors=True)
+    begun.mkdir()
+    folder = begun.relative_to(ROOT).as_posix()
+    return [f"python tests/share.py {folder} {n}" for n in range(1, 1 + (os.cpu_count() or 1))]
 
 
 def environment(program: str = "") -> dict[str, str]:

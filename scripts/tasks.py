@@ -24,10 +24,6 @@ RUST_TESTS = f"{RUST} --test all"
 UNIT_TESTS = f"{RUST} --lib --config rust/unit.toml"
 DOC_TESTS = f"{RUST} --doc"
 PYTEST = "python -m pytest"
-# Tests that run, or are linked with, what the tests of Rust and Mojo build.
-RUNNING_BUILT = tuple(
-    f"tests/python/test_{name}.py" for name in ("grid_world", "mojo", "rust_program")
-)
 
 MOJO_PLATFORMS = ("linux", "darwin")
 

@@ -36,6 +36,12 @@ def curves(no_curves, monkeypatch):
     monkeypatch.setattr("twisterl.train.draw_curve", no_curves)
 
 
+def pytest_ignore_collect(collection_path):
+    """Examples of docstrings are sought in the package alone: other files here are programs."""
+    if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
+        return True
+
+
 def pytest_configure(config):
     # Tests that need torch or Mojo skip where it is missing; CI may not be such a place.
     if os.environ.get("REQUIRE_TORCH") == "1" and not importlib.util.find_spec("torch"):

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,10 +16,11 @@ import yaml
 from terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 import beside  # noqa: E402
 import dev  # noqa: E402
 import installing  # noqa: E402
+import share  # noqa: E402
 
 
 def toml(name):
@@ -192,18 +192,31 @@ def test_after_a_failure_nothing_begins(capsys):
     assert "\nx\n# 0 s: " in capsys.readouterr().out
 
 
-def test_every_test_file_is_in_one_share(tmp_path, monkeypatch):
-    monkeypatch.setattr(dev, "VENV", ROOT / ".pytest_cache" / tmp_path.name)
-    dev.VENV.mkdir(parents=True)
-    listed = [ROOT / command.split("@")[1] for command in dev.shares()]
-    files = [line for path in listed for line in path.read_text().splitlines()]
-    shutil.rmtree(dev.VENV)
-    there = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/test_*.py")]
-    assert sorted(files) == sorted([*there, "python"])
+def test_a_file_that_another_has_begun_is_left_to_it(tmp_path):
+    begun, tests = tmp_path / "begun", tmp_path / "tests"
+    begun.mkdir()
+    tests.mkdir()
+    (begun / "test_a.py").touch()
+    (tests / "test_a.py").write_text("def test(): assert False")
+    (tests / "test_b.py").write_text("def test(): pass\ndef test_too(): pass")
+    command = [sys.executable, ROOT / "tests" / "share.py", begun, "2"]
+    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
+    assert {path.name for path in begun.iterdir()} == {"test_a.py", "test_b.py"}
+    assert share.Share(begun)._begins("tests/test_c.py")
+    assert not share.Share(begun)._begins("tests/test_c.py")
+
+
+def test_the_order_of_the_shares_is_of_files_that_exist():
+    assert all((ROOT / file).exists() for file in (*share.SLOW, *share.RUNNING_BUILT))
     assert toml("pyproject.toml")["tool"]["pytest"]["ini_options"]["testpaths"] == [
         "tests",
         "python",
     ]
+    files = [*share.RUNNING_BUILT, "tests/other.py", *share.SLOW]
+    assert sorted(files, key=share.turn) == [
+        *share.SLOW, "tests/other.py", *share.RUNNING_BUILT
+    ]  # fmt: skip
 
 
 def test_the_jobs_of_the_tests_are_its_commands(monkeypatch):

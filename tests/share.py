@@ -1,0 +1,79 @@
+"""Runs the tests beside others that do the same: python tests/share.py FOLDER NUMBER
+
+All have the same list of files, the slow ones first, and each file is run by whoever comes to it
+first: they end at about the same time. FOLDER is empty at first, and has a name for every file that
+somebody has begun; NUMBER is for people.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# Those that take ten seconds and more, the slowest first.
+SLOW = (
+    "tests/wasm/test_wasm.py",
+    "tests/docs/test_notebook.py",
+    "tests/docs/test_chains.py",
+    *(
+        f"tests/python/test_{name}.py"
+        for name in "quantum streams stubs without_torch described cli machines nn_exports".split()
+    ),
+    "tests/python/test_machines_ray.py",
+    "tests/soak/test_soak.py",
+    "tests/python/test_nn_properties.py",
+    "tests/python/test_write_failures.py",
+    "tests/parity/test_golden.py",
+)
+# Those that run, or are linked with, what the tests of Rust build meanwhile.
+RUNNING_BUILT = tuple(f"tests/python/test_{name}.py" for name in ("grid_world", "rust_program"))
+
+
+class Share:
+    """What makes of `pytest` one that leaves out the files that others have begun."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._is_ours: dict[str, bool] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: turn(file_of(item)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        file = file_of(item)
+        if file not in self._is_ours:
+            self._is_ours[file] = self._begins(file)
+        return None if self._is_ours[file] else True
+
+    def _begins(self, file: str) -> bool:
+        try:
+            self._folder.joinpath(file.replace("/", "+")).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+def file_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def turn(file: str) -> int:
+    """Files of a lower one come first."""
+    if file in SLOW:
+        return SLOW.index(file)
+    return len(SLOW) + (file in RUNNING_BUILT)
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    # As `python -m pytest` has it.
+    sys.path[0] = str(Path.cwd())
+    return pytest.main([], plugins=[Share(folder)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
