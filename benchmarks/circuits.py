@@ -170,13 +170,15 @@ def of_map(
 
 
 class Found:
-    """Costs of circuits `[N]`, times of a target, and what training, or a table, took before."""
+    """Costs of circuits `[N]`, times of a target, what training, or a table, took before, and how
+    many of a hundred targets have circuits that are our own."""
 
     def __init__(
-        self, costs: Any, ms: float, cpu_ms: float, before: Any = None, what: str = "training"
-    ) -> None:
+        self, costs: Any, ms: float, cpu_ms: float, before: Any = None, what: str = "training",
+        solved: float = 100,
+    ) -> None:  # fmt: skip
         self.costs, self.ms, self.cpu_ms = np.array(costs), ms, cpu_ms
-        self.before, self.what = before, what
+        self.before, self.what, self.solved = before, what, solved
 
     @property
     def mean(self) -> float:
@@ -230,6 +232,7 @@ def searched(
         for spent in (time.perf_counter() - start, time.process_time() - cpu)
     )
     costs = []
+    share = 100 * sum(circuit is not None for circuit in solved) / len(solved)
     for target, circuit in zip(targets, solved, strict=True):
         # As `synthesize` falls back.
         if circuit is None:
@@ -238,7 +241,7 @@ def searched(
             raise MeasurementError(f"a {target.kind} of {target.num_qubits} qubits is wrong")
         costs.append(quantum.cost(circuit))
     print(f"  {coupling_map}: {np.mean(costs):.2f}, {ms:.1f} ms", file=sys.stderr, flush=True)
-    return Found(costs, ms, cpu_ms, before)
+    return Found(costs, ms, cpu_ms, before, solved=share)
 
 
 def by(synthesized: Callable[[Any], Any], targets: Sequence[Any]) -> Found:

@@ -85,7 +85,7 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
 # In docs/random-walks.md.
 LEVERS = ("levers", "one_board", "beam_weights", "reflection", "commuting")
 # In docs/synthesis.md.
-CIRCUITS = ("synthesis", "linear", "cliffords", "routing", "couplings")
+CIRCUITS = ("linear", "cliffords", "maps", "routing", "couplings", "synthesis")
 
 
 def main() -> int:

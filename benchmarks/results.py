@@ -23,7 +23,7 @@ LEARNING = (
     *("reach", "dense", "updates", "blocks", "environments", "tasks", "task_networks", "recall"),
     *BESIDE,
     *("az15", "az_search", "clients", "machines", "web", "synthesis", "levers", "one_board"),
-    *("linear", "cliffords", "routing", "couplings"),
+    *("linear", "cliffords", "routing", "couplings", "maps"),
     *("beam_weights", "reflection", "commuting", "patterns"),
 )
 # Of `make bench`.

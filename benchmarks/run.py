@@ -36,6 +36,7 @@ import learning
 import levers
 import lights
 import machines
+import maps
 import patterns
 import proven
 import results
@@ -107,6 +108,7 @@ BENCHMARKS = {
     "cliffords": circuits.cliffords,
     "routing": circuits.routing,
     "couplings": circuits.couplings,
+    "maps": maps.maps,
 }
 GROUPS = {
     "quick": [name for name in BENCHMARKS if name not in results.LEARNING],

@@ -102,13 +102,15 @@ def test_cliffords_by_classes_are_as_short_as_is_known():
 
 def test_circuits_by_ranks_are_kept_in_the_cache(cache, capsys):
     budget = Budget(node_limit=0, beam_width=16, num_iterations=8)
-    for kind in ("clifford", "linear_function"):
+    for kind, rounds in (("clifford", 4), ("linear_function", 8)):
         target = drawn(kind, 4, 1)
         first = synthesize(target, "line", budget=budget)
         check(first, target)
         assert first.metadata["twisterl"]["method"] == "beam"
         (path,) = (cache / "ranks").glob(f"{kind}-4-*.safetensors")
-        assert path.stem in capsys.readouterr().err
+        begun, ended = capsys.readouterr().err.splitlines()
+        assert path.stem in begun and begun.endswith(f"1 of {rounds} rounds")
+        assert ended.endswith(f"[{20 * '#'}] {rounds} of {rounds} rounds")
         written = path.stat().st_mtime_ns
         guides._by_ranks.cache_clear()
         assert synthesize(target, "line", budget=budget) == first

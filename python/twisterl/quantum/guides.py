@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import sys
 import warnings
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from twisterl import __version__
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget, cache_folder
+from twisterl.quantum.progress import bar
 from twisterl.quantum.targets import CLIFFORD, LINEAR, Target, env_of
 from twisterl.runs import tensors
 from twisterl.runs.errors import CheckpointError
@@ -77,8 +77,8 @@ def _by_ranks(kind: str, arguments: str, num_rounds: int, path: Path) -> tuple[S
             return collector.RankSolver(env, weights=weights.tolist()), env.action_names()
         except (CheckpointError, ValueError) as error:
             warnings.warn(f"{path}: {error}; made again", stacklevel=6)
-    print(f"twisterl: learning {path.stem}, {num_rounds} rounds", file=sys.stderr, flush=True)
-    solver = collector.RankSolver(env, num_rounds)
+    show = bar(f"learning {path.stem}", "rounds")
+    solver = collector.RankSolver(env, num_rounds, progress=show)
     content = tensors.encode({_WEIGHTS: np.array(solver.weights(), np.float32)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from twisterl.config.json import read_json
 from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, InputError, unknown
 from twisterl.quantum.coupling import Coupling
+from twisterl.quantum.progress import bar
 from twisterl.quantum.targets import ENVIRONMENTS, LINEAR, NETWORK, PERMUTATION, Target
 from twisterl.runs import checkpoints
 from twisterl.runs.errors import CheckpointError, RunFolderError
@@ -26,7 +27,6 @@ from twisterl.utils import prepare_algorithm
 
 GUIDES = ["pairs", "network"]
 _SAMPLES_AN_ITERATION = 30_000
-_BAR = 20
 _EPISODE = ("difficulty", "depth_slope", "max_depth")
 
 
@@ -178,17 +178,8 @@ def _trained(config: str, path: Path) -> Any:
             warnings.warn(f"{error}; trained again", stacklevel=5)
     algorithm = prepare_algorithm(json.loads(config))
     total = algorithm.num_iterations
-
-    def show(progress: Any) -> None:
-        done = progress.iteration + 1
-        end = "\r" if sys.stderr.isatty() and done < total else "\n"
-        if end == "\r" or done in (1, total):
-            full = done * _BAR // total
-            bar = "#" * full + "." * (_BAR - full)
-            text = f"twisterl: training {path.name}: [{bar}] {done} of {total} iterations"
-            print(text, end=end, file=sys.stderr, flush=True)
-
-    algorithm.subscribe(show)
+    show = bar(f"training {path.name}", "iterations")
+    algorithm.subscribe(lambda progress: show(progress.iteration + 1, total))
     algorithm.learn(total)
     algorithm.sync_rs_policy()
     try:

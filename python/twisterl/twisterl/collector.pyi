@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -405,6 +405,7 @@ class RankSolver:
         seed: int = 0,
         num_cores: int = 32,
         weights: Sequence[float] | None = None,
+        progress: Callable[..., object] | None = None,
     ) -> Self: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, _memo: Any) -> Self: ...

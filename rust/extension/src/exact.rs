@@ -72,7 +72,7 @@ prepared! {
     /// method, and `env` stays as it is. A pickle keeps `env` and prepares anew.
     #[pyclass(name = "OptimalSolver", module = "twisterl.twisterl.collector", frozen)]
     PyOptimalSolver: Solver, Prepared, "(env, most_states=None, time_limit_s=None, pattern_bytes=None)",
-    |env, asked, poll| {
+    |env, asked, _, poll| {
         let time = Budget::new(asked.time_limit_s, None)?.time;
         let most_states = asked.most_states.map_or(Solver::MOST_STATES, |most| most as usize);
         let limits = Preparation { most_states, time, pattern_bytes: asked.pattern_bytes };

@@ -23,7 +23,7 @@ prepared! {
     #[pyclass(name = "GuidedSolver", module = "twisterl.twisterl.collector", frozen)]
     PyGuidedSolver: Guide, Preparation,
     "(env, most_classes=100000, num_walks=20000, walk_length=16, seed=0)",
-    |env, asked, poll| Guide::new(&*env, *asked, poll)
+    |env, asked, _, poll| Guide::new(&*env, *asked, poll)
 }
 
 #[pymethods]

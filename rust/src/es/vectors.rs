@@ -3,6 +3,9 @@
 //! Every operation is exact or rounded once, the same on all of them, so that results do not
 //! depend on the processor.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
+
 use super::block::{Block, LANES};
 use crate::nn::CpuLevel;
 
@@ -55,17 +58,20 @@ pub trait Job {
 
 /// Runs `job` with the instructions of `level`. Panics if this processor lacks them.
 pub fn run_at<J: Job>(level: CpuLevel, job: J) -> J::Output {
-    assert!(level.is_available(), "{level:?} is not available");
-    // SAFETY: the processor has the level's instructions, as was just asserted. Intrinsics keep
-    // sums in registers, which the compiler does not by itself: three times faster.
-    unsafe {
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx512 => x86::run_avx512(job),
-            #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx2 => x86::run_avx2(job),
-            _ => job.run::<Plain>(),
-        }
+    // Intrinsics keep sums in registers, which the compiler does not by itself: three times faster.
+    // SAFETY: `run` enables the level's instructions, if the processor has them.
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        CpuLevel::Avx512 => level.run(
+            #[inline(always)]
+            || unsafe { job.run::<__m512>() },
+        ),
+        #[cfg(target_arch = "x86_64")]
+        CpuLevel::Avx2 => level.run(
+            #[inline(always)]
+            || unsafe { job.run::<[__m256; 2]>() },
+        ),
+        _ => unsafe { job.run::<Plain>() },
     }
 }
 

@@ -1,34 +1,23 @@
 //! The beam of a [`Value`](super::value::Value), from both ends of a circuit.
 
 use std::collections::HashSet;
-use std::num::Wrapping;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
-use super::blocks::{grouped, LANES};
+use super::blocks::grouped;
+use super::candidates::{Best, Candidate, Move, MOST_NODES};
+use super::lanes::{Words, LANES};
 use super::value::Value;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::Result;
 use crate::rl::transvections::Rows;
-
-/// An action from the right, or from the left.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Move {
-    pub action: u16,
-    pub is_before: bool,
-}
+use crate::rng::mix;
 
 /// A state of the beam, and the number of the step that led to it; 0 for none.
 #[derive(Clone, Copy)]
 struct Node {
     rows: Rows,
     step: u32,
-}
-
-/// A state that may be kept.
-#[derive(Clone, Copy)]
-struct Candidate {
-    value: i16,
-    node: u32,
-    how: Move,
 }
 
 /// How far a search goes.
@@ -41,6 +30,24 @@ pub(super) struct Reach {
 
 /// Candidates for each state that is kept, others being known already.
 const CANDIDATES: usize = 4;
+/// States from which another worker is worth being woken.
+const NODES_A_WORKER: usize = 128;
+
+/// Hashes that are mixed already.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+type Seen = HashSet<u64, BuildHasherDefault<Mixed>>;
 
 /// Moves that solve `start`, in the order in which they were found.
 ///
@@ -56,27 +63,38 @@ pub(super) fn search(
     if matrices.is_solved(&start) {
         return Ok(Some(Vec::new()));
     }
-    let mut seen = HashSet::from([(matrices.hash)(&start)]);
+    let (width, num_cores) = (reach.width.min(MOST_NODES), num_workers(reach.num_cores));
+    let reach = Reach { width, num_cores, ..reach };
+    let mut seen = Seen::from_iter([(matrices.hash)(&start)]);
     let mut steps = vec![(0, Move::default())];
     let mut nodes = vec![Node { rows: start, step: 0 }];
     for _ in 0..reach.most_steps {
-        let most = reach.width.saturating_mul(CANDIDATES);
-        let candidates = best(value, &nodes, most, reach.num_cores, &mut *poll)?;
-        let mut next = Vec::with_capacity(reach.width);
-        for Candidate { node, how, .. } in candidates {
-            let Node { mut rows, step } = nodes[node as usize];
-            match how.is_before {
-                true => matrices.play_before(&mut rows, how.action.into()),
-                false => matrices.play(&mut rows, how.action.into()),
+        let candidates = best(value, &nodes, reach, &mut *poll)?;
+        let mut next = Vec::with_capacity(reach.width.min(candidates.len()));
+        let mut rest = &candidates[..];
+        while next.len() < reach.width && !rest.is_empty() {
+            let (chosen, others) = rest.split_at(rest.len().min(reach.width - next.len()));
+            rest = others;
+            let mut children = Vec::with_capacity(chosen.len());
+            for candidate in chosen {
+                let (how, Node { mut rows, step }) = (candidate.how(), nodes[candidate.node()]);
+                match how.is_before {
+                    true => matrices.play_before(&mut rows, how.action.into()),
+                    false => matrices.play(&mut rows, how.action.into()),
+                }
+                if matrices.is_solved(&rows) {
+                    return Ok(Some(way(&steps, step, how)));
+                }
+                // Most that are alike are the very same, by moves in another order.
+                if seen.insert(hash_of(&rows)) {
+                    children.push((rows, (step, how)));
+                }
             }
-            if matrices.is_solved(&rows) {
-                return Ok(Some(way(&steps, step, how)));
-            }
-            if seen.insert((matrices.hash)(&rows)) {
-                next.push(Node { rows, step: steps.len() as u32 });
-                steps.push((step, how));
-                if next.len() == reach.width {
-                    break;
+            let hashes = hashes(value, &children, reach.num_cores, &mut *poll)?;
+            for ((rows, step), hash) in children.into_iter().zip(hashes) {
+                if seen.insert(hash) {
+                    next.push(Node { rows, step: steps.len() as u32 });
+                    steps.push(step);
                 }
             }
         }
@@ -88,21 +106,49 @@ pub(super) fn search(
     Ok(None)
 }
 
-/// The best of what the next moves lead to, the best first.
-fn best(
+/// Of a state itself, unlike [`Matrices::hash`](crate::rl::transvections::Matrices::hash).
+fn hash_of(rows: &Rows) -> u64 {
+    let word = |rows: &[u16]| rows.iter().fold(0, |word, &row| word << 16 | u64::from(row));
+    rows.chunks(4).fold(1, |hash, rows| mix(hash ^ word(rows)))
+}
+
+/// Of the children, in their order.
+fn hashes<T: Sync>(
     value: &Value,
-    nodes: &[Node],
-    most: usize,
+    children: &[(Rows, T)],
     num_cores: usize,
     poll: Poll<'_>,
-) -> Result<Vec<Candidate>> {
-    let groups = nodes.len().div_ceil(LANES);
-    let workers = num_workers(num_cores).min(groups);
+) -> Result<Vec<u64>> {
+    let workers = workers(num_cores, children.len());
     let parts = run(workers, poll, |worker, poll| {
-        let own = groups * worker / workers..groups * (worker + 1) / workers;
-        let mut candidates =
-            Vec::with_capacity(own.len() * LANES * value.matrices.actions.len() * 2);
-        for group in own {
+        let own = &children[share(children.len(), worker, workers)];
+        let mut hashes = Vec::with_capacity(own.len());
+        for part in own.chunks(NODES_A_WORKER) {
+            poll()?;
+            hashes.extend(part.iter().map(|(rows, _)| (value.matrices.hash)(rows)));
+        }
+        Ok(hashes)
+    })?;
+    Ok(parts.concat())
+}
+
+fn workers(num_cores: usize, num_states: usize) -> usize {
+    num_cores.min(num_states / NODES_A_WORKER).max(1)
+}
+
+/// What `worker` of `workers` does of `count`.
+fn share(count: usize, worker: usize, workers: usize) -> Range<usize> {
+    count * worker / workers..count * (worker + 1) / workers
+}
+
+/// The best of what the next moves lead to, the best first.
+fn best(value: &Value, nodes: &[Node], reach: Reach, poll: Poll<'_>) -> Result<Vec<Candidate>> {
+    let groups = nodes.len().div_ceil(LANES);
+    let workers = workers(reach.num_cores, nodes.len());
+    let parts = run(workers, poll, |worker, poll| {
+        let mut best = Best::new(reach.width.saturating_mul(CANDIDATES));
+        let mut values = vec![Words::ZERO; value.matrices.actions.len()];
+        for group in share(groups, worker, workers) {
             poll()?;
             let first = group * LANES;
             let states = &nodes[first..nodes.len().min(first + LANES)];
@@ -111,34 +157,22 @@ fn best(
                     true => value.matrices.inverse(&node.rows),
                     false => node.rows,
                 });
-                value.children(&grouped(rows), |action, values| {
+                value.children(&grouped(rows), &mut values);
+                for (action, values) in values.iter().enumerate() {
                     let how = Move { action: action as u16, is_before };
-                    let of = |(lane, value): (usize, &Wrapping<i16>)| Candidate {
-                        value: value.0,
-                        node: (first + lane) as u32,
-                        how,
-                    };
-                    candidates.extend(values[..states.len()].iter().enumerate().map(of));
-                });
+                    for (&value, node) in values.0[..states.len()].iter().zip(first..) {
+                        best.add(value as i16, node, how);
+                    }
+                }
             }
         }
-        keep_best(&mut candidates, most);
-        Ok(candidates)
+        Ok(best.candidates)
     })?;
-    let mut candidates = parts.concat();
-    keep_best(&mut candidates, most);
-    Ok(candidates)
-}
-
-fn keep_best(candidates: &mut Vec<Candidate>, most: usize) {
-    let key = |c: &Candidate| (c.node, c.how.is_before, c.how.action);
-    let order =
-        |a: &Candidate, b: &Candidate| a.value.cmp(&b.value).then_with(|| key(a).cmp(&key(b)));
-    if candidates.len() > most {
-        candidates.select_nth_unstable_by(most, order);
-        candidates.truncate(most);
-    }
-    candidates.sort_unstable_by(order);
+    let mut best = Best::new(reach.width.saturating_mul(CANDIDATES));
+    parts.into_iter().flatten().for_each(|candidate| best.push(candidate));
+    best.cut();
+    best.candidates.sort_unstable();
+    Ok(best.candidates)
 }
 
 /// The moves up to the `last` one, which follows `step`.

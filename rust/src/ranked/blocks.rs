@@ -6,20 +6,18 @@
 //! symmetric block tells the rank of the opposite one (nullity theorem; Strang and Nguyen, "The
 //! interplay of ranks of submatrices"), so that the smaller side of a cut stands for both in the rows.
 
+use super::lanes::{Lanes, Words};
 use crate::rl::transvections::{Matrices, Rows, MOST_ROWS};
 
-/// States that are looked at together.
-pub(super) const LANES: usize = 16;
 /// Ranks of the rows of at most half of the qubits.
 pub(super) const RANKS: usize = MOST_ROWS / 2 + 1;
 /// The most sets of qubits that rows are taken of.
 const MOST_SETS: usize = 24;
-/// Both sides of sets in two matrices.
-pub(super) const MOST_COLUMNS: usize = 4 * MOST_SETS;
+/// What all actions together add to the columns of a set.
+const MOST_ADDED: usize = 32;
 
-pub(super) type Lanes = [u16; LANES];
 /// The rows of all matrices of some states.
-pub(super) type Group = [Lanes; MOST_ROWS];
+pub(super) type Group = [Words; MOST_ROWS];
 
 /// Sets of rows, each with the next one's rows added, which are reduced together.
 struct Chain {
@@ -29,27 +27,75 @@ struct Chain {
 }
 
 /// The columns of a set of qubits in a matrix.
-#[derive(Clone, Copy)]
 pub(super) struct Columns {
     pub number: usize,
     first_row: usize,
     mask: u16,
+    /// What actions add to them.
+    added: Vec<u16>,
+    /// The actions that change ranks, in their order.
+    pub changes: Vec<Change>,
+}
+
+/// How an action changes the ranks of the blocks of some columns: by `u p^T`, if it adds p to the rows
+/// that are asked for by the columns elsewhere.
+pub(super) struct Change {
+    pub action: usize,
+    /// The number of p.
+    added: usize,
+    /// A bit of the columns elsewhere, or of what [`Blocks::folded`] makes of them.
+    bit: usize,
+    is_folded: bool,
+}
+
+/// A block of each state, its rows reduced.
+#[derive(Clone, Copy)]
+pub(super) struct Block<L> {
+    pub set: usize,
+    pub rank: L,
+    /// Of its chain; what actions add stands after them.
+    num_rows: usize,
+    /// The columns elsewhere, and pairs of them, that no sum of the block's columns makes.
+    outside: [L; 2],
+}
+
+/// What [`Blocks::reduce`] works on.
+pub(super) struct Scratch<L> {
+    rows: [L; MOST_ROWS / 2 + MOST_ADDED],
+    asked: [[L; 2]; MOST_ADDED],
+    changes: [L; MOST_ADDED],
+    bits: [L; MOST_ROWS],
+}
+
+impl<L: Lanes> Scratch<L> {
+    /// # Safety
+    /// As for [`Lanes`].
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        let zero = L::all(0);
+        let mut bits = [zero; MOST_ROWS];
+        for (bit, word) in bits.iter_mut().enumerate() {
+            *word = L::all(1 << bit);
+        }
+        Self {
+            rows: [zero; MOST_ROWS / 2 + MOST_ADDED],
+            asked: [[zero; 2]; MOST_ADDED],
+            changes: [zero; MOST_ADDED],
+            bits,
+        }
+    }
 }
 
 pub(super) struct Blocks {
-    num_rows: usize,
-    num_sets: usize,
+    num_qubits: usize,
+    pub num_sets: usize,
     chains: Vec<Chain>,
     pub columns: Vec<Columns>,
-    /// By action the columns whose blocks it changes.
-    pub changed: Vec<Vec<Columns>>,
-    /// By set, of its rows.
-    most_ranks: Vec<usize>,
 }
 
 impl Blocks {
     pub(super) fn new(matrices: &Matrices) -> Self {
-        let (n, num_rows) = (matrices.num_qubits, matrices.num_rows());
+        let n = matrices.num_qubits;
         let sets = sets_of(n, &matrices.edges);
         let full = all(n);
         let mut sides = sets.clone();
@@ -57,28 +103,13 @@ impl Blocks {
         let others: Vec<u16> =
             sets.iter().filter(|set| is_cut(set)).map(|set| full & !set).collect();
         sides.extend(others.into_iter().filter(|side| !sets.contains(side)));
-        let columns: Vec<Columns> = (0..matrices.num_matrices())
-            .flat_map(|matrix| sides.iter().map(move |&side| (matrix * num_rows, side)))
+        let columns = (0..matrices.num_matrices())
+            .flat_map(|matrix| sides.iter().map(move |&side| (matrix, side)))
             .enumerate()
-            .map(|(number, (first_row, side))| Columns {
-                number,
-                first_row,
-                mask: matrices.spread(side),
-            })
+            .map(|(number, (matrix, side))| Columns::new(number, matrix, side, matrices))
             .collect();
-        let changed = matrices.actions.iter().map(|turns| {
-            let is_changed = |columns: &&Columns| {
-                let turn = turns[columns.first_row / num_rows];
-                let outside = turn.asked & !columns.mask != 0;
-                turn.added & columns.mask != 0 && outside
-            };
-            columns.iter().filter(is_changed).copied().collect()
-        });
-        let changed = changed.collect();
-        let most_ranks =
-            sets.iter().map(|&set| matrices.spread(set).count_ones() as usize).collect();
         let chains = chains(&sets, matrices);
-        Self { num_rows, num_sets: sets.len(), chains, columns, changed, most_ranks }
+        Self { num_qubits: n, num_sets: sets.len(), chains, columns }
     }
 
     /// The number of blocks.
@@ -86,75 +117,121 @@ impl Blocks {
         self.columns.len() * self.num_sets
     }
 
-    /// That a block can have.
-    #[inline]
-    pub(super) fn most_rank(&self, block: usize) -> usize {
-        self.most_ranks[block % self.num_sets]
+    /// A column z of two for each qubit is exchanged for its sum with x.
+    #[inline(always)]
+    unsafe fn folded<L: Lanes>(&self, word: L) -> L {
+        word.xor(word.shifted(self.num_qubits as u32))
     }
 
-    /// Calls `told(block, ranks)` for the blocks of some columns.
+    /// Calls `told(block, scratch)` for the blocks of some columns, of the lanes from `first` on.
+    ///
+    /// # Safety
+    /// As for [`Lanes`].
     #[inline(always)]
-    pub(super) fn ranks(
+    pub(super) unsafe fn reduce<L: Lanes>(
         &self,
-        group: &Group,
-        columns: Columns,
-        mut told: impl FnMut(usize, &Lanes),
+        (group, first): (&Group, usize),
+        columns: &Columns,
+        scratch: &mut Scratch<L>,
+        mut told: impl FnMut(Block<L>, &mut Scratch<L>),
     ) {
-        let rows = &group[columns.first_row..columns.first_row + self.num_rows];
+        let (zero, one, mask) = (L::all(0), L::all(1), L::all(columns.mask));
+        let group = &group[columns.first_row..];
         for chain in &self.chains {
-            let mut left = [[0; LANES]; MOST_ROWS / 2];
-            for (row, &from) in left.iter_mut().zip(&chain.rows) {
-                for lane in 0..LANES {
-                    row[lane] = rows[from][lane] & columns.mask;
-                }
+            let size = chain.rows.len();
+            let rows = &mut scratch.rows[..size + columns.added.len()];
+            for (row, &from) in rows.iter_mut().zip(&chain.rows) {
+                *row = L::load(&group[from], first);
             }
-            let left = &mut left[..chain.rows.len()];
-            let mut ranks = [0; LANES];
+            for (row, &added) in rows[size..].iter_mut().zip(&columns.added) {
+                *row = L::all(added);
+            }
+            let mut block = Block { set: 0, rank: zero, num_rows: size, outside: [zero; 2] };
             for (i, whole) in chain.wholes.iter().enumerate() {
-                let (pivot, below) = left[i..].split_first_mut().expect("a row is left");
-                let mut lowest = [0; LANES];
-                for lane in 0..LANES {
-                    lowest[lane] = pivot[lane] & pivot[lane].wrapping_neg();
-                    ranks[lane] += u16::from(pivot[lane] != 0);
-                }
+                let rows = &mut scratch.rows[i..size + columns.added.len()];
+                let (&mut pivot, below) = rows.split_first_mut().expect("a row is left");
+                let is_new = pivot.have(mask);
+                let own = pivot.and(mask);
+                let lowest = own.and(zero.minus(own));
                 for row in below {
-                    for lane in 0..LANES {
-                        let has = row[lane] & lowest[lane] != 0;
-                        row[lane] ^= if has { pivot[lane] } else { 0 };
-                    }
+                    *row = row.xor(L::choose(row.have(lowest), pivot, zero));
                 }
-                if let Some(set) = whole {
-                    told(columns.number * self.num_sets + set, &ranks);
+                block.rank = block.rank.plus(L::choose(is_new, one, zero));
+                let rest = L::choose(is_new, zero, pivot);
+                let [plain, folded] = block.outside;
+                block.outside = [plain.or(rest), folded.or(self.folded(rest))];
+                if let &Some(set) = whole {
+                    block.set = set;
+                    told(block, scratch);
                 }
             }
         }
     }
 
-    /// `group` after an action.
+    /// Calls `told(number, change, mask, amount)` for all changes of the columns of a `block` that was
+    /// just reduced: the lanes of `mask` have `amount` more, which is `up` or `down`.
+    ///
+    /// With p the rank grows by one if p is no sum of rows and u none of columns, and falls by one if both
+    /// are and the sum for p has an odd part in u; else it stays.
+    ///
+    /// # Safety
+    /// As for [`Lanes`].
     #[inline(always)]
-    pub(super) fn after(&self, group: &Group, matrices: &Matrices, action: usize) -> Group {
-        let mut after = *group;
-        for (rows, turn) in after.chunks_mut(self.num_rows).zip(&matrices.actions[action]) {
-            for row in rows {
-                for bits in row {
-                    let mut odd = *bits & turn.asked;
-                    odd ^= odd >> 8;
-                    odd ^= odd >> 4;
-                    odd ^= odd >> 2;
-                    odd ^= odd >> 1;
-                    *bits ^= turn.added & 0_u16.wrapping_sub(odd & 1);
-                }
-            }
+    pub(super) unsafe fn changes<L: Lanes>(
+        &self,
+        columns: &Columns,
+        block: Block<L>,
+        [up, down]: [L; 2],
+        scratch: &mut Scratch<L>,
+        mut told: impl FnMut(usize, &Change, L::Mask, L),
+    ) {
+        let mask = L::all(columns.mask);
+        let Scratch { rows, asked, changes, bits } = scratch;
+        let sums = &rows[block.num_rows..];
+        let [plain, folded] = block.outside;
+        for (i, &sum) in sums[..columns.added.len()].iter().enumerate() {
+            let is_new = sum.have(mask);
+            asked[i] = [
+                L::choose(is_new, plain, sum.without(plain)),
+                L::choose(is_new, folded, self.folded(sum).without(folded)),
+            ];
+            changes[i] = L::choose(is_new, up, down);
         }
-        after
+        for (number, change) in columns.changes.iter().enumerate() {
+            let word = asked[change.added % MOST_ADDED][usize::from(change.is_folded)];
+            let is_asked = word.have(bits[change.bit % MOST_ROWS]);
+            told(number, change, is_asked, changes[change.added % MOST_ADDED]);
+        }
     }
 }
 
-/// At most [`LANES`] states side by side.
+impl Columns {
+    fn new(number: usize, matrix: usize, side: u16, matrices: &Matrices) -> Self {
+        let mask = matrices.spread(side);
+        let (mut all_added, mut changes) = (Vec::new(), Vec::new());
+        for (action, turns) in matrices.actions.iter().enumerate() {
+            let (added, outside) = (turns[matrix].added & mask, turns[matrix].asked & !mask);
+            if added == 0 || outside == 0 {
+                continue;
+            }
+            let known = all_added.iter().position(|&other| other == added);
+            let added = known.unwrap_or_else(|| {
+                all_added.push(added);
+                all_added.len() - 1
+            });
+            let (bit, is_folded) = (outside.trailing_zeros() as usize, outside.count_ones() > 1);
+            changes.push(Change { action, added, bit, is_folded });
+        }
+        let first_row = matrix * matrices.num_rows();
+        Self { number, first_row, mask, added: all_added, changes }
+    }
+}
+
+/// At most [`LANES`](super::lanes::LANES) states side by side.
 pub(super) fn grouped(states: impl Iterator<Item = Rows>) -> Group {
-    let mut group = [[0; LANES]; MOST_ROWS];
+    let mut group = [Words::ZERO; MOST_ROWS];
     for (lane, rows) in states.enumerate() {
-        group.iter_mut().zip(rows).for_each(|(lanes, row)| lanes[lane] = row);
+        group.iter_mut().zip(rows).for_each(|(words, row)| words.0[lane] = row);
     }
     group
 }

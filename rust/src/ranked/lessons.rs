@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::beam::{search, Move, Reach};
-use super::blocks::{grouped, LANES};
-use super::value::Value;
+use super::beam::{search, Reach};
+use super::blocks::grouped;
+use super::candidates::Move;
+use super::value::{Value, BATCH};
 use super::Preparation;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::Result;
@@ -30,11 +31,12 @@ type Example = (Rows, usize);
 /// The lessons of one environment; longer scrambles than `6 n^2` are drawn uniformly from all states.
 ///
 /// # Errors
-/// If `env` or `poll` fails.
+/// If `env`, `told` or `poll` fails.
 pub(super) fn learn(
     value: &mut Value,
     env: &dyn Env,
     prepared: Preparation,
+    told: &mut dyn FnMut(usize) -> Result<()>,
     poll: Poll<'_>,
 ) -> Result<()> {
     let longest = (6 * value.matrices.num_qubits.pow(2)) as f32;
@@ -50,19 +52,25 @@ pub(super) fn learn(
             lessons.pop_front();
         }
         let examples: Vec<Example> = lessons.iter().flatten().copied().collect();
-        if examples.is_empty() {
-            continue;
-        }
         let rng = &mut Rng::stream(prepared.seed, 2 * round as u64 + 1, 0);
-        for group in 0..GROUPS {
-            poll()?;
-            let drawn: [Example; LANES] =
-                std::array::from_fn(|_| examples[rng.below(examples.len() as u32) as usize]);
-            let states = grouped(drawn.iter().map(|example| example.0));
-            value.learn(&states, &drawn.map(|example| example.1), group as f32 / GROUPS as f32);
-        }
-        value.settle();
+        study(value, &examples, rng, &mut *poll)?;
+        told(round + 1)?;
     }
+    Ok(())
+}
+
+fn study(value: &mut Value, examples: &[Example], rng: &mut Rng, poll: Poll<'_>) -> Result<()> {
+    if examples.is_empty() {
+        return Ok(());
+    }
+    for group in 0..GROUPS {
+        poll()?;
+        let drawn: [Example; BATCH] =
+            std::array::from_fn(|_| examples[rng.below(examples.len() as u32) as usize]);
+        let states = grouped(drawn.iter().map(|example| example.0));
+        value.learn(&states, &drawn.map(|example| example.1), group as f32 / GROUPS as f32);
+    }
+    value.settle();
     Ok(())
 }
 

@@ -7,6 +7,8 @@
 
 mod beam;
 mod blocks;
+mod candidates;
+mod lanes;
 mod lessons;
 mod value;
 
@@ -44,16 +46,21 @@ pub struct Ranked {
 }
 
 impl Ranked {
-    /// Learns the value, which does not depend on `num_cores`.
+    /// Learns the value, which does not depend on `num_cores`. `told` hears how many rounds are done.
     ///
     /// # Errors
     /// If the states of `env` are no matrices over GF(2) of at most 8 qubits, or it fails; if a number is
-    /// 0, or `poll` fails.
-    pub fn new(env: &dyn Env, prepared: Preparation, poll: Poll<'_>) -> Result<Self> {
+    /// 0, or `told` or `poll` fails.
+    pub fn new(
+        env: &dyn Env,
+        prepared: Preparation,
+        told: &mut dyn FnMut(usize) -> Result<()>,
+        poll: Poll<'_>,
+    ) -> Result<Self> {
         let counts = [("num_rounds", prepared.num_rounds), ("num_cores", prepared.num_cores)];
         Error::check_counts(counts)?;
         let mut ranked = Self::untaught(env)?;
-        lessons::learn(&mut ranked.value, &*ranked.env, prepared, poll)?;
+        lessons::learn(&mut ranked.value, &*ranked.env, prepared, told, poll)?;
         Ok(ranked)
     }
 

@@ -1,14 +1,12 @@
 //! A value of states: a sum over the ranks of their blocks, less where the goal is nearer.
 
-use std::num::Wrapping;
-use std::ops::{AddAssign, Sub};
-
-use super::blocks::{grouped, Blocks, Group, Lanes, LANES, MOST_COLUMNS, RANKS};
+use super::blocks::{grouped, Blocks, Group, Scratch, RANKS};
+use super::lanes::{in_lanes, Lanes, Table, Words, LANES};
+use crate::nn::CpuLevel;
 use crate::rl::transvections::Matrices;
 
-/// Less that of the goal.
-pub(super) type Values = [Wrapping<i16>; LANES];
-
+/// States of a step of learning.
+pub(super) const BATCH: usize = 16;
 /// How far a step of learning goes, at the first and at the last of a lesson.
 const RATES: [f32; 2] = [5.0, 0.25];
 /// Of whole numbers for one, where they do not become too large.
@@ -20,18 +18,27 @@ pub(super) struct Value {
     pub blocks: Blocks,
     /// By block and rank.
     weights: Vec<f32>,
-    /// How much more than at the rank before, in whole numbers.
-    steps: Vec<Wrapping<i16>>,
+    tables: Vec<Tables>,
     /// So that the goal has 0.
-    offset: Wrapping<i16>,
+    offset: u16,
+    level: CpuLevel,
+}
+
+/// What the ranks of a block count, in whole numbers.
+#[derive(Clone, Copy, Default)]
+struct Tables {
+    /// More than rank 0.
+    counts: Table,
+    /// More than the rank before.
+    steps: Table,
 }
 
 impl Value {
     pub(super) fn new(matrices: Matrices) -> Self {
         let blocks = Blocks::new(&matrices);
         let weights = vec![0.0; blocks.len() * RANKS];
-        let steps = vec![Wrapping(0); weights.len()];
-        Self { matrices, blocks, weights, steps, offset: Wrapping(0) }
+        let tables = vec![Tables::default(); blocks.len()];
+        Self { matrices, blocks, weights, tables, offset: 0, level: CpuLevel::detect() }
     }
 
     pub(super) fn weights(&self) -> &[f32] {
@@ -52,177 +59,236 @@ impl Value {
         let most: f32 =
             self.weights.chunks(RANKS).map(range).sum::<f32>() + self.blocks.len() as f32;
         let scale = FINEST.min(f32::from(i16::MAX) / most);
-        for (steps, weights) in self.steps.chunks_mut(RANKS).zip(self.weights.chunks(RANKS)) {
+        for (tables, weights) in self.tables.iter_mut().zip(self.weights.chunks(RANKS)) {
             let whole = |weight: f32| (weight * scale).round() as i32;
             for rank in 1..RANKS {
-                steps[rank] = Wrapping((whole(weights[rank]) - whole(weights[rank - 1])) as i16);
+                let step = (whole(weights[rank]) - whole(weights[rank - 1])) as u16;
+                tables.steps.0[rank] = step;
+                tables.counts.0[rank] = tables.counts.0[rank - 1].wrapping_add(step);
             }
         }
         let goal = grouped([self.matrices.goal].into_iter());
-        self.offset = Wrapping(0) - self.of(&goal)[0];
+        self.offset = self.of(&goal).0[0].wrapping_neg();
     }
 
     /// Of all states, before the offset.
-    fn of(&self, group: &Group) -> Values {
-        let mut sum = [Wrapping(0); LANES];
-        for &columns in &self.blocks.columns {
-            self.blocks.ranks(
-                group,
-                columns,
-                #[inline(always)]
-                |block, ranks| self.add(block, ranks, &mut sum),
-            );
-        }
-        sum
+    fn of(&self, group: &Group) -> Words {
+        let mut values = Words::ZERO;
+        in_lanes!(self.level, L, self.in_lanes_of::<L>(group, &mut values));
+        values
     }
 
-    /// Calls `told(action, values)` with those of all states after each action.
-    pub(super) fn children(&self, group: &Group, told: impl FnMut(usize, &Values)) {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has it.
-            return unsafe { self.children_by_avx2(group, told) };
-        }
-        self.children_by_any(group, told);
-    }
-
-    // What it calls is inlined, closures too: else they would be compiled for any processor.
     /// # Safety
-    /// The processor has AVX2.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    unsafe fn children_by_avx2(&self, group: &Group, told: impl FnMut(usize, &Values)) {
-        self.children_by_any(group, told);
-    }
-
+    /// As for [`Lanes`].
     #[inline(always)]
-    fn children_by_any(&self, group: &Group, told: impl FnMut(usize, &Values)) {
-        self.after_each(
-            group,
-            self.offset,
-            #[inline(always)]
-            |block, ranks, sum| self.add(block, ranks, sum),
-            told,
-        );
-    }
-
-    #[inline(always)]
-    fn add(&self, block: usize, ranks: &Lanes, sum: &mut Values) {
-        let steps = &self.steps[block * RANKS..][..RANKS];
-        for (rank, &step) in steps.iter().enumerate().take(self.blocks.most_rank(block) + 1).skip(1)
-        {
-            for lane in 0..LANES {
-                let is_there = ranks[lane] as i16 >= rank as i16;
-                sum[lane] += if is_there { step } else { Wrapping(0) };
-            }
-        }
-    }
-
-    /// Calls `told(action, sums)` with `first` and the sums by `add` of all states after each action.
-    #[inline(always)]
-    fn after_each<T: Copy + Default + AddAssign + Sub<Output = T>>(
-        &self,
-        group: &Group,
-        first: T,
-        add: impl Fn(usize, &Lanes, &mut [T; LANES]),
-        mut told: impl FnMut(usize, &[T; LANES]),
-    ) {
-        let mut sums = [[T::default(); LANES]; MOST_COLUMNS];
-        let mut own = [first; LANES];
-        for (&columns, sum) in self.blocks.columns.iter().zip(&mut sums) {
-            self.blocks.ranks(
-                group,
-                columns,
-                #[inline(always)]
-                |block, ranks| add(block, ranks, sum),
-            );
-            for lane in 0..LANES {
-                own[lane] += sum[lane];
-            }
-        }
-        for (action, changed) in self.blocks.changed.iter().enumerate() {
-            let after = self.blocks.after(group, &self.matrices, action);
-            let mut values = own;
-            for &columns in changed {
-                let mut sum = [T::default(); LANES];
-                self.blocks.ranks(
-                    &after,
+    unsafe fn in_lanes_of<L: Lanes>(&self, group: &Group, values: &mut Words) {
+        let scratch = &mut Scratch::<L>::new();
+        for first in (0..LANES).step_by(L::COUNT) {
+            let mut sum = L::all(0);
+            for columns in &self.blocks.columns {
+                let tables = self.tables_of(columns.number);
+                self.blocks.reduce(
+                    (group, first),
                     columns,
+                    scratch,
                     #[inline(always)]
-                    |block, ranks| add(block, ranks, &mut sum),
+                    |block, _| sum = sum.plus(block.rank.looked_up(&tables[block.set].counts)),
                 );
-                let before = &sums[columns.number];
-                for lane in 0..LANES {
-                    values[lane] += sum[lane] - before[lane];
-                }
             }
-            told(action, &values);
+            sum.store(values, first);
+        }
+    }
+
+    fn tables_of(&self, columns: usize) -> &[Tables] {
+        &self.tables[columns * self.blocks.num_sets..][..self.blocks.num_sets]
+    }
+
+    /// Less that of the goal, those of all states after each action, as signed numbers, in `values [A]`.
+    pub(super) fn children(&self, group: &Group, values: &mut [Words]) {
+        in_lanes!(self.level, L, self.children_in_lanes::<L>(group, values));
+    }
+
+    /// # Safety
+    /// As for [`Lanes`].
+    #[inline(always)]
+    unsafe fn children_in_lanes<L: Lanes>(&self, group: &Group, values: &mut [Words]) {
+        let scratch = &mut Scratch::<L>::new();
+        let (zero, one) = (L::all(0), L::all(1));
+        for first in (0..LANES).step_by(L::COUNT) {
+            let mut own = L::all(self.offset);
+            for value in &mut *values {
+                zero.store(value, first);
+            }
+            for columns in &self.blocks.columns {
+                let tables = self.tables_of(columns.number);
+                self.blocks.reduce(
+                    (group, first),
+                    columns,
+                    scratch,
+                    #[inline(always)]
+                    |block, scratch| {
+                        let Tables { counts, steps } = &tables[block.set];
+                        own = own.plus(block.rank.looked_up(counts));
+                        let up = block.rank.plus(one).looked_up(steps);
+                        let down = zero.minus(block.rank.looked_up(steps));
+                        self.blocks.changes(
+                            columns,
+                            block,
+                            [up, down],
+                            scratch,
+                            #[inline(always)]
+                            |_, change, mask, amount| {
+                                let value = &mut values[change.action];
+                                let sum = L::load(value, first);
+                                sum.plus(L::choose(mask, amount, zero)).store(value, first);
+                            },
+                        );
+                    },
+                );
+            }
+            for value in &mut *values {
+                L::load(value, first).plus(own).store(value, first);
+            }
         }
     }
 
     /// A step towards values by which each state's action in `actions` is the likeliest, if an action is
     /// the likelier the less the state after it has (the gradient of the cross-entropy). `time` goes from
     /// 0 to 1.
-    pub(super) fn learn(&mut self, group: &Group, actions: &[usize], time: f32) {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has it.
-            return unsafe { self.learn_by_avx2(group, actions, time) };
-        }
-        self.learn_by_any(group, actions, time);
+    pub(super) fn learn(&mut self, group: &Group, actions: &[usize; BATCH], time: f32) {
+        in_lanes!(self.level, L, self.learn_in_lanes::<L>(group, actions, time));
     }
 
     /// # Safety
-    /// The processor has AVX2.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    unsafe fn learn_by_avx2(&mut self, group: &Group, actions: &[usize], time: f32) {
-        self.learn_by_any(group, actions, time);
-    }
-
+    /// As for [`Lanes`].
     #[inline(always)]
-    fn learn_by_any(&mut self, group: &Group, actions: &[usize], time: f32) {
-        let mut likely = Vec::with_capacity(self.matrices.actions.len());
-        self.after_each(
-            group,
-            0.0,
-            #[inline(always)]
-            |block, ranks: &Lanes, sum: &mut [f32; LANES]| {
-                let weights = &self.weights[block * RANKS..][..RANKS];
-                for (sum, &rank) in sum.iter_mut().zip(ranks) {
-                    *sum += weights[usize::from(rank).min(RANKS - 1)];
-                }
-            },
-            |_, sums| likely.push(sums.map(|sum| -sum)),
-        );
-        for lane in 0..actions.len() {
-            let most = likely.iter().map(|values| values[lane]).fold(f32::MIN, f32::max);
-            likely.iter_mut().for_each(|values| values[lane] = (values[lane] - most).exp());
-            let sum: f32 = likely.iter().map(|values| values[lane]).sum();
-            likely.iter_mut().for_each(|values| values[lane] /= sum);
-        }
+    unsafe fn learn_in_lanes<L: Lanes>(
+        &mut self,
+        group: &Group,
+        actions: &[usize; BATCH],
+        time: f32,
+    ) {
+        let scratch = &mut Scratch::<L>::new();
+        let mut steps = self.likely::<L>(group, scratch);
         let rate = RATES[0] * (RATES[1] / RATES[0]).powf(time) / self.blocks.len() as f32;
-        let Self { matrices, blocks, weights, .. } = self;
-        for (action, changed) in blocks.changed.iter().enumerate() {
-            let after = blocks.after(group, matrices, action);
-            for &columns in changed {
-                // Where the ranks stay, the steps of all actions add up to nothing.
-                for (states, sign) in [(&after, rate), (group, -rate)] {
-                    blocks.ranks(
-                        states,
+        for (action, steps) in steps.iter_mut().enumerate() {
+            for (step, &wanted) in steps.iter_mut().zip(actions) {
+                *step = rate * (*step - f32::from(u8::from(action == wanted)));
+            }
+        }
+        let Self { blocks, weights, .. } = self;
+        let (one, less) = (L::all(1), L::all(u16::MAX));
+        for columns in &blocks.columns {
+            let weights = &mut weights[columns.number * blocks.num_sets * RANKS..];
+            blocks.reduce(
+                (group, 0),
+                columns,
+                scratch,
+                #[inline(always)]
+                |block, scratch| {
+                    let weights = &mut weights[block.set * RANKS..][..RANKS];
+                    let before = stored(block.rank);
+                    blocks.changes(
                         columns,
+                        block,
+                        [one, less],
+                        scratch,
                         #[inline(always)]
-                        |block, ranks| {
-                            for (lane, &wanted) in actions.iter().enumerate() {
-                                let is_wanted = f32::from(u8::from(action == wanted));
-                                let step = sign * (likely[action][lane] - is_wanted);
-                                weights[block * RANKS + usize::from(ranks[lane])] += step;
+                        |_, change, mask, amount| {
+                            let after = L::choose(mask, block.rank.plus(amount), block.rank);
+                            let steps = &steps[change.action];
+                            // Where the ranks stay, the steps of all actions add up to nothing.
+                            for (&rank, step) in stored(after).0.iter().zip(steps) {
+                                weights[usize::from(rank)] += step;
+                            }
+                            for (&rank, step) in before.0.iter().zip(steps) {
+                                weights[usize::from(rank)] -= step;
                             }
                         },
                     );
-                }
+                },
+            );
+        }
+    }
+
+    /// How likely each action is `[A]` in each state, by the values of the states after it.
+    ///
+    /// # Safety
+    /// As for [`Lanes`].
+    #[inline(always)]
+    unsafe fn likely<L: Lanes>(
+        &self,
+        group: &Group,
+        scratch: &mut Scratch<L>,
+    ) -> Vec<[f32; BATCH]> {
+        let (one, less) = (L::all(1), L::all(u16::MAX));
+        let mut own = [0.0; BATCH];
+        let num_changes = self.blocks.columns.iter().map(|columns| columns.changes.len()).sum();
+        let mut differences = vec![[0.0; BATCH]; num_changes];
+        let mut left = &mut differences[..];
+        for columns in &self.blocks.columns {
+            let weights = &self.weights[columns.number * self.blocks.num_sets * RANKS..];
+            let mut before = [0.0; BATCH];
+            let after;
+            (after, left) = left.split_at_mut(columns.changes.len());
+            self.blocks.reduce(
+                (group, 0),
+                columns,
+                scratch,
+                #[inline(always)]
+                |block, scratch| {
+                    let weights = &weights[block.set * RANKS..][..RANKS];
+                    add(&mut before, weights, block.rank);
+                    self.blocks.changes(
+                        columns,
+                        block,
+                        [one, less],
+                        scratch,
+                        #[inline(always)]
+                        |number, _, mask, amount| {
+                            let rank = L::choose(mask, block.rank.plus(amount), block.rank);
+                            add(&mut after[number], weights, rank);
+                        },
+                    );
+                },
+            );
+            for (lane, own) in own.iter_mut().enumerate() {
+                *own += before[lane];
+                after.iter_mut().for_each(|after| after[lane] -= before[lane]);
             }
         }
+        let mut likely = vec![own; self.matrices.actions.len()];
+        let changes = self.blocks.columns.iter().flat_map(|columns| &columns.changes);
+        for (change, difference) in changes.zip(&differences) {
+            likely[change.action].iter_mut().zip(difference).for_each(|(sum, more)| *sum += more);
+        }
+        for lane in 0..BATCH {
+            let most = likely.iter().map(|values| -values[lane]).fold(f32::MIN, f32::max);
+            likely.iter_mut().for_each(|values| values[lane] = (-values[lane] - most).exp());
+            let sum: f32 = likely.iter().map(|values| values[lane]).sum();
+            likely.iter_mut().for_each(|values| values[lane] /= sum);
+        }
+        likely
+    }
+}
+
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn stored<L: Lanes>(ranks: L) -> Words {
+    let mut words = Words::ZERO;
+    ranks.store(&mut words, 0);
+    words
+}
+
+/// What the ranks of the first lanes count.
+///
+/// # Safety
+/// As for [`Lanes`].
+#[inline(always)]
+unsafe fn add<L: Lanes>(sums: &mut [f32; BATCH], weights: &[f32], ranks: L) {
+    for (sum, rank) in sums.iter_mut().zip(stored(ranks).0) {
+        *sum += weights[usize::from(rank).min(RANKS - 1)];
     }
 }
 
@@ -251,23 +317,32 @@ mod tests {
             let mut value = Value::new(env.matrices().unwrap().0);
             value.weights.iter_mut().for_each(|weight| *weight = rng.below(1000) as f32 / 250.0);
             value.settle();
-            let whole = |states: &[_; LANES]| {
-                value.of(&grouped(states.iter().copied())).map(|sum| sum + value.offset)
-            };
-            value.children(&grouped(states.iter().copied()), |action, values| {
-                let after = states.map(|mut rows| {
-                    value.matrices.play(&mut rows, action);
-                    rows
-                });
-                assert_eq!(whole(&after), *values, "{name} {given} {action}");
-                // From the left is from the right of the inverse.
-                let before = states.map(|rows| {
-                    let mut rows = value.matrices.inverse(&rows);
-                    value.matrices.play_before(&mut rows, action);
-                    value.matrices.inverse(&rows)
-                });
-                assert_eq!(before, after, "{name} {given} {action}");
-            });
+            for level in [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable] {
+                if !level.is_available() {
+                    continue;
+                }
+                value.level = level;
+                let whole = |states: &[_; LANES]| {
+                    let sums = value.of(&grouped(states.iter().copied()));
+                    sums.0.map(|sum| sum.wrapping_add(value.offset))
+                };
+                let mut values = vec![Words::ZERO; value.matrices.actions.len()];
+                value.children(&grouped(states.iter().copied()), &mut values);
+                for (action, values) in values.iter().enumerate() {
+                    let after = states.map(|mut rows| {
+                        value.matrices.play(&mut rows, action);
+                        rows
+                    });
+                    assert_eq!(whole(&after), values.0, "{name} {given} {action} {level:?}");
+                    // From the left is from the right of the inverse.
+                    let before = states.map(|rows| {
+                        let mut rows = value.matrices.inverse(&rows);
+                        value.matrices.play_before(&mut rows, action);
+                        value.matrices.inverse(&rows)
+                    });
+                    assert_eq!(before, after, "{name} {given} {action}");
+                }
+            }
         }
     }
 }

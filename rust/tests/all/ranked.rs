@@ -8,6 +8,7 @@ use twisterl::ranked::{Preparation, Ranked};
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::Budget;
+use twisterl::Error;
 
 fn env(name: &str, given: &Value) -> Box<dyn Env> {
     find(name).unwrap().make(given.as_object().unwrap()).unwrap()
@@ -17,13 +18,19 @@ fn env(name: &str, given: &Value) -> Box<dyn Env> {
 fn solutions_are_nearly_as_short_as_can_be() {
     let lined = json!({"num_qubits": 4, "topology": "line"});
     let own = json!({"num_qubits": 3, "edges": [[1, 0], [2, 0]]});
-    let limits = Limits { beam_width: 64, ..Limits::default() };
+    let limits = Limits { beam_width: 256, ..Limits::default() };
     for (name, given) in [("LinearFunction", &lined), ("Clifford", &own)] {
         let mut env = env(name, given);
         let prepared = Preparation { num_rounds: 10, seed: 1, num_cores: 2 };
-        let ranked = Ranked::new(&*env, prepared, &mut || Ok(())).unwrap();
+        let mut rounds = Vec::new();
+        let told = &mut |done| {
+            rounds.push(done);
+            Ok(())
+        };
+        let ranked = Ranked::new(&*env, prepared, told, &mut || Ok(())).unwrap();
+        assert!(rounds.iter().copied().eq(1..=10));
         let alone = Preparation { num_cores: 1, ..prepared };
-        let again = Ranked::new(&*env, alone, &mut || Ok(())).unwrap();
+        let again = Ranked::new(&*env, alone, &mut |_| Ok(()), &mut || Ok(())).unwrap();
         assert_eq!(ranked.weights(), again.weights());
         let again = Ranked::with_weights(&*env, ranked.weights().to_vec()).unwrap();
         let solver = Solver::new(&*env, 100_000, &mut || Ok(())).unwrap();
@@ -45,17 +52,21 @@ fn solutions_are_nearly_as_short_as_can_be() {
     }
 }
 
+fn untaught(env: &dyn Env, prepared: Preparation) -> Error {
+    Ranked::new(env, prepared, &mut |_| Ok(()), &mut || Ok(())).err().unwrap()
+}
+
 #[test]
 fn what_cannot_be_searched_is_named() {
     let line = |n: usize| json!({"num_qubits": n, "topology": "line"});
     let prepared = Preparation { num_rounds: 1, ..Preparation::default() };
     for (name, n) in [("Clifford", 9), ("LinearFunction", 9), ("Permutation", 4)] {
-        let refused = Ranked::new(&*env(name, &line(n)), prepared, &mut || Ok(())).err().unwrap();
+        let refused = untaught(&*env(name, &line(n)), prepared);
         assert!(refused.to_string().contains("an environment of matrices"), "{refused}");
     }
     let small = env("Clifford", &line(3));
     let none = Preparation { num_rounds: 0, ..prepared };
-    let refused = Ranked::new(&*small, none, &mut || Ok(())).err().unwrap();
+    let refused = untaught(&*small, none);
     assert!(refused.to_string().contains("num_rounds"), "{refused}");
     for weights in [vec![0.0], vec![f32::NAN; 3000]] {
         let refused = Ranked::with_weights(&*small, weights).err().unwrap();

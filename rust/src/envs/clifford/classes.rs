@@ -12,7 +12,6 @@ use crate::rng::mix;
 /// The most qubits whose classes are told.
 pub(super) const MOST_QUBITS: usize = 8;
 const MOST_POINTS: usize = 3 * MOST_QUBITS;
-const MOST_EDGES: usize = 3 * MOST_QUBITS * MOST_QUBITS;
 /// Rounds of refinement.
 const ROUNDS: usize = 3;
 /// How far a colour is rotated where an edge is one of three,
@@ -36,31 +35,55 @@ impl Colours {
     }
 }
 
+/// What the edges of a qubit's points show, by [`Ends`].
+#[inline]
+fn seen(points: &Points) -> [[u64; 8]; MOST_QUBITS] {
+    let mut seen = [[0; 8]; MOST_QUBITS];
+    for (seen, colours) in seen.iter_mut().zip(points.chunks(3)) {
+        for (at, &colour) in colours.iter().enumerate() {
+            seen[1 + at] = colour;
+            seen[5 + at] = colour.rotate_left(ONE_OF_THREE);
+        }
+    }
+    seen
+}
+
 #[inline]
 fn sum_of(points: &Points, q: usize) -> u64 {
     points[3 * q..3 * q + 3].iter().fold(0, |sum, &colour| sum.wrapping_add(colour))
 }
 
-#[derive(Clone, Copy, Default)]
-struct Edge {
-    row: u8,
-    column: u8,
-    rotation: u8,
-}
+/// Of each of three points of a qubit, in three bits, with which point of another qubit an edge joins
+/// it: none, that of a number from 1 on, or with 4 more that of an edge that is one of three.
+type Ends = u16;
 
-struct Graph {
-    edges: [Edge; MOST_EDGES],
-    count: usize,
-}
+/// By the letters of two Paulis the ends of the rows, and of the columns.
+const ENDS: [[Ends; 2]; 16] = ends();
 
-impl Graph {
-    #[inline]
-    fn join(&mut self, row: usize, column: usize, rotation: u32) {
-        let (row, column, rotation) = (row as u8, column as u8, rotation as u8);
-        self.edges[self.count] = Edge { row, column, rotation };
-        self.count += 1;
+const fn ends() -> [[Ends; 2]; 16] {
+    let mut table = [[0; 2]; 16];
+    let mut at = 0;
+    while at < 16 {
+        let (a, b) = (at & 3, at >> 2);
+        let letters = [a, b, a ^ b];
+        let is_one_of_three = a != 0 && b != 0 && a != b;
+        let mut row = 0;
+        while row < 3 {
+            let letter = if is_one_of_three { letters[row] } else { a | b };
+            if letter != 0 && is_one_of_three != (letters[row] == 0) {
+                let kind = if is_one_of_three { 4 } else { 0 };
+                table[at][0] |= (kind + letter as u16) << (3 * row);
+                table[at][1] |= (kind + row as u16 + 1) << (3 * (letter - 1));
+            }
+            row += 1;
+        }
+        at += 1;
     }
+    table
 }
+
+/// The ends of the points of each qubit at each qubit, `[rows, columns]`.
+type Graph = [[[Ends; MOST_QUBITS]; MOST_QUBITS]; 2];
 
 /// Of Cliffords of a number of qubits.
 #[derive(Clone)]
@@ -102,20 +125,12 @@ impl Classes {
     fn graph_of(&self, planes: &[[u32; 2]]) -> Graph {
         let n = self.n;
         let letter = |pauli: u32, q: usize| (pauli >> (n + q) & 1 | (pauli >> q & 1) << 1) as usize;
-        let mut graph = Graph { edges: [Edge::default(); MOST_EDGES], count: 0 };
+        let mut graph = [[[0; MOST_QUBITS]; MOST_QUBITS]; 2];
         for (q, &[a, b]) in planes[..n].iter().enumerate() {
             for r in 0..n {
-                let (a, b) = (letter(a, r), letter(b, r));
-                let rotation = if q == r { OF_ITSELF } else { 0 };
-                let letters = [a, b, a ^ b];
-                if a != 0 && b != 0 && a != b {
-                    for (i, letter) in letters.into_iter().enumerate() {
-                        graph.join(3 * q + i, 3 * r + letter - 1, rotation + ONE_OF_THREE);
-                    }
-                } else if a | b != 0 {
-                    let none = letters.iter().position(|&letter| letter == 0).unwrap_or(0);
-                    graph.join(3 * q + none, 3 * r + (a | b) - 1, rotation);
-                }
+                let [row, column] = ENDS[letter(a, r) | letter(b, r) << 2];
+                graph[0][q][r] = row;
+                graph[1][r][q] = column;
             }
         }
         graph
@@ -128,20 +143,23 @@ impl Classes {
         for points in [&mut own.rows, &mut own.columns] {
             points[..3 * n].iter_mut().for_each(|colour| *colour = mix(*colour));
         }
+        let seen = [seen(&own.columns), seen(&own.rows)];
         let mut next = own;
         for q in 0..n {
             let qubit = mix(own.of_qubit(q).wrapping_add(self.around(&own, q)));
-            for points in [&mut next.rows, &mut next.columns] {
-                for point in &mut points[3 * q..3 * q + 3] {
-                    *point = point.wrapping_mul(3).wrapping_add(qubit);
+            for (side, points) in [&mut next.rows, &mut next.columns].into_iter().enumerate() {
+                let (ends, mut sums) = (&graph[side][q], [qubit; 3]);
+                for (r, (&ends, seen)) in ends[..n].iter().zip(&seen[side]).enumerate() {
+                    let rotation = if r == q { OF_ITSELF } else { 0 };
+                    for (at, sum) in sums.iter_mut().enumerate() {
+                        let colour = seen[usize::from(ends >> (3 * at) & 7)];
+                        *sum = sum.wrapping_add(colour.rotate_left(rotation));
+                    }
+                }
+                for (point, sum) in points[3 * q..3 * q + 3].iter_mut().zip(sums) {
+                    *point = point.wrapping_mul(3).wrapping_add(sum);
                 }
             }
-        }
-        for &Edge { row, column, rotation } in &graph.edges[..graph.count] {
-            let (row, column) = (usize::from(row), usize::from(column));
-            let seen = [own.columns[column], own.rows[row]].map(|c| c.rotate_left(rotation.into()));
-            next.rows[row] = next.rows[row].wrapping_add(seen[0]);
-            next.columns[column] = next.columns[column].wrapping_add(seen[1]);
         }
         next
     }

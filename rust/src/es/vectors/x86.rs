@@ -3,21 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::super::block::Block;
-use super::{Job, Simd, FOLDED};
-
-/// # Safety
-/// The processor has AVX-512F.
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn run_avx512<J: Job>(job: J) -> J::Output {
-    job.run::<__m512>()
-}
-
-/// # Safety
-/// The processor has AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn run_avx2<J: Job>(job: J) -> J::Output {
-    job.run::<[__m256; 2]>()
-}
+use super::{Simd, FOLDED};
 
 impl Simd for __m512 {
     #[inline(always)]

@@ -124,13 +124,6 @@ pub(super) unsafe fn turn(matrix: &Turned) {
 /// # Safety
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn widely(work: impl FnOnce()) {
-    work();
-}
-
-/// # Safety
-/// The processor has AVX2 and FMA.
-#[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
     simd::multiply_adds::<Avx2>(rounds)
 }

@@ -148,13 +148,6 @@ pub(super) unsafe fn turn(matrix: &Turned) {
 /// # Safety
 /// The processor has AVX-512F.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn widely(work: impl FnOnce()) {
-    work();
-}
-
-/// # Safety
-/// The processor has AVX-512F.
-#[target_feature(enable = "avx512f")]
 pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
     simd::multiply_adds::<Avx512>(rounds)
 }

@@ -3,7 +3,7 @@
 /// What a processor offers, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuLevel {
-    /// 512-bit vectors.
+    /// 512-bit vectors of bytes, words and numbers (x86-64-v4).
     Avx512,
     /// 256-bit vectors with fused multiply-add.
     Avx2,
@@ -40,7 +40,12 @@ impl CpuLevel {
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx512 => is_x86_feature_detected!("avx512f"),
+            CpuLevel::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
             #[cfg(target_arch = "x86_64")]
             CpuLevel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             CpuLevel::Portable => true,
@@ -48,6 +53,37 @@ impl CpuLevel {
             _ => false,
         }
     }
+
+    /// Runs `work`, compiled for this level where it is inlined, closures too. Panics if this processor
+    /// lacks it.
+    pub(crate) fn run<T>(self, work: impl FnOnce() -> T) -> T {
+        assert!(self.is_available(), "{self:?} is not available");
+        match self {
+            // SAFETY: the processor has the level's instructions, as was just asserted.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { by_avx512(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { by_avx2(work) },
+            _ => work(),
+        }
+    }
+}
+
+/// # Safety
+/// The processor has [`CpuLevel::Avx512`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn by_avx512<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// # Safety
+/// The processor has [`CpuLevel::Avx2`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn by_avx2<T>(work: impl FnOnce() -> T) -> T {
+    work()
 }
 
 /// By what products of bf16 are made, best first: of two numbers of 16 bits with a sum of 32.

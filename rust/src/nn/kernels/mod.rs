@@ -126,8 +126,7 @@ impl Kernels {
 
     /// Runs `work`, compiled for this level where it is inlined. Its bits are those of every level.
     pub(crate) fn widely(self, work: impl FnOnce()) {
-        // SAFETY: the level is available.
-        unsafe { dispatch!(self, widely(work)) };
+        self.level.run(work);
     }
 
     /// Puts 0 into `matrix` where `other`, which has as many rows and columns, is not positive.

@@ -111,12 +111,6 @@ pub(super) unsafe fn turn(matrix: &Turned) {
 
 /// # Safety
 /// None: all is checked.
-pub(super) unsafe fn widely(work: impl FnOnce()) {
-    work();
-}
-
-/// # Safety
-/// None: all is checked.
 pub(super) unsafe fn multiply_adds(rounds: usize) -> usize {
     simd::multiply_adds::<Portable>(rounds)
 }
