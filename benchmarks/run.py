@@ -103,6 +103,7 @@ BENCHMARKS = {
     "beam_weights": levers.beam_weights,
     "reflection": levers.reflection,
     "commuting": lights.commuting,
+    "parities": lights.parities,
     "patterns": patterns.patterns,
     "linear": circuits.linear,
     "cliffords": circuits.cliffords,

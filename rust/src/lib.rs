@@ -62,6 +62,7 @@ pub mod error;
 pub mod es;
 pub mod exact;
 pub mod exported;
+mod gf2;
 pub mod guided;
 pub mod nn;
 #[cfg(feature = "learning")]

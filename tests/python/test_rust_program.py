@@ -89,6 +89,19 @@ RUNS = {
             "evals": {"beam": {"strategy": "beam", "beam_width": 4, "num_episodes": 5}},
         },
     },
+    "parities": {
+        "env_cls": "LightsOut",
+        "env": {"width": 2, "height": 4},
+        "policy_cls": "BasicPolicy",
+        "policy": {"embedding_size": 36, "common_layers": []},
+        "algorithm_cls": "RandomWalk",
+        "algorithm": {
+            "collecting": {"num_walks": 40, "walk_length": 8, "commuting": True},
+            "training": {"fit": "parity"},
+            "learning": {"num_steps": 4},
+            "evals": {"ppo_deterministic": {"num_episodes": 20}},
+        },
+    },
     "numbers": {
         "env_cls": "Pendulum",
         "policy_cls": "BasicPolicy",
@@ -304,6 +317,10 @@ WRONG = [
     {"policy": {"common_layers": 3}},
     {"algorithm": {"evals": {"x": {"strategy": "mcts"}}, "learning": {"diff_metric": "x"}}},
     {"algorithm": {"evals": {"mcts_100": {"num_mcts_searches": 9_000_000}}}},
+    {
+        "algorithm_cls": "RandomWalk",
+        "algorithm": {"training": {"fit": "parity", "bellman_from": 3}},
+    },
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from twisterl.config.values import (
     Workers,
     workers,
 )
+from twisterl.faults import Fault, joined
 
 
 class RandomWalkCollecting(Section):
@@ -46,6 +48,10 @@ class RandomWalkTraining(Training):
     minibatch_size: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
         1024, description="distinct states; null: all of an iteration"
     )
+    fit: Literal["gradient", "parity"] = Field(
+        "gradient",
+        description="parity: of commuting moves that flip features, solved without descent",
+    )
     precision: Literal["f32", "bf16"] = Field(
         "f32",
         description="of linear layers' products, in torch of all layers'; weights and updates "
@@ -59,3 +65,14 @@ class RandomWalkAlgorithm(DescentSection):
     collecting: RandomWalkCollecting = Field(default_factory=RandomWalkCollecting)
     training: RandomWalkTraining = Field(default_factory=RandomWalkTraining)
     optimizer: Optimizer = Field(default_factory=Optimizer)
+
+    def faults(self, path: str) -> Iterator[Fault]:
+        yield from super().faults(path)
+        if self.training.fit == "gradient":
+            return
+        if not self.collecting.commuting:
+            problem = "got parity; expected gradient, for collecting.commuting is false"
+            yield Fault(joined(path, "training.fit"), problem)
+        if self.training.bellman_from is not None:
+            problem = "expected null, for training.fit is parity"
+            yield Fault(joined(path, "training.bellman_from"), problem)

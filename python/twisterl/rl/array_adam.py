@@ -87,9 +87,11 @@ def load(learner: Any, weights: Weights, optimizer: ArrayAdam) -> None:
 
 
 def store(learner: Any, weights: Weights, optimizer: ArrayAdam) -> None:
-    """Takes weights and moments from the `learner`, in place."""
+    """Takes weights, and moments after Adam's first step, from the `learner`, in place."""
     for index, (name, values) in enumerate(weights.items()):
         learner.store(name, values, "weight")
+        if not learner.step:
+            continue
         moments = optimizer.state.setdefault(index, optimizer.new_moments(index))
         moments["step"][...] = learner.step
         for kind in optimizer.kinds:

@@ -19,8 +19,8 @@ al. 2019, has it), since walks over-estimate how far it is:
 
     value  = mean(w(s) (V(s) - (max over next states t of V'(t) - 1 / walk_length))^2), V'(goal) = 1
 
- So V is 1 at the goal and falls with the moves away from
-it: larger is better, as for every other algorithm.
+So V is 1 at the goal and falls with the moves away from it: larger is better, as for every other
+algorithm. With `fit` "parity" the engine solves for the weights: `rust/src/train/parity.rs`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RandomWalk(MinibatchDescent):
 
     Raises:
         ValueError: the environment has no actions that undo its moves, or no goal to start from;
-            the policy has a memory.
+            the policy has a memory, or cannot hold parities where it is to.
     """
 
     LOSSES = ("policy", "value", "total")
@@ -70,8 +70,22 @@ class RandomWalk(MinibatchDescent):
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
         super().__init__(env, policy, config, run_path)
         require_no_memory(self.held.policy, "random walks")
+        if self._fits_parities:
+            self._learner_of_parities().require_parity()
         self.collector = twisterl.collector.WalkCollector(**self.collector_arguments())
         self.collector.check(env)
+
+    @property
+    def _fits_parities(self) -> bool:
+        return bool(self.config["training"]["fit"] == "parity")
+
+    def _learner_of_parities(self) -> Any:
+        """The engine's; raises ValueError where torch would train."""
+        problem = self._engine_obstacle()
+        if problem is not None or self._rust is None:
+            name = "algorithm.training.fit"
+            raise ValueError(f"{name}: got parity; expected gradient, since {problem}")
+        return self._rust.learner()
 
     @timed
     def collect(self) -> Walks:
@@ -97,7 +111,8 @@ class RandomWalk(MinibatchDescent):
 
     def _fields(self, data: Walks) -> dict[str, Any]:
         counts = np.asarray(data.undo_counts, np.float32)
-        num_samples = counts.sum(1)
+        # Of commuting moves they are shares, whose sums are whole but for rounding.
+        num_samples = np.rint(counts.sum(1))
         # In double precision, which leaves the same 32 bits wherever it is computed.
         powers = num_samples.astype(np.float64) ** self.config["training"]["sample_power"]
         weights = powers.astype(np.float32)
@@ -120,9 +135,12 @@ class RandomWalk(MinibatchDescent):
         }
 
     def targets(self, batch: WalkBatch) -> tuple[str, dict[str, Any]]:
-        return "walk", {**batch.columns(), "vf_coef": self.config["training"]["vf_coef"]}
+        objective = "parity" if self._fits_parities else "walk"
+        return objective, {**batch.columns(), "vf_coef": self.config["training"]["vf_coef"]}
 
     def losses(self, batch: WalkBatch) -> torch.Tensor:
+        if self._fits_parities:
+            self._learner_of_parities()
         log_probs, values = self._log_probs(batch)
         policy = -(batch.weights * (batch.undo * log_probs).sum(1)).mean()
         value = (batch.weights * (values - batch.values) ** 2).mean()

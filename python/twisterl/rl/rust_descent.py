@@ -178,14 +178,19 @@ class RustDescent:
             self._store(learner, group["amsgrad"])
         return losses
 
-    def _loaded(self, amsgrad: bool) -> Any:
-        """The learner with the weights and moments as they are now."""
-        policy, optimizer = self._algorithm.held.policy, self._algorithm.held.optimizer
+    def learner(self) -> Any:
+        """The learner of the policy as it is described now, with any weights."""
+        policy = self._algorithm.held.policy
         described = (json.dumps(policy.net_spec()), policy.obs_perms, policy.act_perms)
         if self._described != described:
             self._learner = twisterl.nn.Learner(*described)
             self._described = described
-        learner, state = self._learner, optimizer.state
+        return self._learner
+
+    def _loaded(self, amsgrad: bool) -> Any:
+        """The learner with the weights and moments as they are now."""
+        policy, optimizer = self._algorithm.held.policy, self._algorithm.held.optimizer
+        learner, state = self.learner(), optimizer.state
         if isinstance(policy, ArrayPolicy):
             array_adam.load(learner, policy.weights, optimizer)
             return learner
@@ -201,9 +206,10 @@ class RustDescent:
         return learner
 
     def _store(self, learner: Any, amsgrad: bool) -> None:
+        """As `array_adam.store`."""
         state = self._algorithm.optimizer.state
         for name, parameter in self._parameters():
-            if not state.get(parameter):
+            if learner.step and not state.get(parameter):
                 state[parameter] = {
                     "step": torch.zeros((), dtype=torch.float32),
                     **{kind: torch.zeros_like(parameter.detach()) for kind in _kinds(amsgrad)},
@@ -211,10 +217,10 @@ class RustDescent:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter.detach())
             learner.gradient(name, _array(parameter.grad))
-            moments = state[parameter]
-            moments["step"].fill_(learner.step)
+            moments = state.get(parameter) or {}
             for kind, tensor in {"weight": parameter, **moments}.items():
                 if kind == "step":
+                    tensor.fill_(learner.step)
                     continue
                 values = _array(tensor)
                 learner.store(name, values, kind)

@@ -115,6 +115,12 @@ class Learner:
     def walk(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
         """Trains on the states of random walks: `[policy, value, total]`; see `ppo`."""
 
+    def parity(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
+        """As `walk`, by solving for parities, without descent."""
+
+    def require_parity(self) -> None:
+        """Raises ValueError for a network that `parity` cannot set."""
+
     def az(self, samples: dict[str, Any], descent: dict[str, Any]) -> list[float]:
         """Trains on AlphaZero's samples: `[value, policy, l2, total]`; see `ppo`."""
 

@@ -14,7 +14,9 @@ use twisterl::spaces::Rows;
 use twisterl::train::az::{self, AzTargets};
 use twisterl::train::ppo::{self, PpoTargets};
 use twisterl::train::walk::{self, WalkTargets};
-use twisterl::train::{Actions, Descent, Learner, Losses, Moment, Samples, Sequences, WEIGHT};
+use twisterl::train::{
+    parity, Actions, Descent, Learner, Losses, Moment, Samples, Sequences, WEIGHT,
+};
 
 type Floats<'py> = PyReadonlyArrayDyn<'py, f32>;
 type Ints<'py> = PyReadonlyArrayDyn<'py, i64>;
@@ -159,19 +161,27 @@ impl PyLearner {
         samples: &Bound<'_, PyDict>,
         descent: &Bound<'_, PyDict>,
     ) -> PyResult<Losses> {
-        let read = Given::of(samples)?;
-        let (undo, values) =
-            (read.extract::<Floats<'_>>("undo")?, read.extract::<Floats<'_>>("values")?);
-        let weights = read.extract::<Floats<'_>>("weights")?;
-        let targets = WalkTargets {
-            undo: undo.as_slice()?,
-            values: values.as_slice()?,
-            weights: weights.as_slice()?,
-            vf_coef: read.extract("vf_coef")?,
-        };
-        self.train(py, &read, descent, |learner, samples, descent, poll| {
-            walk::train(learner, samples, &targets, descent, poll)
+        self.by_walks(py, samples, descent, walk::train)
+    }
+
+    /// As `walk`, by solving for parities, without descent.
+    ///
+    /// Raises ValueError too where the walks or the network are not for that.
+    fn parity(
+        &mut self,
+        py: Python<'_>,
+        samples: &Bound<'_, PyDict>,
+        descent: &Bound<'_, PyDict>,
+    ) -> PyResult<Losses> {
+        self.by_walks(py, samples, descent, |learner, samples, targets, _, poll| {
+            parity::fit(learner, samples, targets, poll)
         })
+    }
+
+    /// Raises ValueError for a network that `parity` cannot set.
+    fn require_parity(&self) -> PyResult<()> {
+        parity::require_layer(&self.learner)?;
+        Ok(())
     }
 
     /// Trains on AlphaZero's samples: `[value, policy, l2, total]`. `samples` has the arrays of a
@@ -200,6 +210,35 @@ impl PyLearner {
 }
 
 impl PyLearner {
+    fn by_walks(
+        &mut self,
+        py: Python<'_>,
+        samples: &Bound<'_, PyDict>,
+        descent: &Bound<'_, PyDict>,
+        work: impl FnOnce(
+                &mut Learner,
+                &Samples<'_>,
+                &WalkTargets<'_>,
+                &Descent,
+                Poll<'_>,
+            ) -> Result<Losses>
+            + Send,
+    ) -> PyResult<Losses> {
+        let read = Given::of(samples)?;
+        let (undo, values) =
+            (read.extract::<Floats<'_>>("undo")?, read.extract::<Floats<'_>>("values")?);
+        let weights = read.extract::<Floats<'_>>("weights")?;
+        let targets = WalkTargets {
+            undo: undo.as_slice()?,
+            values: values.as_slice()?,
+            weights: weights.as_slice()?,
+            vf_coef: read.extract("vf_coef")?,
+        };
+        self.train(py, &read, descent, |learner, samples, descent, poll| {
+            work(learner, samples, &targets, descent, poll)
+        })
+    }
+
     fn train(
         &mut self,
         py: Python<'_>,

@@ -4,29 +4,18 @@
 use super::meter::Meter;
 use super::{out_of_reach, Answer, GOAL_DRAWS};
 use crate::error::{Error, Result};
+use crate::gf2::{add, contains, count, empty, first, insert, Basis, Set};
 use crate::rl::env::Env;
 use crate::rng::Rng;
-
-/// A set of features or of actions, 64 in a word.
-type Set = Vec<u64>;
 
 /// What every set of actions flips, as far as it is told by few of them.
 #[derive(Debug)]
 pub(super) struct Flips {
     /// The features of the goal.
     goal: Set,
-    /// Sums of actions, none of which flips the first feature of another one before it.
-    basis: Vec<Sum>,
+    basis: Basis,
     /// Sums of actions that flip nothing, none of which is a sum of others.
     idle: Vec<Set>,
-}
-
-/// What some actions flip together.
-#[derive(Debug)]
-struct Sum {
-    first: usize,
-    features: Set,
-    actions: Set,
 }
 
 impl Flips {
@@ -37,7 +26,7 @@ impl Flips {
     pub(super) fn new(env: &mut dyn Env) -> Result<Self> {
         let goal = only_goal(env)?;
         let num_actions = env.num_actions();
-        let mut flips = Self { goal, basis: Vec::new(), idle: Vec::new() };
+        let mut flips = Self { goal, basis: Basis::default(), idle: Vec::new() };
         for action in 0..num_actions {
             env.try_step(action)?;
             let mut features = seen(env)?;
@@ -46,13 +35,9 @@ impl Flips {
                 return Err(not_linear(format!("one whose action {action} does not undo itself")));
             }
             add(&mut features, &flips.goal);
-            let mut actions = vec![0; num_actions.div_ceil(64)];
-            actions[action / 64] |= 1 << (action % 64);
-            flips.reduce(&mut features, &mut actions);
-            match first(&features) {
-                Some(first) => flips.basis.push(Sum { first, features, actions }),
-                None => flips.idle.push(actions),
-            }
+            let mut actions = empty(num_actions);
+            insert(&mut actions, action);
+            flips.idle.extend(flips.basis.push(features, actions));
         }
         Ok(flips)
     }
@@ -65,8 +50,8 @@ impl Flips {
     pub(super) fn fewest(&self, env: &dyn Env, meter: &mut Meter<'_>) -> Result<Answer> {
         let mut features = seen(env)?;
         add(&mut features, &self.goal);
-        let mut actions = vec![0; env.num_actions().div_ceil(64)];
-        self.reduce(&mut features, &mut actions);
+        let mut actions = empty(env.num_actions());
+        self.basis.reduce(&mut features, &mut actions);
         if first(&features).is_some() {
             return Err(out_of_reach(0));
         }
@@ -82,24 +67,13 @@ impl Flips {
                 fewest.clone_from(&actions);
             }
         }
-        let is_in = |action: &usize| fewest[action / 64] >> (action % 64) & 1 == 1;
+        let is_in = |action: &usize| contains(&fewest, *action);
         let actions: Vec<usize> = (0..env.num_actions()).filter(is_in).collect();
         let mut played = env.try_clone()?;
         actions.iter().try_for_each(|&action| played.try_step(action))?;
         match played.try_status()?.success {
             true => Ok(Answer::found(actions)),
             false => Err(not_linear("another".to_owned())),
-        }
-    }
-
-    /// Adds sums of the basis to `features` until none has a first feature in it, and their actions to
-    /// `actions`.
-    fn reduce(&self, features: &mut Set, actions: &mut Set) {
-        for sum in &self.basis {
-            if features[sum.first / 64] >> (sum.first % 64) & 1 == 1 {
-                add(features, &sum.features);
-                add(actions, &sum.actions);
-            }
         }
     }
 }
@@ -121,24 +95,9 @@ fn seen(env: &dyn Env) -> Result<Set> {
     let num_features: usize = env.obs_shape().iter().product();
     let mut words = Vec::new();
     env.try_observe(&mut words)?;
-    let mut set = vec![0; num_features.div_ceil(64)];
-    for feature in words {
-        set[feature as usize / 64] |= 1 << (feature % 64);
-    }
+    let mut set = empty(num_features);
+    words.iter().for_each(|&feature| insert(&mut set, feature as usize));
     Ok(set)
-}
-
-fn add(set: &mut Set, other: &Set) {
-    set.iter_mut().zip(other).for_each(|(word, other)| *word ^= other);
-}
-
-fn first(set: &Set) -> Option<usize> {
-    let word = set.iter().position(|&word| word != 0)?;
-    Some(64 * word + set[word].trailing_zeros() as usize)
-}
-
-fn count(set: &Set) -> u32 {
-    set.iter().map(|word| word.count_ones()).sum()
 }
 
 fn not_linear(got: String) -> Error {

@@ -33,6 +33,7 @@ use crate::rl::env::Twists;
 /// # }
 /// ```
 pub struct Learner {
+    pub(super) spec: NetSpec,
     pub(super) network: Trainable,
     pub(super) adam: Adam,
     pub(super) gradient: Flat,
@@ -58,7 +59,14 @@ impl Learner {
     pub fn new(spec: &NetSpec, twists: &Twists) -> Result<Self> {
         let network = Trainable::new(spec, twists)?;
         let (adam, gradient) = (Adam::new(network.layout()), network.layout().zeros());
-        Ok(Self { network, adam, gradient, chunks: Vec::new(), squares: Vec::new() })
+        Ok(Self {
+            spec: spec.clone(),
+            network,
+            adam,
+            gradient,
+            chunks: Vec::new(),
+            squares: Vec::new(),
+        })
     }
 
     /// The parameters, as [`NetSpec::parameters`] lists them.

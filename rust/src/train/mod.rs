@@ -7,7 +7,8 @@
 //! ```
 //!
 //! What an algorithm wants is an [`Objective`], one file each: [`ppo`], [`walk`], [`az`]. Equal
-//! weights, samples, seed and iteration give the same bytes for any number of threads.
+//! weights, samples, seed and iteration give the same bytes for any number of threads. [`parity`] needs
+//! no descent.
 
 mod adam;
 pub mod az;
@@ -18,6 +19,7 @@ mod judge;
 mod learner;
 mod lengths;
 mod normal;
+pub mod parity;
 pub mod ppo;
 mod sequences;
 mod softmax;

@@ -10,6 +10,8 @@
 //! total  = policy + vf_coef value
 //! ```
 
+use serde::Deserialize;
+
 use super::batch::Samples;
 use super::descent::{Descent, Losses, Objective};
 use super::learner::Learner;
@@ -30,6 +32,25 @@ pub struct WalkTargets<'a> {
     pub vf_coef: f32,
 }
 
+impl WalkTargets<'_> {
+    pub(super) fn check(&self, num_samples: usize, num_actions: usize) -> Result<()> {
+        check_len("undo", self.undo.len(), num_samples * num_actions)?;
+        check_len("values", self.values.len(), num_samples)?;
+        check_len("weights", self.weights.len(), num_samples)
+    }
+}
+
+/// How the network comes to say what the walks told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// By [`train`].
+    #[default]
+    Gradient,
+    /// By [`parity::fit`](super::parity::fit).
+    Parity,
+}
+
 /// Trains `learner`; the losses are "policy", "value" and "total".
 ///
 /// # Errors
@@ -42,9 +63,7 @@ pub fn train(
     poll: Poll<'_>,
 ) -> Result<Losses> {
     let num_actions = learner.require_categorical()?;
-    check_len("undo", targets.undo.len(), samples.len() * num_actions)?;
-    check_len("values", targets.values.len(), samples.len())?;
-    check_len("weights", targets.weights.len(), samples.len())?;
+    targets.check(samples.len(), num_actions)?;
     learner.descend(samples, &Walk { samples, targets, num_actions }, descent, poll)
 }
 

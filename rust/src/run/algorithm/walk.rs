@@ -10,8 +10,8 @@ use crate::rl::env::Env;
 use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
 use crate::run::policy::Net;
-use crate::train::walk::{train, WalkTargets};
-use crate::train::{Learner, Samples};
+use crate::train::walk::{train, Fit, WalkTargets};
+use crate::train::{parity, Learner, Samples};
 
 pub(super) struct RandomWalk {
     collecting: WalkConfig,
@@ -24,6 +24,7 @@ struct Training {
     vf_coef: f32,
     sample_power: f64,
     bellman_from: Option<u64>,
+    fit: Fit,
 }
 
 impl RandomWalk {
@@ -43,6 +44,9 @@ impl Algorithm for RandomWalk {
         env.spec().acts.require_discrete("random walks")?;
         check(env, &self.collecting)?;
         require_no_memory(learner)?;
+        if self.training.fit == Fit::Parity {
+            parity::require_layer(learner)?;
+        }
         self.descending.require(learner)
     }
 
@@ -54,8 +58,9 @@ impl Algorithm for RandomWalk {
         let walks = collect_ahead(of.env, &self.collecting, &work, policy, &mut *poll)?;
         let collect = watch.seconds();
         let num_actions = of.learner.num_actions();
-        let counts: Vec<f32> =
-            walks.undo_counts.chunks(num_actions).map(|c| c.iter().sum()).collect();
+        // Of commuting moves they are shares, whose sums are whole but for rounding.
+        let count = |counts: &[f32]| counts.iter().sum::<f32>().round();
+        let counts: Vec<f32> = walks.undo_counts.chunks(num_actions).map(count).collect();
         let power = self.training.sample_power;
         let mut weights: Vec<f32> =
             counts.iter().map(|&count| f64::from(count).powf(power) as f32).collect();
@@ -89,7 +94,10 @@ impl Algorithm for RandomWalk {
         };
         let prepare = watch.seconds() - collect;
         let descent = self.descending.descent(&of, samples.len(), true);
-        let losses = train(of.learner, &samples, &targets, &descent, poll)?;
+        let losses = match self.training.fit {
+            Fit::Gradient => train(of.learner, &samples, &targets, &descent, poll)?,
+            Fit::Parity => parity::fit(of.learner, &samples, &targets, poll)?,
+        };
         Ok(Found {
             losses: named(["policy", "value", "total"], &losses),
             num_steps: walks.num_samples,

@@ -43,6 +43,7 @@ pub(super) fn disagreements(
     match class {
         "AZ" => faults.extend(impossible_tree(&section["collecting"], "algorithm.collecting")),
         "ES" => faults.extend(not_greedy(section)),
+        "RandomWalk" => faults.extend(no_parities(section)),
         _ => {}
     }
     faults
@@ -68,6 +69,24 @@ fn not_greedy(section: &Map<String, Value>) -> Vec<Fault> {
     if section["learning"]["final_diff_is_none"] == true {
         let problem = "got true; expected false: ES learns from scrambled states alone";
         faults.push(Fault::new("algorithm.learning.final_diff_is_none", problem));
+    }
+    faults
+}
+
+/// What walks without descent need, and have no use for.
+fn no_parities(section: &Map<String, Value>) -> Vec<Fault> {
+    let training = &section["training"];
+    if training["fit"] != "parity" {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    if section["collecting"]["commuting"] != true {
+        let problem = "got parity; expected gradient, for collecting.commuting is false";
+        faults.push(Fault::new("algorithm.training.fit", problem));
+    }
+    if !training["bellman_from"].is_null() {
+        let problem = "expected null, for training.fit is parity";
+        faults.push(Fault::new("algorithm.training.bellman_from", problem));
     }
     faults
 }
