@@ -37,8 +37,10 @@ def commuting(_: argparse.Namespace) -> list[dict[str, Any]]:
                 share = optimal(algorithm, boards, shortest, how)
                 spent = 1000 * (time.process_time() - start) / len(boards)
                 play = f"{label}, {'greedy' if width == 1 else f'beam {width}'}"
-                rows.append(row(f"{play}: fewest presses", "", one(share)))
-                rows.append(row(f"{play}: a board", "CPU-ms", one(spent)))
+                is_asked = commutes and side == 7 and width == 1
+                goals = ({"at_least": 1.0}, {"at_most": 1.0}) if is_asked else ({}, {})
+                rows.append(row(f"{play}: fewest presses", "", one(share), **goals[0]))
+                rows.append(row(f"{play}: a board", "CPU-ms", one(spent), **goals[1]))
     return rows
 
 
