@@ -136,11 +136,12 @@ impl Solver {
     ) -> Result<Vec<Answer>> {
         let deadline = Deadline::after(budget.time)?;
         let limits = move || Ok((budget.nodes, deadline));
-        self.answers((starts, seed), num_cores, limits, |_, answer, _| Ok(answer), poll)
+        self.answers((starts, seed), num_cores, limits, Self::answer, poll)
     }
 
-    /// What `told` makes of every start, a copy of the environment there, of the answer, and of the nodes
-    /// that it took, in order; `limits` are asked for when a start is begun.
+    /// What `answer` makes of every start, in order. It is given the environment there, which it may move,
+    /// the threads that may share the start, and what is left of `limits`, which are asked for when a start
+    /// is begun.
     ///
     /// # Errors
     /// As [`Solver::solve_all`].
@@ -149,7 +150,7 @@ impl Solver {
         (starts, seed): (Starts, u64),
         num_cores: usize,
         limits: impl Fn() -> Result<(Option<u64>, Deadline)> + Send + Sync + 'static,
-        told: impl Fn(&dyn Env, Answer, u64) -> Result<T> + Send + Sync + 'static,
+        answer: impl Fn(&Self, &mut dyn Env, usize, &mut Meter<'_>) -> Result<T> + Send + Sync + 'static,
         poll: Poll<'_>,
     ) -> Result<Vec<T>> {
         Error::check_counts([("num_cores", num_cores)])?;
@@ -170,11 +171,9 @@ impl Solver {
                 }
                 stop()?;
                 starts.place(index, &mut *root, seed)?;
-                let mut env = root.try_clone()?;
                 let (most_nodes, deadline) = limits()?;
-                let mut meter = Meter::new(most_nodes, deadline, stop);
-                let answer = solver.answer(&mut *env, threads, &mut meter)?;
-                answers.push((index, told(&*root, answer, meter.nodes())?));
+                let meter = &mut Meter::new(most_nodes, deadline, stop);
+                answers.push((index, answer(&solver, &mut *root, threads, meter)?));
             }
         })?;
         let mut answers: Vec<_> = parts.into_iter().flatten().collect();
@@ -182,8 +181,9 @@ impl Solver {
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    /// From the state that `env` is in, by `num_threads` where they can share it.
-    fn answer(
+    /// From the state that `env` is in, which may be another one then, by `num_threads` where they can
+    /// share it.
+    pub(crate) fn answer(
         &self,
         env: &mut dyn Env,
         num_threads: usize,

@@ -31,7 +31,11 @@ pub(super) fn play(
     let prepared = Preparation { pattern_bytes: config.pattern_bytes, ..Preparation::default() };
     let solver = Solver::prepared(env, prepared, &mut *poll)?;
     let limits = move || Ok((budget.nodes, Deadline::after(budget.time)?));
-    solver.answers((starts, seed), config.num_cores, limits, episode, poll)
+    let played = |solver: &Solver, root: &mut dyn Env, threads, meter: &mut Meter<'_>| {
+        let answer = solver.answer(&mut *root.try_clone()?, threads, meter)?;
+        episode(root, answer, meter.nodes())
+    };
+    solver.answers((starts, seed), config.num_cores, limits, played, poll)
 }
 
 /// What `answer` from the state of `root` comes to.
