@@ -117,25 +117,20 @@ impl<'py> Given<'py> {
         Ok(player(self.required("policy")?)?.get().policy.clone())
     }
 
-    /// The same, where there need not be one.
-    pub(crate) fn policy_if_any(&self) -> PyResult<Option<Arc<dyn Policy>>> {
-        let given = self.take("policy")?.filter(|policy| !policy.is_none());
-        given.map(|policy| Ok(player(policy)?.get().policy.clone())).transpose()
-    }
-
     /// The argument `policy`, for many episodes, any part of which may be played by itself.
     pub(crate) fn policy_of_many(&self) -> PyResult<Arc<dyn Policy>> {
         Ok(player(self.required("policy")?)?.get().of_many.clone())
     }
 
-    /// [`Given::policy`] or [`Given::policy_of_many`] as `which` says, None where it is None.
+    /// [`Given::policy`] or [`Given::policy_of_many`] as `which` says; `None` where it is None, or left out
+    /// where it may be.
     pub(crate) fn policy_or_none(
         &self,
         which: fn(&Self) -> PyResult<Arc<dyn Policy>>,
     ) -> PyResult<Option<Arc<dyn Policy>>> {
         match self.0.get_item("policy")? {
-            Some(given) if given.is_none() => self.take("policy").map(|_| None),
-            _ => which(self).map(Some),
+            Some(given) if !given.is_none() => which(self).map(Some),
+            _ => self.take("policy").map(|_| None),
         }
     }
 

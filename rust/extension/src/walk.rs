@@ -58,7 +58,7 @@ impl PyWalkCollector {
     /// The walks that `given` asks for.
     fn walks(&self, py: Python<'_>, given: Given<'_>) -> PyResult<PyWalks> {
         let env = get_env(&given.required("env")?)?;
-        let policy = given.policy_if_any()?;
+        let policy = given.policy_or_none(Given::policy)?;
         let Iteration { iteration } = given.read()?;
         let mut work = self.config.work(self.seed, iteration);
         work.episodes = given.rest::<Span>()?.of(work.episodes.end)?;
