@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import es
 import numpy as np
 import pytest
+import write_golden
 from mcts import Network
 from twisterl import envs
 from twisterl.config.registry import REGISTRY
@@ -133,6 +135,17 @@ def test_spec_is_what_a_config_accepts(class_name):
                 make(**{**defaults, key: "nothing"})
 
 
+def test_golden_games_are_those_of_the_reference(monkeypatch):
+    """Without the searches and the layers of states, whose reference takes its time."""
+    monkeypatch.setattr(write_golden, "layers", lambda *_: None)
+    found = {name: write_golden.environment(of) for name, of in write_golden.ENVIRONMENTS.items()}
+    for name, content in {**found, "rng": write_golden.rng(), "es": es.golden()}.items():
+        golden = read("golden", name)
+        for part in content.keys() - {"layers"}:
+            assert json.loads(json.dumps(content[part])) == golden[part], (name, part)
+
+
+@pytest.mark.long
 def test_golden_files_are_those_of_the_reference():
     script = ROOT / "tests" / "reference" / "write_golden.py"
     result = subprocess.run(

@@ -1,4 +1,7 @@
-"""The ports in Python behave as specs/signature.txt says; rust/tests/all/signature.rs has Rust."""
+"""The ports in Python behave as specs/signature.txt says; rust/tests/all/signature.rs has Rust.
+
+Where they do not, the moves that make test compares are not those of Rust either.
+"""
 
 import subprocess
 import sys
@@ -10,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = (ROOT / "specs" / "signature.txt").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [[], ["--bindings"]], ids=["reference", "bindings"])
 def test_the_port_has_the_committed_signature(options):
     script = ROOT / "tests" / "parity" / "signature.py"
