@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden_scripts import checked
 from twisterl import twisterl as extension
 from twisterl.envs import Puzzle, PyEnv, check_env
 from twisterl.nn import BasicPolicy, heads
@@ -415,5 +414,4 @@ def test_torch_heads_are_those_of_torch_distributions():
 
 
 def test_their_golden_file_is_what_torch_says_now():
-    script = Path(__file__).parents[1] / "reference" / "write_heads.py"
-    assert subprocess.run([sys.executable, script, "--check"]).returncode == 0
+    assert checked("write_heads.py") == 0

@@ -6,6 +6,7 @@ first. ``TWISTERL_LEGACY_EXTENSIONS``, paths of extension files of TwisteRL 0.5.
 """
 
 import ctypes
+import functools
 import gc
 import os
 import platform
@@ -183,9 +184,14 @@ class Addressed:
         return [9, 9]
 
 
+@functools.cache
+def policy_of_the_puzzle():
+    return small_policy(Puzzle(3, 3, 1, 2, 9))
+
+
 def refused(env):
     with pytest.raises(TypeError, match="env: ") as caught:
-        collector().collect(env, small_policy(Puzzle(3, 3, 1, 2, 9)))
+        collector().collect(env, policy_of_the_puzzle())
     return str(caught.value)
 
 

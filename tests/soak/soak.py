@@ -40,6 +40,10 @@ def _disk(share: float) -> Part:
     return _python("-m", "pytest", "-q", "tests/python/test_write_failures.py"), {"SOAK": "1"}
 
 
+def _long_tests(share: float) -> Part:
+    return _python("-m", "pytest", "-q", "-m", "long"), {}
+
+
 def _fuzz(share: float) -> Part:
     return _python(SOAK + "fuzz.py", "--seconds", max(10, round(share * 600))), {}
 
@@ -52,6 +56,7 @@ PARTS: dict[str, Callable[[float], Part]] = {
     "circuits": _counted(SOAK + "circuits.py", 10_000),
     "laws": _laws,
     "disk": _disk,
+    "tests": _long_tests,
     "fuzz": _fuzz,
     "nodes": _counted(SOAK + "nodes.py", 20),
     "memory": lambda share: (_python(SOAK + "memory.py"), {}),
