@@ -97,7 +97,7 @@ impl<T> Slots<T> {
     }
 }
 
-type Work<'a> = dyn Fn(usize, Poll<'_>) -> Result<()> + Sync + 'a;
+type Work<'a> = dyn Fn(usize, Poll<'_>) -> Result<()> + Send + Sync + 'a;
 
 fn run_all(num_workers: usize, poll: Poll<'_>, work: &Work<'_>) -> Result<()> {
     let pool = threads::kept_pool()?;
@@ -118,11 +118,7 @@ fn run_all(num_workers: usize, poll: Poll<'_>, work: &Work<'_>) -> Result<()> {
     workers.result()
 }
 
-fn run_all_foreign(
-    num_workers: usize,
-    poll: Poll<'_>,
-    work: Arc<dyn Fn(usize, Poll<'_>) -> Result<()> + Send + Sync>,
-) -> Result<()> {
+fn run_all_foreign(num_workers: usize, poll: Poll<'_>, work: Arc<Work<'static>>) -> Result<()> {
     let pool = threads::kept_pool()?;
     let (mut workers, sender) = Workers::new(num_workers, poll);
     let _inside = threads::enter(&workers.stop);
