@@ -341,6 +341,7 @@ def read_evaluation(
         is_greedy = entry.choice(document, "strategy") == 0
     _ = entry.choice(document, "root_selection")
     _ = entry.choice(document, "precision")
+    _ = entry.boolean(document, "transpositions")
     for key in ["gamma", "C", "beam_value_weight", "time_limit_s"]:
         _ = entry.optional_number(document, key)
     for key in ["max_expand_depth", "num_cores", "beam_width", "beam_views", "goal_table_bytes"]:

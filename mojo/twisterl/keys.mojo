@@ -38,6 +38,7 @@ comptime KEYS = (
     '  "strategy": {"default": null, "enum": ["greedy", "sample", "value", "mcts", "beam", "patterns", "optimal"]},'
     '  "root_selection": {"default": "puct", "enum": ["puct", "gumbel"]},'
     '  "gamma": {"default": 1.0, "minimum": 0, "maximum": 1},'
+    '  "transpositions": {"default": false},'
     '  "beam_width": {"default": 64, "minimum": 1, "maximum": 10000000},'
     '  "beam_value_weight": {"default": null, "minimum": 0, "maximum": 1e+30},'
     '  "beam_views": {"default": 1, "minimum": 1, "maximum": 1000000},'

@@ -121,6 +121,10 @@ def value_weight():
     return (collecting.value_weight, collecting.max_considered_actions) == (1.0, 16)
 
 
+def trees():
+    return AZCollecting().transpositions is EVALUATION["transpositions"] is False
+
+
 def of_the_engine():
     """`test_engine_arguments.py` compares all of them."""
     ours = PPOCollecting().model_dump(by_alias=True, exclude={"workers"})
@@ -150,6 +154,7 @@ CLAIMS = [
     ("CHANGELOG.md", "100,000 where nothing else is known to end it", cap),
     ("CHANGELOG.md", "read from JSON with the keys and defaults of a run config", of_the_engine),
     ("docs/search.md", "`c_scale` 1 (`value_weight`)", value_weight),
+    ("docs/search.md", "`transpositions` is off by default", trees),
     ("docs/config.md", "A missing key takes its default", lambda: bool(algorithm("PPO", {}))),
     ("docs/config.md", "default to those of `collecting`", search_rules),
     ("docs/config.md", "What other commands play by default", judged),

@@ -204,6 +204,7 @@ AZ_ARGUMENTS = {
     "resign_threshold": -0.5,
     "resign_exempt": 0.25,
     "reuse": False,
+    "transpositions": True,
     "cache": False,
     "max_episode_steps": 99,
 }

@@ -1,8 +1,9 @@
 """Tree search in plain Python, written from the papers, not from the Rust code that it judges.
 
 PUCT: Silver et al. 2017, "Mastering the game of Go without human knowledge". Gumbel roots:
-Danihelka et al. 2022, "Policy improvement by planning with Gumbel". Slow and obvious on purpose:
-a tree of objects, every state a copy of its parent that stepped, all arithmetic in 64 bits.
+Danihelka et al. 2022, "Policy improvement by planning with Gumbel". Transpositions: Czech, Korus,
+Kersting 2021, "Improving AlphaZero Using Monte-Carlo Graph Search". Slow and obvious on purpose: a
+tree or graph of objects, every state a copy of its parent that stepped, all arithmetic in 64 bits.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Config:
     value_weight: float = 1.0
     gamma: float = 1.0
     truncation: str = "terminal"
+    transpositions: bool = False
 
 
 class Network:
@@ -67,25 +69,28 @@ class Network:
         return logits, float((hidden @ self.value[0] + self.value[1])[0])
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     env: Any
-    prior: float = 1.0
-    parent: Node | None = None
-    action: int = 0
     raw: float = 0.0
     """What the network says, or what a final state is worth."""
     priors: dict[int, float] = field(default_factory=dict)
     """Of the legal actions."""
     children: dict[int, Node] = field(default_factory=dict)
-    returns: list[float] = field(default_factory=list)
-    """One for every visit."""
+    ended: int = 0
+    """Simulations that ended here, each with `raw`."""
+    taken: dict[int, tuple[int, float]] = field(default_factory=dict)
+    """How often each action was taken, and what the state behind it was worth the last time."""
 
-    def value(self) -> float:
-        return sum(self.returns) / len(self.returns)
+    def visits(self) -> int:
+        return self.ended + sum(count for count, _ in self.taken.values())
 
-    def visits(self, action: int) -> int:
-        return len(self.children[action].returns) if action in self.children else 0
+    def visits_of(self, action: int) -> int:
+        return self.taken[action][0] if action in self.taken else 0
+
+    def value(self, gamma: float) -> float:
+        below = sum(count * (self.env.reward() + gamma * q) for count, q in self.taken.values())
+        return (self.ended * self.raw + below) / self.visits()
 
 
 class Search:
@@ -94,7 +99,10 @@ class Search:
     ) -> None:
         self.network, self.config, self.rng = network, config, rng
         root = self.plant(Node(copy.deepcopy(env)))
-        root.returns.append(root.raw)
+        root.ended = 1
+        self.moves = 0
+        self.known: dict[Any, Node] = {}
+        """With transpositions: states by what is seen of them and the step of the episode."""
         self.gumbel = [0.0] * len(env.masks())
         if chance and config.root_selection == "gumbel" and root.priors:
             # A unit is in [0, 1) and a multiple of 2^-24.
@@ -104,7 +112,7 @@ class Search:
 
     def run(self, root: Node, num_simulations: int) -> None:
         self.root, self.num_simulations = root, num_simulations
-        self.kept = {action: root.visits(action) for action in root.priors}
+        self.kept = {action: root.visits_of(action) for action in root.priors}
         """Visits from the last move's search."""
         self.seen: list[float] = []
         """All returns that an action has led to: their range scales the values."""
@@ -118,14 +126,19 @@ class Search:
         moves = []
         while self.root.priors:
             moves.append(self.action())
+            self.moves += 1
             root = self.root.children[moves[-1]]
-            root.parent = None
-            wanted = self.config.num_simulations
-            new = max(0, wanted + 1 - len(root.returns))
+            wanted, depth = self.config.num_simulations, self.config.max_expand_depth
+            new, most = max(0, wanted + 1 - root.visits()), wanted + 1
             if self.config.root_selection == "gumbel":
-                new = max(new, math.ceil(wanted / 2))
-                if len(root.returns) + new > 4 * wanted + 1:
-                    root.children, root.returns, new = {}, [root.raw], wanted
+                new, most = max(new, math.ceil(wanted / 2)), 4 * wanted + 1
+            below = reached(root)[1:]
+            self.known = {key: node for key, node in self.known.items() if node in below}
+            # Other ways than the one played may have found more states than memory has room for.
+            is_full = len(below) + new * depth > most * depth - 1
+            if root.visits() + new > most or is_full:
+                root.children, root.taken, root.ended, new = {}, {}, 1, wanted
+                self.known = {}
             self.run(root, new)
         return moves
 
@@ -142,30 +155,41 @@ class Search:
         node.raw = value
         return node
 
-    def child(self, node: Node, action: int) -> Node:
+    def child(self, node: Node, action: int, step: int) -> tuple[Node, bool]:
+        """The state that `action` leads to, at `step` of the episode; whether it is a new one."""
         env = copy.deepcopy(node.env)
         env.step(action)
-        node.children[action] = self.plant(Node(env, node.priors[action], node, action))
-        return node.children[action]
+        seen = (*env.observe(),), (*env.masks(),), env.reward(), env.is_final(), env.success(), step
+        is_new = seen not in self.known
+        child = self.plant(Node(env)) if is_new else self.known[seen]
+        if self.config.transpositions:
+            self.known[seen] = child
+        node.children[action] = child
+        return child, is_new
 
     def simulate(self, simulation: int) -> None:
         node, left = self.root, self.config.max_expand_depth
-        while node.priors:
-            action = self.select(node, simulation)
+        path: list[tuple[Node, int]] = []
+        is_behind = False
+        while node.priors and left > 0 and not is_behind:
+            is_leaf = left < self.config.max_expand_depth
+            action = self.sample(node) if is_leaf else self.select(node, simulation)
+            path.append((node, action))
             if action in node.children:
-                node = node.children[action]
-                continue
-            node, left = self.child(node, action), left - 1
-            while left > 0 and node.priors:
-                node, left = self.child(node, self.sample(node)), left - 1
-            break
-        value = node.raw
-        node.returns.append(value)
-        while node.parent is not None:
+                count, node = node.visits_of(action), node.children[action]
+                # Other ways have found more behind this edge than it has been told.
+                is_behind = count < node.visits()
+            else:
+                node, is_new = self.child(node, action, self.moves + len(path))
+                left, is_behind = left - 1, not is_new
+        is_behind = is_behind and bool(node.priors)
+        value = node.value(self.config.gamma) if is_behind else node.raw
+        node.ended += not is_behind
+        for parent, action in reversed(path):
             self.seen.append(value)
-            node = node.parent
-            value = node.env.reward() + self.config.gamma * value
-            node.returns.append(value)
+            child = parent.children[action]
+            parent.taken[action] = parent.visits_of(action) + 1, child.value(self.config.gamma)
+            value = parent.env.reward() + self.config.gamma * value
 
     def sample(self, node: Node) -> int:
         left = self.rng.unit() / 2**24
@@ -186,10 +210,9 @@ class Search:
         if node is self.root:
             return self.halving(simulation)
         improved = self.improved(node)
-        total = sum(node.visits(action) for action in node.priors)
-        return first_best(
-            {action: improved[action] - node.visits(action) / (1 + total) for action in node.priors}
-        )
+        total = sum(node.visits_of(action) for action in node.priors)
+        shares = {action: node.visits_of(action) / (1 + total) for action in node.priors}
+        return first_best({action: improved[action] - shares[action] for action in shares})
 
     def below(self, node: Node, value: float) -> float:
         """What a state worth `value` expects of the states below."""
@@ -198,27 +221,29 @@ class Search:
     def puct(self, node: Node) -> int:
         scores = {}
         for action, prior in node.priors.items():
-            visits = node.visits(action)
-            value = node.children[action].value() if visits else self.below(node, node.value())
-            bonus = self.config.exploration * prior * math.sqrt(len(node.returns)) / (1 + visits)
+            visits = node.visits_of(action)
+            value = self.below(node, node.value(self.config.gamma))
+            if visits:
+                value = node.taken[action][1]
+            bonus = self.config.exploration * prior * math.sqrt(node.visits()) / (1 + visits)
             scores[action] = self.scale() * value + bonus
         return first_best(scores)
 
     def weighted(self, node: Node) -> dict[int, float]:
         """`logits + sigma(completed q)` of the legal actions."""
-        visited = [action for action in node.priors if node.visits(action)]
-        total = sum(node.visits(action) for action in visited)
+        visited = [action for action in node.priors if node.visits_of(action)]
+        total = sum(node.visits_of(action) for action in visited)
         mixed = self.below(node, node.raw)
         if visited:
             prior = sum(node.priors[action] for action in visited)
-            expected = sum(node.priors[a] * node.children[a].value() for a in visited) / prior
+            expected = sum(node.priors[a] * node.taken[a][1] for a in visited) / prior
             mixed = (mixed + total * expected) / (1 + total)
-        most = max(node.visits(action) for action in node.priors)
+        most = max(node.visits_of(action) for action in node.priors)
         # Values within [-1, 1] are halved to a range of length 1.
         weight = (50 + most) * self.config.value_weight * self.scale() / 2
         return {
             action: math.log(prior)
-            + weight * (node.children[action].value() if action in visited else mixed)
+            + weight * (node.taken[action][1] if action in visited else mixed)
             for action, prior in node.priors.items()
         }
 
@@ -251,7 +276,7 @@ class Search:
             {
                 action: self.gumbel[action] + logit
                 for action, logit in weighted.items()
-                if self.root.visits(action) - self.kept[action] == visits
+                if self.root.visits_of(action) - self.kept[action] == visits
             }
         )
 
@@ -263,24 +288,36 @@ class Search:
         if self.config.root_selection == "gumbel":
             improved = self.improved(self.root)
             return [improved.get(action, 0.0) for action in actions]
-        total = sum(self.root.visits(action) for action in self.root.priors)
-        return [self.root.visits(action) / total for action in actions]
+        total = sum(self.root.visits_of(action) for action in self.root.priors)
+        return [self.root.visits_of(action) / total for action in actions]
 
     def action(self) -> int:
         """The action that sequential halving leaves over, or the one with the most visits."""
-        visits = {action: self.root.visits(action) for action in self.root.priors}
+        visits = {action: self.root.visits_of(action) for action in self.root.priors}
         if self.config.root_selection == "puct":
             return first_best(visits)
         return self.best(max(visits[action] - self.kept[action] for action in visits))
 
     def tree(self) -> list[list[float]]:
         """`[parent, action, prior, visits, value]` of every state, breadth first."""
-        order, rows = [(0, self.root)], []
-        for index, (parent, node) in enumerate(order):
-            visits = len(node.returns)
-            rows.append([parent, node.action, digits(node.prior), visits, digits(node.value())])
-            order.extend((index, node.children[action]) for action in sorted(node.children))
-        return rows
+        ways: dict[Node, list[float]] = {self.root: [0, 0, 1.0]}
+        nodes = reached(self.root)
+        for index, node in enumerate(nodes):
+            for action in sorted(node.children):
+                ways.setdefault(node.children[action], [index, action, digits(node.priors[action])])
+        gamma = self.config.gamma
+        return [[*ways[node], node.visits(), digits(node.value(gamma))] for node in nodes]
+
+
+def reached(root: Node) -> list[Node]:
+    """All states of a graph, breadth first."""
+    order, seen = [root], {root}
+    for node in order:
+        children = [node.children[action] for action in sorted(node.children)]
+        new = [child for child in dict.fromkeys(children) if child not in seen]
+        order.extend(new)
+        seen.update(new)
+    return order
 
 
 def digits(value: float) -> float:

@@ -228,6 +228,20 @@ SEARCHES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
             ),
         ]
     ),
+    *(
+        (
+            "lights_out",
+            {"width": 3, "height": 3},
+            steps,
+            [1, 0, 1, 0, 1, 1, 0, 0, 1],
+            {"transpositions": True, **config},
+        )
+        for steps, config in [
+            (6, {"num_simulations": 200, "gamma": 0.9}),
+            (3, {"exploration": 4.0, "max_expand_depth": 2}),
+            (6, {"root_selection": "gumbel", "num_simulations": 100}),
+        ]
+    ),
 ]
 
 
@@ -252,6 +266,8 @@ GAMES: list[tuple[str, dict[str, int], int, list[int], dict[str, Any]]] = [
                 {"value_weight": 20.0},
             )
         ),
+        (20, {"transpositions": True}),
+        (25, {"transpositions": True, "root_selection": "gumbel"}),
     ]
 ]
 
@@ -288,7 +304,7 @@ def reference_search(
         "config": {**parameters, "difficulty": 1, "depth_slope": 1, "max_depth": steps},
         "state": state,
         "seed": seed,
-        "search": vars(config),
+        "search": {k: v for k, v in vars(config).items() if k != "transpositions" or v},
     }
     return case, Search(env, network, config, Rng.stream(seed, 0, 0), chance)
 

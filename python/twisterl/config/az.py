@@ -60,6 +60,9 @@ class AZCollecting(Section):
     )
     resign_exempt: Fraction = Field(0.1, description="share of the episodes that never resign")
     reuse: bool = Field(True, description="keep the tree below the move that was played")
+    transpositions: bool = Field(
+        False, description="one node for a state that several ways of as many moves lead to"
+    )
     cache: bool = Field(True, description="evaluate each state once per collection")
     max_episode_steps: EpisodeSteps | None = max_episode_steps()
     workers: Workers | None = workers()

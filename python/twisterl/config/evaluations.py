@@ -34,8 +34,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Evaluation(Section):
     """`num_episodes` episodes; each is solved if one of `num_searches` tries solves it.
 
-    With AZ, `C`, `max_expand_depth`, `root_selection` and `gamma` are those of `collecting` where
-    they are not given.
+    With AZ, `C`, `max_expand_depth`, `root_selection`, `gamma` and `transpositions` are those of
+    `collecting` where they are not given.
     """
 
     num_episodes: Count = Field(100, description="starts")
@@ -68,6 +68,9 @@ class Evaluation(Section):
         "puct", description="how mcts chooses at its root"
     )
     gamma: Fraction = Field(1.0, description="discount in mcts, that of the training best")
+    transpositions: bool = Field(
+        False, description="one node in mcts for a state that several ways of as many moves lead to"
+    )
     beam_width: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         64, description="states that beam and patterns keep at every depth"
     )

@@ -77,9 +77,9 @@ module: it gets the keys of `policy`, and those of `obs_shape`, `num_actions`, `
 `observation_space`, `action_space` and `spec` that its constructor names. Each entry of
 `algorithm.evals` has a name of your choice, which `learning.diff_metric` may refer to;
 `"evals": {}` switches evaluation off, and then the difficulty stays. With AZ its `C`,
-`max_expand_depth`, `root_selection` and `gamma` default to those of `collecting`. What other
-commands play by default is in [search.md](search.md), how long a run is and what its schedules make
-of it in [resume.md](resume.md).
+`max_expand_depth`, `root_selection`, `gamma` and `transpositions` default to those of `collecting`.
+What other commands play by default is in [search.md](search.md), how long a run is and what its
+schedules make of it in [resume.md](resume.md).
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from twisterl.faults import Fault, joined
 
 # Beside the number of simulations; AZ's collection and entries of `evals` both say them.
-TREE_RULES = ("C", "max_expand_depth", "root_selection", "gamma")
+TREE_RULES = ("C", "max_expand_depth", "root_selection", "gamma", "transpositions")
 
 
 def impossible_trees(search: Any, path: str) -> Iterator[Fault]:

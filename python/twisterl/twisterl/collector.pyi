@@ -85,6 +85,7 @@ class AZCollector:
         resign_threshold: float | None = None,
         resign_exempt: float = 0.1,
         reuse: bool = True,
+        transpositions: bool = False,
         cache: bool = True,
         max_episode_steps: int | None = None,
     ) -> Self: ...

@@ -30,8 +30,9 @@ collector! {
     /// `max_episode_steps` are those of `PPOCollector`. Each move is the choice of a tree search of
     /// `num_mcts_searches` simulations, each of which adds `max_expand_depth` states; `C` weighs the prior
     /// against the value. `root_selection` is "puct", or "gumbel" with `max_considered_actions` and
-    /// `value_weight`. `reuse` keeps the tree below the move. Noise of shape `dirichlet_alpha` has the
-    /// share `exploration_fraction` of the root's priors; moves after `temperature_moves` are the best
+    /// `value_weight`. `reuse` keeps the tree below the move; with `transpositions` a state that several
+    /// ways of as many moves lead to is one node. Noise of shape `dirichlet_alpha` has the share
+    /// `exploration_fraction` of the root's priors; moves after `temperature_moves` are the best
     /// ones. An episode is cut off after `max_moves`, and given up below the value `resign_threshold`,
     /// but for the share `resign_exempt`.
     ///
@@ -39,7 +40,7 @@ collector! {
     #[pyclass(name = "AZCollector", module = "twisterl.twisterl.collector", subclass, frozen)]
     PyAzCollector: Collector, AzConfig, Names::AZ,
     |found| found => AzReport,
-    "(num_episodes, num_mcts_searches, C, max_expand_depth, num_cores, seed=0, *, gamma=1.0, root_selection=\"puct\", max_considered_actions=16, value_weight=1.0, dirichlet_alpha=0.3, exploration_fraction=0.0, temperature_moves=None, max_moves=None, truncation=\"terminal\", difficulty_distribution=\"fixed\", resign_threshold=None, resign_exempt=0.1, reuse=True, cache=True, max_episode_steps=None)"
+    "(num_episodes, num_mcts_searches, C, max_expand_depth, num_cores, seed=0, *, gamma=1.0, root_selection=\"puct\", max_considered_actions=16, value_weight=1.0, dirichlet_alpha=0.3, exploration_fraction=0.0, temperature_moves=None, max_moves=None, truncation=\"terminal\", difficulty_distribution=\"fixed\", resign_threshold=None, resign_exempt=0.1, reuse=True, transpositions=False, cache=True, max_episode_steps=None)"
 }
 
 #[pymethods]

@@ -48,7 +48,7 @@ function! {
 /// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
 /// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
 /// ("greedy", "sample", "value", "mcts", "beam", "patterns" or "optimal"), `root_selection`, `gamma`,
-/// `beam_width`, `beam_value_weight`, `beam_views`, `goal_table_bytes`, `pattern_bytes`, `precision`,
+/// `transpositions`, `beam_width`, `beam_value_weight`, `beam_views`, `goal_table_bytes`, `pattern_bytes`, `precision`,
 /// `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
 ///
 /// Raises ValueError for what is out of range, TypeError for an option that is none.

@@ -21,7 +21,9 @@ use crate::rl::env::{Env, Status};
 use crate::rl::start::{DifficultyDistribution, Start};
 use crate::rl::vec_env::{Move, VecEnv};
 use crate::rng::Rng;
-use crate::search::{play, Budget, Forester, SearchRules, SelfPlay, TreeConfig, Truncation};
+use crate::search::{
+    check_transpositions, play, Budget, Forester, SearchRules, SelfPlay, TreeConfig, Truncation,
+};
 use crate::spaces::ActSpace;
 
 /// Games of a worker: enough to fill the kernels' tiles with the leaves of a wave, few enough for
@@ -186,6 +188,7 @@ impl Collector {
         work.check()?;
         check_search(env, policy, "self-play by searching")?;
         require_no_memory(policy, "self-play by searching")?;
+        check_transpositions(&config.tree, env, policy)?;
         let num_workers = num_players(policy, config.num_cores).min(work.len());
         let most_games = GAMES.min(work.len().div_ceil(num_workers));
         let rules = SearchRules {

@@ -303,13 +303,15 @@ pub(crate) fn hash_row(row: &[i32], twist: i32) -> u64 {
 /// A name of `row` in 128 bits: two that differ do not share it but by a chance of 1 in 2^128.
 #[inline]
 pub(crate) fn row_key(row: &[i32]) -> u128 {
+    row.iter().fold(row.len() as u128, |key, &word| longer_key(key, u64::from(word as u32)))
+}
+
+/// The name of what `key` names and one word more.
+#[inline]
+pub(crate) fn longer_key(key: u128, word: u64) -> u128 {
     const MULTIPLIER: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
-    let mut key = row.len() as u128;
-    for &word in row {
-        key = (key ^ u128::from(word as u32)).wrapping_mul(MULTIPLIER);
-        key ^= key >> 64;
-    }
-    key
+    let key = (key ^ u128::from(word)).wrapping_mul(MULTIPLIER);
+    key ^ key >> 64
 }
 
 /// A multiply-xorshift hash, two features a round.

@@ -31,6 +31,8 @@ pub(crate) struct Evaluator {
     /// What the policy remembers at each view `[B, S]`: given before the step is evaluated, then what it
     /// remembers after it.
     pub(crate) states: Vec<f32>,
+    /// Views that are not evaluated `[B]`; empty: all are.
+    pub(crate) known: Vec<bool>,
     hashes: Vec<u64>,
     /// Views whose output was not cached when the step began.
     missed: Vec<usize>,
@@ -68,7 +70,9 @@ impl Evaluator {
         self.missed.clear();
         self.pending.clear();
         self.ask_nothing();
-        let wanted = (0..moves.len()).filter(|&i| rules.wants(views.status[i]));
+        let known = std::mem::take(&mut self.known);
+        let is_known = |i: usize| known.get(i).is_some_and(|&known| known);
+        let wanted = (0..moves.len()).filter(|&i| rules.wants(views.status[i]) && !is_known(i));
         // What is remembered makes nearly every view another.
         if rules.cache && self.state_size == 0 {
             let mut cached = read(cache);
@@ -85,6 +89,7 @@ impl Evaluator {
         } else {
             wanted.for_each(|i| self.ask(i, views));
         }
+        self.known = known;
         self.compute(policy, cache)?;
         if !self.pending.is_empty() {
             self.look_again(&read(cache), views);

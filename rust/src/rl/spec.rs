@@ -83,6 +83,12 @@ impl EnvSpec {
         self.acts.num_choices()
     }
 
+    /// Whether steps are without chance, and states that look equal after as many steps are: what
+    /// [`EnvSpec::inverse_actions`] and [`EnvSpec::steps_away`] are for says it.
+    pub fn is_deterministic(&self) -> bool {
+        self.inverse_actions.is_some() || self.steps_away
+    }
+
     /// # Errors
     /// If the environment cannot be put into a state drawn uniformly.
     pub fn require_uniform(&self) -> Result<()> {

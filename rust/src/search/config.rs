@@ -60,6 +60,8 @@ pub struct TreeConfig {
     /// count among the next move's simulations. Below a Gumbel root at least half of a move's
     /// simulations are new, since sequential halving goes by the visits of its own search.
     pub reuse: bool,
+    /// Give a state that several ways of as many moves lead to one node.
+    pub transpositions: bool,
 }
 
 impl Default for TreeConfig {
@@ -74,6 +76,7 @@ impl Default for TreeConfig {
             gamma: 1.0,
             truncation: Truncation::Terminal,
             reuse: true,
+            transpositions: false,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::RwLock;
 
 use super::config::{Budget, SelfPlay, TreeConfig};
 use super::play::{play, Forester, SearchRules};
+use super::transpositions::check_transpositions;
 use super::tree::ExploredState;
 use crate::engine::cache::Cache;
 use crate::engine::lockstep::{check_search, Episodes, Visit};
@@ -51,6 +52,7 @@ pub fn explore(
 ) -> Result<Exploration> {
     config.check()?;
     check_search(env, policy, "a tree search")?;
+    check_transpositions(config, env, policy)?;
     let rules = SearchRules {
         tree: *config,
         self_play: SelfPlay::default(),

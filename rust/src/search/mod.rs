@@ -7,9 +7,11 @@ mod gumbel;
 mod play;
 mod returns;
 mod select;
+mod transpositions;
 mod tree;
 
 pub use config::{Budget, RootSelection, SelfPlay, TreeConfig, Truncation};
 pub use explore::{explore, Exploration};
 pub(crate) use play::{play, Forester, SearchRules};
+pub(crate) use transpositions::check_transpositions;
 pub use tree::ExploredState;

@@ -4,6 +4,7 @@
 mod decide;
 mod grow;
 
+use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 
 use super::config::{Budget, SelfPlay, TreeConfig, Truncation};
@@ -114,6 +115,9 @@ pub(crate) struct Forester<'a> {
     cache: &'a RwLock<Cache>,
     evaluator: Evaluator,
     views: Views,
+    /// With transpositions: what names the state of each view, and the node that its game has for it.
+    keys: Vec<u128>,
+    met: Vec<Option<u32>>,
     priors: Vec<f32>,
     noise: Vec<f32>,
     target: Vec<f32>,
@@ -167,7 +171,7 @@ impl<'a> Forester<'a> {
             plan_reward: f32::NEG_INFINITY,
             follows_plan: false,
         };
-        let forest = Forest::new(num_games, per_game, num_actions);
+        let forest = Forest::new(num_games, per_game, num_actions, rules.tree.transpositions);
         let evaluate_final = rules.tree.truncation == Truncation::Bootstrap;
         let network = PlayRules { choice: rules.choice, cache: rules.cache, evaluate_final };
         Self {
@@ -183,15 +187,18 @@ impl<'a> Forester<'a> {
             cache,
             evaluator: Evaluator::default(),
             views: Views::default(),
+            keys: Vec::with_capacity(num_games),
+            met: Vec::with_capacity(num_games),
             priors: vec![0.0; num_actions],
             noise: Vec::with_capacity(num_actions),
             target: vec![0.0; num_actions],
         }
     }
 
-    /// The tree of `game`, breadth first.
+    /// The tree of `game`, breadth first; a state that several ways lead to stands at the first.
     pub(super) fn tree(&self, game: usize) -> Vec<ExploredState> {
         let mut order = vec![game as u32];
+        let mut listed = HashSet::new();
         let mut tree =
             vec![ExploredState { parent: 0, action: 0, prior: 1.0, visits: 0, value: 0.0 }];
         let mut parent = 0;
@@ -199,8 +206,10 @@ impl<'a> Forester<'a> {
             let node = self.forest.nodes[order[parent] as usize];
             (tree[parent].visits, tree[parent].value) = (node.visits, node.mean);
             let edges = self.forest.edges(order[parent]);
-            for (action, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.child < ILLEGAL)
-            {
+            for (action, edge) in edges.iter().enumerate() {
+                if edge.child >= ILLEGAL || !listed.insert(edge.child) {
+                    continue;
+                }
                 order.push(edge.child);
                 tree.push(ExploredState {
                     parent,
@@ -255,6 +264,7 @@ pub(crate) fn play(
         advance(envs, told, most_difficulty, &mut forester.rngs, &mut forester.views, poll)?;
         check_views(&forester.views, moves.len(), num_actions)?;
         forester.recall(&owners);
+        forester.recognise(&owners);
         let Forester { policy, network, cache, evaluator, views, rngs, .. } = &mut *forester;
         evaluator.evaluate(*policy, *network, cache, (&owners, views), rngs)?;
         next_moves.clear();

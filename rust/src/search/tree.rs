@@ -1,6 +1,7 @@
 //! The trees of all games in one arena, sized once.
 
 use super::returns::ReturnRange;
+use super::transpositions::Transpositions;
 
 /// An edge that no simulation has taken.
 pub(super) const UNBORN: u32 = u32::MAX;
@@ -72,14 +73,17 @@ pub(super) struct Forest {
     pub nodes: Vec<Node>,
     edges: Vec<Edge>,
     num_actions: usize,
+    nodes_per_game: usize,
     /// Unused nodes of each game.
     supply: Vec<Vec<u32>>,
     /// What [`Forest::reroot`] walks through.
     pending: Vec<u32>,
+    /// Where ways that meet lead to one node.
+    shared: Option<Transpositions>,
 }
 
 impl Forest {
-    pub fn new(num_games: usize, nodes_per_game: usize, num_actions: usize) -> Self {
+    pub fn new(num_games: usize, nodes_per_game: usize, num_actions: usize, shares: bool) -> Self {
         let num_nodes = num_games * (1 + nodes_per_game);
         let supply = |game: usize| {
             let first = (num_games + game * nodes_per_game) as u32;
@@ -89,8 +93,10 @@ impl Forest {
             nodes: vec![Node::default(); num_nodes],
             edges: vec![NO_EDGE; num_nodes * num_actions],
             num_actions,
+            nodes_per_game,
             supply: (0..num_games).map(supply).collect(),
             pending: Vec::with_capacity(nodes_per_game),
+            shared: shares.then(|| Transpositions::new(num_nodes)),
         }
     }
 
@@ -104,6 +110,11 @@ impl Forest {
         &mut self.edges[node as usize * self.num_actions..][..self.num_actions]
     }
 
+    /// Nodes of a game, its root aside.
+    pub fn nodes_per_game(&self) -> usize {
+        self.nodes_per_game
+    }
+
     /// How many nodes [`Forest::take`] still has for `game`.
     #[inline]
     pub fn left(&self, game: usize) -> usize {
@@ -114,6 +125,34 @@ impl Forest {
     #[inline]
     pub fn take(&mut self, game: usize) -> u32 {
         self.supply[game].pop().expect("a game's nodes cover all its simulations")
+    }
+
+    /// Whether a state has one node, whichever way leads to it.
+    #[inline]
+    pub fn shares(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// The node of the state `key`.
+    #[inline]
+    pub fn find(&self, key: u128) -> Option<u32> {
+        self.shared.as_ref().and_then(|shared| shared.find(key))
+    }
+
+    /// Makes `node` that of the state `key`, which has none.
+    #[inline]
+    pub fn enter(&mut self, key: u128, node: u32) {
+        if let Some(shared) = &mut self.shared {
+            shared.insert(key, node);
+        }
+    }
+
+    /// Makes the edge of `step` lead to `known`, and returns the node that it led to, whose state
+    /// it is, to the supply of `game`.
+    pub fn join(&mut self, game: usize, Step { node, action }: Step, known: u32) {
+        let edge = &mut self.edges_mut(node)[action as usize];
+        let twin = std::mem::replace(&mut edge.child, known);
+        self.supply[game].push(twin);
     }
 
     /// Gives the edges of `node` their priors and forgets what they led to.
@@ -135,16 +174,51 @@ impl Forest {
     /// A return is `r_t + gamma * r_{t+1} + ...`, where `r_t` belongs to being in state `t`.
     #[inline]
     pub fn back_up(&mut self, path: &[Step], last: u32, gamma: f32, range: &mut ReturnRange) {
-        let mut value = self.nodes[last as usize].value;
+        let value = self.nodes[last as usize].value;
         self.nodes[last as usize].include(value);
+        let Node { mean, visits, .. } = self.nodes[last as usize];
+        self.raise(path, (mean, visits), value, gamma, range);
+    }
+
+    /// Tells all that `path` led through what other ways have found at its end, `last`, since the last
+    /// edge was taken.
+    #[inline]
+    pub fn catch_up(&mut self, path: &[Step], last: u32, gamma: f32, range: &mut ReturnRange) {
+        let mean = self.nodes[last as usize].mean;
+        self.raise(path, (mean, u32::MAX), mean, gamma, range);
+    }
+
+    /// Counts a simulation on every edge of `path`. The state that it ends in has the mean and the visits
+    /// `below`, and is worth `seen` to this simulation.
+    ///
+    /// An edge's value is the mean of the state that it leads to. Where other ways lead there too,
+    /// it changes by more than this simulation found, and what goes on up is by how much the sum of
+    /// the edge's returns changes: a node's mean stays that over its edges by their visits (Czech et al.
+    /// 2021, algorithm 1).
+    #[inline]
+    fn raise(
+        &mut self,
+        path: &[Step],
+        below: (f32, u32),
+        mut seen: f32,
+        gamma: f32,
+        range: &mut ReturnRange,
+    ) {
+        let (mut mean, mut visits) = below;
+        let mut change = seen;
         for &Step { node, action } in path.iter().rev() {
-            range.include(value);
+            range.include(seen);
             let edge = &mut self.edges[node as usize * self.num_actions + action as usize];
+            if visits != edge.visits + 1 {
+                change = mean + edge.visits as f32 * (mean - edge.value);
+            }
             edge.visits += 1;
-            edge.value += (value - edge.value) / edge.visits as f32;
+            edge.value = mean;
             let node = &mut self.nodes[node as usize];
-            value = node.reward + gamma * value;
-            node.include(value);
+            seen = node.reward + gamma * seen;
+            change = node.reward + gamma * change;
+            node.include(change);
+            (mean, visits) = (node.mean, node.visits);
         }
     }
 
@@ -163,29 +237,50 @@ impl Forest {
         let to = root as usize * self.num_actions;
         self.edges.copy_within(first..first + self.num_actions, to);
         self.supply[game].push(child);
+        if let Some(shared) = &mut self.shared {
+            shared.remove(child);
+        }
     }
 
-    /// Returns what is below `root` but not below `kept`, `kept` itself excepted.
+    /// Returns what is below `root` but neither `kept` nor below it.
     fn release_below(&mut self, game: usize, root: u32, kept: u32) {
-        let Self { edges, num_actions, supply, pending, .. } = self;
+        let Self { edges, num_actions, supply, pending, shared, .. } = self;
         let born = |node: u32| {
             edges[node as usize * *num_actions..][..*num_actions]
                 .iter()
                 .map(|edge| edge.child)
                 .filter(|&child| child < ILLEGAL)
         };
+        let supply = &mut supply[game];
+        let before = supply.len();
         pending.clear();
-        pending.extend(born(root).filter(|&child| child != kept));
+        if let Some(shared) = shared {
+            shared.begin_walk();
+            pending.extend(Some(kept).filter(|&kept| kept < ILLEGAL && shared.is_new(kept)));
+            while let Some(node) = pending.pop() {
+                pending.extend(born(node).filter(|&child| shared.is_new(child)));
+            }
+        }
+        let mut is_released = |child: u32| match shared {
+            Some(shared) => shared.is_new(child),
+            None => child != kept,
+        };
+        pending.extend(born(root).filter(|&child| is_released(child)));
         while let Some(node) = pending.pop() {
-            supply[game].push(node);
-            pending.extend(born(node));
+            supply.push(node);
+            pending.extend(born(node).filter(|&child| is_released(child)));
+        }
+        if let Some(shared) = shared {
+            supply[before..].iter().for_each(|&node| shared.remove(node));
         }
     }
 
     /// What the trees take.
     pub fn memory_bytes(&self) -> usize {
         let supply: usize = self.supply.iter().map(Vec::capacity).sum();
-        self.nodes.capacity() * size_of::<Node>()
+        let shared = self.shared.as_ref().map_or(0, Transpositions::memory_bytes);
+        shared
+            + self.nodes.capacity() * size_of::<Node>()
             + self.edges.capacity() * size_of::<Edge>()
             + (supply + self.pending.capacity()) * size_of::<u32>()
     }

@@ -41,6 +41,7 @@ pub struct Asked {
     pub max_expand_depth: usize,
     pub root_selection: RootSelection,
     pub gamma: f32,
+    pub transpositions: bool,
     pub beam_width: usize,
     /// `None`: what the training has chosen, as a caller puts it in; 0 where it has chosen none.
     pub beam_value_weight: Option<f32>,
@@ -67,6 +68,7 @@ impl Default for Asked {
             max_expand_depth: tree.max_expand_depth,
             root_selection: tree.root_selection,
             gamma: tree.gamma,
+            transpositions: tree.transpositions,
             beam_width: beam.width,
             beam_value_weight: None,
             beam_views: beam.views,
@@ -102,6 +104,7 @@ impl TryFrom<Asked> for EvalConfig {
             max_expand_depth: asked.max_expand_depth,
             root_selection: asked.root_selection,
             gamma: asked.gamma,
+            transpositions: asked.transpositions,
             ..TreeConfig::default()
         };
         let beam = BeamConfig {

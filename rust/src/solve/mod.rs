@@ -27,6 +27,7 @@ use crate::engine::pool::Poll;
 use crate::error::{Error, Result};
 use crate::nn::Policy;
 use crate::rl::env::Env;
+use crate::search::check_transpositions;
 
 pub use asked::{Asked, StrategyName};
 pub use config::{BeamConfig, EvalConfig, Strategy};
@@ -61,6 +62,7 @@ pub fn evaluate(
     match config.strategy {
         Strategy::Value => require_no_memory(policy, "looking ahead by values")?,
         Strategy::Beam(_) => require_no_memory(policy, "a beam search")?,
+        Strategy::Mcts(tree) => check_transpositions(&tree, env, policy)?,
         _ => {}
     }
     config.check()?;

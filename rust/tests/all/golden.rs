@@ -213,6 +213,7 @@ fn tree_config(search: &Value) -> TreeConfig {
             _ => Truncation::Terminal,
         },
         reuse: true,
+        transpositions: search["transpositions"] == true,
     }
 }
 

@@ -8,8 +8,9 @@ const BY_VALUES = 1e6;
 
 // The choices, the one first in `chosen` by which the run was judged.
 export function methodsOf({ play, judged_by_value: byValue }) {
-  const { beam_value_weight: weight, C, max_expand_depth, root_selection, gamma } = play;
-  const tree = { C, max_expand_depth, root_selection, gamma };
+  const { beam_value_weight: weight, C, max_expand_depth, root_selection, gamma, transpositions } =
+    play;
+  const tree = { C, max_expand_depth, root_selection, gamma, transpositions };
   const beam = (width) => ({
     label: `beam search, ${width} wide`,
     asked: { strategy: "beam", beam_width: width, beam_value_weight: byValue ? BY_VALUES : weight },

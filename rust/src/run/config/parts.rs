@@ -11,7 +11,8 @@ use crate::run::{schema, warn};
 /// Where Python has the classes of a section.
 const PACKAGES: [&str; 3] = ["twisterl.envs.", "twisterl.nn.", "twisterl.rl."];
 /// What a tree search goes by, which evaluations take over from AlphaZero's collection.
-const TREE_RULES: [&str; 4] = ["C", "max_expand_depth", "root_selection", "gamma"];
+const TREE_RULES: [&str; 5] =
+    ["C", "max_expand_depth", "root_selection", "gamma", "transpositions"];
 
 /// A class and its section, with every default and as it was given.
 pub(super) struct Part {

@@ -76,10 +76,15 @@ impl Forester<'_> {
         self.games[game].simulations -= 1;
         let scale = self.games[game].range.scale();
         let mut node = game as u32;
+        // By the edge that led to the state.
+        let mut visits = u32::MAX;
         loop {
             let state = &self.forest.nodes[node as usize];
             if state.is_final {
                 return self.back_up(game, node);
+            }
+            if visits < state.visits {
+                return self.catch_up(game, node);
             }
             let edges = self.forest.edges(node);
             let (config, Game { gumbel, range, .. }) = (&self.rules.tree, &mut self.games[game]);
@@ -97,6 +102,7 @@ impl Forester<'_> {
             if child == UNBORN {
                 return self.reach(game, step, self.rules.tree.max_expand_depth - 1);
             }
+            visits = edges[action].visits;
             self.games[game].path.push(step);
             node = child;
         }

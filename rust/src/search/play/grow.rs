@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Forester, Game, Phase};
-use crate::engine::cache::hash_row;
+use crate::engine::cache::{hash_row, longer_key, row_key};
 use crate::engine::lockstep::draw;
 use crate::error::{Error, Result};
 use crate::exact::goal_table::GoalTable;
@@ -48,6 +48,37 @@ impl Forester<'_> {
         self.states[node as usize * size..][..size].copy_from_slice(after);
     }
 
+    /// Finds the states among the views of `owners` that their games have a node for: they need no
+    /// evaluation.
+    pub(super) fn recognise(&mut self, owners: &[LaneMove]) {
+        if !self.forest.shares() {
+            return;
+        }
+        self.keys.clear();
+        self.met.clear();
+        for (i, &LaneMove { lane: game, .. }) in owners.iter().enumerate() {
+            let is_leaf = matches!(self.games[game].phase, Phase::Leaf { .. });
+            let key = if is_leaf { self.leaf_key(game, i) } else { 0 };
+            self.keys.push(key);
+            self.met.push(self.forest.find(key).filter(|_| is_leaf));
+        }
+        self.evaluator.known.clear();
+        self.evaluator.known.extend(self.met.iter().map(Option::is_some));
+    }
+
+    /// Names what is seen of the leaf of `game` in view `i` and the step of the episode it is at: two that
+    /// differ do not share it but by a chance of 1 in 2^128.
+    fn leaf_key(&self, game: usize, i: usize) -> u128 {
+        let num_actions = self.policy.num_actions();
+        let step = self.games[game].moves + self.games[game].path.len();
+        let Status { reward, is_final, success, truncated } = self.views.status[i];
+        let flags = u64::from(is_final) | u64::from(success) << 1 | u64::from(truncated) << 2;
+        let masks = self.views.masks[i * num_actions..][..num_actions].chunks(64);
+        let bits = masks.map(|chunk| chunk.iter().fold(1, |bits, &bit| bits << 1 | u64::from(bit)));
+        let rest = [game as u64, step as u64, u64::from(reward.to_bits()) << 3 | flags];
+        rest.into_iter().chain(bits).fold(row_key(self.views.rows.row(i)), longer_key)
+    }
+
     /// Takes what view `i` shows into `game`'s tree.
     pub(super) fn receive(&mut self, game: usize, i: usize) -> Result<()> {
         let root = game as u32;
@@ -73,9 +104,12 @@ impl Forester<'_> {
                 let tree = &self.rules.tree;
                 let follows_plan = state.follows_plan;
                 let kept = || tree.keeps(self.forest.nodes[child as usize].visits as usize);
-                if expected && (follows_plan || kept()) {
+                let mut is_kept = expected && (follows_plan || kept());
+                if is_kept {
                     self.forest.reroot(game, root, child);
-                } else {
+                    is_kept = follows_plan || self.has_room(game);
+                }
+                if !is_kept {
                     self.forest.clear(game, root);
                     self.plant(game, root, i)?;
                 }
@@ -83,8 +117,15 @@ impl Forester<'_> {
                 self.look_up(game);
             }
             Phase::Leaf { node, left } => {
+                if let Some(&Some(known)) = self.met.get(i) {
+                    self.meet(game, known);
+                    return Ok(());
+                }
                 self.remember(node, i);
                 self.plant(game, node, i)?;
+                if let Some(&key) = self.keys.get(i) {
+                    self.forest.enter(key, node);
+                }
                 let row = self.views.rows.row(i);
                 let knows = |table: &Arc<GoalTable>| table.find(row).is_some();
                 let is_final = self.forest.nodes[node as usize].is_final;
@@ -99,6 +140,27 @@ impl Forester<'_> {
             Phase::Search => {}
         }
         Ok(())
+    }
+
+    /// Ends a simulation that has come to a state with a node by a way that is new.
+    fn meet(&mut self, game: usize, known: u32) {
+        if let Some(&step) = self.games[game].path.last() {
+            self.forest.join(game, step, known);
+        }
+        if self.forest.nodes[known as usize].is_final {
+            self.back_up(game, known);
+        } else {
+            self.catch_up(game, known);
+        }
+    }
+
+    /// Whether the states that a search may add find room beside those below a kept root, which other
+    /// ways than its own may have found.
+    fn has_room(&self, game: usize) -> bool {
+        let tree = &self.rules.tree;
+        let simulations = tree.simulations_of(self.forest.nodes[game].visits as usize);
+        let is_bounded = self.forest.nodes_per_game() < tree.num_nodes();
+        is_bounded || self.forest.left(game) >= simulations * tree.max_expand_depth
     }
 
     /// Goes on by the table, if it has the root.
@@ -221,6 +283,13 @@ impl Forester<'_> {
         }
         let Game { path, range, phase, .. } = &mut self.games[game];
         self.forest.back_up(path, last, self.rules.tree.gamma, range);
+        path.clear();
+        *phase = Phase::Search;
+    }
+
+    pub(super) fn catch_up(&mut self, game: usize, last: u32) {
+        let Game { path, range, phase, .. } = &mut self.games[game];
+        self.forest.catch_up(path, last, self.rules.tree.gamma, range);
         path.clear();
         *phase = Phase::Search;
     }
