@@ -348,10 +348,14 @@ def extension() -> list[str]:
 def bring_what_is_trained_by(command: list[str]) -> None:
     """Installs torch where the config of a training command asks for it, and says what does."""
     config = command[command.index("--config") + 1]
-    told = output(str(PYTHON), "-c", f"{NEED_OF_TORCH}\ntell({config!r})")
-    if told and torch_version(PYTHON) is None:
-        say(f"{config}: {told} needs PyTorch")
-        install_torch()
+    deciding = (ROOT / "python" / "twisterl").rglob("*.py")
+    with Stamp("needs-of-training", [ROOT / config, *deciding]) as stamp:
+        if not stamp.is_stale:
+            return
+        told = output(str(PYTHON), "-c", f"{NEED_OF_TORCH}\ntell({config!r})")
+        if told and torch_version(PYTHON) is None:
+            say(f"{config}: {told} needs PyTorch")
+            install_torch()
 
 
 def install_torch() -> None:

@@ -17,6 +17,10 @@ from twisterl.runs.files import write_atomic
 from twisterl.runs.folder import CURVE, METRICS
 
 Rows = list[dict[str, Any]]
+# In inches: the picture, its title and the axis of times, a panel and what is between two, and the
+# places of the panels and their labels. To measure the texts takes as long again as to draw them.
+_WIDTH, _ABOVE, _BELOW, _PANEL, _BETWEEN = 8, 0.4, 0.55, 2.0, 0.25
+_LEFT, _RIGHT, _LABEL = 0.98, 0.15, 0.6
 _POINTS: dict[str, Any] = {"marker": "o", "markersize": 3.5, "linewidth": 1.6}
 # Of what a training step tells.
 _NOT_LEARNED_FROM = ("lr", "kl", "clip_fraction", "entropy", "l2", "success")
@@ -47,22 +51,30 @@ def draw(run_path: str | Path) -> Path | None:
     panels = [_solved, *(panel for panel in (_length, _difficulty, _training) if panel(None, rows))]
     # A difficulty that rises tells more than losses do.
     del panels[3:]
-    shape: dict[str, Any] = {"figsize": (8, 1.2 + 2.1 * len(panels)), "dpi": 110}
-    figure, axes = pyplot.subplots(len(panels), 1, sharex=True, squeeze=False, **shape)
+    number, width = len(panels), _WIDTH - _LEFT - _RIGHT
+    height = _ABOVE + _BELOW + number * _PANEL + (number - 1) * _BETWEEN
+    shape: dict[str, Any] = {"figsize": (_WIDTH, height), "dpi": 110}
+    figure, axes = pyplot.subplots(number, 1, sharex=True, squeeze=False, **shape)
+    figure.subplots_adjust(
+        left=_LEFT / _WIDTH,
+        right=1 - _RIGHT / _WIDTH,
+        top=1 - _ABOVE / height,
+        bottom=_BELOW / height,
+        hspace=_BETWEEN / _PANEL,
+    )
     for panel, axis in zip(panels, axes[:, 0], strict=True):
         panel(axis, rows)
+        axis.yaxis.set_label_coords(-_LABEL / width, 0.5)
         axis.margins(x=0.02)
         axis.grid(color="0.88")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1, 0].set_xlabel("training time in seconds")
     axes[0, 0].set_title(_title(Path(run_path), rows), loc="left", parse_math=False)
-    figure.align_ylabels()
     picture = io.BytesIO()
     with warnings.catch_warnings():
         # A name may be in letters that the font lacks: it shows boxes.
         warnings.filterwarnings("ignore", "Glyph")
-        figure.tight_layout()
         figure.savefig(picture, format="png")
     pyplot.close(figure)
     target = Path(run_path) / CURVE

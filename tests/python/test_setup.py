@@ -326,6 +326,11 @@ def test_train_installs_torch_where_its_config_asks(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(dev, "PYTHON", Path(sys.executable))
     monkeypatch.setattr(dev, "torch_version", lambda python: None)
     monkeypatch.setattr(dev, "install_torch", lambda: installed.append("torch"))
+    for place in ("ROOT", "VENV"):
+        monkeypatch.setattr(dev, place, tmp_path)
+    dev.bring_what_is_trained_by(["twisterl", "train", "--config", str(path)])
+    # What was answered is not asked again.
+    monkeypatch.setattr(dev, "output", None)
     dev.bring_what_is_trained_by(["twisterl", "train", "--config", str(path)])
     said = capsys.readouterr().out
     assert (said, installed) == (
