@@ -344,7 +344,14 @@ def read_evaluation(
     _ = entry.boolean(document, "transpositions")
     for key in ["gamma", "C", "beam_value_weight", "time_limit_s"]:
         _ = entry.optional_number(document, key)
-    for key in ["max_expand_depth", "num_cores", "beam_width", "beam_views", "goal_table_bytes"]:
+    for key in [
+        "max_expand_depth",
+        "num_cores",
+        "beam_width",
+        "beam_views",
+        "goal_table_bytes",
+        "pattern_boards",
+    ]:
         _ = entry.integer(document, key)
     for key in ["node_limit", "pattern_bytes", "max_episode_steps"]:
         _ = entry.optional_integer(document, key)

@@ -44,6 +44,7 @@ comptime KEYS = (
     '  "beam_views": {"default": 1, "minimum": 1, "maximum": 1000000},'
     '  "goal_table_bytes": {"default": 0, "minimum": 0, "maximum": 1099511627776},'
     '  "pattern_bytes": {"default": null, "minimum": 0, "maximum": 1099511627776},'
+    '  "pattern_boards": {"default": 0, "minimum": 0, "maximum": 1000000},'
     '  "precision": {"default": "f32", "enum": ["f32", "int8"]},'
     '  "time_limit_s": {"default": null, "minimum": 1e-06, "maximum": 1000000000.0},'
     '  "node_limit": {"default": null, "minimum": 1, "maximum": 1000000000000},'

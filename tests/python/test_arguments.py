@@ -25,7 +25,7 @@ SETTINGS = json.dumps(
 )
 PLAY = {"num_searches": 1, "num_mcts_searches": 0, "seed": 0, "C": 1.41, "max_expand_depth": 1}
 PLAY |= {"num_cores": 1, "beam_width": 4, "beam_value_weight": 0.5, "gamma": 1.0}
-PLAY |= {"beam_views": 1, "goal_table_bytes": 4096, "pattern_bytes": 4096}
+PLAY |= {"beam_views": 1, "goal_table_bytes": 4096, "pattern_bytes": 4096, "pattern_boards": 1}
 PLAY |= {"time_limit_s": 5.0, "node_limit": 100, "max_episode_steps": 1000}
 TREE = {"num_mcts_searches": 4, "C": 1.41, "max_expand_depth": 1, "gamma": 1.0}
 TREE |= {"max_considered_actions": 4, "value_weight": 1.0}

@@ -157,6 +157,8 @@ def add_search_options(parser: argparse.ArgumentParser, judged: str) -> None:
         help="for a table of the states around the goal, where beam and mcts end")  # fmt: skip
     add("--pattern_bytes", "--pattern-bytes", type=int, metavar="N",
         help="for the tables of patterns and optimal (docs/optimum.md)")  # fmt: skip
+    add("--pattern_boards", "--pattern-boards", type=int, metavar="N",
+        help="that patterns learns from first (docs/optimum.md)")  # fmt: skip
     add("--precision", metavar="NAME", help="f32, or int8: faster, a little coarser")
     add("--time_limit_s", "--time-limit-s", type=float, metavar="S", help="for each board")
     add("--node_limit", "--node-limit", type=int, metavar="N", help="states tried for each board")

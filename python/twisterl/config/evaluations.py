@@ -90,6 +90,11 @@ class Evaluation(Section):
         description="memory for the pattern databases of patterns, by default 64 MiB, and of "
         "optimal, by default a million placements a table; some times as much while they are made",
     )
+    pattern_boards: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0,
+        description="boards that patterns solves first, to learn what its tables do not say; "
+        "some hundredths of a second each for 5x5",
+    )
     precision: Literal["f32", "int8"] = Field(
         "f32", description="of the network's numbers; int8 is faster and a little coarser"
     )

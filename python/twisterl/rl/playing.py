@@ -100,8 +100,8 @@ class Playing:
             options: `strategy` ("greedy", "sample", "value", "mcts", "beam", "patterns" or
                 "optimal"), `root_selection`, `gamma`, `transpositions`, `beam_width`,
                 `beam_value_weight`, `beam_views`, `goal_table_bytes`, `pattern_bytes`,
-                `precision`, `time_limit_s`, `node_limit`, `max_episode_steps` and `num_cores`, as
-                in an entry of `evals`.
+                `pattern_boards`, `precision`, `time_limit_s`, `node_limit`, `max_episode_steps` and
+                `num_cores`, as in an entry of `evals`.
 
         Raises:
             ValueError: `state` is no state of the environment, an option is out of range, or

@@ -29,6 +29,7 @@ __all__ = [
     "evaluate_episodes",
     "most_simulations",
     "num_threads_left_behind",
+    "preparing",
     "route",
     "solve",
     "solve_optimal",
@@ -434,4 +435,5 @@ def solve_optimal(
     time_limit_s: float | None = None,
     node_limit: int | None = None,
 ) -> tuple[list[int] | None, int]: ...
+def preparing() -> tuple[str, float] | None: ...
 def try_out(env: Any) -> None: ...

@@ -61,6 +61,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_function(wrap_pyfunction!(solve::evaluate_episodes, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::choose_beam_weight_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::solve_py, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(solve::preparing_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::try_out_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_first_weights, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_generations, &collector)?)?;

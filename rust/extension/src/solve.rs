@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde::{Deserialize, Serialize};
 use twisterl::collector::Span;
+use twisterl::engine::preparing::preparing;
 use twisterl::engine::try_out;
 use twisterl::nn::Policy;
 use twisterl::python_interface::error::wrong_type;
@@ -48,8 +49,8 @@ function! {
 /// else drawn by (`seed`, try, episode), or of a tree search of `num_mcts_searches` simulations a move
 /// with exploration `C` and `max_expand_depth`, by `num_cores` threads. `options`: `strategy`
 /// ("greedy", "sample", "value", "mcts", "beam", "patterns" or "optimal"), `root_selection`, `gamma`,
-/// `transpositions`, `beam_width`, `beam_value_weight`, `beam_views`, `goal_table_bytes`, `pattern_bytes`, `precision`,
-/// `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
+/// `transpositions`, `beam_width`, `beam_value_weight`, `beam_views`, `goal_table_bytes`, `pattern_bytes`,
+/// `pattern_boards`, `precision`, `time_limit_s`, `node_limit`, `max_episode_steps`; docs/config.md has them.
 ///
 /// Raises ValueError for what is out of range, TypeError for an option that is none.
     evaluate_py, "evaluate",
@@ -63,6 +64,14 @@ function! {
         let episodes = detached(py, |poll| evaluate(&*env, &*policy, starts, &config, seed, poll))?;
         Ok(Episode::means(&episodes))
     } => Means
+}
+
+/// `(what, share)` of the work that a search prepares itself by, in any thread of the process: a string and
+/// a float from 0 to 1, or None.
+#[pyfunction(name = "preparing")]
+pub(crate) fn preparing_py() -> Option<(&'static str, f64)> {
+    let now = preparing()?;
+    Some((now.what, now.done as f64 / now.total.max(1) as f64))
 }
 
 /// Resets a lane of `env`, which stays as it is, and moves it by the first action that is legal, as

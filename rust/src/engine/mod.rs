@@ -7,6 +7,7 @@ pub(crate) mod evaluator;
 pub(crate) mod kept;
 pub(crate) mod lockstep;
 pub mod pool;
+pub mod preparing;
 pub(crate) mod row_set;
 pub(crate) mod rules;
 pub(crate) mod team;

@@ -3,6 +3,8 @@
 mod environment;
 #[cfg(feature = "learning")]
 mod estimates;
+#[cfg(feature = "learning")]
+mod pairs;
 #[cfg(test)]
 mod tests;
 

@@ -2,9 +2,11 @@
 //! admissible tree search", section 5), bounded below by pattern databases.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use super::meter::Meter;
 use super::patterns::Patterns;
+use super::views::View;
 use super::Answer;
 use crate::engine::pool::run;
 use crate::error::Result;
@@ -27,7 +29,7 @@ pub fn shortest(
 ) -> Result<Answer> {
     let mut search = Search::new(patterns, tiles);
     let blank = tiles.iter().position(|&tile| tile == 0).unwrap_or(0);
-    let mut bound = search.views.iter().map(|view| view.sum).max().unwrap_or(0);
+    let mut bound = search.seen.iter().map(|seen| seen.sum).max().unwrap_or(0);
     let may_share = num_threads > 1 && meter.nodes_left() == u64::MAX - meter.nodes();
     let mut last = 0;
     loop {
@@ -55,40 +57,23 @@ enum Outcome {
     Stopped,
 }
 
-/// The board as the tables see it: itself, or mirrored on the diagonal if it is a square.
+/// What the tables say of the board in a view.
 #[derive(Clone)]
-struct View {
-    /// The tile and the cell that stand for a tile and a cell.
-    renamed: Vec<u8>,
+struct Seen {
     /// By group: the placement number and the moves that its table says.
     placements: Vec<u32>,
     costs: Vec<u8>,
     sum: u32,
 }
 
-impl View {
-    fn new(patterns: &Patterns, tiles: &[u8], renamed: Vec<u8>) -> Self {
+impl Seen {
+    fn new(patterns: &Patterns, tiles: &[u8], view: &View) -> Self {
         let mut placements = vec![0; patterns.tables.len()];
-        for (cell, &tile) in tiles.iter().enumerate().filter(|(_, &tile)| tile != 0) {
-            let tile = usize::from(renamed[usize::from(tile)]);
-            placements[usize::from(patterns.group[tile])] +=
-                patterns.weight[tile] * u32::from(renamed[cell]);
-        }
+        view.placements(tiles.iter().map(|&tile| tile.into()), &mut placements);
         let cost = |(table, &number): (&Vec<u8>, &u32)| table[number as usize];
         let costs: Vec<u8> = patterns.tables.iter().zip(&placements).map(cost).collect();
         let sum = costs.iter().map(|&cost| u32::from(cost)).sum();
-        Self { renamed, placements, costs, sum }
-    }
-
-    /// `(group, placement, cost)` after `tile` went from one cell to another.
-    #[inline]
-    fn after(&self, patterns: &Patterns, tile: u8, from: usize, to: usize) -> (usize, u32, u8) {
-        let tile = usize::from(self.renamed[usize::from(tile)]);
-        let group = usize::from(patterns.group[tile]);
-        let step = u32::from(self.renamed[to]).wrapping_sub(u32::from(self.renamed[from]));
-        let placement =
-            self.placements[group].wrapping_add(patterns.weight[tile].wrapping_mul(step));
-        (group, placement, patterns.tables[group][placement as usize])
+        Self { placements, costs, sum }
     }
 }
 
@@ -99,21 +84,19 @@ type Change = [(usize, u32, u8); 2];
 struct Search<'a> {
     patterns: &'a Patterns,
     tiles: Vec<u8>,
-    views: Vec<View>,
+    views: Arc<[View]>,
+    /// By view.
+    seen: Vec<Seen>,
     /// The actions found, last first.
     actions: Vec<usize>,
 }
 
 impl<'a> Search<'a> {
     fn new(patterns: &'a Patterns, tiles: &[u8]) -> Self {
-        let (width, cells) = (patterns.width, tiles.len());
-        let mut names = vec![(0..cells).map(|cell| cell as u8).collect::<Vec<_>>()];
-        if width == patterns.height {
-            names
-                .push((0..cells).map(|cell| (cell % width * width + cell / width) as u8).collect());
-        }
-        let views = names.into_iter().map(|renamed| View::new(patterns, tiles, renamed)).collect();
-        Self { patterns, tiles: tiles.to_vec(), views, actions: Vec::new() }
+        let views = View::all(patterns);
+        let seen = views.iter().map(|view| Seen::new(patterns, tiles, view)).collect();
+        let (views, tiles) = (views.into(), tiles.to_vec());
+        Self { patterns, tiles, views, seen, actions: Vec::new() }
     }
 
     /// Looks for a solution of at most `left` moves that does not begin by going to `previous`.
@@ -124,7 +107,7 @@ impl<'a> Search<'a> {
         left: u32,
         meter: &mut Meter<'_>,
     ) -> Result<Outcome> {
-        if self.views[0].sum == 0 {
+        if self.seen[0].sum == 0 {
             return Ok(Outcome::Solved);
         }
         if !meter.count()? {
@@ -217,7 +200,7 @@ impl<'a> Search<'a> {
         way: &mut Vec<(u8, u8)>,
         ways: &mut Vec<Vec<(u8, u8)>>,
     ) {
-        if way.len() == MOVES_TO_PART || self.views[0].sum == 0 {
+        if way.len() == MOVES_TO_PART || self.seen[0].sum == 0 {
             return ways.push(way.clone());
         }
         let patterns = self.patterns;
@@ -240,9 +223,13 @@ impl<'a> Search<'a> {
         let patterns = self.patterns;
         let tile = self.tiles[target];
         let mut change = Change::default();
-        let fits = self.views.iter().zip(&mut change).all(|(view, change)| {
-            *change = view.after(patterns, tile, target, blank);
-            view.sum - u32::from(view.costs[change.0]) + u32::from(change.2) < left
+        let mut each = self.views.iter().zip(&self.seen).zip(&mut change);
+        let fits = each.all(|((view, seen), change)| {
+            let group = view.group(tile.into());
+            let placement = view.slid(seen.placements[group], tile.into(), [target, blank]);
+            let cost = patterns.tables[group][placement as usize];
+            *change = (group, placement, cost);
+            seen.sum - u32::from(seen.costs[group]) + u32::from(cost) < left
         });
         if !fits {
             return None;
@@ -262,10 +249,10 @@ impl<'a> Search<'a> {
     /// Swaps what each view says of a group with `other`.
     #[inline]
     fn exchange(&mut self, other: &mut Change) {
-        for (view, (group, placement, cost)) in self.views.iter_mut().zip(other) {
-            std::mem::swap(&mut view.placements[*group], placement);
-            std::mem::swap(&mut view.costs[*group], cost);
-            view.sum = view.sum + u32::from(view.costs[*group]) - u32::from(*cost);
+        for (seen, (group, placement, cost)) in self.seen.iter_mut().zip(other) {
+            std::mem::swap(&mut seen.placements[*group], placement);
+            std::mem::swap(&mut seen.costs[*group], cost);
+            seen.sum = seen.sum + u32::from(seen.costs[*group]) - u32::from(*cost);
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod meter;
 mod once;
 pub mod patterns;
 mod solver;
+pub mod views;
 
 pub(crate) use once::from_here;
 pub use once::solve;

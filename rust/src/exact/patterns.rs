@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::meter::{Meter, INTERVAL};
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run, Poll};
+use crate::engine::preparing::Shown;
 use crate::error::{Error, Result};
 
 /// Placements of a group that one table holds where no memory is named: 4x4 boards get groups of five
@@ -107,7 +108,9 @@ impl Patterns {
         }
         let moves = moves(width, height);
         let next = AtomicUsize::new(0);
+        let total = groups.iter().map(|tiles| arrangements(cells, tiles.len())).sum();
         let counter = Counter {
+            shown: Shown::begin("pattern databases", total),
             nodes: AtomicU64::new(0),
             most_nodes: meter.nodes_left(),
             deadline: meter.deadline(),
@@ -139,14 +142,17 @@ impl Patterns {
 
 /// What all tables of a board count together.
 struct Counter {
+    /// Placements that were met.
+    shown: Shown,
     nodes: AtomicU64,
     most_nodes: u64,
     deadline: Deadline,
 }
 
 impl Counter {
-    /// Adds `nodes`; false when a limit is reached.
-    fn count(&self, nodes: u64) -> bool {
+    /// Adds `nodes` and the placements that they met first; false when a limit is reached.
+    fn count(&self, nodes: u64, met: u64) -> bool {
+        self.shown.advance(met);
         let all = self.nodes.fetch_add(nodes, Ordering::Relaxed) + nodes;
         !self.deadline.is_over() && all < self.most_nodes
     }
@@ -174,6 +180,11 @@ fn table_bytes(cells: usize, size: usize) -> u64 {
 
 fn placements(cells: usize, tiles: usize) -> u64 {
     (cells as u64).saturating_pow(tiles as u32)
+}
+
+/// Ways to place `tiles` on different cells.
+fn arrangements(cells: usize, tiles: usize) -> u64 {
+    (0..tiles).map(|placed| (cells - placed) as u64).product()
 }
 
 /// The tiles by their home cells, along strips of two rows there and back: neighbours stay close,
@@ -227,10 +238,11 @@ fn table(
     let mut seen = Seen::new(placements, cells);
     seen.insert(home, grid.region(0, taken));
     let (mut layer, mut next) = (vec![(home as u32, 0u8)], Vec::new());
+    let mut met = 1;
     for moved in 1u8.. {
         for nodes in layer.chunks(INTERVAL as usize) {
             poll()?;
-            if !counter.count(nodes.len() as u64) {
+            if !counter.count(nodes.len() as u64, std::mem::take(&mut met)) {
                 return Ok(None);
             }
             for &(placement, blank) in nodes {
@@ -252,6 +264,7 @@ fn table(
                         if !seen.contains(after, place) {
                             let taken = taken ^ 1 << place ^ 1 << to;
                             seen.insert(after, grid.region(place, taken));
+                            met += u64::from(fewest[after] == UNSEEN);
                             fewest[after] = fewest[after].min(moved);
                             next.push((after as u32, place));
                         }

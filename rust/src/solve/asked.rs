@@ -50,6 +50,7 @@ pub struct Asked {
     pub node_limit: Option<u64>,
     pub goal_table_bytes: u64,
     pub pattern_bytes: Option<u64>,
+    pub pattern_boards: usize,
     pub precision: PlayPrecision,
     pub max_episode_steps: Option<u32>,
 }
@@ -76,6 +77,7 @@ impl Default for Asked {
             node_limit: None,
             goal_table_bytes: eval.goal_table_bytes,
             pattern_bytes: eval.pattern_bytes,
+            pattern_boards: eval.pattern_boards,
             precision: eval.precision,
             max_episode_steps: eval.max_episode_steps,
         }
@@ -132,6 +134,7 @@ impl TryFrom<Asked> for EvalConfig {
             budget: Budget::new(asked.time_limit_s, asked.node_limit)?,
             goal_table_bytes: asked.goal_table_bytes,
             pattern_bytes: asked.pattern_bytes,
+            pattern_boards: asked.pattern_boards,
             precision: asked.precision,
             max_episode_steps: asked.max_episode_steps,
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::config::EvalConfig;
 use super::episode::Episode;
 use super::pattern_beam::{Beam, Limits};
+use super::pattern_lessons::taught;
 use super::starts::Starts;
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run_foreign, Poll};
@@ -43,8 +44,10 @@ pub(super) fn play(
         return Err(Error::invalid("beam_width", expected, width));
     }
     let bytes = config.pattern_bytes.unwrap_or(PATTERN_BYTES);
-    let estimates = estimates_of(env, bytes, &mut *poll)?;
     let (cores, num_starts) = (num_workers(config.num_cores), starts.len());
+    let estimates = estimates_of(env, bytes, &mut *poll)?;
+    let (num_lessons, most_depth) = (config.pattern_boards, most_depth(config));
+    let estimates = taught(estimates, num_lessons, most_depth, cores, &mut *poll)?;
     let (workers, threads) = match num_starts < cores || width >= SHARED_WIDTH {
         true => (1, cores),
         false => (cores, 1),
@@ -80,6 +83,10 @@ fn estimates_of(env: &dyn Env, bytes: u64, poll: Poll<'_>) -> Result<Arc<dyn Est
     })
 }
 
+fn most_depth(config: &EvalConfig) -> usize {
+    config.max_episode_steps.unwrap_or(DEFAULT_MAX_EPISODE_STEPS) as usize
+}
+
 /// What a worker searches with.
 struct Search<'a> {
     estimates: &'a dyn Estimates,
@@ -97,13 +104,12 @@ impl<'a> Search<'a> {
         width: usize,
         config: &EvalConfig,
     ) -> Self {
-        let most_depth = config.max_episode_steps.unwrap_or(DEFAULT_MAX_EPISODE_STEPS) as usize;
         Self {
             estimates,
             beam: Beam::new(estimates, threads),
             width,
             budget: config.budget,
-            most_depth,
+            most_depth: most_depth(config),
             words: vec![0; estimates.num_words()],
         }
     }

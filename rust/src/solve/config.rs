@@ -13,6 +13,8 @@ use crate::search::{Budget, TreeConfig};
 const MOST_BEAM_WIDTH: usize = 10_000_000;
 /// A tebibyte, which no machine that is meant has.
 const MOST_TABLE_BYTES: u64 = 1 << 40;
+/// Days of learning.
+const MOST_PATTERN_BOARDS: usize = 1_000_000;
 
 /// How a start is solved.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -78,6 +80,8 @@ pub struct EvalConfig {
     /// [`Strategy::Optimal`], then as [`Solver::new`](crate::exact::Solver::new) has it; while they are made
     /// it may be some times as much.
     pub pattern_bytes: Option<u64>,
+    /// States that [`Strategy::Patterns`] solves first, to learn what its tables do not say; 0 for none.
+    pub pattern_boards: usize,
     /// Of the network's numbers.
     pub precision: PlayPrecision,
     /// Steps of an episode beyond which the environment is taken for one that never ends: an
@@ -96,6 +100,7 @@ impl Default for EvalConfig {
             budget: Budget::default(),
             goal_table_bytes: 0,
             pattern_bytes: None,
+            pattern_boards: 0,
             precision: PlayPrecision::F32,
             max_episode_steps: None,
         }
@@ -155,6 +160,10 @@ impl EvalConfig {
                 let expected = format!("an integer in 0..={MOST_TABLE_BYTES}");
                 return Err(Error::invalid(name, expected, bytes));
             }
+        }
+        if self.pattern_boards > MOST_PATTERN_BOARDS {
+            let expected = format!("an integer in 0..={MOST_PATTERN_BOARDS}");
+            return Err(Error::invalid("pattern_boards", expected, self.pattern_boards));
         }
         match self.strategy {
             Strategy::Policy | Strategy::Value | Strategy::Optimal => Ok(()),

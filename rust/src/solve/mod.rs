@@ -17,6 +17,8 @@ mod frontier;
 mod optimally;
 #[cfg(feature = "learning")]
 mod pattern_beam;
+#[cfg(feature = "learning")]
+mod pattern_lessons;
 mod ranking;
 mod starts;
 mod tries;

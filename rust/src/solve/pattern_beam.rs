@@ -14,7 +14,8 @@ use crate::rl::estimates::{Child, Estimates};
 
 const SHELVES: usize = 64;
 const SHELF_BITS: u32 = SHELVES.ilog2();
-/// States that a thread makes between two looks at the poll.
+/// States that are made together, and between two looks at the poll.
+const STATES_AT_ONCE: usize = 1 << 6;
 const STATES_BETWEEN_LOOKS: usize = 1 << 12;
 
 /// When a search ends without a solution.
@@ -65,6 +66,7 @@ pub(super) struct Beam<'a> {
 #[derive(Default)]
 struct Maker {
     states: Vec<u32>,
+    actions: Vec<u8>,
     children: Vec<Child>,
     /// By shelf.
     candidates: Vec<Vec<Candidate>>,
@@ -147,14 +149,17 @@ impl<'a> Beam<'a> {
             maker.clear();
             let first = (worker * part).min(kept.len());
             let mine = &kept[first..(first + part).min(kept.len())];
-            for (number, candidate) in mine.iter().enumerate() {
-                if number % STATES_BETWEEN_LOOKS == 0 {
+            for (number, some) in mine.chunks(STATES_AT_ONCE).enumerate() {
+                let number = number * STATES_AT_ONCE;
+                if number.is_multiple_of(STATES_BETWEEN_LOOKS) {
                     poll()?;
                 }
-                let parent = candidate.parent as usize;
-                let at = parent % old_part * num_words;
-                let parent = &states[parent / old_part][at..at + num_words];
-                maker.make(*estimates, parent, candidate.action, (first + number) as u32);
+                let parents = some.iter().map(|candidate| {
+                    let parent = candidate.parent as usize;
+                    &states[parent / old_part][parent % old_part * num_words..][..num_words]
+                });
+                let actions = some.iter().map(|candidate| candidate.action);
+                maker.make(*estimates, parents, actions, (first + number) as u32);
             }
             Ok(())
         })?;
@@ -221,22 +226,31 @@ impl Maker {
         self.candidates.iter_mut().for_each(Vec::clear);
     }
 
-    /// Makes a child of `parent`, which has the number `number`, and finds its own.
-    fn make(&mut self, estimates: &dyn Estimates, parent: &[u32], action: u8, number: u32) {
+    /// Makes a child of each of `parents`, the first with the number `first`, and finds their own.
+    fn make<'p>(
+        &mut self,
+        estimates: &dyn Estimates,
+        parents: impl Iterator<Item = &'p [u32]>,
+        actions: impl Iterator<Item = u8>,
+        first: u32,
+    ) {
         let mut states = std::mem::take(&mut self.states);
-        let first = states.len();
-        states.extend_from_slice(parent);
-        let state = &mut states[first..];
-        estimates.step(state, action);
-        self.expand(estimates, state, number);
+        let made = states.len();
+        parents.for_each(|parent| states.extend_from_slice(parent));
+        self.actions.clear();
+        self.actions.extend(actions);
+        estimates.step(&mut states[made..], &self.actions);
+        self.expand(estimates, &states[made..], first);
         self.states = states;
     }
 
-    fn expand(&mut self, estimates: &dyn Estimates, state: &[u32], parent: u32) {
+    /// Finds the children of `states`, the first of which has the number `first`.
+    fn expand(&mut self, estimates: &dyn Estimates, states: &[u32], first: u32) {
         self.children.clear();
-        estimates.children(state, &mut self.children);
-        for &Child { action, estimate, hash } in &self.children {
+        estimates.children(states, &mut self.children);
+        for &Child { parent, action, estimate, hash } in &self.children {
             let shelf = (hash >> (u64::BITS - SHELF_BITS)) as usize;
+            let parent = first + parent;
             self.candidates[shelf].push(Candidate { hash, parent, estimate, action });
         }
     }

@@ -2,11 +2,13 @@
 
 use twisterl::clock::Deadline;
 use twisterl::envs::puzzle::Puzzle;
+use twisterl::error::Result;
 use twisterl::exact::breadth::{Breadth, Grown, ToldBy};
 use twisterl::exact::meter::Meter;
 use twisterl::exact::patterns::Patterns;
 use twisterl::exact::{self, Solver};
 use twisterl::rl::env::Env;
+use twisterl::rl::estimates::{Estimates, Teacher};
 use twisterl::rng::Rng;
 use twisterl::search::Budget;
 use twisterl::solve::{evaluate_alone, Episode, EvalConfig, Starts, Strategy};
@@ -56,7 +58,7 @@ fn estimates_follow_their_board() {
             };
             env.step(child.action.into());
             undo = Some([2, 3, 0, 1][usize::from(child.action)]);
-            estimates.step(&mut state, child.action);
+            estimates.step(&mut state, &[child.action]);
             estimates.enter(&env.state().unwrap(), &mut anew);
             // The first word has where the blank came from.
             assert_eq!(state[1..], anew[1..]);
@@ -65,6 +67,64 @@ fn estimates_follow_their_board() {
             assert_eq!(child.hash, hash);
         }
     }
+}
+
+/// Solves states shortest.
+struct Perfect<'a>(&'a Solver);
+
+impl Teacher for Perfect<'_> {
+    fn solve(&mut self, _: &dyn Estimates, states: &[Vec<i64>]) -> Result<Vec<Vec<i64>>> {
+        let solve = |state: &Vec<i64>| {
+            let answer = self.0.solve(state, Budget::default(), &mut || Ok(()))?;
+            Ok(answer.actions.unwrap().into_iter().map(|action| action as i64).collect())
+        };
+        states.iter().map(solve).collect()
+    }
+    fn poll(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_learned_of_pairs_comes_closer_to_the_optimum() {
+    let mut env = puzzle(3, 3);
+    let solver = Solver::new(&env, Solver::MOST_STATES, &mut || Ok(())).unwrap();
+    let sums = env.estimates(72, &mut || Ok(())).unwrap().unwrap();
+    let taught = sums.taught(300, &mut Perfect(&solver)).unwrap().unwrap();
+    let (mut rng, mut found) = (Rng::new(1), Vec::new());
+    env.try_reset_uniform(&mut rng).unwrap();
+    let mut words = vec![0; taught.num_words()];
+    taught.enter(&env.state().unwrap(), &mut words);
+    for _ in 0..400 {
+        let [mut by_sums, mut by_pairs, mut anew] = [(); 3].map(|()| Vec::new());
+        taught.children(&words, &mut by_pairs);
+        for (estimates, children) in [(&sums, &mut by_sums), (&taught, &mut anew)] {
+            let mut words = vec![0; estimates.num_words()];
+            estimates.enter(&env.state().unwrap(), &mut words);
+            estimates.children(&words, children);
+        }
+        // What was added step by step is what the board alone says.
+        assert!(by_pairs.iter().all(|child| anew.contains(child)));
+        let child = by_pairs[rng.below(by_pairs.len() as u32) as usize];
+        let sum = by_sums.iter().find(|other| other.action == child.action).unwrap().estimate;
+        taught.step(&mut words, &[child.action]);
+        env.step(child.action.into());
+        let state = env.state().unwrap();
+        let optimum = solver.solve(&state, Budget::default(), &mut || Ok(())).unwrap().at_least;
+        assert_eq!(child.estimate == 0, optimum == 0);
+        found.push([optimum as f64, sum.into(), child.estimate.into()]);
+    }
+    let [by_sums, by_pairs] = [1, 2].map(|column| correlation(&found, column));
+    assert!(by_sums > 0.4 && by_pairs > by_sums + 0.15, "{by_sums} {by_pairs}");
+}
+
+/// Of the first number of each row and that of a column.
+fn correlation(rows: &[[f64; 3]], column: usize) -> f64 {
+    let mean = |of: &dyn Fn(&[f64; 3]) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
+    let (x, y) = (mean(&|row| row[0]), mean(&|row| row[column]));
+    let product = mean(&|row| (row[0] - x) * (row[column] - y));
+    let squares = mean(&|row| (row[0] - x).powi(2)) * mean(&|row| (row[column] - y).powi(2));
+    product / squares.sqrt()
 }
 
 #[test]
@@ -85,6 +145,19 @@ fn beams_find_short_ways_whatever_the_threads() {
             assert_eq!(more, one[..starts]);
         }
     }
+}
+
+#[test]
+fn lessons_make_narrow_beams_better() {
+    let env = puzzle(4, 3);
+    let config = EvalConfig { pattern_bytes: Some(132), ..by(32) };
+    let taught = EvalConfig { pattern_boards: 60, ..config };
+    let length = |episodes: &[Episode]| {
+        assert!(episodes.iter().all(|episode| episode.success));
+        episodes.iter().map(Episode::len).sum::<u64>()
+    };
+    let [by_sums, by_pairs] = [config, taught].map(|config| played(&env, 20, config));
+    assert!(length(&by_pairs) < length(&by_sums));
 }
 
 #[test]
