@@ -443,6 +443,16 @@ def test_eval_compares_strategies(run_dir, capsys):
     assert "proven" not in json.loads(capsys.readouterr().out)[0]
 
 
+def test_who_waits_is_told_how_far_the_lessons_are(monkeypatch, capsys):
+    monkeypatch.setattr("twisterl.cli.waiting.FIRST_S", 0.01)
+    board = ["--env", "Puzzle", "width=3", "height=3", "8 7 5 3 2 0 4 6 1"]
+    words = ["solve", "--strategy", "patterns", "--pattern_bytes", "4096"]
+    assert cli.main([*words, "--pattern_boards", "100", *board]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("solved in ")
+    assert re.search(r"^preparing lessons of boards: \d+%$", err, re.MULTILINE)
+
+
 def test_play_without_a_run(capsys):
     board = ["--env", "Puzzle", "width=2", "height=3"]
     both = ["--strategy", "optimal,patterns", "--num_episodes", "10", "--json"]

@@ -59,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
     from twisterl.cli.signals import interruptible
+    from twisterl.cli.waiting import told
     from twisterl.strategy import alone, as_judged
 
     if not 0 <= arguments.optimum_time_s < math.inf:
@@ -84,7 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         with player.judge(arguments, loaded) as judge:
             optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
-            reports = [report_of(loaded, play, optimum, judge) for play in plays]
+            with told():
+                reports = [report_of(loaded, play, optimum, judge) for play in plays]
     if arguments.json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2))
     else:

@@ -73,6 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
     from twisterl.cli.signals import interruptible
+    from twisterl.cli.waiting import told
     from twisterl.config.build import build_env
     from twisterl.strategy import alone, to_solve
     from twisterl.twisterl import collector
@@ -112,7 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
                 loaded = saved.load(arguments.checkpoint)
                 policy = loaded.policy
                 asked = player.played(to_solve, loaded.algorithm, asked, player.TRIES)
-            (success, _), found = collector.solve(env, policy, **asked)
+            with told():
+                (success, _), found = collector.solve(env, policy, **asked)
             actions = found if success else None
             at_least = optimum = _optimum(env, state)
         if files and actions is not None:

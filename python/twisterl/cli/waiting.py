@@ -1,0 +1,35 @@
+"""A word to who waits for an answer that is prepared for long."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+
+# Until the first line; each later one comes after twice the time, at most the longest.
+FIRST_S = 4.0
+_LONGEST_S = 64.0
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Says on stderr how far the tables and lessons of a search are, if they take seconds."""
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(ended, FIRST_S), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _watch(ended: threading.Event, pause: float) -> None:
+    from twisterl.twisterl import collector
+
+    while not ended.wait(pause):
+        now = collector.preparing()
+        if now is not None:
+            print(f"preparing {now[0]}: {now[1]:.0%}", file=sys.stderr, flush=True)
+            pause = min(2 * pause, _LONGEST_S)
