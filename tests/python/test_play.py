@@ -165,6 +165,16 @@ def test_a_run_plays_to_the_end_by_its_search(solver, monkeypatch, capsys):
     assert shown[-1] == list(range(6))
 
 
+def test_a_strategy_is_asked_without_a_run(monkeypatch, capsys):
+    words = ["--width", "3", "--height", "2", "--seed", "1", "--strategy"]
+    out = played(monkeypatch, capsys, [*words, "patterns"], ["h", "p", "q"])
+    shown = boards(out)
+    shortest = OptimalSolver(envs.Puzzle(3, 2, 1, 2, 40)).solve(shown[0])[1]
+    assert f"is the first of {shortest} moves to the end (patterns 65536)" in out
+    assert shown[-1] == list(range(6)) and len(shown) == shortest + 2
+    assert "expected patterns or optimal" in refused(capsys, "play", *words, "beam")
+
+
 def test_what_there_is_nobody_to_ask(monkeypatch, capsys):
     out = played(monkeypatch, capsys, ["--width", "2", "--height", "2"], ["h", "m", "p", "u", "q"])
     assert out.count("no run to ask") == 3 and "nothing to undo" in out

@@ -14,7 +14,7 @@ from twisterl.cli.player import (
     played,
 )
 from twisterl.pictures.text import text_of
-from twisterl.strategy import to_solve
+from twisterl.strategy import alone, to_solve
 
 ARROWS = {"\x1b[D": "a", "\x1b[A": "w", "\x1b[C": "d", "\x1b[B": "s"}
 DIRECTIONS = {"a": "left", "w": "up", "d": "right", "s": "down"}
@@ -110,18 +110,23 @@ class Game:
 
 
 class Guide:
-    """What a trained run would do, played as `twisterl solve` plays it.
+    """What a trained run would do, played as `twisterl solve` plays it, or a strategy without one.
 
     `name` says how, such as "beam 64".
     """
 
-    def __init__(self, loaded: Player) -> None:
-        self._policy = loaded.policy
-        self._play = played(to_solve, loaded.algorithm, {}, TRIES)
-        # A value player's policy has learned nothing, and one with memory has not seen the game.
-        collecting = loaded.algorithm.get("collecting") or {}
-        has_learned = collecting.get("player") != "value"
-        self._knows_actions = has_learned and not self._policy.state_size
+    def __init__(self, loaded: Player | None, strategy: str | None = None) -> None:
+        self._policy: Any = None
+        self._knows_actions = False
+        if loaded is None:
+            self._play = played(alone, {"strategy": strategy})
+        else:
+            self._policy = loaded.policy
+            self._play = played(to_solve, loaded.algorithm, {}, TRIES)
+            # A value player's policy has learned nothing, one with memory has not seen the game.
+            collecting = loaded.algorithm.get("collecting") or {}
+            has_learned = collecting.get("player") != "value"
+            self._knows_actions = has_learned and not loaded.policy.state_size
         self._seeds = itertools.count()
         self._plan: list[tuple[int, list[int]]] = []
         self.name = play_name(self._play)

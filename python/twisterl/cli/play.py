@@ -23,6 +23,8 @@ examples:
   twisterl play runs/ppo_puzzle8_v1              'h' asks the run, 'p' lets it play to the end
   twisterl play --env LightsOut width=4 height=4
   twisterl play --env Cube2
+  twisterl play --width 5 --height 5 --strategy patterns
+      hints without a run: by a beam that pattern databases lead, or by --strategy optimal
   twisterl play --env PyEnv pyenv_cls=own_module.Own size=5
       an environment of your own; of a crate: --env package.Class
 
@@ -44,6 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("words", metavar="KEY=VALUE", nargs="*", help="without RUN_DIR: arguments of --env")
     add("--env", metavar="NAME", help="without RUN_DIR: an environment (default: Puzzle)")
+    add("--strategy", metavar="NAME",
+        help="without RUN_DIR: who is asked, patterns or optimal")  # fmt: skip
     add("--width", type=int, metavar="W", help="the same as width=W")
     add("--height", type=int, metavar="H", help="the same as height=H")
     add("--difficulty", type=int, metavar="D",
@@ -70,9 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
         guide: Guide | None = None
         if arguments.run is None:
             env = player.named_env(arguments.env or "Puzzle", words)
-        elif words or arguments.env:
-            got = arguments.env or " ".join(words)
-            problem = f"comes with its environment; got {got} beside it"
+            if arguments.strategy is not None:
+                guide = Guide(None, arguments.strategy)
+        elif words or arguments.env or arguments.strategy:
+            got = arguments.env or arguments.strategy or " ".join(words)
+            problem = f"comes with its environment and strategy; got {got} beside it"
             raise ConfigError([Fault("RUN_DIR", problem)], "command line")
         else:
             loaded = player.load(arguments)
@@ -122,7 +128,7 @@ def play(game: Game, guide: Guide | None, keys: Keys, delay: float, view: View) 
         elif key == "n":
             game.new()
         elif key in ("h", "m", "p") and guide is None:
-            view.say("no run to ask: twisterl play RUN_DIR")
+            view.say("no run to ask: twisterl play RUN_DIR, or --strategy patterns")
         elif key in ("h", "m", "p") and game.over:
             continue
         elif key == "h":
