@@ -1,4 +1,4 @@
-"""Sliding puzzles without a network, `patterns` of run.py.
+"""Sliding puzzles without a network, `patterns` and `lessons` of run.py.
 
 Proven optima of the 15-puzzle, and beams of the 24-puzzle that pattern databases lead, beside its
 known optima.
@@ -23,6 +23,9 @@ BOARDS = 200
 PUZZLE24 = ROOT / "tests" / "fixtures" / "puzzle24_uniform.txt"
 WIDTHS = (2**14, 2**16)
 LIMIT_S = 1.9
+# Boards that are solved to learn from, and the width of the beams after that.
+LESSONS = 6000
+LESSONS_WIDTH = 2**16
 
 
 def patterns(_: argparse.Namespace) -> list[dict[str, Any]]:
@@ -30,6 +33,7 @@ def patterns(_: argparse.Namespace) -> list[dict[str, Any]]:
     return [*fifteen(), *twenty_four()]
 
 
+@functools.cache
 def puzzle(side: int) -> Any:
     from twisterl.envs import Puzzle
 
@@ -55,35 +59,58 @@ def fifteen() -> list[dict[str, Any]]:
 
 
 def twenty_four() -> list[dict[str, Any]]:
+    board = boards()[0][0]
+    start = time.perf_counter()
+    solve(board, beam_width=1)
+    rows = [row("24-puzzle: preparation", "s", one(time.perf_counter() - start), at_most=900)]
+    for width in WIDTHS:
+        rows += beams(f"patterns, {width:,}", beam_width=width)
+    limit = {"beam_width": 2**20, "time_limit_s": LIMIT_S}
+    return rows + beams(f"patterns, up to {LIMIT_S} s", **limit)
+
+
+def lessons(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """The 24-puzzle by pattern databases and what pairs of tiles add, which is learned first."""
+    board = boards()[0][0]
+    start = time.perf_counter()
+    solve(board, beam_width=1, pattern_boards=LESSONS)
+    name = f"24-puzzle, {LESSONS:,} lessons"
+    took = one(time.perf_counter() - start)
+    rows = [row(f"{name}: preparation and learning", "s", took, at_most=900)]
+    play = {"beam_width": LESSONS_WIDTH, "pattern_boards": LESSONS}
+    return rows + beams(f"patterns, {LESSONS:,} lessons, {LESSONS_WIDTH:,}", **play)
+
+
+@functools.cache
+def boards() -> tuple[list[list[int]], list[int]]:
+    """24-puzzles with their optima."""
+    lines = [[int(word) for word in line.split()] for line in PUZZLE24.read_text().splitlines()]
+    return [line[:-1] for line in lines], [line[-1] for line in lines]
+
+
+def solve(board: list[int], **how: Any) -> list[int] | None:
     from twisterl.twisterl import collector
 
-    lines = [[int(word) for word in line.split()] for line in PUZZLE24.read_text().splitlines()]
-    boards, optima = [line[:-1] for line in lines], [line[-1] for line in lines]
-    env, rows = puzzle(5), []
+    env = puzzle(5)
+    env.set_state(board)
+    (success, _), actions = collector.solve(env, None, strategy="patterns", **how)
+    return actions if success else None
 
-    def solve(board: list[int], **how: Any) -> list[int] | None:
-        env.set_state(board)
-        (success, _), actions = collector.solve(env, None, strategy="patterns", **how)
-        return actions if success else None
 
-    start = time.perf_counter()
-    solve(boards[0], beam_width=1)
-    rows.append(row("24-puzzle: preparation", "s", one(time.perf_counter() - start), at_most=900))
-    plays: list[tuple[str, dict[str, Any]]] = [
-        *((f"{width:,}", {"beam_width": width}) for width in WIDTHS),
-        (f"up to {LIMIT_S} s", {"beam_width": 2**20, "time_limit_s": LIMIT_S}),
+def beams(label: str, **how: Any) -> list[dict[str, Any]]:
+    """What beams find of all 24-puzzles."""
+    starts, optima = boards()
+    lengths, seconds = timed(starts, functools.partial(solve, **how))
+    name = f"24-puzzle, strategy {label}"
+    solved = [pair for pair in zip(lengths, optima, strict=True) if pair[0] is not None]
+    ratio = sum(length for length, _ in solved) / sum(optimum for _, optimum in solved)
+    best = statistics.mean(length == optimum for length, optimum in solved)
+    return [
+        row(f"{name}: solved", "", one(share(lengths)), at_least=1.0),
+        row(f"{name}: moves / optimum", "", one(ratio), at_most=1.02),
+        row(f"{name}: optimal", "", one(best)),
+        *times(name, seconds, 2.0),
     ]
-    for label, how in plays:
-        lengths, seconds = timed(boards, functools.partial(solve, **how))
-        name = f"24-puzzle, strategy patterns, {label}"
-        solved = [pair for pair in zip(lengths, optima, strict=True) if pair[0] is not None]
-        ratio = sum(length for length, _ in solved) / sum(optimum for _, optimum in solved)
-        best = statistics.mean(length == optimum for length, optimum in solved)
-        rows.append(row(f"{name}: solved", "", one(share(lengths)), at_least=1.0))
-        rows.append(row(f"{name}: moves / optimum", "", one(ratio), at_most=1.02))
-        rows.append(row(f"{name}: optimal", "", one(best)))
-        rows += times(name, seconds, 2.0)
-    return rows
 
 
 def timed(boards: Any, solve: Callable[[Any], list[int] | None]) -> tuple[list[Any], list[float]]:

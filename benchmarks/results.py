@@ -24,7 +24,7 @@ LEARNING = (
     *BESIDE,
     *("az15", "az_search", "clients", "machines", "web", "synthesis", "levers", "one_board"),
     *("linear", "cliffords", "routing", "couplings", "maps"),
-    *("beam_weights", "reflection", "commuting", "parities", "patterns"),
+    *("beam_weights", "reflection", "commuting", "parities", "patterns", "lessons"),
 )
 # Of `make bench`.
 LONGEST_S = 600

@@ -105,6 +105,7 @@ BENCHMARKS = {
     "commuting": lights.commuting,
     "parities": lights.parities,
     "patterns": patterns.patterns,
+    "lessons": patterns.lessons,
     "linear": circuits.linear,
     "cliffords": circuits.cliffords,
     "routing": circuits.routing,
