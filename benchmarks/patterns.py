@@ -25,7 +25,7 @@ WIDTHS = (2**14, 2**16)
 LIMIT_S = 1.9
 # Boards that are solved to learn from, and the width of the beams after that.
 LESSONS = 6000
-LESSONS_WIDTH = 2**16
+LESSONS_WIDTH = 2**15
 
 
 def patterns(_: argparse.Namespace) -> list[dict[str, Any]]:
