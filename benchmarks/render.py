@@ -113,7 +113,8 @@ def pages() -> dict[Path, str]:
     """What stands between the marks of each page; READMEs show what `make bench` measures."""
     readme = ROOT / "benchmarks" / "README.md"
     elsewhere = ("updates", "environments", "tasks", "task_networks", "recall", "az15")
-    elsewhere += ("az_search", "clients", "machines", "web", "patterns", "lessons", *LEVERS)
+    elsewhere += ("az_search", "shared_nodes", "clients", "machines", "web", "patterns", "lessons")
+    elsewhere += LEVERS
     elsewhere += (*BESIDE, *CIRCUITS)
     learning = tuple(name for name in LEARNING if name not in elsewhere)
     return {
@@ -121,7 +122,7 @@ def pages() -> dict[Path, str]:
         readme: f"{steps('')}### All others\n\n{table(quick())}",
         ROOT / "docs" / "learning.md": table(learning),
         ROOT / "docs" / "environments.md": outcomes(),
-        ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search")),
+        ROOT / "docs" / "alphazero.md": table(("az8", "az15", "az_search", "shared_nodes")),
         ROOT / "docs" / "optimum.md": table(("optimum", "patterns", "lessons")),
         ROOT / "docs" / "memory.md": recalled(),
         ROOT / "docs" / "web.md": table(("web",)),

@@ -30,6 +30,7 @@ import clients
 import compared
 import evolution
 import example_run
+import graphs
 import growth
 import languages
 import learning
@@ -104,6 +105,7 @@ BENCHMARKS = {
     "reflection": levers.reflection,
     "commuting": lights.commuting,
     "parities": lights.parities,
+    "shared_nodes": graphs.shared_nodes,
     "patterns": patterns.patterns,
     "lessons": patterns.lessons,
     "linear": circuits.linear,
