@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from small_policy import collector, everything
-from torch_nets import Gated, Remembering
+from torch_nets import Gated, GatedMemory, Remembering
 from twisterl import twisterl
 from twisterl.envs import Puzzle, PyEnv
 from twisterl.nn import TorchPolicy
@@ -67,19 +67,19 @@ class Recall:
         return [True, True]
 
 
-def remembering(env):
+def remembering(env, module=Remembering):
     torch.manual_seed(1)
-    return TorchPolicy.of(Remembering, env, {})
+    return TorchPolicy.of(module, env, {})
 
 
-def ppo(env, evals=None, **training):
+def ppo(env, evals=None, module=Remembering, **training):
     config = {
         "collecting": {"num_cores": 2, "num_episodes": 48},
         "training": {"sequence_length": LENGTH, "num_epochs": 1, **training},
         "evals": evals or {},
         "learning": {"diff_metric": None},
     }
-    return PPO(env, remembering(env), config)
+    return PPO(env, remembering(env, module), config)
 
 
 @pytest.fixture
@@ -110,8 +110,13 @@ def by_hand(policy, data):
     return torch.stack(told), torch.stack(states)
 
 
-def test_an_episode_is_remembered_from_its_beginning(played):
-    learner, data = played
+@pytest.mark.parametrize(
+    ("module", "made"), [(Remembering, "from_spec"), (GatedMemory, "from_torch")]
+)
+def test_an_episode_is_remembered_from_its_beginning(module, made, env):
+    learner = ppo(env, module=module)
+    data = learner.collect()[0]
+    assert learner.rs_pol.__reduce__()[0].__name__ == made
     with torch.no_grad():
         told, states = by_hand(learner.policy, data)
     assert data.arrays.states.shape == (len(data), 16)

@@ -1,4 +1,4 @@
-"""Networks that the engine does not play by itself."""
+"""Networks that torch plays, and one that remembers, which the engine plays."""
 
 import torch
 
@@ -44,6 +44,14 @@ class Remembering(torch.nn.Module):
         outputs, state = self.cell(x, state[None].contiguous())
         outputs = self.heads(outputs[:, 0] if is_step else outputs)
         return outputs[..., : self.num_actions], outputs[..., self.num_actions], state[0]
+
+
+class GatedMemory(Remembering):
+    """The same with a gate behind it, which the engine does not know."""
+
+    def forward(self, x, state):
+        logits, value, state = super().forward(x, state)
+        return logits * torch.sigmoid(logits), value, state
 
 
 class Answering(torch.nn.Module):
