@@ -222,3 +222,11 @@ def test_numbers_of_an_environment_are_named(value):
 def test_a_share_of_an_environment_is_named(value):
     with pytest.raises(ValueError, match=r"^wall_density: expected .*, got "):
         envs.GridWorld(wall_density=value)
+
+
+def test_who_is_told_of_progress_can_be_called():
+    env = envs.Clifford(num_qubits=2)
+    with pytest.raises(TypeError, match="progress: expected a function or None, got int"):
+        twisterl.collector.RankSolver(env, 1, progress=3)
+    with pytest.raises(ZeroDivisionError):
+        twisterl.collector.RankSolver(env, 1, progress=lambda done, total: done // (done - total))

@@ -100,6 +100,21 @@ def test_cliffords_by_classes_are_as_short_as_is_known():
         assert circuit.metadata["twisterl"]["method"] == "beam"
 
 
+def test_beams_are_led_by_what_fits():
+    for kind, n, on_line, on_all in (
+        ("clifford", 8, True, True),
+        ("clifford", 9, False, False),
+        ("linear_function", 12, True, False),
+        ("linear_function", 13, False, False),
+        ("permutation", 4, False, False),
+    ):
+        target = Target.of(drawn(kind, n, 0))
+        for name, expected in (("line", on_line), (None, on_all)):
+            coupling = models.Coupling.of(name, n)
+            assert guides.is_for(target, coupling, Budget()) == expected
+            assert not guides.is_for(target, coupling, Budget(guide="network"))
+
+
 def test_circuits_by_ranks_are_kept_in_the_cache(cache, capsys):
     budget = Budget(node_limit=0, beam_width=16, num_iterations=8)
     for kind, rounds in (("clifford", 4), ("linear_function", 8)):

@@ -20,8 +20,9 @@ from twisterl.runs.errors import CheckpointError
 from twisterl.runs.files import write_atomic
 from twisterl.twisterl import collector
 
-# As far as a matrix of ranks is a word.
-_MOST_QUBITS = 8
+# As far as a class is told by a word, and a row of a matrix is one.
+_MOST_OF_CLASSES = 8
+_MOST_OF_RANKS = {CLIFFORD: 8, LINEAR: 12}
 # More take longer than they save.
 _MOST_CLASSES = 1_000_000
 _WALKS_AN_ITERATION = 500
@@ -32,11 +33,12 @@ _WEIGHTS = "weights"
 Solver = collector.GuidedSolver | collector.RankSolver
 
 
-def is_for(target: Target, budget: Budget) -> bool:
+def is_for(target: Target, coupling: Coupling, budget: Budget) -> bool:
     """Whether beams for this are better led without a network."""
     if budget.model is not None or budget.guide == "network":
         return False
-    return target.kind in (CLIFFORD, LINEAR) and 2 <= target.num_qubits <= _MOST_QUBITS
+    most = _MOST_OF_CLASSES if coupling.is_complete else _MOST_OF_RANKS.get(target.kind, 0)
+    return target.kind in (CLIFFORD, LINEAR) and 2 <= target.num_qubits <= most
 
 
 def prepare(target: Target, coupling: Coupling, budget: Budget) -> tuple[Solver, list[str]]:

@@ -148,7 +148,7 @@ def by_beam(
     if budget.is_by_pairs(target):
         # Which looks at the inverse by itself.
         asked, search = asked[:1], _by_pairs
-    elif guides.is_for(target, budget):
+    elif guides.is_for(target, coupling, budget):
         search = guides.solved
         if not coupling.is_complete:
             # Which take gates off both ends.
@@ -184,7 +184,7 @@ def _by_network(
 
 def prepare(target: Target, coupling: Coupling, budget: Budget) -> None:
     """What `by_beam` needs once for all such targets."""
-    if guides.is_for(target, budget):
+    if guides.is_for(target, coupling, budget):
         guides.prepare(target, coupling, budget)
     elif not budget.is_by_pairs(target):
         models.trained(target, coupling, budget)

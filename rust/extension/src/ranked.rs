@@ -31,8 +31,8 @@ impl Default for Asked {
 }
 
 prepared! {
-    /// Short solutions of an environment like `env`, a `Clifford` or `LinearFunction` of at most 8 qubits,
-    /// without a network.
+    /// Short solutions of an environment like `env`, a `Clifford` of at most 8 qubits or a
+    /// `LinearFunction` of at most 12, without a network.
     ///
     /// Beams take gates off both ends of a circuit, led by a sum over the ranks of blocks of the matrix.
     /// What each rank counts is learned in `num_rounds` rounds from what such beams find of 32 scrambled

@@ -13,8 +13,8 @@ use super::parameters::{Parameter, Parameters};
 use super::scrambled::{entries, packed, Rules, Scrambled};
 use crate::error::{Error, Result};
 use crate::rl::env::Twists;
-use crate::rl::transvections::{Kind, Matrices, Rows, Transvection};
-use crate::rng::{mix, Rng};
+use crate::rl::transvections::{hashed, Kind, Matrices, Rows, Transvection, MOST_ROWS};
+use crate::rng::Rng;
 
 const MOST_QUBITS: usize = 16;
 
@@ -54,15 +54,34 @@ fn is_invertible(mut matrix: Matrix) -> bool {
     true
 }
 
+/// Of an invertible matrix, by Gauss and Jordan.
+fn inverse(mut matrix: Matrix) -> Matrix {
+    let mut inverse = identity();
+    for column in 0..MOST_QUBITS {
+        let pivot = (column..MOST_QUBITS).find(|&row| matrix[row] >> column & 1 == 1);
+        let Some(pivot) = pivot else { return inverse };
+        matrix.swap(column, pivot);
+        inverse.swap(column, pivot);
+        for row in (0..MOST_QUBITS).filter(|&row| row != column) {
+            if matrix[row] >> column & 1 == 1 {
+                matrix[row] ^= matrix[column];
+                inverse[row] ^= inverse[column];
+            }
+        }
+    }
+    inverse
+}
+
 impl Cnots {
-    /// Of the transpose and the inverse, of at most 8 qubits.
+    /// Of the transpose and the inverse, of at most 12 qubits.
     fn rows(&self, matrix: &Matrix) -> Rows {
         let n = self.graph.num_qubits;
-        let word = self.word(matrix);
-        let sides = [bits::transposed(word), bits::inverse(word, n)];
-        std::array::from_fn(
-            |at| if at < 2 * n { bits::row(sides[at / n], at % n) as u16 } else { 0 },
-        )
+        let inverse = inverse(*matrix);
+        std::array::from_fn(|at| match at {
+            _ if at < n => (0..n).fold(0, |row, i| row | (matrix[i] >> at & 1) << i),
+            _ if at < 2 * n => inverse[at - n],
+            _ => 0,
+        })
     }
     /// Of at most 8 qubits.
     fn word(&self, matrix: &Matrix) -> u64 {
@@ -185,10 +204,12 @@ impl Rules for Cnots {
             .filter(|classes| classes.is_complete())
             .map_or(0, |_| traits::NUM_TRAITS)
     }
-    /// Up to 8 qubits.
+    /// Up to 12 qubits.
     fn matrices(&self, matrix: &Matrix) -> Option<(Matrices, Rows)> {
-        self.classes.as_ref()?;
         let n = self.graph.num_qubits;
+        if 2 * n > MOST_ROWS {
+            return None;
+        }
         let turns = |&(control, target): &(usize, usize)| {
             let (control, target) = (1 << control, 1 << target);
             let of = |asked, added| Transvection { asked, added };
@@ -201,7 +222,7 @@ impl Rules for Cnots {
             actions: self.graph.edges.iter().map(turns).collect(),
             goal: self.rows(&identity()),
             kind: Kind::Linear,
-            hash: Box::new(move |rows| mix(bits::packed(rows[..n].iter().map(|&row| row.into())))),
+            hash: Box::new(move |rows| hashed(&rows[..n])),
         };
         Some((matrices, self.rows(matrix)))
     }

@@ -10,8 +10,7 @@ use super::lanes::{Words, LANES};
 use super::value::Value;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::Result;
-use crate::rl::transvections::Rows;
-use crate::rng::mix;
+use crate::rl::transvections::{hashed, Rows};
 
 /// A state of the beam, and the number of the step that led to it; 0 for none.
 #[derive(Clone, Copy)]
@@ -86,7 +85,7 @@ pub(super) fn search(
                     return Ok(Some(way(&steps, step, how)));
                 }
                 // Most that are alike are the very same, by moves in another order.
-                if seen.insert(hash_of(&rows)) {
+                if seen.insert(!hashed(&rows)) {
                     children.push((rows, (step, how)));
                 }
             }
@@ -104,12 +103,6 @@ pub(super) fn search(
         }
     }
     Ok(None)
-}
-
-/// Of a state itself, unlike [`Matrices::hash`](crate::rl::transvections::Matrices::hash).
-fn hash_of(rows: &Rows) -> u64 {
-    let word = |rows: &[u16]| rows.iter().fold(0, |word, &row| word << 16 | u64::from(row));
-    rows.chunks(4).fold(1, |hash, rows| mix(hash ^ word(rows)))
 }
 
 /// Of the children, in their order.

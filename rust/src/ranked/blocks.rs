@@ -7,10 +7,10 @@
 //! interplay of ranks of submatrices"), so that the smaller side of a cut stands for both in the rows.
 
 use super::lanes::{Lanes, Words};
-use crate::rl::transvections::{Matrices, Rows, MOST_ROWS};
+use crate::rl::transvections::{Kind, Matrices, Rows, MOST_COLUMNS, MOST_ROWS};
 
 /// Ranks of the rows of at most half of the qubits.
-pub(super) const RANKS: usize = MOST_ROWS / 2 + 1;
+pub(super) const RANKS: usize = MOST_COLUMNS / 2 + 1;
 /// The most sets of qubits that rows are taken of.
 const MOST_SETS: usize = 24;
 /// What all actions together add to the columns of a set.
@@ -61,10 +61,10 @@ pub(super) struct Block<L> {
 
 /// What [`Blocks::reduce`] works on.
 pub(super) struct Scratch<L> {
-    rows: [L; MOST_ROWS / 2 + MOST_ADDED],
+    rows: [L; MOST_COLUMNS / 2 + MOST_ADDED],
     asked: [[L; 2]; MOST_ADDED],
     changes: [L; MOST_ADDED],
-    bits: [L; MOST_ROWS],
+    bits: [L; MOST_COLUMNS],
 }
 
 impl<L: Lanes> Scratch<L> {
@@ -73,12 +73,12 @@ impl<L: Lanes> Scratch<L> {
     #[inline(always)]
     pub(super) unsafe fn new() -> Self {
         let zero = L::all(0);
-        let mut bits = [zero; MOST_ROWS];
+        let mut bits = [zero; MOST_COLUMNS];
         for (bit, word) in bits.iter_mut().enumerate() {
             *word = L::all(1 << bit);
         }
         Self {
-            rows: [zero; MOST_ROWS / 2 + MOST_ADDED],
+            rows: [zero; MOST_COLUMNS / 2 + MOST_ADDED],
             asked: [[zero; 2]; MOST_ADDED],
             changes: [zero; MOST_ADDED],
             bits,
@@ -88,6 +88,8 @@ impl<L: Lanes> Scratch<L> {
 
 pub(super) struct Blocks {
     num_qubits: usize,
+    /// Whether actions ask for pairs of columns.
+    has_pairs: bool,
     pub num_sets: usize,
     chains: Vec<Chain>,
     pub columns: Vec<Columns>,
@@ -109,7 +111,8 @@ impl Blocks {
             .map(|(number, (matrix, side))| Columns::new(number, matrix, side, matrices))
             .collect();
         let chains = chains(&sets, matrices);
-        Self { num_qubits: n, num_sets: sets.len(), chains, columns }
+        let has_pairs = matrices.kind == Kind::Symplectic;
+        Self { num_qubits: n, has_pairs, num_sets: sets.len(), chains, columns }
     }
 
     /// The number of blocks.
@@ -140,11 +143,11 @@ impl Blocks {
         for chain in &self.chains {
             let size = chain.rows.len();
             let rows = &mut scratch.rows[..size + columns.added.len()];
-            for (row, &from) in rows.iter_mut().zip(&chain.rows) {
-                *row = L::load(&group[from], first);
+            for (i, &from) in chain.rows.iter().enumerate() {
+                rows[i] = L::load(&group[from], first);
             }
-            for (row, &added) in rows[size..].iter_mut().zip(&columns.added) {
-                *row = L::all(added);
+            for (i, &added) in columns.added.iter().enumerate() {
+                rows[size + i] = L::all(added);
             }
             let mut block = Block { set: 0, rank: zero, num_rows: size, outside: [zero; 2] };
             for (i, whole) in chain.wholes.iter().enumerate() {
@@ -158,8 +161,10 @@ impl Blocks {
                 }
                 block.rank = block.rank.plus(L::choose(is_new, one, zero));
                 let rest = L::choose(is_new, zero, pivot);
-                let [plain, folded] = block.outside;
-                block.outside = [plain.or(rest), folded.or(self.folded(rest))];
+                block.outside[0] = block.outside[0].or(rest);
+                if self.has_pairs {
+                    block.outside[1] = block.outside[1].or(self.folded(rest));
+                }
                 if let &Some(set) = whole {
                     block.set = set;
                     told(block, scratch);
@@ -191,15 +196,15 @@ impl Blocks {
         let [plain, folded] = block.outside;
         for (i, &sum) in sums[..columns.added.len()].iter().enumerate() {
             let is_new = sum.have(mask);
-            asked[i] = [
-                L::choose(is_new, plain, sum.without(plain)),
-                L::choose(is_new, folded, self.folded(sum).without(folded)),
-            ];
+            asked[i][0] = L::choose(is_new, plain, sum.without(plain));
+            if self.has_pairs {
+                asked[i][1] = L::choose(is_new, folded, self.folded(sum).without(folded));
+            }
             changes[i] = L::choose(is_new, up, down);
         }
         for (number, change) in columns.changes.iter().enumerate() {
             let word = asked[change.added % MOST_ADDED][usize::from(change.is_folded)];
-            let is_asked = word.have(bits[change.bit % MOST_ROWS]);
+            let is_asked = word.have(bits[change.bit % MOST_COLUMNS]);
             told(number, change, is_asked, changes[change.added % MOST_ADDED]);
         }
     }
@@ -287,7 +292,7 @@ fn chains(sets: &[u16], matrices: &Matrices) -> Vec<Chain> {
         let mut before = 0;
         for set in nested.into_iter().rev() {
             let rows = matrices.spread(sets[set] & !before);
-            chain.rows.extend((0..MOST_ROWS).filter(|row| rows >> row & 1 == 1));
+            chain.rows.extend((0..MOST_COLUMNS).filter(|row| rows >> row & 1 == 1));
             chain.wholes.resize(chain.rows.len(), None);
             *chain.wholes.last_mut().expect("a set has rows") = Some(set);
             before = sets[set];

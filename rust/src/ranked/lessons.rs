@@ -10,7 +10,7 @@ use super::Preparation;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::error::Result;
 use crate::rl::env::Env;
-use crate::rl::transvections::Rows;
+use crate::rl::transvections::{Rows, MOST_ROWS};
 use crate::rng::Rng;
 
 const WIDTH: usize = 32;
@@ -115,7 +115,7 @@ fn lesson(
 
 fn uniform(env: &mut dyn Env, rng: &mut Rng) -> Result<Rows> {
     env.try_reset_uniform(rng)?;
-    Ok(env.matrices().map_or([0; 16], |(_, rows)| rows))
+    Ok(env.matrices().map_or([0; MOST_ROWS], |(_, rows)| rows))
 }
 
 /// A state and the moves that solve it.

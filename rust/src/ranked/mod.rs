@@ -49,8 +49,8 @@ impl Ranked {
     /// Learns the value, which does not depend on `num_cores`. `told` hears how many rounds are done.
     ///
     /// # Errors
-    /// If the states of `env` are no matrices over GF(2) of at most 8 qubits, or it fails; if a number is
-    /// 0, or `told` or `poll` fails.
+    /// If the states of `env` are no matrices over GF(2), or too large ones, or it fails; if a number is 0,
+    /// or `told` or `poll` fails.
     pub fn new(
         env: &dyn Env,
         prepared: Preparation,
@@ -83,7 +83,9 @@ impl Ranked {
         let mut env = env.try_clone()?;
         env.try_reset_goal(&mut Rng::new(0))?;
         let Some((matrices, _)) = env.matrices() else {
-            let expected = "an environment of matrices of at most 8 qubits (for a search by ranks)";
+            let expected =
+                "an environment of matrices, of Cliffords of at most 8 qubits or linear \
+                            functions of at most 12 (for a search by ranks)";
             return Err(Error::invalid("env", expected, format!("{} without", env.spec().name)));
         };
         Ok(Self { value: Value::new(matrices), env })

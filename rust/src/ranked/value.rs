@@ -178,36 +178,38 @@ impl Value {
         }
         let Self { blocks, weights, .. } = self;
         let (one, less) = (L::all(1), L::all(u16::MAX));
+        let num_sets = blocks.num_sets;
+        let mut before = vec![[0; BATCH]; num_sets];
+        let mut after = Vec::new();
         for columns in &blocks.columns {
-            let weights = &mut weights[columns.number * blocks.num_sets * RANKS..];
+            after.resize(columns.changes.len() * num_sets, [0; BATCH]);
             blocks.reduce(
                 (group, 0),
                 columns,
                 scratch,
                 #[inline(always)]
                 |block, scratch| {
-                    let weights = &mut weights[block.set * RANKS..][..RANKS];
-                    let before = stored(block.rank);
+                    before[block.set] = stored(block.rank);
                     blocks.changes(
                         columns,
                         block,
                         [one, less],
                         scratch,
                         #[inline(always)]
-                        |_, change, mask, amount| {
-                            let after = L::choose(mask, block.rank.plus(amount), block.rank);
-                            let steps = &steps[change.action];
-                            // Where the ranks stay, the steps of all actions add up to nothing.
-                            for (&rank, step) in stored(after).0.iter().zip(steps) {
-                                weights[usize::from(rank)] += step;
-                            }
-                            for (&rank, step) in before.0.iter().zip(steps) {
-                                weights[usize::from(rank)] -= step;
-                            }
+                        |number, _, mask, amount| {
+                            let rank = L::choose(mask, block.rank.plus(amount), block.rank);
+                            after[number * num_sets + block.set] = stored(rank);
                         },
                     );
                 },
             );
+            let weights = &mut weights[columns.number * num_sets * RANKS..][..num_sets * RANKS];
+            for (number, change) in columns.changes.iter().enumerate() {
+                // Where the ranks stay, the steps of all actions add up to nothing.
+                let (steps, after) = (&steps[change.action], &after[number * num_sets..]);
+                step(weights, &after[..num_sets], steps, 1.0);
+                step(weights, &before, steps, -1.0);
+            }
         }
     }
 
@@ -272,13 +274,28 @@ impl Value {
     }
 }
 
+/// Moves the weights of each set's ranks in each state, of all sets before the next state: they wait for
+/// nothing but each other's turn.
+#[inline(always)]
+fn step(weights: &mut [f32], ranks: &[[u16; BATCH]], steps: &[f32; BATCH], sign: f32) {
+    for (lane, step) in steps.iter().enumerate() {
+        let step = sign * step;
+        for (set, ranks) in ranks.iter().enumerate() {
+            weights[set * RANKS + usize::from(ranks[lane])] += step;
+        }
+    }
+}
+
+/// The first lanes.
+///
 /// # Safety
 /// As for [`Lanes`].
 #[inline(always)]
-unsafe fn stored<L: Lanes>(ranks: L) -> Words {
-    let mut words = Words::ZERO;
+unsafe fn stored<L: Lanes>(ranks: L) -> [u16; BATCH] {
+    let (mut words, mut first) = (Words::ZERO, [0; BATCH]);
     ranks.store(&mut words, 0);
-    words
+    first.copy_from_slice(&words.0[..BATCH]);
+    first
 }
 
 /// What the ranks of the first lanes count.
@@ -287,8 +304,9 @@ unsafe fn stored<L: Lanes>(ranks: L) -> Words {
 /// As for [`Lanes`].
 #[inline(always)]
 unsafe fn add<L: Lanes>(sums: &mut [f32; BATCH], weights: &[f32], ranks: L) {
-    for (sum, rank) in sums.iter_mut().zip(stored(ranks).0) {
-        *sum += weights[usize::from(rank).min(RANKS - 1)];
+    let ranks = stored(ranks);
+    for (lane, sum) in sums.iter_mut().enumerate() {
+        *sum += weights[usize::from(ranks[lane]).min(RANKS - 1)];
     }
 }
 
@@ -307,6 +325,7 @@ mod tests {
             ("Clifford", json!({"num_qubits": 8, "topology": "grid"})),
             ("LinearFunction", json!({"num_qubits": 4, "edges": ends})),
             ("LinearFunction", json!({"num_qubits": 8, "topology": "star"})),
+            ("LinearFunction", json!({"num_qubits": 12, "topology": "ring"})),
         ] {
             let mut env = find(name).unwrap().make(given.as_object().unwrap()).unwrap();
             let rng = &mut Rng::new(3);

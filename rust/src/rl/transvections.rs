@@ -1,8 +1,12 @@
 //! States that are matrices over GF(2) with a row and a column, or two, for each qubit, which actions
 //! change by transvections.
 
-/// Of all matrices of a state, and the most columns.
-pub const MOST_ROWS: usize = 16;
+use crate::rng::mix;
+
+/// Of all matrices of a state.
+pub const MOST_ROWS: usize = 24;
+/// Of a matrix; its rows too.
+pub const MOST_COLUMNS: usize = 16;
 
 /// The rows of all matrices of a state, one matrix after the other.
 pub type Rows = [u16; MOST_ROWS];
@@ -101,26 +105,22 @@ impl Matrices {
     }
 
     pub fn inverse(&self, rows: &Rows) -> Rows {
-        let n = self.num_qubits;
+        let (n, size) = (self.num_qubits, self.num_rows());
+        let mut inverse = [0; MOST_ROWS];
         match self.kind {
             Kind::Linear => {
-                let both =
-                    std::array::from_fn(|i| if i < n { rows[n + i] | rows[i] << 8 } else { 0 });
-                let turned = transposed(both);
-                std::array::from_fn(|i| match i {
-                    _ if i < n => turned[i],
-                    _ if i < 2 * n => turned[8 + i - n],
-                    _ => 0,
-                })
+                inverse[..n].copy_from_slice(&transposed(&rows[n..2 * n])[..n]);
+                inverse[n..2 * n].copy_from_slice(&transposed(&rows[..n])[..n]);
             }
             Kind::Symplectic => {
-                let (turned, full) = (transposed(*rows), self.spread((1 << n) - 1));
-                let partner = |word: u16| (word >> n | word << n) & full;
-                std::array::from_fn(
-                    |i| if i < 2 * n { partner(turned[(i + n) % (2 * n)]) } else { 0 },
-                )
+                let (turned, full) = (transposed(&rows[..size]), self.spread((1 << n) - 1));
+                for (i, row) in inverse[..size].iter_mut().enumerate() {
+                    let of_partner = turned[(i + n) % size];
+                    *row = (of_partner >> n | of_partner << n) & full;
+                }
             }
         }
+        inverse
     }
 
     /// Whether nothing is left but single-qubit gates.
@@ -152,15 +152,24 @@ impl Matrices {
     }
 }
 
+/// Equal for equal rows, hardly ever for others.
+#[inline]
+pub fn hashed(rows: &[u16]) -> u64 {
+    let word = |rows: &[u16]| rows.iter().fold(0, |word, &row| word << 16 | u64::from(row));
+    rows.chunks(4).fold(0, |hash, rows| mix(hash ^ word(rows)))
+}
+
 /// Bit j of row i is bit i of row j of `rows` (Warren, "Hacker's Delight", section 7-3).
 #[inline]
-fn transposed(mut rows: Rows) -> Rows {
+fn transposed(rows: &[u16]) -> [u16; MOST_COLUMNS] {
+    let mut turned = [0; MOST_COLUMNS];
+    turned[..rows.len()].copy_from_slice(rows);
     for (size, mask) in [(8, 0x00FF), (4, 0x0F0F), (2, 0x3333), (1, 0x5555)] {
-        for row in (0..MOST_ROWS).filter(|row| row & size == 0) {
-            let moved = (rows[row] >> size ^ rows[row + size]) & mask;
-            rows[row + size] ^= moved;
-            rows[row] ^= moved << size;
+        for row in (0..MOST_COLUMNS).filter(|row| row & size == 0) {
+            let moved = (turned[row] >> size ^ turned[row + size]) & mask;
+            turned[row + size] ^= moved;
+            turned[row] ^= moved << size;
         }
     }
-    rows
+    turned
 }

@@ -60,7 +60,7 @@ fn untaught(env: &dyn Env, prepared: Preparation) -> Error {
 fn what_cannot_be_searched_is_named() {
     let line = |n: usize| json!({"num_qubits": n, "topology": "line"});
     let prepared = Preparation { num_rounds: 1, ..Preparation::default() };
-    for (name, n) in [("Clifford", 9), ("LinearFunction", 9), ("Permutation", 4)] {
+    for (name, n) in [("Clifford", 9), ("LinearFunction", 13), ("Permutation", 4)] {
         let refused = untaught(&*env(name, &line(n)), prepared);
         assert!(refused.to_string().contains("an environment of matrices"), "{refused}");
     }
