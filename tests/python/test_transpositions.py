@@ -78,6 +78,16 @@ def test_moves_that_undo_each_other_lead_to_no_loop(root):
     assert len(seen) <= 1 + sum(16 for _ in range(most))
 
 
+def test_kept_graphs_leave_room_for_the_next_search():
+    """Below a state may be what other ways have found: more than its own simulations."""
+    env = LightsOut(width=3, height=3, difficulty=6, depth_slope=20, max_depth=120)
+    collector = AZCollector(30, 8, 0.3, 2, 1, 7, gamma=0.9, max_moves=40, transpositions=True)
+    data = collector.collect(env, small_policy(env))
+    solved = data.arrays.rewards[data.episode_starts[1:] - 1] == 1
+    assert 0 < solved.sum() < 30
+    assert (np.diff(data.episode_starts)[~solved] == 40).all()
+
+
 def test_a_state_with_a_node_is_not_evaluated():
     asked = []
 
