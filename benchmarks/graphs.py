@@ -41,7 +41,7 @@ class Problem:
 
 STEPS = "algorithm.learning.num_steps"
 # Of walks, which need no judge.
-UNJUDGED = {"algorithm.evals": {}, "algorithm.learning.diff_metric": None}
+UNJUDGED: dict[str, Any] = {"algorithm.evals": {}, "algorithm.learning.diff_metric": None}
 LINE = {"num_qubits": 6, "topology": "line", "difficulty": 30, "depth_slope": 2, "max_depth": 60}
 CNOTS = {"env_cls": "twisterl.envs.LinearFunction", "env": LINE}
 PROBLEMS = (
