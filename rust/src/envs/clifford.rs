@@ -361,7 +361,7 @@ impl Rules for Rotations {
             num_qubits: n,
             edges: self.graph.edges.clone(),
             actions: self.axes.iter().map(turn).collect(),
-            goal: std::array::from_fn(|row| 1 << row),
+            goal: std::array::from_fn(|row| if row < 2 * n { 1 << row } else { 0 }),
             kind: Kind::Symplectic,
             hash: Box::new(move |rows| classes.hash(&pairs_of(rows, n))),
         };
