@@ -7,7 +7,9 @@ somebody has begun; NUMBER is for people.
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,18 +38,33 @@ class Share:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._is_ours: dict[str, bool] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: turn(file_of(item)))
+        # A file is begun once: its items stand together, whatever fixtures they share.
+        items.sort(key=lambda item: (turn(file_of(item)), file_of(item)))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        file = file_of(item)
-        if file not in self._is_ours:
-            self._is_ours[file] = self._begins(file)
-        return None if self._is_ours[file] else True
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if session.testsfailed:
+            return None  # Of files that cannot be read pytest tells more.
+        ours = self._ours(session.items)
+        item = next(ours, None)
+        while item is not None:
+            # What is set up for this one ends unless the next one of ours has it too.
+            following = next(ours, None)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+            item = following
+        return True
+
+    def _ours(self, items: list[pytest.Item]) -> Iterator[pytest.Item]:
+        for file, those in itertools.groupby(items, file_of):
+            if self._begins(file):
+                yield from those
 
     def _begins(self, file: str) -> bool:
         try:

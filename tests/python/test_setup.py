@@ -193,18 +193,22 @@ def test_after_a_failure_nothing_begins(capsys):
 
 
 def test_a_file_that_another_has_begun_is_left_to_it(tmp_path):
-    begun, tests = tmp_path / "begun", tmp_path / "tests"
-    begun.mkdir()
-    tests.mkdir()
-    (begun / "test_a.py").touch()
-    (tests / "test_a.py").write_text("def test(): assert False")
-    (tests / "test_b.py").write_text("def test(): pass\ndef test_too(): pass")
+    begun, one, two = (tmp_path / name for name in ("begun", "one", "two"))
+    for folder in (begun, one, two):
+        folder.mkdir()
+    (begun / "one+test_b.py").touch()
+    (one / "test_a.py").write_text("def test(): pass\ndef test_too(): pass")
+    (one / "test_b.py").write_text("def test(): assert False")
+    # Of another folder than the file that would be next.
+    (two / "test_c.py").write_text("def test(): pass")
     command = [sys.executable, ROOT / "tests" / "share.py", begun, "2"]
-    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
-    assert {path.name for path in begun.iterdir()} == {"test_a.py", "test_b.py"}
-    assert share.Share(begun)._begins("tests/test_c.py")
-    assert not share.Share(begun)._begins("tests/test_c.py")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
+    assert {path.name for path in begun.iterdir()} == {
+        "one+test_a.py", "one+test_b.py", "two+test_c.py"
+    }  # fmt: skip
+    assert share.Share(begun)._begins("tests/test_d.py")
+    assert not share.Share(begun)._begins("tests/test_d.py")
 
 
 def test_the_order_of_the_shares_is_of_files_that_exist():

@@ -164,7 +164,8 @@ impl PyLearner {
         self.by_walks(py, samples, descent, walk::train)
     }
 
-    /// As `walk`, by solving for parities, without descent.
+    /// As `walk`, by solving for parities: of `descent` nothing is read but that it is one, and `samples` are as
+    /// there.
     ///
     /// Raises ValueError too where the walks or the network are not for that.
     fn parity(

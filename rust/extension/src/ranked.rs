@@ -37,7 +37,7 @@ prepared! {
     /// Beams take gates off both ends of a circuit, led by a sum over the ranks of blocks of the matrix.
     /// What each rank counts is learned in `num_rounds` rounds from what such beams find of 32 scrambled
     /// states each, drawn by `seed`; `num_cores` threads share the work, and change nothing else.
-    /// `progress(done, total)`, if given, is called after each round. `weights`, those of another solver,
+    /// `progress`, if given, is called with how many are done and `num_rounds` after each. `weights`, those of another solver,
     /// stand in place of learning. Raises ValueError for another environment, or for `weights` of one. The
     /// interpreter lock is released in every method, and `env` stays as it is. A pickle keeps `env` and
     /// the weights.
