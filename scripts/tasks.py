@@ -63,7 +63,7 @@ TASKS = {
     ],
     "parity": [
         f"{RUST_TESTS} golden::",
-        "python -m pytest tests/parity -m ''",
+        "python -m pytest tests/parity tests/wasm/test_wasm.py -m ''",
         "python tests/parity/compare.py",
     ],
     "parity-long": [
