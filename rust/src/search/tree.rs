@@ -176,8 +176,32 @@ impl Forest {
     pub fn back_up(&mut self, path: &[Step], last: u32, gamma: f32, range: &mut ReturnRange) {
         let value = self.nodes[last as usize].value;
         self.nodes[last as usize].include(value);
-        let Node { mean, visits, .. } = self.nodes[last as usize];
-        self.raise(path, (mean, visits), value, gamma, range);
+        if self.shares() {
+            let Node { mean, visits, .. } = self.nodes[last as usize];
+            self.raise(path, (mean, visits), value, gamma, range);
+        } else {
+            self.raise_in_tree(path, value, gamma, range);
+        }
+    }
+
+    /// What [`Forest::raise`] comes to where an edge is the only one to its state, in fewer steps.
+    #[inline]
+    fn raise_in_tree(
+        &mut self,
+        path: &[Step],
+        mut value: f32,
+        gamma: f32,
+        range: &mut ReturnRange,
+    ) {
+        for &Step { node, action } in path.iter().rev() {
+            range.include(value);
+            let edge = &mut self.edges[node as usize * self.num_actions + action as usize];
+            edge.visits += 1;
+            edge.value += (value - edge.value) / edge.visits as f32;
+            let node = &mut self.nodes[node as usize];
+            value = node.reward + gamma * value;
+            node.include(value);
+        }
     }
 
     /// Tells all that `path` led through what other ways have found at its end, `last`, since the last
