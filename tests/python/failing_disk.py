@@ -1,8 +1,8 @@
-"""A process on a disk that fails: `failing_disk.py LIBRARY CONFIG FOLDER NEXT STEP`, preloaded.
+"""A process on a disk that fails: `failing_disk.py LIBRARY CONFIG FOLDER STEP`, under LD_PRELOAD.
 
-Trains two iterations again and again; the n-th call that changes files fails, for n = 1, 1 + NEXT,
-... until none does, once with EIO. For n = 1, 1 + STEP, ... the run is finished after that, and all
-calls from there on fail with ENOSPC in another.
+Trains two iterations again and again; the n-th call that changes files fails, for n = 1, 2, ...
+until none does, once with EIO. Every STEP-th run is finished after that, and for every STEP-th n
+all calls from there on fail with ENOSPC.
 """
 
 import ctypes
@@ -68,13 +68,12 @@ def train(disk, config, place, number, code, for_good, finishes):
 
 
 def main():
-    library, config, folder = sys.argv[1:4]
-    beyond, step = map(int, sys.argv[4:])
+    library, config, folder, step = *sys.argv[1:4], int(sys.argv[4])
     disk = ctypes.CDLL(library)
     disk.disk_disarm.restype = ctypes.c_long
     place = Path(folder) / "run"
-    for number in itertools.count(1, beyond):
-        if not train(disk, config, place, number, errno.EIO, 0, number % step == 1 % step):
+    for number in itertools.count(1):
+        if not train(disk, config, place, number, errno.EIO, 0, number % step == 0):
             break
     for some in range(1, number, step):
         train(disk, config, place, some, errno.ENOSPC, 1, True)

@@ -21,17 +21,11 @@ from twisterl.nn import TorchPolicy, compared
 from twisterl.nn.describing import NotDescribed
 from twisterl.nn.spaces import action_space_of
 
-# The others are in the soak: those of a few are as different as those of all.
-SEEDS_OF_THE_GATE = 3
-
 
 def each(is_taken=lambda case: True):
-    taken = {name: case for name, case in CASES.items() if is_taken(case)}
-    pairs = [(name, seed) for name, case in taken.items() for seed in range(case.seeds)]
-    long = [[pytest.mark.long] * (seed >= SEEDS_OF_THE_GATE) for _, seed in pairs]
+    pairs = [(name, seed) for name, case in CASES.items() for seed in range(case.seeds)]
     return pytest.mark.parametrize(
-        ("name", "seed"),
-        [pytest.param(*pair, marks=marks) for pair, marks in zip(pairs, long, strict=True)],
+        ("name", "seed"), [(name, seed) for name, seed in pairs if is_taken(CASES[name])]
     )
 
 

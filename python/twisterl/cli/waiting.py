@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
+
+from twisterl.cli import streams
 
 # Until the first line; each later one comes after twice the time, at most the longest.
 FIRST_S = 4.0
@@ -31,5 +32,5 @@ def _watch(ended: threading.Event, pause: float) -> None:
     while not ended.wait(pause):
         now = collector.preparing()
         if now is not None:
-            print(f"preparing {now[0]}: {now[1]:.0%}", file=sys.stderr, flush=True)
+            streams.complain(f"preparing {now[0]}: {now[1]:.0%}")
             pause = min(2 * pause, _LONGEST_S)
