@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Calls of Python into the engine are a tenth faster when crates are optimized together, which takes
-# twice as long: once a release, not at every build.
+# Calls of Python into the engine are faster when crates are optimized together, which takes long:
+# once a release, not at every build.
 TOGETHER = {"CARGO_PROFILE_RELEASE_LTO": "fat", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "1"}
 
 
