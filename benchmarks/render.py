@@ -129,7 +129,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "training.md": table(("updates",)),
         ROOT / "docs" / "coming-from-twisterl-0.5.md": table(("clients",)),
         ROOT / "docs" / "machines.md": table(("machines",)),
-        ROOT / "docs" / "synthesis.md": table(CIRCUITS),
+        ROOT / "docs" / "synthesis.md": by_subject(CIRCUITS),
         ROOT / "docs" / "random-walks.md": table(LEVERS),
     }
 
@@ -163,6 +163,39 @@ def table(benchmarks: tuple[str, ...]) -> str:
     contents = read(benchmarks)
     lines = [line(row, content["benchmark"]) for content in contents for row in rows_of(content)]
     return f"{HEAD}{''.join(lines)}\n{notes(contents)}" if contents else ""
+
+
+def by_subject(benchmarks: tuple[str, ...]) -> str:
+    """A table for each of these benchmarks: a line for what its rows name before the colon, a
+    column for each thing that they tell of it, first what a peer has too, then one of the peer."""
+    contents = read(benchmarks)
+    tables = []
+    for content in contents:
+        rows = {tuple(row["name"].split(": ", 1)): row for row in rows_of(content)}
+        subjects = dict.fromkeys(subject for subject, _ in rows)
+        sides: dict[str, list[str]] = {}
+        for (_, what), row in rows.items():
+            shown = sides.setdefault(what, ["ours"])
+            if "peer" in row and len(shown) == 1:
+                shown.append("peer")
+        compared_first = sorted(sides.items(), key=lambda item: -len(item[1]))
+        columns = [(what, side) for what, shown in compared_first for side in shown]
+        titles = [what if side == "ours" else f"{what}, peer" for what, side in columns]
+        lines = []
+        for subject in subjects:
+            cells = [cell(rows.get((subject, what)), side) for what, side in columns]
+            lines.append(f"| {' | '.join([subject, *cells])} |\n")
+        head = f"| | {' | '.join(titles)} |\n| --- |{' ---: |' * len(columns)}\n"
+        tables.append(f"### {content['benchmark'].capitalize()}\n\n{head}{''.join(lines)}\n")
+    return f"{''.join(tables)}{origin(contents)}" if contents else ""
+
+
+def cell(row: dict[str, Any] | None, side: str) -> str:
+    """What a row tells of a side, after ours the goal; empty where there is no row."""
+    if row is None:
+        return ""
+    judged = ratio(row) if side == "ours" else ""
+    return f"{figure(row, side)} {judged}".strip()
 
 
 def read(benchmarks: tuple[str, ...]) -> list[dict[str, Any]]:
