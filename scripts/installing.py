@@ -22,7 +22,8 @@ def install(
 ) -> None:
     """Runs `pip install` of `python`; raises CalledProcessError, after all that pip has said."""
     command = [python, "-m", "pip", "install", *arguments]
-    options = ["--no-input", "--progress-bar", "off"]
+    # What is imported is compiled then; most of it never is. (PIP_NO_COMPILE=1 means the opposite.)
+    options = ["--no-compile", "--no-input", "--progress-bar", "off"]
     if tuple(map(int, re.findall(r"\d+", ensurepip.version())[:2])) >= _RAW_PROGRESS:
         options[-1] = "raw"
     child = subprocess.Popen(

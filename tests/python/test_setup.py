@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -294,6 +295,20 @@ def test_an_installation_that_fails_says_all(capsys):
     assert "No matching distribution" in capsys.readouterr().out
     installing.install(sys.executable, ["--no-index", "pip"], os.environ, watched=False)
     assert "0 packages, 0 MB downloaded" in capsys.readouterr().out
+
+
+def test_an_installation_compiles_no_python(tmp_path):
+    wheel = tmp_path / "small-1.0-py3-none-any.whl"
+    about = "small-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("small.py", "pass")
+        packed.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n")
+        packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        packed.writestr(f"{about}/RECORD", "")
+    arguments = ["--no-index", "--target", str(tmp_path / "installed"), str(wheel)]
+    installing.install(sys.executable, arguments, os.environ, watched=False)
+    names = {path.name for path in (tmp_path / "installed").iterdir()}
+    assert names == {"small.py", about}
 
 
 def test_an_installation_is_watched_in_one_line():
