@@ -23,33 +23,38 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import alphazero
-import blocks
-import circuits
-import clients
-import compared
-import evolution
-import example_run
-import graphs
-import growth
-import languages
-import learning
-import levers
-import lights
-import machines
-import maps
-import patterns
-import proven
-import results
-import sides
-import synthesis
-import task_peers
-import task_runs
-import updates
-import walks
-import web
-from sides import OURS, PEER
-from twisterl.cli import streams
+try:
+    import alphazero
+    import blocks
+    import circuits
+    import clients
+    import compared
+    import evolution
+    import example_run
+    import graphs
+    import growth
+    import languages
+    import learning
+    import levers
+    import lights
+    import machines
+    import maps
+    import patterns
+    import proven
+    import results
+    import sides
+    import synthesis
+    import task_peers
+    import task_runs
+    import updates
+    import walks
+    import web
+    from sides import OURS, PEER
+    from twisterl.cli import streams
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"error: no module named {missing.name}: make bench installs what benchmarks need")
 
 BENCHMARKS = {
     "languages": languages.languages,

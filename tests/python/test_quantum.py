@@ -1,5 +1,6 @@
 """Circuit synthesis for qiskit."""
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -18,7 +19,7 @@ from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
 from qiskit.synthesis import LieTrotter
 from qiskit.transpiler import CouplingMap
 from qiskit.transpiler.passes import HLSConfig
-from twisterl.quantum import Budget, Fallback, guides, models, plugins, synthesize
+from twisterl.quantum import Budget, Fallback, guides, models, plugins, progress, synthesize
 from twisterl.quantum.circuits import is_fitting
 from twisterl.quantum.synthesis import exactly, views
 from twisterl.quantum.targets import Target
@@ -113,6 +114,16 @@ def test_beams_are_led_by_what_fits():
             coupling = models.Coupling.of(name, n)
             assert guides.is_for(target, coupling, Budget()) == expected
             assert not guides.is_for(target, coupling, Budget(guide="network"))
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_learning_goes_on_where_its_bar_cannot_be_shown(is_there, monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed if is_there else None)
+    show = progress.bar("learning", "rounds")
+    for done in (1, 2):
+        show(done, 2)
 
 
 def test_circuits_by_ranks_are_kept_in_the_cache(cache, capsys):

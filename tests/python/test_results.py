@@ -54,6 +54,16 @@ def test_results_say_where_they_come_from():
         assert content["rows"], path
 
 
+def test_a_missing_package_is_named():
+    program = "import runpy, sys; sys.modules['torch'] = None; sys.argv = ['run.py', '--help']\n"
+    program += "runpy.run_path('benchmarks/run.py', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: no module named torch: make bench installs what benchmarks need\n"
+
+
 def test_make_bench_was_one_run_whose_time_is_told():
     contents = [read(name) for name in QUICK]
     assert len({content.get("run") for content in contents}) == 1
