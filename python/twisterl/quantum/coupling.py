@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -116,8 +117,8 @@ def _named(name: str, num_qubits: int) -> Pairs:
 def _pairs(given: Any, num_qubits: int) -> Pairs:
     expected = f"pairs of two different qubits in 0..{num_qubits}"
     try:
-        pairs = [tuple(int(qubit) for qubit in pair) for pair in given]
-    except (TypeError, ValueError):
+        pairs = [tuple(operator.index(qubit) for qubit in pair) for pair in given]
+    except TypeError:
         kinds = "a topology's name, a CouplingMap or pairs of qubits"
         raise TypeError(f"coupling_map: got {given!r}; expected {kinds}") from None
     for pair in pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +10,18 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction
-from qiskit.circuit.library import PauliEvolutionGate
+from qiskit.circuit import AnnotatedOperation, Operation
+from qiskit.circuit.library import (
+    LinearFunction,
+    PauliEvolutionGate,
+    PauliGate,
+    PermutationGate,
+    get_standard_gate_name_mapping,
+)
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Clifford, Pauli
 from qiskit.synthesis import ProductFormula
+from qiskit.transpiler.passes import HighLevelSynthesis
 
 from twisterl.faults import InputError
 
@@ -25,6 +33,14 @@ _AXES = {
     "rxx": "XX", "ryy": "YY", "rzz": "ZZ", "rzx": "XZ",
 }  # fmt: skip
 _ANGLES = {"t": math.pi / 4, "tdg": -math.pi / 4}
+# qiskit's gates by name, with which readers tell them apart.
+_CLASSES = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
+_CLASSES |= {
+    "clifford": Clifford,
+    "linear_function": LinearFunction,
+    "pauli": PauliGate,
+    "permutation": PermutationGate,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,8 @@ class Network:
     def of(cls, circuit: QuantumCircuit) -> Network:
         """Of a circuit of Clifford gates, rotations, and what is defined by them.
 
-        Raises `InputError`, which names the gate, for any other.
+        A rotation about no qubit is a global phase, which a network has none of. Raises
+        `InputError`, which names the gate, for any other.
         """
         n = circuit.num_qubits
         before = Clifford(np.eye(2 * n, dtype=bool))
@@ -55,6 +72,8 @@ class Network:
                 before = before.compose(piece, qubits)
                 continue
             label, angle = piece
+            if not set(label) - {"I"}:
+                continue
             pauli = _spread(label, qubits, n).evolve(before, frame="h")
             rotations.append(unsigned(pauli, angle))
         return cls(tuple(rotations), before)
@@ -80,6 +99,14 @@ class Network:
             else:
                 return False
         return not left and bool(self.clifford == other.clifford)
+
+
+def is_of_another_name(gate: Operation) -> bool:
+    """Whether `gate`, or one that it is defined by, has a name of qiskit's and is not that gate."""
+    if gate.name in _CLASSES:
+        return not isinstance(gate, _CLASSES[gate.name])
+    definition = getattr(gate, "definition", None)
+    return definition is not None and any(is_of_another_name(i.operation) for i in definition.data)
 
 
 def is_single(pauli: Pauli) -> bool:
@@ -113,8 +140,10 @@ def _pieces(circuit: QuantumCircuit, qubits: list[int]) -> Iterator[tuple[Any, l
         at = [qubits[circuit.find_bit(qubit).index] for qubit in instruction.qubits]
         if gate.name == "barrier":
             continue
-        if gate.name in _AXES:
-            yield (_AXES[gate.name], gate.params[0]), at
+        if is_of_another_name(gate):
+            yield from _defined(gate, at)
+        elif gate.name in _AXES:
+            yield (_AXES[gate.name], _angle(gate.name, gate.params[0])), at
         elif gate.name in _ANGLES:
             yield ("Z", _ANGLES[gate.name]), at
         elif isinstance(gate, PauliEvolutionGate) and isinstance(gate.synthesis, ProductFormula):
@@ -122,17 +151,32 @@ def _pieces(circuit: QuantumCircuit, qubits: list[int]) -> Iterator[tuple[Any, l
                 if set(label) - set("IXYZ"):
                     raise InputError(f"target: got the term {label!r}; expected Paulis")
                 # Here the first letter is that of the first qubit.
-                yield (label[::-1], angle), [at[end] for end in ends]
+                yield (label[::-1], _angle(label, angle)), [at[end] for end in ends]
+        elif isinstance(gate, AnnotatedOperation):
+            alone = QuantumCircuit(gate.num_qubits)
+            alone.append(gate, alone.qubits)
+            yield from _pieces(HighLevelSynthesis()(alone), at)
         else:
-            yield from _defined(gate, at)
+            try:
+                yield Clifford(gate), at
+            except QiskitError:
+                yield from _defined(gate, at)
 
 
-def _defined(gate: Instruction, qubits: list[int]) -> Iterator[tuple[Any, list[int]]]:
+def _angle(name: str, given: Any) -> Any:
+    """`given`, a real number or an expression of parameters, of the gate or term `name`."""
     try:
-        yield Clifford(gate), qubits
-    except QiskitError:
-        definition = getattr(gate, "definition", None)
-        if definition is None or not qubits:
-            expected = "Clifford gates, rotations and what is defined by them"
-            raise InputError(f"target: got {gate.name!r}; expected {expected}") from None
-        yield from _pieces(definition, qubits)
+        number = complex(given)
+    except TypeError:  # parameters without values
+        return given
+    if number.imag or not cmath.isfinite(number):
+        raise InputError(f"target: got the angle {given} of {name!r}; expected a finite number")
+    return given
+
+
+def _defined(gate: Operation, qubits: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    definition = getattr(gate, "definition", None)
+    if definition is None or not qubits:
+        expected = "Clifford gates, rotations and what is defined by them"
+        raise InputError(f"target: got {gate.name!r}; expected {expected}")
+    yield from _pieces(definition, qubits)

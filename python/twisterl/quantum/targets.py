@@ -16,7 +16,7 @@ from qiskit.quantum_info import Clifford, Operator
 import twisterl.envs
 from twisterl.faults import InputError
 from twisterl.quantum.coupling import Coupling
-from twisterl.quantum.networks import MOST_ROTATIONS, Network
+from twisterl.quantum.networks import MOST_ROTATIONS, Network, is_of_another_name
 
 LINEAR, CLIFFORD, PERMUTATION = "linear_function", "clifford", "permutation"
 NETWORK = "pauli_network"
@@ -134,7 +134,7 @@ def _read(given: Any) -> tuple[str, Any]:
             return kind, given
     try:
         if isinstance(given, (list, tuple, np.ndarray)):
-            return PERMUTATION, PermutationGate(given)
+            return PERMUTATION, _pattern(given)
         if isinstance(given, QuantumCircuit):
             return _read_circuit(given)
         if isinstance(given, PauliEvolutionGate):
@@ -142,14 +142,28 @@ def _read(given: Any) -> tuple[str, Any]:
             circuit.append(given, circuit.qubits)
             return NETWORK, Network.of(circuit)
         if isinstance(given, Operator):
+            if given.num_qubits is None:
+                shape = " x ".join(map(str, given.dim))
+                raise InputError(f"target: got an Operator of {shape}; expected one of qubits")
             return CLIFFORD, Clifford.from_operator(given)
     except QiskitError as error:
         raise InputError(f"target: {error.message}") from None
     raise TypeError(f"target: got a {type(given).__name__}; expected a {_KINDS}")
 
 
+def _pattern(given: Any) -> PermutationGate:
+    expected = "expected a pattern, the numbers from 0 on, each once"
+    if np.ndim(given) != 1:
+        raise InputError(f"target: got {np.ndim(given)} dimensions; {expected}")
+    try:
+        return PermutationGate(given)
+    except QiskitError:
+        raise InputError(f"target: got {list(given)}; {expected}") from None
+
+
 def _read_circuit(circuit: QuantumCircuit) -> tuple[str, Any]:
-    names = set(circuit.count_ops()) - {"barrier"}
+    gates = [instruction.operation for instruction in circuit.data]
+    names = {"" if is_of_another_name(gate) else gate.name for gate in gates} - {"barrier"}
     if names <= {"swap", "permutation"}:
         return PERMUTATION, PermutationGate(LinearFunction(circuit).permutation_pattern())
     if names <= {"cx", "swap", "permutation", "linear_function"}:
