@@ -20,6 +20,7 @@ from qiskit.circuit import (
     ControlModifier,
     Gate,
     InverseModifier,
+    Parameter,
     PowerModifier,
 )
 from qiskit.circuit.library import (
@@ -289,6 +290,37 @@ def test_terms_about_no_qubit_are_global_phases():
         # What the terms of qiskit's product formula do in turn.
         assert Operator(synthesize(target)).equiv(Operator(target.definition))
         assert Operator(synthesize(circuit)).equiv(Operator(target.definition))
+
+
+def test_global_phases_are_kept():
+    a, b = Parameter("a"), Parameter("b")
+    evolution = PauliEvolutionGate(SparsePauliOp(["XXI", "YYI", "III"], [0.1, 0.2, 0.3]), time=a)
+    circuits = [of(("p", a, 0), ("cp", 0.3, 0, 1), ("h", 1)), of(("cx", 0, 1), ("swap", 1, 2))]
+    circuits += [of(("s", 0), ("h", 1), ("y", 2)), of(("rx", a + b, 0), ("sx", 1))]
+    circuits.append(of(("append", evolution, [0, 2, 1])))
+    for circuit in circuits:
+        circuit.global_phase += 0.4 + 2 * b
+        values = {a: -2.3, b: 0.7} if a in circuit.parameters else {b: 0.7}
+        for coupling_map in (None, CouplingMap([[1, 0], [1, 2]])):
+            found = synthesize(circuit, coupling_map, budget=FORWARD).assign_parameters(values)
+            assert Operator(found) == Operator(circuit.assign_parameters(values))
+    for seed in range(5):
+        clifford = drawn("clifford", 1 + seed % 3, seed)
+        assert Operator(synthesize(clifford)) == Operator(clifford)
+        assert Operator(synthesize(Operator(clifford))) == Operator(clifford)
+    swaps = QuantumCircuit(40, global_phase=0.3)
+    swaps.swap(0, 39)
+    assert synthesize(swaps, budget=FORWARD).global_phase == 0.3
+
+
+def test_controlled_gates_have_the_phase_of_what_they_control():
+    evolution = PauliEvolutionGate(SparsePauliOp(["YZ", "XX"], [0.3, 0.2]), time=2.1)
+    config = HLSConfig(**{kind: [(plugin(), {})] for kind, plugin in PLUGINS.items()})
+    for base in (evolution, *(drawn("clifford", 2, seed) for seed in range(3))):
+        circuit = QuantumCircuit(3)
+        circuit.append(AnnotatedOperation(base, [ControlModifier(1)]), [0, 1, 2])
+        done = transpile(circuit, hls_config=config, basis_gates=["cx", "rz", "sx", "x"])
+        assert Operator(done).equiv(Operator(circuit))
 
 
 @pytest.mark.parametrize("name", ["t", "swap", "cx", "permutation"])

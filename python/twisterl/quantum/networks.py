@@ -16,6 +16,7 @@ from qiskit.circuit.library import (
     PauliEvolutionGate,
     PauliGate,
     PermutationGate,
+    UnitaryGate,
     get_standard_gate_name_mapping,
 )
 from qiskit.exceptions import QiskitError
@@ -33,9 +34,11 @@ _AXES = {
     "rxx": "XX", "ryy": "YY", "rzz": "ZZ", "rzx": "XZ",
 }  # fmt: skip
 _ANGLES = {"t": math.pi / 4, "tdg": -math.pi / 4}
+# Of them those that leave a qubit's zero as it is.
+_TURNING = ("p", "u1")
 # qiskit's gates by name, with which readers tell them apart.
-_CLASSES = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
-_CLASSES |= {
+_STANDARD = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
+_CLASSES = _STANDARD | {
     "clifford": Clifford,
     "linear_function": LinearFunction,
     "pauli": PauliGate,
@@ -109,6 +112,42 @@ def is_of_another_name(gate: Operation) -> bool:
     return definition is not None and any(is_of_another_name(i.operation) for i in definition.data)
 
 
+def phase_of(circuit: QuantumCircuit) -> Any:
+    """The part of the global phase that parameters may change, and more that none does.
+
+    Raises as `Network.of` does.
+    """
+    pieces = (piece for piece, _ in _pieces(circuit, list(range(circuit.num_qubits))))
+    rotations = (piece for piece in pieces if not isinstance(piece, Clifford))
+    return sum((-angle / 2 for label, angle in rotations if not set(label) - {"I"}), 0)
+
+
+def flat(circuit: QuantumCircuit) -> QuantumCircuit:
+    """`circuit` by qiskit's gates and matrices.
+
+    A product formula as a matrix would be what the formula comes near to.
+    """
+    result = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        gate = instruction.operation
+        if isinstance(gate, UnitaryGate) or isinstance(gate, _STANDARD.get(gate.name, ())):
+            result.append(instruction)
+        elif gate.name != "barrier":
+            inner = flat(_definition(gate))
+            result.compose(inner, instruction.qubits, inplace=True)
+    return result
+
+
+def _definition(gate: Operation) -> QuantumCircuit | None:
+    if isinstance(gate, Clifford):
+        return gate.to_circuit()
+    if not isinstance(gate, AnnotatedOperation):
+        return getattr(gate, "definition", None)
+    alone = QuantumCircuit(gate.num_qubits)
+    alone.append(gate, alone.qubits)
+    return HighLevelSynthesis()(alone)
+
+
 def is_single(pauli: Pauli) -> bool:
     return int((pauli.x | pauli.z).sum()) == 1
 
@@ -134,16 +173,24 @@ def _spread(label: str, qubits: list[int], n: int) -> Pauli:
 
 
 def _pieces(circuit: QuantumCircuit, qubits: list[int]) -> Iterator[tuple[Any, list[int]]]:
-    """Cliffords, and labels and angles of rotations, with the qubits of each."""
+    """Cliffords, and labels and angles of rotations, with the qubits of each.
+
+    What parameters do to the global phase are rotations about no qubit.
+    """
+    yield ("", -2 * circuit.global_phase), []
     for instruction in circuit.data:
         gate = instruction.operation
         at = [qubits[circuit.find_bit(qubit).index] for qubit in instruction.qubits]
         if gate.name == "barrier":
             continue
-        if is_of_another_name(gate):
+        if is_of_another_name(gate) or isinstance(gate, AnnotatedOperation):
             yield from _defined(gate, at)
         elif gate.name in _AXES:
             yield (_AXES[gate.name], _angle(gate.name, gate.params[0])), at
+            if gate.name in _TURNING:
+                yield ("", -gate.params[0]), []
+        elif gate.name == "global_phase":
+            yield ("", -2 * gate.params[0]), []
         elif gate.name in _ANGLES:
             yield ("Z", _ANGLES[gate.name]), at
         elif isinstance(gate, PauliEvolutionGate) and isinstance(gate.synthesis, ProductFormula):
@@ -152,10 +199,6 @@ def _pieces(circuit: QuantumCircuit, qubits: list[int]) -> Iterator[tuple[Any, l
                     raise InputError(f"target: got the term {label!r}; expected Paulis")
                 # Here the first letter is that of the first qubit.
                 yield (label[::-1], _angle(label, angle)), [at[end] for end in ends]
-        elif isinstance(gate, AnnotatedOperation):
-            alone = QuantumCircuit(gate.num_qubits)
-            alone.append(gate, alone.qubits)
-            yield from _pieces(HighLevelSynthesis()(alone), at)
         else:
             try:
                 yield Clifford(gate), at
@@ -175,7 +218,7 @@ def _angle(name: str, given: Any) -> Any:
 
 
 def _defined(gate: Operation, qubits: list[int]) -> Iterator[tuple[Any, list[int]]]:
-    definition = getattr(gate, "definition", None)
+    definition = _definition(gate)
     if definition is None or not qubits:
         expected = "Clifford gates, rotations and what is defined by them"
         raise InputError(f"target: got {gate.name!r}; expected {expected}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from twisterl.quantum import by_qiskit, circuits, guides, models
+from twisterl.quantum import by_qiskit, circuits, guides, models, phases
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
 from twisterl.quantum.targets import LINEAR, Target, env_of
@@ -47,8 +47,8 @@ def synthesize(
 
     Returns:
         SWAPs for a permutation, CNOTs for a linear function, CNOTs and single-qubit Cliffords for a
-        Clifford, and rotations of single qubits with them for others; global phase aside equal to
-        `target`. `metadata["twisterl"]` has its `method` ("exact", "beam" or "qiskit") and
+        Clifford, and rotations of single qubits with them for others, equal to `target` with its
+        global phase. `metadata["twisterl"]` has its `method` ("exact", "beam" or "qiskit") and
         `at_least`, the fewest gates of that kind that any circuit of `target` has, as far as it is
         proven; with `weights` both its `cost` and `at_least` are of them.
 
@@ -69,6 +69,7 @@ def synthesize(
     method, best = min(turned, key=lambda item: prices.cost(item[1]))
     if not (wanted.is_by(best) and circuits.is_fitting(best, coupling)):
         raise AssertionError(f"the circuit by {method} is not the {wanted.kind}; please report it")
+    phases.keep(best, wanted)
     best.metadata = {"twisterl": {"method": method, "at_least": at_least}}
     if weights:
         told = {"cost": prices.cost(best), "at_least": at_least * prices.least()}

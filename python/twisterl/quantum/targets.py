@@ -43,11 +43,12 @@ def env_of(kind: str, arguments: str) -> Any:
 @dataclass(frozen=True)
 class Target:
     """`object` is qiskit's `LinearFunction`, `Clifford` or `PermutationGate`, or a [Network][], as
-    `kind` says."""
+    `kind` says; `circuit` is what it was read from, if that has a global phase."""
 
     kind: str
     object: Any
     num_qubits: int
+    circuit: QuantumCircuit | None = None
 
     @classmethod
     def of(cls, given: Any) -> Target:
@@ -67,7 +68,7 @@ class Target:
         if kind == NETWORK and len(thing.rotations) > MOST_ROTATIONS:
             got = len(thing.rotations)
             raise InputError(f"target: got {got} rotations; expected at most {MOST_ROTATIONS}")
-        return cls(kind, thing, n)
+        return cls(kind, thing, n, _circuit_of(given))
 
     def clifford(self) -> Clifford:
         return self.object if self.kind == CLIFFORD else Clifford(self.object)
@@ -138,9 +139,7 @@ def _read(given: Any) -> tuple[str, Any]:
         if isinstance(given, QuantumCircuit):
             return _read_circuit(given)
         if isinstance(given, PauliEvolutionGate):
-            circuit = QuantumCircuit(given.num_qubits)
-            circuit.append(given, circuit.qubits)
-            return NETWORK, Network.of(circuit)
+            return NETWORK, Network.of(_circuit_of(given))
         if isinstance(given, Operator):
             if given.num_qubits is None:
                 shape = " x ".join(map(str, given.dim))
@@ -149,6 +148,23 @@ def _read(given: Any) -> tuple[str, Any]:
     except QiskitError as error:
         raise InputError(f"target: {error.message}") from None
     raise TypeError(f"target: got a {type(given).__name__}; expected a {_KINDS}")
+
+
+def _circuit_of(given: Any) -> QuantumCircuit | None:
+    """With the global phase of `given`; None if that is zero, as of CNOTs, or told by nothing."""
+    if isinstance(given, QuantumCircuit):
+        return given
+    if isinstance(given, Clifford):
+        # The phase of `Operator(given)`.
+        return given.to_circuit()
+    circuit = None
+    if isinstance(given, PauliEvolutionGate):
+        circuit = QuantumCircuit(given.num_qubits)
+        circuit.append(given, circuit.qubits)
+    elif isinstance(given, Operator):
+        circuit = QuantumCircuit(given.num_qubits)
+        circuit.unitary(given, circuit.qubits)
+    return circuit
 
 
 def _pattern(given: Any) -> PermutationGate:
