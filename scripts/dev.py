@@ -120,13 +120,13 @@ def run(command: list[str]) -> None:
         say(f"# {time.monotonic() - begin:.0f} s: {shown(command)}")
 
 
-def run_apart(command: list[str], folder: Path = ROOT) -> None:
+def run_apart(command: list[str]) -> None:
     """As `run`, but what the command prints comes in one piece when it has ended."""
     say(f"+ {shown(command)}")
     begin = time.monotonic()
     done = subprocess.run(
         found(command),
-        cwd=folder,
+        cwd=ROOT,
         env=environment(command[0]),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -236,7 +236,8 @@ def environment(program: str = "") -> dict[str, str]:
         found["PYO3_BUILD_EXTENSION_MODULE"] = "1"
         version = ".".join(map(str, sys.version_info[:2]))
         target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        if program != "maturin":
+        # By pip maturin compiles, which writes that file.
+        if program != "pip":
             for file in target.glob(f"maturin/pyo3-config-*-{version}-abi3.txt"):
                 found["PYO3_CONFIG_FILE"] = str(file)
         found["RUSTDOCFLAGS"] = f"-Clink-arg={library}"
@@ -303,7 +304,10 @@ def build_extension() -> None:
     with Stamp("extension", rust_sources()) as stamp:
         if stamp.is_stale or not extension():
             say("The engine is compiled: one to two minutes.")
-            run_apart(["maturin", "develop", "--release", "--quiet"], ROOT / "python")
+            # `maturin develop` would first install what twisterl needs, in the newest versions and
+            # beside the pinned ones, and compile nothing meanwhile.
+            options = ["--no-deps", "--no-build-isolation", "--no-compile"]
+            run_apart(["pip", "install", *options, "--editable", "./python"])
 
 
 def what_is_installed(pins: Path) -> str:
