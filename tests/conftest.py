@@ -15,8 +15,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 @pytest.fixture(autouse=True, scope="session")
 def own_state(tmp_path_factory):
-    """Notes of trusted configs are made, and looked for, in a folder of the tests."""
+    """Notes of trusted configs are made, and looked for, in a folder of the tests.
+
+    What is prepared is kept nowhere.
+    """
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ["TWISTERL_CACHE"] = "off"
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -84,8 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
             for one in asked
         ]
         with player.judge(arguments, loaded) as judge:
-            optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
             with told():
+                optimum = optimum_of(loaded.env, plays[0], arguments.optimum_time_s)
                 reports = [report_of(loaded, play, optimum, judge) for play in plays]
     if arguments.json:
         print(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2))

@@ -109,6 +109,10 @@ class Game:
             return copy
 
 
+def _unsaid(_line: str) -> None:
+    pass
+
+
 class Guide:
     """What a trained run would do, played as `twisterl solve` plays it, or a strategy without one.
 
@@ -136,13 +140,16 @@ class Guide:
 
         None too where the environment gives its own kind of solution, which cannot be played.
         """
+        from twisterl import cache
         from twisterl.twisterl import collector
 
         if hasattr(env, "track_solution") and env.track_solution():
             return None
-        (success, _), actions = collector.solve(
-            env, self._policy, **self._play, seed=next(self._seeds)
-        )
+        # The terminal is drawn on: nothing is said beside it.
+        with cache.keeping(_unsaid, _unsaid):
+            (success, _), actions = collector.solve(
+                env, self._policy, **self._play, seed=next(self._seeds)
+            )
         return actions if success else None
 
     def likely(self, env: Any) -> list[tuple[float, int]]:

@@ -103,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
         at_least: int | None
         if arguments.optimal:
             limits: dict[str, Any] = {key: asked.get(key) for key in _LIMITS}
-            actions, at_least = collector.solve_optimal(env, state, **limits)
+            with told():
+                actions, at_least = collector.solve_optimal(env, state, **limits)
             optimum = None if actions is None else at_least
         else:
             policy = None
@@ -115,8 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
                 asked = player.played(to_solve, loaded.algorithm, asked, player.TRIES)
             with told():
                 (success, _), found = collector.solve(env, policy, **asked)
+                at_least = optimum = _optimum(env, state)
             actions = found if success else None
-            at_least = optimum = _optimum(env, state)
         if files and actions is not None:
             _draw(env, actions, optimum, arguments.delay, files)
         if arguments.json:

@@ -15,12 +15,18 @@ _LONGEST_S = 64.0
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Says on stderr how far the tables and lessons of a search are, if they take seconds."""
+    """Says on stderr how far the tables and lessons of a search are, if they take seconds.
+
+    They come from the cache, where they are kept, and go there.
+    """
+    from twisterl import cache
+
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(ended, FIRST_S), daemon=True)
     watcher.start()
     try:
-        yield
+        with cache.keeping(lambda problem: streams.complain(f"warning: {problem}")):
+            yield
     finally:
         ended.set()
         watcher.join()

@@ -6,14 +6,13 @@ import functools
 import hashlib
 import json
 import os
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import twisterl.envs
-from twisterl import __version__
+from twisterl import __version__, cache
 from twisterl.config.json import read_json
 from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, InputError, unknown
@@ -76,19 +75,6 @@ class Budget:
         return target.kind == PERMUTATION and self.guide == "pairs" and self.model is None
 
 
-def cache_folder() -> Path:
-    """`TWISTERL_CACHE`, else the folder for caches of the platform."""
-    own = os.environ.get("TWISTERL_CACHE")
-    if own:
-        return Path(own)
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        return Path(local) / "twisterl" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "twisterl"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twisterl"
-
-
 def run_config(target: Target, coupling: Coupling, num_iterations: int) -> dict[str, Any]:
     """Of the training; walks are about as long as the circuits of random targets."""
     kind = target.kind
@@ -141,7 +127,7 @@ def trained(target: Target, coupling: Coupling, budget: Budget) -> Any:
     text = json.dumps(config, sort_keys=True)
     digest = hashlib.sha256(f"{__version__} {text}".encode()).hexdigest()[:16]
     name = f"{target.kind}-{target.num_qubits}-{digest}"
-    return _trained(text, cache_folder() / "models" / name)
+    return _trained(text, name, cache.folder())
 
 
 def _board(env_cls: str, env: dict[str, Any]) -> dict[str, Any]:
@@ -169,19 +155,22 @@ def _given(model: str, env_cls: str, env: str) -> Any:
 
 
 @functools.lru_cache(8)
-def _trained(config: str, path: Path) -> Any:
-    folder = RunFolder(path)
-    if (path / BEST).exists():
+def _trained(config: str, name: str, root: Path | None) -> Any:
+    path = None if root is None else root / "models" / name
+    if path is not None and (path / BEST).exists():
         try:
             return prepare_algorithm(json.loads(config), load_checkpoint_path=path / BEST)
         except CheckpointError as error:
             warnings.warn(f"{error}; trained again", stacklevel=5)
     algorithm = prepare_algorithm(json.loads(config))
     total = algorithm.num_iterations
-    show = bar(f"training {path.name}", "iterations")
+    show = bar(f"training {name}", "iterations")
     algorithm.subscribe(lambda progress: show(progress.iteration + 1, total))
     algorithm.learn(total)
     algorithm.sync_rs_policy()
+    if path is None:
+        return algorithm
+    folder = RunFolder(path)
     try:
         folder.prepare()
         folder.write_json(BASE_CONFIG, json.loads(config))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 
+from twisterl import cache
 from twisterl.quantum import by_qiskit, circuits, guides, models, phases
 from twisterl.quantum.coupling import Coupling
 from twisterl.quantum.models import Budget
@@ -109,7 +110,8 @@ def _solver(
 ) -> tuple[collector.OptimalSolver | None, list[str]]:
     env = env_of(kind, arguments)
     try:
-        return collector.OptimalSolver(env, most_states=most_states), env.action_names()
+        with cache.keeping():
+            return collector.OptimalSolver(env, most_states=most_states), env.action_names()
     except ValueError:  # states too large for keys
         return None, env.action_names()
 

@@ -21,6 +21,7 @@ mod read;
 mod routing;
 mod run;
 mod solve;
+mod store;
 mod torch_policy;
 mod walk;
 
@@ -63,6 +64,7 @@ fn twisterl_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     collector.add_function(wrap_pyfunction!(solve::solve_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::preparing_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(solve::try_out_py, &collector)?)?;
+    collector.add_function(wrap_pyfunction!(store::keep_in_py, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_first_weights, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_generations, &collector)?)?;
     collector.add_function(wrap_pyfunction!(es::es_parameters, &collector)?)?;

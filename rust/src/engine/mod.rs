@@ -10,6 +10,7 @@ pub mod pool;
 pub mod preparing;
 pub(crate) mod row_set;
 pub(crate) mod rules;
+pub mod store;
 pub(crate) mod team;
 pub mod threads;
 mod try_out;

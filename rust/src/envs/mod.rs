@@ -105,6 +105,7 @@ pub struct Entry {
     pub about: &'static str,
     parameters: fn() -> Vec<Parameter>,
     build: fn(&Parameters) -> Result<Box<dyn Env>>,
+    built_from: fn(&dyn Env) -> Option<Map<String, Value>>,
 }
 
 macro_rules! entries {
@@ -115,6 +116,9 @@ macro_rules! entries {
             about: $about,
             parameters: <$module::$Type as Listed>::parameters,
             build: |parameters| Ok(Box::new(<$module::$Type as Listed>::build(parameters)?)),
+            built_from: |env| {
+                env.as_any().downcast_ref::<$module::$Type>().map(Listed::built_from)
+            },
         }),*]
     };
 }
@@ -159,4 +163,10 @@ pub fn find(name: &str) -> Result<&'static Entry> {
             ENVIRONMENTS.iter().chain(TASKS).map(|entry| entry.class).collect();
         Error::invalid("environment", format!("one of {}", classes.join(", ")), name)
     })
+}
+
+/// The entry of an environment of the lists, and what makes an equal one, its state apart; `None` for another.
+pub(crate) fn entry_of(env: &dyn Env) -> Option<(&'static Entry, Map<String, Value>)> {
+    let mut all = ENVIRONMENTS.iter().chain(TASKS);
+    all.find_map(|entry| Some((entry, (entry.built_from)(env)?)))
 }

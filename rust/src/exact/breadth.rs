@@ -4,6 +4,8 @@
 //! is not kept as an environment: one environment walks along the tree of first visits, by
 //! actions and their inverses, from each state to the next one to expand.
 
+mod stored;
+
 use super::meter::Meter;
 use crate::clock::Deadline;
 use crate::engine::cache::row_key;

@@ -5,6 +5,8 @@
 //! fewest moves of these tiles that bring them home, with the other tiles free to be anywhere.
 //! Moves of different groups are different moves, so the sum over the groups is a lower bound.
 
+mod stored;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +15,7 @@ use super::meter::{Meter, INTERVAL};
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::preparing::Shown;
+use crate::engine::store::Slot;
 use crate::error::{Error, Result};
 
 /// Placements of a group that one table holds where no memory is named: 4x4 boards get groups of five
@@ -47,7 +50,8 @@ pub struct Patterns {
 
 impl Patterns {
     /// Tables of the largest groups that fit into `bytes`, together, or else of a million placements each;
-    /// `None` if a limit of `meter` is reached. They are kept for the next call.
+    /// `None` if a limit of `meter` is reached. They are kept for the next call, and in the
+    /// [`Store`](crate::engine::store::Store) of the process for other ones.
     ///
     /// # Errors
     /// If `bytes` are too few for single tiles, and what the poll of `meter` fails with.
@@ -71,9 +75,18 @@ impl Patterns {
             // As if they were built now: a limit of nodes means the same the first time and later.
             return Ok(meter.charge(patterns.nodes)?.then_some(patterns));
         }
-        let Some(patterns) = Self::of_groups(width, height, size, meter)?.map(Arc::new) else {
-            return Ok(None);
+        let slot = Slot::of(|| Some(stored::key(width, height, size)));
+        let patterns = match slot.find(|arrays| Self::read(width, height, size, arrays))? {
+            Some(patterns) => patterns,
+            None => match Self::of_groups(width, height, size, meter)? {
+                Some(patterns) => {
+                    slot.keep(|| patterns.arrays())?;
+                    patterns
+                }
+                None => return Ok(None),
+            },
         };
+        let patterns = Arc::new(patterns);
         kept().get_or_insert_default().insert((width, height, size), patterns.clone());
         Ok(Some(patterns))
     }
@@ -98,14 +111,7 @@ impl Patterns {
         meter: &mut Meter<'_>,
     ) -> Result<Option<Self>> {
         let cells = width * height;
-        let groups: Vec<Vec<u8>> = home_order(width, height).chunks(size).map(Vec::from).collect();
-        let (mut group, mut weight) = (vec![0; cells], vec![0; cells]);
-        for (number, tiles) in groups.iter().enumerate() {
-            for (place, &tile) in tiles.iter().enumerate() {
-                group[usize::from(tile)] = number as u8;
-                weight[usize::from(tile)] = (cells as u32).pow(place as u32);
-            }
-        }
+        let Grouped { groups, group, weight } = Grouped::new(width, height, size);
         let moves = moves(width, height);
         let next = AtomicUsize::new(0);
         let total = groups.iter().map(|tiles| arrangements(cells, tiles.len())).sum();
@@ -137,6 +143,28 @@ impl Patterns {
 
     pub fn bytes(&self) -> usize {
         self.tables.iter().map(Vec::len).sum()
+    }
+}
+
+/// Tiles in groups of a size, see [`Patterns`].
+struct Grouped {
+    groups: Vec<Vec<u8>>,
+    group: Vec<u8>,
+    weight: Vec<u32>,
+}
+
+impl Grouped {
+    fn new(width: usize, height: usize, size: usize) -> Self {
+        let cells = width * height;
+        let groups: Vec<Vec<u8>> = home_order(width, height).chunks(size).map(Vec::from).collect();
+        let (mut group, mut weight) = (vec![0; cells], vec![0; cells]);
+        for (number, tiles) in groups.iter().enumerate() {
+            for (place, &tile) in tiles.iter().enumerate() {
+                group[usize::from(tile)] = number as u8;
+                weight[usize::from(tile)] = (cells as u32).pow(place as u32);
+            }
+        }
+        Self { groups, group, weight }
     }
 }
 

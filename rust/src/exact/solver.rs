@@ -13,6 +13,7 @@ use super::patterns::Patterns;
 use super::{out_of_reach, Answer, GOAL_DRAWS};
 use crate::clock::Deadline;
 use crate::engine::pool::{num_workers, run_foreign, Poll, DEFAULT_CORES};
+use crate::engine::store::{Key, Slot};
 use crate::envs::puzzle::Puzzle;
 use crate::error::{Error, Result};
 use crate::rl::env::Env;
@@ -65,7 +66,8 @@ impl Solver {
     pub const MOST_STATES: usize = 10_000_000;
 
     /// Prepares what the environment needs: at most `most_states` states around its goal, or the
-    /// pattern databases of a sliding puzzle of more than nine cells.
+    /// pattern databases of a sliding puzzle of more than nine cells. What the
+    /// [`Store`](crate::engine::store::Store) of the process has of them is not made again.
     ///
     /// # Errors
     /// If the environment has no state keys, has inverse actions and no goal to start from, if it
@@ -93,7 +95,7 @@ impl Solver {
             }
             None if env.spec().is_linear => Method::Flips(Flips::new(&mut *env)?),
             None if forward::is_one_way(&*env) => Method::Forward,
-            None => around_goal(&mut *env, most_states, meter)?,
+            None => kept_around_goal(&mut *env, most_states, meter)?,
         };
         Ok(Self { env, method: Arc::new(method), most_states })
     }
@@ -271,6 +273,34 @@ pub(super) fn only_goal(env: &mut dyn Env, told_by: ToldBy) -> Result<Option<Bre
         }
     }
     Ok(states)
+}
+
+/// [`around_goal`], or what another process has kept of it.
+fn kept_around_goal(
+    env: &mut dyn Env,
+    most_states: usize,
+    meter: &mut Meter<'_>,
+) -> Result<Method> {
+    const COMPLETE: &str = "complete";
+    let slot = Slot::of(|| Key::of_env("states", env, &format!("{most_states}")));
+    let found = slot.find(|mut arrays| {
+        let told_by = ToldBy::best(env);
+        let complete = arrays.take_all::<u8>(COMPLETE, 1)?[0] != 0;
+        env.try_reset_goal(&mut Rng::stream(0, 0, 0))?;
+        let states = Breadth::read(env, told_by, arrays)?;
+        Ok(Method::FromGoal { states, complete })
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let made = around_goal(env, most_states, meter)?;
+    if let Method::FromGoal { states, complete } = &made {
+        // What a limit of time has cut off is another the next time.
+        if *complete || states.num_states() >= most_states {
+            slot.keep(|| states.arrays().with(COMPLETE, vec![u8::from(*complete)]))?;
+        }
+    }
+    Ok(made)
 }
 
 fn around_goal(env: &mut dyn Env, most_states: usize, meter: &mut Meter<'_>) -> Result<Method> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Deadline;
 use crate::engine::pool::{Poll, DEFAULT_CORES};
+use crate::engine::store::{Key, Slot};
 use crate::error::{Error, Result};
 use crate::exact::breadth::{Breadth, Grown, ToldBy};
 use crate::exact::meter::Meter;
@@ -20,6 +21,9 @@ use crate::rl::env::Env;
 use crate::rng::Rng;
 
 use value::Value;
+
+/// Of the value, among what is kept.
+const WEIGHTS: &str = "weights";
 
 /// How a [`Guide`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,8 @@ pub struct Guide {
 }
 
 impl Guide {
+    /// Made anew, or what the [`Store`](crate::engine::store::Store) of the process has of it.
+    ///
     /// # Errors
     /// If `env` has no class hashes or traits, no inverse actions or no goal, or fails; if a number is 0, or
     /// `poll` fails.
@@ -92,12 +98,22 @@ impl Guide {
         }
         let mut env = env.try_clone()?;
         env.try_reset_goal(&mut Rng::stream(prepared.seed, 0, 0))?;
+        let slot = Slot::of(|| Key::of_env("classes", &*env, &format!("{prepared:?}")));
+        let found = slot.find(|mut arrays| {
+            let value = Value::of_weights(&*env, arrays.take(WEIGHTS)?)?;
+            Ok((Breadth::read(&mut *env, ToldBy::ClassHash, arrays)?, value))
+        })?;
+        if let Some((table, value)) = found {
+            return Ok(Self { env, table, value, inverses });
+        }
+        env.try_reset_goal(&mut Rng::stream(prepared.seed, 0, 0))?;
         let mut table = Breadth::new(&*env, ToldBy::ClassHash)?;
         let meter = &mut Meter::new(None, Deadline::NEVER, &mut *poll);
         let most = prepared.most_classes.min(u32::MAX as usize);
         while table.grow(&mut *env, most, meter, |_, _| false)? == Grown::Layer {}
         let Preparation { num_walks, walk_length, seed, .. } = prepared;
         let value = Value::of_walks(&mut *env, num_walks, walk_length, seed, poll)?;
+        slot.keep(|| table.arrays().with(WEIGHTS, value.weights().to_vec()))?;
         Ok(Self { env, table, value, inverses })
     }
 

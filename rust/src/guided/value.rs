@@ -1,7 +1,7 @@
 //! A value of states that is a sum over their traits, learned from random walks.
 
 use crate::engine::pool::Poll;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rl::env::Env;
 use crate::rng::Rng;
 
@@ -58,6 +58,23 @@ impl Value {
             }
         }
         Ok(value)
+    }
+
+    /// That with the [`Value::weights`] of another one for `env`.
+    ///
+    /// # Errors
+    /// If they are none.
+    pub(super) fn of_weights(env: &dyn Env, weights: Vec<f32>) -> Result<Self> {
+        let expected = env.num_traits();
+        if weights.len() != expected || !weights.iter().all(|weight| weight.is_finite()) {
+            let got = format!("{} numbers, or some that are not finite", weights.len());
+            return Err(Error::invalid("weights", format!("{expected} numbers"), got));
+        }
+        Ok(Self { weights })
+    }
+
+    pub(super) fn weights(&self) -> &[f32] {
+        &self.weights
     }
 
     #[inline]

@@ -15,6 +15,7 @@ mod value;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::pool::{Poll, DEFAULT_CORES};
+use crate::engine::store::{Arrays, Key, Slot};
 use crate::error::{Error, Result};
 use crate::guided::Limits;
 use crate::rl::env::Env;
@@ -22,6 +23,9 @@ use crate::rng::Rng;
 
 use beam::{search, Reach};
 use value::Value;
+
+/// Among what is kept.
+const WEIGHTS: &str = "weights";
 
 /// How a [`Ranked`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +50,8 @@ pub struct Ranked {
 }
 
 impl Ranked {
-    /// Learns the value, which does not depend on `num_cores`. `told` hears how many rounds are done.
+    /// Learns the value, which does not depend on `num_cores`. `told` hears how many rounds are done: of none
+    /// where the [`Store`](crate::engine::store::Store) of the process has what was learned.
     ///
     /// # Errors
     /// If the states of `env` are no matrices over GF(2), or too large ones, or it fails; if a number is 0,
@@ -59,8 +64,15 @@ impl Ranked {
     ) -> Result<Self> {
         let counts = [("num_rounds", prepared.num_rounds), ("num_cores", prepared.num_cores)];
         Error::check_counts(counts)?;
+        let Preparation { num_rounds, seed, .. } = prepared;
+        let slot = Slot::of(|| Key::of_env("ranks", env, &format!("{num_rounds} {seed}")));
+        let found = slot.find(|mut arrays| Self::with_weights(env, arrays.take(WEIGHTS)?))?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
         let mut ranked = Self::untaught(env)?;
         lessons::learn(&mut ranked.value, &*ranked.env, prepared, told, poll)?;
+        slot.keep(|| Arrays::default().with(WEIGHTS, ranked.weights().to_vec()))?;
         Ok(ranked)
     }
 

@@ -37,6 +37,8 @@ pub trait Teacher {
     /// # Errors
     /// Only that of [`Teacher::poll`].
     fn solve(&mut self, estimates: &dyn Estimates, states: &[Vec<i64>]) -> Result<Vec<Vec<i64>>>;
+    /// Those of a solution that it does not give up.
+    fn most_actions(&self) -> usize;
     /// Fails if the work is to end.
     fn poll(&mut self) -> Result<()>;
 }

@@ -69,6 +69,10 @@ impl Teacher for Beams<'_> {
         Ok(solutions)
     }
 
+    fn most_actions(&self) -> usize {
+        self.most_depth
+    }
+
     fn poll(&mut self) -> Result<()> {
         (self.poll)()
     }

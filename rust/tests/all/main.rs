@@ -33,4 +33,5 @@ mod safetensors;
 mod search;
 mod signature;
 mod state_counts;
+mod store;
 mod walk;

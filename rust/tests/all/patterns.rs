@@ -80,6 +80,9 @@ impl Teacher for Perfect<'_> {
         };
         states.iter().map(solve).collect()
     }
+    fn most_actions(&self) -> usize {
+        31
+    }
     fn poll(&mut self) -> Result<()> {
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::pairs::{Lessons, Pairs};
 use super::Puzzle;
 use crate::clock::Deadline;
+use crate::engine::store::{Arrays, Key, Slot};
 use crate::error::{Error, Result};
 use crate::exact::meter::Meter;
 use crate::exact::patterns::Patterns;
@@ -29,8 +30,8 @@ const HASH: usize = 2;
 const PAIRS: usize = 4;
 const TILES: usize = 5;
 
-/// By sides of the board, number of tables and of boards that were lessons.
-type Kept = HashMap<(usize, usize, usize, usize), Arc<Pairs>>;
+/// By sides of the board, number of tables and of boards that were lessons, and the most actions that solve one.
+type Kept = HashMap<(usize, usize, usize, usize, usize), Arc<Pairs>>;
 
 /// Learned when first needed.
 static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
@@ -184,6 +185,26 @@ impl Board {
         }
     }
 
+    /// [`Board::learned`], or what another process has kept of it.
+    fn lessons(&self, num_boards: usize, teacher: &mut dyn Teacher) -> Result<Option<Arc<Pairs>>> {
+        const WEIGHTS: &str = "weights";
+        let Patterns { width, height, ref tables, ref moves, .. } = *self.patterns;
+        let slot = Slot::of(|| {
+            let (num_tables, most_actions) = (tables.len(), teacher.most_actions());
+            let made_of = format!("{width} {height} {num_tables} {num_boards} {most_actions}");
+            Some(Key::new("lessons", format!("{width}x{height}-{num_boards}"), made_of))
+        });
+        let found = slot.find(|mut arrays| Pairs::of_bytes(&arrays.take::<u8>(WEIGHTS)?, moves))?;
+        if let Some(found) = found {
+            return Ok(Some(Arc::new(found)));
+        }
+        let learned = self.learned(num_boards, teacher)?;
+        if let Some(pairs) = &learned {
+            slot.keep(|| Arrays::default().with(WEIGHTS, pairs.bytes()))?;
+        }
+        Ok(learned)
+    }
+
     /// An eighth of the boards is solved by the tables alone, and then as many as there were by what those have
     /// taught.
     fn learned(&self, num_boards: usize, teacher: &mut dyn Teacher) -> Result<Option<Arc<Pairs>>> {
@@ -313,12 +334,12 @@ impl Estimates for Board {
         teacher: &mut dyn Teacher,
     ) -> Result<Option<Arc<dyn Estimates>>> {
         let Patterns { width, height, ref tables, .. } = *self.patterns;
-        let key = (width, height, tables.len(), num_boards);
+        let key = (width, height, tables.len(), num_boards, teacher.most_actions());
         let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept().get_or_insert_default().get(&key).cloned();
         let pairs = match found {
             Some(pairs) => Some(pairs),
-            None => self.learned(num_boards, teacher)?,
+            None => self.lessons(num_boards, teacher)?,
         };
         if let Some(pairs) = &pairs {
             kept().get_or_insert_default().insert(key, pairs.clone());

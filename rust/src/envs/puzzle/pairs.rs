@@ -2,7 +2,7 @@
 //! fitted to the moves that solved boards took.
 
 use crate::engine::pool::Poll;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rng::Rng;
 
 /// What a move that a table says counts for in an estimate: of a square there are two views, so that one on the board
@@ -72,10 +72,10 @@ impl Pairs {
                 fit.learn(&board, lessons.sums[number], lessons.left[number], rate);
             }
         }
-        Ok(Self::new(&fit, moves))
+        Ok(Self::new(Self::rounded(&fit), moves))
     }
 
-    fn new(fit: &Fit, moves: &[Vec<(u8, u8)>]) -> Self {
+    fn rounded(fit: &Fit) -> Vec<i8> {
         let cells = fit.cells;
         let places = cells * cells;
         let unit = SCALE as f32 / fit.slope;
@@ -88,6 +88,12 @@ impl Pairs {
                 weights[other * places + one] = weight;
             }
         }
+        weights
+    }
+
+    fn new(weights: Vec<i8>, moves: &[Vec<(u8, u8)>]) -> Self {
+        let cells = moves.len();
+        let places = cells * cells;
         let mut pairs = Self { cells, weights, changes: Vec::new() };
         pairs.changes = vec![0; 4 * cells * places * cells];
         for (blank, ways) in moves.iter().enumerate() {
@@ -99,6 +105,27 @@ impl Pairs {
             }
         }
         pairs
+    }
+
+    /// The weights, each in the bits of a signed one.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.weights.iter().map(|&weight| weight as u8).collect()
+    }
+
+    /// Those that have given `bytes`, on a board with these `moves`.
+    ///
+    /// # Errors
+    /// If they are too many or too few, or too large for what a slide changes.
+    pub(super) fn of_bytes(bytes: &[u8], moves: &[Vec<(u8, u8)>]) -> Result<Self> {
+        let count = moves.len().pow(4);
+        let weights: Vec<i8> = bytes.iter().map(|&byte| byte as i8).collect();
+        let is_small = |weight: &i8| f32::from(weight.unsigned_abs()) <= MOST_WEIGHT;
+        if weights.len() != count || !weights.iter().all(is_small) {
+            let expected = format!("{count} numbers in -{MOST_WEIGHT}..={MOST_WEIGHT}");
+            let got = format!("{} numbers, or larger ones", weights.len());
+            return Err(Error::invalid("weights", expected, got));
+        }
+        Ok(Self::new(weights, moves))
     }
 
     /// What the slide of `tile` changes, by cell and the tile there: the blank goes the other way.
@@ -208,6 +235,30 @@ impl Fit {
         for (one, &place) in self.places.iter().enumerate() {
             let row = &mut self.weights[place * all..][..all];
             self.places[one + 1..].iter().for_each(|&other| row[other] += step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_come_back_and_no_others_do() {
+        // Of three cells in a row.
+        let moves = vec![vec![(2, 1)], vec![(0, 0), (2, 2)], vec![(0, 1)]];
+        let lessons = Lessons {
+            boards: vec![1, 2, 0, 1, 0, 2, 0, 1, 2],
+            sums: vec![2.0, 1.0, 1.0],
+            left: vec![2.0, 1.0, 9.0],
+        };
+        let made = Pairs::fitted(&lessons, &moves, None, &mut || Ok(())).unwrap();
+        assert!(made.weights.iter().any(|&weight| weight != 0));
+        let again = Pairs::of_bytes(&made.bytes(), &moves).unwrap();
+        assert_eq!((&again.weights, &again.changes), (&made.weights, &made.changes));
+        for bytes in [vec![0; 80], vec![32; 81], vec![0x80; 81]] {
+            let error = Pairs::of_bytes(&bytes, &moves).err().unwrap().to_string();
+            assert!(error.starts_with("weights: expected 81 numbers in -31..=31"), "{error}");
         }
     }
 }
