@@ -187,6 +187,7 @@ def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
         (["policy.embedding_size=1e9"], "policy.embedding_size: got 1000000000.0"),
         (["--num_stepz", "3"], "unknown option --num_stepz; did you mean --num_steps?"),
         (["--num_steps", "-1"], "--num_steps: got -1"),
+        (["--num_steps", str(10**20)], "--num_steps: got 100000000000000000000; expected a count"),
         (["--num_steps", "many"], "invalid int value: 'many'"),
         (["--seed", "-1"], "algorithm.seed: got -1"),
         (["--resume"], "holds no run to resume"),
@@ -211,6 +212,34 @@ def test_wrong_input_ends_before_the_work(config_file, tmp_path, capsys, words, 
         assert ended.code == 2
         err = capsys.readouterr().err
     assert said in err
+    assert files(tmp_path) == before
+
+
+def test_files_that_cannot_be_written_are_told_before_the_work(config_file, tmp_path, capsys):
+    run, taken = tmp_path / "run", tmp_path / "taken"
+    words = ["train", "--config", str(config_file), "--run_path", str(run), "--num_steps", "1"]
+    assert cli.main(words) == 0
+    taken.write_text("")
+    capsys.readouterr()
+    before = files(tmp_path)
+    for words in (
+        ["export", run, "--onnx"],
+        ["export", run, "--safetensors"],
+        ["web", run, "--output"],
+        ["compare", run, "--html"],
+        ["watch", run, "--once", "--html"],
+        ["solve", run, "1 2 3 4 5 6 7 8 0", "--html"],
+    ):
+        for path in (run, tmp_path / "nowhere" / "file"):
+            said = refused(capsys, *words, path)
+            assert f"{words[-1]}: got '{path}'; expected a file in a folder that exists" in said
+    twice = refused(
+        capsys, "export", run, "--onnx", tmp_path / "a", "--safetensors", tmp_path / "a"
+    )
+    assert "--safetensors: got " in twice and "as --onnx; expected another file" in twice
+    for more in (["sweep"], ["train", "--seeds", "2"]):
+        said = refused(capsys, *more, "--config", config_file, "--run_path", taken)
+        assert f"--run_path: {taken} is a file; expected a folder for the runs" in said
     assert files(tmp_path) == before
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from twisterl.faults import ConfigError, Fault
 
 if TYPE_CHECKING:
     from twisterl.runs.comparison import Group
@@ -36,13 +33,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from twisterl.cli.outputs import writable
     from twisterl.cli.signals import interruptible
     from twisterl.runs import comparison
 
-    page = None if arguments.html is None else Path(arguments.html)
-    if page is not None and (page.is_dir() or not page.parent.is_dir()):
-        problem = f"got {arguments.html!r}; expected a file in a folder that exists"
-        raise ConfigError([Fault("--html", problem)], "command line")
+    page = None if arguments.html is None else writable("--html", arguments.html)
     with interruptible():
         groups = comparison.grouped(comparison.read_all(arguments.runs))
         figures = [comparison.summary(group) for group in groups]

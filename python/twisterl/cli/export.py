@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from twisterl.faults import ConfigError, Fault
 
@@ -29,11 +28,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
+    from twisterl.cli.outputs import all_writable
     from twisterl.cli.signals import interruptible
     from twisterl.config.build import build_player
     from twisterl.runs.files import write_atomic
 
-    if not (arguments.onnx or arguments.safetensors):
+    asked = {"--onnx": arguments.onnx, "--safetensors": arguments.safetensors}
+    paths = all_writable(asked)
+    if not paths:
         problem = "is missing; expected --onnx FILE or --safetensors FILE"
         raise ConfigError([Fault("format", problem)], "command line")
     with interruptible():
@@ -44,15 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
         part = saved.config.env
         env, policy = build_player(saved.config, checkpoint, trust=saved.trust)
         files = []
-        if arguments.onnx:
+        if "--onnx" in paths:
             from twisterl.export import onnx
 
-            files.append((arguments.onnx, onnx.encode(part, env, policy)))
-        if arguments.safetensors:
+            files.append((paths["--onnx"], onnx.encode(part, env, policy)))
+        if "--safetensors" in paths:
             from twisterl.export import policy_file
 
-            files.append((arguments.safetensors, policy_file.encode(part, env, policy)))
-        for name, content in files:
-            write_atomic(Path(name), content)
-            print(f"{name}: {len(content):,} bytes")
+            files.append((paths["--safetensors"], policy_file.encode(part, env, policy)))
+        for path, content in files:
+            write_atomic(path, content)
+            print(f"{path}: {len(content):,} bytes")
     return 0

@@ -138,14 +138,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _picture_files(arguments: argparse.Namespace) -> dict[str, Path]:
     """Where to draw, by kind; `ConfigError` or `MissingPackage` before anything is solved."""
+    from twisterl.cli.outputs import all_writable
     from twisterl.pictures import gif
 
-    asked = {kind: getattr(arguments, kind) for kind in _PICTURES}
-    files = {kind: Path(name) for kind, name in asked.items() if name is not None}
-    for kind, path in files.items():
-        if path.is_dir() or not path.parent.is_dir():
-            problem = f"got {asked[kind]!r}; expected a file in a folder that exists"
-            raise _refused(f"--{kind}", problem)
+    asked = {f"--{kind}": getattr(arguments, kind) for kind in _PICTURES}
+    files = {option.removeprefix("--"): path for option, path in all_writable(asked).items()}
     if "gif" in files:
         gif.require()
     return files

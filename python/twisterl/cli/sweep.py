@@ -71,6 +71,8 @@ def train_all(
     """
     from twisterl.cli.signals import interruptible
 
+    if parent.exists() and not parent.is_dir():
+        raise _wrong("--run_path", f"{parent} is a file; expected a folder for the runs")
     with interruptible():
         return _train_all(arguments, planned, parent, more)
 

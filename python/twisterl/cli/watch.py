@@ -36,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from twisterl.cli.outputs import writable
     from twisterl.cli.signals import interruptible
     from twisterl.runs import history
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     with interruptible():
         found = history.read(arguments.run)
         if arguments.html is not None:
-            _write_pages(found, Path(arguments.html), arguments)
+            _write_pages(found, writable("--html", arguments.html), arguments)
         elif _is_terminal() and found.is_running and not arguments.once:
             _show_live(found, arguments.interval)
         else:
@@ -57,9 +58,6 @@ def _write_pages(run: History, path: Path, arguments: argparse.Namespace) -> Non
     from twisterl.pictures.run_page import run_page
     from twisterl.runs.files import write_atomic
 
-    if path.is_dir() or not path.parent.is_dir():
-        problem = f"got {str(path)!r}; expected a file in a folder that exists"
-        raise ConfigError([Fault("--html", problem)], "command line")
     content = run_page(run).encode()
     write_atomic(path, content)
     print(f"{path}: {len(content):,} bytes; open it in a browser", flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,13 +38,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli import player
+    from twisterl.cli.outputs import writable
     from twisterl.cli.signals import interruptible
     from twisterl.runs.files import write_atomic
     from twisterl.web import engine
 
     with interruptible():
         saved = player.read(arguments.run, trust=arguments.trust)
-        path = Path(arguments.output or f"{saved.folder.path.name}.html")
+        path = writable("--output", arguments.output or f"{saved.folder.path.name}.html")
         page, is_rounded = make(saved, arguments, engine(arguments.engine))
         content = page.encode()
         write_atomic(path, content)

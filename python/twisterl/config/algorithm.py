@@ -23,6 +23,8 @@ from twisterl.config.values import (
 )
 from twisterl.faults import Fault, joined
 
+MOST_ITERATIONS = 10**10
+
 
 class LrSchedule(Section):
     """Learning rate over the iterations, from `optimizer.lr` to `final_ratio` times it."""
@@ -86,7 +88,7 @@ class Learning(Section):
         "ppo_deterministic",
         description="a key of evals, or a preset; null, or with evals {}: the difficulty stays",
     )
-    num_steps: Annotated[int, Field(ge=0, le=10**10)] | None = Field(
+    num_steps: Annotated[int, Field(ge=0, le=MOST_ITERATIONS)] | None = Field(
         None, description="planned length of the run, in iterations; --num_steps replaces it"
     )
     target_reward: float | None = Field(

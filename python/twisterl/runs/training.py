@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisterl.config.algorithm import MOST_ITERATIONS
 from twisterl.config.build import build_algorithm
 from twisterl.config.json import parse_json, read_bytes, to_json
 from twisterl.config.overrides import apply_overrides
@@ -66,8 +67,9 @@ class Training:
         if options.resume and options.load_checkpoint_path:
             problem = "--resume brings its own weights; leave --load_checkpoint_path out"
             raise ConfigError([Fault("", problem)], "command line")
-        if options.num_steps is not None and options.num_steps < 0:
-            problem = f"got {options.num_steps}; expected a count of iterations, 0 or more"
+        if options.num_steps is not None and not 0 <= options.num_steps <= MOST_ITERATIONS:
+            expected = f"a count of iterations, 0 to {MOST_ITERATIONS}"
+            problem = f"got {options.num_steps}; expected {expected}"
             raise ConfigError([Fault("--num_steps", problem)], "command line")
         trust = self._modules is not None
         self.algorithm = build_algorithm(self.run, options.load_checkpoint_path, trust=trust)
