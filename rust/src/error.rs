@@ -1,30 +1,42 @@
 //! The one error type of the crate. Each variant says what was expected and what came.
 
 use std::any::Any;
+use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Everything that can go wrong in the core.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Error {
     /// A value from outside does not fit.
-    #[error("{name}: expected {expected}, got {got}")]
     Invalid { name: String, expected: String, got: String },
     /// The policy cannot be used on this input (non-finite output, no legal action, ...).
-    #[error("policy: {0}")]
     Policy(String),
     /// An environment's own failure; the source survives unchanged (a Python exception, say).
-    #[error("environment: {0}")]
     Environment(Box<dyn std::error::Error + Send + Sync>),
     /// The caller asked to stop (Ctrl-C).
-    #[error("interrupted")]
     Interrupted,
     /// An environment was interrupted and says so (a Python KeyboardInterrupt, say).
-    #[error("interrupted: {0}")]
     Interruption(Box<dyn std::error::Error + Send + Sync>),
     /// A worker panicked: a bug in an environment or in this crate.
-    #[error("a worker panicked: {0}")]
     Panic(String),
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { name, expected, got } => {
+                write!(to, "{name}: expected {expected}, got {got}")
+            }
+            Self::Policy(problem) => write!(to, "policy: {problem}"),
+            Self::Environment(source) => write!(to, "environment: {source}"),
+            Self::Interrupted => to.write_str("interrupted"),
+            Self::Interruption(source) => write!(to, "interrupted: {source}"),
+            Self::Panic(message) => write!(to, "a worker panicked: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -33,7 +45,7 @@ impl Error {
     pub fn invalid(
         name: impl Into<String>,
         expected: impl Into<String>,
-        got: impl std::fmt::Display,
+        got: impl fmt::Display,
     ) -> Self {
         Error::Invalid { name: name.into(), expected: expected.into(), got: got.to_string() }
     }
@@ -47,7 +59,7 @@ impl Error {
     }
 
     /// The same error, with the place of the bad value in front of its name.
-    pub fn at(self, place: impl std::fmt::Display) -> Self {
+    pub fn at(self, place: impl fmt::Display) -> Self {
         match self {
             Error::Invalid { name, expected, got } => {
                 Error::Invalid { name: format!("{place}: {name}"), expected, got }

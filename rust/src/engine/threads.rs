@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// A pool remembers its process: after a fork its threads are gone.
 struct Kept {
     process: u32,
-    pool: Arc<rayon::ThreadPool>,
+    pool: Arc<rayon_core::ThreadPool>,
 }
 
 static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
@@ -52,13 +52,13 @@ pub(super) fn enter(stop: &Arc<Stop>) -> Option<Box<dyn Any>> {
     ON_ENTRY.get().map(|tell| tell(stop))
 }
 
-pub(super) fn kept_pool() -> Result<Arc<rayon::ThreadPool>> {
+pub(super) fn kept_pool() -> Result<Arc<rayon_core::ThreadPool>> {
     let process = std::process::id();
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(Kept { pool, .. }) = kept.as_ref().filter(|kept| kept.process == process) {
         return Ok(pool.clone());
     }
-    let pool = rayon::ThreadPoolBuilder::new()
+    let pool = rayon_core::ThreadPoolBuilder::new()
         .num_threads(num_workers(usize::MAX))
         .thread_name(|index| format!("twisterl-{index}"))
         .build()

@@ -57,22 +57,45 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 /// Why a run cannot start, or ended.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum Failure {
     /// What was asked for cannot be done; nothing was written.
-    #[error(transparent)]
-    Config(#[from] Faults),
+    Config(Faults),
     /// A run folder, or a file of one, cannot be used as asked.
-    #[error("{0}")]
     Folder(String),
     /// The system failed at a file.
-    #[error("{}: {error}", path.display())]
-    System { path: PathBuf, error: io::Error },
+    System {
+        path: PathBuf,
+        error: io::Error,
+    },
     /// A number is none; the run is that of the iteration before.
-    #[error("{0}")]
     Diverged(String),
-    #[error(transparent)]
-    Engine(#[from] crate::Error),
+    Engine(crate::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(faults) => faults.fmt(to),
+            Self::Folder(problem) | Self::Diverged(problem) => to.write_str(problem),
+            Self::System { path, error } => write!(to, "{}: {error}", path.display()),
+            Self::Engine(error) => error.fmt(to),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Config(faults)
+    }
+}
+
+impl From<crate::Error> for Failure {
+    fn from(error: crate::Error) -> Self {
+        Self::Engine(error)
+    }
 }
 
 impl Failure {
