@@ -155,6 +155,10 @@ impl<const CELLS: usize, const CHUNKS: usize> Job for Playing<'_, CELLS, CHUNKS>
     }
 }
 
+/// A [`play`], for boards of `CELLS` cells: what calls it is compiled once for all widths.
+pub type Play<const CELLS: usize> =
+    fn(CpuLevel, Player, &[Block], &Starts<CELLS>, &mut [i32], Poll<'_>) -> Result<Score>;
+
 /// Plays an episode from each start with `weights`; `moves [N]` receives the length of each solved
 /// episode, -1 for the others. Panics if this processor lacks `level`; fails only as `poll` does.
 pub fn play<const CELLS: usize, const CHUNKS: usize>(

@@ -42,7 +42,7 @@ mod vectors;
 use block::{to_blocks, Block, LANES};
 use board::{Board, Starts, Tables, NUM_ACTIONS};
 pub use described::Described;
-use episodes::{Pair, Sums};
+use episodes::{Pair, Play, Sums};
 pub use episodes::{Player, Score};
 use network::Layout;
 pub use noise::Noise;
@@ -117,7 +117,8 @@ pub struct State {
     pub generation: u64,
 }
 
-/// Calls what is compiled for the puzzle and the network, those of `mojo/train_puzzle.mojo`.
+/// Calls what is compiled for the puzzle with the [`episodes::Play`] that is compiled for the network too:
+/// those of `mojo/train_puzzle.mojo`.
 macro_rules! specialized {
     ($env:expr, $hidden:expr, $call:ident($($argument:expr),*)) => {
         specialized!(@sides $env, $hidden, $call($($argument),*), 2 3 4 5)
@@ -125,9 +126,9 @@ macro_rules! specialized {
     (@sides $env:expr, $hidden:expr, $call:ident $arguments:tt, $($side:literal)*) => {
         match (($env.width(), $env.height()), $hidden) {
             $(
-                (($side, $side), 32) => $call::<{ $side * $side }, 2> $arguments,
-                (($side, $side), 64) => $call::<{ $side * $side }, 4> $arguments,
-                (($side, $side), 128) => $call::<{ $side * $side }, 8> $arguments,
+                (($side, $side), 32) => specialized!(@width $side, 2, $call $arguments),
+                (($side, $side), 64) => specialized!(@width $side, 4, $call $arguments),
+                (($side, $side), 128) => specialized!(@width $side, 8, $call $arguments),
                 (($side, $side), hidden) => Err(Error::invalid(
                     "policy.embedding_size",
                     "32, 64 or 128 (what is compiled)",
@@ -140,6 +141,9 @@ macro_rules! specialized {
                 format!("{width}x{height}"),
             )),
         }
+    };
+    (@width $side:literal, $chunks:literal, $call:ident($($argument:expr),*)) => {
+        $call::<{ $side * $side }>(episodes::play::<{ $side * $side }, $chunks>, $($argument),*)
     };
 }
 
@@ -167,7 +171,7 @@ impl State {
     }
 }
 
-fn is_compiled<const CELLS: usize, const CHUNKS: usize>() -> Result<()> {
+fn is_compiled<const CELLS: usize>(_: Play<CELLS>) -> Result<()> {
     Ok(())
 }
 
@@ -373,7 +377,8 @@ fn starts<const CELLS: usize>(
     Ok(Starts { tables: Tables::new(&env), boards })
 }
 
-fn scores<const CELLS: usize, const CHUNKS: usize>(
+fn scores<const CELLS: usize>(
+    play: Play<CELLS>,
     env: &Puzzle,
     state: &State,
     config: &EsConfig,
@@ -406,10 +411,8 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
             let half_sigma = (config.sigma * 0.5) as f32;
             let members = [&mut plus[..], &mut minus[..]];
             run_at(level, Pair { weights: &weights, noise, half_sigma, members });
-            let mut play = |member: &[Block]| {
-                let player = config.player;
-                episodes::play::<CELLS, CHUNKS>(level, player, member, &starts, &mut moves, poll)
-            };
+            let mut play =
+                |member: &[Block]| play(level, config.player, member, &starts, &mut moves, poll);
             scores.push((pair, [play(&plus)?, play(&minus)?]));
         }
     })?;
@@ -421,7 +424,8 @@ fn scores<const CELLS: usize, const CHUNKS: usize>(
     Ok(scores)
 }
 
-fn judge<const CELLS: usize, const CHUNKS: usize>(
+fn judge<const CELLS: usize>(
+    play: Play<CELLS>,
     env: &Puzzle,
     weights: &[f32],
     config: &EsConfig,
@@ -438,7 +442,7 @@ fn judge<const CELLS: usize, const CHUNKS: usize>(
         let boards = starts.boards.chunks(share).nth(worker).unwrap_or_default().to_vec();
         let mut moves = vec![-1; boards.len()];
         let part = Starts { tables: starts.tables.clone(), boards };
-        episodes::play::<CELLS, CHUNKS>(level, config.player, &weights, &part, &mut moves, poll)?;
+        play(level, config.player, &weights, &part, &mut moves, poll)?;
         Ok(moves)
     })?;
     let running = env.running_reward();

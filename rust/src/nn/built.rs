@@ -39,17 +39,19 @@ impl Network {
     pub fn from_spec_for_cpu<Values: AsRef<[f32]>>(
         spec: &NetSpec,
         get: impl Fn(&str) -> Option<(Vec<usize>, Values)>,
-        (obs_perms, act_perms): Twists,
+        twists: Twists,
         level: CpuLevel,
     ) -> Result<Self> {
+        Self::of(spec, &Getter(&|name| get(name).map(erased)), twists, level)
+    }
+
+    fn of(spec: &NetSpec, get: &Getter<'_>, twists: Twists, level: CpuLevel) -> Result<Self> {
         if spec.is_stack() {
-            let parts = NetworkParts::from_spec(spec, get, obs_perms, act_perms)?;
-            return Network::for_cpu(&parts, level);
+            return Network::for_cpu(&NetworkParts::of(spec, get, twists)?, level);
         }
-        let get = Getter(get);
         // All of them before anything is made: they bound what the description may ask for.
         let parameters = spec.parameters();
-        let found: Vec<Values> =
+        let found: Vec<Box<dyn AsRef<[f32]> + '_>> =
             parameters.iter().map(|parameter| get.values(parameter)).collect::<Result<_>>()?;
         let mut layout = Layout::default();
         let graph = Graph::new(spec, &mut layout)?;
@@ -57,11 +59,12 @@ impl Network {
         for (index, (parameter, values)) in parameters.iter().zip(&found).enumerate() {
             // The head's own are no block's.
             if index < layout.parameters().len() {
-                check_finite(&parameter.name, values.as_ref())?;
-                layout.write(index, values.as_ref(), &mut weights)?;
+                let values = (**values).as_ref();
+                check_finite(&parameter.name, values)?;
+                layout.write(index, values, &mut weights)?;
             }
         }
-        Network::composed(graph, &weights, get.head(&spec.head)?, (obs_perms, act_perms), level)
+        Network::composed(graph, &weights, get.head(&spec.head)?, twists, level)
     }
 }
 
@@ -77,7 +80,10 @@ impl NetworkParts {
         obs_perms: Vec<Vec<usize>>,
         act_perms: Vec<Vec<usize>>,
     ) -> Result<Self> {
-        let get = Getter(get);
+        Self::of(spec, &Getter(&|name| get(name).map(erased)), (obs_perms, act_perms))
+    }
+
+    fn of(spec: &NetSpec, get: &Getter<'_>, (obs_perms, act_perms): Twists) -> Result<Self> {
         let (first, rest) = match spec.encoder.as_slice() {
             &[Block::Dense { features, dtype }, ref layer, Block::Relu, ref rest @ ..] => {
                 (First::Dense(dtype, get.dense(layer, features)?), rest)
@@ -100,17 +106,24 @@ impl NetworkParts {
     }
 }
 
-/// Reads the parameters of blocks.
-struct Getter<Get>(Get);
+/// A shape and values, wherever they are.
+type Found<'a> = (Vec<usize>, Box<dyn AsRef<[f32]> + 'a>);
 
-impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter<Get> {
-    fn values(&self, parameter: &Parameter) -> Result<Values> {
+fn erased<'a>((shape, values): (Vec<usize>, impl AsRef<[f32]> + 'a)) -> Found<'a> {
+    (shape, Box::new(values))
+}
+
+/// Reads the parameters of blocks; compiled once for all that tensors come from.
+struct Getter<'a>(&'a dyn Fn(&str) -> Option<Found<'a>>);
+
+impl<'a> Getter<'a> {
+    fn values(&self, parameter: &Parameter) -> Result<Box<dyn AsRef<[f32]> + 'a>> {
         let Parameter { name, shape } = parameter;
         let expected = || format!("a tensor {shape:?}");
         let Some((got, values)) = (self.0)(name) else {
             return Err(Error::invalid(name, expected(), "none"));
         };
-        if got != *shape || values.as_ref().len() != shape.iter().product::<usize>() {
+        if got != *shape || (*values).as_ref().len() != shape.iter().product::<usize>() {
             return Err(Error::invalid(name, expected(), format!("{got:?}")));
         }
         Ok(values)
@@ -120,12 +133,12 @@ impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter
         let parameters = block.parameters();
         match *block {
             Block::Bag { features, out, .. } => {
-                let vectors = transposed(self.values(&parameters[0])?.as_ref(), out);
-                let bias = self.values(&parameters[1])?.as_ref().to_vec();
+                let vectors = transposed((*self.values(&parameters[0])?).as_ref(), out);
+                let bias = (*self.values(&parameters[1])?).as_ref().to_vec();
                 EmbeddingBag::new(vectors, out, bias, true, vec![features], 0)
             }
             Block::BagConv1d { shape, axis, out, .. } if axis < 2 => {
-                let vectors = transposed(self.values(&parameters[0])?.as_ref(), out);
+                let vectors = transposed((*self.values(&parameters[0])?).as_ref(), out);
                 // Nothing but the description says how many places there are.
                 let outputs = out.checked_mul(shape[1 - axis]).filter(|&n| n <= MOST_OUTPUTS);
                 let bias = vec![
@@ -164,9 +177,9 @@ impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter
             return Err(Error::invalid(format!("network: {part}"), "linear, then relu", got));
         };
         let parameters = block.parameters();
-        let weights = transposed(self.values(&parameters[0])?.as_ref(), out);
+        let weights = transposed((*self.values(&parameters[0])?).as_ref(), out);
         let bias = match parameters.get(1) {
-            Some(bias) => self.values(bias)?.as_ref().to_vec(),
+            Some(bias) => (*self.values(bias)?).as_ref().to_vec(),
             None => vec![0.0; out],
         };
         Linear::new(weights, bias, relu)
@@ -178,7 +191,7 @@ impl<Values: AsRef<[f32]>, Get: Fn(&str) -> Option<(Vec<usize>, Values)>> Getter
             HeadSpec::Product { nvec } => Head::Product { nvec: nvec.clone() },
             HeadSpec::Normal { name, dim, squash } => {
                 let parameter = Parameter { name: name.clone(), shape: vec![*dim] };
-                let log_std = self.values(&parameter)?.as_ref().to_vec();
+                let log_std = (*self.values(&parameter)?).as_ref().to_vec();
                 Head::Normal { log_std, squash: *squash }
             }
         })

@@ -10,7 +10,7 @@ use super::folder::RunFolder;
 use super::lock::RunLock;
 use super::policies;
 use super::policy::Net;
-use super::tensors::{Stored, StoredTensors};
+use super::tensors::{by_name, Stored, StoredTensors};
 use crate::rl::env::Env;
 use crate::rl::start::Start;
 use crate::train::Learner;
@@ -59,7 +59,7 @@ pub(super) struct Passed {
 impl Passed {
     /// Torch's `generator` of the CPU.
     pub(super) fn of(generator: Stored) -> Self {
-        let tensors = StoredTensors::from([("random.cpu".to_owned(), generator)]);
+        let tensors = by_name(vec![("random.cpu".to_owned(), generator)]);
         Self { tensors, torch_threads: None }
     }
 }

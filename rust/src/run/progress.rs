@@ -86,23 +86,22 @@ pub struct Progress {
 impl Progress {
     /// The line of `metrics.jsonl`.
     pub fn to_json(&self) -> Value {
-        let evals: Map<String, Value> = self
-            .evals
-            .iter()
-            .map(|(name, found)| {
-                let entry = json!({
-                    "success": found.success,
-                    "interval": found.interval(),
-                    "reward": found.reward,
-                    "mean_length": found.mean_length,
-                });
-                (name.clone(), entry)
-            })
-            .collect();
-        let losses: Map<String, Value> =
-            self.losses.iter().map(|(name, loss)| ((*name).to_owned(), (*loss).into())).collect();
-        let times: Map<String, Value> =
-            self.times.iter().map(|(name, s)| (name.clone(), rounded(*s, 1e6).into())).collect();
+        let (mut evals, mut losses, mut times) = (Map::new(), Map::new(), Map::new());
+        for (name, found) in &self.evals {
+            let entry = json!({
+                "success": found.success,
+                "interval": found.interval(),
+                "reward": found.reward,
+                "mean_length": found.mean_length,
+            });
+            evals.insert(name.clone(), entry);
+        }
+        for (name, loss) in &self.losses {
+            losses.insert((*name).to_owned(), (*loss).into());
+        }
+        for (name, seconds) in &self.times {
+            times.insert(name.clone(), rounded(*seconds, 1e6).into());
+        }
         json!({
             "iteration": self.iteration,
             "difficulty": self.difficulty,

@@ -12,7 +12,7 @@ use super::curriculum::{Curriculum, Metrics};
 use super::faults::{joined, shown, Failure};
 use super::going::{Counters, Passed, Training};
 use super::policy::{weights_of, Net, Saved};
-use super::tensors::{Stored, StoredTensors};
+use super::tensors::{by_name, Stored, StoredTensors};
 use crate::nn::safetensors::Tensors;
 use crate::train::{Learner, Moment};
 use crate::Error;
@@ -231,12 +231,10 @@ pub(super) fn restore(
         }
     };
     let step = require_moments(run, optimizer, &place).map_err(shaped)?;
-    let memory: StoredTensors = optimizer
-        .iter()
-        .filter_map(|(name, stored)| {
-            Some((name.strip_prefix("memory.")?.to_owned(), stored.clone()))
-        })
-        .collect();
+    let memory = optimizer.iter().filter_map(|(name, stored)| {
+        Some((name.strip_prefix("memory.")?.to_owned(), stored.clone()))
+    });
+    let memory = by_name(memory.collect());
     run.algorithm
         .remember(&memory, &*run.env)
         .map_err(|problem| Failure::Folder(format!("{place}: memory: {problem}")))?;
@@ -252,14 +250,10 @@ pub(super) fn restore(
     run.algorithm.set_moments(optimizer);
     run.learner.set_step(step);
     let is_ours = |name: &str| name.starts_with("optimizer.") || name.starts_with("memory.");
-    run.passed = Passed {
-        tensors: optimizer
-            .iter()
-            .filter(|(n, _)| !is_ours(n))
-            .map(|(n, s)| (n.clone(), s.clone()))
-            .collect(),
-        torch_threads: Some(read.torch_threads),
-    };
+    let passed = optimizer.iter().filter(|(name, _)| !is_ours(name));
+    let passed = passed.map(|(name, stored)| (name.clone(), stored.clone()));
+    run.passed =
+        Passed { tensors: by_name(passed.collect()), torch_threads: Some(read.torch_threads) };
     run.counters = read.counters;
     run.best = read.best_metrics;
     run.beam_value_weight = beam_value_weight;

@@ -34,6 +34,11 @@ pub(super) struct Stored {
 /// Tensors by name.
 pub(super) type StoredTensors = BTreeMap<String, Stored>;
 
+/// `pairs` by name: compiled once, a sort included, not for every iterator that a map is collected from.
+pub(super) fn by_name(pairs: Vec<(String, Stored)>) -> StoredTensors {
+    pairs.into_iter().collect()
+}
+
 /// A number that tensors hold.
 pub(super) trait Item: Copy {
     const KIND: &'static str;
@@ -120,7 +125,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<StoredTensors> {
     let stored = |(name, entry, data): (String, Entry, &[u8])| {
         (name, Stored { kind: entry.dtype, shape: entry.shape, data: data.to_vec() })
     };
-    Ok(entries(bytes, size)?.into_iter().map(stored).collect())
+    Ok(by_name(entries(bytes, size)?.into_iter().map(stored).collect()))
 }
 
 #[cfg(test)]

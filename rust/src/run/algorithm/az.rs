@@ -14,7 +14,7 @@ use crate::rl::env::Env;
 use crate::run::config::RunConfig;
 use crate::run::faults::Failure;
 use crate::run::policy::Net;
-use crate::run::tensors::{Stored, StoredTensors};
+use crate::run::tensors::{by_name, Stored, StoredTensors};
 use crate::spaces::Rows;
 use crate::train::az::{train, AzTargets};
 use crate::train::Learner;
@@ -131,7 +131,7 @@ impl Algorithm for Az {
         let num_actions = visits.len() / samples.max(1);
         let words: Vec<i64> = batch.rows.words().iter().map(|word| i64::from(*word)).collect();
         let pair = |name: &str, stored| (name.to_owned(), stored);
-        StoredTensors::from([
+        by_name(vec![
             pair("indices", Stored::of(vec![words.len()], &words)),
             pair("offsets", Stored::of(vec![rows + 1], batch.rows.offsets())),
             pair("perms", Stored::of(vec![rows], &batch.twists)),

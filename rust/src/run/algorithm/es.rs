@@ -13,7 +13,7 @@ use crate::run::config::{Evaluation, RunConfig, Shape};
 use crate::run::faults::Failure;
 use crate::run::policy::{weights_of, Net};
 use crate::run::progress::Evaluated;
-use crate::run::tensors::{Stored, StoredTensors};
+use crate::run::tensors::{by_name, Stored, StoredTensors};
 use crate::solve::{EvalConfig, Strategy};
 use crate::train::Learner;
 
@@ -195,7 +195,7 @@ impl Algorithm for Es {
     fn moments(&self) -> StoredTensors {
         let stored = |values: &Vec<f32>| Stored::of(vec![values.len()], values);
         let names = ["first", "second"].map(str::to_owned);
-        names.into_iter().zip(self.moments.iter().map(stored)).collect()
+        by_name(names.into_iter().zip(self.moments.iter().map(stored)).collect())
     }
 
     fn set_moments(&mut self, stored: &StoredTensors) {
