@@ -91,7 +91,7 @@ fn numbers<T: Element>(array: &Bound<'_, PyAny>) -> Option<Vec<T>> {
 }
 
 /// Gives what takes long to prepare to `store` from now on, in every thread of the process, or with None, as at
-/// first, to nobody. `twisterl.kept` has one that keeps files.
+/// first, to nobody. `twisterl.cache` has one that keeps files.
 ///
 /// `store.find(kind, name, made_of)`, three strings, gives the arrays that are kept of it, a dictionary by name,
 /// or None. `store.judged(kind, name, made_of, problem)` is then told that they are used, or the problem, a
