@@ -63,6 +63,11 @@ pub fn lead<T: Send>(
 }
 
 impl Team {
+    /// Workers, the calling thread included.
+    pub fn num_workers(&self) -> usize {
+        self.num_workers
+    }
+
     /// Calls `work` for every item, by any of the workers; returns when all of it is done.
     ///
     /// # Errors
@@ -185,6 +190,19 @@ impl<I: Iterator> Queue<I> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `found` gives at last, asked again and again by a worker that has nothing else to do.
+pub fn wait_for<T>(found: impl Fn() -> Option<T>) -> T {
+    let patience = Deadline::after(Some(PATIENCE)).ok();
+    loop {
+        match (found(), patience) {
+            (Some(found), _) => return found,
+            (None, Some(patience)) if !patience.is_over() => std::hint::spin_loop(),
+            // Whoever is waited for may be without a processor.
+            (None, _) => thread::yield_now(),
+        }
+    }
 }
 
 /// Looks whether `is_so` for a while without sleeping, then sleeps in between.

@@ -9,7 +9,7 @@ use super::blocks::recurrent::Recurrent;
 use super::blocks::{columns, Describe, Kept, Layer, Span};
 use super::buffer::Matrix;
 use super::input::Input;
-use super::kernels::{Bags, Kernels, LANES};
+use super::kernels::{Bags, Kernels, Packing, LANES};
 use super::layout::{Flat, Layout};
 use super::linear::check_finite;
 use super::shapes::{mismatch, MOST_NUMBERS};
@@ -133,13 +133,16 @@ impl Graph {
         (MOST_NUMBERS / self.num_numbers.max(1)).clamp(1, most)
     }
 
-    /// What is read and every layer, as they take weights.
-    pub(super) fn layers(&mut self) -> impl Iterator<Item = Packing<'_>> + Send {
-        let layers = self.nodes.iter_mut().filter_map(|node| match &mut node.op {
-            Op::Layer(layer) => Some(Packing(Taker::Layer(&mut **layer))),
-            _ => None,
-        });
-        std::iter::once(Packing(Taker::Input(&mut self.input))).chain(layers)
+    /// Takes the weights as they are now, all of them when what is returned has been called.
+    pub(super) fn pack<'a>(&'a mut self, kernels: Kernels, weights: &'a Flat) -> Vec<Packing<'a>> {
+        let mut rest = Vec::new();
+        self.input.pack(kernels, weights, &mut rest);
+        for node in &mut self.nodes {
+            if let Op::Layer(layer) = &mut node.op {
+                layer.pack(kernels, weights, &mut rest);
+            }
+        }
+        rest
     }
 
     /// Whether any layer's products can be of bf16.
@@ -282,24 +285,6 @@ impl Graph {
 
 fn numbered(node: usize, spans: Vec<Span>) -> impl Iterator<Item = (usize, usize, Span)> {
     spans.into_iter().enumerate().map(move |(piece, span)| (node, piece, span))
-}
-
-/// A part of a network that takes weights.
-pub(crate) struct Packing<'a>(Taker<'a>);
-
-enum Taker<'a> {
-    Input(&'a mut Input),
-    Layer(&'a mut dyn Layer),
-}
-
-impl Packing<'_> {
-    /// Takes the weights as they are now.
-    pub(crate) fn pack(self, kernels: Kernels, weights: &Flat) {
-        match self.0 {
-            Taker::Input(input) => input.pack(kernels, weights),
-            Taker::Layer(layer) => layer.pack(kernels, weights),
-        }
-    }
 }
 
 struct Builder<'a> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::blocks::{columns, Kept, Span};
 use super::buffer::{Aligned, Matrix};
 use super::first::{push_features, write_numbers};
-use super::kernels::{places, Bags, Conv, Kernels, Packed};
+use super::kernels::{places, Bags, Conv, Kernels, Packed, Packing};
 use super::layout::{Flat, Layout};
 use super::shapes::MOST_NUMBERS;
 use super::spec::Block;
@@ -247,13 +247,19 @@ impl Input {
         }
     }
 
-    pub(super) fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+    /// As [`Layer::pack`](super::blocks::Layer::pack).
+    pub(super) fn pack<'a>(
+        &'a mut self,
+        kernels: Kernels,
+        weights: &'a Flat,
+        rest: &mut Vec<Packing<'a>>,
+    ) {
         match &mut self.kind {
             Kind::Bag { vectors, bias, packed, packed_bias } => {
                 let padded = packed_bias.len();
                 let matrix = &weights.0[*vectors..][..self.num_features * padded];
-                kernels.repack(packed, matrix, padded, padded);
                 packed_bias.copy_from_slice(&weights.0[*bias..][..padded]);
+                rest.extend(kernels.repack(packed, matrix, padded, padded));
             }
             Kind::Conv { vectors, packed, .. } => {
                 let count = packed.vectors.len();

@@ -26,9 +26,11 @@ impl Products {
         let kernels = Kernels::new(level)?;
         let weights = weights(inputs * outputs);
         let mut forward = PackedLinear::zeros(inputs, outputs, false);
-        kernels.repack(&mut forward.weights, &weights, outputs, outputs);
+        let packings = kernels.repack(&mut forward.weights, &weights, outputs, outputs);
+        packings.for_each(|pack| pack());
         let mut backward = PackedLinear::zeros(outputs, inputs, false);
-        kernels.repack_transposed(&mut backward.weights, &weights, outputs, inputs);
+        let packings = kernels.repack_transposed(&mut backward.weights, &weights, outputs, inputs);
+        packings.for_each(|pack| pack());
         let mut products = Self {
             kernels,
             forward,
@@ -93,7 +95,7 @@ impl Bf16Products {
         let numbers = weights(inputs * outputs);
         let numbers = Numbers { from: &numbers, stride: outputs, rows: inputs, columns: outputs };
         let mut weights = HalfWeights::default();
-        weights.pack(kernels, numbers, outputs);
+        weights.pack(kernels, numbers, outputs).into_iter().for_each(|pack| pack());
         let mut products = Self {
             kernels,
             level,

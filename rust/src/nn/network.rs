@@ -174,7 +174,7 @@ impl Network {
         level: CpuLevel,
     ) -> Result<Self> {
         let kernels = Kernels::new(level)?;
-        graph.layers().for_each(|layer| layer.pack(kernels, weights));
+        graph.pack(kernels, weights).into_iter().for_each(|pack| pack());
         let sizes = [graph.input.num_features, graph.num_actions];
         let body = Body::Composed(Arc::new(graph));
         Self::with_body(kernels, body, sizes, head, (&obs_perms, &act_perms))

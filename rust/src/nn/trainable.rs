@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::blocks::Kept;
 use super::buffer::Matrix;
-use super::graph::{Graph, Packing};
-use super::kernels::{Bags, Bf16Level, Kernels, LANES, TILE_ROWS};
+use super::graph::Graph;
+use super::kernels::{Bags, Bf16Level, Kernels, Packing, LANES, TILE_ROWS};
 use super::layout::{Flat, Layout};
 use super::network::{checked_perms, perm_of, Network};
 use super::policy::Policy;
@@ -194,9 +194,10 @@ impl Trainable {
         Ok(())
     }
 
-    /// The weights, and the layers that must see them as they are now.
-    pub(crate) fn layers(&mut self) -> (&Flat, impl Iterator<Item = Packing<'_>> + Send) {
-        (&self.weights, self.graph.layers())
+    /// Lets the layers see the weights as they are now: all of them when what is returned has been
+    /// called.
+    pub(crate) fn pack(&mut self) -> Vec<Packing<'_>> {
+        self.graph.pack(self.kernels, &self.weights)
     }
 
     /// Numbers `S` that it remembers.
@@ -368,8 +369,7 @@ impl Trainable {
         self.tied.iter().map(|&(_, other)| of.0[other])
     }
 
-    /// Fills a piece of the gradient from the first chunks of a batch, those left out that it was filled
-    /// from.
+    /// Adds to a piece of the gradient what the next chunks say: all of a batch, in their order.
     pub(crate) fn fill<'a>(
         &self,
         chunks: impl IntoIterator<Item = &'a Chunk>,
@@ -379,10 +379,17 @@ impl Trainable {
         if *num_chunks == 0 {
             gradient.fill(0.0);
         }
-        for Chunk { bags, kept, .. } in chunks.into_iter().skip(*num_chunks) {
+        for Chunk { bags, kept, .. } in chunks {
             self.graph.add_gradient(self.kernels, *place, (bags, kept), gradient);
             *num_chunks += 1;
         }
+    }
+}
+
+impl Piece<'_> {
+    /// Chunks of a batch that it was filled from.
+    pub(crate) fn num_chunks(&self) -> usize {
+        self.num_chunks
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! samples -> minibatches of distinct observations                 (draws.rs, batch.rs)
 //!            or of sequences, for a network that remembers        (sequences.rs)
-//!         -> losses, gradient -> Adam -> weights, packed anew     (update.rs, adam.rs)
+//!         -> losses, gradient                                     (gradient.rs)
+//!         -> Adam -> weights, packed anew                         (update.rs, adam.rs)
 //! ```
 //!
 //! What an algorithm wants is an [`Objective`], one file each: [`ppo`], [`walk`], [`az`]. Equal
@@ -15,6 +16,7 @@ pub mod az;
 mod batch;
 mod descent;
 mod draws;
+mod gradient;
 mod judge;
 mod learner;
 mod lengths;

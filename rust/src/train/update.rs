@@ -1,16 +1,17 @@
 //! Gradient descent on an objective: epochs of minibatches, each a step of Adam, piece by piece by all
 //! workers.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use super::batch::{Minibatch, Samples};
 use super::descent::{Descent, Losses, Objective};
 use super::draws::Draws;
+use super::gradient::Gradient;
 use super::learner::Learner;
 use crate::engine::pool::{num_workers, Poll};
 use crate::engine::team::{self, Team};
 use crate::error::Result;
-use crate::nn::{Chunk, Flat, Loss, Piece, Seen, Trainable};
+use crate::nn::{Flat, Loss, Seen, Trainable};
 
 /// Floating-point operations of an update that are worth a thread.
 const WORK_PER_THREAD: usize = 4_000_000;
@@ -26,14 +27,6 @@ struct Way<'a, O> {
     objective: &'a O,
     descent: &'a Descent,
     team: &'a Team,
-}
-
-/// What is done with the weights as they are, each in its turn.
-enum Task<'a, 'c, 's, 'p> {
-    Draw(&'a mut Draws<'s>),
-    Pass(&'c mut Chunk, &'a OnceLock<&'c Chunk>),
-    /// By the chunks that have passed, the first of them without a gap: while others are in the last ones.
-    Fill(&'a mut Piece<'p>),
 }
 
 impl Learner {
@@ -108,28 +101,26 @@ impl Learner {
         let seen = Seen { rows: samples.rows, views, courses };
         let loss = MeanOf { objective, minibatch, scale: 1.0 / minibatch.len() as f32 };
         let chunks = network.cut(seen, chunks);
-        let passed: Vec<OnceLock<&Chunk>> = chunks.iter().map(|_| OnceLock::new()).collect();
-        let mut pieces = network.pieces(gradient);
+        let work = Gradient::new(chunks.iter_mut(), team.num_workers());
+        let pieces = network.pieces(gradient);
         // The gradient stays that of the last update where this one is refused.
-        let count = if objective.may_go_too_far() { 0 } else { pieces.len() };
-        let tasks = [Task::Draw(draws)]
-            .into_iter()
-            .chain(chunks.iter_mut().zip(&passed).map(|(chunk, passed)| Task::Pass(chunk, passed)))
-            .chain(pieces[..count].iter_mut().map(Task::Fill));
-        team.share(tasks, poll, |task| {
-            match task {
-                Task::Draw(draws) => draws.make(network),
-                Task::Pass(chunk, passed) => {
-                    network.pass(seen, &loss, chunk)?;
-                    let _ = passed.set(chunk);
-                }
-                Task::Fill(piece) => {
-                    network.fill(passed.iter().map_while(|passed| passed.get().copied()), piece);
-                }
+        let pieces = if objective.may_go_too_far() {
+            Some(pieces)
+        } else {
+            work.fill(pieces);
+            None
+        };
+        let draws = Mutex::new(Some(draws));
+        let everybody = 0..team.num_workers();
+        team.share(everybody.clone(), poll, |worker| {
+            // In a statement of its own, which keeps the others out no longer.
+            let taken = draws.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(draws) = taken {
+                draws.make(network);
             }
-            Ok(())
+            work.work(worker, network, |chunk| network.pass(seen, &loss, chunk))
         })?;
-        let chunks: Vec<&Chunk> = passed.into_iter().filter_map(OnceLock::into_inner).collect();
+        let chunks = work.passed();
         let mut means = vec![0.0; O::NUM_TERMS];
         for chunk in &chunks {
             means.iter_mut().zip(chunk.terms()).for_each(|(sum, term)| *sum += term);
@@ -142,10 +133,11 @@ impl Learner {
         if objective.goes_too_far(&losses) {
             return Ok((losses, false));
         }
-        team.share(pieces.into_iter(), poll, |mut piece: Piece<'_>| {
-            network.fill(chunks.iter().copied(), &mut piece);
-            Ok(())
-        })?;
+        if let Some(pieces) = pieces {
+            work.fill(pieces);
+            team.share(everybody, poll, |worker| work.work(worker, network, |_| Ok(())))?;
+        }
+        drop(work);
         network.fill_rest(&chunks, gradient);
         if l2 > 0.0 {
             let pairs = gradient.numbers_mut().iter_mut().zip(network.weights().numbers());
@@ -177,10 +169,8 @@ impl Learner {
 
     /// Lets the layers see the weights as they are now.
     fn pack(&mut self, team: &Team) -> Result<()> {
-        let kernels = self.network.kernels();
-        let (weights, layers) = self.network.layers();
-        team.share(layers, &mut || Ok(()), |layer| {
-            layer.pack(kernels, weights);
+        team.share(self.network.pack().into_iter(), &mut || Ok(()), |pack| {
+            pack();
             Ok(())
         })
     }

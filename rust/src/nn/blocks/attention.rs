@@ -14,7 +14,7 @@ use super::{columns, join, named, split, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
 use crate::nn::functions::{exp, sum};
-use crate::nn::kernels::{Kernels, LANES};
+use crate::nn::kernels::{Kernels, Packing, LANES};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::MOST_NUMBERS;
 use crate::nn::shapes::{mismatch, Parameter};
@@ -226,9 +226,9 @@ impl Heads {
 }
 
 impl Layer for Heads {
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        self.inward.pack(kernels, weights);
-        self.outward.pack(kernels, weights);
+    fn pack<'a>(&'a mut self, kernels: Kernels, weights: &'a Flat, rest: &mut Vec<Packing<'a>>) {
+        self.inward.pack(kernels, weights, rest);
+        self.outward.pack(kernels, weights, rest);
     }
 
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {

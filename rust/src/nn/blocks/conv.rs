@@ -11,7 +11,7 @@ use super::linear::Weights;
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::{Kernels, Overlaid};
+use crate::nn::kernels::{Kernels, Overlaid, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::MOST_NUMBERS;
 use crate::nn::shapes::{mismatch, Parameter};
@@ -271,8 +271,8 @@ impl Patches {
 }
 
 impl Layer for Patches {
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        self.weights.pack(kernels, weights);
+    fn pack<'a>(&'a mut self, kernels: Kernels, weights: &'a Flat, rest: &mut Vec<Packing<'a>>) {
+        self.weights.pack(kernels, weights, rest);
     }
 
     fn is_by_row(&self) -> bool {

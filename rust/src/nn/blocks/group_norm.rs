@@ -13,7 +13,7 @@ use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::{Aligned, Matrix};
 use crate::nn::functions::{normalise, sum};
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
 
@@ -97,7 +97,7 @@ impl Norm {
 }
 
 impl Layer for Norm {
-    fn pack(&mut self, _: Kernels, weights: &Flat) {
+    fn pack<'a>(&'a mut self, _: Kernels, weights: &'a Flat, _: &mut Vec<Packing<'a>>) {
         if self.affine {
             let padded = self.weight.len();
             self.weight.copy_from_slice(&weights.0[self.starts[0]..][..padded]);

@@ -2,7 +2,7 @@
 //! an update.
 
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::{Bf16Level, Halves, Kernels, Numbers};
+use crate::nn::kernels::{Bf16Level, Halves, Kernels, Numbers, Packing};
 
 /// A matrix of weights `W [inputs, outputs]` as bf16.
 #[derive(Default)]
@@ -26,10 +26,18 @@ pub(in crate::nn) struct HalfRows {
 
 impl HalfWeights {
     /// Takes the weights `[inputs, padded outputs]` as they are now.
-    pub(in crate::nn) fn pack(&mut self, kernels: Kernels, weights: Numbers<'_>, outputs: usize) {
-        kernels.halve_right(weights, &mut self.forward);
-        let weights = Numbers { columns: outputs, ..weights };
-        kernels.halve_right_turned(weights, &mut self.spare, &mut self.backward);
+    pub(in crate::nn) fn pack<'a>(
+        &'a mut self,
+        kernels: Kernels,
+        weights: Numbers<'a>,
+        outputs: usize,
+    ) -> [Packing<'a>; 2] {
+        let Self { forward, backward, spare } = self;
+        let turned = Numbers { columns: outputs, ..weights };
+        [
+            Box::new(move || kernels.halve_right(weights, forward)),
+            Box::new(move || kernels.halve_right_turned(turned, spare, backward)),
+        ]
     }
 
     /// `output = X W + bias`, with a ReLU where asked; keeps `X`, the first `inputs` numbers of each row.

@@ -12,7 +12,7 @@ use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
 use crate::nn::functions::{normalise, sum};
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
 
@@ -128,7 +128,7 @@ impl Norm {
 }
 
 impl Layer for Norm {
-    fn pack(&mut self, _: Kernels, weights: &Flat) {
+    fn pack<'a>(&'a mut self, _: Kernels, weights: &'a Flat, _: &mut Vec<Packing<'a>>) {
         let padded = self.weight.len();
         if self.learns[0] {
             self.weight.copy_from_slice(&weights.0[self.starts[0]..][..padded]);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::half_linear::{HalfRows, HalfWeights};
 use super::{columns, join, split, Kept, Layer, Span};
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::{Kernels, Numbers, PackedLinear, TILE_ROWS};
+use crate::nn::kernels::{Kernels, Numbers, PackedLinear, Packing, TILE_ROWS};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::Parameter;
 
@@ -87,11 +87,18 @@ impl Weights {
         }
     }
 
-    pub(in crate::nn) fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        let Numbers { from, stride, .. } = self.numbers(weights);
-        kernels.repack(&mut self.forward.weights, from, stride, self.outputs);
-        kernels.repack_transposed(&mut self.backward.weights, from, stride, self.inputs);
+    /// As [`Layer::pack`].
+    pub(in crate::nn) fn pack<'a>(
+        &'a mut self,
+        kernels: Kernels,
+        weights: &'a Flat,
+        rest: &mut Vec<Packing<'a>>,
+    ) {
         self.take_bias(weights);
+        let Numbers { from, stride, .. } = self.numbers(weights);
+        let Self { inputs, outputs, forward, backward, .. } = self;
+        rest.extend(kernels.repack(&mut forward.weights, from, stride, *outputs));
+        rest.extend(kernels.repack_transposed(&mut backward.weights, from, stride, *inputs));
     }
 
     fn take_bias(&mut self, weights: &Flat) {
@@ -191,13 +198,13 @@ impl Affine {
 }
 
 impl Layer for Affine {
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
+    fn pack<'a>(&'a mut self, kernels: Kernels, weights: &'a Flat, rest: &mut Vec<Packing<'a>>) {
         match kernels.bf16() {
-            None => self.weights.pack(kernels, weights),
+            None => self.weights.pack(kernels, weights, rest),
             Some(_) => {
-                let matrix = self.weights.numbers(weights);
-                self.halves.pack(kernels, matrix, self.weights.outputs);
                 self.weights.take_bias(weights);
+                let matrix = self.weights.numbers(weights);
+                rest.extend(self.halves.pack(kernels, matrix, self.weights.outputs));
             }
         }
     }

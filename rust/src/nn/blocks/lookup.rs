@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{columns, named, Describe, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::Parameter;
 use crate::nn::shapes::MOST_NUMBERS;
@@ -59,7 +59,7 @@ struct Table {
 }
 
 impl Layer for Table {
-    fn pack(&mut self, _: Kernels, weights: &Flat) {
+    fn pack<'a>(&'a mut self, _: Kernels, weights: &'a Flat, _: &mut Vec<Packing<'a>>) {
         self.table.copy_from_slice(&weights.0[self.start..][..self.num * self.out]);
     }
 

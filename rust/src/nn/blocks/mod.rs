@@ -21,7 +21,7 @@ pub(super) mod recurrent;
 pub(super) mod running_norm;
 
 use super::buffer::Matrix;
-use super::kernels::{Kernels, LANES};
+use super::kernels::{Kernels, Packing, LANES};
 use super::layout::{Flat, Layout};
 use super::memory::Memory;
 use super::shapes::Parameter;
@@ -80,8 +80,8 @@ impl Kept {
 
 /// A block for inputs of one shape. Activations are `[N, width]`, a row's numbers in torch's order.
 pub(super) trait Layer: Send + Sync {
-    /// Takes the weights as they are now.
-    fn pack(&mut self, _: Kernels, _: &Flat) {}
+    /// Takes the weights as they are now; what takes long is put behind `rest`, to be called.
+    fn pack<'a>(&'a mut self, _: Kernels, _: &'a Flat, _rest: &mut Vec<Packing<'a>>) {}
 
     /// Whether its products are of bf16 where the kernels say so.
     fn is_of_bf16(&self) -> bool {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{columns, Describe, Kept, Layer, Span};
 use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
 
@@ -47,7 +47,7 @@ struct Added {
 }
 
 impl Layer for Added {
-    fn pack(&mut self, _: Kernels, weights: &Flat) {
+    fn pack<'a>(&'a mut self, _: Kernels, weights: &'a Flat, _: &mut Vec<Packing<'a>>) {
         self.numbers[..self.size].copy_from_slice(&weights.0[self.start..][..self.size]);
     }
 

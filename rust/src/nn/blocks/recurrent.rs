@@ -12,7 +12,7 @@ use super::linear::Weights;
 use super::{columns, named, Kept, Layer, Span};
 use crate::error::{Error, Result};
 use crate::nn::buffer::Matrix;
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::memory::Memory;
 use crate::nn::shapes::{mismatch, Parameter, MOST_NUMBERS};
@@ -121,9 +121,9 @@ struct Sequence {
 }
 
 impl Layer for Sequence {
-    fn pack(&mut self, kernels: Kernels, weights: &Flat) {
-        self.entering.pack(kernels, weights);
-        self.recalling.pack(kernels, weights);
+    fn pack<'a>(&'a mut self, kernels: Kernels, weights: &'a Flat, rest: &mut Vec<Packing<'a>>) {
+        self.entering.pack(kernels, weights, rest);
+        self.recalling.pack(kernels, weights, rest);
     }
 
     fn forward(&self, kernels: Kernels, input: &Matrix, kept: &mut Kept) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{named, Describe, Kept, Layer};
 use crate::error::Result;
 use crate::nn::buffer::{Aligned, Matrix};
-use crate::nn::kernels::Kernels;
+use crate::nn::kernels::{Kernels, Packing};
 use crate::nn::layout::{Flat, Layout};
 use crate::nn::shapes::{mismatch, Parameter};
 
@@ -55,7 +55,7 @@ struct Known {
 }
 
 impl Layer for Known {
-    fn pack(&mut self, _: Kernels, weights: &Flat) {
+    fn pack<'a>(&'a mut self, _: Kernels, weights: &'a Flat, _: &mut Vec<Packing<'a>>) {
         let padded = self.mean.len();
         self.mean.copy_from_slice(&weights.0[self.starts[0]..][..padded]);
         let variances = &weights.0[self.starts[1]..][..padded];

@@ -28,7 +28,10 @@ pub(super) use bytes::{Words, Work};
 pub(super) use dots::Dots;
 pub(super) use halves::{Halves, Numbers};
 pub use level::{Bf16Level, CpuLevel};
-pub(super) use packed::{pad, places, Bags, Conv, Overlaid, Packed, PackedLinear, Place, LANES};
+use packed::PanelMut;
+pub(super) use packed::{
+    pad, places, Bags, Conv, Overlaid, Packed, PackedLinear, Packing, Place, LANES,
+};
 
 /// Rows of a tile, at which batches are best cut.
 pub(super) const TILE_ROWS: usize = 6;
@@ -160,26 +163,33 @@ impl Kernels {
         unsafe { dispatch!(self, multiply_adds(rounds)) }
     }
 
-    /// Packs `matrix` anew, whose rows are `stride` apart.
-    pub(super) fn repack(self, packed: &mut Packed, matrix: &[f32], stride: usize, columns: usize) {
-        packed.fill(matrix, stride, columns, self.panel_columns());
+    /// Packs `matrix` anew, whose rows are `stride` apart, panel by panel.
+    pub(super) fn repack<'a>(
+        self,
+        packed: &'a mut Packed,
+        matrix: &'a [f32],
+        stride: usize,
+        columns: usize,
+    ) -> impl Iterator<Item = Packing<'a>> {
+        let panels = packed.panels_mut(self.panel_columns());
+        panels
+            .map(move |panel| Box::new(move || panel.fill(matrix, stride, columns)) as Packing<'a>)
     }
 
     /// [`Kernels::repack`] of the transpose of `matrix`, which has `columns` rows.
-    pub(super) fn repack_transposed(
+    pub(super) fn repack_transposed<'a>(
         self,
-        packed: &mut Packed,
-        matrix: &[f32],
+        packed: &'a mut Packed,
+        matrix: &'a [f32],
         stride: usize,
         columns: usize,
-    ) {
-        let Packed { data, num_rows, padded_columns } = packed;
-        for first in (0..columns).step_by(self.panel_columns()) {
-            let width = self.panel_columns().min(*padded_columns - first);
-            let panel = &mut data[first * *num_rows..][..*num_rows * width];
-            let size = [width.min(columns - first), *num_rows];
-            self.turn((&matrix[first * stride..], stride), (panel, width), size);
-        }
+    ) -> impl Iterator<Item = Packing<'a>> {
+        let num_rows = packed.num_rows;
+        packed.panels_mut(self.panel_columns()).map(move |PanelMut { first, width, data }| {
+            let size = [width.min(columns - first), num_rows];
+            let turn = move || self.turn((&matrix[first * stride..], stride), (data, width), size);
+            Box::new(turn) as Packing<'a>
+        })
     }
 
     /// `output[i][j] += sum over all rows k of a[k][i] b[k][j]` for the columns `rows` of `a`, the

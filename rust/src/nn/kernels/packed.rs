@@ -19,7 +19,8 @@ impl Packed {
     pub(in crate::nn) fn new(matrix: &[f32], num_columns: usize, panel: usize) -> Self {
         let num_rows = matrix.len() / num_columns;
         let mut packed = Self::zeros(num_rows, num_columns);
-        packed.fill(matrix, num_columns, num_columns, panel);
+        let panels = packed.panels_mut(panel);
+        panels.for_each(|panel| panel.fill(matrix, num_columns, num_columns));
         packed
     }
 
@@ -28,21 +29,38 @@ impl Packed {
         Self { data: Aligned::zeros(num_rows * padded_columns), num_rows, padded_columns }
     }
 
-    /// Takes the first `num_columns` values of each row of `matrix`, whose rows are `stride` apart.
-    pub(in crate::nn) fn fill(
+    /// Its panels of `columns` columns, the last of which may have fewer.
+    pub(in crate::nn) fn panels_mut(
         &mut self,
-        matrix: &[f32],
-        stride: usize,
-        num_columns: usize,
-        panel: usize,
-    ) {
-        for (row, values) in matrix.chunks(stride).take(self.num_rows).enumerate() {
-            for (i, part) in values[..num_columns].chunks(panel).enumerate() {
-                let first = i * panel;
-                let width = panel.min(self.padded_columns - first);
-                self.data[first * self.num_rows + row * width..][..part.len()]
-                    .copy_from_slice(part);
-            }
+        columns: usize,
+    ) -> impl Iterator<Item = PanelMut<'_>> + Send {
+        let num_rows = self.num_rows.max(1);
+        let panels = self.data.chunks_mut(num_rows * columns).enumerate();
+        panels.map(move |(i, data)| PanelMut {
+            first: i * columns,
+            width: data.len() / num_rows,
+            data,
+        })
+    }
+}
+
+/// A part of some weights on its way to where the loops read it: any thread may call it.
+pub(crate) type Packing<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// The columns of a [`Packed`] from `first` on, `[rows, width]`.
+pub(in crate::nn) struct PanelMut<'a> {
+    pub(in crate::nn) first: usize,
+    pub(in crate::nn) width: usize,
+    pub(in crate::nn) data: &'a mut [f32],
+}
+
+impl PanelMut<'_> {
+    /// Takes what it has of the first `num_columns` values of each row of `matrix`, whose rows are
+    /// `stride` apart.
+    pub(in crate::nn) fn fill(self, matrix: &[f32], stride: usize, num_columns: usize) {
+        let columns = self.first..num_columns.min(self.first + self.width);
+        for (to, values) in self.data.chunks_exact_mut(self.width).zip(matrix.chunks(stride)) {
+            to[..columns.len()].copy_from_slice(&values[columns.clone()]);
         }
     }
 }

@@ -159,9 +159,7 @@ fn loaded(spec: &NetSpec, weights: &[(Parameter, Vec<f32>)], level: CpuLevel) ->
     for (index, (_, values)) in weights.iter().enumerate() {
         trainable.set(index, values).unwrap();
     }
-    let kernels = trainable.kernels();
-    let (packed, layers) = trainable.layers();
-    layers.for_each(|layer| layer.pack(kernels, packed));
+    trainable.pack().into_iter().for_each(|pack| pack());
     trainable
 }
 
