@@ -215,6 +215,59 @@ def test_wrong_input_ends_before_the_work(config_file, tmp_path, capsys, words, 
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("env", "entry", "said"),
+    [
+        ("CartPole", {"strategy": "optimal"}, "an environment that can be put into its goal"),
+        ("CartPole", {"strategy": "patterns"}, "which has no pattern databases"),
+        ("CartPole", {"num_mcts_searches": 2, "transpositions": True}, "transpositions: expected"),
+        ("CartPole", {"strategy": "beam", "goal_table_bytes": 99}, "whose moves one action each"),
+        ("GridWorld", {"num_mcts_searches": 2, "goal_table_bytes": 99}, "with several"),
+        ("Pendulum", {"strategy": "beam"}, "discrete actions (for a beam search)"),
+        ("Pendulum", {"num_mcts_searches": 2}, "discrete actions (for a tree search)"),
+        (
+            "Puzzle",
+            {"strategy": "patterns", "pattern_bytes": 9},
+            "pattern_bytes: expected at least",
+        ),
+    ],
+)
+def test_what_cannot_be_played_is_told_before_a_run(tmp_path, capsys, env, entry, said):
+    config = {
+        **SMALL,
+        "env_cls": f"twisterl.envs.{env}",
+        "env": SMALL["env"] if env == "Puzzle" else {},
+    }
+    # The first time that it would be played.
+    evals = {"late": {**entry, "freq": 100}}
+    config["algorithm"] = {**SMALL["algorithm"], "evals": evals, "learning": {"diff_metric": None}}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    err = refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    assert "algorithm.evals.late: " in err and said in err
+    assert os.listdir(tmp_path) == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("env", "algorithm", "collecting", "said"),
+    [
+        ("Pendulum", "AZ", {}, "discrete actions"),
+        ("CartPole", "AZ", {"transpositions": True}, "transpositions: expected false"),
+        ("TwoWalkers", "ES", {"player": "value"}, "discrete actions (for looking ahead by values)"),
+    ],
+)
+def test_what_cannot_be_collected_is_told_before_a_run(
+    tmp_path, capsys, env, algorithm, collecting, said
+):
+    section = {"collecting": collecting, "evals": {}, "learning": {"diff_metric": None}}
+    names = {"env_cls": f"twisterl.envs.{env}", "algorithm_cls": f"twisterl.rl.{algorithm}"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**SMALL, **names, "env": {}, "algorithm": section}))
+    err = refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    assert "algorithm.collecting: " in err and said in err
+    assert os.listdir(tmp_path) == ["config.json"]
+
+
 def test_files_that_cannot_be_written_are_told_before_the_work(config_file, tmp_path, capsys):
     run, taken = tmp_path / "run", tmp_path / "taken"
     words = ["train", "--config", str(config_file), "--run_path", str(run), "--num_steps", "1"]

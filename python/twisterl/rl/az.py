@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from twisterl import twisterl
+from twisterl.config.searches import TREE_RULES
 from twisterl.nn.dense import num_words
 from twisterl.nn.parts import are_rows
 from twisterl.on_demand import torch
@@ -66,6 +67,12 @@ class AZ(MinibatchDescent):
         # Both count: the documented seed of the collector, and the one that a run is given.
         seed = (self.config["collecting"]["seed"] + self.config["seed"]) % 2**63
         return {**super().collector_arguments(), "seed": seed}
+
+    def plays(self) -> dict[str, dict[str, Any]]:
+        """The searches that collect too."""
+        collecting = self.config["collecting"]
+        search = {key: collecting[key] for key in ("num_mcts_searches", *TREE_RULES)}
+        return {"collecting": search, **super().plays()}
 
     @timed
     def data_to_torch(self, data: Any) -> AZBatch:

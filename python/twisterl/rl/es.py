@@ -92,6 +92,11 @@ class ES(Algorithm):
         count = sum(values.size for values in policy.weights.values())
         return Moments(np.zeros(count, np.float32), np.zeros(count, np.float32))
 
+    def plays(self) -> dict[str, dict[str, Any]]:
+        """What the members play by too."""
+        by_value = self.config["collecting"]["player"] == "value"
+        return {"collecting": {"strategy": "value"} if by_value else {}, **super().plays()}
+
     def draw_weights(self) -> None:
         """The first weights of the run's seed, as in every language; those of torch elsewhere."""
         if not self._is_compiled:

@@ -65,6 +65,18 @@ class Playing:
         judge = None if crew is None else crew.judge(self)
         return evaluation.evaluate(self.env, self._current_policy(), kwargs, judge)
 
+    def plays(self) -> dict[str, dict[str, Any]]:
+        """How episodes are played, as entries of `evals`, by their path in the config."""
+        return {f"evals.{name}": entry for name, entry in self.config["evals"].items()}
+
+    def require_plays(self, entry: dict[str, Any]) -> None:
+        """Raises `ValueError` if playing as `entry` of `evals` says would; plays nothing."""
+        asked = weighed(strategy.entry(entry), self.beam_value_weight)
+        for name in ("freq", "num_episodes", "start"):
+            del asked[name]
+        none = np.zeros((0, 1), np.int64)
+        twisterl.collector.evaluate_episodes(self.env, self._current_policy(), states=none, **asked)
+
     def _begun(self, entry: dict[str, Any]) -> dict[str, Any]:
         """`entry` of `evals` with the starts that it has now."""
         if self.curriculum.is_unbounded and entry.get("start", "reset") == "reset":

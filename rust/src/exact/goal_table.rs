@@ -55,6 +55,16 @@ impl GoalTable {
         Ok(Some(KEPT.keep(table)))
     }
 
+    /// Whether `env` may have a table.
+    ///
+    /// # Errors
+    /// As [`GoalTable::around`].
+    pub(crate) fn check(env: &dyn Env) -> Result<()> {
+        let mut env = env.try_clone()?;
+        observed_goal(&mut *env)?;
+        neighbours(&mut *env).map(drop)
+    }
+
     fn is_like(&self, other: &Self) -> bool {
         (&self.name, &self.action_names, &self.next_to_goal, self.most_states)
             == (&other.name, &other.action_names, &other.next_to_goal, other.most_states)

@@ -39,13 +39,8 @@ pub(super) fn play(
     seed: u64,
     poll: Poll<'_>,
 ) -> Result<Vec<Episode>> {
-    if width > MOST_WIDTH {
-        let expected = format!("an integer in 1..={MOST_WIDTH} (by patterns)");
-        return Err(Error::invalid("beam_width", expected, width));
-    }
-    let bytes = config.pattern_bytes.unwrap_or(PATTERN_BYTES);
     let (cores, num_starts) = (num_workers(config.num_cores), starts.len());
-    let estimates = estimates_of(env, bytes, &mut *poll)?;
+    let estimates = checked(env, width, config, &mut *poll)?;
     let (num_lessons, most_depth) = (config.pattern_boards, most_depth(config));
     let estimates = taught(estimates, num_lessons, most_depth, cores, &mut *poll)?;
     let (workers, threads) = match num_starts < cores || width >= SHARED_WIDTH {
@@ -74,7 +69,30 @@ pub(super) fn play(
     Ok(episodes)
 }
 
-fn estimates_of(env: &dyn Env, bytes: u64, poll: Poll<'_>) -> Result<Arc<dyn Estimates>> {
+/// Whether [`play`] is possible; its tables are kept for it.
+///
+/// # Errors
+/// As [`play`].
+pub(super) fn check(
+    env: &dyn Env,
+    width: usize,
+    config: &EvalConfig,
+    poll: Poll<'_>,
+) -> Result<()> {
+    checked(env, width, config, poll).map(drop)
+}
+
+fn checked(
+    env: &dyn Env,
+    width: usize,
+    config: &EvalConfig,
+    poll: Poll<'_>,
+) -> Result<Arc<dyn Estimates>> {
+    if width > MOST_WIDTH {
+        let expected = format!("an integer in 1..={MOST_WIDTH} (by patterns)");
+        return Err(Error::invalid("beam_width", expected, width));
+    }
+    let bytes = config.pattern_bytes.unwrap_or(PATTERN_BYTES);
     let estimates = env.estimates(bytes, poll)?.filter(|_| env.state().is_some());
     estimates.ok_or_else(|| {
         let name = &env.spec().name;

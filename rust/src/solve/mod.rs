@@ -27,6 +27,7 @@ mod weighing;
 use crate::engine::lockstep::{check_fit, check_search, require_no_memory};
 use crate::engine::pool::Poll;
 use crate::error::{Error, Result};
+use crate::exact::goal_table::GoalTable;
 use crate::nn::Policy;
 use crate::rl::env::Env;
 use crate::search::check_transpositions;
@@ -38,6 +39,8 @@ pub use starts::Starts;
 pub use weighing::choose_beam_weight;
 
 /// Plays from every start and returns the best try of each, in order.
+///
+/// Without starts nothing is played, and refused what would be with some.
 ///
 /// Try `k` from start `e` draws from the stream (`seed`, `k`, `e`) alone: the result does not
 /// depend on `num_cores`. `env` stays as it is.
@@ -71,7 +74,7 @@ pub fn evaluate(
     let policy = &*policy.at(config.precision)?;
     starts.check(env)?;
     if starts.is_empty() {
-        return Ok(Vec::new());
+        return check_prepared(env, config, poll).map(|()| Vec::new());
     }
     match config.strategy {
         Strategy::Value => by_value::play(env, policy, starts, config, seed, poll),
@@ -95,11 +98,25 @@ pub fn evaluate_alone(
     env.spec().acts.require_discrete("an exact search")?;
     starts.check(env)?;
     match config.strategy {
-        _ if starts.is_empty() => Ok(Vec::new()),
+        _ if starts.is_empty() => check_prepared(env, config, poll).map(|()| Vec::new()),
         Strategy::Optimal => optimally::play(env, starts, config, seed, poll),
         #[cfg(feature = "learning")]
         Strategy::Patterns { width } => by_patterns::play(env, starts, width, config, seed, poll),
         _ => Err(Error::invalid("policy", "one, for this strategy", "none")),
+    }
+}
+
+/// Whether what a strategy prepares itself by can be made of `env`, so that a call without starts tells
+/// all that one with some would be refused for.
+fn check_prepared(env: &dyn Env, config: &EvalConfig, poll: Poll<'_>) -> Result<()> {
+    match config.strategy {
+        Strategy::Mcts(_) | Strategy::Beam(_) if config.goal_table_bytes > 0 => {
+            GoalTable::check(env)
+        }
+        Strategy::Optimal => env.spec().require_goal(),
+        #[cfg(feature = "learning")]
+        Strategy::Patterns { width } => by_patterns::check(env, width, config, poll),
+        _ => Ok(()),
     }
 }
 
