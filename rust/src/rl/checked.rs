@@ -2,6 +2,7 @@
 //! returns later. Messages name the environment, the method and the value.
 
 use std::fmt::Display;
+use std::mem;
 
 use super::spec::EnvSpec;
 use crate::error::{Error, Result};
@@ -43,9 +44,14 @@ impl CheckedSpec {
         for (part, perms, size) in
             [("obs_perms", obs_perms, num_features), ("act_perms", act_perms, acts.num_outputs())]
         {
-            let fits = |perm: &&Vec<usize>| perm.len() == size && perm.iter().all(|&i| i < size);
+            // One that leaves an entry out would lose what is known of it without a word.
+            let fits = |perm: &&Vec<usize>| {
+                let mut is_there = vec![false; size];
+                perm.len() == size
+                    && perm.iter().all(|&i| i < size && !mem::replace(&mut is_there[i], true))
+            };
             if let Some(perm) = perms.iter().find(|perm| !fits(perm)) {
-                let expected = format!("{part} with {size} entries in 0..{size}");
+                let expected = format!("{part} with each of the {size} entries in 0..{size} once");
                 return Err(Error::invalid(name("twists"), expected, format!("{perm:?}")));
             }
         }
@@ -101,7 +107,7 @@ impl CheckedSpec {
         if (reward as f32).is_finite() {
             return Ok(reward as f32);
         }
-        Err(Error::invalid(self.name(method), "a finite number", reward))
+        Err(Error::invalid(self.name(method), "a finite number", format!("{reward:e}")))
     }
 }
 
