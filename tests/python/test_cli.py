@@ -248,6 +248,15 @@ def test_what_cannot_be_played_is_told_before_a_run(tmp_path, capsys, env, entry
     assert os.listdir(tmp_path) == ["config.json"]
 
 
+def test_a_policy_of_other_observations_is_named(tmp_path, capsys):
+    section = {"evals": {}, "learning": {"diff_metric": None, "num_steps": 1}}
+    names = {"env_cls": "twisterl.envs.CartPole", "policy_cls": "twisterl.nn.Conv1dPolicy"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**SMALL, **names, "env": {}, "algorithm": section}))
+    err = refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    assert "policy_cls: Conv1dPolicy sees features; got an environment of float32" in err
+
+
 @pytest.mark.parametrize(
     ("env", "algorithm", "collecting", "said"),
     [

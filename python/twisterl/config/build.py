@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Iterator
@@ -185,6 +186,7 @@ def make_policy(
     with _arguments_of("policy"):
         if hasattr(policy_cls, "to_rust"):
             shape, num_actions, arguments = _policy_arguments(env, run.policy)
+            _require_sees(policy_cls, obs_dtype(env))
             policy = policy_cls(shape, num_actions, **arguments)
         else:
             from twisterl.nn.torch_policy import TorchPolicy
@@ -246,6 +248,15 @@ def _policy_arguments(env: Any, part: Part) -> tuple[list[int], int, dict[str, A
         arguments["act_space"] = space
     perms = {"obs_perms": obs_perms, "act_perms": act_perms}
     return env.obs_shape(), num_outputs(space), {**arguments, **perms}
+
+
+def _require_sees(policy_cls: type, dtype: str) -> None:
+    """Raises `ConfigError` for a policy that takes no observations of `dtype`."""
+    taken = inspect.signature(policy_cls).parameters
+    has_more = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in taken.values())
+    if dtype != "sparse" and "obs_dtype" not in taken and not has_more:
+        problem = f"{policy_cls.__name__} sees features; got an environment of {dtype} observations"
+        raise ConfigError([Fault("policy_cls", problem)])
 
 
 @contextmanager
