@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable
 
+import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Clifford
 from qiskit.synthesis import synth_clifford_full
@@ -46,28 +47,29 @@ def _of_rotations(wanted: Network, gates: list[tuple[str, int, int]]) -> Quantum
     n = wanted.num_qubits
     circuit = QuantumCircuit(n)
     # The same without the rotations.
-    frame = QuantumCircuit(n)
-    waiting: list[list[str]] = [[] for _ in range(n)]
+    frame = QuantumCircuit(n) if wanted.rotations else circuit
+    copies = [circuit, frame] if wanted.rotations else [circuit]
+    waiting: list[tuple[str, ...]] = [()] * n
+
+    def append(names: tuple[str, ...], qubit: int) -> None:
+        for each in copies:
+            for name in names:
+                getattr(each, name)(qubit)
 
     def flush(qubit: int) -> None:
-        alone = QuantumCircuit(1)
-        for name in waiting[qubit]:
-            getattr(alone, name)(0)
-        waiting[qubit] = []
-        # Gates in a row become a simpler one.
-        for each in (circuit, frame):
-            each.compose(synth_clifford_full(Clifford(alone)), [qubit], inplace=True)
+        append(_simpler(waiting[qubit]), qubit)
+        waiting[qubit] = ()
 
     left = _done(circuit, wanted.rotations, flush)
     for letters, a, b in gates:
         before = (_TO_Z[letters[0]], _TO_X[letters[1]])
         for qubit, names in zip((a, b), before, strict=True):
-            waiting[qubit] += names
+            waiting[qubit] += (*names,)
             flush(qubit)
-        circuit.cx(a, b)
-        frame.cx(a, b)
-        waiting[a] = ["s", *(_BACK[name] for name in before[0])]
-        waiting[b] = ["sx", *(_BACK[name] for name in before[1])]
+        for each in copies:
+            each.cx(a, b)
+        waiting[a] = ("s", *(_BACK[name] for name in before[0]))
+        waiting[b] = ("sx", *(_BACK[name] for name in before[1]))
         if left:
             moved = [
                 unsigned(pauli.evolve(_rotation(letters), [a, b], frame="s"), angle)
@@ -77,9 +79,24 @@ def _of_rotations(wanted: Network, gates: list[tuple[str, int, int]]) -> Quantum
     rest = Clifford(frame).adjoint().compose(wanted.clifford)
     for qubit in range(n):
         rows, columns = [qubit, n + qubit], [qubit, n + qubit, 2 * n]
-        own = synth_clifford_full(Clifford(rest.tableau[rows][:, columns]))
-        circuit.compose(own, [qubit], inplace=True)
+        append(_of_tableau(rest.tableau[rows][:, columns].tobytes()), qubit)
     return circuit
+
+
+@functools.cache
+def _simpler(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Gates in a row of one qubit, up to a global phase."""
+    circuit = QuantumCircuit(1)
+    for name in names:
+        getattr(circuit, name)(0)
+    return _of_tableau(Clifford(circuit).tableau.tobytes())
+
+
+@functools.cache
+def _of_tableau(tableau: bytes) -> tuple[str, ...]:
+    """The gates of one qubit that do what the `[2, 3]` booleans say."""
+    clifford = Clifford(np.frombuffer(tableau, bool).reshape(2, 3).copy())
+    return tuple(each.operation.name for each in synth_clifford_full(clifford).data)
 
 
 def _done(

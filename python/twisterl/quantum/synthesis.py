@@ -158,12 +158,16 @@ def by_beam(
             asked = asked[:1]
     states = [view.state() for view, _ in asked]
     names, solutions = search(target, coupling, budget, states, num_cores)
-    found = [
-        restored(circuits.of_actions(view, [names[action] for action in actions]))
+    solved = [
+        (view, restored, actions)
         for (view, restored), actions in zip(asked, solutions, strict=True)
         if actions is not None
     ]
-    return min(found, key=circuits.cost, default=None)
+    if not solved:
+        return None
+    # Each action is one two-qubit gate.
+    view, restored, actions = min(solved, key=lambda each: len(each[2]))
+    return restored(circuits.of_actions(view, [names[action] for action in actions]))
 
 
 def _by_network(

@@ -1,7 +1,7 @@
 //! Matrices over GF(2) of up to eight rows in a word: row i in byte i, column j in bit j.
 
 /// Bit 0 of every byte.
-const LOW: u64 = 0x0101_0101_0101_0101;
+pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
 /// The identity of eight rows.
 pub(super) const DIAGONAL: u64 = 0x8040_2010_0804_0201;
 

@@ -347,6 +347,11 @@ impl Rules for Rotations {
             shapes.traits(planes, traits);
         }
     }
+    fn traits_after(&self, planes: &Planes, masks: &[bool], traits: &mut Vec<u32>) {
+        if let Some(shapes) = &self.shapes {
+            shapes.after(planes, masks, traits);
+        }
+    }
     fn num_traits(&self) -> usize {
         self.shapes.as_ref().map_or(0, Shapes::num_traits)
     }

@@ -198,6 +198,11 @@ impl Rules for Cnots {
     fn traits(&self, matrix: &Matrix, traits: &mut Vec<u32>) {
         traits::traits(self.word(matrix), self.graph.num_qubits, traits);
     }
+    fn traits_after(&self, matrix: &Matrix, masks: &[bool], traits: &mut Vec<u32>) {
+        let legal = self.graph.edges.iter().zip(masks).filter(|(_, &legal)| legal);
+        let added = legal.map(|(&edge, _)| edge);
+        traits::after(self.word(matrix), self.graph.num_qubits, added, traits);
+    }
     fn num_traits(&self) -> usize {
         self.classes
             .as_ref()

@@ -75,6 +75,13 @@ pub trait Rules: Sized + Send + Sync + 'static {
         None
     }
     fn traits(&self, _state: &Self::State, _traits: &mut Vec<u32>) {}
+    fn traits_after(&self, state: &Self::State, masks: &[bool], traits: &mut Vec<u32>) {
+        for (action, _) in masks.iter().enumerate().filter(|(_, &legal)| legal) {
+            let mut after = *state;
+            self.apply(&mut after, action);
+            self.traits(&after, traits);
+        }
+    }
     fn num_traits(&self) -> usize {
         0
     }
@@ -372,6 +379,11 @@ impl<R: Rules> Env for Scrambled<R> {
     #[cfg(feature = "learning")]
     fn traits(&self, traits: &mut Vec<u32>) {
         self.fixed.rules.traits(&self.state, traits);
+    }
+    #[cfg(feature = "learning")]
+    fn traits_after(&self, masks: &[bool], traits: &mut Vec<u32>) -> Result<()> {
+        self.fixed.rules.traits_after(&self.state, masks, traits);
+        Ok(())
     }
     #[cfg(feature = "learning")]
     fn num_traits(&self) -> usize {

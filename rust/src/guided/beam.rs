@@ -104,18 +104,14 @@ fn best(guide: &Guide, nodes: &[Node], first: usize, most: usize) -> Result<Vec<
     let mut masks = vec![false; guide.inverses.len()];
     let mut candidates = Vec::with_capacity(nodes.len() * masks.len());
     let mut traits = Vec::new();
-    let Some(node) = nodes.first() else { return Ok(candidates) };
-    let mut env = node.env.try_clone()?;
-    for (node, number) in nodes.iter().zip(first..) {
-        env.clone_from(&node.env);
+    for (Node { env, .. }, node) in nodes.iter().zip(first as u32..) {
         env.try_masks(&mut masks)?;
-        for action in (0..masks.len()).filter(|&action| masks[action]) {
-            env.try_step(action)?;
-            traits.clear();
-            env.traits(&mut traits);
-            env.try_step(guide.inverses[action])?;
-            let value = guide.value.of(&traits);
-            candidates.push(Candidate { value, node: number as u32, action: action as u8 });
+        traits.clear();
+        env.traits_after(&masks, &mut traits)?;
+        let legal = masks.iter().zip(0..).filter(|(&legal, _)| legal).map(|(_, action)| action);
+        let size = traits.len() / legal.clone().count().max(1);
+        for (action, traits) in legal.zip(traits.chunks_exact(size.max(1))) {
+            candidates.push(Candidate { value: guide.value.of(traits), node, action });
         }
     }
     keep_best(&mut candidates, most);

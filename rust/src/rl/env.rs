@@ -185,6 +185,16 @@ pub trait Env: EnvObject + Send + Sync {
     }
     /// Appends features of the class of the state, each in `0..num_traits`.
     fn traits(&self, _traits: &mut Vec<u32>) {}
+    /// Appends the [`Env::traits`] of the state after each action that is legal by `masks [A]`, in their
+    /// order; an environment overrides it where an action changes few of them.
+    fn traits_after(&self, masks: &[bool], traits: &mut Vec<u32>) -> Result<()> {
+        for (action, _) in masks.iter().enumerate().filter(|(_, &legal)| legal) {
+            let mut after = self.try_clone()?;
+            after.try_step(action)?;
+            after.traits(traits);
+        }
+        Ok(())
+    }
     /// How many [`Env::traits`] there are; 0 for none.
     fn num_traits(&self) -> usize {
         0

@@ -160,6 +160,9 @@ impl Env for Watched {
     fn traits(&self, traits: &mut Vec<u32>) {
         self.env.traits(traits);
     }
+    fn traits_after(&self, masks: &[bool], traits: &mut Vec<u32>) -> Result<()> {
+        self.env.traits_after(masks, traits)
+    }
     fn num_traits(&self) -> usize {
         self.env.num_traits()
     }

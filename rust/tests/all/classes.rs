@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{json, Value};
 use twisterl::envs::clifford::Clifford;
+use twisterl::envs::find;
 use twisterl::envs::linear_function::LinearFunction;
 use twisterl::envs::parameters::Parameters;
 use twisterl::envs::Listed;
@@ -241,6 +242,40 @@ fn hashes_of_cliffords_are_those_of_their_classes() {
                 let actions = guide.solve(state, limits, &mut || Ok(())).unwrap().unwrap();
                 assert_eq!(played(&*env, state, &actions), distance, "{topology}");
             }
+        }
+    }
+}
+
+#[test]
+fn traits_after_an_action_are_those_of_the_state_there() {
+    for (name, num_qubits, topology) in [
+        ("Clifford", 2, "all_to_all"),
+        ("Clifford", 5, "line"),
+        ("Clifford", 8, "all_to_all"),
+        ("LinearFunction", 3, "all_to_all"),
+        ("LinearFunction", 8, "all_to_all"),
+    ] {
+        let given = json!({"num_qubits": num_qubits, "topology": topology});
+        let mut env = find(name).unwrap().make(given.as_object().unwrap()).unwrap();
+        let rng = &mut Rng::new(5);
+        for length in 0..40 {
+            env.try_reset_goal(rng).unwrap();
+            for _ in 0..length {
+                env.try_step(rng.below(env.num_actions() as u32) as usize).unwrap();
+            }
+            // Some that are legal, as if they were not.
+            let mut masks = env.masks();
+            let (mut found, mut expected) = (vec![7], vec![7]);
+            for (action, legal) in masks.iter_mut().enumerate() {
+                *legal &= action % 7 != length % 7;
+                if *legal {
+                    let mut after = env.try_clone().unwrap();
+                    after.try_step(action).unwrap();
+                    after.traits(&mut expected);
+                }
+            }
+            env.traits_after(&masks, &mut found).unwrap();
+            assert_eq!(found, expected, "{name} {given} {length}");
         }
     }
 }
