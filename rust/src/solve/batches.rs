@@ -1,16 +1,18 @@
 //! The policy over the states of a beam, by as many threads as they are worth.
 //!
 //! Where there are several, the first makes the states of the next depth and hands them over chunk by
-//! chunk to those that evaluate and rank them; once all are made it helps. A chunk's ranking depends on
-//! its states alone, so that who takes which does not matter.
+//! chunk to those that evaluate and rank them; once all are made it helps. They stay together for all
+//! depths: to wake a thread takes as long as it has to do in some. A chunk's ranking depends on its states
+//! alone, so that who takes which does not matter.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ranking::Chunk;
+use crate::clock::Deadline;
 use crate::engine::pool::{run, Poll};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::{Policy, Scratch};
 use crate::spaces::Rows;
 
@@ -21,20 +23,60 @@ const ROWS_PER_THREAD: usize = 96;
 /// Rows of a chunk: enough to be multiplied well, and chunks enough that all threads end together.
 const CHUNK_ROWS: [usize; 2] = [24, 66];
 const CHUNKS_PER_THREAD: usize = 6;
-/// How often a thread without a chunk looks for a reason to stop.
+/// How often a thread that waits looks for a reason to stop.
 const WAIT: Duration = Duration::from_millis(20);
 /// Looks at the queue before a thread sleeps, and pauses between two of them.
 const LOOKS: usize = 1 << 9;
 const PAUSES: usize = 16;
 
-/// The policy, as states are seen by it.
+/// The policy, as states are seen by it, and the threads that share its batches.
 pub(super) struct Batches<'a> {
-    policy: &'a dyn Policy,
-    /// Symmetries that are seen through; empty where states are seen as they are.
-    views: Vec<i32>,
-    shares: Vec<Mutex<Share>>,
-    /// Chunks that are not in use.
-    spare: Vec<Chunk>,
+    of: (&'a dyn Policy, &'a [i32]),
+    share: Share,
+    threads: usize,
+    queue: &'a Queue,
+}
+
+/// Runs `lead` on the calling thread, with the batches that it shares with `threads - 1` others. The first
+/// of the `views` is the identity; the others are spread over all symmetries.
+///
+/// # Errors
+/// What `lead`, the policy or `poll` fail with.
+pub(super) fn lead<T: Send>(
+    policy: &dyn Policy,
+    (views, threads): (usize, usize),
+    poll: Poll<'_>,
+    lead: impl FnOnce(Batches<'_>, Poll<'_>) -> Result<T> + Send,
+) -> Result<T> {
+    let num_twists = policy.num_twists();
+    let views: Vec<i32> = match views.min(num_twists) {
+        0 | 1 => Vec::new(),
+        views => (0..views).map(|view| (view * num_twists / views) as i32).collect(),
+    };
+    let (of, queue, lead) = ((policy, &views[..]), Queue::default(), Mutex::new(Some(lead)));
+    let results = run(threads, poll, |thread, poll| {
+        if thread > 0 {
+            queue.serve(of, poll)?;
+            return Ok(None);
+        }
+        let _end = End(&queue);
+        let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let batches = Batches { of, share: Share::default(), threads, queue: &queue };
+        lead.map(|lead| lead(batches, poll)).transpose()
+    })?;
+    results.into_iter().flatten().next().ok_or(Error::Interrupted)
+}
+
+/// Sends the other threads home when it is dropped.
+struct End<'a>(&'a Queue);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut line = self.0.lock();
+        line.waiting.clear();
+        line.is_closed = true;
+        self.0.is_changed.notify_all();
+    }
 }
 
 /// What one thread evaluates with.
@@ -130,22 +172,24 @@ impl Share {
         forward(of, chunk.rows(), (seen, scratch), logits, values)?;
         chunk.rank(logits, values, weight)
     }
+
+    /// [`Share::rank`] unless the deadline is over.
+    fn rank_in_time(
+        &mut self,
+        of: (&dyn Policy, &[i32]),
+        chunk: &mut Chunk,
+        (weight, deadline): (f32, Deadline),
+    ) -> Result<()> {
+        if deadline.is_over() {
+            return Ok(());
+        }
+        self.rank(of, chunk, weight)
+    }
 }
 
-impl<'a> Batches<'a> {
-    /// The first symmetry is the identity; the others are spread over all.
-    pub(super) fn new(policy: &'a dyn Policy, views: usize, threads: usize) -> Self {
-        let shares = (0..threads).map(|_| Mutex::default()).collect();
-        let num_twists = policy.num_twists();
-        let views = match views.min(num_twists) {
-            0 | 1 => Vec::new(),
-            views => (0..views).map(|view| (view * num_twists / views) as i32).collect(),
-        };
-        Self { policy, views, shares, spare: Vec::new() }
-    }
-
+impl Batches<'_> {
     pub(super) fn num_actions(&self) -> usize {
-        self.policy.num_actions()
+        self.of.0.num_actions()
     }
 
     /// Evaluates `rows` on this thread: logits `[N, A]` and values `[N]`, none if `is_late` before the
@@ -156,52 +200,39 @@ impl<'a> Batches<'a> {
         is_late: &impl Fn() -> bool,
         poll: Poll<'_>,
     ) -> Result<Option<(&[f32], &[f32])>> {
-        let of = (self.policy, &self.views[..]);
-        let share = self.shares[0].get_mut().unwrap_or_else(PoisonError::into_inner);
-        let is_done = share.evaluate(of, rows, is_late, poll)?;
-        Ok(is_done.then_some((&share.logits, &share.values)))
+        let is_done = self.share.evaluate(self.of, rows, is_late, poll)?;
+        Ok(is_done.then_some((&self.share.logits, &self.share.values)))
     }
 
     /// How many threads a depth of so many states is worth.
     pub(super) fn num_threads(&self, states: usize) -> usize {
-        (states / ROWS_PER_THREAD).clamp(1, self.shares.len())
+        (states / ROWS_PER_THREAD).clamp(1, self.threads)
     }
 
-    /// Ranks the chunks that `make` hands over on this thread, by `threads` of them; gives them back in
-    /// any order, unranked from where `is_late` on.
+    /// Ranks the chunks that `make` hands over on this thread, by all threads; gives them back in any
+    /// order, unranked from the deadline on.
     pub(super) fn stream(
         &mut self,
-        threads: usize,
-        (weight, is_late): (f32, &(impl Fn() -> bool + Sync)),
-        make: impl FnMut(&Queue, Poll<'_>) -> Result<()> + Send,
+        how: (f32, Deadline),
+        make: impl FnOnce(&Queue, Poll<'_>) -> Result<()>,
         poll: Poll<'_>,
     ) -> Result<Vec<Chunk>> {
-        let queue = Queue::new(std::mem::take(&mut self.spare));
-        let (of, shares, make) = ((self.policy, &self.views[..]), &self.shares, Mutex::new(make));
-        run(threads, poll, |thread, poll| {
-            if thread == 0 {
-                let mut make = make.lock().unwrap_or_else(PoisonError::into_inner);
-                let made = make(&queue, poll);
-                queue.close();
-                made?;
-            }
-            let mut share = shares[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some(mut chunk) = queue.next(poll)? {
-                if !is_late() {
-                    share.rank(of, &mut chunk, weight)?;
-                }
-                queue.lock().done.push(chunk);
-            }
-            Ok(())
-        })?;
-        let Line { spare, done, .. } = queue.into_inner();
-        self.spare = spare;
-        Ok(done)
+        let queue = self.queue;
+        queue.lock().how = how;
+        make(queue, &mut *poll)?;
+        let next = || queue.take(&mut queue.lock());
+        while let Some(mut chunk) = next() {
+            self.share.rank_in_time(self.of, &mut chunk, how)?;
+            queue.put(chunk);
+        }
+        let is_done =
+            |line: &mut Line| (line.num_inside == 0).then(|| std::mem::take(&mut line.done));
+        queue.wait_for(is_done, poll)
     }
 
     /// Takes chunks back that are not needed any more.
     pub(super) fn keep(&mut self, chunks: Vec<Chunk>) {
-        self.spare.extend(chunks);
+        self.queue.lock().spare.extend(chunks);
     }
 }
 
@@ -212,6 +243,7 @@ pub(super) fn chunk_rows(states: usize, threads: usize) -> usize {
 }
 
 /// Chunks on their way from the thread that makes them to those that rank them.
+#[derive(Default)]
 pub(super) struct Queue {
     line: Mutex<Line>,
     is_changed: Condvar,
@@ -220,22 +252,32 @@ pub(super) struct Queue {
 struct Line {
     spare: Vec<Chunk>,
     waiting: VecDeque<Chunk>,
+    /// Chunks that are being ranked.
+    num_inside: usize,
     done: Vec<Chunk>,
+    /// What a value adds to a rank, and until when chunks are ranked.
+    how: (f32, Deadline),
+    num_asleep: usize,
     is_closed: bool,
 }
 
-impl Queue {
-    fn new(spare: Vec<Chunk>) -> Self {
-        let line = Line { spare, waiting: VecDeque::new(), done: Vec::new(), is_closed: false };
-        Self { line: Mutex::new(line), is_changed: Condvar::new() }
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            spare: Vec::new(),
+            waiting: VecDeque::new(),
+            num_inside: 0,
+            done: Vec::new(),
+            how: (0.0, Deadline::NEVER),
+            num_asleep: 0,
+            is_closed: false,
+        }
     }
+}
 
+impl Queue {
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn into_inner(self) -> Line {
-        self.line.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A chunk that is not in use.
@@ -244,25 +286,56 @@ impl Queue {
     }
 
     pub(super) fn push(&self, chunk: Chunk) {
-        self.lock().waiting.push_back(chunk);
-        self.is_changed.notify_one();
+        let mut line = self.lock();
+        line.waiting.push_back(chunk);
+        self.tell(line);
     }
 
-    fn close(&self) {
-        self.lock().is_closed = true;
-        self.is_changed.notify_all();
+    /// A chunk to be ranked, if one waits.
+    fn take(&self, line: &mut Line) -> Option<Chunk> {
+        let chunk = line.waiting.pop_front();
+        line.num_inside += usize::from(chunk.is_some());
+        chunk
     }
 
-    /// The next chunk; none once there will be no more.
-    fn next(&self, poll: Poll<'_>) -> Result<Option<Chunk>> {
+    /// Puts back what [`Queue::take`] gave.
+    fn put(&self, chunk: Chunk) {
+        let mut line = self.lock();
+        line.done.push(chunk);
+        line.num_inside -= 1;
+        self.tell(line);
+    }
+
+    /// Wakes those that wait for a change.
+    fn tell(&self, line: MutexGuard<'_, Line>) {
+        let is_waited_for = line.num_asleep > 0;
+        drop(line);
+        if is_waited_for {
+            self.is_changed.notify_all();
+        }
+    }
+
+    /// Ranks chunks until there will be no more.
+    fn serve(&self, of: (&dyn Policy, &[i32]), poll: Poll<'_>) -> Result<()> {
+        let mut share = Share::default();
+        let next = |line: &mut Line| match self.take(line) {
+            None => line.is_closed.then_some(None),
+            Some(chunk) => Some(Some((chunk, line.how))),
+        };
+        while let Some((mut chunk, how)) = self.wait_for(next, &mut *poll)? {
+            share.rank_in_time(of, &mut chunk, how)?;
+            self.put(chunk);
+        }
+        Ok(())
+    }
+
+    /// What `look` finds, by and by.
+    fn wait_for<T>(&self, look: impl Fn(&mut Line) -> Option<T>, poll: Poll<'_>) -> Result<T> {
         let mut looks = 0;
         loop {
             let mut line = self.lock();
-            if let Some(chunk) = line.waiting.pop_front() {
-                return Ok(Some(chunk));
-            }
-            if line.is_closed {
-                return Ok(None);
+            if let Some(found) = look(&mut line) {
+                return Ok(found);
             }
             looks += 1;
             if looks < LOOKS {
@@ -270,9 +343,10 @@ impl Queue {
                 (0..PAUSES).for_each(|_| std::hint::spin_loop());
                 continue;
             }
-            // The next one comes late: an environment may take its time.
+            // It comes late: an environment may take its time.
+            line.num_asleep += 1;
             let waited = self.is_changed.wait_timeout(line, WAIT);
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            waited.unwrap_or_else(PoisonError::into_inner).0.num_asleep -= 1;
             poll()?;
         }
     }

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::batches::{chunk_rows, Batches, Queue};
+use super::batches::{chunk_rows, lead, Batches, Queue};
 use super::config::{BeamConfig, EvalConfig};
 use super::episode::Episode;
 use super::frontier::Frontier;
@@ -85,8 +85,10 @@ pub(super) fn search(
             Ok(Frontier::new(beam, budget, first_slot, env, &inverses, table.as_deref()))
         };
         let frontiers = (0..side_by_side).map(frontier).collect::<Result<_>>()?;
-        worker.search(frontiers, Batches::new(&*policy, beam.views, threads), poll)?;
-        Ok(worker.found)
+        lead(&*policy, (beam.views, threads), poll, |network, poll| {
+            worker.search(frontiers, network, poll)?;
+            Ok(worker.found)
+        })
     })?;
     let mut episodes = vec![Episode::default(); num_starts];
     for (start, episode) in found.into_iter().flatten() {
@@ -207,7 +209,7 @@ impl Worker<'_> {
             }
             Ok(())
         };
-        let mut chunks = network.stream(threads, (weight, &|| deadline.is_over()), make, poll)?;
+        let mut chunks = network.stream((weight, deadline), make, poll)?;
         frontier.descend(&self.envs)?;
         frontier.take(&mut chunks);
         network.keep(chunks);
