@@ -53,7 +53,6 @@ def build_algorithm(
     if not by_engine:
         parts["policy_cls"] = run.policy
     classes = import_classes(parts, trust=trust)
-    from twisterl.rl.playing import Playing
     from twisterl.runs import checkpoints
     from twisterl.runs.run_config import Described
 
@@ -81,7 +80,7 @@ def build_algorithm(
         algorithm.beam_value_weight = checkpoints.beam_value_weight(checkpoint)
     elif hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
-    if isinstance(algorithm, Playing):
+    if hasattr(algorithm, "plays"):
         for path, entry in algorithm.plays().items():
             with _arguments_of(f"algorithm.{path}"):
                 algorithm.require_plays(entry)

@@ -1,9 +1,11 @@
 //! Clifford synthesis: a symplectic matrix, brought to single-qubit Cliffords by two-qubit gates.
 
 mod classes;
+mod letters;
 mod traits;
 
 use classes::Classes;
+use letters::{odd, LETTERS, PAIRS};
 use traits::Shapes;
 
 use super::coupling::{self, Coupling, Direction};
@@ -15,11 +17,8 @@ use crate::rl::transvections::{Kind, Matrices, Rows, Transvection};
 use crate::rng::Rng;
 
 pub(super) const MOST_QUBITS: usize = 16;
-const LETTERS: [char; 3] = ['x', 'y', 'z'];
 /// Of the letters X, Y, Z; the identity first.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-/// Pairs of letters.
-const PAIRS: usize = 9;
 
 /// Synthesis of Clifford circuits up to Paulis, where only two-qubit gates cost. Action `zx(a,b)`,
 /// for each edge and each pair of letters, is `exp(i pi/4 Z_a X_b)`, a CNOT up to single-qubit
@@ -161,15 +160,6 @@ const fn wedge() -> [u16; 256] {
         at += 1;
     }
     table
-}
-
-/// Whether what anticommutes with X and Z as the two bits say does so with a letter.
-const fn odd(anticommutes: usize, letter: usize) -> bool {
-    match letter {
-        0 => anticommutes & 1 == 1,
-        1 => (anticommutes ^ anticommutes >> 1) & 1 == 1,
-        _ => anticommutes >> 1 == 1,
-    }
 }
 
 /// The planes whose first Paulis are the first `n` rows.

@@ -3,7 +3,7 @@
 
 use super::super::bits::{counts, row, transposed};
 use super::classes::MOST_QUBITS;
-use super::{odd, PAIRS};
+use super::letters::{odd, PAIRS};
 
 const COUNTS: usize = MOST_QUBITS + 1;
 /// The ranks that the block on the diagonal may have.
