@@ -56,7 +56,9 @@ def test_results_say_where_they_come_from():
 
 def test_a_missing_package_is_named():
     program = "import runpy, sys; sys.modules['torch'] = None; sys.argv = ['run.py', '--help']\n"
-    program += "runpy.run_path('benchmarks/run.py', run_name='__main__')"
+    program += (
+        "sys.path.insert(0, 'benchmarks'); runpy.run_path('benchmarks/run.py', run_name='__main__')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )

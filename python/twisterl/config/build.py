@@ -80,7 +80,9 @@ def build_algorithm(
         algorithm.beam_value_weight = checkpoints.beam_value_weight(checkpoint)
     elif hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
-    if hasattr(algorithm, "plays"):
+    # A copy of an environment in Python may draw from its streams.
+    is_compiled = hasattr(env, "__twisterl_env__") and not hasattr(env, "python_env")
+    if is_compiled and hasattr(algorithm, "plays"):
         for path, entry in algorithm.plays().items():
             with _arguments_of(f"algorithm.{path}"):
                 algorithm.require_plays(entry)

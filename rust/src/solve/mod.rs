@@ -108,6 +108,7 @@ pub fn evaluate_alone(
 
 /// Whether what a strategy prepares itself by can be made of `env`, so that a call without starts tells
 /// all that one with some would be refused for.
+#[cfg_attr(not(feature = "learning"), expect(unused_variables, reason = "patterns alone ask it"))]
 fn check_prepared(env: &dyn Env, config: &EvalConfig, poll: Poll<'_>) -> Result<()> {
     match config.strategy {
         Strategy::Mcts(_) | Strategy::Beam(_) if config.goal_table_bytes > 0 => {
