@@ -142,10 +142,15 @@ class _Store:
             self._warn(f"{path}: is not kept: {error.strerror}")
 
 
+def named(name: str, made_of: str) -> str:
+    """`name` with a digest of what it was made of, this version of the package included."""
+    digest = hashlib.sha256(f"{__version__} {made_of}".encode()).hexdigest()[:16]
+    return f"{name}-{digest}"
+
+
 def _path(kind: str, name: str, made_of: str) -> Path | None:
     root = folder()
-    digest = hashlib.sha256(f"{__version__} {made_of}".encode()).hexdigest()[:16]
-    return None if root is None else root / kind / f"{name}-{digest}.safetensors"
+    return None if root is None else root / kind / f"{named(name, made_of)}.safetensors"
 
 
 def _drop_oldest(written: Path) -> None:

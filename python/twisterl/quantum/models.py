@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import warnings
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import twisterl.envs
-from twisterl import __version__, cache
+from twisterl import cache
 from twisterl.config.json import read_json
 from twisterl.config.validation import check_run
 from twisterl.faults import ConfigError, InputError, unknown
@@ -125,8 +124,7 @@ def trained(target: Target, coupling: Coupling, budget: Budget) -> Any:
     if budget.model is not None:
         return _given(str(budget.model), config["env_cls"], json.dumps(config["env"]))
     text = json.dumps(config, sort_keys=True)
-    digest = hashlib.sha256(f"{__version__} {text}".encode()).hexdigest()[:16]
-    name = f"{target.kind}-{target.num_qubits}-{digest}"
+    name = cache.named(f"{target.kind}-{target.num_qubits}", text)
     return _trained(text, name, cache.folder())
 
 
