@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 
 import pytest
@@ -47,6 +48,10 @@ def pytest_ignore_collect(collection_path):
 
 
 def pytest_configure(config):
+    # A shell that starts this in the background has it ignored: tests that are ended by it would go
+    # on until the memory is full.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests that need torch or Mojo skip where it is missing; CI may not be such a place.
     if os.environ.get("REQUIRE_TORCH") == "1" and not importlib.util.find_spec("torch"):
         raise RuntimeError("REQUIRE_TORCH=1, but torch cannot be imported")
