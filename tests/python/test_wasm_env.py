@@ -192,6 +192,34 @@ def test_what_goes_wrong_while_it_plays_names_the_environment(made):
     assert env.observe() == [0] and not env.is_final()
 
 
+def test_traps_need_no_handlers_of_signals(made):
+    # ray.shutdown() takes those away that another engine of wasmtime has set.
+    program = """
+import signal, sys
+import wasmtime
+from twisterl.envs.wasm_env import WasmEnv
+wasmtime.Engine()
+envs = [WasmEnv(path) for path in sys.argv[1:]]
+for number in (signal.SIGILL, signal.SIGSEGV, signal.SIGFPE, signal.SIGBUS):
+    signal.signal(number, signal.SIG_DFL)
+for env in envs:
+    try:
+        env.step(0)
+    except Exception as error:
+        print(error)
+"""
+    planted = {
+        "(unreachable)": "unreachable",
+        "(drop (i32.load (i32.const -4)))": "memory out of bounds",
+        "(drop (i32.div_u (i32.const 1) (i32.const 0)))": "integer division by zero",
+    }
+    paths = [made(f"{n}.wasm", step=step) for n, step in enumerate(planted)]
+    played = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True)
+    assert played.returncode == 0, played.stderr
+    expected = [f"{n}.wasm: advance() trapped: {why}" for n, why in enumerate(planted.values())]
+    assert played.stdout.splitlines() == expected
+
+
 def test_what_is_no_environment_is_refused_before_it_plays(made, tmp_path):
     told = '(func (export "last_error") (param i32 i32) (result i32) i32.const 3)'
     refused = {

@@ -120,6 +120,9 @@ def _compiled(path: str, content: bytes) -> tuple[Any, Any]:
         raise _refused(path, problem, error) from error
     config = wasmtime.Config()
     config.consume_fuel = True
+    # Traps by signals end the process where somebody else takes their handlers away, as
+    # ray.shutdown() does.
+    config.signals_based_traps = False
     engine = wasmtime.Engine(config)
     try:
         module = wasmtime.Module(engine, content)

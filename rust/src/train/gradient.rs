@@ -5,7 +5,7 @@
 //! workers. Nobody waits while there is something to pass or to add.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use crate::engine::team;
 use crate::error::Result;
@@ -111,7 +111,7 @@ impl<'c, 'p> Gradient<'c, 'p> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<'c, 'p>> {
-        lock(&self.state)
+        team::lock(&self.state)
     }
 }
 
@@ -155,10 +155,6 @@ impl<'c, 'p> State<'c, 'p> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Tells the others of an error or a panic, when it is dropped.
 struct Ending<'a, 'c, 'p> {
     state: &'a Mutex<State<'c, 'p>>,
@@ -168,7 +164,7 @@ struct Ending<'a, 'c, 'p> {
 impl Drop for Ending<'_, '_, '_> {
     fn drop(&mut self) {
         if !self.is_good {
-            lock(self.state).has_failed = true;
+            team::lock(self.state).has_failed = true;
         }
     }
 }

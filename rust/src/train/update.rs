@@ -1,7 +1,7 @@
 //! Gradient descent on an objective: epochs of minibatches, each a step of Adam, piece by piece by all
 //! workers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::batch::{Minibatch, Samples};
 use super::descent::{Descent, Losses, Objective};
@@ -114,7 +114,7 @@ impl Learner {
         let everybody = 0..team.num_workers();
         team.share(everybody.clone(), poll, |worker| {
             // In a statement of its own, which keeps the others out no longer.
-            let taken = draws.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let taken = team::lock(&draws).take();
             if let Some(draws) = taken {
                 draws.make(network);
             }
