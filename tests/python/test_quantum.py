@@ -28,6 +28,7 @@ from qiskit.circuit.library import (
     LinearFunction,
     PauliEvolutionGate,
     PermutationGate,
+    RXGate,
     RZGate,
     SGate,
     XGate,
@@ -279,6 +280,8 @@ def test_circuits_are_read():
     check(synthesize(circuit), circuit)
     check(synthesize(Operator(circuit)), circuit)
     check(synthesize(QuantumCircuit(1)), QuantumCircuit(1))
+    # What turns nothing is no rotation.
+    assert synthesize(of(("rz", 0, 0), ("u", 0, 0, 0.5, 1), ("rxx", 0.0, 0, 1))).size() == 1
     with pytest.warns(Fallback, match="pauli_network of 3 qubits"):
         check(synthesize(of(("ccx", 0, 1, 2)), "line", budget=FORWARD), of(("ccx", 0, 1, 2)))
 
@@ -299,6 +302,8 @@ def test_global_phases_are_kept():
     circuits = [of(("p", a, 0), ("cp", 0.3, 0, 1), ("h", 1)), of(("cx", 0, 1), ("swap", 1, 2))]
     circuits += [of(("s", 0), ("h", 1), ("y", 2)), of(("rx", a + b, 0), ("sx", 1))]
     circuits.append(of(("append", evolution, [0, 2, 1])))
+    circuits += [of(("u", a, 0.2, b, 0), ("cx", 0, 1)), of(("r", 0.4, 1.3, 2), ("cp", a, 0, 1))]
+    circuits += [of(("cu", 0.1, 0.2, 0.3, 0.4, 0, 1)), of(("unitary", RXGate(0.3).to_matrix(), 0))]
     for circuit in circuits:
         circuit.global_phase += 0.4 + 2 * b
         values = {a: -2.3, b: 0.7} if a in circuit.parameters else {b: 0.7}
@@ -375,6 +380,7 @@ for _ in range(33):
         ((Operator(np.eye(3)),), ValueError, "target: got an Operator of 3 x 3; expected one of"),
         ((of(("rz", math.nan, 0)),), ValueError, "target: got the angle nan of 'rz'"),
         ((of(("rzz", math.inf, 0, 1)),), ValueError, "target: got the angle inf of 'rzz'"),
+        ((of(("u", 0, math.nan, 0, 0)),), ValueError, "target: got the angle nan of 'u'"),
         ((3,), TypeError, "target: got a int; expected a Clifford"),
         ((QuantumCircuit(0),), ValueError, "target: got 0 qubits"),
         ((QuantumCircuit(66),), ValueError, "target: got 66 qubits; expected 1 to 65"),

@@ -64,8 +64,8 @@ class Network:
     def of(cls, circuit: QuantumCircuit) -> Network:
         """Of a circuit of Clifford gates, rotations, and what is defined by them.
 
-        A rotation about no qubit is a global phase, which a network has none of. Raises
-        `InputError`, which names the gate, for any other.
+        A rotation about no qubit is a global phase, which a network has none of, one by zero is
+        nothing. Raises `InputError`, which names the gate, for any other.
         """
         n = circuit.num_qubits
         before = Clifford(np.eye(2 * n, dtype=bool))
@@ -75,7 +75,7 @@ class Network:
                 before = before.compose(piece, qubits)
                 continue
             label, angle = piece
-            if not set(label) - {"I"}:
+            if not set(label) - {"I"} or _is_same(angle, 0):
                 continue
             pauli = _spread(label, qubits, n).evolve(before, frame="h")
             rotations.append(unsigned(pauli, angle))
@@ -203,7 +203,15 @@ def _pieces(circuit: QuantumCircuit, qubits: list[int]) -> Iterator[tuple[Any, l
             try:
                 yield Clifford(gate), at
             except QiskitError:
-                yield from _defined(gate, at)
+                yield from _turns(gate, at) if gate.name == "u" else _defined(gate, at)
+
+
+def _turns(gate: Operation, at: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    """Those of the Euler angles of a `UGate`, which no other gate defines."""
+    theta, phi, lam = (_angle(gate.name, angle) for angle in gate.params)
+    for axis, angle in (("Z", lam), ("Y", theta), ("Z", phi)):
+        yield (axis, angle), at
+    yield ("", -phi - lam), []
 
 
 def _angle(name: str, given: Any) -> Any:
