@@ -131,6 +131,75 @@ def test_what_is_left_to_torch_is_said_once(caplog):
         describe(hooked, [9, 9])
 
 
+class Frozen(Heads):
+    def forward(self, x):
+        with torch.no_grad():
+            x = self.body(x)
+        return self.actor(x), self.critic(x)
+
+
+class Noisier(Heads):
+    def forward(self, x):
+        x = self.body(x)
+        return self.actor(x.tanh() if self.training else x), self.critic(x)
+
+
+class Added(Heads):
+    def forward(self, x):
+        x = y = self.body(x)
+        y += torch.tanh(x)
+        return self.actor(y), self.critic(x)
+
+
+class Rectified(Heads):
+    def forward(self, x):
+        x = self.body(x)
+        return self.actor(torch.relu_(x)), self.critic(x)
+
+
+@pytest.mark.parametrize(
+    ("heads", "reason"),
+    [
+        (Frozen, "Frozen: forward switches gradients off"),
+        (Noisier, "Noisier: forward depends on the mode"),
+        (Added, "iadd changes in place what is used later"),
+        (Rectified, "relu_ changes in place what is used later"),
+    ],
+)
+def test_what_the_operations_alone_do_not_tell_is_left_to_torch(heads, reason):
+    module = heads(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 8)), 8, 4)
+    with pytest.raises(NotDescribed, match=reason):
+        describe(module, [9, 9])
+    assert module.training
+    policy = of_puzzle(module)
+    assert asks_torch(policy.to_rust())
+    assert reason in obstacle(PPO(Puzzle(3, 3, 1, 2, 64), policy, CONFIG))
+
+
+def test_what_is_added_in_place_to_what_nobody_else_uses_is_played():
+    class Sum(Heads):
+        def forward(self, x):
+            x = self.body(x)
+            y = x.tanh()
+            y += x
+            return self.actor(y), self.critic(y)
+
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 8))
+    assert not asks_torch(of_puzzle(Sum(body, 8, 4)).to_rust())
+
+
+def test_a_module_is_compared_itself_and_not_what_was_followed_of_it():
+    class Seen(Heads):
+        def forward(self, x):
+            x = self.body(x)
+            x.view(-1, 2, 4).relu_()
+            return self.actor(x), self.critic(x)
+
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(81, 8))
+    with pytest.raises(RuntimeError, match=r"difference of .* at the logits"):
+        of_puzzle(Seen(body, 8, 4)).to_rust()
+
+
 def test_what_torch_compiles_keeps_its_names():
     module = residual([9, 9], 4)
     plain = TorchPolicy(module, [9, 9], 4)

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from block_cases import Heads  # noqa: E402
 from twisterl.envs import Catch, Cube2, LightsOut, Puzzle  # noqa: E402
 from twisterl.nn import BasicPolicy, Conv1dPolicy, TorchPolicy  # noqa: E402
 from twisterl.rl import AZ, PPO, RandomWalk  # noqa: E402
@@ -319,6 +320,15 @@ def test_what_only_torch_knows_is_left_to_torch(caplog):
     double = copy.deepcopy(policy).double()
     with pytest.raises(ValueError, match=r"engine: got rust; .*weight is torch.float64"):
         PPO(env, double, {"evals": {}, "engine": "rust"})
+
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 8), torch.nn.Linear(8, 8))
+    body.append(torch.nn.Linear(8, 8))
+    body[3].weight = body[2].weight
+    tied = Heads(body, 8, env.num_actions())
+    with pytest.raises(ValueError, match=r"engine: got rust; .*body.3.weight is a parameter of"):
+        PPO(env, copy.deepcopy(tied), {"evals": {}, "engine": "rust"})
+    PPO(env, tied, {"evals": {}, "collecting": COLLECTING["PPO"]}).learn(1)
+    assert torch.equal(body[3].weight, body[2].weight)
 
     called = []
     hooked = made("PPO", env, policy, "auto", num_epochs=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import fx
 from torch.nn.utils import parametrize
 
 from twisterl.nn.layers import leaf_type
+from twisterl.nn.modes import modes_kept
 from twisterl.nn.spec import NotDescribed, plain_name
 
 
@@ -50,9 +52,9 @@ class Traced(fx.Interpreter):
             value = super().run_node(n)
         except Exception as error:
             raise NotDescribed(f"{n.target}: {_first_line(error)}") from error
-        # What a module changes in place later must not change here.
+        # What the module changes in place later does not change here.
         self.values[n] = value.clone() if isinstance(value, torch.Tensor) else value
-        return self.values[n]
+        return value
 
     def heads(self) -> tuple[fx.Node, fx.Node]:
         """The nodes of the logits and of the values."""
@@ -112,20 +114,71 @@ def _graph(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
             raise NotDescribed(
                 f"{who(name, part)} has hooks, computed parameters or a forward of its own"
             )
+    graphs = []
+    with modes_kept(module), torch.enable_grad():
+        for is_training in (True, False):
+            module.train(is_training)
+            graphs.append(_followed(module, num_axes, method))
+    # Names of nodes and all arguments are in the text.
+    if str(graphs[0]) != str(graphs[1]):
+        raise NotDescribed(f"{who('', module)}: forward depends on the mode, training or not")
+    _require_unchanged(module, graphs[1])
+    return graphs[1]
+
+
+def _followed(module: torch.nn.Module, num_axes: int, method: str) -> fx.Graph:
+    """The operations of the mode that `module` is in."""
     # One that remembers sees one observation at a time here, not a sequence.
     tracer = _Tracer([1 + num_axes, 2] if remembers(module) else [])
     tracer.traced_func_name = method
     try:
         return tracer.trace(module)
-    except NotDescribed:
-        raise
+    except NotDescribed as error:
+        raise NotDescribed(f"{who('', module)}: {error}") from error
     except Exception as error:  # a forward of any kind fails with errors of any kind
         raise NotDescribed(
             f"{who('', module)}: forward depends on more than tensors: {_first_line(error)}"
         ) from error
 
 
-class _Input(fx.Proxy):
+def _require_unchanged(module: torch.nn.Module, graph: fx.Graph) -> None:
+    """Refuses what is changed in place and used later as if it were what it was before."""
+    places = {node: place for place, node in enumerate(graph.nodes)}
+    for node in graph.nodes:
+        if node.args and isinstance(node.args[0], fx.Node) and _is_in_place(module, node):
+            if any(places[user] > places[node] for user in node.args[0].users):
+                raise NotDescribed(f"{node.name} changes in place what is used later")
+
+
+def _is_in_place(module: torch.nn.Module, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(module.get_submodule(str(node.target)), "inplace", False))
+    is_called_so = name_of(node.target).endswith("_") or node.target in _IN_PLACE.values()
+    return is_called_so or bool(node.kwargs.get("inplace"))
+
+
+_IN_PLACE = {
+    f"__{name}__": getattr(operator, name)
+    for name in ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul")
+}
+
+
+class _Numbers(fx.Proxy):
+    """What the operations make; fx would take `x += y` for `x = x + y`, a new tensor."""
+
+
+def _in_place(function: Any) -> Any:
+    def made(self: fx.Proxy, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+    return made
+
+
+for _name, _function in _IN_PLACE.items():
+    setattr(_Numbers, _name, _in_place(_function))
+
+
+class _Input(_Numbers):
     """Observations or states, of which a module may ask how many axes they have."""
 
     ndim = 0
@@ -142,9 +195,15 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, module: torch.nn.Module, name: str) -> bool:
         return leaf_type(module) is not None or super().is_leaf_module(module, name)
 
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        # No operation of the graph would say so, and the engine would train what it is to leave.
+        if not torch.is_grad_enabled():
+            raise NotDescribed("forward switches gradients off")
+        return super().create_node(*args, **kwargs)
+
     def proxy(self, node: fx.Node) -> fx.Proxy:
         if node.op != "placeholder" or not self._num_axes:
-            return super().proxy(node)
+            return _Numbers(node, self)
         known = _Input(node, self)
         known.ndim = self._num_axes.pop(0)
         return known

@@ -78,6 +78,10 @@ def obstacle(algorithm: Any) -> str | None:
     owners = {owner(name, described) for name in names}
     if owners != described:
         return f"net_spec() does not name {', '.join(sorted(owners ^ described))}"
+    shared = {name for name, _ in policy.named_parameters(remove_duplicate=False)}
+    shared -= {name for name, _ in policy.named_parameters()}
+    if any(owner(plain_name(name), described) in described for name in shared):
+        return f"{min(shared)} is a parameter of another name too"
     dropping = [part for part in policy.modules() if isinstance(part, torch.nn.Dropout)]
     if any(part.p > 0 for part in dropping):
         return "Dropout is torch's"
