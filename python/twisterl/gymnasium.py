@@ -42,7 +42,8 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
     several parts a Dict of these.
     `info` has `action_mask`, as `sample` of the action space takes it, and `is_success`.
 
-    `reset` takes the options `difficulty` and `state`, the list of integers that `set_state` takes.
+    `reset` takes the options `difficulty` and `state`, the list of integers that `set_state` takes,
+    for the episode that it begins.
 
     Raises ValueError for arguments that the class does not take.
     """
@@ -60,6 +61,7 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
             raise ValueError(str(error)) from error
         env = self.twisterl_env
         self._is_uniform = not env.is_task() and "difficulty" not in arguments
+        self._difficulty = env.difficulty
         self._seen_as = env.obs_space()
         dtype = env.obs_dtype()
         bounds = env.obs_bounds()
@@ -80,6 +82,8 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
         if options:
             names = ", ".join(options)
             raise ValueError(f"options: expected state or difficulty, got {names}")
+        # That of an earlier reset was of its episode alone.
+        self.twisterl_env.difficulty = self._difficulty if difficulty is None else difficulty
         if state is not None:
             self.twisterl_env.set_state(state)
         else:
@@ -89,8 +93,6 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
     def _start(self, difficulty: int | None) -> None:
         """An episode that has not ended yet."""
         env = self.twisterl_env
-        if difficulty is not None:
-            env.difficulty = difficulty
         for _ in range(_MOST_DRAWS):
             seed = int(self.np_random.integers(2**63 - 1))
             if self._is_uniform and difficulty is None:
@@ -99,7 +101,8 @@ class TwisterlEnv(gymnasium.Env[Any, Any]):
                 env.reset(seed=seed)
             if not env.is_final():
                 return
-        raise ValueError(f"difficulty: expected one that leaves anything to do, got {difficulty}")
+        got = f"got {env.difficulty}"
+        raise ValueError(f"difficulty: expected one that leaves anything to do, {got}")
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         env = self.twisterl_env

@@ -189,6 +189,43 @@ def test_cart_pole_is_that_of_gymnasium():
         env.set_state([1, 2])
 
 
+class Counting(gymnasium.Env):
+    """Writes what it shows into one array, and gives rewards of a shape."""
+
+    observation_space, action_space = spaces.Box(0, 99, (2,), np.float32), spaces.Discrete(2)
+
+    def __init__(self, reward=1.0):
+        self.seen, self.told = np.zeros(2, np.float32), reward
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seen[:] = 0
+        return self.seen, {}
+
+    def step(self, action):
+        self.seen[action] += 1
+        return self.seen, self.told, bool(self.seen.sum() > 9), False, {}
+
+
+gymnasium.register("Counting-v0", Counting)
+
+
+def test_a_copy_shows_its_own_state():
+    env = GymnasiumEnv("Counting-v0")
+    env.set_state([0])
+    env.step(0)
+    twin = env.copy()
+    env.step(1)
+    assert (env.observe().tolist(), twin.observe().tolist()) == ([1, 1], [1, 0])
+    twin.step(0)
+    assert (env.observe().tolist(), twin.observe().tolist()) == ([1, 1], [2, 0])
+
+
+def test_a_reward_is_one_number():
+    with pytest.raises(ConfigError, match=r"reward of step 1: expected a number, got \[1\.\]"):
+        GymnasiumEnv("Counting-v0", reward=np.ones(1))
+
+
 def test_from_the_command_line(tmp_path, capsys):
     path, run = tmp_path / "config.json", str(tmp_path / "run")
     path.write_text(json.dumps(config("gymnasium:CartPole-v1", {"max_episode_steps": 20})))

@@ -78,6 +78,23 @@ def test_arguments_and_options():
         gymnasium.make("twisterl/Puzzle8-v0", render_mode="rgb_array")
 
 
+@pytest.mark.parametrize("made", [{}, {"difficulty": 9}])
+def test_an_option_is_of_the_episode_that_it_begins(made):
+    env = gymnasium.make("twisterl/Puzzle8-v0", **made)
+    starts = [env.reset(seed=seed)[0] for seed in range(5)]
+    for seed, start in enumerate(starts):
+        env.reset(seed=0, options={"difficulty": 1})
+        np.testing.assert_array_equal(env.reset(seed=seed)[0], start)
+    inner, state = env.unwrapped.twisterl_env, [1, 0, 2, 3, 4, 5, 6, 7, 8]
+    usual = inner.difficulty
+    env.reset(options={"difficulty": 2, "state": state})
+    assert inner.difficulty == 2
+    env.reset(options={"state": state})
+    assert inner.difficulty == usual
+    with pytest.raises(ValueError, match="leaves anything to do, got 0"):
+        gymnasium.make("twisterl/Puzzle8-v0", difficulty=0).reset()
+
+
 def test_puzzles_start_anywhere_by_default():
     env = gymnasium.make("twisterl/Puzzle8-v0")
     starts = {tuple(np.flatnonzero(env.reset(seed=seed)[0])) for seed in range(50)}

@@ -125,7 +125,8 @@ class Maker:
             action = env.action_space.sample(_as_sampled(env.action_space, masks))
             answer = self._answer(f"step {step + 1}", env.step(action), 5)
             observation, reward, terminated, truncated, info = answer
-            if not (isinstance(reward, SupportsFloat) and math.isfinite(reward)):
+            is_number = isinstance(reward, SupportsFloat) and not getattr(reward, "shape", ())
+            if not (is_number and math.isfinite(reward)):
                 raise ValueError(f"reward of step {step + 1}: expected a number, got {reward}")
             if terminated or truncated:
                 break
@@ -269,9 +270,10 @@ class Episode:
         twin = type(self)(self.maker)
         twin.seed = self.seed
         if self.lane is not None:
-            twin.lane = copy.copy(self.lane)
+            lane = twin.lane = copy.copy(self.lane)
             try:
-                twin.lane.env = copy.deepcopy(self.lane.env)
+                # An environment may write all its observations into one array.
+                lane.env, lane.observation = copy.deepcopy((lane.env, lane.observation))
             except Exception as error:
                 problem = f"its state cannot be copied ({_line(error)})"
                 raise TypeError(f"{PREFIX}{self.maker.id}: {problem}") from error
