@@ -28,10 +28,12 @@ _MOST_BYTES_OF_FILE = 1 << 30
 # What is made faster is made again: it would hardly be loaded sooner.
 _MOST_BYTES_A_SECOND = 20e6
 # After which a file that was not finished is nobody's.
-_ABANDONED_S = 86_400.0
-_MADE_OF = "twisterl.made_of"
+ABANDONED_S = 86_400.0
+MADE_OF = "twisterl.made_of"
 # No file of anyone else, who may have the folder too, is dropped.
-_OURS = re.compile(r"[\w-]+-[0-9a-f]{16}\.safetensors(\.tmp-[0-9]+)?")
+OURS = re.compile(r"[\w-]+-[0-9a-f]{16}\.safetensors(\.tmp-[0-9]+)?")
+# Networks, which are folders.
+MODELS = "models"
 # In place of a folder.
 _NOWHERE = "off"
 
@@ -104,7 +106,7 @@ class _Store:
             if size > _MOST_BYTES:
                 raise CheckpointError(f"{path}: has {size} bytes; expected {_MOST_BYTES} at most")
             arrays, notes = tensors.read_arrays(path)
-            if notes.get(_MADE_OF) != made_of:
+            if notes.get(MADE_OF) != made_of:
                 raise CheckpointError(f"{path}: was made of something else")
         except CheckpointError as error:
             self._warn(f"{error}; made again")
@@ -118,8 +120,7 @@ class _Store:
         if problem is not None:
             self._warn(f"{path}: {problem}; made again")
             return
-        with contextlib.suppress(OSError):
-            os.utime(path)
+        mark_used(path)
         self._tell(f"twisterl: loaded {path}")
 
     def keep(
@@ -136,7 +137,7 @@ class _Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Two threads would have one temporary file.
             with self._writing:
-                write_atomic(path, tensors.encode(arrays, {_MADE_OF: made_of}))
+                write_atomic(path, tensors.encode(arrays, {MADE_OF: made_of}))
                 _drop_oldest(path)
         except OSError as error:
             self._warn(f"{path}: is not kept: {error.strerror}")
@@ -148,6 +149,12 @@ def named(name: str, made_of: str) -> str:
     return f"{name}-{digest}"
 
 
+def mark_used(path: Path) -> None:
+    """Says that the file at `path` was used now, if it can be said."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
 def _path(kind: str, name: str, made_of: str) -> Path | None:
     root = folder()
     return None if root is None else root / kind / f"{named(name, made_of)}.safetensors"
@@ -157,7 +164,7 @@ def _drop_oldest(written: Path) -> None:
     """Drops what was not used for longest until there is room for the file `written`."""
     files = []
     for path in written.parents[1].glob("*/*"):
-        if not _OURS.fullmatch(path.name):
+        if not OURS.fullmatch(path.name):
             continue
         # Another process may have dropped it.
         with contextlib.suppress(OSError):
@@ -167,7 +174,7 @@ def _drop_oldest(written: Path) -> None:
         if path.suffix == ".safetensors":
             if path == written or total <= _MOST_BYTES:
                 continue
-        elif time.time() - modified < _ABANDONED_S:
+        elif time.time() - modified < ABANDONED_S:
             continue
         with contextlib.suppress(OSError):
             path.unlink()

@@ -28,7 +28,7 @@ A wrong input gives one error and exit status 2. TWISTERL_DEBUG=1 shows tracebac
 
 COMMANDS = (
     "train", "sweep", "presets", "config", "eval", "solve", "play", "watch", "compare", "web",
-    "export", "hub", "bench",
+    "export", "hub", "cache", "bench",
 )  # fmt: skip
 
 

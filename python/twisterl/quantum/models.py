@@ -154,12 +154,15 @@ def _given(model: str, env_cls: str, env: str) -> Any:
 
 @functools.lru_cache(8)
 def _trained(config: str, name: str, root: Path | None) -> Any:
-    path = None if root is None else root / "models" / name
+    path = None if root is None else root / cache.MODELS / name
     if path is not None and (path / BEST).exists():
         try:
-            return prepare_algorithm(json.loads(config), load_checkpoint_path=path / BEST)
+            algorithm = prepare_algorithm(json.loads(config), load_checkpoint_path=path / BEST)
         except CheckpointError as error:
             warnings.warn(f"{error}; trained again", stacklevel=5)
+        else:
+            cache.mark_used(path / BEST)
+            return algorithm
     algorithm = prepare_algorithm(json.loads(config))
     total = algorithm.num_iterations
     show = bar(f"training {name}", "iterations")
