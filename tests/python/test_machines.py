@@ -595,10 +595,16 @@ def test_a_sweep_is_runs_of_their_own(tmp_path, capfd):
         (["sweep", "algorithm.optimizer.lr"], "expected key.path=value,value"),
         (["sweep", "algorithm.evals={},{}"], "two trainings would be evals=_,seed=0"),
         (["sweep", "env.width=3,3"], "two trainings would be width=3,seed=0"),
-        (["sweep", "--seeds", "0"], "expected numbers from 1 on"),
-        (["train", "--seeds", "0"], "a number from 1 on"),
+        (["sweep", "--num_steps", "-1"], "--num_steps: got -1; expected a count of iterations"),
+        (["sweep", "--seeds", "0"], "--seeds: got 0; expected a number from 1 on"),
+        (["sweep", "--workers", "0"], "--workers: got 0; expected a number from 1 on"),
+        (["train", "--seeds", "0"], "--seeds: got 0; expected a number from 1 on"),
+        (["train", "--seeds", "2", "--workers", "0"], "--workers: got 0; expected a number"),
+        (["train", "--seeds", "1000000000"], "expected at most 10000 trainings"),
+        (["sweep", "--seeds", "5001", "algorithm.optimizer.lr=1e-3,1e-4"],
+         "--seeds: got 5001 of 2 combinations; expected at most 10000 trainings"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_sweep_starts_nothing(tmp_path, capfd, words, problem):
     assert cli.main(sweep_words(tmp_path, *words)) == 2
     told = capfd.readouterr().err

@@ -122,6 +122,8 @@ def test_what_config_refuses(capsys, tmp_path):
         (["init"], "expected ENVIRONMENT"),
         (["init", "LightOut"], "did you mean LightsOut?"),
         (["init", "Puzzle", "--algorithm", "PP0"], "did you mean PPO?"),
+        (["init", "Pendulum", "--algorithm", "AZ"], "expected an environment with discrete actions"),
+        (["init", "TMaze", "--algorithm", "RandomWalk"], "whose moves one action each undoes"),
         (["init", "Puzzle", "Cube2"], "takes one environment"),
     ):
         assert said in shown(capsys, "config", *words, status=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,7 @@ def _init(name: str, algorithm: str | None, output: str | None) -> int:
         raise _refused("--algorithm", unknown(algorithm, list(ALGORITHMS), "algorithm"))
     config = first_config(name, algorithm)
     checked = check_run(config, "command line")
+    _require_builds(checked)
     text = json.dumps(config, indent=2) + "\n"
     if output is None:
         print(text, end="")
@@ -116,6 +118,18 @@ def _init(name: str, algorithm: str | None, output: str | None) -> int:
         print(f"  {key:<44} {meaning}")
     print(f"\nTrain it: twisterl train --config {output}")
     return 0
+
+
+def _require_builds(checked: Any) -> None:
+    """Raises what a training of the config would; a class of the user's may be yet to be written."""
+    from twisterl.config.build import build_algorithm
+    from twisterl.config.registry import GYMNASIUM
+    from twisterl.on_demand import MissingPackage
+
+    if checked.env.name in (None, "PyEnv") and not checked.env.path.startswith(GYMNASIUM):
+        return
+    with contextlib.suppress(MissingPackage):
+        build_algorithm(checked, trust=True)
 
 
 def meanings(config: dict[str, Any], checked: Any) -> dict[str, str]:

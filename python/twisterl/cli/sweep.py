@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -53,13 +54,24 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
     listed = [()] if arguments.list is None else _listed(arguments.list)
     choices = [_choice(word) for word in words]
+    require_few(arguments.seeds, len(listed) * math.prod(len(values) for _, values in choices))
     combinations = [(*first, *rest) for first in listed for rest in runs.grid(choices)]
-    if arguments.seeds < 1 or arguments.workers < 1:
-        raise _wrong("--seeds, --workers", "expected numbers from 1 on")
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     parent = arguments.run_path or Path("runs") / f"{Path(arguments.config).stem}-sweep"
     planned = runs.planned(combinations, seeds)
     return train_all(arguments, planned, Path(parent), [])
+
+
+def require_few(num_seeds: int, num_combinations: int = 1) -> None:
+    """Refuses seeds that, with each of the combinations, are no trainings or too many of them."""
+    from twisterl.machines.runs import MOST
+
+    if num_seeds < 1:
+        raise _wrong("--seeds", f"got {num_seeds}; expected a number from 1 on")
+    if num_seeds * num_combinations > MOST:
+        each = f" of {num_combinations} combinations" if num_combinations > 1 else ""
+        problem = f"got {num_seeds}{each}; expected at most {MOST} trainings"
+        raise _wrong("--seeds", problem)
 
 
 def train_all(
@@ -71,6 +83,8 @@ def train_all(
     """
     from twisterl.cli.signals import interruptible
 
+    if arguments.workers is not None and arguments.workers < 1:
+        raise _wrong("--workers", f"got {arguments.workers}; expected a number from 1 on")
     if parent.exists() and not parent.is_dir():
         raise _wrong("--run_path", f"{parent} is a file; expected a folder for the runs")
     with interruptible():

@@ -151,9 +151,9 @@ def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, An
     from twisterl.cli import sweep
     from twisterl.machines import runs
 
-    if arguments.config is None or arguments.seeds < 1:
-        problem = "expected --config, and a number from 1 on"
-        raise ConfigError([Fault("--seeds", problem)], "command line")
+    if arguments.config is None:
+        raise ConfigError([Fault("--seeds", "expected a preset or --config")], "command line")
+    sweep.require_few(arguments.seeds)
     parent = Path(arguments.run_path or Path("runs") / Path(arguments.config).stem)
     first = arguments.seed or 0
     planned = [

@@ -16,6 +16,8 @@ from typing import Any
 
 from twisterl.faults import ConfigError, Fault
 
+# At once of one command: each is checked before the first one begins.
+MOST = 10_000
 # Of what a failed training says.
 _LINES = 3
 
