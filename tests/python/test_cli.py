@@ -277,6 +277,17 @@ def test_what_cannot_be_collected_is_told_before_a_run(
     assert os.listdir(tmp_path) == ["config.json"]
 
 
+def test_what_cannot_be_collected_of_gymnasium_is_told_before_a_run(tmp_path, capsys):
+    pytest.importorskip("gymnasium")
+    section = {"evals": {}, "learning": {"diff_metric": None}}
+    names = {"env_cls": "gymnasium:Pendulum-v1", "algorithm_cls": "twisterl.rl.AZ"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**SMALL, **names, "env": {}, "algorithm": section}))
+    err = refused(capsys, "train", "--config", path, "--run_path", tmp_path / "run")
+    assert "algorithm.collecting: " in err and "discrete actions" in err
+    assert os.listdir(tmp_path) == ["config.json"]
+
+
 def test_files_that_cannot_be_written_are_told_before_the_work(config_file, tmp_path, capsys):
     run, taken = tmp_path / "run", tmp_path / "taken"
     words = ["train", "--config", str(config_file), "--run_path", str(run), "--num_steps", "1"]

@@ -122,7 +122,7 @@ def test_what_config_refuses(capsys, tmp_path):
         (["init"], "expected ENVIRONMENT"),
         (["init", "LightOut"], "did you mean LightsOut?"),
         (["init", "Puzzle", "--algorithm", "PP0"], "did you mean PPO?"),
-        (["init", "Pendulum", "--algorithm", "AZ"], "expected an environment with discrete actions"),
+        (["init", "Pendulum", "--algorithm", "AZ"], "an environment with discrete actions"),
         (["init", "TMaze", "--algorithm", "RandomWalk"], "whose moves one action each undoes"),
         (["init", "Puzzle", "Cube2"], "takes one environment"),
     ):

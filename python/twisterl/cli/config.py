@@ -121,7 +121,7 @@ def _init(name: str, algorithm: str | None, output: str | None) -> int:
 
 
 def _require_builds(checked: Any) -> None:
-    """Raises what a training of the config would; a class of the user's may be yet to be written."""
+    """Raises what a training would; a class of the user may be yet to be written."""
     from twisterl.config.build import build_algorithm
     from twisterl.config.registry import GYMNASIUM
     from twisterl.on_demand import MissingPackage

@@ -16,6 +16,7 @@ from twisterl.config import fitting
 from twisterl.config.resolve import PYENV, import_classes
 from twisterl.config.run import Part, RunConfig
 from twisterl.config.torch_only import torch_only
+from twisterl.config.tried import require_plays, stand_in
 from twisterl.defaults import default_device
 from twisterl.envs.protocol import act_space, num_outputs, obs_dtype
 from twisterl.faults import ConfigError, Fault
@@ -58,8 +59,6 @@ def build_algorithm(
 
     env = make_env(run.env, classes)
     if run.env.name in (None, "PyEnv"):
-        from twisterl.config.tried import require_plays
-
         with _arguments_of("env"):
             require_plays(env, by_walks=run.algorithm.name == "RandomWalk")
     weights: Any = None
@@ -80,12 +79,11 @@ def build_algorithm(
         algorithm.beam_value_weight = checkpoints.beam_value_weight(checkpoint)
     elif hasattr(algorithm, "draw_weights"):
         algorithm.draw_weights()
-    # A copy of an environment in Python may draw from its streams.
-    is_compiled = hasattr(env, "__twisterl_env__") and not hasattr(env, "python_env")
-    if is_compiled and hasattr(algorithm, "plays"):
-        for path, entry in algorithm.plays().items():
-            with _arguments_of(f"algorithm.{path}"):
-                algorithm.require_plays(entry)
+    if hasattr(env, "__twisterl_env__") and hasattr(algorithm, "plays"):
+        with stand_in(env) as played:
+            for path, entry in algorithm.plays().items() if played is not None else ():
+                with _arguments_of(f"algorithm.{path}"):
+                    algorithm.require_plays(entry, played)
     return algorithm
 
 

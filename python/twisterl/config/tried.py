@@ -22,18 +22,27 @@ def require_plays(env: Any, *, by_walks: bool) -> None:
     """
     if not hasattr(env, "__twisterl_env__"):
         return  # What does not play is said where it is to play.
+    with stand_in(env) as env:
+        if env is None:
+            return
+        if by_walks:
+            _extension.collector.WalkCollector(1, 1, num_cores=1).collect(env)
+            return
+        _extension.collector.try_out(env)
+
+
+@contextmanager
+def stand_in(env: Any) -> Iterator[Any]:
+    """What plays for `env` and draws from none of its streams, None if nothing can."""
+    inner = getattr(env, "python_env", None)
     with _no_draws():
-        inner = getattr(env, "python_env", None)
         if inner is not None and not has(inner, "reseed"):
             try:
                 # Its `copy` may draw, so that copies differ.
                 env = copy.deepcopy(env)
             except Exception:
-                return
-        if by_walks:
-            _extension.collector.WalkCollector(1, 1, num_cores=1).collect(env)
-            return
-        _extension.collector.try_out(env)
+                env = None
+        yield env
 
 
 @contextmanager

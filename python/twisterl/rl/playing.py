@@ -69,13 +69,13 @@ class Playing:
         """How episodes are played, as entries of `evals`, by their path in the config."""
         return {f"evals.{name}": entry for name, entry in self.config["evals"].items()}
 
-    def require_plays(self, entry: dict[str, Any]) -> None:
-        """Raises `ValueError` if playing as `entry` of `evals` says would; plays nothing."""
+    def require_plays(self, entry: dict[str, Any], env: Any) -> None:
+        """`ValueError` if `env` cannot be played as `entry` of `evals` says; plays nothing."""
         asked = weighed(strategy.entry(entry), self.beam_value_weight)
         for name in ("freq", "num_episodes", "start"):
             del asked[name]
         none = np.zeros((0, 1), np.int64)
-        twisterl.collector.evaluate_episodes(self.env, self._current_policy(), states=none, **asked)
+        twisterl.collector.evaluate_episodes(env, self._current_policy(), states=none, **asked)
 
     def _begun(self, entry: dict[str, Any]) -> dict[str, Any]:
         """`entry` of `evals` with the starts that it has now."""
