@@ -13,7 +13,8 @@ import torch
 from golden_scripts import checked
 from twisterl import twisterl as extension
 from twisterl.envs import Puzzle, PyEnv, check_env
-from twisterl.nn import BasicPolicy, heads
+from twisterl.nn import BasicPolicy, DiscreteSpace, heads
+from twisterl.nn.spaces import action_space_of
 from twisterl.rl import AZ, PPO
 from twisterl.utils import prepare_algorithm
 
@@ -330,9 +331,13 @@ class Space:
     [
         ({"type": "discrete", "n": 3}, {"type": "discrete", "n": 3}),
         (Space(n=np.int64(3), start=0), {"type": "discrete", "n": 3}),
+        (Space(n=3, start=0, shape=()), {"type": "discrete", "n": 3}),
         (Space(nvec=np.array([3, 2])), {"type": "multi_discrete", "nvec": [3, 2]}),
+        # gymnasium's MultiBinary.
+        (Space(n=3, shape=(3,)), {"type": "multi_discrete", "nvec": [2, 2, 2]}),
+        (Space(n=(2, 2), shape=(2, 2)), {"type": "multi_discrete", "nvec": [2, 2, 2, 2]}),
         (
-            Space(low=np.array([-1.0]), high=np.array([1.0])),
+            Space(low=np.array([-1.0]), high=np.array([1.0]), shape=(1,)),
             {"type": "box", "low": [-1.0], "high": [1.0]},
         ),
     ],
@@ -342,6 +347,45 @@ def test_descriptions_of_a_space(space, expected):
     env.act_space = lambda: space
     assert PyEnv(env).act_space() == expected
     assert json.loads(json.dumps(expected)) == expected
+    if isinstance(space, Space):
+        assert action_space_of("action_space", space) == expected
+
+
+@pytest.mark.parametrize(
+    ("space", "problem"),
+    [
+        (Space(n=3, start=5, shape=()), r"expected choices from 0, got a start of"),
+        (Space(nvec=np.array([3, 2]), start=np.array([0, -1])), "expected choices from 0, got a"),
+        (
+            Space(low=np.zeros(2), high=np.ones(2), shape=(2,), dtype=np.int32),
+            r"expected a box of floats, got one of .*int32",
+        ),
+    ],
+)
+def test_a_space_whose_actions_are_others_than_are_drawn_is_refused(space, problem):
+    env = Reach()
+    env.act_space = lambda: space
+    with pytest.raises(ValueError, match=r"act_space\(\) of Reach: " + problem):
+        PyEnv(env)
+    with pytest.raises(ValueError, match="^action_space: " + problem):
+        action_space_of("action_space", space)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"type": "multi_binary", "n": 4},
+        {"type": "box", "n": 4},
+        {"type": "discrete", "nvec": [2, 2]},
+        {"type": "discrete", "n": 4, "start": 1},
+        DiscreteSpace([3, 1, 7]),
+    ],
+)
+def test_a_description_that_says_something_else_is_refused(space):
+    env = Reach()
+    env.act_space = lambda: space
+    with pytest.raises(ValueError, match=r"act_space\(\) of Reach: expected"):
+        PyEnv(env)
 
 
 @pytest.mark.parametrize(

@@ -172,16 +172,28 @@ def shape_of(name: str, space: Any) -> tuple[int, ...]:
 
 def is_choice(space: Any) -> bool:
     """Whether an element of `space` is one of n."""
-    return hasattr(space, "n") and not callable(space.n) and not hasattr(space, "nvec")
+    has_n = hasattr(space, "n") and not callable(space.n) and not hasattr(space, "nvec")
+    # gymnasium's MultiBinary has an n too.
+    return has_n and (hasattr(space, "eles") or not getattr(space, "shape", ()))
 
 
 def action_space_of(name: str, space: Any) -> dict[str, Any]:
-    """`space` as `env.act_space()` tells it: one of n, several such, or numbers in bounds."""
+    """`space` as `env.act_space()` tells it: one of n, several such, or numbers in bounds.
+
+    Raises:
+        ValueError: choices that do not begin at 0, or numbers that are no floats.
+    """
+    if np.any(getattr(space, "start", 0)):
+        raise ValueError(f"{name}: expected choices from 0, got a start of {space.start}")
     if hasattr(space, "nvec"):
         return {"type": "multi_discrete", "nvec": [int(n) for n in np.ravel(space.nvec)]}
     if is_choice(space):
         return {"type": "discrete", "n": int(space.n)}
-    shape_of(name, space)
+    shape = shape_of(name, space)
+    if hasattr(space, "n"):
+        return {"type": "multi_discrete", "nvec": [2] * math.prod(shape)}
+    if np.dtype(getattr(space, "dtype", float)).kind != "f":
+        raise ValueError(f"{name}: expected a box of floats, got one of {space.dtype}")
     low, high = space.bounds if hasattr(space, "bounds") else (space.low, space.high)
     return {"type": "box", "low": np.ravel(low).tolist(), "high": np.ravel(high).tolist()}
 

@@ -2,7 +2,7 @@
 //!
 //! A space is a dictionary, `{"type": "discrete", "n": 4}`, `{"type": "multi_discrete", "nvec": [3, 2]}` or
 //! `{"type": "box", "low": [-2.0], "high": [2.0]}`, or an object with these attributes, as those of
-//! gymnasium are. An action is an integer, or an array of int64 or float32.
+//! gymnasium are; its `MultiBinary` is several choices of two. An action is an integer, or an array of int64 or float32.
 
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
@@ -30,15 +30,52 @@ pub fn space(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ActSpace> {
         flat(get(key).ok_or_else(unknown)?)?.extract().map_err(|_| unknown())
     };
     let space = if get("low").is_some() {
+        require_floats(name, get("dtype"))?;
         ActSpace::Box { low: numbers("low")?, high: numbers("high")? }
     } else if let Some(nvec) = get("nvec") {
         ActSpace::MultiDiscrete { nvec: sizes(name, &flat(nvec)?)? }
+    } else if let (Some(n), Some(size), None) = (get("n"), get("shape"), get("eles")) {
+        // Of gymnasium: MultiBinary has a shape, Discrete has the shape ().
+        match sizes(name, &size)?.as_slice() {
+            [] => ActSpace::Discrete { n: choices(name, &n)? },
+            shape => ActSpace::MultiDiscrete { nvec: vec![2; shape.iter().product()] },
+        }
     } else {
-        let n = integer(name, &get("n").ok_or_else(unknown)?, 0..=i64::MAX)?;
-        ActSpace::Discrete { n: n as usize }
+        ActSpace::Discrete { n: choices(name, &get("n").ok_or_else(unknown)?)? }
     };
     space.check(name)?;
+    if let Some(kind) = get("type").and_then(|kind| kind.extract::<String>().ok()) {
+        if kind != space.kind() {
+            return Err(Error::invalid(name, EXPECTED, value).into());
+        }
+    }
+    // An environment would get another action than its own space has.
+    let starts: Vec<f64> = get("start").map_or(Ok(Vec::new()), |start| flat(start)?.extract())?;
+    if starts.iter().any(|&start| start != 0.0) {
+        return Err(Error::invalid(name, "choices from 0", format!("a start of {starts:?}")).into());
+    }
+    if let Some(eles) = get("eles") {
+        let eles: Vec<f64> = flat(eles)?.extract()?;
+        if eles.iter().enumerate().any(|(place, &element)| element != place as f64) {
+            return Err(Error::invalid(name, "elements 0, 1, ..", format!("{eles:?}")).into());
+        }
+    }
     Ok(space)
+}
+
+fn choices(name: &str, n: &Bound<'_, PyAny>) -> PyResult<usize> {
+    Ok(integer(name, n, 0..=i64::MAX)? as usize)
+}
+
+/// Of the numbers of a space of gymnasium.
+fn require_floats(name: &str, dtype: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let Some(dtype) = dtype else { return Ok(()) };
+    let kind: String =
+        dtype.py().import("numpy")?.call_method1("dtype", (&dtype,))?.getattr("kind")?.extract()?;
+    match kind.as_str() {
+        "f" => Ok(()),
+        _ => Err(Error::invalid(name, "a box of floats", format!("one of {dtype}")).into()),
+    }
 }
 
 fn flat(array: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
