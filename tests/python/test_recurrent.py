@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_policy import collector, everything
 from torch import nn
+from torch_nets import Remembering
 from twisterl import twisterl
 from twisterl.envs import Puzzle, TMaze
 from twisterl.nn import RecurrentActorCritic, TorchPolicy, describe
@@ -125,6 +126,22 @@ def require_same_episodes(engine, policy, obs_shape, num_steps=25):
             *told, states = engine.step_batch(features.astype(np.int32), offsets, states)
             for got, expected in zip([*told, states], (logits, values, state), strict=True):
                 np.testing.assert_allclose(got, expected.reshape(got.shape), atol=1e-5)
+
+
+class LearnedStart(Remembering):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.start = nn.Parameter(torch.linspace(-1, 1, self.state_size))
+
+    def initial_state(self, batch_size):
+        return self.start.expand(batch_size, -1)
+
+
+def test_a_start_may_be_a_parameter(env):
+    policy = TorchPolicy(LearnedStart(env.obs_shape(), 4), env.obs_shape(), 4)
+    engine = policy.to_rust()
+    assert is_own(engine)
+    np.testing.assert_array_equal(engine.initial_state(), policy.module.start.detach())
 
 
 def test_a_start_that_changes_is_told_again(env):

@@ -13,6 +13,7 @@ from twisterl.nn.dense import as_floats
 from twisterl.nn.describing import NUM_ROWS, described, uncompiled
 from twisterl.nn.parts import size, split
 from twisterl.nn.spec import all_blocks
+from twisterl.nn.utils import array
 
 # Largest difference of a number, as a share of the largest one that its layer gives, or of 1.
 TOLERANCE = 1e-4
@@ -68,7 +69,7 @@ def _require_equal_episodes(
         state = module.initial_state(NUM_ROWS)
         play = getattr(module, method)
         *told, after = play(torch.stack([x[order] for order in orders], 1), state)
-    states = state.to(torch.float32).numpy()
+    states = array(state)
     for step, order in enumerate(orders):
         rows, offsets = (given[order], None) if features is None else _rows(features, order)
         *outputs, states = engine.step_batch(rows, offsets, states)
