@@ -16,7 +16,7 @@ from twisterl.config.validation import check_env  # noqa: E402
 from twisterl.envs import Puzzle, listed  # noqa: E402
 from twisterl.export import onnx, policy_file  # noqa: E402
 from twisterl.faults import ConfigError  # noqa: E402
-from twisterl.nn import BasicPolicy, Conv1dPolicy  # noqa: E402
+from twisterl.nn import BasicPolicy, Conv1dPolicy, TorchPolicy  # noqa: E402
 from twisterl.rl import PPO  # noqa: E402
 from twisterl.runs import tensors  # noqa: E402
 
@@ -116,6 +116,38 @@ def test_the_command_writes_both(run, tmp_path, capsys):
     assert all(name in said for name in names)
     onnxruntime.InferenceSession(names[0])
     tensors.read(names[1])
+
+
+class Doubled(torch.nn.Module):
+    """One that the engine does not play: of a condition, of the number of rows, or of neither."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way, self.heads = way, torch.nn.Linear(36, 5)
+
+    def forward(self, x):
+        x = self.heads(x.flatten(1))
+        x = x * torch.sigmoid(x)
+        if self.way == "condition" and x.sum() != 0 and x[0, 0] != x[1 % len(x), 0]:
+            x = 2 * x
+        if self.way == "rows":
+            x = torch.stack([x[row] for row in range(len(x))])
+        return x[:, :4], x[:, 4]
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("condition", r"as torch writes it as ONNX: .* got a difference of .* at logits"),
+        ("rows", "as torch writes it as ONNX: expected a graph of any batch, got for one of 1"),
+    ],
+)
+def test_a_graph_that_is_of_one_pass_alone_is_not_written(way, said):
+    shape, count = ENV.obs_shape(), ENV.num_actions()
+    for obs_dtype in ("sparse", "float32", "uint8"):
+        onnx.encode(PART, ENV, TorchPolicy(Doubled("neither"), shape, count, obs_dtype))
+        with pytest.raises(ConfigError, match="policy_cls: Doubled " + said):
+            onnx.encode(PART, ENV, TorchPolicy(Doubled(way), shape, count, obs_dtype))
 
 
 def test_what_cannot_be_written_is_said_before_anything_is(run, tmp_path, capsys):

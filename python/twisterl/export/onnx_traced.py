@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import copy
 import io
+import logging
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 
 from twisterl.faults import ConfigError, Fault
+from twisterl.nn.compared import TOLERANCE
 from twisterl.nn.dense import as_floats
+
+_logger = logging.getLogger("twisterl")
+# Rows that a graph is compared on; torch writes it of two.
+_COUNTS = (1, 3)
 
 
 class _Step(torch.nn.Module):
@@ -39,7 +46,8 @@ def traced(onnx: Any, policy: Any) -> Any:
     """The model of a `TorchPolicy`, with the inputs and outputs of `twisterl.export.onnx`.
 
     Raises:
-        ConfigError: observations of several parts, or what torch cannot write.
+        ConfigError: observations of several parts, what torch cannot write, or a graph that
+            computes something else: torch writes the operations of one pass, and no conditions.
     """
     name = type(policy.module).__name__
     if isinstance(policy.obs_dtype, dict):
@@ -68,4 +76,46 @@ def traced(onnx: Any, policy: Any) -> Any:
     except Exception as error:  # a module of any kind fails with errors of any kind
         problem = f"torch cannot write {name} as ONNX: {error}"
         raise ConfigError([Fault("policy_cls", problem)], "run") from error
-    return onnx.load_model_from_string(file.getvalue())
+    model = onnx.load_model_from_string(file.getvalue())
+    difference = _difference(model, policy, step, inputs, outputs)
+    if difference is not None:
+        problem = f"{name} as torch writes it as ONNX: {difference}"
+        raise ConfigError([Fault("policy_cls", problem)], "run")
+    return model
+
+
+def _difference(
+    model: Any, policy: Any, step: _Step, inputs: list[str], outputs: list[str]
+) -> str | None:
+    """Where the graph computes something else than `step` for random observations, if it does."""
+    from onnx.reference import ReferenceEvaluator
+
+    for count in _COUNTS:
+        given = [_observations(policy, count)]
+        if policy.state_size:
+            given.append(policy.module.initial_state(count).detach().to(torch.float32))
+        with torch.no_grad():
+            expected = step(*(each.clone() for each in given))
+        arrays = (each.numpy() for each in given)
+        try:
+            told = ReferenceEvaluator(model).run(outputs, dict(zip(inputs, arrays, strict=True)))
+        except NotImplementedError as error:
+            _logger.warning("the ONNX graph is not compared with torch: %s", error)
+            return None
+        except Exception as error:  # the graph of another batch may fail anywhere
+            return f"expected a graph of any batch, got for one of {count}: {error}"
+        for name, got, wanted in zip(outputs, told, expected, strict=True):
+            off = float(np.abs(got - wanted.numpy()).max())
+            if not off <= TOLERANCE * max(1.0, float(wanted.abs().max())):
+                return f"expected what torch computes, got a difference of {off:.3g} at {name}"
+    return None
+
+
+def _observations(policy: Any, count: int) -> torch.Tensor:
+    """[count, F], random ones; numbers from 0 to 1, which codes may be too."""
+    random, shape = np.random.default_rng(count), (count, policy.obs_size)
+    if policy.obs_dtype == "uint8":
+        return torch.from_numpy(random.integers(0, 256, shape, np.uint8))
+    if policy.obs_dtype == "float32":
+        return torch.from_numpy(random.random(shape, np.float32))
+    return torch.from_numpy((random.random(shape) < 0.3).astype(np.float32))
