@@ -346,6 +346,26 @@ def test_a_method_that_a_program_puts_into_the_policy_is_asked():
     assert called
 
 
+def test_an_optimizer_that_a_program_gives_has_rates_of_its_own():
+    env = Puzzle(2, 2, 6, 2, 32)
+    half = {"kind": "linear", "num_iterations": 4, "final_ratio": 0.0}
+    for schedule, expected in [({"kind": "constant"}, 0.02), (half, 0.01)]:
+        policy = BasicPolicy(env.obs_shape(), env.num_actions(), 16, [8])
+        algorithm = made("PPO", env, policy, "auto", lr_schedule=schedule)
+        parts = [algorithm.policy.embeddings, algorithm.policy.common]
+        groups = [
+            {"params": part.parameters(), "lr": rate}
+            for part, rate in zip(parts, (0.0, 0.02), strict=True)
+        ]
+        algorithm.optimizer = torch.optim.SGD(groups)
+        first = [part.state_dict()["weight"].clone() for part in (parts[0], parts[1][0])]
+        algorithm.learn(3)
+        now = [parts[0].weight, parts[1][0].weight]
+        assert [torch.equal(*pair) for pair in zip(first, now, strict=True)] == [True, False]
+        rates = [group["lr"] for group in algorithm.optimizer.param_groups]
+        assert rates == pytest.approx([0.0, expected])
+
+
 def test_weights_that_a_program_puts_in_are_trained():
     env = Puzzle(2, 2, 6, 2, 32)
     policy = BasicPolicy(env.obs_shape(), env.num_actions(), 16, [8])

@@ -147,7 +147,7 @@ class Algorithm(Holding, Playing, Kept):
         self.obs_dtype = getattr(policy, "obs_dtype", "sparse")
         self.held = Held(policy.to(self.config["device"]))
         self.policy.device = self.config["device"]
-        self.optimizer = self._make_optimizer()
+        self.held.optimizer = self._make_optimizer()
 
     def _enter_process(self) -> None:
         """Makes what no copy of an algorithm shares with it or takes elsewhere."""

@@ -120,7 +120,11 @@ class MinibatchDescent(Algorithm):
         schedule = self.config["training"]["lr_schedule"]
         factor = schedule_factor(schedule, self.share_done())
         for group in self.held.optimizer.param_groups:
-            group["lr"] = self.config["optimizer"]["lr"] * factor
+            if not self.held.is_given:
+                group["lr"] = self.config["optimizer"]["lr"] * factor
+            elif schedule["kind"] != "constant":
+                # torch's name for it, which its schedulers use too.
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
     def _goes_too_far(self, losses: torch.Tensor) -> bool:
         """Whether to refuse the update that has these losses, and all that would follow."""

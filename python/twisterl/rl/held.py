@@ -18,6 +18,8 @@ class Held:
 
     def __init__(self, policy: Any, optimizer: Any = None) -> None:
         self.policy, self.optimizer = policy, optimizer
+        # Whether a program has put in the optimizer, whose rates are its own then.
+        self.is_given = False
         # torch's generators, where torch does not hold them.
         self._random: dict[str, npt.NDArray[np.uint8]] = {}
         if isinstance(policy, ArrayPolicy):
@@ -99,12 +101,17 @@ class Holding:
 
     @property
     def optimizer(self) -> Any:
-        """Its optimizer in torch; may be assigned."""
+        """Its optimizer in torch; may be assigned.
+
+        The rates of one that is assigned are its own: `optimizer.lr` is not read, and
+        `training.lr_schedule` goes from what they are, kept as `initial_lr` of each group.
+        """
         return self._in_torch().optimizer
 
     @optimizer.setter
     def optimizer(self, optimizer: Any) -> None:
-        self._in_torch().optimizer = optimizer
+        held = self._in_torch()
+        held.optimizer, held.is_given = optimizer, True
 
     def _in_torch(self) -> Held:
         if self.held.is_array:
