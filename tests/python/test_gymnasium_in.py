@@ -1,6 +1,7 @@
 """Environments of Gymnasium trained and played by the engine."""
 
 import json
+import pickle
 import sys
 
 import numpy as np
@@ -219,6 +220,24 @@ def test_a_copy_shows_its_own_state():
     assert (env.observe().tolist(), twin.observe().tolist()) == ([1, 1], [1, 0])
     twin.step(0)
     assert (env.observe().tolist(), twin.observe().tolist()) == ([1, 1], [2, 0])
+
+
+def test_it_is_pickled_in_the_middle_of_an_episode():
+    env = GymnasiumEnv("CartPole-v1", max_episode_steps=5)
+    fresh = pickle.loads(pickle.dumps(env))
+    env.set_state([7])
+    env.step(1)
+    again = pickle.loads(pickle.dumps(env))
+    assert again.arguments() == env.arguments()
+    assert type(again.python_env).__name__ == "gymnasium:CartPole-v1"
+    for twin in (env, again):
+        for _ in range(4):
+            twin.step(0)
+    np.testing.assert_array_equal(again.observe(), env.observe())
+    assert again.truncated()
+    fresh.set_state([7])
+    env.set_state([7])
+    np.testing.assert_array_equal(fresh.observe(), env.observe())
 
 
 def test_a_reward_is_one_number():

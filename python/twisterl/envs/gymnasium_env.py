@@ -35,9 +35,7 @@ class GymnasiumEnv(PyEnv):
     """
 
     def __new__(cls, id: str, **arguments: Any) -> GymnasiumEnv:
-        # Its name is what messages of the engine call it.
-        named: Any = type(f"{PREFIX}{id}", (Episode,), {})
-        env = super().__new__(cls, named(Maker(id, arguments)))
+        env = super().__new__(cls, _episode(id, arguments))
         assert isinstance(env, GymnasiumEnv)
         return env
 
@@ -279,8 +277,25 @@ class Episode:
                 raise TypeError(f"{PREFIX}{self.maker.id}: {problem}") from error
         return twin
 
+    def __reduce__(self) -> Any:
+        lane = None if self.lane is None else {**vars(self.lane), "maker": None}
+        return _episode, (self.maker.id, self.maker.arguments), {"seed": self.seed, "lane": lane}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.seed = state["seed"]
+        if state["lane"] is not None:
+            self.lane = Lane.__new__(Lane)
+            vars(self.lane).update(state["lane"], maker=self.maker)
+
     def vectorize(self, num_lanes: int) -> Lanes:
         return Lanes(self.maker, num_lanes)
+
+
+def _episode(id: str, arguments: dict[str, Any]) -> Episode:
+    """One that has not begun; the name of its class is what messages of the engine call it."""
+    named: Any = type(f"{PREFIX}{id}", (Episode,), {})
+    episode: Episode = named(Maker(id, arguments))
+    return episode
 
 
 class Lanes:
