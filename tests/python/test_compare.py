@@ -39,6 +39,12 @@ def test_seeds_of_a_config_are_one_row(runs, capsys):
     assert "algorithm.optimizer.lr: 0.01 | 0.001\n" in out and "seed:" not in out
 
 
+def test_a_copy_of_a_run_is_no_other_seed(runs, capsys):
+    write(runs / "slow_copy", [solving(1.0, 3)], config(2))
+    assert cli.main(["compare", str(runs)]) == 0
+    assert "slow   3 (4 runs)  " in capsys.readouterr().out
+
+
 def test_figures_as_json_are_those_of_the_runs(runs, capsys):
     folders = [str(runs / name) for name in ("quick", "slow_0", "slow_2", "slow_0")]
     assert cli.main(["compare", *folders, "--json"]) == 0

@@ -1,6 +1,10 @@
 """Configs that the package brings, and the command that shows and begins configs."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +114,20 @@ def test_a_config_to_begin_with_of_each_algorithm(algorithm, tmp_path, capsys):
     assert "is there already" in shown(
         capsys, "config", "init", "Pancake", "-o", str(path), status=2
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of POSIX")
+def test_a_config_that_a_full_disk_does_not_take_leaves_no_file(tmp_path):
+    import resource
+
+    path = tmp_path / "my config.json"
+    words = [sys.executable, "-m", "twisterl", "config", "init", "Pancake", "-o", str(path)]
+    full = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, **full)
+    assert (done.returncode, done.stderr) == (1, f"error: {path}: File too large\n")
+    assert not list(tmp_path.iterdir())
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith(f"train --config {shlex.quote(str(path))}\n")
 
 
 def test_what_config_refuses(capsys, tmp_path):

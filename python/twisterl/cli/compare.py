@@ -75,7 +75,9 @@ def table(figures: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = [["run", "seeds", *forms]]
     for one in figures:
         name = one["name"] + (" (training)" if one["is_running"] else "")
-        row = [name, str(len(one["runs"]))]
+        num_seeds, num_runs = len(set(one["seeds"])), len(one["runs"])
+        # Equal seeds give equal runs: copies of one are no others.
+        row = [name, str(num_seeds) + (f" ({num_runs} runs)" if num_runs > num_seeds else "")]
         for key, form in forms.values():
             found, text = one.get(key), ""
             if found is not None:

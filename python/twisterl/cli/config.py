@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from twisterl.cli import shell
 from twisterl.faults import ConfigError, Fault, shown
 
 DESCRIPTION = "Show a config with where its values come from, its JSON schema, or begin a new one."
@@ -94,29 +96,30 @@ def file_of(name: str) -> Path:
 
 
 def _init(name: str, algorithm: str | None, output: str | None) -> int:
+    from twisterl.cli.outputs import writable
     from twisterl.config.registry import ALGORITHMS
     from twisterl.config.started import first_config
     from twisterl.config.validation import check_run
     from twisterl.faults import unknown
+    from twisterl.runs.files import write_atomic
 
     if algorithm is not None and algorithm not in ALGORITHMS:
         raise _refused("--algorithm", unknown(algorithm, list(ALGORITHMS), "algorithm"))
+    path = None if output is None else writable("-o", output)
+    if path is not None and os.path.lexists(path):
+        raise _refused("-o", f"{path} is there already; expected a new file")
     config = first_config(name, algorithm)
     checked = check_run(config, "command line")
     _require_builds(checked)
     text = json.dumps(config, indent=2) + "\n"
-    if output is None:
+    if path is None:
         print(text, end="")
         return 0
-    try:
-        with open(output, "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise _refused("-o", f"{output} is there already; expected a new file") from None
-    print(f"{output}: written. What its keys mean:\n")
+    write_atomic(path, text.encode())
+    print(f"{path}: written. What its keys mean:\n")
     for key, meaning in meanings(config, checked).items():
         print(f"  {key:<44} {meaning}")
-    print(f"\nTrain it: twisterl train --config {output}")
+    print(f"\nTrain it: {shell.twisterl('train', '--config', path)}")
     return 0
 
 
