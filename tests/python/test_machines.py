@@ -588,6 +588,22 @@ def test_a_sweep_is_runs_of_their_own(tmp_path, capfd):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_a_sweep_is_kept_unless_it_is_told_otherwise(tmp_path, capfd):
+    words = sweep_words(tmp_path, "sweep", "--num_steps", "1")
+    assert cli.main(words) == 0
+    folder = tmp_path / "runs" / "seed=0"
+    before = folder.stat().st_ino, (folder / "machine.json").stat().st_ino
+    assert cli.main(words) == 2
+    # What it says can be done.
+    assert "already holds a run; --resume continues it, --overwrite" in capfd.readouterr().err
+    for option in ("--overwrite", "--rerun"):
+        assert cli.main([*words, option]) == 0
+        assert "1 of 1 trainings" in capfd.readouterr().out
+        after = folder.stat().st_ino, (folder / "machine.json").stat().st_ino
+        assert after != before
+        before = after
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
@@ -603,6 +619,12 @@ def test_a_sweep_is_runs_of_their_own(tmp_path, capfd):
         (["train", "--seeds", "1000000000"], "expected at most 10000 trainings"),
         (["sweep", "--seeds", "5001", "algorithm.optimizer.lr=1e-3,1e-4"],
          "--seeds: got 5001 of 2 combinations; expected at most 10000 trainings"),
+        (["sweep", "algorithm.seed=1,2"], "algorithm.seed: is of --seed and --seeds"),
+        (["train", "--seeds", "2", "algorithm.seed=1"], "algorithm.seed: is of --seed and --seeds"),
+        (["train", "--seeds", "2", "--dry-run"], "--dry-run: is of one training"),
+        (["train", "--seeds", "2", "--save-signal", "NIX"], "--save-signal: "),
+        (["train", "--seeds", "2", "--load_checkpoint_path", "none.pt"], "none.pt: no such file"),
+        (["train", "--seeds", "2", "--time-budget", "-1"], "time_budget_s: got -1"),
     ],
 )  # fmt: skip
 def test_a_wrong_sweep_starts_nothing(tmp_path, capfd, words, problem):
@@ -643,6 +665,8 @@ def test_seeds_are_runs_below_the_run_folder(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(runs.Local, "__call__", lambda self, words: asked.append(words) or (0, ""))
     assert cli.main(sweep_words(tmp_path, "train", "--seeds", "3", "--seed", "5")) == 0
     assert sorted(words[-1] for words in asked) == [f"algorithm.seed={seed}" for seed in (5, 6, 7)]
+    if os.name == "posix":
+        assert all("--save-signal USR1" in " ".join(words) for words in asked)
     folders = [words[words.index("--run_path") + 1] for words in asked]
     assert sorted(os.path.basename(folder) for folder in folders) == ["seed=5", "seed=6", "seed=7"]
     monkeypatch.setattr(runs.Local, "__call__", lambda self, words: (1, "error: no"))

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S", help="the first seed (default: 0)")
     add("--num_steps", "--num-steps", type=int, metavar="N", help="iterations of each")
     add("--resume", action="store_true", help="go on with the runs that are there")
+    add("--overwrite", action="store_true", help="drop the runs that are there and start anew")
+    add("--rerun", action="store_true", help="start anew over what this very command has made "
+        "there before; other runs are kept")  # fmt: skip
     add("--workers", type=int, default=2, metavar="N", help="trainings at a time (default: 2)")
     add("--backend", choices=["local", "ray"], default="local", help="where (default: local)")
     add("--address", metavar="HOST:PORT", help="of the Ray cluster, or auto")
@@ -54,12 +57,19 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
     listed = [()] if arguments.list is None else _listed(arguments.list)
     choices = [_choice(word) for word in words]
+    require_no_seed(key for pairs in (*listed, choices) for key, _ in pairs)
     require_few(arguments.seeds, len(listed) * math.prod(len(values) for _, values in choices))
     combinations = [(*first, *rest) for first in listed for rest in runs.grid(choices)]
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     parent = arguments.run_path or Path("runs") / f"{Path(arguments.config).stem}-sweep"
     planned = runs.planned(combinations, seeds)
     return train_all(arguments, planned, Path(parent), [])
+
+
+def require_no_seed(keys: Iterable[str]) -> None:
+    """Refuses a seed among the `keys` that are overridden: those of --seeds would replace it."""
+    if "algorithm.seed" in keys:
+        raise _wrong("algorithm.seed", "is of --seed and --seeds where several are trained")
 
 
 def require_few(num_seeds: int, num_combinations: int = 1) -> None:
@@ -135,11 +145,14 @@ def _check(arguments: argparse.Namespace, each: Any, parent: Path, resumes: bool
     options = Options(
         arguments.config,
         folder,
+        getattr(arguments, "load_checkpoint_path", None),
         num_steps=arguments.num_steps,
         resume=resumes,
-        overwrite=getattr(arguments, "overwrite", False),
-        rerun=getattr(arguments, "rerun", False),
+        overwrite=arguments.overwrite,
+        rerun=arguments.rerun,
+        time_budget_s=getattr(arguments, "time_budget", None),
         overrides=list(each.pairs),
+        trust=getattr(arguments, "trust", False),
     )
     Training(options)
 
@@ -156,6 +169,8 @@ def _command(
     if arguments.num_steps is not None:
         command += ["--num_steps", str(arguments.num_steps)]
     command += ["--resume"] if resumes else []
+    command += ["--overwrite"] if arguments.overwrite else []
+    command += ["--rerun"] if arguments.rerun else []
     return [*command, *more, *(f"{key}={to_json(value).strip()}" for key, value in each.pairs)]
 
 

@@ -93,12 +93,12 @@ def with_preset(words: list[str]) -> list[str]:
 def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
     from twisterl.train import Options, Training, draw_curve
 
-    if arguments.seeds is not None:
-        return _train_by_seeds(arguments, overrides)
     try:
         saving = signal_number(arguments.save_signal) if os.name == "posix" else None
     except ValueError as error:
         raise ConfigError([Fault("--save-signal", str(error))], "command line") from None
+    if arguments.seeds is not None:
+        return _train_by_seeds(arguments, overrides)
     with interruptible(saving) as signals:
         training = Training(
             Options(
@@ -153,7 +153,12 @@ def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, An
 
     if arguments.config is None:
         raise ConfigError([Fault("--seeds", "expected a preset or --config")], "command line")
+    if arguments.dry_run:
+        raise ConfigError(
+            [Fault("--dry-run", "is of one training; leave --seeds out")], "command line"
+        )
     sweep.require_few(arguments.seeds)
+    sweep.require_no_seed(key for key, _ in overrides)
     parent = Path(arguments.run_path or Path("runs") / Path(arguments.config).stem)
     first = arguments.seed or 0
     planned = [
@@ -165,9 +170,9 @@ def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, An
 
 def _passed_on(arguments: argparse.Namespace) -> list[str]:
     """What each training of several is told besides."""
-    words = ["--overwrite"] if arguments.overwrite else []
-    words += ["--rerun"] if arguments.rerun else []
-    words += ["--trust"] if arguments.trust else []
+    words = ["--trust"] if arguments.trust else []
+    if os.name == "posix":
+        words += ["--save-signal", arguments.save_signal]
     if arguments.time_budget is not None:
         words += ["--time-budget", str(arguments.time_budget)]
     if arguments.load_checkpoint_path is not None:
