@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from twisterl.cli.numbers import count, duration
@@ -34,7 +36,7 @@ def model_card(
         "## How well it solves\n",
         _table(_judged(report)) if report else "It was not judged when it was sent.\n",
         "## How it was trained\n",
-        "```sh\ntwisterl train --config base_config.json\n```\n",
+        f"```sh\n{_command(run)}\n```\n",
         _table({**_training(run), **{name: value for name, value in run.machine.items() if value}}),
         "## Use\n",
         f"```sh\npip install twisterl\ntwisterl hub pull {repo}\n```\n\n"
@@ -83,6 +85,19 @@ def _judged(report: Mapping[str, Any]) -> dict[str, Any]:
         found["optimal"] = f"{report['optimal']:.1%} of the solutions"
         found["length / optimum"] = f"{report['length_over_optimum']:.3f}"
     return found
+
+
+def _command(run: History) -> str:
+    """That of the training, with what the config does not say."""
+    words = ["twisterl train --config base_config.json"]
+    learning = run.algorithm.get("learning")
+    length = learning.get("num_steps") if isinstance(learning, dict) else None
+    if run.planned is not None and run.planned != length:
+        words.append(f"--num_steps {run.planned}")
+    if run.started_from is not None:
+        # The folders of a machine are nobody else's.
+        words.append(f"--load_checkpoint_path {shlex.quote(PurePath(run.started_from).name)}")
+    return " ".join(words)
 
 
 def _training(run: History) -> dict[str, Any]:

@@ -338,6 +338,17 @@ def test_the_card_says_what_was_measured_and_hashed(made, capsys):
     assert "twisterl train --config base_config.json" in out and "| seed | 0 |" in out
 
 
+def test_the_card_says_what_the_config_does_not(made, tmp_path, capsys):
+    words = ["train", "--config", str(made / "base_config.json"), "--num_steps", "1"]
+    run = tmp_path / "run"
+    weights = made / MODEL
+    assert cli.main([*words, "--run_path", str(run), "--load_checkpoint_path", str(weights)]) == 0
+    capsys.readouterr()
+    out = called(capsys, "push", str(run), "me/model", "--num_episodes", "0", "--dry-run")
+    said = f"--config base_config.json --num_steps 1 --load_checkpoint_path {MODEL}\n"
+    assert f"\ntwisterl train {said}" in out
+
+
 @pytest.mark.usefixtures("token")
 def test_what_was_noted_when_it_was_sent_counts(files, tmp_path, capsys):
     digests = {MODEL: sha256(b"something else"), "metrics.jsonl": "0"}

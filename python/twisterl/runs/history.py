@@ -31,6 +31,7 @@ class History:
         machine: what it was made on; empty for a run that another program made.
         is_running: whether a training writes into the folder.
         planned: the iterations that it is to have, None if nothing says.
+        started_from: the file of the weights that it began with, None for those of its seed.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class History:
     machine: dict[str, Any] = field(default_factory=dict)
     is_running: bool = False
     planned: int | None = None
+    started_from: str | None = None
     _read: int = 0
 
     def update(self) -> None:
@@ -51,7 +53,10 @@ class History:
         self.algorithm = _object(self.folder / FULL_CONFIG) or _section(self.config, "algorithm")
         self.machine = _object(self.folder / MACHINE)
         self.is_running = lock.is_held(self.folder)
-        planned = folder.commits.last_state().get("num_iterations")
+        state = folder.commits.last_state()
+        started_from = state.get("started_from")
+        self.started_from = started_from if isinstance(started_from, str) else None
+        planned = state.get("num_iterations")
         if planned is None:
             planned = _section(self.algorithm, "learning").get("num_steps")
         self.planned = planned if type(planned) is int else None
