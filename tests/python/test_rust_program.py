@@ -397,6 +397,26 @@ def test_what_only_python_does_is_refused(config, said, program, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--num_steps", 10**14], "--num_steps: got 100000000000000; expected a count of"),
+        (
+            ["--num_steps", -1],
+            "--num_steps: got -1; expected a count of iterations, 0 to 10000000000",
+        ),
+        (["--rerun"], "unknown option --rerun; --help lists the options"),
+        (["--rerun", "--resume"], "unknown option --rerun"),
+        (["--num_steps"], "--num_steps: has no value"),
+    ],
+)
+def test_words_that_it_does_not_know_are_refused(words, said, program, tmp_path):
+    path = written(tmp_path, BASE)
+    result = by_rust(program, "--config", path, "--run_path", tmp_path / "run", *words, status=2)
+    assert said in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_json_is_read_strictly(program, tmp_path):
     path = tmp_path / "twice.json"
     path.write_text('{"env_cls": "Puzzle", "env_cls": "Puzzle"}')

@@ -42,6 +42,7 @@ pub use folder::Existing;
 pub use going::Training;
 pub use player::Player;
 pub use progress::{Evaluated, Progress};
+pub use schema::most_iterations;
 
 /// Says what the user should know of a run that goes on.
 fn warn(text: &str) {

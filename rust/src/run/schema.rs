@@ -13,6 +13,12 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(text).expect("the schema is JSON")
 });
 
+/// The longest that a run can be planned, in iterations.
+pub fn most_iterations() -> u64 {
+    let length = &SCHEMA["$defs"]["Learning"]["properties"]["num_steps"];
+    length["anyOf"][0]["maximum"].as_u64().expect("the schema bounds the length of a run")
+}
+
 /// The section `section` of the class `name`: "env_Puzzle", say; `None` if nobody described it.
 pub(super) fn section(section: &str, name: &str) -> Option<&'static Value> {
     SCHEMA["$defs"].get(format!("{section}_{name}"))

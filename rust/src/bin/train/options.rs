@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
-use twisterl::run::{Existing, Failure, Fault, Faults};
+use twisterl::run::{most_iterations, Existing, Failure, Fault, Faults};
+
+/// Options with a value, as they are compared.
+const VALUED: [&str; 6] =
+    ["__config", "__run_path", "__load_checkpoint_path", "__num_steps", "__seed", "__time_budget"];
 
 /// What is asked for.
 #[derive(Debug)]
@@ -46,19 +50,25 @@ impl Options {
                 faults.push(Fault::new("", problem));
                 continue;
             }
+            let option = name.replace('-', "_");
+            if name.starts_with("--") && !name.contains('.') && !VALUED.contains(&option.as_str()) {
+                let problem = format!("unknown option {name}; --help lists the options");
+                faults.push(Fault::new("", problem));
+                continue;
+            }
             let Some(text) = text.or_else(|| words.next().cloned()) else {
                 faults.push(Fault::new(name, "has no value"));
                 continue;
             };
-            match name.replace('-', "_").as_str() {
+            match option.as_str() {
                 "__config" => config = Some(PathBuf::from(text)),
                 "__run_path" => run_path = Some(PathBuf::from(text)),
                 "__load_checkpoint_path" => checkpoint = Some(PathBuf::from(text)),
                 "__num_steps" => match text.parse() {
-                    Ok(count) => num_steps = Some(count),
-                    Err(_) => {
-                        let problem =
-                            format!("got {text}; expected a count of iterations, 0 or more");
+                    Ok(count) if count <= most_iterations() => num_steps = Some(count),
+                    _ => {
+                        let expected = format!("a count of iterations, 0 to {}", most_iterations());
+                        let problem = format!("got {text}; expected {expected}");
                         faults.push(Fault::new("--num_steps", problem));
                     }
                 },
@@ -67,13 +77,7 @@ impl Options {
                     let path = "algorithm.learning.time_budget_s";
                     overrides.push((path.to_owned(), value(&text)));
                 }
-                _ if name.contains('.') || !name.starts_with("--") => {
-                    overrides.push((name.trim_start_matches("--").to_owned(), value(&text)));
-                }
-                _ => {
-                    let problem = format!("unknown option {name}; --help lists the options");
-                    faults.push(Fault::new("", problem));
-                }
+                _ => overrides.push((name.trim_start_matches("--").to_owned(), value(&text))),
             }
         }
         let existing = match (resumes, overwrites) {
