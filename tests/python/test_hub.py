@@ -338,6 +338,16 @@ def test_the_card_says_what_was_measured_and_hashed(made, capsys):
     assert "twisterl train --config base_config.json" in out and "| seed | 0 |" in out
 
 
+def test_options_of_the_other_way_are_refused(capsys):
+    for words, option in (
+        (["pull", "me/model", "--dry-run"], "--dry-run: is of push"),
+        (["pull", "me/model", "--private"], "--private: is of push"),
+        (["pull", "me/model", "--num_episodes", "3"], "--num_episodes: is of push"),
+        (["push", "run", "me/model", "-o", "here"], "--output: is of pull"),
+    ):
+        assert option in called(capsys, *words, status=2)
+
+
 def test_the_card_says_what_the_config_does_not(made, tmp_path, capsys):
     words = ["train", "--config", str(made / "base_config.json"), "--num_steps", "1"]
     run = tmp_path / "run"

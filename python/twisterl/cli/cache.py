@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twisterl.cli.doing import refuse_options_of_others
 from twisterl.faults import ConfigError, Fault, shown, unknown
 
 DESCRIPTION = "Show what was prepared and kept for the next process, or delete it."
@@ -42,8 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.doing == "list" and arguments.words:
         raise _refused("list", f"takes nothing; got {shown(arguments.words[0])}")
-    if arguments.doing == "clear" and arguments.json:
-        raise _refused("--json", "is of list; leave it out")
+    refuse_options_of_others(arguments.doing, {"--json": (arguments.json, "list")})
     root = cache.folder()
     if root is None:
         print("null" if arguments.json else "nothing is kept: TWISTERL_CACHE is off")

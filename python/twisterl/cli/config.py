@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twisterl.cli import shell
+from twisterl.cli.doing import refuse_options_of_others
 from twisterl.faults import ConfigError, Fault, shown
 
 DESCRIPTION = "Show a config with where its values come from, its JSON schema, or begin a new one."
@@ -44,6 +45,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     words = arguments.words
+    refuse_options_of_others(
+        arguments.doing,
+        {
+            "--json": (arguments.json, "show"),
+            "--algorithm": (arguments.algorithm is not None, "init"),
+            "-o": (arguments.output is not None, "init"),
+        },
+    )
     if arguments.doing == "schema":
         if words:
             raise _refused("schema", f"takes nothing; got {shown(words[0])}")

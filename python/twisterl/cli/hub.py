@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any
 
+from twisterl.cli.doing import refuse_options_of_others
 from twisterl.faults import ConfigError, Fault, shown
 
 DESCRIPTION = "Send a run to a model hub with a card, or fetch one, checked."
@@ -27,6 +28,9 @@ examples:
 Files are those of one commit, and are compared with the digests that the hub announces and that
 whoever sent them has noted. HF_ENDPOINT names another hub."""
 
+# Of push, and where pull puts what it fetches.
+_NUM_EPISODES = 1000
+_FOLDER = "models"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -35,11 +39,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("doing", metavar="push|pull", choices=["push", "pull"])
     add("words", metavar="RUN_DIR OWNER/NAME", nargs="+")
     add("--revision", metavar="REV", default="main", help="branch, tag or commit (default: main)")
-    add("-o", "--output", metavar="DIR", default="models", help="of pull: where it goes")
+    add("-o", "--output", metavar="DIR", default=_FOLDER, help="of pull: where it goes")
     add("--trust", action="store_true",
         help="import the classes of other packages that the run names: they are code")  # fmt: skip
     add("--private", action="store_true", help="of push: a repository that others do not see")
-    add("--num_episodes", "--num-episodes", type=int, default=1000, metavar="N",
+    add("--num_episodes", "--num-episodes", type=int, default=_NUM_EPISODES, metavar="N",
         help="of push: episodes for the card; 0: none")  # fmt: skip
     add("--dry-run", "--dry_run", action="store_true", help="of push: print the card only")
 
@@ -47,6 +51,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from twisterl.cli.signals import interruptible
 
+    refuse_options_of_others(
+        arguments.doing,
+        {
+            "--output": (arguments.output != _FOLDER, "pull"),
+            "--private": (arguments.private, "push"),
+            "--num_episodes": (arguments.num_episodes != _NUM_EPISODES, "push"),
+            "--dry-run": (arguments.dry_run, "push"),
+        },
+    )
     wanted = 2 if arguments.doing == "push" else 1
     if len(arguments.words) != wanted:
         expected = "RUN_DIR OWNER/NAME" if wanted == 2 else "OWNER/NAME"
