@@ -619,6 +619,7 @@ def test_a_sweep_is_kept_unless_it_is_told_otherwise(tmp_path, capfd):
         (["train", "--seeds", "1000000000"], "expected at most 10000 trainings"),
         (["sweep", "--seeds", "5001", "algorithm.optimizer.lr=1e-3,1e-4"],
          "--seeds: got 5001 of 2 combinations; expected at most 10000 trainings"),
+        (["sweep", "--address", "1.2.3.4:5"], "--address: got '1.2.3.4:5'; expected none without"),
         (["sweep", "algorithm.seed=1,2"], "algorithm.seed: is of --seed and --seeds"),
         (["train", "--seeds", "2", "algorithm.seed=1"], "algorithm.seed: is of --seed and --seeds"),
         (["train", "--seeds", "2", "--dry-run"], "--dry-run: is of one training"),

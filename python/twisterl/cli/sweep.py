@@ -95,6 +95,8 @@ def train_all(
 
     if arguments.workers is not None and arguments.workers < 1:
         raise _wrong("--workers", f"got {arguments.workers}; expected a number from 1 on")
+    if arguments.address is not None and arguments.backend != "ray":
+        raise _wrong("--address", f"got {arguments.address!r}; expected none without --backend ray")
     if parent.exists() and not parent.is_dir():
         raise _wrong("--run_path", f"{parent} is a file; expected a folder for the runs")
     with interruptible():
