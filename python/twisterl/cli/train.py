@@ -25,8 +25,8 @@ examples:
       algorithm.training.num_epochs=4 --algorithm.optimizer.lr 1e-3
       any key of the config can be set, as key.path=value or --key.path value
   twisterl train --resume --run_path runs/try --num_steps 200
-      goes on to iteration 200 as if the run had been planned so; without --num_steps to where it
-      was to end. Keys of the config that differ take effect and are listed
+      goes on to iteration 200; without --num_steps to where it was to end. Schedules keep the
+      length that they began with. Keys of the config that differ take effect and are listed
   twisterl train --config examples/ppo_puzzle8_v1.json --dry-run env.width=4
       checks everything and prints the whole config, defaults included; writes nothing
 
