@@ -291,11 +291,10 @@ class Episode:
         return Lanes(self.maker, num_lanes)
 
 
-def _episode(id: str, arguments: dict[str, Any]) -> Episode:
-    """One that has not begun; the name of its class is what messages of the engine call it."""
+def _episode(id: str, arguments: dict[str, Any]) -> Any:
+    """An `Episode` that has not begun, of a class whose name is what messages of the engine say."""
     named: Any = type(f"{PREFIX}{id}", (Episode,), {})
-    episode: Episode = named(Maker(id, arguments))
-    return episode
+    return named(Maker(id, arguments))
 
 
 class Lanes:
