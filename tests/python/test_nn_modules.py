@@ -244,6 +244,11 @@ def pointed(shape, mask=None):
     return nn.PointerNetwork(4)(torch.ones(1, 2, 4), torch.ones(shape), mask)
 
 
+def masked(padding=None, forbidden=None, kv=None):
+    kv = torch.ones(1, 3, 4) if kv is None else kv
+    return nn.CrossAttention(4)(torch.ones(1, 2, 4), kv, padding, forbidden)
+
+
 REFUSED = [
     (TypeError, "hiddens", lambda: nn.MLP(3, 4)),
     (ValueError, "hiddens", lambda: nn.MLP(3, [])),
@@ -260,6 +265,13 @@ REFUSED = [
     (ValueError, "kind", lambda: nn.SelfAttention(4, skip_kind="sum")),
     (ValueError, "kv", lambda: nn.CrossAttention(4)(torch.ones(1, 2, 4), torch.ones(1, 2, 3))),
     (ValueError, "x", lambda: nn.SelfAttention(4)(torch.ones(2, 4))),
+    (ValueError, "kv: expected shape", lambda: masked(kv=torch.ones(2, 3, 4))),
+    (TypeError, "key_padding_mask: .* list", lambda: masked([[False] * 3])),
+    (TypeError, "key_padding_mask: .*int64", lambda: masked(torch.zeros(1, 3, dtype=int))),
+    (ValueError, r"key_padding_mask: .* \[1, 3\]", lambda: masked(torch.zeros(1, 2))),
+    (TypeError, "attention_mask: .*int64", lambda: masked(None, torch.zeros(2, 3, dtype=int))),
+    (ValueError, r"attention_mask: .* \[2, 3\]", lambda: masked(None, torch.zeros(3, 2))),
+    (ValueError, r"attention_mask: .* \[2, 2, 3\]", lambda: masked(None, torch.zeros(1, 2, 3))),
     (TypeError, "module", lambda: nn.SelfAttentionStack(None, 2)),
     (ValueError, "num_layers", lambda: nn.SelfAttentionStack(torch.nn.Identity(), 0)),
     (ValueError, "output_seq_dim", lambda: nn.PerceiverIOLayer(4, 0)),

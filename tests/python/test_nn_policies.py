@@ -1,5 +1,7 @@
 """Policies of PufferLib's kind: over random arguments, and the faults that must not return."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -348,6 +350,7 @@ SPACE, ACTIONS = box(3), choice(2)
         (TypeError, "policy", lambda: nn.LSTMWrapper(None, torch.nn.Linear(1, 1))),
         (ValueError, "size", lambda: nn.RunningNorm(0)),
         (ValueError, "x", lambda: nn.RunningNorm(3)(torch.zeros(2))),
+        (ValueError, "x: .* finite", lambda: nn.RunningNorm(1).update(torch.ones(1) * math.nan)),
         (ValueError, "num_agents", lambda: nn.SharedMultiAgentPolicy(SPACE, ACTIONS, 0)),
         (ValueError, "what policy returns", lambda: nn.check_policy_shapes(Broken(), SPACE)),
     ],

@@ -172,7 +172,33 @@ def _attend(
     padding: torch.Tensor | None,
     forbidden: torch.Tensor | None,
 ) -> torch.Tensor:
+    _require_fitting(heads, q, kv, padding, forbidden)
     masks: dict[str, Any] = {"key_padding_mask": padding, "attn_mask": forbidden}
     # What is not given is not named: the engine plays attention without masks.
     given = {name: mask for name, mask in masks.items() if mask is not None}
     return heads(q, kv, kv, need_weights=False, **given)[0]
+
+
+def _require_fitting(
+    heads: nn.MultiheadAttention,
+    q: torch.Tensor,
+    kv: torch.Tensor,
+    padding: torch.Tensor | None,
+    forbidden: torch.Tensor | None,
+) -> None:
+    """Refuses by name what torch would by an assertion, or by what it makes of it."""
+    if checked.is_recorded(q) or checked.is_recorded(kv):
+        return
+    (rows, queries), keys = q.shape[:2], kv.shape[1]
+    checked.shape("kv", kv, (rows, keys, heads.embed_dim))
+    for name, mask in (("key_padding_mask", padding), ("attention_mask", forbidden)):
+        if mask is None:
+            continue
+        checked.tensor(name, mask)
+        if mask.dtype != torch.bool and not mask.is_floating_point():
+            raise TypeError(f"{name}: expected booleans, got {mask.dtype}")
+    if padding is not None:
+        checked.shape("key_padding_mask", padding, (rows, keys))
+    if forbidden is not None:
+        leading = (rows * heads.num_heads,) if forbidden.ndim == 3 else ()
+        checked.shape("attention_mask", forbidden, (*leading, queries, keys))

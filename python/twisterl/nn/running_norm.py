@@ -50,8 +50,14 @@ class RunningNorm(torch.nn.Module):
 
     @torch.no_grad()
     def update(self, x: torch.Tensor) -> None:
-        """Adds the observations `x` `[..., *size]`."""
+        """Adds the observations `x` `[..., *size]`.
+
+        Raises:
+            ValueError: another shape, or numbers that are not finite; nothing is added then.
+        """
         rows = self._checked(x).to(self.mean.device, torch.float64).reshape(-1, *self.size)
+        if not rows.isfinite().all():
+            raise ValueError("x: expected finite numbers, got others")
         if not len(rows):
             return
         added, before = len(rows), self.count.double()
