@@ -100,6 +100,11 @@ def test_solve(small):
         algorithm.solve(state, True, beam_widht=3)
 
 
+def test_solve_takes_no_seed(small):
+    with pytest.raises(TypeError, match=r"^seed: expected none, since every call draws anew"):
+        prepare_algorithm(small).solve([1, 0, 2, 3], seed=3)
+
+
 def test_solve_gives_none_when_no_search_finds_it(small):
     small["env"]["max_depth"] = 1
     algorithm = prepare_algorithm(small)

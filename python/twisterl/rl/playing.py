@@ -116,9 +116,12 @@ class Playing:
                 `num_cores`, as in an entry of `evals`.
 
         Raises:
+            TypeError: an option of another name, `seed` too: every call draws anew.
             ValueError: `state` is no state of the environment, an option is out of range, or
                 the policy is to play where only values have learned.
         """
+        if "seed" in options:
+            raise TypeError("seed: expected none, since every call draws anew; got one")
         with self._env_lock:
             seed = self.config["seed"] + self._num_solves
             self._num_solves += 1
