@@ -588,6 +588,19 @@ def test_a_sweep_is_runs_of_their_own(tmp_path, capfd):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def test_what_is_long_has_a_folder_that_file_systems_take(tmp_path):
+    from twisterl.machines import runs
+
+    key = "policy.common_layers"
+    long = [[(key, [8] * 200)], [(key, [8] * 201)], [(key, ["é" * 300])], [(key, [8])]]
+    names = [each.name for each in runs.planned(long, [7])]
+    assert len({*names}) == 4 and names[3] == "common_layers=_8_,seed=7"
+    for name in names:
+        assert name.startswith("common_layers=_") and name.endswith(",seed=7")
+        (tmp_path / name).mkdir()
+    assert names == [each.name for each in runs.planned(long, [7])]
+
+
 def test_a_sweep_is_kept_unless_it_is_told_otherwise(tmp_path, capfd):
     words = sweep_words(tmp_path, "sweep", "--num_steps", "1")
     assert cli.main(words) == 0
@@ -621,6 +634,7 @@ def test_a_sweep_is_kept_unless_it_is_told_otherwise(tmp_path, capfd):
          "--seeds: got 5001 of 2 combinations; expected at most 10000 trainings"),
         (["sweep", "--address", "1.2.3.4:5"], "--address: got '1.2.3.4:5'; expected none without"),
         (["sweep", "algorithm.seed=1,2"], "algorithm.seed: is of --seed and --seeds"),
+        (["sweep", 'algorithm={"seed":1}'], "algorithm.seed: is of --seed and --seeds"),
         (["train", "--seeds", "2", "algorithm.seed=1"], "algorithm.seed: is of --seed and --seeds"),
         (["train", "--seeds", "2", "--dry-run"], "--dry-run: is of one training"),
         (["train", "--seeds", "2", "--save-signal", "NIX"], "--save-signal: "),

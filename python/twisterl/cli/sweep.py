@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import os
 import sys
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
     listed = [()] if arguments.list is None else _listed(arguments.list)
     choices = [_choice(word) for word in words]
-    require_no_seed(key for pairs in (*listed, choices) for key, _ in pairs)
+    each = [(key, value) for key, values in choices for value in values]
+    require_no_seed([*itertools.chain(*listed), *each])
     require_few(arguments.seeds, len(listed) * math.prod(len(values) for _, values in choices))
     combinations = [(*first, *rest) for first in listed for rest in runs.grid(choices)]
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
@@ -66,10 +68,12 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     return train_all(arguments, planned, Path(parent), [])
 
 
-def require_no_seed(keys: Iterable[str]) -> None:
-    """Refuses a seed among the `keys` that are overridden: those of --seeds would replace it."""
-    if "algorithm.seed" in keys:
-        raise _wrong("algorithm.seed", "is of --seed and --seeds where several are trained")
+def require_no_seed(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Refuses `pairs` of overrides that say a seed: those of --seeds would replace it."""
+    for key, value in pairs:
+        is_section = key == "algorithm" and isinstance(value, dict)
+        if key == "algorithm.seed" or (is_section and "seed" in value):
+            raise _wrong("algorithm.seed", "is of --seed and --seeds where several are trained")
 
 
 def require_few(num_seeds: int, num_combinations: int = 1) -> None:

@@ -158,7 +158,7 @@ def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, An
             [Fault("--dry-run", "is of one training; leave --seeds out")], "command line"
         )
     sweep.require_few(arguments.seeds)
-    sweep.require_no_seed(key for key, _ in overrides)
+    sweep.require_no_seed(overrides)
     parent = Path(arguments.run_path or Path("runs") / Path(arguments.config).stem)
     first = arguments.seed or 0
     planned = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
@@ -18,6 +19,8 @@ from twisterl.faults import ConfigError, Fault
 
 # At once of one command: each is checked before the first one begins.
 MOST = 10_000
+# Of a folder's name, of which file systems take 255 bytes.
+_LONGEST = 200
 # Of what a failed training says.
 _LINES = 3
 
@@ -76,8 +79,16 @@ def planned(
     chosen: Sequence[int | None] = seeds or (None,)
     for pairs in combinations:
         for seed in chosen:
-            whole = [*pairs, *([] if seed is None else [("algorithm.seed", seed)])]
-            name = ",".join(_named(key, value, keys) for key, value in whole) or "run"
+            own = [] if seed is None else [("algorithm.seed", seed)]
+            whole = [*pairs, *own]
+            names = [_named(key, value, keys) for key, value in whole]
+            name = ",".join(names) or "run"
+            if len(name.encode()) > _LONGEST:
+                digest = hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]
+                start = (
+                    ",".join(names[: len(pairs)]).encode()[: _LONGEST - 100].decode(errors="ignore")
+                )
+                name = ",".join([f"{start}-{digest}", *names[len(pairs) :]])
             if name in runs:
                 raise ConfigError([Fault("", f"two trainings would be {name}")], "command line")
             runs[name] = Planned(name, tuple(whole))
