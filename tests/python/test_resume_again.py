@@ -42,6 +42,35 @@ def test_patience_goes_on(small, tmp_path):
     assert again.iteration == 3
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "is_other"),
+    [
+        (("learning", "diff_metric"), "second", True),
+        (("evals", "first", "num_episodes"), 3, True),
+        (("evals", "first", "freq"), 2, False),
+        (("evals", "second", "num_episodes"), 3, False),
+    ],
+)
+def test_the_best_is_that_of_one_judge(small, tmp_path, caplog, path, value, is_other):
+    section = small["algorithm"]
+    section["evals"] = {name: {"num_episodes": 2} for name in ("first", "second")}
+    section["learning"].update(diff_metric="first", diff_max=1)
+    first = prepare_algorithm(small, tmp_path)
+    # Nothing that follows is as good.
+    first.best_metrics = (10, 1.0, 1.0)
+    first.learn(2)
+    *sections, key = path
+    for name in sections:
+        section = section[name]
+    section[key] = value
+    again = prepare_algorithm(small, tmp_path)
+    again.resume()
+    metric = again.config["learning"]["diff_metric"]
+    assert (f"its best is found anew, as {metric} judges now" in caplog.text) == is_other
+    assert again.best_metrics == (None if is_other else (10, 1.0, 1.0))
+    assert again.num_without_improvement == (0 if is_other else 2)
+
+
 def test_a_difficulty_above_the_bound_stays_where_nobody_says_otherwise(tmp_path):
     learning = {**ALWAYS, "diff_max": 3, "num_steps": 1}
     run = trained(tmp_path, learning=learning)

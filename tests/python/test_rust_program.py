@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 import safetensors.numpy
+from twisterl.checkpoint import RunFolder
 from twisterl.config.validation import check_run
 from twisterl.defaults import make_config
 from twisterl.faults import ConfigError
@@ -467,6 +468,21 @@ def test_changes_of_the_config_take_effect_and_are_told(kept, program, tmp_path)
         program, "--resume", "--run_path", folder, "algorithm_cls=AZ", "algorithm={}", status=2
     )
     assert "algorithm_cls: the run is one of PPO; got AZ" in result.stderr
+
+
+def test_the_best_is_found_anew_whoever_goes_on(kept, program, tmp_path):
+    change = "algorithm.evals.ppo_deterministic.num_episodes"
+    folders = [shutil.copytree(kept[1], tmp_path / name) for name in ("rust", "python")]
+    words = ["--resume", "--run_path", folders[0], "--num_steps", 3, f"{change}=2"]
+    assert "its best is found anew, as ppo_deterministic judges now" in (
+        by_rust(program, *words).stderr
+    )
+    by_python(None, folders[1], num_steps=3, resume=True, overrides=[(change, 2)])
+    states = [RunFolder(folder).commits.last_state() for folder in folders]
+    row = lines(folders[0])[2]
+    for state in states:
+        assert state["best_metrics"] == [row["difficulty"], row["success"], row["reward"]]
+        assert state["num_without_improvement"] == 0
 
 
 def test_damage_is_found_and_an_older_commit_used(kept, program, tmp_path):

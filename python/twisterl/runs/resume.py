@@ -26,6 +26,8 @@ _HANDED_ON = (_DIFFICULTY, _DIFF_MAX, _NUM_STEPS) = (
     "env.difficulty", "algorithm.learning.diff_max", "algorithm.learning.num_steps",
 )  # fmt: skip
 
+_DIFF_METRIC = "algorithm.learning.diff_metric"
+
 # What decides which tensors a run has.
 _SHAPING = ("env", "policy", "algorithm.optimizer")
 
@@ -95,6 +97,7 @@ def restore(algorithm: Any, folder: RunFolder, commit: Commit, given: Collection
     said = {path for path in _HANDED_ON if path in changes or _is_given(path, given)}
     notes += _length(algorithm, state, said)
     notes += _difficulty(algorithm, state, said)
+    notes += _best(algorithm, changes)
     if changes:
         told = run_config.told(changes)
         _logger.warning("%s goes on with another config than it had:%s", where, told)
@@ -158,6 +161,21 @@ def _difficulty(algorithm: Any, state: dict[str, Any], said: Collection[str]) ->
             algorithm.env.difficulty = learning["diff_max"]
     now = algorithm.env.difficulty
     return [] if now == reached else [f"goes on at difficulty {now}; it had reached {reached}"]
+
+
+def _best(algorithm: Any, changes: Changes) -> list[str]:
+    """The best so far, unless it would be compared with what is measured in another way."""
+    metric = algorithm.config["learning"]["diff_metric"]
+    entry = f"algorithm.evals.{metric}."
+    is_other = any(
+        path == _DIFF_METRIC or (path.startswith(entry) and path != f"{entry}freq")
+        for path in changes
+    )
+    if metric is None or algorithm.best_metrics is None or not is_other:
+        return []
+    algorithm.best_metrics = None
+    algorithm.num_without_improvement = 0
+    return [f"its best is found anew, as {metric} judges now"]
 
 
 def _torch_threads(algorithm: Any) -> int:

@@ -21,6 +21,7 @@ use crate::Error;
 const DIFFICULTY: &str = "env.difficulty";
 const DIFF_MAX: &str = "algorithm.learning.diff_max";
 const NUM_STEPS: &str = "algorithm.learning.num_steps";
+const DIFF_METRIC: &str = "algorithm.learning.diff_metric";
 /// What decides which tensors a run has.
 const SHAPING: [&str; 3] = ["env", "policy", "algorithm.optimizer"];
 /// Metadata of weights, in JSON.
@@ -285,7 +286,22 @@ pub(super) fn restore(
     if is != was {
         super::warn(&format!("{place}: goes on at difficulty {is}; it had reached {was}"));
     }
+    if let Some(metric) = run.config.learning.diff_metric.as_deref() {
+        if run.best.is_some() && is_judged_otherwise(metric, &changes) {
+            run.best = None;
+            run.counters.num_without_improvement = 0;
+            super::warn(&format!("{place}: its best is found anew, as {metric} judges now"));
+        }
+    }
     Ok(())
+}
+
+/// Whether `changes` make what `metric` finds no match for what was found before.
+fn is_judged_otherwise(metric: &str, changes: &Changes) -> bool {
+    let entry = format!("algorithm.evals.{metric}.");
+    changes.iter().any(|(path, ..)| {
+        path == DIFF_METRIC || path.strip_prefix(&entry).is_some_and(|key| key != "freq")
+    })
 }
 
 /// The steps that Adam has made; refuses what is not the optimizer's.
