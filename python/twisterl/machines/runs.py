@@ -79,15 +79,12 @@ def planned(
     chosen: Sequence[int | None] = seeds or (None,)
     for pairs in combinations:
         for seed in chosen:
-            own = [] if seed is None else [("algorithm.seed", seed)]
-            whole = [*pairs, *own]
+            whole = [*pairs, *([] if seed is None else [("algorithm.seed", seed)])]
             names = [_named(key, value, keys) for key, value in whole]
             name = ",".join(names) or "run"
             if len(name.encode()) > _LONGEST:
                 digest = hashlib.sha256(repr(pairs).encode()).hexdigest()[:16]
-                start = (
-                    ",".join(names[: len(pairs)]).encode()[: _LONGEST - 100].decode(errors="ignore")
-                )
+                start = name.encode()[: _LONGEST // 2].decode(errors="ignore")
                 name = ",".join([f"{start}-{digest}", *names[len(pairs) :]])
             if name in runs:
                 raise ConfigError([Fault("", f"two trainings would be {name}")], "command line")
