@@ -169,11 +169,31 @@ def test_off_keeps_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_made_as_fast_as_it_is_loaded_is_not_kept(everything, monkeypatch):
-    monkeypatch.setattr(cache, "_MOST_BYTES_A_SECOND", 0.0)
+@pytest.mark.parametrize("limit", ["_MOST_BYTES_A_SECOND", "_MOST_BYTES_OF_FILE"])
+def test_what_is_made_as_fast_as_it_is_loaded_or_too_large_is_not_kept(
+    everything, monkeypatch, limit
+):
+    monkeypatch.setattr(cache, limit, 0)
     with cache.keeping():
         collector.OptimalSolver(Permutation(num_qubits=5))
     assert not files(everything)
+
+
+def test_another_version_has_files_of_its_own(everything, monkeypatch):
+    for version in ("1.0", "1.1", "1.0"):
+        monkeypatch.setattr(cache, "__version__", version)
+        with cache.keeping():
+            collector.OptimalSolver(Permutation(num_qubits=5))
+    assert len(files(everything)) == 2
+
+
+def test_the_newest_file_stays_whatever_its_size(everything, monkeypatch):
+    monkeypatch.setattr(cache, "_MOST_BYTES", 1)
+    for num_qubits in (5, 4):
+        with cache.keeping():
+            collector.OptimalSolver(Permutation(num_qubits=num_qubits))
+        (path,) = files(everything)
+        assert path.name.startswith(f"permutation-{num_qubits}-")
 
 
 def test_a_file_of_other_options_is_refused(everything):
@@ -212,6 +232,16 @@ def test_threads_keep_at_once(everything):
     assert len(files(everything)) == 3
 
 
+def test_a_block_inside_another_does_not_end_it(everything):
+    with cache.keeping():
+        with cache.keeping():
+            pass
+        collector.OptimalSolver(Permutation(num_qubits=5))
+    collector.OptimalSolver(Permutation(num_qubits=6))
+    (path,) = files(everything)
+    assert path.name.startswith("permutation-5-")
+
+
 def test_those_used_last_stay(everything, monkeypatch, capsys):
     def solver(num_qubits):
         with cache.keeping():
@@ -225,8 +255,11 @@ def test_those_used_last_stay(everything, monkeypatch, capsys):
         everything / "states" / name
         for name in (f"permutation-4-{16 * '0'}.safetensors.tmp-1", "mine.safetensors")
     )
-    for file in (abandoned, foreign):
+    # Another process is not done with it.
+    unfinished = abandoned.with_suffix(".tmp-2")
+    for file in (abandoned, foreign, unfinished):
         file.touch()
+    for file in (abandoned, foreign):
         os.utime(file, (1000, 1000))
     solver(5)
     assert "loaded" in capsys.readouterr().err
@@ -234,6 +267,7 @@ def test_those_used_last_stay(everything, monkeypatch, capsys):
     monkeypatch.setattr(cache, "_MOST_BYTES", sum(sizes))
     solver(3)
     foreign.unlink()
+    unfinished.unlink()
     left = [path.name.split("-")[1] for path in files(everything)]
     # The second was not used for longest.
     assert left == ["3", "4", "5"]

@@ -442,6 +442,12 @@ def test_transpile_takes_the_plugins():
         assert plugins.PauliEvolutionPlugin().run(many) is None
     with pytest.raises(ValueError, match="beam_widht: unknown option; did you mean beam_width"):
         plugins.PermutationPlugin().run(PermutationGate([1, 0]), beam_widht=3)
+    # The first qubit of a target is the first that is named.
+    qubits = [2, 0, 1]
+    for seed in range(3):
+        target = drawn("linear_function", 3, seed)
+        found = plugins.LinearFunctionPlugin().run(target, CouplingMap.from_line(3), None, qubits)
+        assert {abs(qubits[a] - qubits[b]) for a, b in pairs_of(found)} == {1}
     apart = CouplingMap([[0, 1], [2, 3]])
     with pytest.warns(Fallback, match="not connected"):
         assert plugins.PermutationPlugin().run(PermutationGate([1, 0]), apart, None, [0, 2]) is None

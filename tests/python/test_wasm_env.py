@@ -16,7 +16,7 @@ from twisterl.config.trust import names_others
 from twisterl.config.validation import check_env as check_part
 from twisterl.envs import LightsOut, check_env
 from twisterl.envs.wasm_env import WasmEnv
-from twisterl.envs.wasm_module import ModuleError
+from twisterl.envs.wasm_module import STEP, Instance, Module, ModuleError
 from twisterl.faults import ConfigError
 
 if os.environ.get("CI") != "true":  # There it is installed, or its lack is a failure.
@@ -192,6 +192,21 @@ def test_what_goes_wrong_while_it_plays_names_the_environment(made):
     assert env.observe() == [0] and not env.is_final()
 
 
+def test_each_lane_has_a_share_of_the_limit_and_its_own_end(made):
+    # Of about 300 million instructions whatever the lanes, which tells the end of the first alone.
+    count = "(loop (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))"
+    module = Module(made(step=f"(local.set $left (i32.const 60000000)) {count}"), {})
+    problems = {
+        1: "advance\\(\\) did not end within 200,000,000 instructions",
+        200: "ends: expected to rise to at most 200, got 0 in row 1",
+    }
+    for num_lanes, problem in problems.items():
+        nothing = np.zeros(num_lanes, np.int64)
+        given = np.arange(num_lanes), nothing + STEP, nothing, nothing
+        with pytest.raises(ModuleError, match=rf"^planted.wasm: {problem}"):
+            Instance(module, num_lanes).advanced(*given)
+
+
 def test_traps_need_no_handlers_of_signals(made):
     # ray.shutdown() takes those away that another engine of wasmtime has set.
     program = """
@@ -251,6 +266,7 @@ def test_what_is_no_environment_is_refused_before_it_plays(made, tmp_path):
         WasmEnv(str(tmp_path))
     with pytest.raises(ConfigError, match=r"env.path: planted.wasm: unknown key"):
         build_env(check_part(made(), {"path": 1}, "test"), trust=False)
-    with pytest.raises(ConfigError, match=r"env.a: got 'b'; expected an integer"):
-        more = '(func (export "parameter_a") (param i64) (result i32) i32.const 0)'
-        WasmEnv(made(more=more), a="b")
+    more = '(func (export "parameter_a") (param i64) (result i32) i32.const 0)'
+    for given in ("b", 2**63):
+        with pytest.raises(ConfigError, match=rf"env.a: got {given!r}; expected an integer"):
+            WasmEnv(made(more=more), a=given)
