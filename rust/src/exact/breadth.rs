@@ -423,3 +423,22 @@ fn hash(key: u128) -> usize {
         (key as u64 ^ ((key >> 64) as u64).rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     ((mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 20) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_one_word_and_of_two_are_found() {
+        let all = [7, 8, 3 << 100, 1 << 64 | 7, 9, 1 << 64];
+        let mut keys = Keys::default();
+        assert!(keys
+            .reserve(all.len(), &mut Meter::new(None, Deadline::NEVER, &mut || Ok(())))
+            .unwrap());
+        assert!(all.iter().all(|&key| keys.insert(key)));
+        for (number, &key) in all.iter().enumerate() {
+            assert_eq!((keys.get(number), keys.find(key)), (key, Ok(number)));
+            assert!(!keys.insert(key) && keys.find(key << 1 | 1).is_err());
+        }
+    }
+}

@@ -156,3 +156,42 @@ fn way(steps: &[Step], last: Step) -> Vec<usize> {
 fn share<T>(all: &[T], worker: usize, workers: usize) -> &[T] {
     &all[all.len() * worker / workers..all.len() * (worker + 1) / workers]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envs::find;
+    use crate::guided::Preparation;
+    use crate::rng::Rng;
+    use serde_json::json;
+
+    #[test]
+    fn the_best_of_all_children_are_looked_up_whatever_the_threads() {
+        let given = json!({"num_qubits": 4, "topology": "all_to_all"});
+        let mut env = find("LinearFunction").unwrap().make(given.as_object().unwrap()).unwrap();
+        let prepared =
+            Preparation { most_classes: 5, num_walks: 50, walk_length: 5, ..Default::default() };
+        let guide = Guide::new(&*env, prepared, &mut || Ok(())).unwrap();
+        let rng = &mut Rng::new(3);
+        let (mut nodes, mut expected) = (Vec::new(), Vec::new());
+        for step in 0..50 {
+            env.try_reset_uniform(rng).unwrap();
+            nodes.push(Node { env: env.try_clone().unwrap(), step });
+            for action in 0..env.num_actions() {
+                let mut after = env.try_clone().unwrap();
+                after.try_step(action).unwrap();
+                let mut traits = Vec::new();
+                after.traits(&mut traits);
+                expected.push((guide.value.of(&traits), (step, action as u8)));
+            }
+        }
+        expected.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        for num_cores in [1, 3] {
+            let limits = Limits { beam_width: 5, num_cores, ..Limits::default() };
+            let children = children_of(&guide, &nodes, limits, &mut || Ok(())).unwrap();
+            let found: Vec<Step> = children.iter().map(|child| child.from).collect();
+            let best = expected.iter().map(|each| each.1).take(5 * LOOKED_UP);
+            assert!(found.iter().copied().eq(best), "{num_cores}: {found:?}");
+        }
+    }
+}

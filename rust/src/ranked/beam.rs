@@ -179,3 +179,52 @@ fn way(steps: &[(u32, Move)], mut step: u32, last: Move) -> Vec<Move> {
     moves.reverse();
     moves
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envs::find;
+    use crate::rng::Rng;
+    use serde_json::json;
+
+    #[test]
+    fn the_best_are_those_of_all_children_whatever_the_threads() {
+        let given = json!({"num_qubits": 3, "topology": "line"});
+        let mut env = find("Clifford").unwrap().make(given.as_object().unwrap()).unwrap();
+        let rng = &mut Rng::new(2);
+        let mut value = Value::new(env.matrices().unwrap().0);
+        // Many are worth the same, or all are.
+        for num_weights in [3, 1] {
+            let weights = value.weights().iter().map(|_| rng.below(num_weights) as f32).collect();
+            value.set_weights(weights);
+            let matrices = &value.matrices;
+            let mut nodes = Vec::new();
+            let mut expected = Vec::new();
+            for node in 0..3 * NODES_A_WORKER {
+                env.try_reset_uniform(rng).unwrap();
+                let rows = env.matrices().unwrap().1;
+                nodes.push(Node { rows, step: 0 });
+                for action in 0..matrices.actions.len() {
+                    let [mut right, mut left] = [rows; 2];
+                    matrices.play(&mut right, action);
+                    matrices.play_before(&mut left, action);
+                    let ends = [(false, right), (true, matrices.inverse(&left))];
+                    expected.extend(ends.map(|(is_before, rows)| {
+                        (value.of_one(rows), node, is_before, action as u16)
+                    }));
+                }
+            }
+            expected.sort_unstable();
+            expected.truncate(10 * CANDIDATES);
+            for num_cores in [1, 3] {
+                let reach = Reach { width: 10, most_steps: 1, num_cores };
+                let best = best(&value, &nodes, reach, &mut || Ok(())).unwrap();
+                let found = best.iter().map(|best| (best.node(), best.how()));
+                let found =
+                    found.map(|(node, Move { action, is_before })| (node, is_before, action));
+                let expected = expected.iter().map(|each| (each.1, each.2, each.3));
+                assert!(found.eq(expected), "{num_weights} {num_cores}");
+            }
+        }
+    }
+}

@@ -4,6 +4,8 @@ use super::blocks::{grouped, Blocks, Group, Scratch, RANKS};
 use super::lanes::{in_lanes, Lanes, Table, Words, LANES};
 use crate::nn::CpuLevel;
 use crate::rl::transvections::Matrices;
+#[cfg(test)]
+use crate::rl::transvections::Rows;
 
 /// States of a step of learning.
 pub(super) const BATCH: usize = 16;
@@ -97,6 +99,12 @@ impl Value {
             }
             sum.store(values, first);
         }
+    }
+
+    /// Of a state what [`Value::children`] says of it before its last action.
+    #[cfg(test)]
+    pub(super) fn of_one(&self, rows: Rows) -> i16 {
+        self.of(&grouped([rows].into_iter())).0[0].wrapping_add(self.offset) as i16
     }
 
     fn tables_of(&self, columns: usize) -> &[Tables] {
@@ -317,6 +325,74 @@ mod tests {
     use crate::rng::Rng;
     use serde_json::json;
 
+    fn levels() -> impl Iterator<Item = CpuLevel> {
+        let all = [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable];
+        all.into_iter().filter(|level| level.is_available())
+    }
+
+    #[test]
+    fn a_step_goes_down_the_gradient_of_the_cross_entropy() {
+        for (name, num_qubits) in [("Clifford", 3), ("LinearFunction", 4)] {
+            let given = json!({"num_qubits": num_qubits, "topology": "line"});
+            let mut env = find(name).unwrap().make(given.as_object().unwrap()).unwrap();
+            let rng = &mut Rng::new(4);
+            let states = [0; BATCH].map(|_: usize| {
+                env.try_reset_uniform(rng).unwrap();
+                env.matrices().unwrap().1
+            });
+            let mut value = Value::new(env.matrices().unwrap().0);
+            let num_actions = value.matrices.actions.len();
+            let wanted = [0; BATCH].map(|_: usize| rng.below(num_actions as u32) as usize);
+            let before: Vec<f32> =
+                value.weights.iter().map(|_| rng.below(1000) as f32 / 250.0).collect();
+            // What one more of each weight adds to each state `[A, BATCH]` after each action.
+            let after = |action| {
+                grouped(states.into_iter().map(|mut rows| {
+                    value.matrices.play(&mut rows, action);
+                    rows
+                }))
+            };
+            let after: Vec<Group> = (0..num_actions).map(after).collect();
+            let counts: Vec<Vec<[f64; BATCH]>> = (0..before.len())
+                .map(|one| {
+                    value.set_weights((0..before.len()).map(|at| f32::from(at == one)).collect());
+                    let whole = |group| value.of(group).0.map(|sum| f64::from(sum as i16));
+                    let counted = |group| std::array::from_fn(|i| whole(group)[i] / 64.0);
+                    after.iter().map(counted).collect()
+                })
+                .collect();
+            let mut gradient = vec![0.0; before.len()];
+            for lane in 0..BATCH {
+                let of = |action: usize| -> f64 {
+                    let each = counts.iter().zip(&before);
+                    each.map(|(count, &weight)| count[action][lane] * f64::from(weight)).sum()
+                };
+                let likely: Vec<f64> = (0..num_actions).map(|a| f64::exp(-of(a))).collect();
+                let whole: f64 = likely.iter().sum();
+                for (gradient, count) in gradient.iter_mut().zip(&counts) {
+                    *gradient += count[wanted[lane]][lane];
+                    let mean = likely.iter().zip(count).map(|(p, count)| p * count[lane]);
+                    *gradient -= mean.sum::<f64>() / whole;
+                }
+            }
+            for (time, rate) in [0.0, 1.0].into_iter().zip(RATES) {
+                for level in levels() {
+                    value.set_weights(before.clone());
+                    value.level = level;
+                    value.learn(&grouped(states.iter().copied()), &wanted, time);
+                    let rate = f64::from(rate) / value.blocks.len() as f64;
+                    for ((&now, &then), gradient) in
+                        value.weights.iter().zip(&before).zip(&gradient)
+                    {
+                        let step = f64::from(now - then) / rate;
+                        assert!((step + gradient).abs() < 2e-3, "{name} {step} {gradient}");
+                    }
+                }
+            }
+            assert!(gradient.iter().any(|step| step.abs() > 1.0));
+        }
+    }
+
     #[test]
     fn values_after_an_action_are_those_of_the_state_there() {
         let ends = json!([[0, 1], [1, 0], [1, 2], [2, 1], [2, 0], [0, 2], [2, 3], [3, 2]]);
@@ -336,10 +412,7 @@ mod tests {
             let mut value = Value::new(env.matrices().unwrap().0);
             value.weights.iter_mut().for_each(|weight| *weight = rng.below(1000) as f32 / 250.0);
             value.settle();
-            for level in [CpuLevel::Avx512, CpuLevel::Avx2, CpuLevel::Portable] {
-                if !level.is_available() {
-                    continue;
-                }
+            for level in levels() {
                 value.level = level;
                 let whole = |states: &[_; LANES]| {
                     let sums = value.of(&grouped(states.iter().copied()));

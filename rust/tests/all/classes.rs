@@ -157,18 +157,22 @@ fn keys_of_linear_functions_are_those_of_their_classes() {
     let of_all: &[Symmetry] =
         &[inverse_transposed, |m| exchanged(m, m.len()), |m| turned(m, m.len())];
     let of_line: &[Symmetry] = &[inverse_transposed, |m| mirrored(m, m.len())];
-    for (num_qubits, topology, symmetries) in [
-        (3, "all_to_all", of_all),
-        (3, "line", of_line),
-        (4, "all_to_all", of_all),
-        (4, "line", of_line),
+    // Of given edges no symmetries are sought; in one direction alone they have not that of inverses.
+    let of_circle: &[Symmetry] = &[];
+    let circle = json!({"num_qubits": 3, "edges": [[0, 1], [1, 2], [2, 0]]});
+    let named = |num_qubits, topology| json!({"num_qubits": num_qubits, "topology": topology});
+    for (parameters, symmetries) in [
+        (named(3, "all_to_all"), of_all),
+        (named(3, "line"), of_line),
+        (circle, of_circle),
+        (named(4, "all_to_all"), of_all),
+        (named(4, "line"), of_line),
     ] {
-        let parameters = json!({"num_qubits": num_qubits, "topology": topology});
-        let env = built::<LinearFunction>(parameters);
+        let env = built::<LinearFunction>(parameters.clone());
         let (states, distances) = all(&*env);
         let key = |env: &dyn Env| env.class_key().unwrap();
         let count = num_classes(&*env, &states, symmetries, key);
-        assert_eq!(layers(&*env, ToldBy::Class).iter().sum::<usize>(), count, "{topology}");
+        assert_eq!(layers(&*env, ToldBy::Class).iter().sum::<usize>(), count, "{parameters}");
         // Few classes around the goal, then many: the lengths are those of all states.
         for most_states in [count.div_ceil(3), 1_000_000] {
             let solver = Solver::new(&*env, most_states, &mut || Ok(())).unwrap();
@@ -198,6 +202,34 @@ fn with_hadamard(matrix: &Matrix, qubit: usize) -> Matrix {
     let n = matrix.len() / 2;
     matrix.iter_mut().for_each(|row| row.swap(qubit % n, n + qubit % n));
     matrix
+}
+
+/// Where several groups of qubits look alike, in each of which any may be called first.
+#[test]
+fn keys_do_not_tell_the_names_of_qubits() {
+    let mut env = built::<LinearFunction>(json!({"num_qubits": 6, "topology": "all_to_all"}));
+    let rng = &mut Rng::new(1);
+    let two_ways: &[(usize, usize)] = &[(0, 1), (1, 2), (3, 4), (4, 5)];
+    for gates in [two_ways, &[(0, 1), (2, 3)], &[(0, 1), (0, 2), (3, 4), (3, 5), (1, 4)]] {
+        let mut matrix: Matrix =
+            (0..6).map(|i| (0..6).map(|j| i64::from(i == j)).collect()).collect();
+        for &(from, to) in gates {
+            let row = matrix[from].clone();
+            matrix[to].iter_mut().zip(row).for_each(|(entry, other)| *entry ^= other);
+        }
+        let mut keys = HashSet::new();
+        let mut names: Vec<usize> = (0..6).collect();
+        for _ in 0..200 {
+            (1..6).rev().for_each(|i| names.swap(i, rng.below(i as u32 + 1) as usize));
+            let named: Vec<i64> = names
+                .iter()
+                .flat_map(|&i| names.iter().map(|&j| matrix[i][j]).collect::<Vec<_>>())
+                .collect();
+            env.try_set_state(&named).unwrap();
+            keys.insert(env.class_key().unwrap());
+        }
+        assert_eq!(keys.len(), 1, "{gates:?}");
+    }
 }
 
 /// With letters X and Y of a qubit exchanged.

@@ -204,6 +204,24 @@ mod tests {
         refused(&|arrays| arrays.with(LAYERS, vec![0u64, 1, 9, 4]), LAYERS);
         refused(&|arrays| arrays.with(LAYERS, vec![0u64, 1, 1 << 40]), LAYERS);
         refused(&|arrays| arrays.with(LAYERS, Vec::<u64>::new()), LAYERS);
+        // Without a state that leads to no other.
+        let leaf = (table.layers[8]..).find(|leaf| !table.parents.contains(&(*leaf as u32)));
+        let leaf = leaf.filter(|&leaf| leaf < table.layers[9]).unwrap();
+        let without = |arrays: Arrays| {
+            let mut parents: Vec<u32> = table
+                .parents
+                .iter()
+                .map(|&parent| parent - u32::from(parent as usize > leaf))
+                .collect();
+            let (mut low, mut actions) = (low.clone(), table.actions.clone());
+            let layer = |&first: &usize| (first - usize::from(first > leaf)) as u64;
+            parents.remove(leaf);
+            actions.remove(leaf);
+            low.remove(leaf);
+            let layers: Vec<u64> = table.layers.iter().map(layer).collect();
+            arrays.with(LOW, low).with(PARENTS, parents).with(ACTIONS, actions).with(LAYERS, layers)
+        };
+        refused(&without, "states");
         // As another board has it.
         let mut other = made("Puzzle", &serde_json::json!({"width": 2}));
         let error = Breadth::read(&mut *other, ToldBy::Key, table.arrays()).unwrap_err();
