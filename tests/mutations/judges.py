@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +25,7 @@ from ports import Port, PortError, read_list
 
 # Faults show early; a board of these transitions takes a second.
 TRANSITIONS = 2**15
-# A fault may make a test hang.
+# A fault may make a test hang: for each test that is named.
 MOST_SECONDS = 300
 OPTIONS = ["-q", "-x", "-rfE", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
 # What tests import that no fault is in, slow ones first.
@@ -67,9 +68,11 @@ class Judges:
         elif self._is_stale:
             self._build(self._moved("bindings"))
             self._is_stale = False
-        code, said = _in_a_fork(self._root, shlex.split(tests))
+        named = shlex.split(tests)
+        most_seconds = MOST_SECONDS * len(named)
+        code, said = _in_a_fork(self._root, named, most_seconds)
         if code is None:
-            return f"ran longer than {MOST_SECONDS} s"
+            return f"ran longer than {most_seconds} s"
         if code == 0:
             return None
         failed = re.search(r"^(?:FAILED|ERROR) (.*)$", said, re.MULTILINE)
@@ -86,13 +89,16 @@ class Judges:
         port = self._moved("rust")
         port = replace(port, variables={**port.variables, **PROFILE})
         replace(port, build=build).prepare()
-        run = f"cargo test --quiet -p twisterl {target} -- --nocapture {shlex.join(names)}"
-        try:
-            replace(port, build=run).prepare()
-        except PortError as error:
-            said = re.search(r"thread '([^']+)'.* panicked at (\S+):\n(.*)", str(error))
-            return ", ".join(said.groups()) if said else str(error)[-200:]
-        return None
+        command = ["cargo", "test", "--quiet", "-p", "twisterl", *target.split(), "--"]
+        code, said = _in_time([*command, "--nocapture", *names], self._root, port.variables)
+        if code is None:
+            return f"ran longer than {MOST_SECONDS} s"
+        if not re.search(r"^running [1-9]", said, re.MULTILINE):
+            raise PortError(f"cargo test {test}: no test is called so: {said[-500:]}")
+        if code == 0:
+            return None
+        panic = re.search(r"thread '([^']+)'.* panicked at (\S+):\n(.*)", said)
+        return ", ".join(panic.groups()) if panic else said[-200:]
 
     def parity(self, fault: Fault) -> str | None:
         """The first difference between the faulty port and the reference."""
@@ -127,8 +133,28 @@ class Judges:
             os.replace(imported.with_suffix(".new"), imported)
 
 
-def _in_a_fork(root: Path, tests: list[str]) -> tuple[int | None, str]:
-    """What `pytest` at `root` ends with, None if it does not end, and what it says.
+def _in_time(command: list[str], folder: Path, variables: dict[str, str]) -> tuple[int | None, str]:
+    """What `command` ends with, None if not in `MOST_SECONDS`, and what it says."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict(os.environ) | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, process.communicate()[0]
+    return process.returncode, said
+
+
+def _in_a_fork(root: Path, tests: list[str], most_seconds: float) -> tuple[int | None, str]:
+    """What `pytest` at `root` ends with, None if not in `most_seconds`, and what it says.
 
     In a copy of this process, which has imported torch already; that takes longer than most tests.
     """
@@ -151,7 +177,7 @@ def _in_a_fork(root: Path, tests: list[str]) -> tuple[int | None, str]:
                 sys.stdout.flush()
             finally:
                 os._exit(code)
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + most_seconds
         ended, status = os.waitpid(child, os.WNOHANG)
         while not ended and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -43,6 +43,7 @@ def main() -> int:
     if options.rotate:
         chosen = of_today(faults, options.rotate)
     caught: dict[Fault, str] = {}
+    planted_at = commit()
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(Path(folder))
         copy.require_sound([faults[i] for i in chosen])
@@ -58,7 +59,7 @@ def main() -> int:
     missed = [i for i in chosen if faults[i] not in caught]
     print(f"{len(caught)} of {len(chosen)} caught, missed: {missed or 'none'}")
     if not options.rotate:
-        write_report(faults, caught)
+        write_report(faults, [faults[i] for i in chosen], caught, planted_at)
     return 1 if missed else 0
 
 
@@ -136,21 +137,26 @@ def escaped(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def write_report(faults: list[Fault], caught: dict[Fault, str]) -> None:
-    """What was caught now, and earlier where a fault was not planted now."""
+def write_report(
+    faults: list[Fault], planted: list[Fault], caught: dict[Fault, str], planted_at: str
+) -> None:
+    """What was caught now, at commit `planted_at`; of faults that were not planted now the lines
+    that are there.
+    """
     before = REPORT.read_text().splitlines() if REPORT.exists() else []
     lines = []
     for fault in faults:
-        known = [line for line in before if line.startswith(row(fault))]
-        new = [f"{row(fault)} {escaped(caught[fault])} |"] if fault in caught else known
-        lines += new[:1]
+        known = [line for line in before if line.startswith(row(fault)) and fault not in planted]
+        if fault in caught:
+            known = [f"{row(fault)} {escaped(caught[fault])} | {planted_at} |"]
+        lines += known[:1]
     about = (
         "# Planted faults\n\n"
         "Written by `make mutations`: what the parity check, or where it does not reach a test,\n"
-        "says first about each fault of the lists in `tests/mutations`. Caught are\n"
-        f"{len(lines)} of {len(faults)}, the last time at commit {commit()}.\n\n"
+        "says first about each fault of the lists in `tests/mutations`, and the commit at which\n"
+        f"it was planted. Caught are {len(lines)} of {len(faults)}.\n\n"
     )
-    head = "| where | fault | what is said |\n| --- | --- | --- |\n"
+    head = "| where | fault | what is said | at |\n| --- | --- | --- | --- |\n"
     REPORT.write_text(about + head + "\n".join(lines) + "\n")
     print(f"{REPORT.relative_to(ROOT)} written")
 
