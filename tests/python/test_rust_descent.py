@@ -231,6 +231,31 @@ def test_adam_goes_the_way_of_torch(amsgrad):
             torch.testing.assert_close(states[1][index][key], value, rtol=2e-4, atol=1e-7)
 
 
+def test_weights_of_several_places_go_one_way():
+    ends = []
+    for engine in ("torch", "rust"):
+        algorithm = prepare_algorithm(
+            {
+                "env_cls": "TwoWalkers",
+                "policy_cls": "SharedMultiAgentPolicy",
+                "policy": AGENTS,
+                "algorithm_cls": "PPO",
+                "algorithm": {
+                    "engine": engine,
+                    "device": "cpu",
+                    "collecting": {"num_episodes": 2, "num_cores": 1},
+                    "training": {"num_epochs": 5},
+                    "optimizer": {"lr": 0.01},
+                    "evals": {},
+                },
+            }
+        )
+        batch, _ = algorithm.data_to_torch(algorithm.collect()[0])
+        algorithm.train(batch)
+        ends.append(weights(algorithm))
+    torch.testing.assert_close(*ends, rtol=0, atol=2e-6)
+
+
 def test_one_engine_goes_on_where_the_other_stopped():
     """Moments and steps are torch's own, so that a run may change its engine."""
     env = Puzzle(2, 2, 6, 2, 32)
