@@ -1,4 +1,4 @@
-"""The levers of the solver by run.py: `levers`, `one_board`, `beam_weights` and `reflection`.
+"""The levers of the solver by run.py, from `levers` to `reflection`.
 
 - int8 inference: states a second of the reference network (512, 256) on the 15-puzzle by processor
   time, and what it costs the beams of a trained 8-puzzle.
@@ -8,6 +8,7 @@
   many states; a machine without other work alone shows them.
 - How much values weigh in a beam, `beam_weights`: what the training chooses beside fixed weights,
   on boards that neither training nor choice has seen.
+- Tables of the states around the goal, `goal_table`: beams that end there, by their memory.
 - The sliding puzzle's reflection, `reflection`: in training, and averaged by the beam.
 """
 
@@ -46,6 +47,13 @@ WEIGHED = {
 FIXED = (0.0, 24.0, 60.0)
 # The share of optimal answers by which a fixed weight may be better.
 WORSE = 0.01
+# What ends at a table: example, boards, widths of its beams, MiB of the tables.
+TABLED = {
+    "8-puzzle": ("rw_puzzle8_v1", 1000, (16, 128), (0, 1, 2, 4, 8)),
+    "15-puzzle": ("rw_puzzle15_v1", 200, (64,), (0, 16, 256)),
+}
+# What a beam of 128 without a table found of the 8-puzzle when the goal was set.
+AS_BY_128 = {("8-puzzle", 16, 8): {"at_least": 0.999}}
 
 
 def levers(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -206,6 +214,38 @@ def beam_weights(_: argparse.Namespace) -> list[dict[str, Any]]:
             lost = max(shares.values()) - shares[chosen]
             title = f"{label}: optimal answers that the choice costs"
             rows.append(row(title, "", one(lost), at_most=WORSE))
+    return rows
+
+
+def goal_table(_: argparse.Namespace) -> list[dict[str, Any]]:
+    """What beams find, prove and take by the size of a table of the states around the goal."""
+    from twisterl.twisterl import collector
+
+    rows = []
+    for name, (example, count, widths, tables) in TABLED.items():
+        algorithm = trained_on(example, {})
+        env, policy = copy.copy(algorithm.env), algorithm.policy.to_rust()
+        boards, shortest = uniform_states(env, count)
+        for width in widths:
+            how = {"strategy": "beam", "beam_width": width, "num_cores": 2}
+            how["beam_value_weight"] = algorithm.beam_value_weight
+            for mib in tables:
+                how["goal_table_bytes"] = mib << 20
+                # The table is built once for all calls.
+                collector.evaluate_episodes(env, policy, states=boards[:1], **how)
+                start = time.process_time()
+                found = collector.evaluate_episodes(env, policy, states=boards, **how)
+                spent = 1000 * (time.process_time() - start) / count
+                is_shortest = found["success"] & (found["length"] == shortest)
+                share = float(np.mean(is_shortest))
+                table = f"table of {mib} MiB" if mib else "no table"
+                label = f"{name}, walks, beam {width}, {table}"
+                goal = AS_BY_128.get((name, width, mib), {})
+                rows.append(row(f"{label}: optimal", "", one(share), **goal))
+                if mib:
+                    proven = float(np.mean(is_shortest & (found["at_least"] == found["length"])))
+                    rows.append(row(f"{label}: proven", "", one(proven)))
+                rows.append(row(f"{label}: a board", "CPU-ms", one(spent)))
     return rows
 
 

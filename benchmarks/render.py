@@ -83,7 +83,9 @@ CHOSEN: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 # In docs/random-walks.md.
-LEVERS = ("levers", "one_board", "beam_weights", "reflection", "commuting", "parities")
+LEVERS = (
+    *("levers", "one_board", "beam_weights", "goal_table", "reflection", "commuting", "parities"),
+)
 # In docs/synthesis.md.
 CIRCUITS = ("linear", "cliffords", "maps", "routing", "couplings", "synthesis")
 

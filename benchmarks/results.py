@@ -24,7 +24,7 @@ LEARNING = (
     *BESIDE,
     *("az15", "az_search", "clients", "machines", "web", "synthesis", "levers", "one_board"),
     *("linear", "cliffords", "routing", "couplings", "maps"),
-    *("beam_weights", "reflection", "commuting", "parities", "shared_nodes"),
+    *("beam_weights", "goal_table", "reflection", "commuting", "parities", "shared_nodes"),
     *("patterns", "lessons"),
 )
 # Of `make bench`.

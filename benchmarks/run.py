@@ -107,6 +107,7 @@ BENCHMARKS = {
     "levers": levers.levers,
     "one_board": levers.one_board,
     "beam_weights": levers.beam_weights,
+    "goal_table": levers.goal_table,
     "reflection": levers.reflection,
     "commuting": lights.commuting,
     "parities": lights.parities,

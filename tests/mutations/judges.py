@@ -72,7 +72,7 @@ class Judges:
         most_seconds = MOST_SECONDS * len(named)
         code, said = _in_a_fork(self._root, named, most_seconds)
         if code is None:
-            return f"ran longer than {most_seconds} s"
+            return f"ran longer than {most_seconds} seconds"
         if code == 0:
             return None
         failed = re.search(r"^(?:FAILED|ERROR) (.*)$", said, re.MULTILINE)
@@ -92,7 +92,7 @@ class Judges:
         command = ["cargo", "test", "--quiet", "-p", "twisterl", *target.split(), "--"]
         code, said = _in_time([*command, "--nocapture", *names], self._root, port.variables)
         if code is None:
-            return f"ran longer than {MOST_SECONDS} s"
+            return f"ran longer than {MOST_SECONDS} seconds"
         if not re.search(r"^running [1-9]", said, re.MULTILINE):
             raise PortError(f"cargo test {test}: no test is called so: {said[-500:]}")
         if code == 0:
