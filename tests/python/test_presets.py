@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from twisterl import cli
+from twisterl.cli.numbers import duration
 from twisterl.cli.train import with_preset
 from twisterl.config.json import read_json
 from twisterl.config.registry import ENVIRONMENTS, registered
@@ -43,7 +44,8 @@ def test_the_list_says_what_was_measured(capsys):
         name: one["result"] for name, one in measured.items()
     }
     text = shown(capsys, "presets")
-    assert "puzzle8  " in text and "33s  100 % solved by beam 256" in text
+    lasts = duration(measured["puzzle15"]["seconds"])
+    assert "puzzle8  " in text and f"{lasts}  100 % solved by beam 256" in text
 
 
 def test_a_preset_trains_without_a_file(capsys):
