@@ -20,8 +20,9 @@ KINDS = {
     "ranks": "what was learned of ranks, which lead synthesize",
     "states": "distances from the goal, for proofs of shortest solutions",
 }
-UNKNOWN = "unknown"
-UNFINISHED = "was not finished"
+_UNKNOWN = "unknown"
+_UNFINISHED = "was not finished"
+_DAMAGED = "damaged; is made again"
 # Of a name, after what people call it.
 _DIGEST = re.compile(r"-[0-9a-f]{16}$")
 _TEMPORARY = re.compile(r"\.tmp-[0-9]+$")
@@ -62,7 +63,7 @@ class Kept:
 
     def is_being_written(self) -> bool:
         """Whether it is not finished, and so new that a process may be at it."""
-        return self.about == UNFINISHED and time.time() - self.used_at < cache.ABANDONED_S
+        return self.about == _UNFINISHED and time.time() - self.used_at < cache.ABANDONED_S
 
     def delete(self) -> None:
         """Deletes it; OSError if a file cannot be, or if others are in a model's folder."""
@@ -102,13 +103,13 @@ def _kept(path: Path) -> Kept | None:
             names = (BASE_CONFIG, BEST)
             files = tuple(file for file in path.iterdir() if _TEMPORARY.sub("", file.name) in names)
             is_whole = {*names} <= {file.name for file in files}
-            about = _of_model(path / BASE_CONFIG) if is_whole else UNFINISHED
+            about = _of_model(path / BASE_CONFIG) if is_whole else _UNFINISHED
             used_at = (path / BEST if is_whole else path).stat().st_mtime
             size = sum(file.stat().st_size for file in files)
             return Kept(kind, path.name, about, path, files, size, used_at)
         if not cache.OURS.fullmatch(path.name) or not path.is_file():
             return None
-        about = UNFINISHED if _TEMPORARY.search(path.name) else _of_file(kind, path)
+        about = _UNFINISHED if _TEMPORARY.search(path.name) else _of_file(kind, path)
         state = path.stat()
     except FileNotFoundError:
         # Another process has dropped it.
@@ -124,9 +125,9 @@ def _of_file(kind: str, path: Path) -> str:
     try:
         made_of = tensors.notes(path).get(cache.MADE_OF)
     except CheckpointError:
-        return "damaged; is made again"
+        return _DAMAGED
     if kind not in KINDS or made_of is None:
-        return UNKNOWN
+        return _UNKNOWN
     return _told(kind, path.stem, made_of, _details(kind, path.stem, made_of))
 
 
@@ -137,7 +138,7 @@ def _of_model(config: Path) -> str:
         given = read_json(config)
         details = _of_environment(given["env_cls"], given["env"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "damaged; is made again"
+        return _DAMAGED
     made_of = json.dumps(given, sort_keys=True)
     return _told(cache.MODELS, config.parent.name, made_of, details)
 
