@@ -8,6 +8,8 @@ use std::arch::x86_64::{__m256, __m512};
 
 use super::block::{Block, LANES};
 use crate::nn::CpuLevel;
+#[cfg(target_arch = "x86_64")]
+use crate::nn::{by_avx2, by_avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -59,15 +61,15 @@ pub trait Job {
 /// Runs `job` with the instructions of `level`. Panics if this processor lacks them.
 pub fn run_at<J: Job>(level: CpuLevel, job: J) -> J::Output {
     // Intrinsics keep sums in registers, which the compiler does not by itself: three times faster.
-    // SAFETY: `run` enables the level's instructions, if the processor has them.
+    // SAFETY: each enables its level's instructions, if the processor has them.
     match level {
         #[cfg(target_arch = "x86_64")]
-        CpuLevel::Avx512 => level.run(
+        CpuLevel::Avx512 => by_avx512(
             #[inline(always)]
             || unsafe { job.run::<__m512>() },
         ),
         #[cfg(target_arch = "x86_64")]
-        CpuLevel::Avx2 => level.run(
+        CpuLevel::Avx2 => by_avx2(
             #[inline(always)]
             || unsafe { job.run::<[__m256; 2]>() },
         ),

@@ -82,6 +82,8 @@ pub use head::Head;
 pub(crate) use head::{
     log_slope, normal_log_prob, parts, slope_nodes, standard_normal, HALF_LOG_TAU,
 };
+#[cfg(target_arch = "x86_64")]
+pub(crate) use kernels::{by_avx2, by_avx512};
 pub use kernels::{Bf16Level, CpuLevel};
 pub(crate) use layout::{Flat, Layout};
 pub use linear::{Linear, Sequential};

@@ -51,11 +51,12 @@ pub(super) trait Lanes: Copy {
 macro_rules! in_lanes {
     ($level:expr, $Lanes:ident, $work:expr) => {{
         use crate::nn::CpuLevel;
-        let level = $level;
-        // SAFETY: `run` enables the level's instructions, if the processor has them.
-        match level {
+        #[cfg(target_arch = "x86_64")]
+        use crate::nn::{by_avx2, by_avx512};
+        // SAFETY: each enables its level's instructions, if the processor has them.
+        match $level {
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx512 => level.run(
+            CpuLevel::Avx512 => by_avx512(
                 #[inline(always)]
                 || {
                     type $Lanes = std::arch::x86_64::__m512i;
@@ -63,7 +64,7 @@ macro_rules! in_lanes {
                 },
             ),
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx2 => level.run(
+            CpuLevel::Avx2 => by_avx2(
                 #[inline(always)]
                 || {
                     type $Lanes = std::arch::x86_64::__m256i;

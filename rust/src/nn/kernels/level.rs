@@ -54,36 +54,49 @@ impl CpuLevel {
         }
     }
 
-    /// Runs `work`, compiled for this level where it is inlined, closures too. Panics if this processor
-    /// lacks it.
+    /// Runs `work`, compiled for this level where it is inlined, closures too, and for every other one.
+    /// Panics if this processor lacks it.
     pub(crate) fn run<T>(self, work: impl FnOnce() -> T) -> T {
-        assert!(self.is_available(), "{self:?} is not available");
         match self {
-            // SAFETY: the processor has the level's instructions, as was just asserted.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { by_avx512(work) },
-            // SAFETY: as above.
+            Self::Avx512 => by_avx512(work),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { by_avx2(work) },
-            _ => work(),
+            Self::Avx2 => by_avx2(work),
+            _ => {
+                self.require();
+                work()
+            }
         }
+    }
+
+    fn require(self) {
+        assert!(self.is_available(), "{self:?} is not available");
     }
 }
 
-/// # Safety
-/// The processor has [`CpuLevel::Avx512`].
+/// Runs `work`, compiled for [`CpuLevel::Avx512`] alone where it is inlined, closures too. Panics if this
+/// processor lacks it.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn by_avx512<T>(work: impl FnOnce() -> T) -> T {
-    work()
+pub(crate) fn by_avx512<T>(work: impl FnOnce() -> T) -> T {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn run<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    CpuLevel::Avx512.require();
+    // SAFETY: the processor has the instructions, as was just asserted.
+    unsafe { run(work) }
 }
 
-/// # Safety
-/// The processor has [`CpuLevel::Avx2`].
+/// As [`by_avx512`], for [`CpuLevel::Avx2`].
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn by_avx2<T>(work: impl FnOnce() -> T) -> T {
-    work()
+pub(crate) fn by_avx2<T>(work: impl FnOnce() -> T) -> T {
+    #[target_feature(enable = "avx2,fma")]
+    fn run<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    CpuLevel::Avx2.require();
+    // SAFETY: as above.
+    unsafe { run(work) }
 }
 
 /// By what products of bf16 are made, best first: of two numbers of 16 bits with a sum of 32.

@@ -27,6 +27,8 @@ use crate::error::{Error, Result};
 pub(super) use bytes::{Words, Work};
 pub(super) use dots::Dots;
 pub(super) use halves::{Halves, Numbers};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use level::{by_avx2, by_avx512};
 pub use level::{Bf16Level, CpuLevel};
 use packed::PanelMut;
 pub(super) use packed::{

@@ -28,24 +28,31 @@ pub(super) trait Eight: Copy {
 /// `$work` with `$Eight` for the registers of `$level`, compiled for it where it is inlined.
 macro_rules! in_eights {
     ($level:expr, $Eight:ident, $work:expr) => {{
-        let level: CpuLevel = $level;
-        // SAFETY: `run` enables the level's instructions, if the processor has them.
-        match level {
+        use $crate::nn::CpuLevel;
+        #[cfg(target_arch = "x86_64")]
+        use $crate::nn::{by_avx2, by_avx512};
+        // SAFETY: each enables its level's instructions, if the processor has them.
+        match $level {
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx512 => level.run(
+            CpuLevel::Avx512 => by_avx512(
                 #[inline(always)]
                 || {
                     type $Eight = std::arch::x86_64::__m512i;
                     unsafe { $work }
                 },
             ),
-            _ => level.run(
+            #[cfg(target_arch = "x86_64")]
+            CpuLevel::Avx2 => by_avx2(
                 #[inline(always)]
                 || {
                     type $Eight = [u64; 8];
                     unsafe { $work }
                 },
             ),
+            _ => {
+                type $Eight = [u64; 8];
+                unsafe { $work }
+            }
         }
     }};
 }
