@@ -22,8 +22,9 @@ def load(path: str | Path) -> Forward:
 
     def forward(observation: Any) -> tuple[Any, Any]:
         # How often each row has a feature; the last one, of zeros, is what fills rows up.
-        seen = np.zeros((len(observation), len(table)))
-        np.add.at(seen, (np.arange(len(observation))[:, None], observation), 1)
+        places = observation % len(table) + len(table) * np.arange(len(observation))[:, None]
+        seen = np.bincount(places.ravel(), minlength=len(observation) * len(table))
+        seen = seen.reshape(len(observation), len(table)).astype(np.float64)
         hidden = np.maximum(seen @ table + tensors["embeddings.bias"], 0)
         hidden = dense(tensors, "common", hidden, final_relu=True)
         logits = dense(tensors, "action", hidden, final_relu=False)
