@@ -146,8 +146,19 @@ def test_workflows_call_our_commands_and_pin_actions(path):
 
 
 def test_ci_runs_make_test():
-    assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.endswith("\nmake test\n")
     subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+def test_ci_loads_what_it_has_compiled_of_python():
+    """Torch and its like are installed without: every process would compile them anew."""
+    script = (ROOT / ".ci" / "run").read_text()
+    settings = re.findall(r"^(?:export|unset) .*$", script, re.MULTILINE)
+    words = ["python", "-c", "import sys; print(sys.dont_write_bytecode)"]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = ["bash", "-c", "\n".join([*settings, shlex.join(words)])]
+    assert subprocess.check_output(command, env=environment, text=True) == "False\n"
 
 
 def test_stamps_save_work(tmp_path, monkeypatch):
