@@ -3,12 +3,14 @@
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
 
 import numpy as np
 import pytest
+from forked import cli_forked
 from twisterl import cache
 from twisterl.envs import Permutation, Puzzle
 from twisterl.runs import tensors
@@ -36,7 +38,11 @@ def begun(folder, *options, before=None):
 def ended(process):
     """What it has found, and the lines of what it has said beside."""
     out, err = process.communicate(timeout=300)
-    assert process.returncode == 0 and out.startswith("solved in "), err
+    return checked(process.returncode, out, err)
+
+
+def checked(status, out, err):
+    assert status == 0 and out.startswith("solved in "), err
     return out, [line for line in err.splitlines() if not line.startswith("preparing ")]
 
 
@@ -47,37 +53,63 @@ def files(folder):
 @pytest.fixture
 def everything(monkeypatch, tmp_path):
     """The folder of a cache that keeps all."""
-    monkeypatch.setenv("TWISTERL_CACHE", str(tmp_path))
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TWISTERL_CACHE", str(folder))
     monkeypatch.setattr(cache, "_MOST_BYTES_A_SECOND", float("inf"))
-    return tmp_path
+    return folder
 
 
-def test_the_next_process_loads_what_one_has_prepared(tmp_path):
-    first, said = ended(begun(tmp_path))
+@pytest.fixture
+def solved(tmp_path):
+    """As `ended(begun(folder, *options))`, sooner."""
+
+    def solve(folder, *options):
+        environment = {"TWISTERL_CACHE": str(folder), "HOME": str(folder)}
+        return checked(*cli_forked(tmp_path, [*SOLVE, *(options or SMALL), BOARD], environment))
+
+    return solve
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """The cache that a process has left, and what that has found."""
+    folder = tmp_path_factory.mktemp("prepared")
+    first, said = ended(begun(folder))
     assert not said
-    lessons, tables = files(tmp_path)
+    return folder, first
+
+
+@pytest.fixture
+def first(prepared, everything):
+    """What a process has found whose cache is now that of this test."""
+    folder, first = prepared
+    shutil.copytree(folder, everything)
+    return first
+
+
+def test_the_next_process_loads_what_one_has_prepared(first, everything):
+    lessons, tables = files(everything)
     assert lessons.match("lessons/3x3-20-*.safetensors")
     assert tables.match("patterns/3x3-*.safetensors")
-    before = {path: (path.read_bytes(), path.stat().st_ino) for path in files(tmp_path)}
-    again, said = ended(begun(tmp_path))
+    before = {path: (path.read_bytes(), path.stat().st_ino) for path in files(everything)}
+    again, said = ended(begun(everything))
     assert again == first
     assert said == [f"twisterl: loaded {path}" for path in (tables, lessons)]
-    assert before == {path: (path.read_bytes(), path.stat().st_ino) for path in files(tmp_path)}
+    assert before == {path: (path.read_bytes(), path.stat().st_ino) for path in files(everything)}
 
 
-def test_what_depends_on_other_options_is_another_file(tmp_path):
+def test_what_depends_on_other_options_is_another_file(first, everything, solved):
     count = 2
-    ended(begun(tmp_path))
     for options, more in [
         (["--pattern_bytes", "512", "--pattern_boards", "20"], 2),
         (["--pattern_bytes", "4096", "--pattern_boards", "21"], 1),
         ([*SMALL, "--max_episode_steps", "50"], 1),
         ([*SMALL, "--beam_width", "100", "--num_cores", "1"], 0),
     ]:
-        _, said = ended(begun(tmp_path, *options))
+        _, said = solved(everything, *options)
         assert len(said) == 2 - more
         count += more
-        assert len(files(tmp_path)) == count
+        assert len(files(everything)) == count
 
 
 def _cut_off(path):
@@ -120,26 +152,23 @@ def _huge(path):
     "damage",
     [_cut_off, _flipped, _of_another_size, _of_another_kind, _of_something_else, _no_file, _huge],
 )
-def test_what_is_damaged_is_named_and_made_again(tmp_path, damage):
-    first, _ = ended(begun(tmp_path))
-    for path in files(tmp_path):
+def test_what_is_damaged_is_named_and_made_again(first, everything, solved, damage):
+    for path in files(everything):
         whole = path.read_bytes()
         damage(path)
-        again, said = ended(begun(tmp_path))
+        again, said = solved(everything)
         assert again == first
         (warning,) = [line for line in said if str(path) in line]
         assert warning.startswith(f"warning: {path}: ") and warning.endswith("; made again")
         assert len(said) == 2 and path.read_bytes() == whole
 
 
-def test_a_folder_that_cannot_be_written_is_done_without(tmp_path):
-    expected, _ = ended(begun(tmp_path / "cache"))
-    file = tmp_path / "file"
-    file.touch()
-    found, said = ended(begun(file))
-    assert found == expected and len(said) == 2
+def test_a_folder_that_cannot_be_written_is_done_without(prepared, everything, solved):
+    everything.touch()
+    found, said = solved(everything)
+    assert found == prepared[1] and len(said) == 2
     problem = f"is not kept: {os.strerror(errno.ENOTDIR)}"
-    assert all(line.startswith(f"warning: {file}/") and problem in line for line in said)
+    assert all(line.startswith(f"warning: {everything}/") and problem in line for line in said)
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path):
@@ -159,14 +188,14 @@ def test_processes_that_begin_at_once_share_what_they_keep(tmp_path):
     assert {again} == found and len(said) == 2
 
 
-def test_off_keeps_nothing(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_off_keeps_nothing(solved, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(work))
     for _ in range(2):
-        words = [sys.executable, "-c", PROGRAM, *SOLVE, *SMALL, BOARD]
-        env = {**os.environ, "TWISTERL_CACHE": "off", "HOME": str(tmp_path)}
-        done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-        assert "loaded" not in done.stderr
-    assert not list(tmp_path.iterdir())
+        assert solved("off")[1] == []
+    assert not list(work.iterdir())
 
 
 @pytest.mark.parametrize("limit", ["_MOST_BYTES_A_SECOND", "_MOST_BYTES_OF_FILE"])
