@@ -114,6 +114,9 @@ def run(line):
         or (words[1] == "hub" and "--dry-run" not in words)
     ):
         return
+    if words[1] == "eval" and not {"--help", "--num_episodes"} & {*words}:
+        # The default is a thousand boards, and their optima.
+        words += ["--num_episodes", "20"]
     try:
         status = cli.main(words[1:])
     except SystemExit as ended:
