@@ -17,16 +17,16 @@ import pytest
 # Those that take ten seconds and more, the slowest first.
 SLOW = (
     "tests/wasm/test_wasm.py",
-    "tests/docs/test_notebook.py",
+    "tests/python/test_streams.py",
     "tests/docs/test_chains.py",
     *(
         f"tests/python/test_{name}.py"
-        for name in "quantum streams stubs without_torch described cli machines nn_exports".split()
+        for name in "machines nn_exports machines_ray quantum cli without_torch nn_properties".split()
     ),
-    "tests/python/test_machines_ray.py",
     "tests/soak/test_soak.py",
-    "tests/python/test_nn_properties.py",
+    *(f"tests/python/test_{name}.py" for name in "cache players nn_policies stubs".split()),
     "tests/python/test_write_failures.py",
+    "tests/docs/test_notebook.py",
     "tests/parity/test_golden.py",
 )
 # Those that run, or are linked with, what the tests of Rust build meanwhile.
