@@ -21,11 +21,13 @@ SLOW = (
     "tests/docs/test_chains.py",
     *(
         f"tests/python/test_{name}.py"
-        for name in "machines nn_exports machines_ray quantum cli without_torch nn_properties".split()
+        for name in "machines nn_exports machines_ray quantum cli without_torch".split()
     ),
     "tests/soak/test_soak.py",
-    *(f"tests/python/test_{name}.py" for name in "cache players nn_policies stubs".split()),
-    "tests/python/test_write_failures.py",
+    *(
+        f"tests/python/test_{name}.py"
+        for name in "nn_properties cache players nn_policies stubs write_failures".split()
+    ),
     "tests/docs/test_notebook.py",
     "tests/parity/test_golden.py",
 )
