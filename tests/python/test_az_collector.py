@@ -113,6 +113,7 @@ def test_a_report_adds_up(policy):
         ({"gamma": 2.0}, "gamma"),
         ({"max_moves": 0}, "max_moves"),
         ({"exploration_fraction": -0.1}, "exploration_fraction"),
+        ({"precision": "bf16"}, "precision"),
     ],
 )
 def test_bad_options_are_named(options, name):

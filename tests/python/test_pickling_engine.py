@@ -206,6 +206,7 @@ AZ_ARGUMENTS = {
     "reuse": False,
     "transpositions": True,
     "cache": False,
+    "precision": "int8",
     "max_episode_steps": 99,
 }
 PPO_ARGUMENTS = {

@@ -64,6 +64,9 @@ class AZCollecting(Section):
         False, description="one node for a state that several ways of as many moves lead to"
     )
     cache: bool = Field(True, description="evaluate each state once per collection")
+    precision: Literal["f32", "int8"] = Field(
+        "f32", description="of the network's numbers; int8 is faster and a little coarser"
+    )
     max_episode_steps: EpisodeSteps | None = max_episode_steps()
     workers: Workers | None = workers()
 

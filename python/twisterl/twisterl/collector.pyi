@@ -89,6 +89,7 @@ class AZCollector:
         reuse: bool = True,
         transpositions: bool = False,
         cache: bool = True,
+        precision: str = "f32",
         max_episode_steps: int | None = None,
     ) -> Self: ...
     @property

@@ -16,7 +16,7 @@ use crate::engine::lockstep::{check_search, num_players, require_no_memory, Epis
 use crate::engine::pool::{run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::rules::Choice;
 use crate::error::{Error, Result};
-use crate::nn::Policy;
+use crate::nn::{PlayPrecision, Policy};
 use crate::rl::env::{Env, Status};
 use crate::rl::start::{DifficultyDistribution, Start};
 use crate::rl::vec_env::{Move, VecEnv};
@@ -55,6 +55,8 @@ pub struct AzConfig {
     pub resign_exempt: f32,
     /// Evaluate each distinct observation once; changes nothing but the time.
     pub cache: bool,
+    /// Of the network's numbers.
+    pub precision: PlayPrecision,
 }
 
 impl Default for AzConfig {
@@ -70,6 +72,7 @@ impl Default for AzConfig {
             resign_threshold: None,
             resign_exempt: 0.1,
             cache: true,
+            precision: PlayPrecision::F32,
         }
     }
 }
@@ -156,8 +159,8 @@ impl AzReport {
 ///
 /// # Errors
 /// If the configuration is out of range, the policy does not fit the environment, no action is
-/// legal in a state that is not final, an episode does not end, an environment fails, or `poll`
-/// does.
+/// legal in a state that is not final, an episode does not end, an environment fails, `poll` does, or
+/// the policy has no form of `config.precision`.
 pub fn collect(
     env: &dyn Env,
     policy: &dyn Policy,
@@ -189,6 +192,7 @@ impl Collector {
         check_search(env, policy, "self-play by searching")?;
         require_no_memory(policy, "self-play by searching")?;
         check_transpositions(&config.tree, env, policy)?;
+        let policy = &*policy.at(config.precision)?;
         let num_workers = num_players(policy, config.num_cores).min(work.len());
         let most_games = GAMES.min(work.len().div_ceil(num_workers));
         let rules = SearchRules {

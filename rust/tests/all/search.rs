@@ -9,6 +9,7 @@ use twisterl::collector::az::{collect, AzConfig};
 use twisterl::collector::ppo::DifficultyDistribution;
 use twisterl::collector::Table;
 use twisterl::envs::puzzle::Puzzle;
+use twisterl::nn::PlayPrecision;
 use twisterl::rl::env::Env;
 use twisterl::rng::Rng;
 use twisterl::search::{Budget, RootSelection, SelfPlay, TreeConfig, Truncation};
@@ -27,6 +28,7 @@ fn config() -> AzConfig {
         resign_exempt: 0.0,
         max_episode_steps: None,
         cache: true,
+        precision: PlayPrecision::F32,
     }
 }
 
@@ -368,6 +370,20 @@ fn a_budget_bounds_the_memory_of_a_search() {
             assert!(found.iter().all(|episode| episode.nodes <= most), "{budget:?} {found:?}");
         }
     }
+}
+
+/// Short numbers lead elsewhere now and then, to the same episodes whatever the threads and the cache.
+#[test]
+fn short_numbers_teach() {
+    let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
+    let exact = collected(&env, &config(), 0).unwrap();
+    let short = AzConfig { precision: PlayPrecision::Int8, ..config() };
+    let found = collected(&env, &short, 0).unwrap();
+    for (num_cores, cache) in [(2, true), (1, false)] {
+        let other = AzConfig { num_cores, cache, ..short.clone() };
+        assert_eq!(collected(&env, &other, 0).unwrap(), found);
+    }
+    assert_ne!(found, exact);
 }
 
 #[test]
