@@ -82,7 +82,8 @@ def main() -> int:
         return doctor()
     try:
         if task == "test":
-            beside.run(test_jobs(), os.cpu_count() or 1)
+            # One more than there are processors: tests that wait for something leave one idle.
+            beside.run(test_jobs(), 1 + (os.cpu_count() or 1))
             return 0
         if task.endswith("-mojo"):
             make_venv()
