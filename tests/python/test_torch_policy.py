@@ -110,6 +110,25 @@ def test_a_run_of_a_config_goes_on(algorithm, tmp_path):
         assert torch.equal(parts.policy.state_dict()[name], tensor), name
 
 
+def test_self_play_in_numbers_that_it_has_not_is_told_before_a_run(tmp_path):
+    config = {
+        "env_cls": "Puzzle",
+        "env": {"width": 3, "height": 3, "difficulty": 1, "depth_slope": 2, "max_depth": 32},
+        "policy_cls": "torch_nets.Gated",
+        "policy": {"width": 16},
+        "algorithm_cls": "AZ",
+        "algorithm": {
+            "collecting": {"precision": "int8"},
+            "evals": {},
+            "learning": {"diff_metric": None},
+        },
+    }
+    text = "algorithm.collecting: precision: expected f32 .*, got int8"
+    with pytest.raises(ValueError, match=text):
+        prepare_algorithm(config, tmp_path / "run", trust=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_made_in_python_says_its_module(tmp_path):
     env = Puzzle(3, 3, 1, 2, 64)
     algorithm = PPO(env, gated(env, width=24), json.loads(json.dumps(CONFIG)), tmp_path)

@@ -71,7 +71,7 @@ class AZ(MinibatchDescent):
     def plays(self) -> dict[str, dict[str, Any]]:
         """The searches that collect too."""
         collecting = self.config["collecting"]
-        search = {key: collecting[key] for key in ("num_mcts_searches", *TREE_RULES)}
+        search = {key: collecting[key] for key in ("num_mcts_searches", "precision", *TREE_RULES)}
         return {"collecting": search, **super().plays()}
 
     @timed
