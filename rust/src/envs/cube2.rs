@@ -154,8 +154,9 @@ impl Rules for Turns {
     #[inline]
     fn apply(&self, corners: &mut Corners, action: usize) {
         let before = *corners;
-        *corners =
-            self.actions[action].moves.map(|(from, by)| twist(before[usize::from(from)], by));
+        for (position, &(from, by)) in self.actions[action].moves.iter().enumerate() {
+            corners[position] = twist(before[usize::from(from)], by);
+        }
     }
     #[inline]
     fn observe(&self, corners: &Corners, indices: &mut Vec<i32>) {

@@ -223,16 +223,15 @@ impl<'a> Search<'a> {
         let patterns = self.patterns;
         let tile = self.tiles[target];
         let mut change = Change::default();
-        let mut each = self.views.iter().zip(&self.seen).zip(&mut change);
-        let fits = each.all(|((view, seen), change)| {
+        for (number, view) in self.views.iter().enumerate() {
+            let seen = &self.seen[number];
             let group = view.group(tile.into());
             let placement = view.slid(seen.placements[group], tile.into(), [target, blank]);
             let cost = patterns.tables[group][placement as usize];
-            *change = (group, placement, cost);
-            seen.sum - u32::from(seen.costs[group]) + u32::from(cost) < left
-        });
-        if !fits {
-            return None;
+            if seen.sum - u32::from(seen.costs[group]) + u32::from(cost) >= left {
+                return None;
+            }
+            change[number] = (group, placement, cost);
         }
         self.exchange(&mut change);
         self.tiles[blank] = tile;
@@ -249,7 +248,8 @@ impl<'a> Search<'a> {
     /// Swaps what each view says of a group with `other`.
     #[inline]
     fn exchange(&mut self, other: &mut Change) {
-        for (seen, (group, placement, cost)) in self.seen.iter_mut().zip(other) {
+        for (number, seen) in self.seen.iter_mut().enumerate() {
+            let (group, placement, cost) = &mut other[number];
             std::mem::swap(&mut seen.placements[*group], placement);
             std::mem::swap(&mut seen.costs[*group], cost);
             seen.sum = seen.sum + u32::from(seen.costs[*group]) - u32::from(*cost);
