@@ -10,17 +10,21 @@ import threading
 
 import numpy as np
 import pytest
-from forked import cli_forked
+from forked import forked
 from twisterl import cache
 from twisterl.envs import Permutation, Puzzle
 from twisterl.runs import tensors
 from twisterl.twisterl import collector
 
 # Everything is kept, however fast it was made.
-PROGRAM = """
-import sys
-from twisterl import cache, cli
+EVERYTHING = """
+from twisterl import cache
 cache._MOST_BYTES_A_SECOND = float("inf")
+"""
+PROGRAM = f"""
+import sys
+from twisterl import cli
+{EVERYTHING}
 sys.exit(cli.main(sys.argv[1:]))
 """
 SOLVE = ["solve", "--strategy", "patterns", "--env", "Puzzle", "width=3", "height=3"]
@@ -60,12 +64,14 @@ def everything(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def solved(tmp_path):
+def solved():
     """As `ended(begun(folder, *options))`, sooner."""
 
     def solve(folder, *options):
         environment = {"TWISTERL_CACHE": str(folder), "HOME": str(folder)}
-        return checked(*cli_forked(tmp_path, [*SOLVE, *(options or SMALL), BOARD], environment))
+        words = [*SOLVE, *(options or SMALL), BOARD]
+        done = forked(words, environment=environment, before=EVERYTHING)
+        return checked(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return solve
 

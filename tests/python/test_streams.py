@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import forked
 
 pytest.importorskip("torch")
 
@@ -19,31 +20,34 @@ BOARD = "3 2 1 0"
 SOLVE = ["solve", "--optimal", "--env", "Puzzle", "width=2", "height=2", BOARD]
 
 
-def run(*words, module="twisterl", unbuffered=False, stdin=None, **streams):
+def run(*words, module="twisterl", unbuffered=False, environment=(), **streams):
     """The finished process of a command; stdout and stderr are read unless they are given."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1" if unbuffered else ""}
-    environment.update(streams.pop("environment", {}))
+    environment = {"PYTHONUNBUFFERED": "1" if unbuffered else "", **dict(environment)}
+    return forked(words, module=module, environment=environment, **streams)
+
+
+def started(*words, closed=(), environment=(), **streams):
+    """As `run`, by Python from the start: with descriptors that are closed, as by `>&-` of a shell,
+    or with an encoding.
+    """
+
+    def close():
+        for descriptor in closed:
+            os.close(descriptor)
+
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    command = [sys.executable, "-m", module, *map(str, words)]
+    environment = {**os.environ, **dict(environment)}
     return subprocess.run(
-        command, env=environment, check=False, timeout=120, stdin=stdin or subprocess.DEVNULL,
+        [sys.executable, "-m", "twisterl", *map(str, words)],
+        env=environment, check=False, timeout=120, stdin=subprocess.DEVNULL, preexec_fn=close,
         **streams,
     )  # fmt: skip
 
 
-def closed(*descriptors):
-    """For `preexec_fn`: a process that is started with these closed, as `>&-` of a shell does."""
-
-    def close():
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    return close
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "ascii:strict", "cp437"])
 def test_boards_in_every_encoding(encoding):
-    done = run(*SOLVE, "--show", environment={"PYTHONIOENCODING": encoding, "LC_ALL": "C"})
+    begin = started if encoding == "cp437" else run
+    done = begin(*SOLVE, "--show", environment={"PYTHONIOENCODING": encoding, "LC_ALL": "C"})
     assert (done.returncode, done.stderr) == (0, b"")
     shown = done.stdout.decode(encoding.partition(":")[0])
     assert "solved in 6 moves" in shown
@@ -100,7 +104,8 @@ CLOSED = {
 def test_closed_streams(gone):
     streams = {name: None for number, name in ((1, "stdout"), (2, "stderr")) if number in gone}
     for words, status in CLOSED[gone]:
-        done = run(*words, preexec_fn=closed(*gone), **streams)
+        begin = started if words == SOLVE else run
+        done = begin(*words, closed=gone, **streams)
         assert done.returncode == status, (words, done)
         # What is wrong goes to stderr or nowhere.
         assert b"error: " not in (done.stdout or b"")
@@ -113,13 +118,13 @@ def test_closed_streams(gone):
 def test_training_with_closed_streams(config_file, tmp_path):
     folder = tmp_path / "run"
     words = ["train", "--config", config_file, "--run_path", folder, "--num_steps", "2"]
-    done = run(*words, preexec_fn=closed(0, 1, 2), stdout=None, stderr=None)
+    done = started(*words, closed=(0, 1, 2), stdout=None, stderr=None)
     assert done.returncode == 0
     assert RunFolder(folder).load_commit().state["iteration"] == 2
     # No file of the run has got the number of a stream, and with it what is printed.
     for path in folder.rglob("*"):
         assert not path.is_file() or b"iteration 0  difficulty" not in path.read_bytes(), path
-    done = run(folder, module="twisterl.plot", preexec_fn=closed(1), stdout=None)
+    done = run(folder, module="twisterl.plot", closed=[1], stdout=None)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
