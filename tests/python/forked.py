@@ -87,6 +87,8 @@ def _run(given, module, words, variables, folder, before):
         stream = _stream(number) if number in given else None
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    # As `-m` does.
+    sys.path.insert(0, folder)
     exec(before, {})
     sys.argv = [module, *words]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -13,14 +13,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from conftest import SMALL  # noqa: E402
+from forked import forked  # noqa: E402
+from trainings import MODULE, WITHOUT_CURVE  # noqa: E402
 from twisterl import cli, envs, plot  # noqa: E402
 from twisterl.config.registry import REGISTRY  # noqa: E402
 from twisterl.runs import tensors  # noqa: E402
 from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.train import main  # noqa: E402
 from twisterl.twisterl.env import ENVIRONMENTS  # noqa: E402
-
-MODULE = [sys.executable, "-m", "twisterl.train"]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_a_module_that_cannot_be_imported_is_named(
 
 
 @pytest.mark.parametrize("raised", ["ValueError('mine')", "OSError(2, 'mine')"])
-def test_an_environment_that_raises_keeps_its_traceback(small, tmp_path, raised):
+def test_an_environment_that_raises_keeps_its_traceback(small, tmp_path, monkeypatch, raised):
     (tmp_path / "raising.py").write_text(
         "class Env:\n"
         "    def num_actions(self): return 2\n"
@@ -158,10 +158,10 @@ def test_an_environment_that_raises_keeps_its_traceback(small, tmp_path, raised)
     small["env_cls"] = "twisterl.envs.PyEnv"
     small["env"] = {"pyenv_cls": "raising.Env"}
     (tmp_path / "config.json").write_text(json.dumps(small))
-    command = [*MODULE, "--config", "config.json", "--num_steps", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    monkeypatch.chdir(tmp_path)
+    done = forked(["train", "--config", "config.json", "--num_steps", "1"])
     assert done.returncode == 1
-    assert 'raising.py", line 4, in reset' in done.stderr and "mine" in done.stderr
+    assert b'raising.py", line 4, in reset' in done.stderr and b"mine" in done.stderr
 
 
 def test_a_dry_run_writes_nothing(config_file, tmp_path, capsys):
@@ -413,8 +413,9 @@ def test_signals_save_and_end(small, tmp_path, number, status):
     config = tmp_path / "endless.json"
     config.write_text(json.dumps(small))
     run = tmp_path / "run"
+    command = MODULE if number == signal.SIGINT else WITHOUT_CURVE
     child = subprocess.Popen(
-        [*MODULE, "--config", str(config), "--run_path", str(run)],
+        [*command, "--config", str(config), "--run_path", str(run)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     for _ in range(3):
@@ -476,7 +477,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(small, tmp_path):
 def test_closed_stdout(config_file, tmp_path):
     run = tmp_path / "run"
     child = subprocess.Popen(
-        [*MODULE, "--config", str(config_file), "--run_path", str(run), "--num_steps", "20"],
+        [*WITHOUT_CURVE, "--config", str(config_file), "--run_path", str(run), "--num_steps", "20"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     child.stdout.close()

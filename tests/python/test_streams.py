@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from forked import forked
+from trainings import NO_CURVE
 
 pytest.importorskip("torch")
 
@@ -61,7 +62,7 @@ def test_names_that_an_encoding_lacks(config_file, tmp_path):
     folder = tmp_path / "läuft ▁ 日本"
     environment = {"PYTHONIOENCODING": "ascii"}
     words = ["train", "--config", config_file, "--run_path", folder, "--num_steps", "1"]
-    done = run(*words, environment=environment)
+    done = run(*words, environment=environment, before=NO_CURVE)
     assert (done.returncode, done.stderr) == (0, b"")
     said = done.stdout.decode("ascii")
     assert "iteration 0" in said and "saved in" in said and r"\u65e5\u672c" in said
@@ -141,9 +142,8 @@ FULL = os.strerror(errno.ENOSPC).encode()
 
 def test_training_onto_a_full_disk_behind_stdout(config_file, tmp_path, full):
     folder = tmp_path / "run"
-    done = run(
-        "train", "--config", config_file, "--run_path", folder, "--num_steps", "2", stdout=full
-    )
+    words = ["train", "--config", config_file, "--run_path", folder, "--num_steps", "2"]
+    done = run(*words, stdout=full, before=NO_CURVE)
     # What was asked for is the run, which is whole; that its lines are not is said.
     assert done.returncode == 0
     assert done.stderr.count(b"\n") == 1 and FULL in done.stderr

@@ -7,6 +7,13 @@ from twisterl import cli
 from twisterl.train import Options, Training
 
 MODULE = [sys.executable, "-m", "twisterl.train"]
+# Code after which a process draws no curve, by another process and in a second.
+NO_CURVE = "from twisterl import train; train.draw_curve = lambda *_, **__: None"
+WITHOUT_CURVE = [
+    sys.executable,
+    "-c",
+    f"import sys; {NO_CURVE}; from twisterl import cli; cli.entry(['train', *sys.argv[1:]])",
+]
 
 
 def train(config_file, run, *words):
@@ -35,7 +42,7 @@ def contents(folder):
 def begun(config_file, run, *words):
     """A training process that has played two iterations of an endless run."""
     child = subprocess.Popen(
-        [*MODULE, "--config", str(config_file), "--run_path", str(run), *words],
+        [*WITHOUT_CURVE, "--config", str(config_file), "--run_path", str(run), *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     for _ in range(2):
