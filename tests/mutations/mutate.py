@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import itertools
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from faults import ROOT, Fault, ListError, read_lists, source_of
 from judges import Judges, PortError
 
 REPORT = ROOT / "docs" / "mutations.md"
+# Where Python keeps what it has compiled, which else every judge would do.
+COMPILED = ("python/twisterl", "tests")
 
 
 def main() -> int:
@@ -82,6 +85,14 @@ class Copy:
             if source.is_file() and not source.is_symlink():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
+                # What Python has compiled of it is of a file of this time. A fault has a later one,
+                # and judges let nothing be compiled for another process.
+                shutil.copystat(source, target)
+        for compiled in itertools.chain(*(ROOT.joinpath(name).rglob("*.pyc") for name in COMPILED)):
+            target = folder / compiled.relative_to(ROOT)
+            if target.parent.parent.exists():
+                target.parent.mkdir(exist_ok=True)
+                shutil.copyfile(compiled, target)
         for built in (ROOT / "python" / "twisterl").glob("twisterl.*"):
             shutil.copyfile(built, folder / "python" / "twisterl" / built.name)
         self._judges = Judges(folder)
