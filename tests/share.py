@@ -7,6 +7,7 @@ somebody has begun; NUMBER is for people.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,11 @@ class Share:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if session.testsfailed:
             return None  # Of files that cannot be read pytest tells more.
+        # What was imported and collected stays to the end, and garbage is sought elsewhere, less
+        # often than in a small program: it took a tenth of the time.
+        gc.enable()
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         ours = self._ours(session.items)
         item = next(ours, None)
         while item is not None:
@@ -89,6 +95,7 @@ def turn(file: str) -> int:
 
 def main() -> int:
     folder = Path(sys.argv[1])
+    gc.disable()
     # As `python -m pytest` has it.
     sys.path[0] = str(Path.cwd())
     return pytest.main([], plugins=[Share(folder)])
