@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -427,6 +428,28 @@ def test_signals_save_and_end(small, tmp_path, number, status):
     commit = RunFolder(run).load_commit()
     assert commit.state["iteration"] >= 3
     assert not [name for name in os.listdir(run) if ".tmp-" in name]
+
+
+def test_a_signal_that_comes_where_nothing_can_be_raised_is_not_lost(monkeypatch):
+    from twisterl.cli.signals import Interrupted, interruptible
+
+    class Deleted:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    deleted = [Deleted(), Deleted()]
+    with interruptible() as signals:
+        with pytest.raises(Interrupted) as caught:
+            del deleted[:1]
+            time.sleep(5)
+        assert (caught.value.exit_status, signals.name, ended) == (143, "SIGTERM", [])
+    # One that is told too late is not told to whoever comes afterwards.
+    with interruptible():
+        del deleted[:]
+    time.sleep(0.1)
+    assert ended == []
 
 
 def test_a_second_signal_ends_at_once(monkeypatch):

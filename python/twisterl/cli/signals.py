@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from typing import Any
 # before they kill: all that would end a process without asking it.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGXCPU", "SIGUSR1", "SIGUSR2")
 _ENDING = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+# After which an ending signal that was lost is told again, in seconds.
+_AGAIN = 0.01
 # Those that have no other use, so that none of them can be the one that saves and goes on.
 _OWN = [number for number in _ENDING if not number.name.startswith("SIGUSR")]
 
@@ -24,6 +28,7 @@ class Signals:
     def __init__(self) -> None:
         self.number: int | None = None
         self.save: Callable[[], None] | None = None
+        self._again: threading.Timer | None = None
 
     @property
     def name(self) -> str:
@@ -36,11 +41,28 @@ class Signals:
         return 128 + (self.number or signal.SIGINT)
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        if self.number is not None:
+        if self._again is not None:
+            self.forget_lost()
+        elif self.number is not None:
             # Files are written aside and renamed, so there is nothing to clean up.
             os._exit(128 + number)
         self.number = number
         raise Interrupted(self.exit_status)
+
+    def heed_lost(self, raised: sys.UnraisableHookArgs) -> bool:
+        """Whether `Interrupted` was raised where nothing can be, as while an object is deleted: it
+        comes again soon, when the main thread is elsewhere.
+        """
+        if not isinstance(raised.exc_value, Interrupted):
+            return False
+        self._again = threading.Timer(_AGAIN, _thread.interrupt_main, [self.number])
+        self._again.start()
+        return True
+
+    def forget_lost(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def handle_save(self, number: int, _: FrameType | None) -> None:
         if self.save is not None:
@@ -70,9 +92,13 @@ def interruptible(saving: int | None = None) -> Iterator[Signals]:
     if saving is not None:
         handlers[saving] = signals.handle_save
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    others = sys.unraisablehook
+    sys.unraisablehook = lambda raised: signals.heed_lost(raised) or others(raised)
     try:
         yield signals
     finally:
+        sys.unraisablehook = others
+        signals.forget_lost()
         for number, handler in before.items():
             # None: not set by Python, which cannot put it back.
             if handler is not None:
