@@ -338,7 +338,7 @@ class Stamp:
 
 def rust_sources() -> list[Path]:
     files = [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "python/pyproject.toml")]
-    folders = [ROOT / "rust" / part for part in ("src", "extension", "module")]
+    folders = (ROOT / "rust" / "src", ROOT / "rust" / "extension")
     found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return [*files, ROOT / "rust" / "Cargo.toml", ROOT / "rust" / "build.rs", *found]
 

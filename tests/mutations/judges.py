@@ -41,8 +41,8 @@ PROFILE = {
     "PYO3_BUILD_EXTENSION_MODULE": "1",
     "PYO3_PYTHON": sys.executable,
 }
-BUILD_BINDINGS = "cargo build --quiet --release -p twisterl-module"
-EXTENSION = ("target/release/libtwisterl_module.so", "python/twisterl/twisterl.abi3.so")
+BUILD_BINDINGS = "cargo build --quiet --release -p twisterl-extension"
+EXTENSION = ("target/release/libtwisterl_extension.so", "python/twisterl/twisterl.abi3.so")
 
 
 class Judges:
