@@ -17,10 +17,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from forked import forked
 from python_envs import Line
 from torch_nets import Gated
-from trainings import MODULE, NO_CURVE, trained
+from trainings import MODULE, trained
 from twisterl import cli, envs
 from twisterl.faults import ConfigError
 from twisterl.machines import crew, files, job, processes, wire
@@ -602,14 +601,7 @@ def test_what_is_long_has_a_folder_that_file_systems_take(tmp_path):
     assert names == [each.name for each in runs.planned(long, [7])]
 
 
-def test_a_sweep_is_kept_unless_it_is_told_otherwise(tmp_path, monkeypatch, capfd):
-    from twisterl.machines import runs
-
-    def trained_there(_, command):
-        done = forked(["train", *command[3:]], before=NO_CURVE)
-        return done.returncode, done.stderr.decode()
-
-    monkeypatch.setattr(runs.Local, "__call__", trained_there)
+def test_a_sweep_is_kept_unless_it_is_told_otherwise(tmp_path, capfd):
     words = sweep_words(tmp_path, "sweep", "--num_steps", "1")
     assert cli.main(words) == 0
     written = tmp_path / "runs" / "seed=0" / "metrics.jsonl"

@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_step_goes_down_the_gradient_of_the_cross_entropy() {
-        for (name, num_qubits) in [("Clifford", 3), ("LinearFunction", 3)] {
+        for (name, num_qubits) in [("Clifford", 3), ("LinearFunction", 4)] {
             let given = json!({"num_qubits": num_qubits, "topology": "line"});
             let mut env = find(name).unwrap().make(given.as_object().unwrap()).unwrap();
             let rng = &mut Rng::new(4);
