@@ -73,8 +73,8 @@ pub struct Bf16Products {
     kernels: Kernels,
     level: Bf16Level,
     weights: HalfWeights,
-    bias: Vec<f32>,
-    zeros: Vec<f32>,
+    forward: PackedLinear,
+    backward: PackedLinear,
     rows: HalfRows,
     input: Matrix,
     output: Matrix,
@@ -95,13 +95,17 @@ impl Bf16Products {
         let numbers = weights(inputs * outputs);
         let numbers = Numbers { from: &numbers, stride: outputs, rows: inputs, columns: outputs };
         let mut weights = HalfWeights::default();
-        weights.pack(kernels, numbers, outputs).into_iter().for_each(|pack| pack());
+        let mut forward = PackedLinear::zeros(inputs, outputs, false);
+        let mut backward = PackedLinear::zeros(outputs, inputs, false);
+        let layers = [&mut forward.weights, &mut backward.weights];
+        let packings = weights.pack(kernels, level, numbers, outputs, layers);
+        packings.into_iter().for_each(|pack| pack());
         let mut products = Self {
             kernels,
             level,
             weights,
-            bias: vec![0.0; outputs],
-            zeros: vec![0.0; inputs],
+            forward,
+            backward,
             rows: HalfRows::default(),
             input: input(rows, inputs),
             output: Matrix::default(),
@@ -109,29 +113,28 @@ impl Bf16Products {
             gradient: Aligned::zeros(inputs * outputs),
         };
         products.forward();
+        products.gradient();
         Ok(products)
     }
 
     /// `Y = X W`, and `X` made ready for the gradient.
     pub fn forward(&mut self) {
-        let input = (&self.input, self.input.num_columns());
-        let (plus, of) = ((&self.bias[..], false), (&mut self.rows, &mut self.output));
-        self.weights.forward(self.kernels, self.level, input, plus, of);
+        let of = (&mut self.rows, &mut self.output);
+        self.weights.forward(self.kernels, self.level, &self.forward, &self.input, of);
     }
 
     /// `dX = dY W^T`, with the outputs as their own gradient.
     pub fn backward(&mut self) {
-        let (delta, of) = ((&self.output, self.bias.len()), (&mut self.rows, &mut self.below));
-        self.weights.backward(self.kernels, self.level, delta, &self.zeros, of);
+        let of = (&mut self.rows, &mut self.below);
+        self.weights.backward(self.kernels, self.level, &self.backward, &self.output, of);
     }
 
-    /// `dW = X^T dY`.
+    /// `dW = X^T dY`, and `dY` made ready for it.
     pub fn gradient(&mut self) {
         self.gradient.fill(0.0);
-        self.weights.receive(self.kernels, &self.output, &mut self.rows);
-        let (inputs, gradient) =
-            (0..self.input.num_columns(), (&mut self.gradient[..], self.bias.len()));
-        self.rows.add_gradient(self.kernels, self.level, inputs, gradient);
+        self.weights.receive(self.kernels, self.level, &self.output, &mut self.rows);
+        let gradient = (&mut self.gradient[..], self.forward.bias.len());
+        self.rows.add_gradient(self.kernels, self.level, 0..self.input.num_columns(), gradient);
     }
 }
 

@@ -168,13 +168,10 @@ impl Affine {
 impl Affine {
     /// `output = input W + b`
     fn multiply(&self, kernels: Kernels, input: &Matrix, of: &mut HalfRows, output: &mut Matrix) {
-        let Weights { inputs, forward: PackedLinear { bias, relu, .. }, .. } = &self.weights;
+        let layer = &self.weights.forward;
         match kernels.bf16() {
-            None => kernels.multiply(&self.weights.forward, input, output),
-            Some(level) => {
-                let (input, plus) = ((input, *inputs), (&bias[..], *relu));
-                self.halves.forward(kernels, level, input, plus, (of, output));
-            }
+            None => kernels.multiply(layer, input, output),
+            Some(level) => self.halves.forward(kernels, level, layer, input, (of, output)),
         }
     }
 
@@ -186,13 +183,10 @@ impl Affine {
         of: &mut HalfRows,
         below: &mut Matrix,
     ) {
+        let layer = &self.weights.backward;
         match kernels.bf16() {
-            None => kernels.multiply(&self.weights.backward, delta, below),
-            Some(level) => {
-                let Weights { outputs, backward: PackedLinear { bias: zeros, .. }, .. } =
-                    &self.weights;
-                self.halves.backward(kernels, level, (delta, *outputs), zeros, (of, below));
-            }
+            None => kernels.multiply(layer, delta, below),
+            Some(level) => self.halves.backward(kernels, level, layer, delta, (of, below)),
         }
     }
 }
@@ -201,10 +195,12 @@ impl Layer for Affine {
     fn pack<'a>(&'a mut self, kernels: Kernels, weights: &'a Flat, rest: &mut Vec<Packing<'a>>) {
         match kernels.bf16() {
             None => self.weights.pack(kernels, weights, rest),
-            Some(_) => {
+            Some(level) => {
                 self.weights.take_bias(weights);
                 let matrix = self.weights.numbers(weights);
-                rest.extend(self.halves.pack(kernels, matrix, self.weights.outputs));
+                let Weights { outputs, forward, backward, .. } = &mut self.weights;
+                let layers = [&mut forward.weights, &mut backward.weights];
+                rest.extend(self.halves.pack(kernels, level, matrix, *outputs, layers));
             }
         }
     }
@@ -241,9 +237,9 @@ impl Layer for Affine {
         if self.tokens > 1 {
             split(delta, self.tokens, self.weights.outputs, deltas);
         }
-        if kernels.bf16().is_some() {
+        if let Some(level) = kernels.bf16() {
             let delta = if self.tokens > 1 { deltas } else { delta };
-            self.halves.receive(kernels, delta, halves);
+            self.halves.receive(kernels, level, delta, halves);
         }
     }
 

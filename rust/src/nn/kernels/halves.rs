@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::super::buffer::{Aligned, Matrix};
-use super::bytes::{Dot, Product, PANEL};
+use super::bytes::{Product, PANEL};
 use super::level::Bf16Level;
 use super::Kernels;
 
@@ -61,6 +61,22 @@ impl<'a> Numbers<'a> {
 }
 
 impl Kernels {
+    /// `numbers`, as far as there is room for them, rounded to bf16.
+    pub(in crate::nn) fn round(self, numbers: &[f32], to: &mut [f32]) {
+        self.widely(
+            #[inline(always)]
+            || to.iter_mut().zip(numbers).for_each(|(to, &number)| *to = rounded(number)),
+        );
+    }
+
+    /// `to` becomes `matrix`, rounded to bf16.
+    pub(in crate::nn) fn round_rows(self, matrix: &Matrix, to: &mut Matrix) {
+        to.reshape(matrix.num_rows(), matrix.num_columns());
+        for row in 0..matrix.num_rows() {
+            self.round(matrix.row(row), to.row_mut(row));
+        }
+    }
+
     /// `matrix` as a left factor.
     pub(in crate::nn) fn halve_left(self, matrix: Numbers<'_>, left: &mut Halves) {
         left.reshape(matrix.rows, matrix.columns);
@@ -182,7 +198,7 @@ impl Kernels {
         (output, stride): (&mut [f32], usize),
     ) {
         assert!(left.depth == right.depth && rows.end <= left.count && stride >= right.count);
-        assert!(right.count.is_multiple_of(PANEL) && level.is_available());
+        assert!(right.count.is_multiple_of(PANEL) && level.reads_words() && level.is_available());
         assert!(start.is_none_or(|start| start.len() >= right.count));
         let Some(last) = rows.len().checked_sub(1) else { return };
         assert!(last * stride + right.count <= output.len());
@@ -205,30 +221,28 @@ impl Kernels {
                 Bf16Level::Amx => super::halves_x86::amx(&product),
                 #[cfg(target_arch = "x86_64")]
                 Bf16Level::Avx512 => super::halves_x86::avx512(&product),
-                _ => self.widely(
-                    #[inline(always)]
-                    || product.run::<PlainHalves, 2, 1>(),
-                ),
+                _ => unreachable!("{level:?} does not read words"),
             }
         }
     }
 }
 
-/// Two numbers as bf16, rounded to the nearest and the even one of two; NaN stays NaN.
+/// Two numbers as bf16.
 #[inline(always)]
 fn pair(first: f32, second: f32) -> f32 {
-    f32::from_bits(rounded(first) >> 16 | rounded(second) & 0xFFFF_0000)
+    f32::from_bits(rounded(first).to_bits() >> 16 | rounded(second).to_bits())
 }
 
-/// The number in the upper half of the bits.
+/// The next number of bf16, of two the even one; NaN stays NaN.
 #[inline(always)]
-fn rounded(number: f32) -> u32 {
+fn rounded(number: f32) -> f32 {
     let bits = number.to_bits();
-    match number.is_nan() {
+    let bits = match number.is_nan() {
         // A quiet one, so that its upper half is no infinity.
         true => bits | 0x0040_0000,
         false => bits.wrapping_add(0x7FFF + (bits >> 16 & 1)),
-    }
+    };
+    f32::from_bits(bits & 0xFFFF_0000)
 }
 
 /// A panel of a right factor: the columns of `matrix` from `first` on.
@@ -249,150 +263,9 @@ fn pair_rows(matrix: Numbers<'_>, first: usize, lines: &mut [[f32; PANEL]]) {
     }
 }
 
-struct PlainHalves;
-
-/// The number that is in the upper half of a word.
-#[inline(always)]
-fn upper(word: u32) -> f32 {
-    f32::from_bits(word & 0xFFFF_0000)
-}
-
-impl Dot for PlainHalves {
-    type Sums = [f32; PANEL];
-    type Weights = [u32; PANEL];
-
-    #[inline(always)]
-    unsafe fn start(at: *const u32) -> [f32; PANEL] {
-        at.cast::<[f32; PANEL]>().read()
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const u32) -> [u32; PANEL] {
-        from.cast::<[u32; PANEL]>().read()
-    }
-    #[inline(always)]
-    unsafe fn add(mut sums: [f32; PANEL], word: [u8; 4], weights: [u32; PANEL]) -> [f32; PANEL] {
-        let word = u32::from_le_bytes(word);
-        let (first, second) = (upper(word << 16), upper(word));
-        for (sum, weights) in sums.iter_mut().zip(weights) {
-            *sum += second * upper(weights);
-            *sum += first * upper(weights << 16);
-        }
-        sums
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut u32, sums: [f32; PANEL]) {
-        to.cast::<[f32; PANEL]>().write(sums);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::kernels::CpuLevel;
-
-    fn matrix(rows: usize, columns: usize, number: impl Fn(usize) -> f32) -> Matrix {
-        let mut matrix = Matrix::default();
-        matrix.reshape(rows, columns.next_multiple_of(PANEL));
-        for row in 0..rows {
-            let numbers = matrix.row_mut(row).iter_mut().enumerate();
-            // What fills the rows up is not read.
-            numbers.for_each(|(i, to)| {
-                *to = if i < columns { number(row * columns + i) } else { 1e9 }
-            });
-        }
-        matrix
-    }
-
-    /// Those of the processor, and plain loops compiled for no vectors.
-    fn levels() -> impl Iterator<Item = (Bf16Level, Kernels)> {
-        let found = Bf16Level::ALL.into_iter().filter(|level| level.is_available());
-        let found = found.map(|level| (level, CpuLevel::detect()));
-        let plain = (Bf16Level::Portable, CpuLevel::Portable);
-        found.chain([plain]).map(|(level, cpu)| (level, Kernels::new(cpu).unwrap()))
-    }
-
-    /// All three products of a layer, by every level: small whole numbers, whose sums are exact.
-    #[test]
-    fn every_level_has_the_sums_of_plain_loops() {
-        let number = |i: usize| (i * 7919 % 31) as f32 - 15.0;
-        // Tiles and parts of tiles, panels in ones, twos and fours, and nothing.
-        for [rows, inputs, outputs] in
-            [[1, 1, 1], [16, 32, 16], [41, 70, 33], [70, 33, 100], [64, 64, 64], [0, 9, 9]]
-        {
-            let (x, w) = (matrix(rows, inputs, number), matrix(inputs, outputs, |i| number(i + 3)));
-            let z = matrix(rows, outputs, |i| number(i + 7));
-            let padded = |count: usize| count.next_multiple_of(PANEL);
-            let bias: Vec<f32> = (0..padded(outputs)).map(number).collect();
-            let zeros = vec![0.0; padded(inputs)];
-            for (level, kernels) in levels() {
-                let [mut left, mut right, mut spare] = [(); 3].map(|()| Halves::default());
-                let mut made = Matrix::default();
-                let about = format!("{level:?} {:?} {rows} {inputs} {outputs}", kernels.level());
-                let check = |made: &Matrix, columns: usize, sum: &dyn Fn(usize, usize) -> f32| {
-                    for row in 0..made.num_rows() {
-                        for column in 0..columns {
-                            assert_eq!(made.row(row)[column], sum(row, column), "{about}");
-                        }
-                    }
-                };
-                let dot = |terms: &mut dyn Iterator<Item = (f32, f32)>| {
-                    terms.map(|(a, b)| a * b).sum::<f32>()
-                };
-
-                kernels.halve_left(Numbers::of(&x, inputs), &mut left);
-                kernels.halve_right(Numbers::of(&w, padded(outputs)), &mut right);
-                kernels.multiply_halves(level, [&left, &right], &bias, true, &mut made);
-                check(&made, outputs, &|row, column| {
-                    let terms = &mut (0..inputs).map(|k| (x.row(row)[k], w.row(k)[column]));
-                    (bias[column] + dot(terms)).max(0.0)
-                });
-
-                kernels.halve_left(Numbers::of(&z, outputs), &mut left);
-                kernels.halve_right_turned(Numbers::of(&w, outputs), &mut spare, &mut right);
-                kernels.multiply_halves(level, [&left, &right], &zeros, false, &mut made);
-                check(&made, inputs, &|row, column| {
-                    dot(&mut (0..outputs).map(|k| (z.row(row)[k], w.row(column)[k])))
-                });
-
-                kernels.halve_left_turned(Numbers::of(&x, padded(inputs)), &mut spare, &mut left);
-                kernels.halve_right(Numbers::of(&z, padded(outputs)), &mut right);
-                let mut sums = vec![2.0; inputs * padded(outputs)];
-                let output = (&mut sums[..], padded(outputs));
-                kernels.add_halves(level, (&left, 0..inputs), &right, output);
-                for (input, sums) in sums.chunks(padded(outputs)).enumerate() {
-                    for (output, &sum) in sums[..outputs].iter().enumerate() {
-                        let terms = &mut (0..rows).map(|k| (x.row(k)[input], z.row(k)[output]));
-                        assert_eq!(sum, 2.0 + dot(terms), "{about}");
-                    }
-                }
-            }
-        }
-    }
-
-    /// Numbers that are rounded: factors alike everywhere, so that only sums differ, in the last digits.
-    #[test]
-    fn levels_differ_in_the_order_of_sums_alone() {
-        let number = |i: usize| ((i * 7919 % 1009) as f32 - 500.0) / 333.0;
-        let (x, w) = (matrix(37, 200, number), matrix(200, 48, |i| number(i + 5)));
-        let of = |level, kernels: Kernels| {
-            let [mut left, mut right] = [(); 2].map(|()| Halves::default());
-            let mut made = Matrix::default();
-            kernels.halve_left(Numbers::of(&x, 200), &mut left);
-            kernels.halve_right(Numbers::of(&w, 48), &mut right);
-            kernels.multiply_halves(level, [&left, &right], &[0.0; 48], false, &mut made);
-            (0..37).flat_map(|row| made.row(row).to_vec()).collect::<Vec<f32>>()
-        };
-        let half = |number: f32| f64::from(upper(rounded(number)));
-        let sums = |row: usize, column: usize| {
-            (0..200).map(|k| half(x.row(row)[k]) * half(w.row(k)[column])).sum::<f64>()
-        };
-        for (level, kernels) in levels() {
-            for (i, sum) in of(level, kernels).into_iter().enumerate() {
-                let expected = sums(i / 48, i % 48);
-                assert!((f64::from(sum) - expected).abs() < 3e-5, "{level:?}: {sum} {expected}");
-            }
-        }
-    }
 
     #[test]
     fn numbers_are_rounded_to_the_nearest_and_the_even_of_two() {
@@ -412,7 +285,7 @@ mod tests {
             (0x7F80_0001, 0x7FC0),
             (0xFFFF_FFFF, 0xFFFF),
         ] {
-            assert_eq!(rounded(f32::from_bits(bits)) >> 16, expected, "{bits:x}");
+            assert_eq!(rounded(f32::from_bits(bits)).to_bits(), expected << 16, "{bits:x}");
             let word = pair(f32::from_bits(bits), 1.0).to_bits();
             assert_eq!(word, 0x3F80_0000 | expected, "{bits:x}");
         }

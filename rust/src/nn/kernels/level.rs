@@ -113,21 +113,19 @@ pub enum Bf16Level {
     /// 512-bit vectors (AVX512-BF16). A sum takes its products one after another, of two the second
     /// first.
     Avx512,
-    /// Plain arithmetic, in the order of AVX512-BF16: slower than f32.
-    Portable,
+    /// The loops of f32 over numbers that are rounded: as fast as f32.
+    Rounded,
 }
 
 impl Bf16Level {
     /// All of them, the best first.
-    pub const ALL: [Bf16Level; 3] = [Bf16Level::Amx, Bf16Level::Avx512, Bf16Level::Portable];
+    pub const ALL: [Bf16Level; 3] = [Bf16Level::Amx, Bf16Level::Avx512, Bf16Level::Rounded];
 
     /// The best of this processor that `level` includes.
     pub fn of(level: CpuLevel) -> Self {
-        match level {
-            CpuLevel::Avx512 => Self::ALL.into_iter().find(|found| found.is_available()),
-            _ => None,
-        }
-        .unwrap_or(Self::Portable)
+        let mut found = Self::ALL.into_iter().filter(|found| found.is_available());
+        let best = found.find(|found| *found != Self::Avx512 || is_of_amd());
+        best.filter(|_| level == CpuLevel::Avx512).unwrap_or(Self::Rounded)
     }
 
     /// What it is called.
@@ -135,7 +133,7 @@ impl Bf16Level {
         match self {
             Self::Amx => "amx",
             Self::Avx512 => "avx512",
-            Self::Portable => "portable",
+            Self::Rounded => "rounded",
         }
     }
 
@@ -146,9 +144,29 @@ impl Bf16Level {
             Self::Amx => super::halves_x86::has_amx(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512bf16"),
-            Self::Portable => true,
+            Self::Rounded => true,
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
     }
+
+    /// Whether it multiplies numbers of 16 bits, two to a word.
+    pub(in crate::nn) fn reads_words(self) -> bool {
+        self != Self::Rounded
+    }
+}
+
+/// Whose `vdpbf16ps` has twice the products of a multiply-add of f32. Intel's takes four times as long
+/// as one, so that f32's loops are faster: see the products of `updates` in benchmarks/results.
+#[cfg(target_arch = "x86_64")]
+fn is_of_amd() -> bool {
+    // SAFETY: every processor of 64 bits has the instruction.
+    #[allow(unused_unsafe)]
+    let found = unsafe { std::arch::x86_64::__cpuid(0) };
+    [found.ebx, found.edx, found.ecx].map(u32::to_le_bytes).concat() == *b"AuthenticAMD"
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_of_amd() -> bool {
+    false
 }
