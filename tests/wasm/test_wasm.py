@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from twisterl.runs import tensors
 from twisterl.twisterl import collector
 
 pytest_plugins = ["shared"]
+ROOT = Path(__file__).resolve().parents[2]
 NO_LIMIT = float("inf")
 SEEDS = range(20)
 # Those that go on from their ends.
@@ -306,3 +308,12 @@ def test_what_is_lent_has_an_end(module):
         module.lend(b"\0")
     module.ask("free", addresses.pop())
     assert module.lend(block)
+
+
+def test_code_without_vectors_of_x86_is_warned_of_nowhere():
+    """What other processors have, of all features; the host's code is checked for itself."""
+    if not web.is_target_installed():
+        pytest.skip(f"rustup target add {web.TARGET}")
+    command = ["cargo", "clippy", "--quiet", "--release", "-p", "twisterl", "--target", web.TARGET]
+    found = subprocess.run([*command, "--", "-D", "warnings"], cwd=ROOT, stderr=subprocess.PIPE)
+    assert found.returncode == 0, found.stderr.decode()

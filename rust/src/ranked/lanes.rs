@@ -50,9 +50,8 @@ pub(super) trait Lanes: Copy {
 /// `$work` with `$Lanes` for the registers of `$level`, compiled for it where it is inlined.
 macro_rules! in_lanes {
     ($level:expr, $Lanes:ident, $work:expr) => {{
-        use crate::nn::CpuLevel;
         #[cfg(target_arch = "x86_64")]
-        use crate::nn::{by_avx2, by_avx512};
+        use crate::nn::{by_avx2, by_avx512, CpuLevel};
         // SAFETY: each enables its level's instructions, if the processor has them.
         match $level {
             #[cfg(target_arch = "x86_64")]

@@ -198,7 +198,7 @@ impl Kernels {
         (output, stride): (&mut [f32], usize),
     ) {
         assert!(left.depth == right.depth && rows.end <= left.count && stride >= right.count);
-        assert!(right.count.is_multiple_of(PANEL) && level.reads_words() && level.is_available());
+        assert!(right.count.is_multiple_of(PANEL) && level.is_available());
         assert!(start.is_none_or(|start| start.len() >= right.count));
         let Some(last) = rows.len().checked_sub(1) else { return };
         assert!(last * stride + right.count <= output.len());
@@ -215,15 +215,18 @@ impl Kernels {
             stride,
         };
         // SAFETY: all are in bounds, as asserted, and the level is available.
-        unsafe {
-            match level {
-                #[cfg(target_arch = "x86_64")]
-                Bf16Level::Amx => super::halves_x86::amx(&product),
-                #[cfg(target_arch = "x86_64")]
-                Bf16Level::Avx512 => super::halves_x86::avx512(&product),
-                _ => unreachable!("{level:?} does not read words"),
-            }
-        }
+        unsafe { loops(level)(&product) };
+    }
+}
+
+/// Those that read words.
+fn loops(level: Bf16Level) -> unsafe fn(&Product) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Bf16Level::Amx => super::halves_x86::amx,
+        #[cfg(target_arch = "x86_64")]
+        Bf16Level::Avx512 => super::halves_x86::avx512,
+        _ => unreachable!("{level:?} reads no words"),
     }
 }
 
