@@ -8,8 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from twisterl import cli, train, utils
+from twisterl.envs import Puzzle
 from twisterl.faults import ConfigError
-from twisterl.nn import BasicPolicy
+from twisterl.nn import BasicPolicy, BoxSpace, DiscreteSpace, MLPPolicy
+from twisterl.rl import ES
 from twisterl.twisterl import collector
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,6 +184,18 @@ def test_any_described_network_evolves_on_any_environment(name, tmp_path):
         stays = key.startswith(idle) or key == "log_std"
         assert torch.equal(value, before[key]) == stays, key
     assert torch.equal(whole.optimizer.second, again.optimizer.second)
+
+
+def test_a_module_evolves_that_is_no_policy():
+    """As `PPO` and `AZ` take it."""
+    policy = MLPPolicy(BoxSpace(0, 1, 81), DiscreteSpace(range(4)))
+    module = torch.nn.Sequential(torch.nn.Flatten(), policy)
+    before = [parameter.clone() for parameter in module.parameters()]
+    settings = {"collecting": {"num_pairs": 2, "num_episodes": 2}, "evals": {}}
+    algorithm = ES(Puzzle(3, 3, 4, 2, 64), module, settings)
+    algorithm.learn(1)
+    assert algorithm.policy.module is module
+    assert not all(map(torch.equal, module.parameters(), before))
 
 
 def test_a_network_that_is_compiled_nowhere_learns():

@@ -133,12 +133,7 @@ class Algorithm(Holding, Playing, Kept):
             self.held = Held(policy, self._make_array_optimizer(policy))
             self.obs_size, self.obs_dtype = policy.obs_size, policy.obs_dtype
             return
-        if not hasattr(policy, "to_rust"):
-            from twisterl.nn.torch_policy import TorchPolicy
-
-            policy = TorchPolicy(
-                policy, self.env.obs_shape(), self.num_actions, obs_dtype(self.env)
-            )
+        policy = as_policy(self.env, policy)
         if not any(parameter.requires_grad for parameter in policy.parameters()):
             name = type(getattr(policy, "module", policy)).__name__
             raise ValueError(f"policy: expected parameters to train, got none of {name}")
@@ -445,6 +440,15 @@ class Algorithm(Holding, Playing, Kept):
     def _is_due(self, frequency: int) -> bool:
         last = self.num_iterations is not None and self.iteration + 1 == self.num_iterations
         return last or (self.iteration + 1) % frequency == 0
+
+
+def as_policy(env: Any, policy: Any) -> Any:
+    """`policy` as it is trained on `env`: a `TorchPolicy` of a module that is no policy yet."""
+    if hasattr(policy, "to_rust"):
+        return policy
+    from twisterl.nn.torch_policy import TorchPolicy
+
+    return TorchPolicy(policy, env.obs_shape(), num_outputs(act_space(env)), obs_dtype(env))
 
 
 def _say_what_is_not_read(section: AlgorithmSection) -> None:

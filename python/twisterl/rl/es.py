@@ -24,7 +24,7 @@ from twisterl.config.es import ESOptimizer
 from twisterl.faults import ConfigError, Fault
 from twisterl.nn.arrays import ArrayPolicy
 from twisterl.on_demand import torch
-from twisterl.rl.algorithm import Algorithm, timed
+from twisterl.rl.algorithm import Algorithm, as_policy, timed
 from twisterl.rl.evaluation import Evaluation
 from twisterl.runs import plan
 
@@ -80,6 +80,7 @@ class ES(Algorithm):
     num_threads = 1
 
     def __init__(self, env: Any, policy: Any, config: dict[str, Any], run_path: Any = None) -> None:
+        policy = as_policy(env, policy)
         self._is_compiled = _is_compiled(env, policy)
         self._names = _COMPILED if self._is_compiled else _parameters(policy)
         super().__init__(env, policy, config, run_path)
