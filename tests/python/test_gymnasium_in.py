@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -257,13 +258,40 @@ def test_from_the_command_line(tmp_path, capsys):
     assert cli.main(["solve", run, "7"]) in (0, 1)
 
 
+_REGISTERING = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+gymnasium.register("OfTheirs-v0", entry_point=CartPoleEnv, max_episode_steps=5)
+"""
+
+
+def test_the_module_of_an_id_registers_it(tmp_path, monkeypatch):
+    """As `gymnasium.make` does, in the commands that come later too, from any folder."""
+    (tmp_path / "registering.py").write_text(_REGISTERING)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config("gymnasium:registering:OfTheirs-v0", {})))
+    monkeypatch.chdir(tmp_path)
+    run = str(tmp_path / "run")
+    command = [sys.executable, "-m", "twisterl"]
+    train = [*command, "train", "--config", "config.json", "--run_path", run, "--num_steps", "1"]
+    subprocess.run(train, check=True, timeout=100, capture_output=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    evaluation = [*command, "eval", run, "--num_episodes", "2", "--json"]
+    done = subprocess.run(evaluation, check=True, timeout=100, capture_output=True, text=True)
+    assert json.loads(done.stdout)["mean_reward"] == 5
+
+
 @pytest.mark.parametrize(
     ("env_cls", "env", "said"),
     [
         ("gymnasium:CartPol-v1", {}, "env_cls: got 'gymnasium:CartPol-v1': Environment `CartPol`"),
         ("gymnasium:", {}, "env_cls: got 'gymnasium:'"),
         ("gymnasium:CartPole-v1", {"sticks": 2}, "env: gymnasium:CartPole-v1 does not take it: "),
-        ("gymnasium:nobody:Thing-v0", {}, "env_cls: got 'gymnasium:nobody:Thing-v0': "),
+        ("gymnasium:nobody:Thing-v0", {}, "Thing-v0': No module named 'nobody'"),
+        ("gymnasium:json:Thing-v0", {}, "env_cls: got 'gymnasium:json:Thing-v0': Environment "),
+        ("gymnasium:.x:Thing-v0", {}, "env_cls: importing '.x' failed: TypeError: "),
     ],
 )
 def test_what_is_not_there(env_cls, env, said, tmp_path, capsys):

@@ -100,7 +100,7 @@ def import_class(kind: str, path: str, *, trust: bool = True) -> type:
         raise _refused(kind, str(error), error) from error
     except (Exception, SystemExit) as error:
         # What the module itself raises, while Python runs it.
-        raise _refused(kind, f"importing {path!r} failed: {_described(error)}") from error
+        raise _refused(kind, f"importing {path!r} failed: {described(error)}") from error
     problem = _mismatch(kind, target)
     if problem is not None:
         raise _refused(kind, f"{path!r} {problem}", TypeError(problem))
@@ -111,7 +111,7 @@ def _refused(kind: str, problem: str, also: Exception | None = None) -> ConfigEr
     return ConfigError([Fault(kind, problem, also)])
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """An exception in one line, with the line of code that raised it."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = (frame.filename, frame.lineno)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from typing import Any, SupportsFloat
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twisterl.config.registry import GYMNASIUM as PREFIX
+from twisterl.config.resolve import described
 from twisterl.envs.gymnasium_spaces import Actions, Observations, first_of, misfit
 from twisterl.envs.protocol import ActSpace
 from twisterl.envs.python_env import PyEnv
@@ -57,17 +59,27 @@ def environment_class(path: str) -> type[GymnasiumEnv]:
 
 
 def found(id: str) -> Any:
-    """What Gymnasium knows of `id`; ConfigError if it does not, or is not there itself."""
+    """What Gymnasium knows of `id`; ConfigError if it does not, or is not there itself.
+
+    The module of "module:ID" is imported first, to register its own.
+    """
     try:
         import gymnasium
     except ImportError as error:
         needed = "needs the package gymnasium; pip install 'twisterl[gymnasium]'"
         problem = f"got {PREFIX + id!r}, which {needed}"
         raise ConfigError([Fault("env_cls", problem, error)]) from error
+    module, _, registered = id.rpartition(":")
     try:
-        return gymnasium.spec(id)
+        if module:
+            importlib.import_module(module)
+        return gymnasium.spec(registered)
     except (gymnasium.error.Error, ImportError) as error:
         problem = f"got {PREFIX + id!r}: {_line(error)}"
+        raise ConfigError([Fault("env_cls", problem, error)]) from error
+    except (Exception, SystemExit) as error:
+        # What the module itself raises, while Python runs it.
+        problem = f"importing {module!r} failed: {described(error)}"
         raise ConfigError([Fault("env_cls", problem)]) from error
 
 
@@ -82,6 +94,7 @@ class Maker:
         self.threshold = found(id).reward_threshold
         self.idle: list[Any] = []
         env = self.take()
+        self.env_class = type(env.unwrapped)
         try:
             self.observations = Observations.of(env.observation_space)
             self.actions = Actions.of(env.action_space)

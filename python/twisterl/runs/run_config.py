@@ -145,8 +145,13 @@ def told(changes: dict[str, tuple[Any, Any]]) -> str:
 
 
 def _own_class(part: Any) -> type:
-    """The class of `part`; of an environment in Python that of the user's object."""
-    return type(getattr(part, "python_env", part))
+    """The class of `part`; of an environment in Python or of Gymnasium that of the user's own."""
+    if not hasattr(part, "python_env"):
+        return type(part)
+    from twisterl.envs.gymnasium_env import GymnasiumEnv
+
+    is_made = isinstance(part, GymnasiumEnv)
+    return part.python_env.maker.env_class if is_made else type(part.python_env)
 
 
 def _class_of(kind: str, target: Any) -> str:
