@@ -37,6 +37,7 @@ NAMED = [
     ("TwoWalkers", {}, "AttentionPolicy", {"d_model": 4, "nhead": 2}, True),
     ("Catch", {"width": 36, "height": 36}, "CNNPolicy", {"hidden_size": 4}, True),
     ("Catch", {}, "ImpalaPolicy", {"widths": [2], "hidden_size": 4}, True),
+    ("Pendulum", {}, "MultiInputPolicy", {}, True),
     ("TMaze", {}, "RecurrentActorCritic", {"hidden_size": 4, "input_size": 4}, True),
     ("Pendulum", {}, "RecurrentActorCritic", {"hidden_size": 4, "input_size": 4}, True),
     ("TMaze", {}, "LSTMPolicy", {"hidden_size": 4, "num_recurrent_layers": 2}, True),

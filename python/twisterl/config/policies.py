@@ -94,6 +94,10 @@ class ImpalaPolicyArguments(TorchArguments):
     hidden_size: Width = Field(256, description="width of the layer behind the convolutions")
 
 
+class MultiInputPolicyArguments(TorchArguments):
+    """Observations of several parts: convolutions over images, a layer of each vector, one of all."""
+
+
 class RecurrentActorCriticArguments(TorchArguments):
     """A layer, then a memory."""
 
@@ -224,6 +228,7 @@ POLICIES: dict[str, type[BaseModel]] = {
     "IndependentMultiAgentPolicy": IndependentMultiAgentPolicyArguments,
     "CNNPolicy": CNNPolicyArguments,
     "ImpalaPolicy": ImpalaPolicyArguments,
+    "MultiInputPolicy": MultiInputPolicyArguments,
     "RecurrentActorCritic": RecurrentActorCriticArguments,
     "RNNPolicy": RNNPolicyArguments,
     "GRUPolicy": GRUPolicyArguments,
