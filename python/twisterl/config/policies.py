@@ -95,7 +95,7 @@ class ImpalaPolicyArguments(TorchArguments):
 
 
 class MultiInputPolicyArguments(TorchArguments):
-    """Observations of several parts: convolutions over images, a layer of each vector, one of all."""
+    """Of several parts: convolutions over each image, a layer of each vector, and one of all."""
 
 
 class RecurrentActorCriticArguments(TorchArguments):
