@@ -12,9 +12,10 @@ use twisterl::solve::{solve, BeamConfig, EvalConfig, Strategy};
 use twisterl::{exported, Error, Result};
 
 fn main() -> Result<()> {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args_os().skip(1);
     let path = words.next().unwrap_or_default();
-    let numbers: std::result::Result<Vec<i64>, _> = words.map(|word| word.parse()).collect();
+    let numbers: std::result::Result<Vec<i64>, _> =
+        words.map(|word| word.to_string_lossy().parse()).collect();
     let state = numbers.map_err(|error| Error::invalid("state", "integers", error))?;
 
     let model = Tensors::read(Path::new(&path))?;

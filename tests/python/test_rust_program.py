@@ -1,6 +1,7 @@
 """The program that trains without Python: the same runs, folders and refusals."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -409,6 +410,8 @@ def test_what_only_python_does_is_refused(config, said, program, tmp_path):
         (["--rerun"], "unknown option --rerun; --help lists the options"),
         (["--rerun", "--resume"], "unknown option --rerun"),
         (["--num_steps"], "--num_steps: has no value"),
+        (["--load_checkpoint_path", "--overwrite"], "--load_checkpoint_path: has no value"),
+        ([os.fsdecode(b"\xff")], 'got "\\xFF"; expected text in UTF-8'),
     ],
 )
 def test_words_that_it_does_not_know_are_refused(words, said, program, tmp_path):

@@ -20,7 +20,7 @@ use twisterl::{Error, Result};
 mod models;
 
 fn main() -> ExitCode {
-    let Some(path) = std::env::args().nth(1) else {
+    let Some(path) = std::env::args_os().nth(1) else {
         eprintln!("usage: parity REQUESTS.json");
         return ExitCode::from(2);
     };

@@ -33,13 +33,7 @@ exit status: 0 done, 1 failed while running, 2 wrong input (nothing was written)
 130 ended by Ctrl-C, 143 by SIGTERM, 129 by a closed terminal (all saved).";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.is_empty() || words.iter().any(|word| word == "--help" || word == "-h") {
-        say(HELP);
-        return ExitCode::SUCCESS;
-    }
-    let outcome = Options::parse(&words).and_then(|options| train(&options));
-    match outcome {
+    match options::words().and_then(|words| run(&words)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_interruption() => ExitCode::from(signals::exit_status()),
         Err(failure) => {
@@ -47,6 +41,14 @@ fn main() -> ExitCode {
             ExitCode::from(if failure.is_input() { 2 } else { 1 })
         }
     }
+}
+
+fn run(words: &[String]) -> Result<(), Failure> {
+    if words.is_empty() || words.iter().any(|word| word == "--help" || word == "-h") {
+        say(HELP);
+        return Ok(());
+    }
+    train(&Options::parse(words)?)
 }
 
 fn train(options: &Options) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -29,7 +30,7 @@ impl Options {
         let (mut config, mut run_path, mut checkpoint) = (None, None, None);
         let (mut num_steps, mut overrides) = (None, Vec::new());
         let (mut resumes, mut overwrites, mut is_dry) = (false, false, false);
-        let mut words = words.iter();
+        let mut words = words.iter().peekable();
         while let Some(word) = words.next() {
             let (name, text) = match word.split_once('=') {
                 Some((name, text)) => (name, Some(text.to_owned())),
@@ -56,7 +57,10 @@ impl Options {
                 faults.push(Fault::new("", problem));
                 continue;
             }
-            let Some(text) = text.or_else(|| words.next().cloned()) else {
+            // As in Python, an option that follows is no value of the one before it.
+            let Some(text) =
+                text.or_else(|| words.next_if(|word| !word.starts_with("--")).cloned())
+            else {
                 faults.push(Fault::new(name, "has no value"));
                 continue;
             };
@@ -108,6 +112,17 @@ impl Options {
         let run_path = run_path.unwrap_or_else(|| PathBuf::from("runs").join(stem));
         Ok(Self { config, run_path, checkpoint, num_steps, existing, overrides, is_dry })
     }
+}
+
+/// The words that the program was started with.
+///
+/// # Errors
+/// For one that is no text.
+pub fn words() -> Result<Vec<String>, Failure> {
+    let words = std::env::args_os().skip(1).map(OsString::into_string);
+    words.collect::<Result<_, _>>().map_err(|word| {
+        refused(vec![Fault::new("", format!("got {word:?}; expected text in UTF-8"))])
+    })
 }
 
 fn refused(faults: Vec<Fault>) -> Failure {
