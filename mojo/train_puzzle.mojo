@@ -73,7 +73,8 @@ def train() raises -> Int:
             "--out",
         ]:
             raise Error(name, ": unknown option; --help lists them")
-        if index + 1 == len(arguments):
+        # As in Python, an option that follows is no value of the one before it.
+        if index + 1 == len(arguments) or arguments[index + 1].startswith("--"):
             raise Error(name, ": expected a value after it")
         var value = arguments[index + 1]
         if value == "":
@@ -139,7 +140,9 @@ def dispatch(var config_path: String, var options: Options) raises -> Int:
         If there is none, or as `Run.learn`.
     """
     # The root of the repository, as seen from there or from the folder of this program.
-    var root = String("" if exists(PROGRAM) or not exists("../" + PROGRAM) else "../")
+    var root = String(
+        "" if exists(PROGRAM) or not exists("../" + PROGRAM) else "../"
+    )
     options.program = root + PROGRAM
     if config_path == "":
         var resumed = options.resume + "/base_config.json"
@@ -198,7 +201,8 @@ def with_board[T: Tiles](var config: Config, options: Options) raises -> Int:
 
 
 def default_folder(root: String, config_path: String, resume: String) -> String:
-    """The folder to save into where none is named: beside `examples` for the example."""
+    """The folder to save into where none is named: beside `examples` for the example.
+    """
     if resume != "" and not resume.endswith(".safetensors"):
         return resume
     var begin = config_path.rfind("/") + 1

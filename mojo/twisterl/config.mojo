@@ -106,7 +106,8 @@ struct Config(Movable):
         Raises:
             If it is not JSON, or naming the first key that is unknown, missing or out of range.
         """
-        var document = Json.parse(text)
+        # Some editors begin a file so, which is no part of its JSON.
+        var document = Json.parse(String(text.removeprefix("\uFEFF")))
         if document.kind(0) != Kind.OBJECT:
             raise Error("holds no JSON object")
         var top = Section(document, 0, "", "")
@@ -452,7 +453,10 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
     if section.boolean(document, "final_diff_is_none"):
         raise Error(
             section.at("final_diff_is_none"),
-            ": expected false (ES learns from scrambled states alone), got true",
+            (
+                ": expected false (ES learns from scrambled states alone), got"
+                " true"
+            ),
         )
     section.finish(document)
     return learning^

@@ -95,6 +95,12 @@ def test_configs_that_are_refused(run, tmp_path, content, words):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_a_config(run):
+    """Editors of Windows write one; Python and Rust read past it."""
+    done = run("\ufeff" + json.dumps(config(training={"sigma": -1})))
+    refused(done, "algorithm.training.sigma")
+
+
 def test_options_that_are_refused(run):
     refused(run(config(), "--seeds", "1"), "--seeds", "--help")
     refused(run(config(), "--seed", "-1"), "--seed", "9223372036854775807", "-1")
@@ -102,6 +108,7 @@ def test_options_that_are_refused(run):
     refused(run(config(), "--seed", "abc"), "--seed", "abc")
     refused(run(config(), "--threads", "-1"), "--threads", "-1")
     refused(run(config(), "--threads"), "--threads", "expected a value")
+    refused(run(config(), "--resume", "--threads", "2"), "--resume", "expected a value")
     refused(run(config(), "--config", str(ROOT)), "is not a regular file")
     refused(run(config(), "--out", ""), "--out", "expected a value")
     done = run(config(), "--help")
