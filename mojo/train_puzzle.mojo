@@ -140,9 +140,7 @@ def dispatch(var config_path: String, var options: Options) raises -> Int:
         If there is none, or as `Run.learn`.
     """
     # The root of the repository, as seen from there or from the folder of this program.
-    var root = String(
-        "" if exists(PROGRAM) or not exists("../" + PROGRAM) else "../"
-    )
+    var root = String("" if exists(PROGRAM) or not exists("../" + PROGRAM) else "../")
     options.program = root + PROGRAM
     if config_path == "":
         var resumed = options.resume + "/base_config.json"
@@ -201,8 +199,7 @@ def with_board[T: Tiles](var config: Config, options: Options) raises -> Int:
 
 
 def default_folder(root: String, config_path: String, resume: String) -> String:
-    """The folder to save into where none is named: beside `examples` for the example.
-    """
+    """The folder to save into where none is named: beside `examples` for the example."""
     if resume != "" and not resume.endswith(".safetensors"):
         return resume
     var begin = config_path.rfind("/") + 1

@@ -453,10 +453,7 @@ def read_learning(mut algorithm: Section, document: Json) raises -> Learning:
     if section.boolean(document, "final_diff_is_none"):
         raise Error(
             section.at("final_diff_is_none"),
-            (
-                ": expected false (ES learns from scrambled states alone), got"
-                " true"
-            ),
+            ": expected false (ES learns from scrambled states alone), got true",
         )
     section.finish(document)
     return learning^
