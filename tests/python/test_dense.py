@@ -11,7 +11,7 @@ from ring import BatchedDenseRing, DenseRing
 from small_policy import collector, everything, small_policy
 from twisterl import twisterl
 from twisterl.envs import PyEnv, check_env
-from twisterl.nn import BasicPolicy, Conv1dPolicy
+from twisterl.nn import BasicPolicy, Conv1dPolicy, TorchPolicy
 from twisterl.nn.dense import numbers
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -95,6 +95,28 @@ def test_the_engine_and_torch_agree(dtype):
     expected, expected_value = plain.predict(one)
     np.testing.assert_allclose(shares, expected, atol=1e-6)
     np.testing.assert_allclose(value, expected_value[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        BasicPolicy([3, 5], 2, 8, (8,)),
+        Conv1dPolicy([3, 5], 2, 10, conv_dim=0),
+        TorchPolicy(torch.nn.Flatten(), [3, 5], 2),
+    ],
+    ids=lambda policy: type(policy).__name__,
+)
+def test_rows_are_not_made_of_numbers_that_do_not_belong_together(policy):
+    for shape in ([2, 5, 3], [15, 2], [5], []):
+        with pytest.raises(ValueError, match=r"x: expected shape \[B, 3, 5\] or \[B, 15\], got"):
+            policy(torch.zeros(shape))
+    if isinstance(policy, BasicPolicy):
+        with pytest.raises(ValueError, match=r"got \[1, 3\]"):
+            policy.predict([0, 6, 9])  # active features, as `observe()` tells them
+        with pytest.raises(ValueError, match=r"got \[1, 30\]"):
+            policy.predict(np.zeros((2, 3, 5)))
+        for shape in ([15], [3, 5], [4, 15], [4, 3, 5]):
+            assert policy(torch.zeros(shape))[0].shape[1] == 2
 
 
 def test_a_policy_for_other_observations_is_refused():

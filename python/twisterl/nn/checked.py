@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +37,20 @@ def last_axis(name: str, value: Any, width: int, ndim: int | None = None) -> tor
     if is_recorded(value):
         return value
     return shape(name, value, (*tensor(name, value, ndim, at_least=1).shape[:-1], width))
+
+
+def rows(name: str, value: torch.Tensor, whole: Sequence[int]) -> torch.Tensor:
+    """`value`, arrays [.., *whole] or vectors [.., F] of their numbers, as rows [N, F].
+
+    Of any other shape, rows would be made of numbers that do not belong together.
+    """
+    size = math.prod(whole)
+    if not is_recorded(value):
+        got = list(value.shape)
+        if got[-1:] != [size] and got[-len(whole) :] != list(whole):
+            wanted = " or ".join(f"[B, {', '.join(map(str, form))}]" for form in (whole, [size]))
+            raise ValueError(f"{name}: expected shape {wanted}, got {got}")
+    return value.reshape(-1, size)
 
 
 def integer(name: str, value: Any, least: int = 1) -> int:

@@ -20,6 +20,7 @@ import torch
 
 from twisterl import twisterl
 from twisterl.envs.protocol import ActSpace, num_outputs
+from twisterl.nn import checked
 from twisterl.nn.arrays import conv_positions, layer_sizes, require_squashable
 from twisterl.nn.dense import as_floats
 from twisterl.nn.heads import Head, head_of
@@ -189,8 +190,11 @@ class BasicPolicy(Placed):
             x: `[B, *obs_shape]`, or flattened to [B, F] or [F]; 0 and 1 if observations are sparse,
                 vectors [B, F] as of `twisterl.nn.parts` if they have several parts.
             perm_indices: int [B], the twist of each row, -1 for none; None draws them.
+
+        Raises:
+            ValueError: `x` has another shape.
         """
-        x = as_floats(x.reshape(-1, self.obs_size), self.obs_dtype)
+        x = as_floats(checked.rows("x", x, self.obs_shape), self.obs_dtype)
         twists = self._twists.rows(perm_indices, x.shape[0])
         return self._heads(self._embed_dense(self._twists.moved(x, twists)), twists)
 
@@ -218,7 +222,14 @@ class BasicPolicy(Placed):
         return sparse_linear(self.embeddings.weight, self.embeddings.bias, indices, offsets)
 
     def predict(self, obs: npt.ArrayLike) -> tuple[Floats, Floats]:
-        """Action probabilities [A] and value [1] of one dense observation; all actions legal."""
+        """Action probabilities [A] and value [1] of one dense observation; all actions legal.
+
+        Args:
+            obs: numbers `[*obs_shape]`, or flattened to [F].
+
+        Raises:
+            ValueError: it has another number of them, as a list of active features has.
+        """
         x = torch.as_tensor(np.asarray(obs), device=self.device).to(torch.float32)
         with torch.no_grad():
             logits, values = self.forward(x.reshape(1, -1))

@@ -142,9 +142,9 @@ class TorchPolicy(Placed):
             perm_indices: not used; there are no twists.
 
         Raises:
-            TypeError, ValueError: the module returns something else.
+            TypeError, ValueError: the module returns something else, or `x` has another shape.
         """
-        x = self._floats(x, [-1])
+        x = self._floats(checked.rows("x", x, self.obs_shape), [-1])
         state = first_states(self, len(x)) if self.state_size else None
         logits, values = answer(self, x, state)[:2]
         return logits, values.reshape(-1, 1)
