@@ -144,6 +144,12 @@ class Noisier(Heads):
         return self.actor(x.tanh() if self.training else x), self.critic(x)
 
 
+class Scaled(Heads):
+    def forward(self, x):
+        x = self.body(x)
+        return self.actor(x) * torch.tensor([1.0, 2.0, 3.0, 4.0]), self.critic(x)
+
+
 class Added(Heads):
     def forward(self, x):
         x = y = self.body(x)
@@ -162,6 +168,7 @@ class Rectified(Heads):
     [
         (Frozen, "Frozen: forward switches gradients off"),
         (Noisier, "Noisier: forward depends on the mode"),
+        (Scaled, "Scaled: forward makes a tensor of its own"),
         (Added, "iadd changes in place what is used later"),
         (Rectified, "relu_ changes in place what is used later"),
     ],
@@ -171,6 +178,7 @@ def test_what_the_operations_alone_do_not_tell_is_left_to_torch(heads, reason):
     with pytest.raises(NotDescribed, match=reason):
         describe(module, [9, 9])
     assert module.training
+    assert vars(module).keys() == vars(Heads(module.body, 8, 4)).keys()
     policy = of_puzzle(module)
     assert asks_torch(policy.to_rust())
     assert reason in obstacle(PPO(Puzzle(3, 3, 1, 2, 64), policy, CONFIG))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -194,6 +195,14 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, module: torch.nn.Module, name: str) -> bool:
         return leaf_type(module) is not None or super().is_leaf_module(module, name)
+
+    def create_arg(self, a: Any) -> Any:
+        # fx would keep it, a draw too, as an attribute of the module that is followed.
+        is_tensor = isinstance(a, torch.Tensor) and a not in self.tensor_attrs
+        known = itertools.chain(self.root.parameters(), self.root.buffers())
+        if is_tensor and all(a is not one for one in known):
+            raise NotDescribed("forward makes a tensor of its own")
+        return super().create_arg(a)
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         # No operation of the graph would say so, and the engine would train what it is to leave.
