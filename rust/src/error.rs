@@ -58,6 +58,17 @@ impl Error {
         }
     }
 
+    /// Refuses more episodes, or walks, than a call may play: a config's bound, so that what is kept
+    /// of each fits into memory.
+    pub(crate) fn check_episodes(name: &str, count: usize) -> Result<()> {
+        const MOST: usize = 10_000_000;
+        Self::check_counts([(name, count)])?;
+        if count > MOST {
+            return Err(Self::invalid(name, format!("at most {MOST}"), count));
+        }
+        Ok(())
+    }
+
     /// The same error, with the place of the bad value in front of its name.
     pub fn at(self, place: impl fmt::Display) -> Self {
         match self {

@@ -99,6 +99,22 @@ def test_a_call_that_does_not_fit_is_a_type_error(call, problem):
         call()
 
 
+@pytest.mark.parametrize("count", [10_000_001, 2**63 - 1])
+def test_more_episodes_than_memory_holds_are_refused(count):
+    """Of a billion the memory that evaluations keep ended the process."""
+    for call in (
+        lambda: collector.evaluate(ENV, POLICY, count, True, 1),
+        lambda: collector.evaluate_episodes(ENV, POLICY, count),
+        lambda: collector.PPOCollector(count, 0.5, 0.5, 1).collect(ENV, POLICY),
+        lambda: collector.AZCollector(count, 1, 1.0, 1, 1).collect(ENV, POLICY),
+        lambda: collector.OptimalSolver(ENV).lengths(count),
+    ):
+        with pytest.raises(ValueError, match=r"^num_episodes: expected at most 10000000, got "):
+            call()
+    with pytest.raises(ValueError, match=r"^num_walks: expected at most 10000000, got "):
+        collector.WalkCollector(count, 1).collect(ENV)
+
+
 @pytest.mark.parametrize("start", ["resett", "Uniform", ""])
 def test_choices_name_what_there_is(start):
     for call in (

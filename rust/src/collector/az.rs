@@ -91,8 +91,8 @@ impl AzConfig {
 
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
+        Error::check_episodes("num_episodes", self.num_episodes)?;
         Error::check_counts([
-            ("num_episodes", self.num_episodes),
             ("num_cores", self.num_cores),
             ("max_moves", self.max_moves.unwrap_or(1)),
         ])?;

@@ -86,7 +86,8 @@ impl PpoConfig {
 
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
-        Error::check_counts([("num_episodes", self.num_episodes), ("num_cores", self.num_cores)])?;
+        Error::check_episodes("num_episodes", self.num_episodes)?;
+        Error::check_counts([("num_cores", self.num_cores)])?;
         for (name, value) in [("gamma", self.gamma), ("lambda", self.gae_lambda)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::invalid(name, "a number in [0, 1]", value));

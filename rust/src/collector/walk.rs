@@ -80,11 +80,8 @@ impl Default for WalkConfig {
 impl WalkConfig {
     /// Refuses a configuration that is out of range.
     pub fn check(&self) -> Result<()> {
-        Error::check_counts([
-            ("num_walks", self.num_walks),
-            ("walk_length", self.walk_length),
-            ("num_cores", self.num_cores),
-        ])
+        Error::check_episodes("num_walks", self.num_walks)?;
+        Error::check_counts([("walk_length", self.walk_length), ("num_cores", self.num_cores)])
     }
 
     /// All its walks in iteration `iteration`.

@@ -79,8 +79,12 @@ impl Starts {
     /// Refuses bad starts before anything is played.
     ///
     /// # Errors
-    /// If a start is no state, one that is known to have no solution, or one that `env` cannot draw.
+    /// If a start is no state, one that is known to have no solution, or one that `env` cannot draw,
+    /// or there are more than 10 million.
     pub fn check(&self, env: &dyn Env) -> Result<()> {
+        if !self.is_empty() {
+            Error::check_episodes("num_episodes", self.len())?;
+        }
         match self {
             Starts::States(states) => {
                 let mut probe = env.try_clone()?;
