@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from trainings import contents, train, trained  # noqa: E402
 from twisterl import cli  # noqa: E402
+from twisterl.runs.errors import RunFolderError  # noqa: E402
 from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
 
@@ -180,6 +181,25 @@ def test_rerun_keeps_a_run_that_began_with_a_checkpoint(small, config_file, tmp_
     trained(config_file, run, num_steps=1, load_checkpoint_path=weights)
     trained(config_file, run, num_steps=2, resume=True)
     assert train(config_file, run, "--rerun") == 2
+
+
+@pytest.mark.parametrize("words", [["train"], ["train", "--seeds", "2"], ["sweep"]])
+def test_an_empty_name_is_no_folder(words, config_file, tmp_path, monkeypatch, capsys):
+    """Nor is it left out: a variable of a script was not set."""
+    monkeypatch.chdir(tmp_path)
+    before = {*tmp_path.iterdir()}
+    assert cli.main([*words, "--config", str(config_file), "--run_path", ""]) == 2
+    assert "run folder: got ''; expected the name of a folder" in capsys.readouterr().err
+    assert {*tmp_path.iterdir()} == before
+
+
+def test_an_empty_name_is_no_folder_of_a_program(small):
+    with pytest.raises(RunFolderError, match="run folder: got ''"):
+        prepare_algorithm(small, "")
+    algorithm = prepare_algorithm(small)
+    with pytest.raises(RunFolderError, match="run folder: got ''"):
+        algorithm.run_path = ""
+    assert algorithm.run_path is None
 
 
 def test_a_folder_that_became_a_file_is_an_error(small, tmp_path):

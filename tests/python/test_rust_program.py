@@ -410,6 +410,7 @@ def test_what_only_python_does_is_refused(config, said, program, tmp_path):
         (["--rerun"], "unknown option --rerun; --help lists the options"),
         (["--rerun", "--resume"], "unknown option --rerun"),
         (["--num_steps"], "--num_steps: has no value"),
+        (["--run_path", ""], "run folder: got ''; expected the name of a folder"),
         (["--load_checkpoint_path", "--overwrite"], "--load_checkpoint_path: has no value"),
         ([os.fsdecode(b"\xff")], 'got "\\xFF"; expected text in UTF-8'),
     ],

@@ -55,6 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from twisterl.machines import runs
+    from twisterl.runs.folder import named
 
     listed = [()] if arguments.list is None else _listed(arguments.list)
     choices = [_choice(word) for word in words]
@@ -63,9 +64,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     require_few(arguments.seeds, len(listed) * math.prod(len(values) for _, values in choices))
     combinations = [(*first, *rest) for first in listed for rest in runs.grid(choices)]
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    parent = arguments.run_path or Path("runs") / f"{Path(arguments.config).stem}-sweep"
+    default = Path("runs") / f"{Path(arguments.config).stem}-sweep"
+    parent = default if arguments.run_path is None else named(arguments.run_path)
     planned = runs.planned(combinations, seeds)
-    return train_all(arguments, planned, Path(parent), [])
+    return train_all(arguments, planned, parent, [])
 
 
 def require_no_seed(pairs: Iterable[tuple[str, Any]]) -> None:

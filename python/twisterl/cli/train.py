@@ -150,6 +150,7 @@ def run(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
 def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, Any]]) -> int:
     from twisterl.cli import sweep
     from twisterl.machines import runs
+    from twisterl.runs.folder import named
 
     if arguments.config is None:
         raise ConfigError([Fault("--seeds", "expected a preset or --config")], "command line")
@@ -159,7 +160,8 @@ def _train_by_seeds(arguments: argparse.Namespace, overrides: list[tuple[str, An
         )
     sweep.require_few(arguments.seeds)
     sweep.require_no_seed(overrides)
-    parent = Path(arguments.run_path or Path("runs") / Path(arguments.config).stem)
+    default = Path("runs") / Path(arguments.config).stem
+    parent = default if arguments.run_path is None else named(arguments.run_path)
     first = arguments.seed or 0
     planned = [
         runs.Planned(f"seed={seed}", (*overrides, ("algorithm.seed", seed)))

@@ -46,12 +46,19 @@ _OURS = (BASE_CONFIG, FULL_CONFIG, LAST, BEST, METRICS, CURVE, MACHINE, MODULE, 
 _EVENTS = re.compile(r"events\.out\.tfevents\..*|(Benchmark_Detail|Losses|Times)[\w. +-]*_.*")
 
 
+def named(path: str | os.PathLike[str]) -> Path:
+    """The folder of the name `path`; `RunFolderError` for '', an unset variable of some script."""
+    if not os.fspath(path):
+        raise RunFolderError("run folder: got ''; expected the name of a folder")
+    return Path(path)
+
+
 class RunFolder:
     """The files of one run."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         # Where it is now: a program may go to another folder while the run goes on.
-        self.path = Path(os.path.abspath(path))
+        self.path = Path(os.path.abspath(named(path)))
         self.commits = Commits(self.path / _RESUME)
 
     def holds_run(self) -> bool:

@@ -36,9 +36,9 @@ class Kept:
 
     @run_path.setter
     def run_path(self, path: Any) -> None:
-        self._run_path = path
         # Where it is now: a program may go to another folder while the run goes on.
         self._run_folder = None if path is None else RunFolder(path)
+        self._run_path = path
 
     def _folder(self) -> RunFolder:
         if self._run_folder is None:

@@ -60,7 +60,8 @@ class Training:
         self._config_bytes, config, self._modules = _read_config(options)
         source = _config_path(options)
         self.run = check_run(config, source)
-        self.folder = RunFolder(options.run_path or Path("runs") / Path(source).stem)
+        default = Path("runs") / Path(source).stem
+        self.folder = RunFolder(default if options.run_path is None else options.run_path)
         _require_text(os.fspath(self.folder.path))
         require_free(self.folder.path)
         self.folder.require_usable(resume=options.resume, overwrite=self._overwrites())

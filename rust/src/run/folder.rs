@@ -41,6 +41,10 @@ pub(super) struct RunFolder {
 
 impl RunFolder {
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
+        if path.as_os_str().is_empty() {
+            let problem = "run folder: got ''; expected the name of a folder";
+            return Err(Failure::Folder(problem.to_owned()));
+        }
         // Where it is now: a program may go to another folder while the run goes on.
         let path = std::path::absolute(path).map_err(Failure::at(path))?;
         Ok(Self { commits: Commits::new(path.join(RESUME)), path })
