@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from twisterl import rl, utils  # noqa: E402
 from twisterl.envs import Puzzle  # noqa: E402
 from twisterl.nn import BasicPolicy  # noqa: E402
+from twisterl.rl import AZ, ES, PPO  # noqa: E402
 from twisterl.rl.algorithm import Algorithm, TrainingError, timed  # noqa: E402
 from twisterl.rl.evaluation import Evaluation, wilson  # noqa: E402
 from twisterl.runs.errors import RunFolderError  # noqa: E402
@@ -193,6 +194,20 @@ def test_evaluations_at_their_frequency(small):
         expected = [False, False, True, False, planned == 5]
         assert ["rare" in names for names in seen] == expected
         assert all("ppo_1" in names for names in seen)
+
+
+@pytest.mark.parametrize("algorithm", [PPO, AZ, ES])
+def test_what_is_no_environment_or_policy_is_named(algorithm):
+    env, policy = Puzzle(2, 2, 1, 2, 8), BasicPolicy([4, 4], 4, 8)
+    for made, problem in (
+        (lambda: algorithm(policy, env, {}), "env: expected an environment, got BasicPolicy"),
+        (lambda: algorithm(None, policy, {}), "env: expected an environment, got NoneType"),
+        (lambda: algorithm(Puzzle, policy, {}), "env: expected an object, got the class Puzzle"),
+        (lambda: algorithm(env, BasicPolicy, {}), "policy: expected an object, got the class Bas"),
+        (lambda: algorithm(env, "BasicPolicy", {}), "policy: expected a torch.nn.Module, got str"),
+    ):
+        with pytest.raises(TypeError, match=problem):
+            made()
 
 
 def test_the_run_folder(small, tmp_path):

@@ -90,6 +90,7 @@ class Algorithm(Holding, Playing, Kept):
         config: dict[str, Any] | AlgorithmSection,
         run_path: Any = None,
     ) -> None:
+        policy = as_policy(env, policy)
         cls = type(self)
         names = [base.__name__ for base in cls.__mro__ if base.__name__ in ALGORITHMS]
         foreign = not cls.__module__.startswith("twisterl.")
@@ -133,7 +134,6 @@ class Algorithm(Holding, Playing, Kept):
             self.held = Held(policy, self._make_array_optimizer(policy))
             self.obs_size, self.obs_dtype = policy.obs_size, policy.obs_dtype
             return
-        policy = as_policy(self.env, policy)
         if not any(parameter.requires_grad for parameter in policy.parameters()):
             name = type(getattr(policy, "module", policy)).__name__
             raise ValueError(f"policy: expected parameters to train, got none of {name}")
@@ -443,7 +443,15 @@ class Algorithm(Holding, Playing, Kept):
 
 
 def as_policy(env: Any, policy: Any) -> Any:
-    """`policy` as it is trained on `env`: a `TorchPolicy` of a module that is no policy yet."""
+    """`policy` as it is trained on `env`: a `TorchPolicy` of a module that is no policy yet.
+
+    Raises `TypeError` for what is no environment or no policy, such as a class of such.
+    """
+    for name, given in (("env", env), ("policy", policy)):
+        if isinstance(given, type):
+            raise TypeError(f"{name}: expected an object, got the class {given.__name__}")
+    if not callable(getattr(env, "num_actions", None)):
+        raise TypeError(f"env: expected an environment, got {type(env).__name__}")
     if hasattr(policy, "to_rust"):
         return policy
     from twisterl.nn.torch_policy import TorchPolicy
