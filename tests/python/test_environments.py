@@ -1,16 +1,17 @@
 """What every environment of this package can do from Python."""
 
+import inspect
+
 import numpy as np
 import pytest
 from twisterl import envs
+from twisterl.config.environments import PuzzleArguments
 from twisterl.twisterl.env import ENVIRONMENTS
 
 
 @pytest.fixture(params=ENVIRONMENTS)
 def env(request):
     make = getattr(envs, request.param)
-    if request.param == "Puzzle":
-        return make(3, 3, 5, 2, 64)
     return make(difficulty=5, max_depth=64)
 
 
@@ -55,6 +56,29 @@ def test_values_of_another_type_are_named():
     with pytest.raises(ValueError, match=r"^width: expected an integer in 2..=16, got 17"):
         envs.LightsOut(width=17)
     assert envs.LightsOut(width=np.int64(4), height=2).num_actions() == 8
+    with pytest.raises(TypeError, match=r"^solved_at: expected a number, got str"):
+        envs.CartPole(solved_at="3")
+    with pytest.raises(ValueError, match=r"^solved_at: expected a finite number, got NaN"):
+        envs.CartPole(solved_at=np.nan)
+    with pytest.raises(TypeError, match=r"^burnt: expected true or false, got int"):
+        envs.Pancake(burnt=1)
+    assert envs.CartPole(solved_at=np.float32(2.5)).arguments()["solved_at"] == 2.5
+    assert envs.Pancake(burnt=np.True_).arguments()["burnt"] is True
+
+
+def test_parameters_are_left_out_as_in_a_config():
+    """Of `Puzzle`, which takes them by position too, as of all others."""
+    parameters = PuzzleArguments().model_dump()
+    assert envs.Puzzle().arguments() == parameters
+    told = inspect.signature(envs.Puzzle).parameters
+    assert {name: of.default for name, of in told.items()} == parameters
+    assert envs.Puzzle(4, 2, reflection=False).arguments() == parameters | {"width": 4, "height": 2}
+    for words, named, problem in (
+        ([3] * 8, {}, "Puzzle: expected at most 7 arguments, got 8"),
+        ([3], {"width": 3}, 'Puzzle: got multiple values for argument "width"'),
+    ):
+        with pytest.raises(TypeError, match=problem):
+            envs.Puzzle(*words, **named)
 
 
 def test_a_pattern_without_solution_is_refused():

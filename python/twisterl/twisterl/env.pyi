@@ -46,11 +46,11 @@ class PyBaseEnv:
 class Puzzle(PyBaseEnv):
     def __new__(
         cls,
-        width: int,
-        height: int,
-        difficulty: int,
-        depth_slope: int,
-        max_depth: int,
+        width: int = 3,
+        height: int = 3,
+        difficulty: int = 1,
+        depth_slope: int = 2,
+        max_depth: int = 256,
         forbid_undo: bool = False,
         reflection: bool = False,
     ) -> Self: ...

@@ -2,13 +2,14 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyString};
+use pyo3::types::{PyDict, PyString};
 use serde_json::{Map, Value};
 
 use super::args::{integer, integers};
 use super::error::wrong_type;
 use crate::envs::parameters::Kind;
 use crate::envs::Entry;
+use crate::error::Error;
 use crate::rl::env::Env;
 
 /// The keyword arguments of a constructor.
@@ -59,12 +60,15 @@ fn to_json(name: &str, kind: Kind, value: &Bound<'_, PyAny>) -> PyResult<Value> 
     }
     Ok(match kind {
         Kind::Integer { min, max, .. } => integer(name, value, min.into()..=max.into())?.into(),
-        Kind::Number { .. } => match value.cast::<PyFloat>() {
-            Ok(number) => number.extract::<f64>()?.into(),
-            Err(_) => (integer(name, value, i64::MIN..=i64::MAX)? as f64).into(),
+        // JSON has no NaN and no infinity.
+        Kind::Number { .. } => match value.extract::<f64>() {
+            Ok(number) if number.is_finite() => number.into(),
+            Ok(number) => return Err(Error::invalid(name, "a finite number", number).into()),
+            Err(_) => return Err(wrong_type(name, "a number", value)),
         },
-        Kind::Boolean { .. } => match value.cast::<PyBool>() {
-            Ok(flag) => flag.is_true().into(),
+        // Of numpy too.
+        Kind::Boolean { .. } => match value.extract::<bool>() {
+            Ok(flag) => flag.into(),
             Err(_) => return Err(wrong_type(name, "true or false", value)),
         },
         Kind::Choice { .. } => match value.cast::<PyString>() {

@@ -1,7 +1,8 @@
 //! `Puzzle`, the sliding puzzle in Python.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::{PyDict, PyTuple};
 
 use super::args::integer;
 use super::env::{arguments, get_env_mut, get_env_ref, PyBaseEnv};
@@ -26,28 +27,32 @@ pub struct PyPuzzle;
 #[pymethods]
 impl PyPuzzle {
     #[new]
-    #[pyo3(signature = (width, height, difficulty, depth_slope, max_depth, forbid_undo=false, reflection=false))]
+    #[pyo3(
+        signature = (*given, **named),
+        text_signature = "(width=3, height=3, difficulty=1, depth_slope=2, max_depth=256, forbid_undo=False, reflection=False)"
+    )]
     fn new(
-        width: Bound<'_, PyAny>,
-        height: Bound<'_, PyAny>,
-        difficulty: Bound<'_, PyAny>,
-        depth_slope: Bound<'_, PyAny>,
-        max_depth: Bound<'_, PyAny>,
-        forbid_undo: bool,
-        reflection: bool,
+        given: &Bound<'_, PyTuple>,
+        named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let py = width.py();
-        let flag = |value: bool| PyBool::new(py, value).to_owned().into_any();
-        let given = [
-            ("width", width),
-            ("height", height),
-            ("difficulty", difficulty),
-            ("depth_slope", depth_slope),
-            ("max_depth", max_depth),
-            ("forbid_undo", flag(forbid_undo)),
-            ("reflection", flag(reflection)),
-        ];
-        let env = make(find("Puzzle")?, given)?;
+        let entry = find("Puzzle")?;
+        let names: Vec<&str> = entry.parameters().iter().map(|known| known.name).collect();
+        if given.len() > names.len() {
+            let (most, got) = (names.len(), given.len());
+            let problem = format!("Puzzle: expected at most {most} arguments, got {got}");
+            return Err(PyTypeError::new_err(problem));
+        }
+        let mut values: Vec<_> =
+            names.iter().map(|&name| name.to_owned()).zip(given.iter()).collect();
+        for (name, value) in named.into_iter().flatten() {
+            let name: String = name.extract()?;
+            if names[..given.len()].contains(&name.as_str()) {
+                let problem = format!("Puzzle: got multiple values for argument \"{name}\"");
+                return Err(PyTypeError::new_err(problem));
+            }
+            values.push((name, value));
+        }
+        let env = make(entry, values)?;
         Ok(PyClassInitializer::from(PyBaseEnv { env }).add_subclass(PyPuzzle))
     }
 
