@@ -338,6 +338,7 @@ SPACE, ACTIONS = box(3), choice(2)
         (ValueError, "larger images", lambda: nn.CNNPolicy(box(3, 8, 8), ACTIONS)),
         (TypeError, "action_space", lambda: nn.ContinuousPolicy(SPACE, ACTIONS)),
         (TypeError, "observation_space", lambda: nn.MLPPolicy(3, ACTIONS)),
+        (ValueError, "space: expected an array", lambda: nn.MLPPolicy(ACTIONS, ACTIONS)),
         (ValueError, "core", lambda: nn.RecurrentActorCritic(SPACE, ACTIONS, "tcn")),
         (ValueError, "obs", lambda: nn.MLPPolicy(SPACE, ACTIONS)(torch.zeros(2, 4))),
         (TypeError, "obs: expected tensors", lambda: nn.MLPPolicy(SPACE, ACTIONS)("a wall")),
@@ -358,6 +359,15 @@ SPACE, ACTIONS = box(3), choice(2)
 def test_what_is_refused(error, said, call):
     with pytest.raises(error, match=said):
         call()
+
+
+def test_a_single_number_is_a_part_of_an_observation():
+    gymnasium = pytest.importorskip("gymnasium")
+    space = gymnasium.spaces.Dict(
+        number=gymnasium.spaces.Box(-1, 1, ()), choice=gymnasium.spaces.Discrete(3)
+    )
+    seen = {"number": torch.rand(5), "choice": torch.arange(5) % 3}
+    assert nn.MultiInputPolicy(space, ACTIONS)(seen)[0].shape == (5, 2)
 
 
 def judged(action):

@@ -382,6 +382,7 @@ for _ in range(33):
         (([0, 0],), ValueError, r"target: got \[0, 0\]; expected a pattern"),
         (([0.5, 1],), ValueError, r"target: got \[0.5, 1\]; expected a pattern"),
         ((np.eye(2),), ValueError, "target: got 2 dimensions; expected a pattern"),
+        (([QuantumCircuit(2)] * 2,), ValueError, "target: got a list of circuits; expected"),
         ((Operator(np.eye(3)),), ValueError, "target: got an Operator of 3 x 3; expected one of"),
         ((of(("rz", math.nan, 0)),), ValueError, "target: got the angle nan of 'rz'"),
         ((of(("rzz", math.inf, 0, 1)),), ValueError, "target: got the angle inf of 'rzz'"),

@@ -32,6 +32,15 @@ class VectorEncoder(nn.Sequential):
         self.out_features = sizes[-1]
 
 
+def vector_encoder(observation_space: Any, widths: Sequence[int]) -> VectorEncoder:
+    """A `VectorEncoder` of whole observations; ValueError for a choice, which has no axis."""
+    if is_choice(observation_space) or not shape_of("observation_space", observation_space):
+        kind = type(observation_space).__name__
+        advice = "of a choice among n take a BoxSpace(0, 1, n), 1 at what is chosen"
+        raise ValueError(f"observation_space: expected an array, got a {kind}; {advice}")
+    return VectorEncoder(observation_space, widths)
+
+
 class Pixels(nn.Module):
     """Pixels [...] as shares of 255; those of a space that ends at 1 are such already."""
 
@@ -172,7 +181,7 @@ class MultiInputEncoder(nn.Module):
         super().__init__()
         found = list(leaves(observation_space))
         self.paths = [path for path, _ in found]
-        self.are_choices = [is_choice(leaf) for _, leaf in found]
+        self.are_numbers = [not leaf_shape(leaf) for _, leaf in found]
         self.encoders = nn.ModuleList(
             CNNEncoder(leaf, ((32, 8, 4), (64, 4, 2)))
             if len(leaf_shape(leaf)) == 3
@@ -186,7 +195,7 @@ class MultiInputEncoder(nn.Module):
     def forward(self, obs: Any) -> torch.Tensor:
         parts = [at(obs, path) for path in self.paths]
         # A choice is one number.
-        kinds = zip(parts, self.are_choices, strict=True)
+        kinds = zip(parts, self.are_numbers, strict=True)
         parts = [part[:, None] if is_one else part for part, is_one in kinds]
         pairs = zip(self.encoders, parts, strict=True)
         return self.combiner(torch.cat([encoder(part) for encoder, part in pairs], -1))

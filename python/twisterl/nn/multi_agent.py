@@ -25,7 +25,7 @@ from torch import nn
 from twisterl.nn import checked
 from twisterl.nn.actions import Choices
 from twisterl.nn.actor_critic import ActorCritic, given
-from twisterl.nn.encoders import VectorEncoder
+from twisterl.nn.encoders import vector_encoder
 from twisterl.nn.heads import Categorical, Head, Product
 from twisterl.nn.spaces import BoxSpace, DiscreteSpace, MultiDiscreteSpace, flat_dim, shape_of
 from twisterl.nn.vector_policies import MLPPolicy
@@ -109,7 +109,7 @@ class SharedMultiAgentPolicy(_Together, ActorCritic):
         self.num_agents = checked.integer("num_agents", num_agents)
         self._given = {"num_agents": self.num_agents, "hidden_size": hidden_size}
         super().__init__(
-            VectorEncoder(observation_space, (hidden_size,)),
+            vector_encoder(observation_space, (hidden_size,)),
             observation_space=observation_space,
             action_space=action_space,
         )

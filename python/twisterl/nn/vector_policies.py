@@ -17,7 +17,7 @@ import torch
 from twisterl.nn import checked
 from twisterl.nn.actor_critic import ActorCritic, given
 from twisterl.nn.cores import RecurrentCore
-from twisterl.nn.encoders import AttentionEncoder, ResidualBlock, VectorEncoder
+from twisterl.nn.encoders import AttentionEncoder, ResidualBlock, vector_encoder
 from twisterl.nn.running_norm import RunningNorm
 from twisterl.nn.spaces import action_space_of, flat_dim
 
@@ -33,7 +33,7 @@ class MLPPolicy(ActorCritic):
     def __init__(self, observation_space: Any, action_space: Any, hidden_size: int = 256) -> None:
         self._given = {"hidden_size": checked.integer("hidden_size", hidden_size)}
         super().__init__(
-            VectorEncoder(observation_space, (hidden_size, hidden_size)),
+            vector_encoder(observation_space, (hidden_size, hidden_size)),
             observation_space=observation_space,
             action_space=action_space,
         )
@@ -81,7 +81,7 @@ class ResidualPolicy(ActorCritic):
             "num_blocks": checked.integer("num_blocks", num_blocks, 0),
             "hidden_size": checked.integer("hidden_size", hidden_size),
         }
-        encoder = VectorEncoder(observation_space, (hidden_size,))
+        encoder = vector_encoder(observation_space, (hidden_size,))
         for _ in range(num_blocks):
             encoder.append(ResidualBlock(hidden_size))
         super().__init__(encoder, observation_space=observation_space, action_space=action_space)
@@ -122,7 +122,7 @@ class NormalizedPolicy(ActorCritic):
     def __init__(self, observation_space: Any, action_space: Any, hidden_size: int = 256) -> None:
         self._given = {"hidden_size": checked.integer("hidden_size", hidden_size)}
         norm = RunningNorm(flat_dim("observation_space", observation_space))
-        encoder = VectorEncoder(observation_space, (hidden_size, hidden_size))
+        encoder = vector_encoder(observation_space, (hidden_size, hidden_size))
         # Behind what flattens.
         encoder.insert(1, norm)
         super().__init__(encoder, observation_space=observation_space, action_space=action_space)
@@ -178,7 +178,7 @@ class RecurrentActorCritic(ActorCritic):
             "num_layers": num_layers,
         }
         super().__init__(
-            VectorEncoder(observation_space, (input_size,)),
+            vector_encoder(observation_space, (input_size,)),
             RecurrentCore(core, input_size, hidden_size, num_layers),
             observation_space=observation_space,
             action_space=action_space,

@@ -169,6 +169,8 @@ def _circuit_of(given: Any) -> QuantumCircuit | None:
 
 def _pattern(given: Any) -> PermutationGate:
     expected = "expected a pattern, the numbers from 0 on, each once"
+    if not isinstance(given, np.ndarray) and any(isinstance(c, QuantumCircuit) for c in given):
+        raise InputError(f"target: got a {type(given).__name__} of circuits; expected a single one")
     if np.ndim(given) != 1:
         raise InputError(f"target: got {np.ndim(given)} dimensions; {expected}")
     try:
