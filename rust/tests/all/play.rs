@@ -210,7 +210,7 @@ fn an_interrupt_ends_the_work() {
     let env = Puzzle::new(3, 3, 12, 2, 64).unwrap();
     let policy = random_policy(&env, 0);
     for num_cores in [1, 2] {
-        let config = PpoConfig { num_cores, num_episodes: 100_000_000, ..config() };
+        let config = PpoConfig { num_cores, num_episodes: 10_000_000, ..config() };
         let result =
             collect(&env, &policy, &config, &config.work(0, 0), &mut || Err(Error::Interrupted));
         assert!(matches!(result, Err(Error::Interrupted)));

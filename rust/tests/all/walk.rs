@@ -161,6 +161,8 @@ fn bad_input_is_refused_before_any_work() {
     let message = |config: WalkConfig| walks(&puzzle(3, 3), &config, 0).unwrap_err().to_string();
     assert!(message(config(0, 5)).starts_with("num_walks"));
     assert!(message(config(5, 0)).starts_with("walk_length"));
+    let expected = "num_walks: expected at most 10000000, got 10000001";
+    assert_eq!(message(config(10_000_001, 5)), expected);
     let short = Puzzle::new(2, 2, 1, 2, 3).unwrap();
     assert!(check(&short, &config(5, 3)).is_ok());
     let error = check(&short, &config(5, 1 << 40)).unwrap_err().to_string();
@@ -173,7 +175,7 @@ fn bad_input_is_refused_before_any_work() {
 #[test]
 fn an_interrupt_ends_the_work() {
     for num_cores in [1, 2] {
-        let config = WalkConfig { num_cores, ..config(100_000_000, 10) };
+        let config = WalkConfig { num_cores, ..config(10_000_000, 10) };
         let found =
             collect(&puzzle(3, 3), &config, &config.work(0, 0), &mut || Err(Error::Interrupted));
         assert!(matches!(found, Err(Error::Interrupted)));
