@@ -106,5 +106,7 @@ def test_a_state_without_actions_is_an_error():
             return [False, False]
 
     env = PyEnv(Stuck())
-    with pytest.raises(ValueError, match="allow no action"):
-        collector.evaluate_episodes(env, small_policy(env), 3, strategy="value")
+    told = "^policy: the state is not final and its masks allow no action$"
+    for way in ({"strategy": "value"}, {"strategy": "sample"}, {"num_mcts_searches": 2}):
+        with pytest.raises(ValueError, match=told):
+            collector.evaluate_episodes(env, small_policy(env), 3, **way)
