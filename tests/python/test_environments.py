@@ -58,6 +58,8 @@ def test_values_of_another_type_are_named():
     assert envs.LightsOut(width=np.int64(4), height=2).num_actions() == 8
     with pytest.raises(TypeError, match=r"^solved_at: expected a number, got str"):
         envs.CartPole(solved_at="3")
+    with pytest.raises(TypeError, match=r"^solved_at: expected a number, got bool"):
+        envs.CartPole(solved_at=True)
     with pytest.raises(ValueError, match=r"^solved_at: expected a finite number, got NaN"):
         envs.CartPole(solved_at=np.nan)
     with pytest.raises(TypeError, match=r"^burnt: expected true or false, got int"):

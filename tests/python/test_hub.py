@@ -132,13 +132,14 @@ def hub(announced, sent=None, with_etag=True):
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    name = "HUGGINGFACE_CO_URL_TEMPLATE"
     try:
         with (
             patch("huggingface_hub.constants.ENDPOINT", endpoint),
-            patch(
-                "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-                endpoint + "/{repo_id}/resolve/{revision}/{filename}",
-            ),
+            patch(f"huggingface_hub.constants.{name}", template),
+            # Before 1.0 it is copied when it is imported.
+            patch(f"huggingface_hub.file_download.{name}", template, create=True),
             patch("huggingface_hub.constants.HF_HUB_DISABLE_XET", True),
         ):
             yield server

@@ -243,6 +243,16 @@ def test_muon_takes_matrices_and_adam_the_rest():
         torch.testing.assert_close(ours, theirs)
 
 
+def test_a_torch_without_muon_is_told(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    algorithm = made(sequence_length=None)
+    algorithm.config["optimizer"] = {"kind": "muon"}
+    with pytest.raises(
+        ConfigError, match=r"optimizer\.kind: muon needs torch 2\.9 or later; this is"
+    ):
+        algorithm._make_optimizer()
+
+
 def test_deviations_are_no_matrix():
     given = config(sequence_length=None)
     given |= {"env_cls": "Pendulum", "policy_cls": "ContinuousPolicy", "policy": {"hidden_size": 4}}

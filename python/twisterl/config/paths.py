@@ -56,5 +56,6 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     """The section that a key's annotation is, which may be null; None for a key with a value."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = get_args(annotation)[0]
-    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return annotation if is_section else None
+    # To Python 3.10 `list[int]` is a class, too.
+    is_class = isinstance(annotation, type) and get_origin(annotation) is None
+    return annotation if is_class and issubclass(annotation, BaseModel) else None

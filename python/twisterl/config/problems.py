@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from twisterl.config.algorithm import AlgorithmSection
 from twisterl.config.evaluations import Evaluation
-from twisterl.config.paths import nearest_path, owners
+from twisterl.config.paths import nearest_path, owners, section_of
 from twisterl.faults import Fault, joined, nearest, shown, unknown
 
 
@@ -75,9 +75,7 @@ def _unknown_key(model: type[BaseModel], path: str, loc: list[int | str]) -> str
             # A name that the user chose: the members of `evals`.
             section = Evaluation
         else:
-            section = field.annotation
-            if not (isinstance(section, type) and issubclass(section, BaseModel)):
-                section = Evaluation
+            section = section_of(field.annotation) or Evaluation
     key, here = str(loc[-1]), joined(path, *loc)
     is_of_algorithm = issubclass(model, AlgorithmSection)
     others = owners(here) if is_of_algorithm else []

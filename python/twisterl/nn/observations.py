@@ -59,7 +59,7 @@ def at(obs: Any, path: tuple[Any, ...]) -> Any:
 
 def is_traced(obs: Any) -> bool:
     """Whether the leaves of `obs` are no tensors, but stand for them while torch.fx looks on."""
-    while isinstance(obs, Mapping | tuple | list) and obs:
+    while isinstance(obs, (Mapping, tuple, list)) and obs:
         obs = next(iter(obs.values() if isinstance(obs, Mapping) else obs))
     return isinstance(obs, fx.Proxy)
 

@@ -81,7 +81,7 @@ def flat(module: torch.nn.Module, state: Any) -> torch.Tensor:
     """The state of a recurrent layer as the engine has it, `[B, S]`: all h, then all c."""
     if isinstance(module, Cells):
         return state
-    parts = state if isinstance(state, tuple | list) else (state,)
+    parts = state if isinstance(state, (tuple, list)) else (state,)
     # Of a layer [L, B, H], of a cell [B, H].
     layered = [part if part.dim() == 3 else part[None] for part in parts]
     return torch.cat([part.transpose(0, 1).flatten(1) for part in layered], 1)

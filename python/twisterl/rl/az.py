@@ -108,7 +108,7 @@ class AZ(MinibatchDescent):
         training = self.config["training"]
         log_probs, values = self._log_probs(batch)
         policy = -(batch.visits * log_probs).sum(1).mean()
-        value = torch.nn.functional.mse_loss(values, batch.returns)
+        value = torch.nn.functional.mse_loss(values, batch.returns.to(values.dtype))
         l2 = policy.new_zeros(())
         if training["l2"]:
             l2 = torch.stack([p.square().sum() for p in self.policy.parameters()]).sum()

@@ -256,8 +256,8 @@ class MinibatchDescent(Algorithm):
             forward = self._compiled(None)
             logits, values = forward(self._dense(batch), perm_indices=batch.perms)
         outputs = torch.cat([logits, values], dim=1).index_select(0, batch.rows)
-        if outputs.dtype == torch.float16:
-            # Whose numbers end before those of masked logits.
+        if outputs.dtype in (torch.float16, torch.bfloat16):
+            # Losses are of f32: the numbers of float16 end before those of masked logits.
             outputs = outputs.float()
         return outputs[:, :-1], outputs[:, -1]
 

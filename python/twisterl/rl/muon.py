@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from twisterl.faults import ConfigError, Fault
 from twisterl.rl.adam import make_adam
 
 
@@ -43,7 +44,13 @@ def is_matrix(name: str, parameter: torch.nn.Parameter) -> bool:
 def make_muon(
     named: Iterable[tuple[str, torch.nn.Parameter]], arguments: dict[str, Any]
 ) -> torch.optim.Optimizer:
-    """Of a config's `optimizer` section; `momentum` is Muon's, `betas` and what follows Adam's."""
+    """Of a config's `optimizer` section; `momentum` is Muon's, `betas` and what follows Adam's.
+
+    ConfigError where torch has no Muon, before 2.9.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        problem = f"muon needs torch 2.9 or later; this is {torch.__version__}"
+        raise ConfigError([Fault("optimizer.kind", problem)])
 
     def given(*keys: str) -> dict[str, Any]:
         return {key: arguments[key] for key in keys if key in arguments}

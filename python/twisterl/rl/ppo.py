@@ -115,11 +115,12 @@ class PPO(MinibatchDescent):
         clipped = ratios.clamp(1 - training["clip_ratio"], 1 + training["clip_ratio"])
         gains = torch.minimum(ratios * batch.advantages, clipped * batch.advantages)
         policy = -_mean(gains, batch.weights)
-        squares = torch.nn.functional.mse_loss(values, batch.returns, reduction="none")
+        returns = batch.returns.to(values.dtype)
+        squares = torch.nn.functional.mse_loss(values, returns, reduction="none")
         if batch.values is not None:
             most = training["vf_clip"]
             moved = batch.values + (values - batch.values).clamp(-most, most)
-            squares = torch.maximum(squares, (moved - batch.returns) ** 2)
+            squares = torch.maximum(squares, (moved - returns) ** 2)
         value = _mean(squares, batch.weights)
         total = policy + training["vf_coef"] * value - self.ent_coef * entropy
 

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 use serde_json::{Map, Value};
 
 use super::args::{integer, integers};
@@ -62,6 +62,9 @@ fn to_json(name: &str, kind: Kind, value: &Bound<'_, PyAny>) -> PyResult<Value> 
         Kind::Integer { min, max, .. } => integer(name, value, min.into()..=max.into())?.into(),
         // JSON has no NaN and no infinity.
         Kind::Number { .. } => match value.extract::<f64>() {
+            _ if value.is_instance_of::<PyBool>() => {
+                return Err(wrong_type(name, "a number", value));
+            }
             Ok(number) if number.is_finite() => number.into(),
             Ok(number) => return Err(Error::invalid(name, "a finite number", number).into()),
             Err(_) => return Err(wrong_type(name, "a number", value)),
