@@ -210,7 +210,7 @@ def test_other_python_threads_run_meanwhile(policy, num_cores):
 
 @pytest.mark.parametrize("num_cores", [1, 2])
 def test_ctrl_c_ends_a_collection(policy, num_cores):
-    endless = collector(num_episodes=10**9, num_cores=num_cores)
+    endless = collector(num_episodes=10**7, num_cores=num_cores)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
