@@ -1,7 +1,7 @@
 """Measures TwisteRL, side by side with peers where they have the same function.
 
-    python benchmarks/run.py quick            `make bench`: at most ten minutes
-    python benchmarks/run.py learning         `make bench-learning`: what learns longer, an hour
+    python benchmarks/run.py quick            `make bench`: a quarter of an hour
+    python benchmarks/run.py learning         `make bench-learning`: what learns longer, three hours
     python benchmarks/run.py collect          one benchmark
     python benchmarks/run.py --no-peer env    without the peer
 

@@ -105,8 +105,18 @@ def test_a_state_without_actions_is_an_error():
         def masks(self):
             return [False, False]
 
-    env = PyEnv(Stuck())
+    class StuckInNumbers(Stuck):
+        def obs_dtype(self):
+            return "float32"
+
+        def observe(self):
+            return np.arange(self.size, dtype=np.float32)
+
     told = "^policy: the state is not final and its masks allow no action$"
-    for way in ({"strategy": "value"}, {"strategy": "sample"}, {"num_mcts_searches": 2}):
-        with pytest.raises(ValueError, match=told):
-            collector.evaluate_episodes(env, small_policy(env), 3, **way)
+    of_features = r"^policy: the state with the features \[\d\] is not final and its masks allow no"
+    ways = [{"strategy": "value"}, {"strategy": "sample"}, {"num_mcts_searches": 2}]
+    for made, words in ((Stuck, [told, told, of_features]), (StuckInNumbers, [told] * 3)):
+        env = PyEnv(made())
+        for way, expected in zip(ways, words, strict=True):
+            with pytest.raises(ValueError, match=expected):
+                collector.evaluate_episodes(env, small_policy(env), 3, **way)
