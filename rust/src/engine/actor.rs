@@ -167,13 +167,14 @@ fn mask_logits(mask: &[bool], is_final: bool, logits: &mut [f32]) -> Result<()> 
     if any || is_final {
         return Ok(());
     }
-    Err(no_action())
+    Err(no_action(None))
 }
 
-/// What is wrong with a state that cannot be played on and is no end.
+/// What is wrong with a state that cannot be played on and is no end; with its features, if given.
 #[cold]
-pub(crate) fn no_action() -> Error {
-    Error::Policy("the state is not final and its masks allow no action".to_string())
+pub(crate) fn no_action(features: Option<&[i32]>) -> Error {
+    let told = features.map(|row| format!(" with the features {row:?}")).unwrap_or_default();
+    Error::Policy(format!("the state{told} is not final and its masks allow no action"))
 }
 
 /// An action and its log-probability under the softmax of `logits`.

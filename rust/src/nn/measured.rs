@@ -132,7 +132,7 @@ impl Bf16Products {
     /// `dW = X^T dY`, and `dY` made ready for it.
     pub fn gradient(&mut self) {
         self.gradient.fill(0.0);
-        self.weights.receive(self.kernels, self.level, &self.output, &mut self.rows);
+        self.rows.receive(self.kernels, self.level, &self.output);
         let gradient = (&mut self.gradient[..], self.forward.bias.len());
         self.rows.add_gradient(self.kernels, self.level, 0..self.input.num_columns(), gradient);
     }

@@ -100,7 +100,7 @@ impl Game {
         self.actions.clear();
         self.actions.extend((0..num_actions).filter(|&action| masks[action]));
         if self.actions.is_empty() && !status.is_final {
-            return Err(no_action());
+            return Err(no_action(None));
         }
         Ok(status.is_final)
     }

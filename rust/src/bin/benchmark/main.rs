@@ -53,11 +53,11 @@ at most 2 D steps. `combined step` is observe, masks, step by a random action, r
 `rollout` is 10,000 of them with a reset at the end of each episode.";
 
 fn main() -> ExitCode {
-    let text = match std::env::args_os().skip(1).map(OsString::into_string).collect() {
+    let words = std::env::args_os().skip(1).map(OsString::into_string);
+    let text = match words.collect::<std::result::Result<Vec<_>, _>>() {
         Ok(text) => text,
         Err(word) => return fail(&Error::invalid("option", "text in UTF-8", format!("{word:?}"))),
     };
-    let text: Vec<String> = text;
     if text.iter().any(|argument| argument == "--help" || argument == "-h") {
         return print(&format!("{HELP}\n"));
     }

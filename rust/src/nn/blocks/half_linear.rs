@@ -79,21 +79,6 @@ impl HalfWeights {
         kernels.multiply(layer, rounded, output);
     }
 
-    /// Keeps `dZ`.
-    pub(in crate::nn) fn receive(
-        &self,
-        kernels: Kernels,
-        level: Bf16Level,
-        delta: &Matrix,
-        of: &mut HalfRows,
-    ) {
-        if level.reads_words() {
-            kernels.halve_right(Numbers::of(delta, delta.num_columns()), &mut of.deltas);
-        } else {
-            kernels.round_rows(delta, &mut of.rounded[1]);
-        }
-    }
-
     /// `below = dZ W^T` by `layer`, of the `dZ` that is kept.
     pub(in crate::nn) fn backward(
         &self,
@@ -113,6 +98,15 @@ impl HalfWeights {
 }
 
 impl HalfRows {
+    /// Keeps `dZ`.
+    pub(in crate::nn) fn receive(&mut self, kernels: Kernels, level: Bf16Level, delta: &Matrix) {
+        if level.reads_words() {
+            kernels.halve_right(Numbers::of(delta, delta.num_columns()), &mut self.deltas);
+        } else {
+            kernels.round_rows(delta, &mut self.rounded[1]);
+        }
+    }
+
     /// Adds rows `inputs` of `X^T dZ` to `gradient`, `[inputs, padded outputs]`.
     pub(in crate::nn) fn add_gradient(
         &self,
@@ -187,7 +181,7 @@ mod tests {
 
             let [mut output, mut below] = [(); 2].map(|()| Matrix::default());
             weights.forward(kernels, level, &forward, x, (&mut of, &mut output));
-            weights.receive(kernels, level, dz, &mut of);
+            of.receive(kernels, level, dz);
             weights.backward(kernels, level, &backward, dz, (&mut of, &mut below));
             let padded = forward.bias.len();
             let mut gradient = vec![2.0; inputs * padded];

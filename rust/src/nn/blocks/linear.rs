@@ -239,7 +239,7 @@ impl Layer for Affine {
         }
         if let Some(level) = kernels.bf16() {
             let delta = if self.tokens > 1 { deltas } else { delta };
-            self.halves.receive(kernels, level, delta, halves);
+            halves.receive(kernels, level, delta);
         }
     }
 

@@ -123,9 +123,11 @@ impl Bf16Level {
 
     /// The best of this processor that `level` includes.
     pub fn of(level: CpuLevel) -> Self {
-        let mut found = Self::ALL.into_iter().filter(|found| found.is_available());
-        let best = found.find(|found| *found != Self::Avx512 || is_of_amd());
-        best.filter(|_| level == CpuLevel::Avx512).unwrap_or(Self::Rounded)
+        match level {
+            CpuLevel::Avx512 if Self::Amx.is_available() => Self::Amx,
+            CpuLevel::Avx512 if Self::Avx512.is_available() && is_of_amd() => Self::Avx512,
+            _ => Self::Rounded,
+        }
     }
 
     /// What it is called.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Forester, Game, Phase};
 use crate::engine::cache::{hash_row, longer_key, row_key};
 use crate::engine::lockstep::{draw, no_action};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::exact::goal_table::GoalTable;
 use crate::nn::masked_softmax;
 use crate::rl::env::Status;
@@ -219,13 +219,9 @@ impl Forester<'_> {
             return Ok(());
         }
         if !mask.contains(&true) {
-            let row = self.views.rows.row(i);
-            return Err(match self.policy.obs_dtype() {
-                "sparse" => Error::Policy(format!(
-                    "the state with the features {row:?} is not final and its masks allow no action"
-                )),
-                _ => no_action(),
-            });
+            // The words of numbers are their bits.
+            let is_sparse = self.policy.obs_dtype() == "sparse";
+            return Err(no_action(is_sparse.then(|| self.views.rows.row(i))));
         }
         let logits = &self.evaluator.logits[i * num_actions..][..num_actions];
         masked_softmax(logits, mask, &mut self.priors)?;
