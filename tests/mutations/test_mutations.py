@@ -1,6 +1,7 @@
 """Every fault of the lists can be planted; `make mutations` plants them."""
 
 import ast
+import functools
 import re
 import shlex
 from collections import Counter
@@ -30,6 +31,13 @@ def test_beyond_parity_there_are_sixty():
     assert {fault.is_rust for fault in beyond} == {True, False}
 
 
+@functools.cache
+def _defined(path):
+    """The names of all that a file of Python defines."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if hasattr(node, "name")}
+
+
 def _tests_of(cargo):
     """The tests whose names have the last word of `cargo`."""
     target, *words = shlex.split(cargo)
@@ -47,9 +55,7 @@ def _tests_of(cargo):
 def test_its_judge_is_there(fault):
     for test in shlex.split(fault.pytest):
         path, _, names = test.partition("::")
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-        defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")}
-        assert not names or names.split("[")[0].split("::")[-1] in defined, test
+        assert not names or names.split("[")[0].split("::")[-1] in _defined(path), test
     if fault.cargo:
         assert _tests_of(fault.cargo), fault.cargo
     assert bool(fault.pytest) + bool(fault.cargo) + bool(fault.port) == 1
