@@ -79,7 +79,7 @@ pub mod testing;
 #[cfg(feature = "learning")]
 pub mod train;
 
-/// Where there is Python, there is a clock.
+// Where there is Python, there is a clock.
 #[cfg(feature = "python_bindings")]
 #[allow(clippy::disallowed_methods)]
 pub mod python_interface;

@@ -42,7 +42,7 @@ pub enum ToldBy {
     Class,
     /// [`Env::class_hash`].
     ClassHash,
-    /// [`row_key`] of the observation, where it shows all of the state.
+    /// A hash of the observation, where it shows all of the state.
     Observation,
 }
 

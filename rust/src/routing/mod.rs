@@ -1,5 +1,5 @@
 //! Few swaps that bring the tokens on a graph home, without a network: a beam led by what stands in the
-//! way of every two of them ([`pairs`], [`beam`]).
+//! way of every two of them (`pairs.rs`, `beam.rs`).
 
 mod beam;
 mod pairs;
