@@ -64,6 +64,7 @@ pub mod exact;
 pub mod exported;
 mod gf2;
 pub mod guided;
+pub mod locks;
 pub mod nn;
 #[cfg(feature = "learning")]
 pub mod ranked;

@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -13,6 +13,7 @@ use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Error as _, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::{forward_to_deserialize_any, Deserializer, Serialize};
 use serde_json::Value;
+use twisterl::locks::lock;
 use twisterl::nn::Policy;
 use twisterl::python_interface::error::wrong_type;
 use twisterl::Error;
@@ -199,7 +200,7 @@ pub(crate) fn dictionary<'py>(
 /// The fields of `T`, as configs call them; found once, for that takes longer than a short call.
 fn names<T: Default + Serialize + 'static>() -> &'static [String] {
     static KNOWN: Mutex<BTreeMap<TypeId, &'static [String]>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = lock(&KNOWN);
     known.entry(TypeId::of::<T>()).or_insert_with(|| match serde_json::to_value(T::default()) {
         Ok(Value::Object(fields)) => Vec::leak(fields.into_iter().map(|(name, _)| name).collect()),
         _ => &[],

@@ -1,6 +1,6 @@
 //! What the collectors of training data have in common.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use twisterl::collector::{Span, Table, Work};
 use twisterl::engine::pool::Poll;
+use twisterl::locks::lock;
 use twisterl::nn::Policy;
 use twisterl::python_interface::get_env::get_env;
 use twisterl::rl::env::Env;
@@ -85,11 +86,11 @@ impl<Collector: Collects> Run<Collector> {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State<Collector::Report>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn kept(&self) -> MutexGuard<'_, Box<Collector>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 
     /// What [`Run::new`] makes the run of, and its state as JSON.

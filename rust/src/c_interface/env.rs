@@ -1,10 +1,11 @@
 //! An environment of another library: its context, and what it said of itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::abi::*;
 use super::foreign::{call, Foreign, ForeignError, Table};
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::rl::checked::CheckedSpec;
 use crate::rl::deferred::Deferred;
 
@@ -47,7 +48,7 @@ impl ForeignEnv {
 
     pub(super) fn call<T>(&self, work: impl FnOnce(&Foreign) -> Result<T>) -> Result<T> {
         self.deferred.report()?;
-        match &*self.foreign.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*lock(&self.foreign) {
             Ok(foreign) => work(foreign),
             Err(error) => Err(Error::Environment(Box::new(error.clone()))),
         }

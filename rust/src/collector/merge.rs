@@ -1,11 +1,12 @@
 //! Bringing the episodes of all workers into their order, the workers copying share after share.
 
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::table::{Cell, Cells, Column, ColumnRef, Table};
 use crate::engine::pool::{run, Poll};
 use crate::error::Result;
+use crate::locks::lock;
 use crate::spaces::Rows;
 
 /// Rows that a worker copies before it takes the next ones. A worker that is woken late finds fewer
@@ -123,7 +124,7 @@ pub(super) fn merge(parts: &[&Finished], num_workers: usize, poll: Poll<'_>) -> 
         }
     }
     let jobs = Mutex::new(jobs);
-    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let next = || lock(&jobs).pop();
     run(num_workers.min(shares.len()), poll, |_, poll| {
         for (count, job) in std::iter::from_fn(&next).enumerate() {
             if count % JOBS_BETWEEN_POLLS == JOBS_BETWEEN_POLLS - 1 {

@@ -15,6 +15,7 @@ use crate::engine::lockstep::{check_fit, num_players, Episodes, Memory, Player, 
 use crate::engine::pool::{run_foreign, Poll, DEFAULT_CORES};
 use crate::engine::rules::{Choice, PlayRules};
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::nn::Policy;
 use crate::rl::env::{Env, Status};
 use crate::rl::start::Start;
@@ -174,7 +175,7 @@ impl Collector {
         let theirs = kept.clone();
         run_foreign(num_workers, &mut *poll, move |worker, poll| {
             let Kept { workers, cache } = &*theirs;
-            let mut worker = workers[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut worker = lock(&workers[worker]);
             let Worker { memory, lanes, done } = &mut *worker;
             lanes.resize_with(num_lanes, Recording::default);
             done.clear();

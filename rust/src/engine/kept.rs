@@ -1,6 +1,8 @@
 //! What took long to make, kept for later calls.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::locks::lock;
 
 /// Things that are kept, those used last.
 const MOST_KEPT: usize = 4;
@@ -15,7 +17,7 @@ impl<T> Kept<T> {
 
     /// The first that `is_wanted`, which counts as used now.
     pub(crate) fn find(&self, is_wanted: impl Fn(&T) -> bool) -> Option<Arc<T>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         let found = kept.iter().position(|each| is_wanted(each))?;
         kept[found..].rotate_left(1);
         kept.last().cloned()
@@ -24,7 +26,7 @@ impl<T> Kept<T> {
     /// Keeps `made`, in place of what was not used for longest if there are too many.
     pub(crate) fn keep(&self, made: T) -> Arc<T> {
         let made = Arc::new(made);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         let too_many = (kept.len() + 1).saturating_sub(MOST_KEPT);
         kept.drain(..too_many);
         kept.push(made.clone());

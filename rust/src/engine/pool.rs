@@ -1,12 +1,13 @@
 //! Work shared by threads, while the caller stays free to notice Ctrl-C.
 
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::threads::{self, Lent, Stop};
 use crate::clock::Deadline;
 use crate::error::{caught, Error, Result};
+use crate::locks::lock;
 
 pub use super::threads::{num_workers, DEFAULT_CORES};
 
@@ -84,15 +85,13 @@ impl<T> Slots<T> {
     }
 
     fn fill(&self, worker: usize, result: T) -> Result<()> {
-        *self.0[worker].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        *lock(&self.0[worker]) = Some(result);
         Ok(())
     }
 
     /// Of workers that have all ended well.
     fn results(&self) -> Result<Vec<T>> {
-        let taken = |slot: &Mutex<Option<T>>| {
-            slot.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Error::Interrupted)
-        };
+        let taken = |slot: &Mutex<Option<T>>| lock(slot).take().ok_or(Error::Interrupted);
         self.0.iter().map(taken).collect()
     }
 }

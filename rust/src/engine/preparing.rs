@@ -1,6 +1,8 @@
 //! How far the work is that comes before an answer, for whoever waits for it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::locks::lock;
 
 /// Of the piece that began last.
 static NOW: Mutex<Option<Prepared>> = Mutex::new(None);
@@ -15,7 +17,7 @@ pub struct Prepared {
 
 /// What is prepared now, in any thread of the process.
 pub fn preparing() -> Option<Prepared> {
-    *NOW.lock().unwrap_or_else(PoisonError::into_inner)
+    *lock(&NOW)
 }
 
 /// Shows a piece of work while it lives.
@@ -28,7 +30,7 @@ impl Shown {
     }
 
     pub(crate) fn advance(&self, done: u64) {
-        if let Some(now) = &mut *NOW.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(now) = &mut *lock(&NOW) {
             now.done = (now.done + done).min(now.total);
         }
     }
@@ -41,5 +43,5 @@ impl Drop for Shown {
 }
 
 fn show(now: Option<Prepared>) {
-    *NOW.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    *lock(&NOW) = now;
 }

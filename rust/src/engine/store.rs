@@ -5,11 +5,12 @@
 //! used, and made again where it cannot be.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::clock::Stopwatch;
 use crate::envs;
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::rl::env::Env;
 
 /// Rises with every change of what arrays mean, or of what their keys leave out.
@@ -19,7 +20,7 @@ static STORE: Mutex<Option<Arc<dyn Store>>> = Mutex::new(None);
 
 /// Where what was prepared goes from now on, in every thread of the process; `None`, as at first, for nowhere.
 pub fn keep_in(store: Option<Arc<dyn Store>>) {
-    *STORE.lock().unwrap_or_else(PoisonError::into_inner) = store;
+    *lock(&STORE) = store;
 }
 
 /// A place for what was prepared.
@@ -160,7 +161,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn of(key: impl FnOnce() -> Option<Key>) -> Self {
-        let store = STORE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let store = lock(&STORE).clone();
         let place = store.and_then(|store| Some((store, key()?)));
         Self { place, watch: Stopwatch::start() }
     }

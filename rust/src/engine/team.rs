@@ -1,13 +1,14 @@
 //! Workers that stay together for many pieces of work, each as short as it takes to wake a thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::pool::{run, Poll, POLL_INTERVAL};
 use crate::clock::Deadline;
 use crate::error::{caught, Error, Result};
+use crate::locks::lock;
 
 /// How long a worker looks for what it waits for before it sleeps.
 const PATIENCE: Duration = Duration::from_micros(30);
@@ -186,11 +187,6 @@ impl<I: Iterator> Queue<I> {
             }
         }
     }
-}
-
-/// Also after a panic of who had it: panics are told elsewhere.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What `found` gives at last, asked again and again by a worker that has nothing else to do.

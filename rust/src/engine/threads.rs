@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{Error, Result};
+use crate::locks::lock;
 
 /// A pool remembers its process: after a fork its threads are gone.
 struct Kept {
@@ -54,7 +55,7 @@ pub(super) fn enter(stop: &Arc<Stop>) -> Option<Box<dyn Any>> {
 
 pub(super) fn kept_pool() -> Result<Arc<rayon_core::ThreadPool>> {
     let process = std::process::id();
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = lock(&KEPT);
     if let Some(Kept { pool, .. }) = kept.as_ref().filter(|kept| kept.process == process) {
         return Ok(pool.clone());
     }
@@ -127,7 +128,7 @@ impl Lent {
     pub(super) fn leave(&self) {
         if self.0.compare_exchange(0, LEFT, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             LEFT_BEHIND.fetch_add(1, Ordering::Relaxed);
-            KEPT.lock().unwrap_or_else(PoisonError::into_inner).take();
+            lock(&KEPT).take();
         }
     }
 }

@@ -9,7 +9,7 @@ mod stored;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::meter::{Meter, INTERVAL};
 use crate::clock::Deadline;
@@ -17,6 +17,7 @@ use crate::engine::pool::{num_workers, run, Poll};
 use crate::engine::preparing::Shown;
 use crate::engine::store::Slot;
 use crate::error::{Error, Result};
+use crate::locks::lock;
 
 /// Placements of a group that one table holds where no memory is named: 4x4 boards get groups of five
 /// tiles.
@@ -69,7 +70,7 @@ impl Patterns {
             return Err(Error::invalid("pattern_bytes", expected, bytes));
         }
         // Two that need the same ones at the same time both build them: neither waits without a limit.
-        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = || lock(&KEPT);
         let found = kept().get_or_insert_default().get(&(width, height, size)).cloned();
         if let Some(patterns) = found {
             // As if they were built now: a limit of nodes means the same the first time and later.

@@ -4,13 +4,14 @@
 use std::any::Any;
 use std::os::raw::{c_long, c_ulong};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 
 use crate::engine::threads::{num_left_behind, on_entry, Stop};
+use crate::locks::lock;
 
 /// How long the interpreter's exit waits for threads that are inside environments.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -28,7 +29,7 @@ static EXITING: AtomicBool = AtomicBool::new(false);
 static INSIDE: Mutex<Vec<Inside>> = Mutex::new(Vec::new());
 
 fn all() -> MutexGuard<'static, Vec<Inside>> {
-    INSIDE.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&INSIDE)
 }
 
 fn this_thread() -> c_ulong {

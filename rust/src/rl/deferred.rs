@@ -1,9 +1,10 @@
 //! Environments whose every call may fail, and the methods of [`Env`](crate::rl::env::Env) that cannot
 //! say so.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::error::{Error, Result};
+use crate::locks::lock;
 
 /// What a method failed with that cannot report it; the next one that can does.
 #[derive(Default)]
@@ -15,7 +16,7 @@ impl Deferred {
     }
 
     pub fn take(&self) -> Option<Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     /// Fails with what is kept.
@@ -26,7 +27,7 @@ impl Deferred {
     /// What was `done`, or `otherwise` and why is kept.
     pub fn keep<T>(&self, otherwise: T, done: Result<T>) -> T {
         done.unwrap_or_else(|error| {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            *lock(&self.0) = Some(error);
             otherwise
         })
     }

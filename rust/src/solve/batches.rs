@@ -13,6 +13,7 @@ use super::ranking::Chunk;
 use crate::clock::Deadline;
 use crate::engine::pool::{run, Poll};
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::nn::{Policy, Scratch};
 use crate::spaces::Rows;
 
@@ -60,7 +61,7 @@ pub(super) fn lead<T: Send>(
             return Ok(None);
         }
         let _end = End(&queue);
-        let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let lead = lock(&lead).take();
         let batches = Batches { of, share: Share::default(), threads, queue: &queue };
         lead.map(|lead| lead(batches, poll)).transpose()
     })?;
@@ -277,7 +278,7 @@ impl Default for Line {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.line)
     }
 
     /// A chunk that is not in use.

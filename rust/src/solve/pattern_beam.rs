@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::clock::Deadline;
 use crate::engine::pool::{run, Poll};
 use crate::error::Result;
+use crate::locks::lock;
 use crate::rl::estimates::{Child, Estimates};
 
 const SHELVES: usize = 64;
@@ -145,7 +146,7 @@ impl<'a> Beam<'a> {
         let old_part = before.div_ceil(num_threads).max(1);
         let part = kept.len().div_ceil(num_threads);
         run(num_threads, poll, |worker, poll| {
-            let mut maker = makers[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut maker = lock(&makers[worker]);
             maker.clear();
             let first = (worker * part).min(kept.len());
             let mine = &kept[first..(first + part).min(kept.len())];
@@ -176,7 +177,7 @@ impl<'a> Beam<'a> {
         run(makers.len(), poll, |worker, poll| {
             for number in (worker..SHELVES).step_by(makers.len()) {
                 poll()?;
-                let mut shelf = shelves[number].lock().unwrap_or_else(PoisonError::into_inner);
+                let mut shelf = lock(&shelves[number]);
                 shelf.sort_out(makers.iter().map(|maker| &maker.candidates[number][..]));
             }
             Ok(())

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use crate::engine::team;
 use crate::error::Result;
+use crate::locks::lock;
 use crate::nn::{Chunk, Piece, Trainable};
 
 /// What is left to do of a gradient.
@@ -111,7 +112,7 @@ impl<'c, 'p> Gradient<'c, 'p> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<'c, 'p>> {
-        team::lock(&self.state)
+        lock(&self.state)
     }
 }
 
@@ -164,7 +165,7 @@ struct Ending<'a, 'c, 'p> {
 impl Drop for Ending<'_, '_, '_> {
     fn drop(&mut self) {
         if !self.is_good {
-            team::lock(self.state).has_failed = true;
+            lock(self.state).has_failed = true;
         }
     }
 }

@@ -11,6 +11,7 @@ use super::learner::Learner;
 use crate::engine::pool::{num_workers, Poll};
 use crate::engine::team::{self, Team};
 use crate::error::Result;
+use crate::locks::lock;
 use crate::nn::{Flat, Loss, Seen, Trainable};
 
 /// Floating-point operations of an update that are worth a thread.
@@ -114,7 +115,7 @@ impl Learner {
         let everybody = 0..team.num_workers();
         team.share(everybody.clone(), poll, |worker| {
             // In a statement of its own, which keeps the others out no longer.
-            let taken = team::lock(&draws).take();
+            let taken = lock(&draws).take();
             if let Some(draws) = taken {
                 draws.make(network);
             }

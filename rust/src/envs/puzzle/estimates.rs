@@ -1,7 +1,7 @@
 //! What additive pattern databases say of the board and of its reflection, and what pairs of tiles add.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::pairs::{Lessons, Pairs};
 use super::Puzzle;
@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::exact::meter::Meter;
 use crate::exact::patterns::Patterns;
 use crate::exact::views::View;
+use crate::locks::lock;
 use crate::rl::estimates::{Child, Estimates, Teacher};
 use crate::rng::Rng;
 
@@ -335,7 +336,7 @@ impl Estimates for Board {
     ) -> Result<Option<Arc<dyn Estimates>>> {
         let Patterns { width, height, ref tables, .. } = *self.patterns;
         let key = (width, height, tables.len(), num_boards, teacher.most_actions());
-        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = || lock(&KEPT);
         let found = kept().get_or_insert_default().get(&key).cloned();
         let pairs = match found {
             Some(pairs) => Some(pairs),
