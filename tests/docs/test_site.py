@@ -1,6 +1,7 @@
 """The documentation site has every page, and what is generated for it says what its sources do."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import docs  # noqa: E402
 
-INDEX = ROOT / "docs" / "site" / "index.md"
+SITE = ROOT / "docs" / "site"
+INDEX = SITE / "index.md"
 
 
 def listed():
@@ -35,6 +37,23 @@ def test_every_page_is_in_the_site_and_is_there():
     assert all((ROOT / f"{name}.md").is_file() for name in found - generated)
     notebooks = {path.stem for path in (ROOT / "examples").glob("*.ipynb")}
     assert notebooks == set(docs.NOTEBOOKS)
+
+
+def pinned(*names):
+    """The packages that these files of requirements list."""
+    texts = [(ROOT / "requirements" / f"{name}.txt").read_text() for name in names]
+    return {
+        pin.replace("-", "_") for text in texts for pin in re.findall(r"^([\w-]+)==", text, re.M)
+    }
+
+
+def test_what_is_described_is_imported_with_what_is_installed_for_it():
+    described = re.findall(r"automodule:: ([\w.]+)", (SITE / "python.md").read_text())
+    absent = pinned("test") - pinned("run", "docs", "mojo")
+    assert "twisterl.quantum" in described and "onnx" in absent
+    without = [sys.executable, ROOT / "tests" / "python" / "without.py", ",".join(absent), "-"]
+    program = f"import {', '.join(described)}"
+    subprocess.run(without, input=program, text=True, check=True)
 
 
 def test_a_notebook_becomes_a_page():
