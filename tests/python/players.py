@@ -126,16 +126,18 @@ class DenseRingReplay(RingReplay):
 
 def check_collection(data, replay):
     """The recorded actions give the recorded observations, masks, rewards and ends."""
+    # Each is made anew when it is asked for.
+    obs, legal, rewards, actions = data.obs, data.masks.tolist(), data.rewards, data.actions
     for first, end in itertools.pairwise(data.episode_starts.tolist()):
-        replay.begin(data.obs[first])
+        replay.begin(obs[first])
         for t in range(first, end):
             row, masks, reward, is_final, _ = replay.seen()
-            assert (data.obs[t], data.masks[t].tolist()) == (row, masks), (first, t, end)
-            assert (data.rewards[t], t == end - 1) == (np.float32(reward), is_final)
+            assert (obs[t], legal[t]) == (row, masks), (first, t, end)
+            assert (rewards[t], t == end - 1) == (np.float32(reward), is_final)
             if not is_final:
-                action = int(data.actions[t])
+                action = int(actions[t])
                 assert masks[action]
-                replay.play(action, data.obs[t + 1])
+                replay.play(action, obs[t + 1])
 
 
 def check_actions(replay, state, actions, success, total):
