@@ -25,6 +25,16 @@ def own_state(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def seeds_of_the_cpu_alone():
+    """Without a GPU torch keeps a traceback of each seed for every kind that there might be: 2 ms."""
+    torch = sys.modules.get("torch")
+    with pytest.MonkeyPatch.context() as patch:
+        if torch is not None and not torch.accelerator.is_available():
+            patch.setattr(torch, "manual_seed", torch.default_generator.manual_seed)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_curves():
     """Runs draw no picture, a process and a second of each; tests of it ask for `curves`."""
     from twisterl import train
