@@ -6,7 +6,7 @@ tests/python/test_setup.py compares them.
 CHECK = [
     "cargo fmt --all --check",
     "cargo clippy --release --workspace --all-targets --all-features -- -D warnings",
-    "cargo doc --release --no-deps -p twisterl --all-features",
+    "cargo doc --release --no-deps --lib -p twisterl --all-features",
     "ruff check .",
     "ruff format --check .",
     "mypy",
