@@ -26,7 +26,7 @@ def own_state(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def seeds_of_the_cpu_alone():
-    """Without a GPU torch keeps a traceback of each seed for every kind that there might be: 2 ms."""
+    """Without a GPU torch keeps a traceback of each seed for every kind that there might be."""
     torch = sys.modules.get("torch")
     with pytest.MonkeyPatch.context() as patch:
         if torch is not None and not torch.accelerator.is_available():
