@@ -17,7 +17,7 @@ IMPORTED = [
     "twisterl.cli.solve",
     "twisterl.runs.training",
     "matplotlib.pyplot",
-    "tensorboard.summary.writer.event_file_writer",
+    "twisterl.runs.event_file",
 ]
 
 

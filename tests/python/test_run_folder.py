@@ -4,7 +4,10 @@ import gc
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from trainings import contents, train, trained  # noqa: E402
 from twisterl import cli  # noqa: E402
+from twisterl.runs import dashboard  # noqa: E402
 from twisterl.runs.errors import RunFolderError  # noqa: E402
 from twisterl.runs.folder import RunFolder  # noqa: E402
 from twisterl.utils import prepare_algorithm  # noqa: E402
@@ -72,6 +76,39 @@ def shown_steps(run, tag):
     found = EventAccumulator(str(run))
     found.Reload()
     return [event.step for event in found.Tensors(tag)]
+
+
+def told(run):
+    """What the one file of `run` tells TensorBoard, without times; its checksums are looked at."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    (file,) = run.glob("events.out.tfevents.*")
+    events = list(EventFileLoader(str(file)).Load())
+    for event in events:
+        event.wall_time = 0
+        event.ClearField("source_metadata")
+    return events
+
+
+def test_our_writer_says_what_torchs_does(tmp_path):
+    losses, times = {"total": 1.0, "policy": -2.5e-7}, {"total": 3.0, "last": 4.0}
+    figures = SimpleNamespace(iteration=7, losses=losses, times=times, evaluations={})
+    vars(figures).update(difficulty=1, success=0.5, reward=-0.5)
+    for name, of_torch in (("torch", True), ("ours", False)):
+        (tmp_path / name).mkdir()
+        owner = dashboard.Dashboard()
+        writer = dashboard._make_writer(tmp_path / name, 7, owner, of_torch)
+        dashboard.write_scalars(writer, figures)
+        writer.close()
+    ours = told(tmp_path / "ours")
+    assert ours == told(tmp_path / "torch") and len(ours) == 15
+
+
+def test_our_writer_imports_no_tensorflow():
+    """Nor what imports it where it is installed, numpy and a second with it."""
+    there = "{'numpy', 'tensorboard.summary', 'tensorflow'} & sys.modules.keys()"
+    program = f"import sys, twisterl.runs.event_file; print({there})"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "set()\n"
 
 
 def test_tensorboard_gets_one_folder_and_each_iteration_once(small, tmp_path):

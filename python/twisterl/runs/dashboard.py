@@ -25,8 +25,8 @@ _NOT_MADE: Any = object()
 # The module of the writer that needs no torch.
 _WITHOUT_TORCH = "twisterl.runs.event_file"
 _logger = logging.getLogger("twisterl")
-# Seconds that the thread which writes may sleep: what an interruption has cut off does not wake it,
-# and `flush` waits for it.
+# Seconds that what was written may wait for its file, and that torch's thread may sleep: what an
+# interruption has cut off does not wake it, and `flush` waits for it.
 _FLUSH_S = 2
 
 

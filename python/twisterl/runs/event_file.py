@@ -1,8 +1,14 @@
-"""TensorBoard's event files by the package tensorboard alone, without torch."""
+"""TensorBoard's event files by the messages of the package tensorboard alone, without torch.
+
+Its own writer has a thread, and imports TensorFlow where that is installed: seconds, and lines on
+the terminal.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
+import struct
 import time
 from typing import Any
 
@@ -11,7 +17,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.custom_scalar import layout_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from twisterl.runs.crc32c import crc32c
 
 Layout = dict[str, dict[str, tuple[str, list[str]]]]
 
@@ -34,9 +41,11 @@ class EventWriter:
         flush_secs: float,
     ):
         self.log_dir = os.fspath(log_dir)
-        self._file = EventFileWriter(
-            self.log_dir, flush_secs=flush_secs, filename_suffix=filename_suffix
-        )
+        begin = f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}.0"
+        self._file = open(os.path.join(self.log_dir, begin + filename_suffix), "xb")
+        self._flush_secs = flush_secs
+        self._flushed_at = time.monotonic()
+        self._write(Event(file_version="brain.Event:2"))
         self._write(Event(file_version="brain.Event:2"), purge_step)
         self._write(Event(session_log=SessionLog(status=SessionLog.START)), purge_step)
 
@@ -66,6 +75,7 @@ class EventWriter:
 
     def flush(self) -> None:
         self._file.flush()
+        self._flushed_at = time.monotonic()
 
     def close(self) -> None:
         self._file.close()
@@ -81,4 +91,18 @@ class EventWriter:
         event.wall_time = time.time()
         if global_step is not None:
             event.step = int(global_step)
-        self._file.add_event(event)
+        self._file.write(_record(event.SerializeToString()))
+        if time.monotonic() - self._flushed_at > self._flush_secs:
+            self.flush()
+
+
+def _record(data: bytes) -> bytes:
+    """`data` as a TFRecord: its length as eight bytes and itself, each followed by its checksum."""
+    length = struct.pack("<Q", len(data))
+    return length + _checksum(length) + data + _checksum(data)
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, turned and shifted: a checksum of data that holds checksums would tell little."""
+    crc = crc32c(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
