@@ -165,7 +165,7 @@ class AlgorithmSection(Section):
     policy: Annotated[dict[str, Any], BeforeValidator(_with_defaults)] = Field(
         default_factory=POLICY.copy, description="kept, not read"
     )
-    evals: dict[Annotated[str, Field(pattern=r"^[\w .+-]{1,64}$")], Evaluation] = Field(
+    evals: dict[Annotated[str, Field(max_length=64, pattern=r"^[\w .+-]+$")], Evaluation] = Field(
         default_factory=dict
     )
     learning: Learning = Field(default_factory=Learning)
