@@ -337,7 +337,8 @@ class Stamp:
 
 
 def rust_sources() -> list[Path]:
-    files = [ROOT / name for name in ("Cargo.toml", "Cargo.lock", "python/pyproject.toml")]
+    names = ("Cargo.toml", "Cargo.lock", "python/pyproject.toml", "specs/config.schema.json")
+    files = [ROOT / name for name in names]
     folders = (ROOT / "rust" / "src", ROOT / "rust" / "extension")
     found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return [*files, ROOT / "rust" / "Cargo.toml", ROOT / "rust" / "build.rs", *found]

@@ -74,6 +74,22 @@ def test_make_has_the_tasks():
     assert "help:\n\t@$(PYTHON) scripts/dev.py --help\n" in makefile
 
 
+def test_the_engine_is_built_again_when_what_it_is_made_of_has_changed(pixi):
+    sources = {path.resolve() for path in dev.rust_sources()}
+    named = pixi_tasks(pixi)["build"]["inputs"]
+    assert {path for name in named for path in ROOT.glob(name) if path.is_file()} == sources
+    rust = [path for path in sources if path.suffix == ".rs" and path.name != "tests.rs"]
+    # Documentation is tested, and not compiled.
+    included = re.compile(r'(?<!doc = )include_(?:str|bytes)!\("([^"]+)"\)')
+    files = {
+        (path.parent / name).resolve()
+        for path in rust
+        for name in included.findall(path.read_text(encoding="utf-8"))
+    }
+    assert ROOT / "specs" / "config.schema.json" in files
+    assert files <= sources
+
+
 def test_pixi_refers_to_what_exists(pixi):
     tasks = pixi_tasks(pixi)
     for task in tasks.values():
