@@ -38,7 +38,8 @@ def built(name: str) -> Path:
 
 def _digest_of_sources() -> str:
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "mojo").rglob("*.mojo")):
+    # The version of the compiler is in the first.
+    for path in [ROOT / "requirements" / "mojo.txt", *sorted((ROOT / "mojo").rglob("*.mojo"))]:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
