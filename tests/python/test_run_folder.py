@@ -104,6 +104,18 @@ def test_our_writer_says_what_torchs_does(tmp_path):
     assert ours == told(tmp_path / "torch") and len(ours) == 15
 
 
+@pytest.mark.parametrize(("seconds", "is_there"), [(0, True), (1000, False)])
+def test_our_writer_keeps_figures_back_so_long(tmp_path, seconds, is_there):
+    from twisterl.runs.event_file import EventWriter
+
+    writer = EventWriter(tmp_path, 0, "", seconds)
+    writer.add_scalar("Losses/total", 1.0, 0)
+    (file,) = tmp_path.iterdir()
+    assert (b"Losses/total" in file.read_bytes()) == is_there
+    writer.close()
+    assert b"Losses/total" in file.read_bytes()
+
+
 def test_our_writer_imports_no_tensorflow():
     """Nor what imports it where it is installed, numpy and a second with it."""
     there = "{'numpy', 'tensorboard.summary', 'tensorflow'} & sys.modules.keys()"

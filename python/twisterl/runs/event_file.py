@@ -92,7 +92,7 @@ class EventWriter:
         if global_step is not None:
             event.step = int(global_step)
         self._file.write(_record(event.SerializeToString()))
-        if time.monotonic() - self._flushed_at > self._flush_secs:
+        if time.monotonic() - self._flushed_at >= self._flush_secs:
             self.flush()
 
 
