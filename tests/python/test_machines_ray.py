@@ -109,10 +109,15 @@ def test_another_listener_and_another_version_of_ray_are_one_line(cluster, monke
     assert "\n" not in str(refused.value)
 
 
-def test_a_sweep_on_ray_trains_as_on_this_machine(cluster, tmp_path, capfd):
+def test_a_sweep_on_ray_trains_as_on_this_machine(cluster, tmp_path, capfd, monkeypatch):
+    import ray
+
+    cancelled = []
+    monkeypatch.setattr(ray, "cancel", lambda asked, **_: cancelled.append(asked))
     words = sweep_words(tmp_path, "sweep", "--num_steps", "1", "--backend", "ray")
     assert cli.main([*words, "--address", cluster.address, "--seed", "2"]) == 0
     assert "1 of 1 trainings" in capfd.readouterr().out
+    assert cancelled == [], "what has ended is cancelled"
     trained(tmp_path / "config.json", tmp_path / "alone", num_steps=1, seed=2)
     folders = tmp_path / "alone", tmp_path / "runs" / "seed=2"
     weights = [(folder / "checkpoint_last.safetensors").read_bytes() for folder in folders]

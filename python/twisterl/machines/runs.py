@@ -169,10 +169,13 @@ class RayNodes:
             return self._ray.get(asked)
         except self._ray.exceptions.RayError as error:
             return 1, last_lines(str(error))
+        finally:
+            # Of one that has just ended Ray itself may end this process when it is cancelled.
+            self._asked.discard(asked)
 
     def end(self) -> None:
         """Ends all trainings at once; their last commits go on with --resume."""
-        for asked in self._asked:
+        for asked in list(self._asked):
             self._ray.cancel(asked, force=True)
         if self._is_ours:
             self._ray.shutdown()
