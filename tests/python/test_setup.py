@@ -140,6 +140,14 @@ def test_every_dependency_is_pinned_and_in_pixi(pixi):
         assert name == "torch" or re.search(rf"^{name}==", pins, re.MULTILINE), name
 
 
+def test_what_two_files_pin_has_one_version():
+    pins = [
+        pin for file in (ROOT / "requirements").glob("*.txt")
+        for pin in re.findall(r"^([\w.-]+)==(\S+)", file.read_text(), re.MULTILINE)
+    ]  # fmt: skip
+    assert len(dict(pins)) == len(set(pins)) < len(pins)
+
+
 def test_the_installed_package_has_the_version():
     from importlib.metadata import PackageNotFoundError, version
 

@@ -45,6 +45,7 @@ class EventWriter:
         self._file = open(os.path.join(self.log_dir, begin + filename_suffix), "xb")
         self._flush_secs = flush_secs
         self._flushed_at = time.monotonic()
+        # Every file begins with it; the one of `purge_step` is what SummaryWriter adds.
         self._write(Event(file_version="brain.Event:2"))
         self._write(Event(file_version="brain.Event:2"), purge_step)
         self._write(Event(session_log=SessionLog(status=SessionLog.START)), purge_step)
